@@ -1,0 +1,108 @@
+/**
+ * The rows of every view: what pictures draw, labs check and `nestbox views` lists. Addresses and 64-bit values are
+ * text ("0x1a6d4067"), because a number cannot hold them. Times are simulated ns, memory is bytes, unless said.
+ * Arguments are in the comment after each name; `host` is a kernel's name ("lab", "node-1").
+ */
+import type { Row } from './protocol.ts';
+
+type R<T> = { [K in keyof T]: T[K] } & { key: string };
+
+/** () one a kernel */
+export type HostRow = R<{ name: string; cpus: number; memory: number; used: number; processes: number; oomKills: number; bootedAt: number }>;
+/** {host?} */
+export type ProcessRow = R<{
+  host: string; pid: number; ppid: number; comm: string; args: string; state: string; uid: number;
+  /** KiB */ rss: number; cgroup: string; container: string; /** pid in its own namespace */ nspid: number; depth: number;
+  pidns: number; mntns: number; netns: number; utsns: number; ipcns: number; userns: number; cgroupns: number;
+  oomScoreAdj: number; exit: number | null; killedBy: string;
+}>;
+/** {host?} processes that ended too, the newest 50, have `exit` set */
+/** {host?} */
+export type CgroupRow = R<{
+  host: string; path: string; name: string; depth: number; container: string; procs: number;
+  current: number | null; peak: number | null; /** text as the file reads: "max" or bytes */ max: string; high: string; low: string; min: string;
+  anon: number; file: number; kernel: number;
+  eventsLow: number; eventsHigh: number; eventsMax: number; oom: number; oomKills: number; oomGroupKills: number;
+  cpuUsage: number; cpuWeight: number; cpuMax: string; throttled: number; throttledTime: number;
+  pids: number | null; pidsMax: string;
+}>;
+/** {host, path} memory.current over time, sampled as it changes */
+export type CgroupHistoryRow = R<{ t: number; current: number; refused: number }>;
+/** {host?} */
+export type NamespaceRow = R<{ host: string; type: string; ino: number; processes: number; pid: number; command: string }>;
+/** {host?} containers of docker */
+export type ContainerRow = R<{
+  host: string; id: string; name: string; image: string; command: string; status: string; running: boolean; pid: number;
+  exitCode: number | null; oomKilled: boolean; cgroup: string; ip: string; memoryLimit: number; createdAt: number; startedAt: number | null; finishedAt: number | null;
+}>;
+/** {host, container} every name in the stack that differs or is looked at: the layer it comes from */
+export type OverlayRow = R<{ path: string; /** 0 = upper, 1… = lower from the top */ layer: number; layerName: string; kind: string; size: number; visible: boolean; copiedUp: boolean }>;
+/** {host?} */
+export type ImageRow = R<{ host: string; id: string; tag: string; size: number; layers: number; createdAt: number }>;
+/** {host, image} */
+export type LayerRow = R<{ index: number; diffId: string; chainId: string; createdBy: string; size: number; files: number; added: number; changed: number; deleted: number }>;
+/** {host, image, layer} */
+export type LayerFileRow = R<{ path: string; kind: string; size: number; mode: string; change: string }>;
+/** {host?, pid?} newest 200 system calls of traced processes */
+export type SyscallRow = R<{ t: number; host: string; pid: number; comm: string; name: string; args: string; result: string }>;
+
+/** () */
+export type VmRow = R<{
+  host: string; name: string; /** null when shut off */ id: number | null; state: string; /** qemu's */ pid: number | null; memory: number; vcpus: number;
+  technique: string; instructions: number; cycles: number; exits: number; rip: string; mode: string; debugger: string; serialBytes: number;
+}>;
+/** {host, vm} */
+export type ExitRow = R<{ reason: number; name: string; count: number; cycles: number; lastQualification: string; lastRip: string }>;
+/** {host, vm} the newest 200 exits in order */
+export type ExitLogRow = R<{ n: number; t: number; reason: number; name: string; qualification: string; gpa: string; rip: string; cycles: number }>;
+/** {host, vm} the last completed two-dimensional walk, one row a reference, in order */
+export type WalkRow = R<{
+  n: number; /** "ept" or "guest" */ table: string; /** "PML4E" "PDPTE" "PDE" "PTE" */ level: string;
+  /** which translation this belongs to: 0..3 the guest's tables, 4 the data page */ row: number;
+  index: number; /** what is being translated */ gpa: string; /** where the entry was read */ hpa: string; entry: string;
+  present: boolean; leaf: boolean; cycles: number;
+}>;
+/** {host, vm} one row: what that walk was for */
+export type WalkHeadRow = R<{
+  walk: number; gva: string; gpa: string; hpa: string; access: string; size: string; ring: number; rip: string; instruction: string; cr3: string; eptp: string;
+  references: number; cycles: number; result: string; guestPage: string; hostPage: string; t: number;
+}>;
+/** {host, vm} */
+export type TlbRow = R<{ kind: string; gva: string; hpa: string; size: string; rights: string; vpid: number; ept: string }>;
+/** {host, vm} */
+export type RegisterRow = R<{ group: string; name: string; value: string; text: string }>;
+/** {host, vm} the VMCS as it stands */
+export type VmcsRow = R<{ group: string; encoding: string; name: string; value: string }>;
+/** {host, vm} 16 instructions from a little before rip */
+export type DisassemblyRow = R<{ address: string; bytes: string; text: string; current: boolean }>;
+/** {host, vm, hpa} one 64-byte line as eight words */
+export type MemoryRow = R<{ hpa: string; word: string; bytes: string }>;
+
+/** () */
+export type NodeRow = R<{
+  name: string; ready: boolean; unschedulable: boolean; cpuMilli: number; memory: number; podsMax: number; cpuRequested: number; memoryRequested: number; pods: number; taints: string; ip: string; version: string;
+}>;
+/** {namespace?} */
+export type PodRow = R<{
+  namespace: string; name: string; node: string; phase: string; status: string; ready: string; restarts: number; ip: string; owner: string; labels: string;
+  cpuMilli: number; memory: number; qos: string; createdAt: number; terminating: boolean; containers: string; oomKilled: boolean;
+}>;
+/** () */
+export type DeploymentRow = R<{ namespace: string; name: string; replicas: number; ready: number; updated: number; available: number; image: string; createdAt: number }>;
+/** () */
+export type ServiceRow = R<{ namespace: string; name: string; type: string; clusterIp: string; ports: string; selector: string; endpoints: string }>;
+/** {pod} "namespace/name": one row, the newest decision for it */
+export type DecisionRow = R<{ pod: string; t: number; attempt: number; node: string; feasible: number; nodes: number; tied: number; message: string; cpuMilli: number; memory: number }>;
+/** {pod} one a node and filter plugin that ran */
+export type FilterRow = R<{ node: string; plugin: string; ok: boolean; reason: string }>;
+/** {pod} one a feasible node and score plugin */
+export type ScoreRow = R<{ node: string; plugin: string; raw: number; score: number; weight: number; weighted: number; formula: string; chosen: boolean; total: number }>;
+/** {namespace?} Kubernetes events */
+export type KubeEventRow = R<{ namespace: string; object: string; type: string; reason: string; message: string; count: number; lastAt: number; source: string }>;
+
+/** {from?: ns, lanes?} marks of the time bar, at most 2,000: the newest */
+export type MarkRow = R<{ t: number; floor: string; kind: string; text: string; outcome: string; scene: string }>;
+/** {kind: 'container'|'pod'|'process'|'exit'|'errno', id} the chain of causes, newest first */
+export type WhyRow = R<{ order: number; floor: string; text: string; detail: string; t: number; figure: string; scene: string; select: string }>;
+
+export type AnyRow = Row;

@@ -1,0 +1,126 @@
+/**
+ * The one clock and the one event queue.
+ *
+ * Simulated time is a number of nanoseconds since the world began (exact to 2^53 ns, about 104 days). Everything that
+ * happens later is an event: plain data, ordered by (time, sequence), never a closure. What an event does is looked up
+ * by its `kind` in a table that the world fills at composition. Whoever advances the world in larger or smaller steps
+ * gets the same history: `runTo` handles events in exactly this order and nothing else moves the clock.
+ */
+
+/** Nanoseconds of simulated time. */
+export type Ns = number;
+
+export interface SimEvent {
+  readonly kind: string;
+  /** Whose event it is: the name of a kernel, a cluster, a VM. */
+  readonly who: string;
+  /** Plain data, chosen by the kind. */
+  readonly arg?: unknown;
+}
+
+interface Entry {
+  at: Ns;
+  seq: number;
+  event: SimEvent | null;
+}
+
+/** A handle on a scheduled event; opaque to its owner. */
+export type Ticket = Entry;
+
+export type Handler = (event: SimEvent) => void;
+
+export interface Timeline {
+  now: Ns;
+  /** Events handled so far. */
+  handled: number;
+  seq: number;
+  heap: Entry[];
+  handlers: Map<string, Handler>;
+}
+
+export function createTimeline(): Timeline {
+  return { now: 0, handled: 0, seq: 0, heap: [], handlers: new Map() };
+}
+
+/** Names the function that handles every event of this kind. One handler a kind. */
+export function handle(timeline: Timeline, kind: string, handler: Handler): void {
+  if (timeline.handlers.has(kind)) throw new Error(`two handlers for event kind ${kind}`);
+  timeline.handlers.set(kind, handler);
+}
+
+/** Schedules `event` at absolute time `at` (ns); a time in the past means now, after what is already due. */
+export function schedule(timeline: Timeline, at: Ns, event: SimEvent): Ticket {
+  const entry: Entry = { at: Math.max(at, timeline.now), seq: timeline.seq++, event };
+  push(timeline.heap, entry);
+  return entry;
+}
+
+/** Schedules `event` after `delay` ns. */
+export function after(timeline: Timeline, delay: Ns, event: SimEvent): Ticket {
+  return schedule(timeline, timeline.now + delay, event);
+}
+
+/** Takes a scheduled event back; harmless when it has happened. */
+export function cancel(ticket: Ticket): void {
+  ticket.event = null;
+}
+
+/** The time of the next event, or Infinity. */
+export function nextAt(timeline: Timeline): Ns {
+  const heap = timeline.heap;
+  while (heap.length > 0 && heap[0]!.event === null) pop(heap);
+  return heap.length > 0 ? heap[0]!.at : Number.POSITIVE_INFINITY;
+}
+
+/** Handles the next event if it is due at or before `limit`; says whether it did. */
+export function step(timeline: Timeline, limit: Ns): boolean {
+  if (nextAt(timeline) > limit) return false;
+  const entry = pop(timeline.heap);
+  const event = entry.event!;
+  entry.event = null;
+  timeline.now = entry.at;
+  timeline.handled++;
+  const handler = timeline.handlers.get(event.kind);
+  if (!handler) throw new Error(`no handler for event kind ${event.kind}`);
+  handler(event);
+  return true;
+}
+
+/** Handles all events due at or before `limit` and moves the clock there. */
+export function runTo(timeline: Timeline, limit: Ns): void {
+  while (step(timeline, limit));
+  if (timeline.now < limit) timeline.now = limit;
+}
+
+function before(a: Entry, b: Entry): boolean {
+  return a.at < b.at || (a.at === b.at && a.seq < b.seq);
+}
+
+function push(heap: Entry[], entry: Entry): void {
+  let i = heap.length;
+  heap.push(entry);
+  while (i > 0) {
+    const parent = (i - 1) >> 1;
+    if (!before(entry, heap[parent]!)) break;
+    heap[i] = heap[parent]!;
+    i = parent;
+  }
+  heap[i] = entry;
+}
+
+function pop(heap: Entry[]): Entry {
+  const top = heap[0]!;
+  const last = heap.pop()!;
+  if (heap.length === 0) return top;
+  let i = 0;
+  for (;;) {
+    let child = 2 * i + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
+    if (!before(heap[child]!, last)) break;
+    heap[i] = heap[child]!;
+    i = child;
+  }
+  heap[i] = last;
+  return top;
+}
