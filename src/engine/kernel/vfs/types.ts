@@ -1,0 +1,135 @@
+/**
+ * The records of the virtual file system: inodes, names, mounts, open files. Behaviour is a table per file system
+ * (`FsOps`) and per kind of open file (`FileOps`), chosen by the record.
+ *
+ * A `Dentry` is a name in a directory of one file system; a `Path` is a dentry seen through one mount. Sizes in bytes,
+ * times in seconds since 1970. Handlers throw SysError; a call that must wait returns BLOCK and is dispatched again
+ * when somebody wakes the channel it named.
+ */
+import type { Bytes, Dirent } from '../sys.ts';
+import type { Kernel, Task } from '../records.ts';
+
+export type InodeKind = Dirent['type'];
+
+export interface Inode {
+  ino: number;
+  sb: SuperBlock;
+  kind: InodeKind;
+  /** Permission bits, 0o7777. */
+  mode: number;
+  uid: number;
+  gid: number;
+  nlink: number;
+  size: number;
+  atime: number;
+  mtime: number;
+  ctime: number;
+  rdev: readonly [number, number];
+  xattrs: Map<string, Bytes> | null;
+  /** The cgroup path that its cached pages are charged to, and how many pages. */
+  charged: { cgroup: unknown; pages: number } | null;
+  /** Whatever its file system keeps: bytes of a file, children of a directory, a link's target, a generator of text. */
+  data: unknown;
+}
+
+export interface SuperBlock {
+  /** "tmpfs", "overlay", "proc", "sysfs", "cgroup2", "devtmpfs", "devpts", "mqueue", "ext4" (the modelled disk), "nsfs", "sockfs", "pipefs". */
+  type: string;
+  /** Minor of the anonymous device number (major 0), or the disk's. */
+  dev: number;
+  source: string;
+  ops: FsOps;
+  root: Dentry;
+  nextIno: number;
+  readonly: boolean;
+  /** Options as /proc/mounts prints them after rw/ro and atime. */
+  options: string;
+  data: unknown;
+}
+
+export interface Dentry {
+  name: string;
+  /** Itself at the root of its file system. */
+  parent: Dentry;
+  inode: Inode;
+  sb: SuperBlock;
+  /** Unlinked: open descriptors and working directories may still hold it. */
+  deleted: boolean;
+}
+
+export interface Mount {
+  id: number;
+  parent: Mount;
+  /** Where in the parent it hangs. */
+  at: Dentry;
+  sb: SuperBlock;
+  /** The part of the file system that shows (its root, or a subtree for a bind mount). */
+  root: Dentry;
+  flags: number;
+  /** Peer group: 0 private. */
+  shared: number;
+  master: number;
+  source: string;
+  ns: MountNamespace;
+}
+
+export interface MountNamespace {
+  ino: number;
+  mounts: Mount[];
+  root: Mount;
+}
+
+export interface Path {
+  mount: Mount;
+  dentry: Dentry;
+}
+
+export const BLOCK: unique symbol = Symbol('block');
+/** What a handler that may wait returns. Before returning BLOCK it names its wait channel with `waitOn(task, channel)`. */
+export type MayBlock<T> = T | typeof BLOCK;
+
+/** An open file description; descriptors are slots that point here. */
+export interface File {
+  path: Path | null;
+  inode: Inode;
+  ops: FileOps;
+  flags: number;
+  offset: number;
+  /** Descriptors and others that hold it. */
+  refs: number;
+  /** The ops' own state: a pipe's end, a socket, a snapshot of generated text. */
+  data: unknown;
+}
+
+export interface FileOps {
+  read?(kernel: Kernel, task: Task, file: File, count: number, offset: number): MayBlock<Bytes>;
+  write?(kernel: Kernel, task: Task, file: File, data: Bytes, offset: number): MayBlock<number>;
+  readdir?(kernel: Kernel, task: Task, file: File): Dirent[];
+  ioctl?(kernel: Kernel, task: Task, file: File, request: number, arg: unknown): MayBlock<unknown>;
+  /** POLL* bits that hold now. */
+  poll?(kernel: Kernel, file: File): number;
+  /** The channels whose wake may change `poll`. */
+  channels?(file: File): string[];
+  /** Last reference gone. */
+  release?(kernel: Kernel, file: File): void;
+}
+
+/** One table a file system. Directory arguments are inodes of that file system; permissions were checked by the caller. */
+export interface FsOps {
+  lookup(kernel: Kernel, dir: Dentry, name: string): Dentry | null;
+  readdir(kernel: Kernel, dir: Dentry): Dirent[];
+  create?(kernel: Kernel, task: Task, dir: Dentry, name: string, kind: InodeKind, mode: number, rdev: readonly [number, number], target: string): Dentry;
+  link?(kernel: Kernel, task: Task, dir: Dentry, name: string, from: Dentry): Dentry;
+  unlink?(kernel: Kernel, task: Task, entry: Dentry): void;
+  rmdir?(kernel: Kernel, task: Task, entry: Dentry): void;
+  rename?(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry, toName: string, flags: number): void;
+  readlink?(kernel: Kernel, entry: Dentry, task: Task): string;
+  /** Magic links (/proc/PID/fd/N, /proc/PID/ns/net, exe, cwd, root) lead straight to a path. */
+  follow?(kernel: Kernel, entry: Dentry, task: Task): Path | null;
+  /** mode, uid, gid, times, size of a node; overlay copies up here. */
+  setattr?(kernel: Kernel, task: Task, entry: Dentry, change: Partial<Pick<Inode, 'mode' | 'uid' | 'gid' | 'atime' | 'mtime' | 'size'>>): void;
+  setxattr?(kernel: Kernel, task: Task, entry: Dentry, name: string, value: Bytes | null): void;
+  /** The operations of a file of this file system when opened; overlay copies up here when flags ask to write. */
+  open(kernel: Kernel, task: Task, entry: Dentry, flags: number): { ops: FileOps; data: unknown; inode?: Inode };
+  statfs?(kernel: Kernel, sb: SuperBlock): { blocks: number; bfree: number; files: number; ffree: number };
+}
