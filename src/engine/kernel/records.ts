@@ -181,7 +181,12 @@ export interface Area {
   locked: boolean;
 }
 
-/** The wire out of this machine: the world joins kernels, the control plane and the modelled outside here. */
+/**
+ * The wire out of this machine: the world (world/lan.ts) joins kernels, the control plane and the modelled outside here.
+ * kernel.ts answers with `accept(kernel, {address, port}, port): number | null` (a connection from another machine to a
+ * listening inet socket: its new conn number, null refused), `connected(kernel, conn, ok)` (completes a connect(2) that
+ * waits, or fails it with ECONNREFUSED) and `deliver(kernel, conn, data | null)`. conn numbers are unique per kernel.
+ */
 export interface Uplink {
   /** A connection from here to address:port; the answer comes by `net` events. Returns false when nobody is there. */
   connect(from: { kernel: string; conn: number; address: string; port: number }, to: { address: string; port: number }): 'ok' | 'refused' | 'unreachable';
