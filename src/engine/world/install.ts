@@ -1,0 +1,188 @@
+/**
+ * What is on a machine's disk when it boots: a small Debian-like base, a binary for every program, units for its
+ * services, its images and domains. Data only; the machine's own init does the rest.
+ */
+import type { Tree } from '../kernel/vfs/build.ts';
+import { bytes } from '../sim/text.ts';
+import { assemble } from '../machine/isa/assemble.ts';
+import { preloadedImages } from '../userland/containers/store.ts';
+import { INSTALLED } from '../userland/table.ts';
+import { API_SERVER, type HostSpec, type ScenarioSpec, type Service } from './scenario.ts';
+
+/** What the engine is given from outside: the processor's module and the sources of its guests. */
+export interface Assets {
+  cpu: WebAssembly.Module;
+  /** File name to assembly source, e.g. "tiny.asm". */
+  guests: Readonly<Record<string, string>>;
+}
+
+const UNITS: Record<Service, { exec: string; description: string; after: string }> = {
+  containerd: { exec: '/usr/bin/containerd', description: 'containerd container runtime', after: '' },
+  docker: { exec: '/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock', description: 'Docker Application Container Engine', after: 'containerd.service' },
+  libvirtd: { exec: '/usr/sbin/libvirtd', description: 'Virtualization daemon', after: '' },
+  kubelet: { exec: '/usr/bin/kubelet', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
+};
+
+const file = (data: string | Uint8Array, mode = 0o644): Tree[string] => ({ type: 'file', data, mode });
+const dir = (mode = 0o755): Tree[string] => ({ type: 'dir', mode });
+
+/** The whole disk of one machine. */
+export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): Tree {
+  return {
+    ...base(host, scenario),
+    ...binaries(),
+    ...units(host),
+    ...(host.images.length > 0 ? preloadedImages(host.images) : {}),
+    ...(scenario.cluster ? kubernetes(host) : {}),
+    ...domains(host, assets),
+    ...host.files,
+  };
+}
+
+function binaries(): Tree {
+  const tree: Tree = {};
+  for (const path of Object.keys(INSTALLED)) {
+    tree[path] = { type: 'program', name: path.slice(path.lastIndexOf('/') + 1), mode: 0o755 };
+  }
+  return tree;
+}
+
+function base(host: HostSpec, scenario: ScenarioSpec): Tree {
+  const names = scenario.hosts.map((h) => `${h.address} ${h.name}\n`).join('');
+  return {
+    '/bin': { type: 'link', target: 'usr/bin' },
+    '/sbin': { type: 'link', target: 'usr/sbin' },
+    '/lib': { type: 'link', target: 'usr/lib' },
+    '/usr/bin': dir(), '/usr/sbin': dir(), '/usr/lib': dir(), '/usr/share': dir(), '/usr/local/bin': dir(),
+    '/dev': dir(), '/proc': dir(0o555), '/sys': dir(0o555), '/run': dir(), '/tmp': dir(0o1777), '/mnt': dir(), '/srv': dir(), '/opt': dir(), '/home': dir(),
+    '/var/run': { type: 'link', target: '/run' },
+    '/var/log': dir(), '/var/tmp': dir(0o1777), '/var/lib': dir(), '/var/cache': dir(),
+    '/root': dir(0o700), '/root/uploads': dir(),
+    '/etc/hostname': file(`${host.name}\n`),
+    '/etc/hosts': file(`127.0.0.1 localhost\n${names}${API_SERVER.address} control-plane\n`),
+    '/etc/passwd': file('root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\nstudent:x:1000:1000:student:/home/student:/bin/bash\n'),
+    '/etc/group': file('root:x:0:\ndaemon:x:1:\ntty:x:5:\nkvm:x:104:\ndocker:x:999:\nnogroup:x:65534:\nstudent:x:1000:\n'),
+    '/etc/resolv.conf': file('# not modelled: DNS beyond /etc/hosts\n'),
+    '/etc/os-release': file('PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nNAME="Debian GNU/Linux"\nVERSION_ID="13"\nVERSION="13 (trixie)"\nVERSION_CODENAME=trixie\nID=debian\n'),
+    '/etc/debian_version': file('13.1\n'),
+    '/etc/shells': file('/bin/sh\n/bin/bash\n'),
+    '/home/student': { type: 'dir', mode: 0o755 },
+    ...(host.plainInit ? { '/etc/nestbox/plain-init': file('') } : {}),
+  };
+}
+
+function units(host: HostSpec): Tree {
+  const tree: Tree = { '/etc/systemd/system': dir() };
+  for (const service of host.services) {
+    const { exec, description, after } = UNITS[service];
+    tree[`/etc/systemd/system/${service}.service`] = file(
+      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nExecStart=${exec}\nRestart=always\n\n[Install]\nWantedBy=multi-user.target\n`,
+    );
+  }
+  return tree;
+}
+
+function kubernetes(host: HostSpec): Tree {
+  const config = (user: string): string =>
+    `apiVersion: v1\nkind: Config\nclusters:\n- name: nestbox\n  cluster:\n    server: http://${API_SERVER.address}:${API_SERVER.port}\nusers:\n- name: ${user}\n  user: {}\ncontexts:\n- name: nestbox\n  context:\n    cluster: nestbox\n    user: ${user}\ncurrent-context: nestbox\n`;
+  const tree: Tree = { '/root/.kube/config': file(config('admin'), 0o600), '/root/web.yaml': file(WEB_YAML) };
+  if (!host.services.includes('kubelet')) return tree;
+  const subnet = Number(host.address.split('.')[3]) - 10;
+  return {
+    ...tree,
+    '/etc/kubernetes/kubelet.conf': file(config(`system:node:${host.name}`), 0o600),
+    '/etc/cni/net.d/10-bridge.conf': file(
+      `${JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, ipam: { type: 'host-local', ranges: [[{ subnet: `10.244.${subnet}.0/24` }]], routes: [{ dst: '0.0.0.0/0' }] } }, null, 2)}\n`,
+    ),
+  };
+}
+
+/** A manifest to begin with: three kinds, one file. */
+const WEB_YAML = `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: web
+data:
+  greeting: hello from the lab
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  labels:
+    app: web
+spec:
+  replicas: 3
+  selector:
+    matchLabels:
+      app: web
+  template:
+    metadata:
+      labels:
+        app: web
+    spec:
+      containers:
+      - name: nginx
+        image: nginx
+        ports:
+        - containerPort: 80
+        resources:
+          requests:
+            cpu: 250m
+            memory: 128Mi
+          limits:
+            memory: 256Mi
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+spec:
+  selector:
+    app: web
+  ports:
+  - port: 80
+    targetPort: 80
+`;
+
+function domains(host: HostSpec, assets: Assets): Tree {
+  const tree: Tree = {};
+  for (const name of host.domains) {
+    const image = assemble(assets.guests[`${name}.asm`] ?? '', `${name}.asm`);
+    if (image.errors.length > 0) throw new Error(`guests/${name}.asm: ${image.errors[0]!.text}`);
+    tree[`/var/lib/libvirt/images/${name}.bin`] = file(image.bytes);
+    tree[`/etc/libvirt/qemu/${name}.xml`] = file(bytes(domainXml(name)), 0o600);
+  }
+  return tree;
+}
+
+function domainXml(name: string): string {
+  return `<domain type='kvm'>
+  <name>${name}</name>
+  <uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>
+  <memory unit='KiB'>65536</memory>
+  <currentMemory unit='KiB'>65536</currentMemory>
+  <vcpu placement='static'>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type>
+    <kernel>/var/lib/libvirt/images/${name}.bin</kernel>
+    <boot dev='hd'/>
+  </os>
+  <clock offset='utc'/>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <serial type='pty'>
+      <target type='isa-serial' port='0'>
+        <model name='isa-serial'/>
+      </target>
+    </serial>
+    <console type='pty'>
+      <target type='serial' port='0'/>
+    </console>
+  </devices>
+</domain>
+`;
+}

@@ -1,0 +1,211 @@
+/**
+ * The composition: machines, wire, control plane and clock of one scenario, joined. It constructs and connects and
+ * applies what people did; it decides nothing. A world is a function of (scenario, seed, inputs).
+ */
+import type { Action, Input, Recording } from '../../bridge/protocol.ts';
+import { boot, createKernel, registerKernels, ttyInput, ttyResize, ttyTake } from '../kernel/kernel.ts';
+import type { Kernel } from '../kernel/records.ts';
+import { debugVm, installKvm } from '../kernel/drivers/kvm.ts';
+import { putFile } from '../kernel/vfs/build.ts';
+import { type Cluster, createCluster } from '../cluster/cluster.ts';
+import { createClusterService } from '../cluster/server.ts';
+import { addHollowNodes } from './hollow.ts';
+import { createTimeline, runTo, step, type Timeline } from '../sim/timeline.ts';
+import { createTrace, mix, record, traceHash, type Trace } from '../sim/trace.ts';
+import { bytes, fromBase64, text } from '../sim/text.ts';
+import { PROGRAMS } from '../userland/table.ts';
+import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf } from './lan.ts';
+import { API_SERVER, findScenario, type HostSpec, type ScenarioSpec } from './scenario.ts';
+import { type Assets, treeOf } from './install.ts';
+
+export interface World {
+  /** The scenario's name, or the text of its file: what a recording keeps. */
+  source: string;
+  scenario: ScenarioSpec;
+  seed: number;
+  timeline: Timeline;
+  trace: Trace;
+  kernels: Map<string, Kernel>;
+  /** The machine whose terminals people sit at. */
+  host: Kernel;
+  cluster: Cluster | null;
+  lan: Lan;
+  /** Everything done so far and, after a seek into the past, what was done later. */
+  inputs: Input[];
+  /** How many of them have been applied. */
+  applied: number;
+  /** Running hash of each terminal's output: independent of when it was taken. */
+  screens: Map<string, Trace>;
+  /** Terminal output that nobody has taken yet. */
+  output: Output[];
+}
+
+export type { Assets };
+
+/** Ghz of every modelled processor: cycles are converted with it. */
+export const GHZ = 2;
+
+export const TTYS = ['tty1', 'tty2', 'tty3', 'tty4'];
+
+export function createWorld(assets: Assets, scenario: string, seed?: number): World {
+  const spec = findScenario(scenario);
+  const timeline = createTimeline();
+  const trace = createTrace(timeline);
+  const kernels = new Map<string, Kernel>();
+  const lan = createLan(timeline, kernels);
+  registerKernels(timeline, kernels);
+  const world: World = {
+    source: scenario, scenario: spec, seed: seed ?? spec.seed ?? 1, timeline, trace, kernels, host: null as unknown as Kernel,
+    cluster: null, lan, inputs: [], applied: 0,
+    screens: new Map(TTYS.map((tty) => [tty, createTrace(timeline, 0)])), output: [],
+  };
+  if (spec.cluster) joinCluster(world);
+  for (const host of spec.hosts) addHost(world, assets, host);
+  world.host = kernels.get(spec.hosts[0]!.name)!;
+  return world;
+}
+
+function joinCluster(world: World): void {
+  const { lan, timeline, trace, seed } = world;
+  const cluster = createCluster({ name: 'cluster', timeline, trace, seed });
+  world.cluster = cluster;
+  lan.services.set(
+    `${API_SERVER.address}:${API_SERVER.port}`,
+    createClusterService(cluster, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)),
+  );
+  addHollowNodes(cluster, world.scenario.cluster!);
+}
+
+function addHost(world: World, assets: Assets, host: HostSpec): void {
+  const kernel = createKernel({
+    name: host.name, cpus: host.cpus, memory: host.memory, ghz: GHZ, timeline: world.timeline, trace: world.trace,
+    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: { address: `${host.address}/24` },
+  });
+  world.kernels.set(host.name, kernel);
+  world.lan.hosts.set(host.address, host.name);
+  kernel.uplink = uplinkOf(world.lan);
+  installKvm(kernel, assets.cpu);
+  boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
+}
+
+/** Rebuilds the world of a recording at time zero, its inputs still to come. */
+export function openRecording(assets: Assets, recording: Recording): World {
+  const world = createWorld(assets, recording.scenario, recording.seed);
+  world.inputs = recording.inputs.slice();
+  return world;
+}
+
+export function toRecording(world: World): Recording {
+  return {
+    nestbox: 1,
+    scenario: world.source,
+    seed: world.seed,
+    inputs: world.inputs.slice(0, world.applied),
+    until: world.timeline.now,
+    hash: worldHash(world),
+  };
+}
+
+/** Runs to time `t` (ns), doing what was done on the way; the same however it is divided. */
+export function advance(world: World, t: number): void {
+  while (world.applied < world.inputs.length && world.inputs[world.applied]!.t <= t) nextInput(world);
+  runTo(world.timeline, t);
+}
+
+/** Like `advance`, but comes back when `enough` says so (asked every few events); says whether `t` was reached. */
+export function advanceSome(world: World, t: number, enough: () => boolean): boolean {
+  for (;;) {
+    const input = world.inputs[world.applied];
+    const limit = input && input.t < t ? input.t : t;
+    for (let n = 1; step(world.timeline, limit); n++) if ((n & 7) === 0 && enough()) return false;
+    if (!input || input.t > t) {
+      if (world.timeline.now < t) world.timeline.now = t;
+      return true;
+    }
+    nextInput(world);
+  }
+}
+
+/** A person does something now. What had been done later, before a seek into the past, is dropped. */
+export function act(world: World, action: Action): void {
+  runTo(world.timeline, world.timeline.now);
+  world.inputs.length = world.applied;
+  world.inputs.push({ t: world.timeline.now, ...action });
+  nextInput(world);
+}
+
+function nextInput(world: World): void {
+  const input = world.inputs[world.applied]!;
+  runTo(world.timeline, input.t);
+  world.applied++;
+  apply(world, input);
+}
+
+function apply(world: World, input: Input): void {
+  const { host, trace } = world;
+  switch (input.do) {
+    case 'type':
+      record(trace, 'input', host.name, 'input.type', { tty: input.tty, data: input.data });
+      ttyInput(host, input.tty, bytes(input.data));
+      return;
+    case 'resize':
+      ttyResize(host, input.tty, input.cols, input.rows);
+      return;
+    case 'file': {
+      const name = safeName(input.name);
+      const data = fromBase64(input.base64);
+      record(trace, 'input', host.name, 'input.file', { name, size: data.length });
+      putFile(host, `/root/uploads/${name}`, data);
+      return;
+    }
+    case 'vm': {
+      const kernel = world.kernels.get(input.host);
+      record(trace, 'input', input.host, 'input.debug', { vm: input.vm, cmd: input.cmd });
+      if (kernel) debugVm(kernel, input.vm, input.cmd);
+      return;
+    }
+    case 'answer':
+      record(trace, 'input', host.name, 'input.answer', { lab: input.lab, step: input.step, answer: input.answer });
+      return;
+    case 'hint':
+      record(trace, 'input', host.name, 'input.hint', { lab: input.lab, step: input.step, index: input.index });
+      return;
+  }
+}
+
+/** The last part of a path, without anything a file name cannot hold. */
+export function safeName(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  const last = name.split(/[/\\]/).pop()!.replace(/[\x00-\x1f\x7f]/g, '').slice(0, 255);
+  return last === '' || last === '.' || last === '..' ? 'file' : last;
+}
+
+export interface Output {
+  tty: string;
+  stream: 1 | 2;
+  data: Uint8Array;
+}
+
+/** Takes what the terminals have shown since the last time. */
+export function takeOutput(world: World): Output[] {
+  drain(world);
+  return world.output.splice(0);
+}
+
+/** The trace's hash and each terminal's: equal for equal recordings on every machine. */
+export function worldHash(world: World): string {
+  drain(world);
+  const screens = [...world.screens.keys()].sort().map((tty) => traceHash(world.screens.get(tty)!));
+  const all = createTrace(world.timeline, 0);
+  mix(all, [traceHash(world.trace), ...screens].join(' '));
+  return traceHash(all);
+}
+
+function drain(world: World): void {
+  for (const tty of TTYS) {
+    for (const { data, stream } of ttyTake(world.host, tty)) {
+      mix(world.screens.get(tty)!, text(data));
+      world.output.push({ tty, stream, data });
+    }
+  }
+}
