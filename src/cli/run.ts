@@ -1,0 +1,165 @@
+/** `nestbox run`: types a script at the first terminal of a world and prints what the terminal showed, views and the hash. */
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { Cell } from '../bridge/protocol.ts';
+import { toBase64 } from '../engine/sim/text.ts';
+import { BadRecording, parseRecording } from '../engine/world/recording.ts';
+import { BadScenario } from '../engine/world/scenario.ts';
+import { createTypist, line, parseDuration, perform, TimeUp, type Typist, waitForPrompt } from '../engine/world/typist.ts';
+import { advanceSome, createWorld, openRecording, toRecording, type World, worldHash } from '../engine/world/world.ts';
+import { VIEWS } from '../engine/views/views.ts';
+import { bytesOf, options, textOf, Usage } from './arguments.ts';
+import { loadAssets } from './assets.ts';
+
+const REAL_LIMIT_MS = 60_000;
+
+interface Show {
+  view: string;
+  arg: Record<string, Cell>;
+}
+
+export function run(args: string[]): number {
+  const { values } = options(
+    args,
+    {
+      scenario: { type: 'string' }, seed: { type: 'string' }, file: { type: 'string', multiple: true }, script: { type: 'string' },
+      show: { type: 'string', multiple: true }, format: { type: 'string', default: 'text' }, until: { type: 'string', default: '10m' },
+      record: { type: 'string' }, replay: { type: 'string' }, hash: { type: 'boolean', default: false }, quiet: { type: 'boolean', default: false },
+    },
+    { min: 0, max: 0, name: '' },
+  );
+  if (values.format !== 'text' && values.format !== 'json') throw new Usage(`--format is text or json, not '${values.format}'`);
+  const shows = (values.show ?? []).map(parseShow);
+  const files = (values.file ?? []).map(parseFile);
+  const until = duration(values.until!);
+  const json = values.format === 'json';
+  const world = build(values);
+  const ends = Date.now() + REAL_LIMIT_MS;
+  const out = new Screen(json || values.quiet!);
+  const typist = createTypist(world, { until, expired: () => Date.now() > ends, show: (_tty, data) => out.show(data) });
+  let status = 0;
+  try {
+    if (values.replay !== undefined) {
+      const target = parseRecording(textOf(values.replay)).until;
+      while (!advanceSome(world, target, () => Date.now() > ends)) throw new TimeUp('time is up');
+    }
+    for (const action of files) perform(typist, action);
+    status = script(typist, values, json, out);
+  } catch (error) {
+    if (error instanceof TimeUp) {
+      console.error(`nestbox run: ${error.message} at ${(world.timeline.now / 1e9).toFixed(3)} s simulated`);
+      status = 124;
+    } else {
+      status = fault(world, error);
+    }
+  }
+  out.end();
+  if (status !== 70) for (const show of shows) console.log(JSON.stringify({ view: show.view, rows: VIEWS[show.view]!.rows(world, show.arg) }));
+  if (values.hash) console.log(worldHash(world));
+  if (values.record !== undefined) writeFileSync(values.record, `${JSON.stringify(toRecording(world))}\n`);
+  return status;
+}
+
+function script(typist: Typist, values: { script?: string; replay?: string; quiet?: boolean }, json: boolean, out: Screen): number {
+  const source = values.script !== undefined ? textOf(values.script) : values.replay === undefined || !process.stdin.isTTY ? standardInput() : '';
+  let status = 0;
+  if (source !== '' || values.replay === undefined) waitForPrompt(typist);
+  for (const command of source.split('\n')) {
+    if (command.trim() === '') continue;
+    const done = line(typist, command);
+    if (!done) continue;
+    status = done.exit ?? 0;
+    if (json) console.log(JSON.stringify(done));
+    else if (values.quiet) out.plain(done.stdout, done.stderr);
+  }
+  return status;
+}
+
+function standardInput(): string {
+  if (process.stdin.isTTY) return '';
+  try {
+    return readFileSync(0, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function build(values: { scenario?: string; seed?: string; replay?: string }): World {
+  const seed = values.seed === undefined ? undefined : Number(values.seed);
+  if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff)) throw new Usage(`--seed is a whole number, not '${values.seed}'`);
+  try {
+    const assets = loadAssets();
+    if (values.replay !== undefined) return openRecording(assets, parseRecording(textOf(values.replay)));
+    const scenario = values.scenario ?? 'lab';
+    return createWorld(assets, existsSync(scenario) && /\.ya?ml$/.test(scenario) ? textOf(scenario) : scenario, seed);
+  } catch (error) {
+    if (error instanceof BadScenario || error instanceof BadRecording) throw new Usage(error.message);
+    throw error;
+  }
+}
+
+/** The engine failed: say so, keep the recording. */
+function fault(world: World, error: unknown): number {
+  const path = join(mkdtempSync(join(tmpdir(), 'nestbox-')), 'fault.nestbox.json');
+  const { hash: _, ...recording } = { ...toRecording(world) };
+  writeFileSync(path, `${JSON.stringify(recording)}\n`);
+  console.error(`nestbox run: the engine failed: ${error instanceof Error ? error.stack : error}`);
+  console.error(`nestbox run: the recording is ${path}`);
+  return 70;
+}
+
+function parseShow(text: string): Show {
+  const [view, rest] = text.split(/:(.*)/s) as [string, string | undefined];
+  if (!VIEWS[view]) throw new Usage(`no view '${view}': ${Object.keys(VIEWS).join(', ')}`);
+  const arg: Record<string, Cell> = {};
+  for (const pair of (rest ?? '').split(',').filter(Boolean)) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new Usage(`--show ${text}: '${pair}' is not key=value`);
+    arg[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return { view, arg };
+}
+
+function parseFile(text: string): { do: 'file'; name: string; base64: string } {
+  const at = text.indexOf('=');
+  const [name, path] = at < 0 ? [basename(text), text] : [text.slice(0, at), text.slice(at + 1)];
+  return { do: 'file', name, base64: toBase64(bytesOf(path)) };
+}
+
+function duration(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+}
+
+/** What the terminal shows as plain text: escape codes and carriage returns taken out, in text format. */
+class Screen {
+  private at = '';
+  private readonly silent: boolean;
+  constructor(silent: boolean) {
+    this.silent = silent;
+  }
+
+  show(data: string): void {
+    if (this.silent) return;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes are what is taken out
+    const clean = (this.at + data).replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>()][0B]?|\x07/g, '');
+    const cut = clean.lastIndexOf('\n') + 1;
+    this.at = clean.slice(cut);
+    if (cut > 0) process.stdout.write(clean.slice(0, cut).replaceAll('\r\n', '\n'));
+  }
+
+  plain(stdout: string, stderr: string): void {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes are what is taken out
+    const strip = (s: string): string => s.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '');
+    process.stdout.write(strip(stdout));
+    process.stderr.write(strip(stderr));
+  }
+
+  end(): void {
+    if (this.at !== '' && !this.silent) process.stdout.write(`${this.at.replaceAll('\r', '')}\n`);
+  }
+}

@@ -1,0 +1,31 @@
+/** The worker: loads the processor and the guests, then hands messages to one session. Nothing is decided here. */
+import cpuUrl from '../../build/cpu.wasm?url';
+import tiny from '../engine/hypervisor/guests/tiny.asm?raw';
+import type { ToPage, ToWorker } from '../bridge/protocol.ts';
+import { createServer, type Server } from './server.ts';
+
+const waiting: ToWorker[] = [];
+let server: Server | null = null;
+
+self.onmessage = (event: MessageEvent<ToWorker>): void => {
+  if (server) server.receive(event.data);
+  else waiting.push(event.data);
+};
+
+const channel = new MessageChannel();
+const queue: (() => void)[] = [];
+channel.port1.onmessage = (): void => queue.shift()?.();
+
+const response = await fetch(cpuUrl);
+const cpu = new WebAssembly.Module(await response.arrayBuffer());
+server = createServer({
+  assets: { cpu, guests: { 'tiny.asm': tiny } },
+  post: (message: ToPage) => self.postMessage(message),
+  now: () => performance.now(),
+  soon(callback) {
+    queue.push(callback);
+    channel.port2.postMessage(null);
+  },
+  later: (callback, ms) => void setTimeout(callback, ms),
+});
+for (const message of waiting) server.receive(message);

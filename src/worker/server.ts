@@ -1,0 +1,303 @@
+/**
+ * One session: a world, the clock that drives it, the views somebody watches and the frames that go out.
+ *
+ * Real time becomes simulated time here and nowhere else: while playing, `speed` simulated seconds pass a real one, as
+ * far as the work of each slice (at most 8 ms of real time) allows. One frame is in flight at a time; what changes
+ * meanwhile goes with the next. Seeking into the past rebuilds the world and replays; what was done later stays until
+ * somebody acts. The headless tool runs this very code with a clock of its own.
+ */
+import type { Calls, Cell, Frame, Query, Recording, Row, ToPage, ToWorker } from '../bridge/protocol.ts';
+import { checkRecording } from '../engine/world/recording.ts';
+import {
+  act, advanceSome, type Assets, openRecording, takeOutput, toRecording, TTYS, type World,
+} from '../engine/world/world.ts';
+import { nextAt } from '../engine/sim/timeline.ts';
+import { text } from '../engine/sim/text.ts';
+import { answer } from '../engine/views/match.ts';
+import { diff, nothingSent, type Sent } from '../engine/views/diff.ts';
+import { VIEWS } from '../engine/views/views.ts';
+
+/** What the surroundings give a session. */
+export interface Surroundings {
+  assets: Assets;
+  post(message: ToPage): void;
+  /** Real milliseconds, monotonic. */
+  now(): number;
+  /** Calls back soon, after messages that wait have been handled. */
+  soon(callback: () => void): void;
+  /** Calls back in about that many milliseconds. */
+  later(callback: () => void, ms: number): void;
+}
+
+export const SLICE_MS = 8;
+const FRAME_MS = 15;
+/** Characters kept of each terminal, so that a page that comes back sees what was there. */
+const SCROLLBACK = 400_000;
+
+interface Subscription {
+  view: string;
+  arg: Record<string, Cell>;
+  sent: Sent;
+  /** Says nothing more until it is asked anew. */
+  broken: boolean;
+}
+
+interface Session {
+  world: World;
+  running: boolean;
+  speed: number;
+  /** Real and simulated time at which the present pace began. */
+  pace: { real: number; sim: number };
+  /** The furthest time reached. */
+  end: number;
+  /** Replay in progress: from `from` to `to`, then `then`. */
+  seek: { from: number; to: number; running: boolean } | null;
+  scrollback: Map<string, string>;
+  pendingTerm: Frame['term'];
+  fault: Frame['fault'];
+  faultSent: boolean;
+}
+
+export interface Server {
+  receive(message: ToWorker): void;
+}
+
+export function createServer(around: Surroundings): Server {
+  const subscriptions = new Map<number, Subscription>();
+  let session!: Session;
+  let open = false;
+  let inFlight = false;
+  let dirty = true;
+  let lastFrame = 0;
+  let ticking = false;
+
+  function start(world: World): Session {
+    return {
+      world, running: true, speed: 1, pace: { real: around.now(), sim: world.timeline.now }, end: world.timeline.now,
+      seek: null, scrollback: new Map(), pendingTerm: [], fault: undefined, faultSent: false,
+    };
+  }
+
+  /** Runs `work` on the world; an exception of the engine stops it, keeps the recording and tells. */
+  function guarded(work: () => void): void {
+    if (session.fault) return;
+    try {
+      work();
+    } catch (error) {
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      session.fault = { message, at: session.world.timeline.now };
+      session.running = false;
+      session.seek = null;
+    }
+    dirty = true;
+  }
+
+  function collectOutput(): void {
+    for (const { tty, data } of takeOutput(session.world)) {
+      const shown = text(data);
+      session.scrollback.set(tty, ((session.scrollback.get(tty) ?? '') + shown).slice(-SCROLLBACK));
+      const last = session.pendingTerm[session.pendingTerm.length - 1];
+      if (last?.tty === tty) last.data += shown;
+      else session.pendingTerm.push({ tty, data: shown });
+    }
+  }
+
+  function tick(): void {
+    ticking = false;
+    if (!open) return;
+    const began = around.now();
+    const enough = (): boolean => around.now() - began >= SLICE_MS;
+    if (session.seek) guarded(() => replaySlice(enough));
+    else if (session.running && !session.fault) guarded(() => playSlice(began, enough));
+    if (dirty && !inFlight && (around.now() - lastFrame >= FRAME_MS || !session.running)) sendFrame();
+    again();
+  }
+
+  /** When to come back: at once while there is work, else when the next event or frame is due. */
+  function again(): void {
+    if (ticking || !open) return;
+    if (session.seek || (session.running && !session.fault)) {
+      ticking = true;
+      const due = session.pace.real + (nextAt(session.world.timeline) - session.pace.sim) / 1e6 / session.speed;
+      const idle = session.seek ? 0 : Math.min(due - around.now(), dirty ? FRAME_MS : 50);
+      if (idle <= 1) around.soon(tick);
+      else around.later(tick, idle);
+    } else if (dirty && !inFlight) {
+      ticking = true;
+      around.later(tick, 1);
+    }
+  }
+
+  function playSlice(began: number, enough: () => boolean): void {
+    const { world, pace } = session;
+    const target = Math.floor(pace.sim + (began - pace.real) * 1e6 * session.speed);
+    const before = world.timeline.handled;
+    if (!advanceSome(world, target, enough)) repace();
+    session.end = Math.max(session.end, world.timeline.now);
+    if (world.timeline.handled !== before) collectOutput();
+  }
+
+  function replaySlice(enough: () => boolean): void {
+    const seek = session.seek!;
+    const reached = advanceSome(session.world, seek.to, enough);
+    if (!reached) return;
+    collectOutput();
+    session.seek = null;
+    session.running = seek.running;
+    repace();
+  }
+
+  function repace(): void {
+    session.pace = { real: around.now(), sim: session.world.timeline.now };
+  }
+
+  function sendFrame(): void {
+    inFlight = true;
+    dirty = false;
+    lastFrame = around.now();
+    const { world, seek } = session;
+    const frame: Frame = {
+      type: 'frame', t: world.timeline.now, instructions: 0, running: session.running, speed: session.speed,
+      end: Math.max(session.end, world.timeline.now), patches: [], term: [],
+    };
+    if (seek) frame.seeking = seek.to === 0 ? 1 : world.timeline.now / seek.to;
+    else {
+      for (const [sub, subscription] of subscriptions) {
+        const patch = patchOf(sub, subscription);
+        if (patch) frame.patches.push(patch);
+      }
+      frame.term = session.pendingTerm;
+      session.pendingTerm = [];
+      for (const vm of VIEWS.vms!.rows(world, {})) frame.instructions += Number(vm.instructions);
+    }
+    if (session.fault) frame.fault = session.fault;
+    around.post(frame);
+  }
+
+  function patchOf(sub: number, subscription: Subscription): Frame['patches'][number] | null {
+    const view = VIEWS[subscription.view];
+    if (!view || subscription.broken) return null;
+    try {
+      return diff(sub, subscription.sent, view.rows(session.world, subscription.arg));
+    } catch (error) {
+      subscription.broken = true;
+      if (!session.fault) {
+        session.fault = { message: `view ${subscription.view}: ${error instanceof Error ? (error.stack ?? error.message) : error}`, at: session.world.timeline.now };
+      }
+      return null;
+    }
+  }
+
+  /** Another world: every terminal and view begins anew. */
+  function replace(next: Session): void {
+    session = next;
+    for (const subscription of subscriptions.values()) subscription.broken = false;
+    session.pendingTerm = TTYS.map((tty) => ({ tty, data: '', reset: true }));
+    dirty = true;
+  }
+
+  const calls: { [K in keyof Calls]: (input: Calls[K]['in']) => Calls[K]['out'] } = {
+    open({ recording, at }) {
+      const checked = checkRecording(recording);
+      const world = openRecording(around.assets, checked);
+      const target = at ?? checked.until;
+      replace({ ...start(world), end: Math.max(checked.until, target) });
+      if (target > 0) session.seek = { from: 0, to: target, running: true };
+      open = true;
+      return { scenario: checked.scenario, seed: checked.seed };
+    },
+    act(action) {
+      if (session.fault) throw new Error('the world has stopped');
+      if (session.seek) throw new Error('wait until the replay has arrived');
+      guarded(() => act(session.world, action));
+      session.end = session.world.timeline.now;
+      collectOutput();
+      return null;
+    },
+    play({ running, speed }) {
+      if (speed !== undefined) {
+        if (!(speed > 0 && speed <= 1000)) throw new Error('speed is from above 0 to 1000');
+        session.speed = speed;
+      }
+      if (session.seek) session.seek.running = running;
+      else session.running = running && !session.fault;
+      repace();
+      dirty = true;
+      return null;
+    },
+    seek({ t }) {
+      if (!(t >= 0)) throw new Error('a time is at least 0');
+      const running = session.seek ? session.seek.running : false;
+      const target = Math.floor(t);
+      if (target < session.world.timeline.now || session.fault) rebuild();
+      session.seek = { from: session.world.timeline.now, to: target, running };
+      session.running = false;
+      return null;
+    },
+    step({ by }) {
+      const { world } = session;
+      session.running = false;
+      const records = world.trace.records;
+      if (by === 1) {
+        const next = nextAt(world.timeline);
+        const input = world.inputs[world.applied]?.t ?? Number.POSITIVE_INFINITY;
+        const target = Math.min(next, input);
+        if (target !== Number.POSITIVE_INFINITY) session.seek = { from: world.timeline.now, to: target, running: false };
+      } else {
+        let i = records.length - 1;
+        while (i >= 0 && records[i]!.t >= world.timeline.now) i--;
+        const target = i >= 0 ? records[i]!.t : 0;
+        rebuild();
+        session.seek = { from: 0, to: target, running: false };
+      }
+      return null;
+    },
+    recording() {
+      return toRecording(session.world);
+    },
+    rows({ view, arg }) {
+      return rowsOf(view, arg ?? {});
+    },
+    check({ checks }) {
+      return checks.map((query: Query) => answer(query, rowsOf(query.view, query.arg ?? {})));
+    },
+    views() {
+      return Object.entries(VIEWS).map(([name, view]) => ({ name, doc: view.doc, arg: view.arg, columns: [...view.columns] }));
+    },
+  };
+
+  function rowsOf(name: string, arg: Record<string, Cell>): Row[] {
+    const view = VIEWS[name];
+    if (!view) throw new Error(`no view '${name}'`);
+    return view.rows(session.world, arg);
+  }
+
+  /** The same session at its beginning, its inputs still to come. */
+  function rebuild(): void {
+    const { world, end, speed } = session;
+    const recording: Recording = { nestbox: 1, scenario: world.source, seed: world.seed, inputs: world.inputs, until: world.timeline.now };
+    replace({ ...start(openRecording(around.assets, recording)), end, speed, running: false });
+  }
+
+  return {
+    receive(message) {
+      if (message.type === 'ack') inFlight = false;
+      else if (message.type === 'subscribe') {
+        subscriptions.set(message.sub, { view: message.view, arg: message.arg ?? {}, sent: nothingSent(), broken: false });
+        dirty = true;
+      } else if (message.type === 'unsubscribe') subscriptions.delete(message.sub);
+      else {
+        try {
+          const run = calls[message.name] as ((input: unknown) => unknown) | undefined;
+          if (!run) throw new Error(`no call '${message.name}'`);
+          if (!open && message.name !== 'open' && message.name !== 'views') throw new Error('no world is open');
+          around.post({ type: 'reply', id: message.id, out: run(message.in) });
+        } catch (error) {
+          around.post({ type: 'reply', id: message.id, error: error instanceof Error ? error.message : String(error) });
+        }
+        dirty = true;
+      }
+      again();
+    },
+  };
+}
