@@ -1,0 +1,27 @@
+// Bundle budgets, gzip: what a browser must fetch before the first lab, and each lazy part. Fails when a part is missing.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+
+const dist = new URL('../dist', import.meta.url).pathname;
+const html = readFileSync(join(dist, 'index.html'), 'utf8');
+const size = (file) => gzipSync(readFileSync(join(dist, 'assets', file)), { level: 9 }).length;
+const files = readdirSync(join(dist, 'assets'));
+const first = new Set([...html.matchAll(/(?:src|href)="\.?\/?assets\/([^"]+\.(?:js|css))"/g)].map((m) => m[1]));
+const worker = files.filter((f) => /^main-.*\.js$/.test(f) && !first.has(f));
+const wasm = files.filter((f) => f.endsWith('.wasm'));
+const sum = (list) => list.reduce((n, f) => n + size(f), 0);
+
+export const BUDGETS = [
+  { name: 'page before the first lab (JS and CSS)', files: [...first], limit: 400_000 },
+  { name: 'worker', files: worker, limit: 400_000 },
+  { name: 'processor (wasm)', files: wasm, limit: 120_000 },
+];
+let failed = false;
+for (const { name, files: list, limit } of BUDGETS) {
+  const bytes = sum(list);
+  const ok = list.length > 0 && bytes <= limit;
+  failed ||= !ok;
+  console.log(`${ok ? 'ok  ' : 'OVER'} ${name}: ${(bytes / 1000).toFixed(1)} kB of ${limit / 1000} kB gzip${list.length === 0 ? ' (no file)' : ''}`);
+}
+process.exitCode = failed ? 1 : 0;

@@ -1,0 +1,256 @@
+/**
+ * Mounts and mount namespaces: mount, bind, move, remount, propagation, umount, pivot_root, and the texts of
+ * /proc/PID/mounts and mountinfo. Source: mount(2), pivot_root(2), mount_namespaces(7), kernel doc sharedsubtree.
+ * Left out: slave propagation chains beyond one level, expiring mounts.
+ */
+import {
+  MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, SysError,
+} from '../abi.ts';
+import type { Kernel, Task } from '../records.ts';
+import { record } from '../../sim/trace.ts';
+import { capable } from './inode.ts';
+import { lookup, pathText, sameFile } from './path.ts';
+import { FILESYSTEMS } from './filesystems.ts';
+import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
+
+const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+export function createMount(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, root: Dentry, at: Path | null, flags: number, source: string): Mount {
+  const mount: Mount = {
+    id: kernel.mounts.nextId++, parent: null as unknown as Mount, at: root, sb, root, flags: flags & KEPT_FLAGS, shared: 0, master: 0, source, ns,
+  };
+  mount.parent = at ? at.mount : mount;
+  if (at) mount.at = at.dentry;
+  ns.mounts.push(mount);
+  return mount;
+}
+
+function mayMount(task: Task): void {
+  if (!capable(task, 'sys_admin')) throw new SysError('EPERM');
+}
+
+export function mount(kernel: Kernel, task: Task, source: string, target: string, type: string, flags: number, data: string): 0 {
+  mayMount(task);
+  const at = lookup(kernel, task, task.fs.cwd, target);
+  if (flags & MS_REMOUNT) return remount(at, flags, data);
+  if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) return propagate(kernel, at, flags);
+  if (flags & MS_MOVE) return move(kernel, task, source, at);
+  if (flags & MS_BIND) return bind(kernel, task, source, at, flags);
+  const make = FILESYSTEMS[type];
+  if (!make) throw new SysError('ENODEV');
+  if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
+  const sb = make(kernel, task, source, data);
+  attach(kernel, at, (place) => createMount(kernel, place.mount.ns, sb, sb.root, place, flags, source || 'none'));
+  record(kernel.trace, 'kernel', kernel.name, 'mount', { type, target, source, pid: task.pid });
+  return 0;
+}
+
+/** Makes a mount at a place, and its copies where the place's mount is shared. */
+function attach(kernel: Kernel, at: Path, make: (place: Path) => Mount): Mount {
+  const first = make(at);
+  if (at.mount.shared === 0) return first;
+  first.shared = kernel.mounts.nextGroup++;
+  for (const peer of peersOf(kernel, at.mount)) {
+    const copy = make({ mount: peer, dentry: at.dentry });
+    if (peer.shared === at.mount.shared) copy.shared = first.shared;
+    else copy.master = first.shared;
+  }
+  return first;
+}
+
+/** Peers and slaves of a shared mount in every namespace. */
+function peersOf(kernel: Kernel, mount: Mount): Mount[] {
+  const found: Mount[] = [];
+  const seen = new Set<MountNamespace>();
+  for (const task of kernel.tasks.values()) {
+    const { mnt } = task.ns;
+    if (seen.has(mnt)) continue;
+    seen.add(mnt);
+    for (const other of mnt.mounts) {
+      if (other !== mount && (other.shared === mount.shared || other.master === mount.shared)) found.push(other);
+    }
+  }
+  return found;
+}
+
+function bind(kernel: Kernel, task: Task, source: string, at: Path, flags: number): 0 {
+  const from = lookup(kernel, task, task.fs.cwd, source);
+  if ((from.dentry.inode.kind === 'dir') !== (at.dentry.inode.kind === 'dir')) throw new SysError('ENOTDIR');
+  const below = flags & MS_REC ? from.mount.ns.mounts.filter((m) => m !== from.mount && under(m, from)) : [];
+  const made = attach(kernel, at, (place) => {
+    const copy = createMount(kernel, place.mount.ns, from.mount.sb, from.dentry, place, from.mount.flags, from.mount.source);
+    copy.shared = from.mount.shared;
+    return copy;
+  });
+  if (from.mount.shared === 0 && at.mount.shared === 0) made.shared = 0;
+  const copies = new Map<Mount, Mount>([[from.mount, made]]);
+  for (const one of below) {
+    const parent = copies.get(one.parent);
+    if (parent) copies.set(one, copyInto(kernel, one, parent));
+  }
+  return 0;
+}
+
+function copyInto(kernel: Kernel, one: Mount, parent: Mount): Mount {
+  const copy = createMount(kernel, parent.ns, one.sb, one.root, { mount: parent, dentry: one.at }, one.flags, one.source);
+  copy.shared = one.shared;
+  copy.master = one.master;
+  return copy;
+}
+
+/** Does mount `m` hang somewhere below a path? */
+function under(m: Mount, top: Path): boolean {
+  for (let at = m; at.parent !== at; at = at.parent) {
+    if (at.parent !== top.mount) continue;
+    for (let d = at.at; ; d = d.parent) {
+      if (d === top.dentry) return true;
+      if (d.parent === d) return false;
+    }
+  }
+  return false;
+}
+
+function requireRootOf(at: Path): Mount {
+  if (at.dentry !== at.mount.root) throw new SysError('EINVAL');
+  return at.mount;
+}
+
+function remount(at: Path, flags: number, data: string): 0 {
+  const target = requireRootOf(at);
+  target.flags = flags & KEPT_FLAGS;
+  if (!(flags & MS_BIND)) {
+    target.sb.readonly = (flags & MS_RDONLY) !== 0;
+    if (data !== '') target.sb.options = data;
+  }
+  return 0;
+}
+
+function propagate(kernel: Kernel, at: Path, flags: number): 0 {
+  const top = requireRootOf(at);
+  const all = flags & MS_REC ? top.ns.mounts.filter((m) => m === top || under(m, { mount: top, dentry: top.root })) : [top];
+  for (const one of all) {
+    if (flags & MS_SHARED) one.shared ||= kernel.mounts.nextGroup++;
+    else {
+      one.master = flags & MS_SLAVE ? one.shared || one.master : 0;
+      one.shared = 0;
+    }
+  }
+  return 0;
+}
+
+function move(kernel: Kernel, task: Task, source: string, at: Path): 0 {
+  const moved = requireRootOf(lookup(kernel, task, task.fs.cwd, source));
+  if (moved.parent === moved || moved.parent.shared !== 0) throw new SysError('EINVAL');
+  if (at.mount === moved || under(at.mount, { mount: moved, dentry: moved.root })) throw new SysError('ELOOP');
+  moved.parent = at.mount;
+  moved.at = at.dentry;
+  return 0;
+}
+
+export function umount(kernel: Kernel, task: Task, target: string, flags: number): 0 {
+  mayMount(task);
+  const gone = requireRootOf(lookup(kernel, task, task.fs.cwd, target));
+  if (gone.parent === gone) throw new SysError(flags & MNT_DETACH ? 'EINVAL' : 'EBUSY');
+  const below = gone.ns.mounts.filter((m) => m !== gone && under(m, { mount: gone, dentry: gone.root }));
+  if (!(flags & MNT_DETACH) && (below.length > 0 || inUse(kernel, gone))) throw new SysError('EBUSY');
+  const peers = gone.parent.shared ? peersOf(kernel, gone.parent).map((p) => p.ns.mounts.find((m) => m.parent === p && m.at === gone.at)) : [];
+  for (const one of [gone, ...below, ...peers]) if (one) detach(one);
+  record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
+  return 0;
+}
+
+function detach(mount: Mount): void {
+  mount.ns.mounts = mount.ns.mounts.filter((m) => m !== mount);
+}
+
+function inUse(kernel: Kernel, mount: Mount): boolean {
+  for (const task of kernel.tasks.values()) {
+    if (task.state === 'zombie' || task.state === 'dead') continue;
+    if (task.fs.cwd.mount === mount || task.fs.root.mount === mount) return true;
+    for (const slot of task.files.slots) if (slot?.file.path?.mount === mount) return true;
+  }
+  return false;
+}
+
+export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: string): 0 {
+  mayMount(task);
+  const fresh = lookup(kernel, task, task.fs.cwd, newRoot);
+  const put = lookup(kernel, task, task.fs.cwd, putOld);
+  const top = task.fs.root;
+  if (fresh.dentry.inode.kind !== 'dir' || put.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
+  if (fresh.mount === top.mount || put.mount === top.mount) throw new SysError('EBUSY');
+  if (fresh.dentry !== fresh.mount.root || top.dentry !== top.mount.root) throw new SysError('EINVAL');
+  if (fresh.mount.parent === fresh.mount || fresh.mount.parent.shared || top.mount.shared || fresh.mount.shared) throw new SysError('EINVAL');
+  if (!(put.mount === fresh.mount || under(put.mount, { mount: fresh.mount, dentry: fresh.mount.root }))) throw new SysError('EINVAL');
+  const old = top.mount;
+  const isTop = old.parent === old;
+  fresh.mount.parent = isTop ? fresh.mount : old.parent;
+  fresh.mount.at = isTop ? fresh.mount.root : old.at;
+  old.parent = put.mount;
+  old.at = put.dentry;
+  if (isTop) task.ns.mnt.root = fresh.mount;
+  const place: Path = { mount: fresh.mount, dentry: fresh.mount.root };
+  for (const other of kernel.tasks.values()) {
+    if (other.ns.mnt !== task.ns.mnt) continue;
+    if (sameFile(other.fs.root, top)) other.fs.root = place;
+    if (sameFile(other.fs.cwd, top)) other.fs.cwd = place;
+  }
+  record(kernel.trace, 'kernel', kernel.name, 'pivot_root', { new_root: newRoot, put_old: putOld, pid: task.pid });
+  return 0;
+}
+
+/** A copy of a mount namespace, and the task's root and working directory moved into it. */
+export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: number): { ns: MountNamespace; move: (path: Path) => Path } {
+  const ns: MountNamespace = { ino, mounts: [], root: null as unknown as Mount };
+  const copies = new Map<Mount, Mount>();
+  for (const one of from.mounts) {
+    const copy: Mount = { ...one, id: kernel.mounts.nextId++, ns };
+    copies.set(one, copy);
+    ns.mounts.push(copy);
+  }
+  for (const copy of ns.mounts) copy.parent = copies.get(copy.parent) ?? copy;
+  ns.root = copies.get(from.root)!;
+  return { ns, move: (path) => ({ mount: copies.get(path.mount) ?? path.mount, dentry: path.dentry }) };
+}
+
+function optionText(flags: number): string {
+  let text = flags & MS_RDONLY ? 'ro' : 'rw';
+  if (flags & MS_NOSUID) text += ',nosuid';
+  if (flags & MS_NODEV) text += ',nodev';
+  if (flags & MS_NOEXEC) text += ',noexec';
+  return `${text},relatime`;
+}
+
+/** Mounts that `task` can reach, in order, with the path each hangs at. */
+function reachable(task: Task): { mount: Mount; at: string }[] {
+  const rows: { mount: Mount; at: string }[] = [];
+  for (const mount of task.ns.mnt.mounts) {
+    const at = pathText(task, { mount, dentry: mount.root });
+    if (!at.startsWith('(unreachable)')) rows.push({ mount, at });
+  }
+  return rows;
+}
+
+const escape = (text: string): string => text.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
+
+/** /proc/PID/mounts */
+export function mountsText(task: Task): string {
+  return reachable(task)
+    .map(({ mount, at }) => `${escape(mount.source)} ${escape(at)} ${mount.sb.type} ${optionText(mount.flags)}${mount.sb.options ? `,${mount.sb.options}` : ''} 0 0\n`)
+    .join('');
+}
+
+/** /proc/PID/mountinfo */
+export function mountinfoText(task: Task): string {
+  return reachable(task)
+    .map(({ mount, at }) => {
+      const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}`;
+      let root = '';
+      for (let d = mount.root; d.parent !== d; d = d.parent) root = `/${d.name}${root}`;
+      const { sb } = mount;
+      return `${mount.id} ${mount.parent === mount ? 1 : mount.parent.id} 0:${sb.dev} ${escape(root || '/')} ${escape(at)} ${optionText(mount.flags)}${optional} - ${sb.type} ${escape(mount.source)} ${sb.readonly ? 'ro' : 'rw'}${sb.options ? `,${sb.options}` : ''}\n`;
+    })
+    .join('');
+}
+
+
