@@ -8,7 +8,7 @@ import type { Trace } from '../sim/trace.ts';
 import type { Random } from '../sim/random.ts';
 import type { Body, CapSets, LogLine, Program, Request, SigAction } from './sys.ts';
 import type { Cgroup, CgroupTree } from './cgroup/types.ts';
-import type { File, Mount, MountNamespace, Path } from './vfs/types.ts';
+import type { File, FileOps, Inode, Mount, MountNamespace, Path } from './vfs/types.ts';
 import type { NetNamespace } from './net/types.ts';
 import type { Tty } from './tty.ts';
 
@@ -46,6 +46,63 @@ export interface Kernel {
   counters: Record<string, number>;
   /** Registry of drivers' state by name (kvm, …). */
   drivers: Map<string, unknown>;
+  /** Character and block devices by "c5:0", "c10:232": what opening such a node gives. */
+  devices: Map<string, DeviceOpen>;
+  sched: Sched;
+  /** ns that the burst being run has spent since `timeline.now`; 0 outside. `timeOf(kernel)` adds them. */
+  ahead: number;
+  /** The next number of a connection to or from another machine. */
+  nextConn: number;
+  overcommit: number;
+}
+
+/** Throws SysError (ENXIO, EBUSY, EACCES) or gives the operations of the new description. */
+export type DeviceOpen = (kernel: Kernel, task: Task, inode: Inode, flags: number) => { ops: FileOps; data: unknown };
+
+/** Processors and run queues. */
+export interface Sched {
+  cpus: Cpu[];
+  /** One queue a cgroup that has, or had, something to run. */
+  queues: Map<Cgroup, RunQueue>;
+  /** cpu.max timers by cgroup id. */
+  bandwidth: Map<number, Bandwidth>;
+  /** The processor whose task is being advanced at this instant. */
+  bursting: Cpu | null;
+  contextSwitches: number;
+}
+
+/** The period timer of one cgroup with a cpu.max. */
+export interface Bandwidth {
+  cgroup: Cgroup;
+  ticket: Ticket | null;
+  /** Nothing taken since the last tick. */
+  idle: boolean;
+  throttledAt: number;
+}
+
+export interface Cpu {
+  index: number;
+  current: Task | null;
+  /** The running stretch: begun at, ends at; its event. */
+  since: number;
+  until: number;
+  ticket: Ticket | null;
+  /** Somebody with a better claim waits: choose again at the end of this stretch. */
+  resched: boolean;
+  /** ns. */
+  user: number;
+  system: number;
+}
+
+/** What is runnable in one cgroup: its tasks and the child groups that have some. */
+export interface RunQueue {
+  cgroup: Cgroup;
+  up: RunQueue | null;
+  tasks: Task[];
+  groups: RunQueue[];
+  /** Tasks of this group and below that are on a processor now. */
+  running: number;
+  minVruntime: number;
 }
 
 export interface EndedTask {
@@ -151,6 +208,31 @@ export interface Task {
   noted: { stopped: boolean; continued: boolean };
   /** Trace ordinal of the record that explains its present state (what killed it, what it waits for). */
   because: number | undefined;
+  /** Processor time that it must still spend before it goes on, ns. */
+  owed: { user: number; system: number };
+  /** Progress of the pending call between dispatches (a deadline, bytes done); gone when the call ends. */
+  scratch: unknown;
+  /** One a signal handler on the stack: what the code below was doing. */
+  saved: { pending: Request | null; resume: Task['resume']; scratch: unknown; mask: number[] }[];
+  /** Set by a signal that may interrupt the pending call. */
+  interrupted: boolean;
+  /** The thread group's leader; itself in a process of one thread. */
+  leader: Task;
+  /** Signal to the parent at exit; 0 none. */
+  exitSignal: number;
+  pdeathsig: number;
+  subreaper: boolean;
+  /** Has called execve since clone. */
+  execed: boolean;
+  /** Parent that waits in clone(CLONE_VFORK). */
+  vforkParent: Task | null;
+  limits: Record<string, { cur: number; max: number }>;
+  seccomp: { defaultAction: 'allow' | 'errno'; names: ReadonlySet<string> }[];
+  alarm: { at: number; ticket: Ticket } | null;
+  /** Of children waited for, ns. */
+  childTimes: { user: number; system: number };
+  faults: { minor: number; major: number };
+  switches: number;
 }
 
 export interface Slot {

@@ -1,0 +1,458 @@
+/**
+ * Who runs on which processor: weighted fair queueing down the cgroup tree. Every entity (a task in its group, a group in
+ * its parent) has a virtual runtime, processor time divided by weight; the smallest runs. The picture: a tree of queues,
+ * one a cgroup, and N processors that each take the leftmost task at the end of a slice or when one sleeps.
+ *
+ * A stretch is a span of a task on a processor without a decision: begun by an event, cut short when somebody with a
+ * better claim wakes. cpu.max: a stretch takes its time from the quota of every group above before it begins; an empty
+ * quota throttles the group until its period timer refills it. Source: kernel doc sched-design-CFS, sched-bwc.
+ * Left out: per-processor queues and their balancing, affinity, real-time classes.
+ */
+import { cancel, schedule } from '../sim/timeline.ts';
+import { MS, US } from '../sim/units.ts';
+import type { Bandwidth, Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
+
+/** ns: least run before another of equal claim gets its turn; longest stretch when nobody waits; wake-up advantage. */
+const SLICE = 3 * MS;
+const LONG_STRETCH = 100 * MS;
+const WAKEUP_GRANULARITY = 1 * MS;
+/** A quota is handed out in parts. */
+const QUOTA_SLICE = 5 * MS;
+
+/** Weight by nice value, -20 to 19 (kernel's sched_prio_to_weight). */
+const NICE_WEIGHT = [
+  88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904, 3906, 3121, 2501, 1991, 1586, 1277,
+  1024, 820, 655, 526, 423, 335, 272, 215, 172, 137, 110, 87, 70, 56, 45, 36, 29, 23, 18, 15,
+];
+
+export function createSched(cpus: number): Sched {
+  return {
+    cpus: Array.from({ length: cpus }, (_, index) => ({
+      index, current: null, since: 0, until: 0, ticket: null, resched: false, user: 0, system: 0,
+    })),
+    queues: new Map(), bandwidth: new Map(), bursting: null, contextSwitches: 0,
+  };
+}
+
+function queueOf(sched: Sched, cgroup: Cgroup): RunQueue {
+  let queue = sched.queues.get(cgroup);
+  if (!queue) {
+    const up = cgroup.parent ? queueOf(sched, cgroup.parent) : null;
+    queue = { cgroup, up, tasks: [], groups: [], running: 0, minVruntime: 0 };
+    sched.queues.set(cgroup, queue);
+  }
+  return queue;
+}
+
+function groupWeight(cgroup: Cgroup): number {
+  return cgroup.cpu.idle ? 3 : Math.max(2, Math.round((cgroup.cpu.weight * 1024) / 100));
+}
+
+function taskWeight(task: Task): number {
+  return NICE_WEIGHT[Math.min(39, Math.max(0, task.nice + 20))]!;
+}
+
+// ---- queues
+
+/** Makes a task runnable: in its queue, and on a processor when one is free or should be. */
+export function enqueue(kernel: Kernel, task: Task): void {
+  const { sched } = kernel;
+  task.state = 'runnable';
+  const queue = queueOf(sched, task.cgroup);
+  task.sched.vruntime = Math.max(task.sched.vruntime, queue.minVruntime - SLICE / 2);
+  insert(queue, task);
+  claim(kernel, task);
+}
+
+function insert(queue: RunQueue, task: Task): void {
+  queue.tasks.push(task);
+  for (let q = queue; q.up && !q.up.groups.includes(q); q = q.up) {
+    if (q.running === 0) q.cgroup.cpu.vruntime = Math.max(q.cgroup.cpu.vruntime, q.up.minVruntime - SLICE / 2);
+    q.up.groups.push(q);
+  }
+}
+
+/** Takes a runnable task out of its queue. */
+export function dequeue(kernel: Kernel, task: Task): void {
+  const queue = kernel.sched.queues.get(task.cgroup);
+  if (!queue) return;
+  const at = queue.tasks.indexOf(task);
+  if (at < 0) return;
+  queue.tasks.splice(at, 1);
+  for (let q = queue; q.up && q.tasks.length === 0 && q.groups.length === 0; q = q.up) {
+    const index = q.up.groups.indexOf(q);
+    if (index >= 0) q.up.groups.splice(index, 1);
+  }
+}
+
+function onProcessor(kernel: Kernel, task: Task, by: 1 | -1): void {
+  for (let q: RunQueue | null = queueOf(kernel.sched, task.cgroup); q; q = q.up) q.running += by;
+}
+
+/** Moves a task to another cgroup, its place in the queue with it. */
+export function changeCgroup(kernel: Kernel, task: Task, to: Cgroup): void {
+  const { state } = task;
+  if (state === 'running') {
+    settle(kernel, cpuOf(kernel, task));
+    onProcessor(kernel, task, -1);
+  }
+  if (state === 'runnable') dequeue(kernel, task);
+  task.cgroup.tasks.delete(task);
+  task.cgroup = to;
+  to.tasks.add(task);
+  task.sched.vruntime = queueOf(kernel.sched, to).minVruntime;
+  if (state === 'running') onProcessor(kernel, task, 1);
+  if (state === 'runnable') enqueue(kernel, task);
+}
+
+/** Forgets the queue of a cgroup that was removed. */
+export function dropQueue(kernel: Kernel, cgroup: Cgroup): void {
+  kernel.sched.queues.delete(cgroup);
+  const bandwidth = kernel.sched.bandwidth.get(cgroup.id);
+  if (bandwidth?.ticket) cancel(bandwidth.ticket);
+  kernel.sched.bandwidth.delete(cgroup.id);
+}
+
+function cpuOf(kernel: Kernel, task: Task): Cpu | null {
+  return task.sched.cpu === null ? null : kernel.sched.cpus[task.sched.cpu]!;
+}
+
+// ---- choosing
+
+/** Frozen or out of quota, here or above. */
+export function held(cgroup: Cgroup): boolean {
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.throttled || group.freezeAsked) return true;
+  }
+  return false;
+}
+
+function eligible(queue: RunQueue): boolean {
+  if (queue.cgroup.cpu.throttled || queue.cgroup.freezeAsked) return false;
+  if (queue.tasks.length > 0) return true;
+  for (const group of queue.groups) if (eligible(group)) return true;
+  return false;
+}
+
+function pick(kernel: Kernel): Task | null {
+  const root = kernel.sched.queues.get(kernel.cgroups.root);
+  if (!root || !eligible(root)) return null;
+  let queue = root;
+  for (;;) {
+    let best: Task | null = null;
+    let bestGroup: RunQueue | null = null;
+    let least = Number.POSITIVE_INFINITY;
+    for (const task of queue.tasks) {
+      if (task.sched.vruntime < least) {
+        least = task.sched.vruntime;
+        best = task;
+      }
+    }
+    for (const group of queue.groups) {
+      if (group.cgroup.cpu.vruntime < least && eligible(group)) {
+        least = group.cgroup.cpu.vruntime;
+        bestGroup = group;
+      }
+    }
+    if (least > queue.minVruntime) queue.minVruntime = least;
+    if (!bestGroup) return best;
+    queue = bestGroup;
+  }
+}
+
+/** A task has become runnable: wake a processor for it, or cut a stretch short. */
+function claim(kernel: Kernel, task: Task): void {
+  const now = kernel.timeline.now + kernel.ahead;
+  for (const cpu of kernel.sched.cpus) {
+    if (cpu.current === null && cpu.ticket === null && cpu !== kernel.sched.bursting) {
+      arm(kernel, cpu, now);
+      return;
+    }
+  }
+  if (held(task.cgroup)) return;
+  let worst: Cpu | null = null;
+  let lead = WAKEUP_GRANULARITY;
+  for (const cpu of kernel.sched.cpus) {
+    if (!cpu.current || cpu.current.state !== 'running') continue;
+    const ahead = vruntimeLead(kernel, cpu, task);
+    if (ahead > lead) {
+      lead = ahead;
+      worst = cpu;
+    }
+  }
+  if (worst) return preempt(kernel, worst, now);
+  for (const cpu of kernel.sched.cpus) {
+    if (!cpu.current || cpu === kernel.sched.bursting) continue;
+    const end = Math.max(now, cpu.since + SLICE - cpu.current.sched.sliceUsed);
+    if (cpu.until > end) arm(kernel, cpu, end);
+  }
+}
+
+/** By how much the running task's claim is worse than the woken one's, in virtual ns at their common queue. */
+function vruntimeLead(kernel: Kernel, cpu: Cpu, woken: Task): number {
+  const current = cpu.current!;
+  const spent = Math.max(0, kernel.timeline.now - cpu.since);
+  const a = ancestry(current.cgroup);
+  const b = ancestry(woken.cgroup);
+  let i = 0;
+  while (i < a.length && i < b.length && a[i] === b[i]) i++;
+  const mine = i < a.length ? a[i]!.cpu.vruntime + (spent * 1024) / groupWeight(a[i]!) : current.sched.vruntime + (spent * 1024) / taskWeight(current);
+  const its = i < b.length ? b[i]!.cpu.vruntime : woken.sched.vruntime;
+  return mine - its;
+}
+
+function ancestry(cgroup: Cgroup): Cgroup[] {
+  const path: Cgroup[] = [];
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) path.unshift(group);
+  return path;
+}
+
+function preempt(kernel: Kernel, cpu: Cpu, now: number): void {
+  cpu.resched = true;
+  if (cpu !== kernel.sched.bursting) arm(kernel, cpu, now);
+}
+
+function arm(kernel: Kernel, cpu: Cpu, at: number): void {
+  if (cpu.ticket) cancel(cpu.ticket);
+  cpu.ticket = schedule(kernel.timeline, at, { kind: 'kernel.cpu', who: kernel.name, arg: { cpu: cpu.index } });
+}
+
+/** Something became eligible that no wake-up tells of (thaw, refill): idle processors look again. */
+export function kick(kernel: Kernel): void {
+  for (const cpu of kernel.sched.cpus) {
+    if (cpu.current === null && cpu.ticket === null && cpu !== kernel.sched.bursting) arm(kernel, cpu, kernel.timeline.now + kernel.ahead);
+  }
+}
+
+/** Chooses again soon on every processor: a group was frozen, or a running task must be dealt with. */
+export function rescheduleAll(kernel: Kernel): void {
+  for (const cpu of kernel.sched.cpus) if (cpu.current) preempt(kernel, cpu, kernel.timeline.now + kernel.ahead);
+  kick(kernel);
+}
+
+/** A task that is on a processor has ended or stopped by another's hand: its stretch ends now. */
+export function endStretch(kernel: Kernel, task: Task): void {
+  const cpu = cpuOf(kernel, task);
+  if (cpu && cpu !== kernel.sched.bursting) preempt(kernel, cpu, kernel.timeline.now + kernel.ahead);
+}
+
+// ---- stretches
+
+/**
+ * The event of a processor: settles what ran, chooses, and lets `burst` advance the chosen program until it owes
+ * processor time, sleeps or ends.
+ */
+export function onCpu(kernel: Kernel, index: number, burst: (kernel: Kernel, task: Task) => void): void {
+  const { sched } = kernel;
+  const cpu = sched.cpus[index]!;
+  cpu.ticket = null;
+  settle(kernel, cpu);
+  let task = stillCurrent(cpu);
+  if (cpu.current && !task) leave(kernel, cpu);
+  if (!task) {
+    task = pick(kernel);
+    if (!task) return;
+    dequeue(kernel, task);
+    task.state = 'running';
+    task.sched.cpu = cpu.index;
+    task.sched.sliceUsed = 0;
+    task.switches++;
+    sched.contextSwitches++;
+    cpu.current = task;
+    onProcessor(kernel, task, 1);
+  }
+  cpu.resched = false;
+  if (task.owed.user + task.owed.system === 0) {
+    sched.bursting = cpu;
+    burst(kernel, task);
+    sched.bursting = null;
+    kernel.ahead = 0;
+  }
+  begin(kernel, cpu, task);
+}
+
+/** The task that goes on here without a decision, if it may. */
+function stillCurrent(cpu: Cpu): Task | null {
+  const task = cpu.current;
+  if (!task || task.state !== 'running' || cpu.resched || task.sched.sliceUsed >= SLICE || held(task.cgroup)) return null;
+  return task;
+}
+
+/** The current task gives up the processor; back to its queue if it can go on. */
+function leave(kernel: Kernel, cpu: Cpu): void {
+  const task = cpu.current!;
+  cpu.current = null;
+  task.sched.cpu = null;
+  onProcessor(kernel, task, -1);
+  if (task.state !== 'running') return;
+  task.state = 'runnable';
+  insert(queueOf(kernel.sched, task.cgroup), task);
+}
+
+/** Begins the stretch that pays what the task owes. */
+function begin(kernel: Kernel, cpu: Cpu, task: Task): void {
+  const now = kernel.timeline.now;
+  const owed = task.owed.user + task.owed.system;
+  cpu.since = now;
+  if (task.state !== 'running') {
+    account(kernel, cpu, task, owed);
+    leave(kernel, cpu);
+    cpu.until = now + owed;
+    arm(kernel, cpu, now + owed);
+    return;
+  }
+  let length = Math.min(owed, cpu.resched ? 50 * US : waiting(kernel) ? Math.max(50 * US, SLICE - task.sched.sliceUsed) : LONG_STRETCH);
+  length = takeQuota(kernel, task.cgroup, length);
+  cpu.until = now + length;
+  arm(kernel, cpu, cpu.until);
+}
+
+function waiting(kernel: Kernel): boolean {
+  const root = kernel.sched.queues.get(kernel.cgroups.root);
+  return root !== undefined && eligible(root);
+}
+
+/** Accounts the stretch that has run on a processor until now, and gives back the quota it did not use. */
+function settle(kernel: Kernel, cpu: Cpu | null): void {
+  const task = cpu?.current;
+  if (!cpu || !task || cpu === kernel.sched.bursting) return;
+  const now = kernel.timeline.now;
+  const ran = Math.min(now, cpu.until) - cpu.since;
+  const unused = cpu.until - cpu.since - ran;
+  if (unused > 0) returnQuota(task.cgroup, unused);
+  cpu.until = now;
+  cpu.since = now;
+  if (ran > 0) account(kernel, cpu, task, ran);
+}
+
+/** All stretches up to now are in the books: what cpu.stat, /proc/stat and getrusage read. */
+export function settleAll(kernel: Kernel): void {
+  for (const cpu of kernel.sched.cpus) {
+    if (!cpu.current || !cpu.ticket) continue;
+    const end = cpu.until;
+    settlePartly(kernel, cpu, end);
+  }
+}
+
+function settlePartly(kernel: Kernel, cpu: Cpu, end: number): void {
+  const now = Math.min(kernel.timeline.now, end);
+  if (now <= cpu.since || cpu === kernel.sched.bursting) return;
+  account(kernel, cpu, cpu.current!, now - cpu.since);
+  cpu.since = now;
+}
+
+/** Books `ns` of processor time: the task pays what it owes, system part first; its groups' virtual time moves. */
+function account(kernel: Kernel, cpu: Cpu, task: Task, ns: number): void {
+  const system = Math.min(task.owed.system, ns);
+  const user = ns - system;
+  task.owed.system -= system;
+  task.owed.user = Math.max(0, task.owed.user - user);
+  task.times.system += system;
+  task.times.user += user;
+  cpu.system += system;
+  cpu.user += user;
+  task.sched.sliceUsed += ns;
+  task.sched.vruntime += (ns * 1024) / taskWeight(task);
+  for (let group: Cgroup | null = task.cgroup; group; group = group.parent) {
+    group.cpu.usage.user += user;
+    group.cpu.usage.system += system;
+    group.cpu.vruntime += (ns * 1024) / groupWeight(group);
+  }
+  if (task.state === 'sleeping' || task.state === 'zombie') overrun(kernel, task.cgroup, ns);
+}
+
+// ---- cpu.max
+
+function bandwidthOf(kernel: Kernel, cgroup: Cgroup): Bandwidth {
+  let bandwidth = kernel.sched.bandwidth.get(cgroup.id);
+  if (!bandwidth) {
+    bandwidth = { cgroup, ticket: null, idle: false, throttledAt: 0 };
+    kernel.sched.bandwidth.set(cgroup.id, bandwidth);
+  }
+  return bandwidth;
+}
+
+/** How much of `wanted` ns the quotas above allow; taken from them. 0 throttles the groups whose quota is empty. */
+function takeQuota(kernel: Kernel, cgroup: Cgroup, wanted: number): number {
+  let allowed = wanted;
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.quota === null) continue;
+    startPeriod(kernel, group);
+    allowed = Math.min(allowed, QUOTA_SLICE, Math.max(0, group.cpu.left));
+    if (group.cpu.left <= 0) throttle(kernel, group);
+  }
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.quota !== null) group.cpu.left -= allowed;
+  }
+  return allowed;
+}
+
+function returnQuota(cgroup: Cgroup, ns: number): void {
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) if (group.cpu.quota !== null) group.cpu.left += ns;
+}
+
+/** Time spent that was not taken beforehand (calls that ended in sleep): the quota goes into debt. */
+function overrun(kernel: Kernel, cgroup: Cgroup, ns: number): void {
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.quota === null) continue;
+    startPeriod(kernel, group);
+    group.cpu.left -= ns;
+  }
+}
+
+function startPeriod(kernel: Kernel, group: Cgroup): void {
+  const bandwidth = bandwidthOf(kernel, group);
+  bandwidth.idle = false;
+  if (bandwidth.ticket) return;
+  group.cpu.left = group.cpu.quota! * US;
+  armPeriod(kernel, bandwidth);
+}
+
+function armPeriod(kernel: Kernel, bandwidth: Bandwidth): void {
+  const at = kernel.timeline.now + bandwidth.cgroup.cpu.period * US;
+  bandwidth.ticket = schedule(kernel.timeline, at, { kind: 'kernel.period', who: kernel.name, arg: { cgroup: bandwidth.cgroup.id } });
+}
+
+function throttle(kernel: Kernel, group: Cgroup): void {
+  if (group.cpu.throttled) return;
+  group.cpu.throttled = true;
+  bandwidthOf(kernel, group).throttledAt = kernel.timeline.now;
+}
+
+function unthrottle(kernel: Kernel, bandwidth: Bandwidth): void {
+  const { cpu } = bandwidth.cgroup;
+  if (!cpu.throttled) return;
+  cpu.throttled = false;
+  cpu.throttledTime += kernel.timeline.now - bandwidth.throttledAt;
+}
+
+/** The event of a period timer. It stops after a period in which nothing was taken and nothing waited. */
+export function onPeriod(kernel: Kernel, cgroupId: number): void {
+  const bandwidth = kernel.sched.bandwidth.get(cgroupId);
+  if (!bandwidth) return;
+  bandwidth.ticket = null;
+  const { cpu } = bandwidth.cgroup;
+  if (cpu.quota === null) return;
+  const wasThrottled = cpu.throttled;
+  cpu.nrPeriods++;
+  if (bandwidth.idle && !wasThrottled) return;
+  const quota = cpu.quota * US;
+  cpu.left = Math.min(cpu.left + quota, quota + cpu.burst * US);
+  bandwidth.idle = !wasThrottled;
+  if (wasThrottled) cpu.nrThrottled++;
+  armPeriod(kernel, bandwidth);
+  if (wasThrottled && cpu.left > 0) {
+    unthrottle(kernel, bandwidth);
+    kick(kernel);
+  }
+}
+
+/** cpu.max was written: the new quota holds from now. */
+export function cpuMaxChanged(kernel: Kernel, cgroup: Cgroup): void {
+  const bandwidth = bandwidthOf(kernel, cgroup);
+  if (bandwidth.ticket) cancel(bandwidth.ticket);
+  bandwidth.ticket = null;
+  unthrottle(kernel, bandwidth);
+  if (cgroup.cpu.quota !== null) startPeriod(kernel, cgroup);
+  rescheduleAll(kernel);
+}
