@@ -1,0 +1,68 @@
+/** Descriptors and open file descriptions: slots of a task that share, or do not share, an offset and flags. Source: open(2), dup(2). */
+import { O_CLOEXEC, SysError } from '../abi.ts';
+import type { Kernel, Slot, Task } from '../records.ts';
+import type { File, FileOps, Inode, Path } from './types.ts';
+
+export function makeFile(path: Path | null, inode: Inode, ops: FileOps, flags: number, data: unknown): File {
+  return { path, inode, ops, flags: flags & ~O_CLOEXEC, offset: 0, refs: 0, data };
+}
+
+/** The lowest free descriptor at or above `from`. Throws EMFILE past the soft limit. */
+export function install(task: Task, file: File, cloexec: boolean, from = 0): number {
+  const { slots } = task.files;
+  let fd = from;
+  while (slots[fd]) fd++;
+  if (fd >= (task.limits?.RLIMIT_NOFILE?.cur ?? 1024)) throw new SysError('EMFILE');
+  put(task, fd, { file, cloexec });
+  return fd;
+}
+
+export function put(task: Task, fd: number, slot: Slot): void {
+  slot.file.refs++;
+  task.files.slots[fd] = slot;
+}
+
+/** The open description behind a descriptor. Throws EBADF. */
+export function fileOf(task: Task, fd: number): File {
+  const slot = task.files.slots[fd];
+  if (!slot) throw new SysError('EBADF');
+  return slot.file;
+}
+
+export function slotOf(task: Task, fd: number): Slot {
+  const slot = task.files.slots[fd];
+  if (!slot) throw new SysError('EBADF');
+  return slot;
+}
+
+/** One holder less; the last one releases. */
+export function dropFile(kernel: Kernel, file: File): void {
+  file.refs--;
+  if (file.refs === 0) file.ops.release?.(kernel, file);
+}
+
+export function closeFd(kernel: Kernel, task: Task, fd: number): void {
+  const slot = slotOf(task, fd);
+  task.files.slots[fd] = undefined;
+  dropFile(kernel, slot.file);
+}
+
+/** The table of a forked child: the same descriptions. */
+export function copyFiles(files: Task['files']): Task['files'] {
+  const slots = files.slots.map((slot) => (slot ? { ...slot } : undefined));
+  for (const slot of slots) if (slot) slot.file.refs++;
+  return { slots };
+}
+
+/** At exit, when no other task shares the table. */
+export function closeAll(kernel: Kernel, files: Task['files']): void {
+  const slots = files.slots.splice(0);
+  for (const slot of slots) if (slot) dropFile(kernel, slot.file);
+}
+
+/** At execve: descriptors with FD_CLOEXEC go. */
+export function closeOnExec(kernel: Kernel, task: Task): void {
+  task.files.slots.forEach((slot, fd) => {
+    if (slot?.cloexec) closeFd(kernel, task, fd);
+  });
+}
