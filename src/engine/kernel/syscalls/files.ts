@@ -9,7 +9,7 @@ import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vf
 import { capable, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statOf, wallClock } from '../vfs/inode.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
-import { BLOCK, type File, type Path } from '../vfs/types.ts';
+import { BLOCK, type File, type InodeKind, type Path } from '../vfs/types.ts';
 import { xattrHandlers } from './xattrs.ts';
 import type { Handlers } from './handlers.ts';
 
@@ -155,7 +155,8 @@ export const fileHandlers = {
     return 0;
   },
   mknodat(kernel, task, dirfd, path, mode, major, minor) {
-    const kind = ({ 0: 'file', 0o100000: 'file', 0o020000: 'chr', 0o060000: 'blk', 0o010000: 'fifo', 0o140000: 'sock' } as const)[(mode & 0o170000) as 0];
+    const kinds: Record<number, InodeKind> = { 0: 'file', 0o100000: 'file', 0o020000: 'chr', 0o060000: 'blk', 0o010000: 'fifo', 0o140000: 'sock' };
+    const kind = kinds[mode & 0o170000];
     if (!kind) throw new SysError('EINVAL');
     if ((kind === 'chr' || kind === 'blk') && !capable(task, 'mknod')) throw new SysError('EPERM');
     const found = find(kernel, task, startOf(task, dirfd, path), path, false);

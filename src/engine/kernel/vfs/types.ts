@@ -7,6 +7,7 @@
  * when somebody wakes the channel it named.
  */
 import type { Bytes, Dirent } from '../sys.ts';
+import type { Cgroup } from '../cgroup/types.ts';
 import type { Kernel, Task } from '../records.ts';
 
 export type InodeKind = Dirent['type'];
@@ -26,8 +27,8 @@ export interface Inode {
   ctime: number;
   rdev: readonly [number, number];
   xattrs: Map<string, Bytes> | null;
-  /** The cgroup path that its cached pages are charged to, and how many pages. */
-  charged: { cgroup: unknown; pages: number } | null;
+  /** The cgroups that its cached pages are charged to, and how many pages each. */
+  charged: Map<Cgroup, number> | null;
   /** Whatever its file system keeps: bytes of a file, children of a directory, a link's target, a generator of text. */
   data: unknown;
 }

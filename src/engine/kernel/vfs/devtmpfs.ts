@@ -1,0 +1,23 @@
+/** /dev: a tree in memory that begins with a node for every device; programs may add to it. One a kernel. */
+import type { Kernel } from '../records.ts';
+import { populate, type Tree } from './build.ts';
+import { NODES } from './devices.ts';
+import { createTmpfs } from './tmpfs.ts';
+import type { SuperBlock } from './types.ts';
+
+export function createDevtmpfs(kernel: Kernel): SuperBlock {
+  const sb = createTmpfs(kernel, 'tmpfs', 'udev', 'mode=755,inode64', 0o755);
+  sb.type = 'devtmpfs';
+  const tree: Tree = {
+    '/fd': { type: 'link', target: '/proc/self/fd' },
+    '/stdin': { type: 'link', target: '/proc/self/fd/0' },
+    '/stdout': { type: 'link', target: '/proc/self/fd/1' },
+    '/stderr': { type: 'link', target: '/proc/self/fd/2' },
+    '/pts': { type: 'dir' },
+    '/shm': { type: 'dir', mode: 0o1777 },
+    '/mqueue': { type: 'dir', mode: 0o1777 },
+  };
+  for (const [name, major, minor, mode] of NODES) tree[`/${name}`] = { type: 'chr', major, minor, mode };
+  populate(kernel, sb, tree);
+  return sb;
+}
