@@ -1,0 +1,316 @@
+/**
+ * The API server's verbs on one object: decode, default, admit, validate, write. The HTTP face is `server.ts`; controllers
+ * and the scheduler call these directly. Failures are thrown `ApiError`s with the real server's wording.
+ */
+import { below } from '../sim/random.ts';
+import { SECOND } from '../sim/units.ts';
+import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
+import { admitPod, setDefaults } from './defaults.ts';
+import { decode } from './schema.ts';
+import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
+import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
+import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
+import { copy, type Json, type KubeObject, keyOf, same } from './types/objects.ts';
+import { badQuantity, validate } from './validate.ts';
+
+export interface WriteOptions {
+  dryRun?: boolean;
+  /** Unknown fields are errors ("Strict"), or dropped in silence. */
+  strict?: boolean;
+}
+
+const GENERATIONS = new Set(['Deployment', 'ReplicaSet']);
+
+/** Checks a body against the kind's schema. Source of the wording: apimachinery's strict decoder. */
+export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject {
+  const says = (why: string): ApiError =>
+    badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
+  if (body === null || typeof body !== 'object' || Array.isArray(body)) throw says('json: cannot unmarshal into Go value');
+  const found = decode(kind.kind, body);
+  if (found.mistyped) throw says(found.mistyped);
+  const quantity = badQuantity(body);
+  if (quantity) throw says(quantity);
+  if (found.unknown.length > 0 && strict) throw says(`strict decoding error: ${found.unknown.map((f) => `unknown field "${f}"`).join(', ')}`);
+  const object = copy(body) as KubeObject;
+  for (const path of found.unknown) prune(object, path);
+  return object;
+}
+
+function prune(object: Json, path: string): void {
+  const parts = path.split(/\.|\[(\d+)\]\.?/).filter((p) => p !== undefined && p !== '');
+  let at = object;
+  for (const part of parts.slice(0, -1)) at = at?.[part];
+  if (at && typeof at === 'object') delete at[parts[parts.length - 1]!];
+}
+
+export function create(cluster: Cluster, kind: Kind, namespace: string | undefined, body: Json, options: WriteOptions = {}): KubeObject {
+  const object = decodeBody(kind, body, options.strict ?? false);
+  const { store } = cluster;
+  object.apiVersion = apiVersionOf(kind);
+  object.kind = kind.kind;
+  const meta = (object.metadata = { ...(object.metadata ?? { name: '' }) });
+  if (kind.namespaced) {
+    if (meta.namespace && namespace && meta.namespace !== namespace) {
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    }
+    meta.namespace = namespace ?? meta.namespace ?? 'default';
+    const home = get(store, 'Namespace', meta.namespace);
+    if (!home) throw notFound(kindNamed('Namespace'), meta.namespace);
+    if (home.metadata.deletionTimestamp && kind.kind !== 'Event') {
+      throw forbidden(kind, meta.name, `unable to create new content in namespace ${meta.namespace} because it is being terminated`);
+    }
+  } else delete meta.namespace;
+  if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  if (!meta.name && meta.generateName) meta.name = meta.generateName + suffix(cluster.random);
+  setDefaults(object);
+  if (kind.kind === 'Pod') {
+    object.status = { phase: 'Pending', qosClass: object.status.qosClass, ...pickStatus(body) };
+    if (object.spec) admitPriority(cluster, object, kind);
+    if (object.spec) admitPod(object.spec);
+  }
+  if (kind.kind === 'Deployment' || kind.kind === 'ReplicaSet') object.status = kind.kind === 'ReplicaSet' ? { replicas: 0 } : {};
+  const faults = validate(object);
+  if (faults.length > 0) throw invalid(kind, meta.name ?? '', faults);
+  if (kind.kind === 'Service') allocate(cluster, object);
+  if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
+  if (get(store, kind.kind, keyOf(meta))) throw alreadyExists(kind, meta.name);
+  meta.uid = uid(cluster.random);
+  meta.creationTimestamp = stamp(cluster.timeline);
+  delete meta.deletionTimestamp;
+  if (GENERATIONS.has(kind.kind)) meta.generation = 1;
+  if (options.dryRun) return object;
+  if (kind.kind === 'Pod') {
+    const owner = meta.ownerReferences?.find((r) => r.controller);
+    const n = note(cluster, 'pod.created', { namespace: meta.namespace!, name: meta.name, owner: owner ? `${owner.kind}/${owner.name}` : '' });
+    cluster.causes.set(objectKey(object), n);
+  } else if (cluster.cause !== undefined && kind.kind !== 'Event') cluster.causes.set(objectKey(object), cluster.cause);
+  return put(store, object);
+}
+
+/** Static state that recordings and hollow nodes bring along; a manifest's own status is dropped. */
+function pickStatus(body: Json): Json {
+  return body?.metadata?.annotations?.['nestbox.dev/status'] === 'keep' ? body.status : {};
+}
+
+function admitPriority(cluster: Cluster, object: KubeObject, kind: Kind): void {
+  const named = object.spec.priorityClassName;
+  if (!named || object.spec.priority !== undefined) return;
+  const system: Record<string, number> = { 'system-cluster-critical': 2_000_000_000, 'system-node-critical': 2_000_001_000 };
+  const found = system[named] ?? get(cluster.store, 'PriorityClass', named)?.value;
+  if (found === undefined) throw forbidden(kind, object.metadata.name, `no PriorityClass with name ${named} was found`);
+  object.spec.priority = found;
+  const policy = get(cluster.store, 'PriorityClass', named)?.preemptionPolicy;
+  if (policy) object.spec.preemptionPolicy ??= policy;
+}
+
+function encodeSecret(object: KubeObject): void {
+  const encoder = new TextEncoder();
+  const table64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  object.data ??= {};
+  for (const [key, value] of Object.entries(object.stringData as Record<string, string>)) {
+    const data = encoder.encode(value);
+    let out = '';
+    for (let i = 0; i < data.length; i += 3) {
+      const b = (data[i]! << 16) | ((data[i + 1] ?? 0) << 8) | (data[i + 2] ?? 0);
+      out += table64[b >> 18]! + table64[(b >> 12) & 63]! + (i + 1 < data.length ? table64[(b >> 6) & 63]! : '=') + (i + 2 < data.length ? table64[b & 63]! : '=');
+    }
+    object.data[key] = out;
+  }
+  delete object.stringData;
+}
+
+function allocate(cluster: Cluster, object: KubeObject): void {
+  const spec = object.spec;
+  if (spec.type === 'ExternalName') return;
+  if (!spec.clusterIP) {
+    const used = new Set(list(cluster.store, 'Service').map((s) => s.spec.clusterIP));
+    do {
+      spec.clusterIP = `10.${96 + below(cluster.random, 16)}.${below(cluster.random, 256)}.${1 + below(cluster.random, 254)}`;
+    } while (used.has(spec.clusterIP));
+  }
+  spec.clusterIPs = [spec.clusterIP];
+  spec.ipFamilies ??= ['IPv4'];
+  spec.ipFamilyPolicy ??= 'SingleStack';
+  if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') {
+    const used = new Set(list(cluster.store, 'Service').flatMap((s) => (s.spec.ports ?? []).map((p: Json) => p.nodePort)));
+    for (const port of spec.ports ?? []) {
+      while (!port.nodePort || (used.has(port.nodePort) && get(cluster.store, 'Service', keyOf(object.metadata)) === undefined)) {
+        port.nodePort = 30000 + below(cluster.random, 2768);
+      }
+      used.add(port.nodePort);
+    }
+  }
+}
+
+export function read(cluster: Cluster, kind: Kind, namespace: string | undefined, name: string): KubeObject {
+  const found = get(cluster.store, kind.kind, kind.namespaced ? `${namespace}/${name}` : name);
+  if (!found) throw notFound(kind, name);
+  return found;
+}
+
+/** Replaces an object, or with sub 'status' only its status. A stale resourceVersion is a conflict. */
+export function update(cluster: Cluster, kind: Kind, namespace: string | undefined, name: string, body: Json, sub?: string, options: WriteOptions = {}): KubeObject {
+  const old = read(cluster, kind, namespace, name);
+  const object = decodeBody(kind, body, options.strict ?? false);
+  object.apiVersion = apiVersionOf(kind);
+  object.kind = kind.kind;
+  const given = object.metadata ?? { name };
+  if (given.name !== undefined && given.name !== name) {
+    throw badRequest(`the name of the object (${given.name}) does not match the name on the URL (${name})`);
+  }
+  if (given.resourceVersion && given.resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name);
+  if (given.uid && given.uid !== old.metadata.uid) {
+    throw conflict(kind, name, `Precondition failed: UID in precondition: ${given.uid}, UID in object meta: ${old.metadata.uid}`);
+  }
+  return replace(cluster, kind, old, object, sub, options);
+}
+
+/** The last half of every write to an existing object: what may not change is kept, the rest checked and put. */
+function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObject, sub: string | undefined, options: WriteOptions): KubeObject {
+  const fixed = old.metadata;
+  if (sub === 'status') {
+    object = { ...old, metadata: { ...fixed }, status: object.status };
+  } else {
+    object.metadata = {
+      ...object.metadata, name: fixed.name, ...(fixed.namespace ? { namespace: fixed.namespace } : {}), uid: fixed.uid!,
+      creationTimestamp: fixed.creationTimestamp!, resourceVersion: fixed.resourceVersion!,
+    };
+    if (fixed.generateName) object.metadata.generateName = fixed.generateName;
+    if (fixed.deletionTimestamp) {
+      object.metadata.deletionTimestamp = fixed.deletionTimestamp;
+      object.metadata.deletionGracePeriodSeconds = fixed.deletionGracePeriodSeconds!;
+    } else delete object.metadata.deletionTimestamp;
+    if (object.metadata.finalizers?.length === 0) delete object.metadata.finalizers;
+    setDefaults(object);
+    if (old.status !== undefined) object.status = old.status;
+    if (kind.kind === 'Service') keepAllocated(cluster, object, old);
+    if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
+    const faults = validate(object, old);
+    if (faults.length > 0) throw invalid(kind, fixed.name, faults);
+    if (fixed.generation !== undefined) object.metadata.generation = same(object.spec, old.spec) ? fixed.generation : fixed.generation + 1;
+  }
+  if (same(object, old)) return old;
+  if (options.dryRun) return object;
+  if (cluster.cause !== undefined && sub !== 'status') cluster.causes.set(objectKey(old), cluster.cause);
+  if (kind.kind === 'Pod' && sub === 'status') noticePod(cluster, old, object);
+  const written = put(cluster.store, object);
+  if (written.metadata.deletionTimestamp && !written.metadata.finalizers?.length && finished(written)) drop(cluster.store, written);
+  return written;
+}
+
+/** A terminating object whose last finalizer went; pods wait for their kubelet, namespaces for their controller. */
+function finished(object: KubeObject): boolean {
+  if (object.kind === 'Pod') return object.metadata.deletionGracePeriodSeconds === 0;
+  if (object.kind === 'Namespace') return (object.spec?.finalizers ?? []).length === 0;
+  return true;
+}
+
+function keepAllocated(cluster: Cluster, object: KubeObject, old: KubeObject): void {
+  const spec = object.spec;
+  if (spec.type === 'ExternalName') {
+    for (const field of ['clusterIP', 'clusterIPs']) delete spec[field];
+    return;
+  }
+  if (!spec.clusterIP && object.metadata.resourceVersion) {
+    spec.clusterIP = old.spec.clusterIP;
+    spec.clusterIPs = old.spec.clusterIPs;
+  }
+  spec.ipFamilies ??= old.spec.ipFamilies;
+  spec.ipFamilyPolicy ??= old.spec.ipFamilyPolicy;
+  allocate(cluster, object);
+}
+
+function noticePod(cluster: Cluster, old: KubeObject, now: KubeObject): void {
+  const key = objectKey(old);
+  const where = { namespace: old.metadata.namespace!, name: old.metadata.name, node: old.spec.nodeName ?? '' };
+  const because = cluster.causes.get(key);
+  if (!old.status?.startTime && now.status?.startTime) cluster.causes.set(key, note(cluster, 'kubelet.start', where, because));
+  if (old.status?.phase !== 'Running' && now.status?.phase === 'Running') {
+    cluster.causes.set(key, note(cluster, 'pod.running', { ...where, ip: now.status.podIP ?? '' }, cluster.causes.get(key)));
+  }
+  for (const c of now.status?.containerStatuses ?? []) {
+    const before = old.status?.containerStatuses?.find((x: Json) => x.name === c.name);
+    const end = c.state?.terminated ?? c.lastState?.terminated;
+    const known = before?.state?.terminated ?? before?.lastState?.terminated;
+    if (end && (known?.finishedAt !== end.finishedAt || known?.containerID !== end.containerID)) {
+      cluster.causes.set(key, note(cluster, 'container.ended', { ...where, container: c.name, reason: end.reason ?? '', exitCode: end.exitCode }, cluster.causes.get(key)));
+    }
+  }
+}
+
+/** Changes an object by a function on a copy; undefined means leave it. For the control plane's own writes. */
+export function mutate<T extends KubeObject>(cluster: Cluster, kind: string, key: string, change: (object: T) => void, sub?: 'status'): T | undefined {
+  const old = get<T>(cluster.store, kind, key);
+  if (!old) return undefined;
+  const object = copy(old);
+  change(object);
+  return replace(cluster, kindNamed(kind), old, object, sub, {}) as T;
+}
+
+export interface DeleteOptions {
+  gracePeriodSeconds?: number;
+  propagationPolicy?: string;
+  preconditions?: { uid?: string; resourceVersion?: string };
+  dryRun?: boolean;
+}
+
+/** Deletes, or marks for deletion. Returns the object as it was last. */
+export function remove(cluster: Cluster, kind: Kind, namespace: string | undefined, name: string, options: DeleteOptions = {}): KubeObject {
+  const old = read(cluster, kind, namespace, name);
+  const { store, timeline } = cluster;
+  if (kind.kind === 'Namespace' && ['default', 'kube-system', 'kube-public'].includes(name)) {
+    throw forbidden(kind, name, 'this namespace may not be deleted');
+  }
+  if (options.preconditions?.uid && options.preconditions.uid !== old.metadata.uid) {
+    throw conflict(kind, name, `Precondition failed: UID in precondition: ${options.preconditions.uid}, UID in object meta: ${old.metadata.uid}`);
+  }
+  if (options.dryRun) return old;
+  if (options.propagationPolicy === 'Orphan') orphan(cluster, old);
+  let grace = 0;
+  if (kind.kind === 'Pod') {
+    grace = options.gracePeriodSeconds ?? old.spec.terminationGracePeriodSeconds ?? 30;
+    if (!old.spec.nodeName || old.status?.phase === 'Succeeded' || old.status?.phase === 'Failed') grace = 0;
+    if (old.metadata.deletionTimestamp) grace = Math.min(grace, old.metadata.deletionGracePeriodSeconds ?? grace);
+  }
+  const waits = kind.kind === 'Namespace' ? (old.spec?.finalizers ?? []).length > 0 : grace > 0 || (old.metadata.finalizers?.length ?? 0) > 0;
+  if (!waits) {
+    noteDeleted(cluster, old);
+    drop(store, old);
+    return old;
+  }
+  if (old.metadata.deletionTimestamp && old.metadata.deletionGracePeriodSeconds === grace) return old;
+  const object = copy(old);
+  object.metadata.deletionTimestamp = stamp(timeline, timeline.now + grace * SECOND);
+  object.metadata.deletionGracePeriodSeconds = grace;
+  if (kind.kind === 'Namespace') {
+    delete object.metadata.deletionGracePeriodSeconds;
+    object.status = { ...object.status, phase: 'Terminating' };
+  }
+  if (object.metadata.generation !== undefined) object.metadata.generation++;
+  const n = note(cluster, kind.kind === 'Pod' ? 'pod.terminating' : 'object.terminating', { kind: kind.kind, namespace: namespace ?? '', name, grace });
+  cluster.causes.set(objectKey(old), n);
+  return put(store, object);
+}
+
+function noteDeleted(cluster: Cluster, old: KubeObject): void {
+  const key = objectKey(old);
+  if (old.kind === 'Event' || old.kind === 'Lease') return;
+  const because = old.metadata.deletionTimestamp ? cluster.causes.get(key) : cluster.cause;
+  const kind = old.kind === 'Pod' ? 'pod.deleted' : 'object.deleted';
+  cluster.causes.set(key, note(cluster, kind, { kind: old.kind, namespace: old.metadata.namespace ?? '', name: old.metadata.name }, because));
+}
+
+function orphan(cluster: Cluster, owner: KubeObject): void {
+  for (const child of ownedBy(cluster.store, owner.metadata.uid!)) {
+    mutate(cluster, child.kind, keyOf(child.metadata), (o) => {
+      const rest = o.metadata.ownerReferences!.filter((r) => r.uid !== owner.metadata.uid);
+      if (rest.length > 0) o.metadata.ownerReferences = rest;
+      else delete o.metadata.ownerReferences;
+    });
+  }
+}
+
+/** Objects of a kind in this cluster. */
+export function count(cluster: Cluster, kind: string): number {
+  return table(cluster.store, kind).size;
+}

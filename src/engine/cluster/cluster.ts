@@ -1,0 +1,81 @@
+/**
+ * A control plane: API and store, scheduler, controllers, joined on one timeline. Its events are data: kind `cluster.*`,
+ * who = its name. It knows no kernel: kubelets reach it through `server.ts`, hollow nodes through `api.ts`.
+ */
+import { forkRandom } from '../sim/random.ts';
+import { after, handle, type Timeline } from '../sim/timeline.ts';
+import type { Trace } from '../sim/trace.ts';
+import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
+import { create } from './api.ts';
+import { CONTROLLERS, enqueue, syncAll } from './controllers/controllers.ts';
+import { expireEvents } from './controllers/events.ts';
+import { monitorNodes } from './controllers/nodes.ts';
+import { syncDeployment } from './controllers/deployment.ts';
+import { TICK } from './controllers/timers.ts';
+import { DEFAULT } from './scheduler/profiles.ts';
+import { createScheduler, cycle, observe, readmit } from './scheduler/queue.ts';
+import type { Cluster } from './state.ts';
+import { createStore, list } from './store.ts';
+import { kindNamed } from './types/kinds.ts';
+import { keyOf } from './types/objects.ts';
+
+export type { Cluster } from './state.ts';
+
+export interface ClusterOptions {
+  name: string;
+  timeline: Timeline;
+  trace: Trace;
+  seed: number;
+  serverVersion?: string;
+}
+
+export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1.32.4' }: ClusterOptions): Cluster {
+  const cluster: Cluster = {
+    name, timeline, trace, random: forkRandom(seed, name), store: createStore(timeline), scheduler: createScheduler(DEFAULT),
+    work: new Map(CONTROLLERS.map((c) => [c.name, new Set<string>()])), due: new Set(), causes: new Map(), cause: undefined, serverVersion,
+    hollow: new Map(), nextSubnet: 1, eventNames: new Map(),
+  };
+  handle(timeline, 'cluster.sync', (event) => syncAll(cluster, event.arg as string));
+  handle(timeline, 'cluster.schedule', () => cycle(cluster));
+  handle(timeline, 'cluster.retry', (event) => readmit(cluster, event.arg as Parameters<typeof readmit>[1]));
+  handle(timeline, 'cluster.flush', (event) => flush(cluster, event.arg as { key: string; attempts: number }));
+  handle(timeline, 'cluster.tick', () => tick(cluster));
+  cluster.store.listeners.add((change) => {
+    observe(cluster, change);
+    enqueue(cluster, change);
+  });
+  furnish(cluster);
+  after(timeline, TICK, { kind: 'cluster.tick', who: name });
+  return cluster;
+}
+
+/** What every new cluster has. */
+function furnish(cluster: Cluster): void {
+  for (const name of ['default', 'kube-node-lease', 'kube-public', 'kube-system']) create(cluster, kindNamed('Namespace'), undefined, { metadata: { name } });
+  create(cluster, kindNamed('Service'), 'default', {
+    metadata: { name: 'kubernetes', labels: { component: 'apiserver', provider: 'kubernetes' } },
+    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }], type: 'ClusterIP' },
+  });
+  create(cluster, kindNamed('Endpoints'), 'default', {
+    metadata: { name: 'kubernetes', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: [{ addresses: [{ ip: '10.0.0.10' }], ports: [{ name: 'https', port: 6443, protocol: 'TCP' }] }],
+  });
+}
+
+function tick(cluster: Cluster): void {
+  monitorNodes(cluster);
+  const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
+  if (Math.floor(now) % 60 < 5) expireEvents(cluster, now);
+  for (const d of list(cluster.store, 'Deployment')) {
+    if (d.status?.conditions?.some((c: { type: string; reason: string }) => c.type === 'Progressing' && c.reason === 'ReplicaSetUpdated')) syncDeployment(cluster, keyOf(d.metadata));
+  }
+  after(cluster.timeline, TICK, { kind: 'cluster.tick', who: cluster.name });
+}
+
+/** A pod that waited five minutes without any change is tried again. */
+function flush(cluster: Cluster, { key, attempts }: { key: string; attempts: number }): void {
+  const entry = cluster.scheduler.waiting.get(key);
+  if (!entry || entry.attempts !== attempts) return;
+  cluster.scheduler.waiting.delete(key);
+  readmit(cluster, entry);
+}

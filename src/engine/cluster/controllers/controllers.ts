@@ -1,0 +1,103 @@
+/** The table of controllers: which changes wake each, for which key, and what it does. They keep nothing between two calls. */
+import { after } from '../../sim/timeline.ts';
+import type { Cluster } from '../state.ts';
+import { type Change, list } from '../store.ts';
+import { keyOf, type Service } from '../types/objects.ts';
+import { matchesMap } from '../types/selectors.ts';
+import { syncDeployment } from './deployment.ts';
+import { syncEndpoints } from './endpoints.ts';
+import { collect, evictPod, syncNamespace } from './garbage.ts';
+import { syncNode } from './nodes.ts';
+import { syncReplicaSet } from './replicaset.ts';
+import { SYNC_DELAY } from './timers.ts';
+
+export interface Controller {
+  name: string;
+  /** The kind of its keys, for causes; '' when they are not objects. */
+  kind: string;
+  wakes(cluster: Cluster, change: Change): string[];
+  sync(cluster: Cluster, key: string): void;
+}
+
+function ownerKeys(change: Change, kind: string): string[] {
+  const out: string[] = [];
+  for (const object of [change.object, change.old]) {
+    for (const ref of object?.metadata.ownerReferences ?? []) {
+      const key = `${object!.metadata.namespace}/${ref.name}`;
+      if (ref.controller && ref.kind === kind && !out.includes(key)) out.push(key);
+    }
+  }
+  return out;
+}
+
+/** ReplicaSets come before Deployments: a set has shrunk before the room that leaves is given away. */
+export const CONTROLLERS: readonly Controller[] = [
+  {
+    name: 'replicaset', kind: 'ReplicaSet', sync: syncReplicaSet,
+    wakes: (_c, change) => (change.kind === 'ReplicaSet' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' ? ownerKeys(change, 'ReplicaSet') : []),
+  },
+  {
+    name: 'deployment', kind: 'Deployment', sync: syncDeployment,
+    wakes: (_c, change) => (change.kind === 'Deployment' ? [keyOf(change.object.metadata)] : change.kind === 'ReplicaSet' ? ownerKeys(change, 'Deployment') : []),
+  },
+  {
+    name: 'endpoints', kind: 'Service', sync: syncEndpoints,
+    wakes(cluster, change) {
+      if (change.kind === 'Service') return [keyOf(change.object.metadata)];
+      if (change.kind !== 'Pod' || !change.object.status?.podIP) return [];
+      const { namespace, labels } = change.object.metadata;
+      return list<Service>(cluster.store, 'Service', namespace)
+        .filter((s) => s.spec.selector && (matchesMap(s.spec.selector, labels) || matchesMap(s.spec.selector, change.old?.metadata.labels)))
+        .map((s) => keyOf(s.metadata));
+    },
+  },
+  {
+    name: 'node', kind: 'Node', sync: syncNode,
+    wakes: (_c, change) => (change.kind === 'Node' ? [change.object.metadata.name] : []),
+  },
+  {
+    name: 'garbage', kind: '', sync: collect,
+    wakes: (_c, change) => (change.type === 'DELETED' && change.object.metadata.uid && change.kind !== 'Event' ? [change.object.metadata.uid] : []),
+  },
+  {
+    name: 'namespace', kind: 'Namespace', sync: syncNamespace,
+    wakes(cluster, change) {
+      if (change.kind === 'Namespace') return change.type === 'DELETED' ? [] : [change.object.metadata.name];
+      const home = change.type === 'DELETED' ? change.object.metadata.namespace : undefined;
+      return home && cluster.store.tables.get('Namespace')?.get(home)?.metadata.deletionTimestamp ? [home] : [];
+    },
+  },
+  { name: 'evict', kind: 'Pod', sync: evictPod, wakes: () => [] },
+];
+
+const byName = new Map(CONTROLLERS.map((c) => [c.name, c]));
+
+/** Hears every change and puts keys on work queues. */
+export function enqueue(cluster: Cluster, change: Change): void {
+  if (change.kind === 'Event' || change.kind === 'Lease') return;
+  for (const controller of CONTROLLERS) {
+    for (const key of controller.wakes(cluster, change)) {
+      cluster.work.get(controller.name)!.add(key);
+      if (controller.kind === '' && cluster.causes.has(`${change.kind} ${keyOf(change.object.metadata)}`)) {
+        cluster.causes.set(`owner ${key}`, cluster.causes.get(`${change.kind} ${keyOf(change.object.metadata)}`)!);
+      }
+      if (cluster.due.has(controller.name)) continue;
+      cluster.due.add(controller.name);
+      after(cluster.timeline, SYNC_DELAY, { kind: 'cluster.sync', who: cluster.name, arg: controller.name });
+    }
+  }
+}
+
+/** The event's handler: everything on one controller's queue. */
+export function syncAll(cluster: Cluster, name: string): void {
+  const controller = byName.get(name)!;
+  cluster.due.delete(name);
+  const queue = cluster.work.get(name)!;
+  const keys = [...queue];
+  queue.clear();
+  for (const key of keys) {
+    cluster.cause = cluster.causes.get(controller.kind === '' ? `owner ${key}` : `${controller.kind} ${key}`);
+    controller.sync(cluster, key);
+    cluster.cause = undefined;
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * Node lifecycle: a subnet for each new node; taints that follow its conditions; a node whose lease is not renewed for
+ * 40 s becomes Unknown, its pods not ready, and pods leave when their toleration of the taint runs out.
+ * Source: pkg/controller/nodelifecycle, tainteviction. Left out: zones and eviction rates.
+ */
+import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
+import { mutate, remove } from '../api.ts';
+import { setCondition } from '../scheduler/queue.ts';
+import { tolerates } from '../scheduler/plugins/taints.ts';
+import { type Cluster, note } from '../state.ts';
+import { get, list, stamp } from '../store.ts';
+import { kindNamed } from '../types/kinds.ts';
+import { keyOf, type Node, type Pod, same, type Taint } from '../types/objects.ts';
+import { parseTime } from '../types/time.ts';
+import { emit } from './events.ts';
+import { NODE_GRACE_SECONDS } from './timers.ts';
+
+const NOT_READY = 'node.kubernetes.io/not-ready';
+const UNREACHABLE = 'node.kubernetes.io/unreachable';
+const MANAGED = new Set([NOT_READY, UNREACHABLE, 'node.kubernetes.io/unschedulable', 'node.kubernetes.io/memory-pressure', 'node.kubernetes.io/disk-pressure', 'node.kubernetes.io/pid-pressure']);
+
+export function syncNode(cluster: Cluster, name: string): void {
+  const node = get<Node>(cluster.store, 'Node', name);
+  if (!node) {
+    for (const pod of list<Pod>(cluster.store, 'Pod')) {
+      if (pod.spec.nodeName === name) remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name, { gracePeriodSeconds: 0 });
+    }
+    return;
+  }
+  if (!node.spec.podCIDR) {
+    const number = /-(\d+)$/.exec(name);
+    const taken = new Set(list<Node>(cluster.store, 'Node').map((n) => n.spec.podCIDR));
+    let subnet = number ? Number(number[1]) : cluster.nextSubnet++;
+    const cidr = (n: number): string => `10.${244 + Math.floor(n / 256)}.${n % 256}.0/24`;
+    while (taken.has(cidr(subnet))) subnet = cluster.nextSubnet++;
+    mutate<Node>(cluster, 'Node', name, (n) => {
+      n.spec.podCIDR = cidr(subnet);
+      n.spec.podCIDRs = [cidr(subnet)];
+    });
+    emit(cluster, node, 'Normal', 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`, 'node-controller');
+  }
+  taintByCondition(cluster, name);
+}
+
+function taintByCondition(cluster: Cluster, name: string): void {
+  const node = get<Node>(cluster.store, 'Node', name)!;
+  const status = (type: string): string => node.status?.conditions?.find((c) => c.type === type)?.status ?? 'Unknown';
+  const wanted: Taint[] = [];
+  const ready = status('Ready');
+  if (ready !== 'True') {
+    const key = ready === 'False' ? NOT_READY : UNREACHABLE;
+    wanted.push({ key, effect: 'NoExecute' }, { key, effect: 'NoSchedule' });
+  }
+  if (node.spec.unschedulable) wanted.push({ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' });
+  for (const [type, key] of [['MemoryPressure', 'memory-pressure'], ['DiskPressure', 'disk-pressure'], ['PIDPressure', 'pid-pressure']] as const) {
+    if (status(type) === 'True') wanted.push({ key: `node.kubernetes.io/${key}`, effect: 'NoSchedule' });
+  }
+  const have = node.spec.taints ?? [];
+  const now = stamp(cluster.timeline);
+  const next = [
+    ...have.filter((t) => !MANAGED.has(t.key)),
+    ...wanted.map((w) => have.find((t) => t.key === w.key && t.effect === w.effect) ?? { ...w, timeAdded: now }),
+  ];
+  if (same(next, have)) return;
+  mutate<Node>(cluster, 'Node', name, (n) => {
+    if (next.length > 0) n.spec.taints = next;
+    else delete n.spec.taints;
+  });
+}
+
+/** Every tick: silent nodes, and pods whose time on a tainted node is over. */
+export function monitorNodes(cluster: Cluster): void {
+  const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
+  for (const node of list<Node>(cluster.store, 'Node')) {
+    const lease = get(cluster.store, 'Lease', `kube-node-lease/${node.metadata.name}`);
+    const seen = parseTime(lease?.spec?.renewTime) ?? parseTime(node.metadata.creationTimestamp) ?? now;
+    const ready = node.status?.conditions?.find((c) => c.type === 'Ready');
+    if (now - seen > NODE_GRACE_SECONDS && ready && ready.status !== 'Unknown') lose(cluster, node);
+    if ((node.spec.taints ?? []).some((t) => t.effect === 'NoExecute')) evict(cluster, node, now);
+  }
+}
+
+function lose(cluster: Cluster, node: Node): void {
+  const name = node.metadata.name;
+  cluster.cause = note(cluster, 'node.unknown', { node: name }, undefined);
+  const at = stamp(cluster.timeline);
+  mutate<Node>(cluster, 'Node', name, (n) => {
+    for (const c of n.status.conditions ?? []) {
+      Object.assign(c, { status: 'Unknown', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.', lastTransitionTime: at });
+    }
+  }, 'status');
+  emit(cluster, node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`, 'node-controller');
+  for (const pod of list<Pod>(cluster.store, 'Pod')) {
+    if (pod.spec.nodeName !== name) continue;
+    mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
+      if (p.status.conditions?.some((c) => c.type === 'Ready')) {
+        setCondition(p, { type: 'Ready', status: 'False', lastProbeTime: null, lastTransitionTime: at });
+      }
+    }, 'status');
+    emit(cluster, pod, 'Warning', 'NodeNotReady', 'Node is not ready', 'node-controller');
+  }
+  cluster.cause = undefined;
+}
+
+function evict(cluster: Cluster, node: Node, now: number): void {
+  const taints = (node.spec.taints ?? []).filter((t) => t.effect === 'NoExecute');
+  for (const pod of list<Pod>(cluster.store, 'Pod')) {
+    if (pod.spec.nodeName !== node.metadata.name || pod.metadata.deletionTimestamp) continue;
+    const due = taints.some((taint) => {
+      const matching = (pod.spec.tolerations ?? []).filter((t) => tolerates(t, taint));
+      if (matching.length === 0) return true;
+      const limits = matching.flatMap((t) => (t.tolerationSeconds === undefined ? [] : [t.tolerationSeconds]));
+      return limits.length > 0 && now - (parseTime(taint.timeAdded) ?? now) >= Math.min(...limits);
+    });
+    if (!due) continue;
+    cluster.cause = note(cluster, 'pod.evicted', { pod: keyOf(pod.metadata), node: node.metadata.name }, cluster.causes.get(`Node ${node.metadata.name}`));
+    emit(cluster, pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${keyOf(pod.metadata)}`, 'taint-eviction-controller');
+    remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name);
+    cluster.cause = undefined;
+  }
+}

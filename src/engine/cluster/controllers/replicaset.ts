@@ -1,0 +1,102 @@
+/** ReplicaSet: as many pods as asked for. Deletion ranking as controller_utils.go ActivePodsWithRanks. */
+import { create, mutate, remove } from '../api.ts';
+import { ApiError } from '../errors.ts';
+import { type Cluster, objectKey } from '../state.ts';
+import { get, list, ownedBy } from '../store.ts';
+import { kindNamed } from '../types/kinds.ts';
+import { copy, keyOf, type Pod, type ReplicaSet, same } from '../types/objects.ts';
+import { matchesSelector } from '../types/selectors.ts';
+import { emit } from './events.ts';
+import { BURST } from './timers.ts';
+
+export const isActive = (pod: Pod): boolean => !pod.metadata.deletionTimestamp && pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
+
+export function isReady(pod: Pod): boolean {
+  return (pod.status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True');
+}
+
+export function syncReplicaSet(cluster: Cluster, key: string): void {
+  const rs = get<ReplicaSet>(cluster.store, 'ReplicaSet', key);
+  if (!rs) return;
+  const pods = ownedBy<Pod>(cluster.store, rs.metadata.uid!, 'Pod').filter(isActive);
+  if (!rs.metadata.deletionTimestamp) {
+    adopt(cluster, rs, pods);
+    const missing = rs.spec.replicas - pods.length;
+    if (missing > 0) grow(cluster, rs, Math.min(missing, BURST));
+    else if (missing < 0) shrink(cluster, rs, pods, Math.min(-missing, BURST));
+  }
+  status(cluster, rs, key);
+}
+
+/** Pods that match and belong to nobody are taken in. Only looked for when the set is new. */
+function adopt(cluster: Cluster, rs: ReplicaSet, pods: Pod[]): void {
+  if (rs.status?.observedGeneration) return;
+  for (const pod of list<Pod>(cluster.store, 'Pod', rs.metadata.namespace)) {
+    if (pod.metadata.ownerReferences?.length || !isActive(pod) || !matchesSelector(rs.spec.selector, pod.metadata.labels)) continue;
+    mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
+      p.metadata.ownerReferences = [owner(rs)];
+    });
+    pods.push(pod);
+  }
+}
+
+const owner = (rs: ReplicaSet): { apiVersion: string; kind: string; name: string; uid: string; controller: boolean; blockOwnerDeletion: boolean } => ({
+  apiVersion: 'apps/v1', blockOwnerDeletion: true, controller: true, kind: 'ReplicaSet', name: rs.metadata.name, uid: rs.metadata.uid!,
+});
+
+function grow(cluster: Cluster, rs: ReplicaSet, n: number): void {
+  const kind = kindNamed('Pod');
+  for (let i = 0; i < n; i++) {
+    const template = copy(rs.spec.template);
+    const { creationTimestamp, ...meta } = template.metadata;
+    void creationTimestamp;
+    try {
+      const pod = create(cluster, kind, rs.metadata.namespace, {
+        metadata: { ...meta, generateName: `${rs.metadata.name}-`, ownerReferences: [owner(rs)] }, spec: template.spec,
+      });
+      emit(cluster, rs, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`, 'replicaset-controller');
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      emit(cluster, rs, 'Warning', 'FailedCreate', `Error creating: ${error.message}`, 'replicaset-controller');
+      return;
+    }
+  }
+}
+
+/** Lower goes first: unassigned, pending, not ready, on a crowded node, younger. */
+function shrink(cluster: Cluster, rs: ReplicaSet, pods: Pod[], n: number): void {
+  const crowd = new Map<string, number>();
+  for (const pod of pods) crowd.set(pod.spec.nodeName ?? '', (crowd.get(pod.spec.nodeName ?? '') ?? 0) + 1);
+  const phase = (pod: Pod): number => ({ Pending: 0, Unknown: 1, Running: 2 })[pod.status?.phase ?? 'Pending'] ?? 2;
+  const cost = (pod: Pod): number => Number(pod.metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'] ?? 0) || 0;
+  const restarts = (pod: Pod): number => (pod.status?.containerStatuses ?? []).reduce((sum, c) => sum + c.restartCount, 0);
+  const rank = (pod: Pod): number[] => [
+    pod.spec.nodeName ? 1 : 0, phase(pod), isReady(pod) ? 1 : 0, cost(pod), -(crowd.get(pod.spec.nodeName ?? '') ?? 0), -restarts(pod),
+  ];
+  const sorted = pods.map((pod, i) => ({ pod, rank: rank(pod), i })).sort((a, b) => {
+    for (let i = 0; i < a.rank.length; i++) if (a.rank[i] !== b.rank[i]) return a.rank[i]! - b.rank[i]!;
+    const x = a.pod.metadata.creationTimestamp ?? '';
+    const y = b.pod.metadata.creationTimestamp ?? '';
+    return x > y ? -1 : x < y ? 1 : b.i - a.i;
+  });
+  for (const { pod } of sorted.slice(0, n)) {
+    remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name);
+    emit(cluster, rs, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`, 'replicaset-controller');
+  }
+}
+
+function status(cluster: Cluster, rs: ReplicaSet, key: string): void {
+  const pods = ownedBy<Pod>(cluster.store, rs.metadata.uid!, 'Pod').filter(isActive);
+  const ready = pods.filter(isReady).length;
+  const next = {
+    replicas: pods.length,
+    ...(pods.length > 0 ? { fullyLabeledReplicas: pods.length } : {}),
+    ...(ready > 0 ? { readyReplicas: ready, availableReplicas: ready } : {}),
+    observedGeneration: rs.metadata.generation!,
+  };
+  if (same(next, rs.status)) return;
+  mutate<ReplicaSet>(cluster, 'ReplicaSet', key, (o) => {
+    o.status = next;
+  }, 'status');
+  void objectKey;
+}

@@ -1,0 +1,90 @@
+/** NodeInfo: a node's allocatable and what the pods on it take, kept as pods come and go. */
+import type { Container, Node, Pod, PodSpec } from '../types/objects.ts';
+import { keyOf } from '../types/objects.ts';
+import { amountOf, milliOf, valueOf } from '../types/quantity.ts';
+import type { Demand, NodeInfo } from './profile.ts';
+
+/** What scores assume of a container that names no request. */
+export const DEFAULT_CPU = 100;
+export const DEFAULT_MEMORY = 200 * 1024 * 1024;
+
+export function nodeInfo(node: Node): NodeInfo {
+  const info: NodeInfo = {
+    node, name: node.metadata.name, allocatable: new Map(), requested: new Map(), nonzeroCpu: 0, nonzeroMemory: 0,
+    pods: new Map(), taints: [], ports: new Set(), images: new Map(),
+  };
+  setNode(info, node);
+  return info;
+}
+
+export function setNode(info: NodeInfo, node: Node): void {
+  info.node = node;
+  info.taints = node.spec?.taints ?? [];
+  info.allocatable = new Map(Object.entries(node.status?.allocatable ?? {}).map(([k, v]) => [k, amountOf(k, v)]));
+  info.images = new Map();
+  for (const image of node.status?.images ?? []) for (const name of image.names ?? []) info.images.set(name, image.sizeBytes ?? 0);
+}
+
+/** Sum over containers, or the largest init container where that is more, plus overhead. */
+export function demandOf(spec: PodSpec): Demand {
+  const requests = new Map<string, number>();
+  let cpu = 0;
+  let memory = 0;
+  const nonzero = (c: Container, resource: string, otherwise: number): number => {
+    const given = c.resources?.requests?.[resource];
+    return given === undefined ? otherwise : resource === 'cpu' ? milliOf(given) : valueOf(given);
+  };
+  for (const c of spec.containers ?? []) {
+    for (const [k, v] of Object.entries(c.resources?.requests ?? {})) requests.set(k, (requests.get(k) ?? 0) + amountOf(k, v));
+    cpu += nonzero(c, 'cpu', DEFAULT_CPU);
+    memory += nonzero(c, 'memory', DEFAULT_MEMORY);
+  }
+  for (const c of spec.initContainers ?? []) {
+    for (const [k, v] of Object.entries(c.resources?.requests ?? {})) requests.set(k, Math.max(requests.get(k) ?? 0, amountOf(k, v)));
+    cpu = Math.max(cpu, nonzero(c, 'cpu', DEFAULT_CPU));
+    memory = Math.max(memory, nonzero(c, 'memory', DEFAULT_MEMORY));
+  }
+  for (const [k, v] of Object.entries(spec.overhead ?? {})) {
+    requests.set(k, (requests.get(k) ?? 0) + amountOf(k, v));
+    if (k === 'cpu') cpu += milliOf(v);
+    if (k === 'memory') memory += valueOf(v);
+  }
+  let any = false;
+  for (const amount of requests.values()) if (amount > 0) any = true;
+  return { requests, nonzeroCpu: cpu, nonzeroMemory: memory, any };
+}
+
+export function hostPorts(spec: PodSpec): string[] {
+  const out: string[] = [];
+  for (const c of spec.containers ?? []) {
+    for (const p of c.ports ?? []) {
+      const port = spec.hostNetwork ? (p.hostPort ?? p.containerPort) : p.hostPort;
+      if (port) out.push(`${p.hostIP || '0.0.0.0'}/${p.protocol || 'TCP'}/${port}`);
+    }
+  }
+  return out;
+}
+
+export function addPod(info: NodeInfo, pod: Pod): void {
+  account(info, pod, 1);
+  info.pods.set(keyOf(pod.metadata), pod);
+}
+
+export function removePod(info: NodeInfo, pod: Pod): void {
+  if (!info.pods.delete(keyOf(pod.metadata))) return;
+  account(info, pod, -1);
+  info.ports = new Set([...info.pods.values()].flatMap((p) => hostPorts(p.spec)));
+}
+
+function account(info: NodeInfo, pod: Pod, sign: number): void {
+  const demand = demandOf(pod.spec);
+  for (const [k, v] of demand.requests) info.requested.set(k, (info.requested.get(k) ?? 0) + sign * v);
+  info.nonzeroCpu += sign * demand.nonzeroCpu;
+  info.nonzeroMemory += sign * demand.nonzeroMemory;
+  if (sign > 0) for (const port of hostPorts(pod.spec)) info.ports.add(port);
+}
+
+/** Succeeded and Failed pods take nothing, not even a slot. */
+export function occupies(pod: Pod): boolean {
+  return pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
+}

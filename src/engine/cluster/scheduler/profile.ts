@@ -1,0 +1,77 @@
+/**
+ * What the scheduler's plugins see and answer, and which of them run with which weights. A filter answers with reasons
+ * or nothing; a score answers with a whole number. Source: kube-scheduler 1.32 default plugins; `V1_20` carries the
+ * formulas and wording of 1.20, against which decisions of the real scheduler were recorded.
+ */
+import type { Node, Pod, Taint } from '../types/objects.ts';
+
+/** A node with what is on it: the scheduler's snapshot. Amounts: CPU in thousandths, the rest in units. */
+export interface NodeInfo {
+  node: Node;
+  name: string;
+  allocatable: Map<string, number>;
+  requested: Map<string, number>;
+  /** With 100m and 200Mi for containers that name no request; used by scores only. */
+  nonzeroCpu: number;
+  nonzeroMemory: number;
+  pods: Map<string, Pod>;
+  taints: readonly Taint[];
+  /** "ip/protocol/port" of host ports in use. */
+  ports: Set<string>;
+  /** Image name to bytes. */
+  images: Map<string, number>;
+}
+
+/** What a pod asks for, computed once a cycle. */
+export interface Demand {
+  requests: Map<string, number>;
+  nonzeroCpu: number;
+  nonzeroMemory: number;
+  /** Whether it requests anything at all. */
+  any: boolean;
+}
+
+export interface CycleState {
+  pod: Pod;
+  demand: Demand;
+  profile: Profile;
+  /** All nodes of the cluster. */
+  nodes: readonly NodeInfo[];
+  /** Image name to nodes that have it. */
+  imageNodes: Map<string, number>;
+}
+
+export interface FilterPlugin {
+  name: string;
+  /** null: the node will do. */
+  filter(state: CycleState, info: NodeInfo): Refusal | null;
+}
+
+export interface Refusal {
+  reasons: string[];
+  /** Evicting pods could help. */
+  resolvable: boolean;
+}
+
+export interface ScorePlugin {
+  name: string;
+  /** Whether it says anything about this pod; a skipped plugin scores 0 on every node. */
+  applies(state: CycleState): boolean;
+  /** Pushes the numbers that the formula's text is made of, and returns the raw score. */
+  score(state: CycleState, info: NodeInfo, operands: number[]): number;
+  /** From raw scores to 0..100, in place. */
+  normalize(state: CycleState, scores: number[]): void;
+  /** The arithmetic as text. */
+  formula(operands: readonly number[], raw: number): string;
+}
+
+export interface Profile {
+  name: string;
+  schedulerName: string;
+  filters: readonly FilterPlugin[];
+  scores: readonly { plugin: ScorePlugin; weight: number }[];
+  /** Formulas and wording of 1.20. */
+  legacy: boolean;
+  /** 0 = adaptive. */
+  percentageOfNodesToScore: number;
+}

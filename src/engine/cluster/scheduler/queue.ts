@@ -1,0 +1,248 @@
+/**
+ * The scheduler's queues and its loop. Active: ready to be tried, by priority, then time. Waiting: tried in vain; any change
+ * that could help brings them back after a backoff of 1 s doubling to 10 s, and 5 minutes do in any case. One pod a
+ * cycle, one event on the timeline a cycle; binding writes the pod's node through the API.
+ */
+import { after } from '../../sim/timeline.ts';
+import { MS, SECOND } from '../../sim/units.ts';
+import { mutate } from '../api.ts';
+import { emit } from '../controllers/events.ts';
+import { type Cluster, note } from '../state.ts';
+import { type Change, get, stamp } from '../store.ts';
+import type { Condition, Node, Pod } from '../types/objects.ts';
+import { keyOf } from '../types/objects.ts';
+import { type Decision, decide, imageCounts } from './cycle.ts';
+import { addPod, nodeInfo, occupies, removePod, setNode } from './nodes.ts';
+import { findVictims } from './preemption.ts';
+import type { NodeInfo, Profile } from './profile.ts';
+
+interface Queued {
+  key: string;
+  priority: number;
+  /** ns: when it was first queued. */
+  since: number;
+  attempts: number;
+  /** ns: of the last attempt. */
+  tried: number;
+}
+
+export interface Scheduler {
+  profile: Profile;
+  infos: Map<string, NodeInfo>;
+  /** The same in order of search; rebuilt when nodes come and go. */
+  order: NodeInfo[] | null;
+  imageNodes: Map<string, number>;
+  active: Queued[];
+  /** Pods that no node took, by key. */
+  waiting: Map<string, Queued>;
+  /** Attempts so far, by key. */
+  attempts: Map<string, number>;
+  /** Newest decision of each pod. */
+  decisions: Map<string, Decision>;
+  /** Where the next search begins. */
+  start: number;
+  /** A cycle is on the timeline. */
+  due: boolean;
+  /** Cycles so far. */
+  cycles: number;
+}
+
+/** One cycle takes this long. */
+export const CYCLE = 1 * MS;
+const KEPT_DECISIONS = 4000;
+
+export function createScheduler(profile: Profile): Scheduler {
+  return {
+    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], waiting: new Map(), attempts: new Map(), decisions: new Map(), start: 0, due: false, cycles: 0,
+  };
+}
+
+/** Hears every change of pods and nodes. */
+export function observe(cluster: Cluster, change: Change): void {
+  if (change.kind === 'Pod') observePod(cluster, change);
+  else if (change.kind === 'Node') observeNode(cluster, change);
+}
+
+function observePod(cluster: Cluster, change: Change): void {
+  const { scheduler } = cluster;
+  const pod = change.object as Pod;
+  const old = change.old as Pod | undefined;
+  const key = keyOf(pod.metadata);
+  const here = change.type !== 'DELETED' && occupies(pod) ? pod.spec.nodeName : undefined;
+  const before = old && occupies(old) ? old.spec.nodeName : undefined;
+  if (before && before !== here) {
+    const info = scheduler.infos.get(before);
+    if (info) removePod(info, old!);
+    retry(cluster);
+  }
+  if (here) {
+    const info = scheduler.infos.get(here);
+    if (info && before !== here) addPod(info, pod);
+    else if (info?.pods.has(key)) info.pods.set(key, pod);
+  }
+  if (change.type === 'DELETED' || pod.spec.nodeName || pod.metadata.deletionTimestamp) {
+    forget(scheduler, key);
+    if (change.type === 'DELETED') scheduler.attempts.delete(key);
+  } else if (change.type === 'ADDED' || (scheduler.waiting.has(key) && old?.spec !== pod.spec && old?.metadata.generation !== pod.metadata.generation)) {
+    if (occupies(pod) && (pod.spec.schedulingGates ?? []).length === 0 && (pod.spec.schedulerName ?? '') === 'default-scheduler') {
+      scheduler.waiting.delete(key);
+      push(cluster, { key, priority: pod.spec.priority ?? 0, since: cluster.timeline.now, attempts: scheduler.attempts.get(key) ?? 0, tried: 0 });
+    }
+  }
+}
+
+function observeNode(cluster: Cluster, change: Change): void {
+  const { scheduler, store } = cluster;
+  const node = change.object as Node;
+  const name = node.metadata.name;
+  const old = change.old as Node | undefined;
+  if (change.type === 'DELETED') {
+    scheduler.infos.delete(name);
+    scheduler.order = null;
+    return;
+  }
+  const info = scheduler.infos.get(name);
+  if (info) {
+    setNode(info, node);
+    if (old?.status?.images !== node.status?.images) scheduler.imageNodes = imageCounts([...scheduler.infos.values()]);
+    const grew = JSON.stringify([old?.spec, old?.metadata.labels, old?.status?.allocatable]) !== JSON.stringify([node.spec, node.metadata.labels, node.status?.allocatable]);
+    if (grew) retry(cluster);
+    return;
+  }
+  const fresh = nodeInfo(node);
+  for (const pod of store.tables.get('Pod')?.values() ?? []) if (pod.spec.nodeName === name && occupies(pod as Pod)) addPod(fresh, pod as Pod);
+  scheduler.infos.set(name, fresh);
+  scheduler.order = null;
+  scheduler.imageNodes = imageCounts([...scheduler.infos.values()]);
+  retry(cluster);
+}
+
+function push(cluster: Cluster, entry: Queued): void {
+  const { active } = cluster.scheduler;
+  let at = active.length;
+  while (at > 0 && (active[at - 1]!.priority < entry.priority || (active[at - 1]!.priority === entry.priority && active[at - 1]!.since > entry.since))) at--;
+  active.splice(at, 0, entry);
+  wake(cluster, CYCLE);
+}
+
+function forget(scheduler: Scheduler, key: string): void {
+  scheduler.waiting.delete(key);
+  if (scheduler.active.length > 0) {
+    const at = scheduler.active.findIndex((e) => e.key === key);
+    if (at >= 0) scheduler.active.splice(at, 1);
+  }
+}
+
+/** Something changed that may help: everyone who waits may try again when its backoff is over. */
+export function retry(cluster: Cluster): void {
+  const { scheduler, timeline } = cluster;
+  for (const entry of [...scheduler.waiting.values()]) {
+    scheduler.waiting.delete(entry.key);
+    const ready = entry.tried + backoff(entry.attempts);
+    after(timeline, Math.max(0, ready - timeline.now), { kind: 'cluster.retry', who: cluster.name, arg: entry });
+  }
+}
+
+/** A pod's backoff is over. */
+export function readmit(cluster: Cluster, entry: Queued): void {
+  const pod = get<Pod>(cluster.store, 'Pod', entry.key);
+  if (!pod || pod.spec.nodeName || pod.metadata.deletionTimestamp) return;
+  if (cluster.scheduler.active.some((e) => e.key === entry.key) || cluster.scheduler.waiting.has(entry.key)) return;
+  push(cluster, entry);
+}
+
+export function backoff(attempts: number): number {
+  return Math.min(10, 2 ** Math.max(0, attempts - 1)) * SECOND;
+}
+
+function wake(cluster: Cluster, delay: number): void {
+  if (cluster.scheduler.due) return;
+  cluster.scheduler.due = true;
+  after(cluster.timeline, delay, { kind: 'cluster.schedule', who: cluster.name });
+}
+
+/** One cycle: the event's handler. */
+export function cycle(cluster: Cluster): void {
+  const { scheduler, store, timeline } = cluster;
+  scheduler.due = false;
+  const entry = scheduler.active.shift();
+  if (!entry) return;
+  const pod = get<Pod>(store, 'Pod', entry.key);
+  if (pod && !pod.spec.nodeName && !pod.metadata.deletionTimestamp) tryPod(cluster, entry, pod);
+  if (scheduler.active.length > 0) wake(cluster, CYCLE);
+  scheduler.cycles++;
+  void timeline;
+}
+
+function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
+  const { scheduler, timeline } = cluster;
+  scheduler.order ??= [...scheduler.infos.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const nodes = scheduler.order;
+  const { decision, searched } = decide({
+    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, at: timeline.now, attempt: entry.attempts + 1,
+  });
+  if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
+  scheduler.decisions.delete(entry.key);
+  scheduler.decisions.set(entry.key, decision);
+  if (scheduler.decisions.size > KEPT_DECISIONS) scheduler.decisions.delete(scheduler.decisions.keys().next().value!);
+  entry.attempts++;
+  entry.tried = timeline.now;
+  scheduler.attempts.set(entry.key, entry.attempts);
+  cluster.cause = cluster.causes.get(`Pod ${entry.key}`);
+  const n = note(cluster, 'sched.decision', {
+    pod: entry.key, node: decision.chosen ?? '', feasible: decision.feasible.length, nodes: nodes.length, tied: decision.tied.length, attempt: entry.attempts,
+    message: decision.message,
+  });
+  cluster.causes.set(`Pod ${entry.key}`, n);
+  cluster.cause = n;
+  if (decision.chosen) bind(cluster, entry.key, pod, decision.chosen);
+  else refuse(cluster, entry, pod, decision);
+  cluster.cause = undefined;
+}
+
+function bind(cluster: Cluster, key: string, pod: Pod, node: string): void {
+  cluster.cause = note(cluster, 'sched.bind', { pod: key, node });
+  mutate<Pod>(cluster, 'Pod', key, (p) => {
+    p.spec.nodeName = node;
+  });
+  mutate<Pod>(cluster, 'Pod', key, (p) => {
+    setCondition(p, { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
+    delete p.status.nominatedNodeName;
+  }, 'status');
+  cluster.causes.set(`Pod ${key}`, cluster.cause);
+  emit(cluster, pod, 'Normal', 'Scheduled', `Successfully assigned ${key} to ${node}`, 'default-scheduler');
+}
+
+function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision): void {
+  const { scheduler } = cluster;
+  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, scheduler.profile);
+  if (found) decision.message = decision.message.replace(/ preemption: .*$/, '');
+  emit(cluster, pod, 'Warning', 'FailedScheduling', decision.message, 'default-scheduler');
+  mutate<Pod>(cluster, 'Pod', entry.key, (p) => {
+    setCondition(p, { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: decision.message, lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
+    if (found) p.status.nominatedNodeName = found.node;
+  }, 'status');
+  scheduler.waiting.set(entry.key, entry);
+  after(cluster.timeline, 300 * SECOND, { kind: 'cluster.flush', who: cluster.name, arg: { key: entry.key, attempts: entry.attempts } });
+  if (found) preempt(cluster, pod, found);
+}
+
+function preempt(cluster: Cluster, pod: Pod, found: { node: string; victims: Pod[] }): void {
+  for (const victim of found.victims) {
+    note(cluster, 'sched.preempt', { pod: keyOf(pod.metadata), victim: keyOf(victim.metadata), node: found.node });
+    emit(cluster, victim, 'Normal', 'Preempted', `Preempted by pod ${pod.metadata.uid} on node ${found.node}`, 'default-scheduler');
+    cluster.work.get('evict')!.add(keyOf(victim.metadata));
+  }
+  after(cluster.timeline, MS, { kind: 'cluster.sync', who: cluster.name, arg: 'evict' });
+}
+
+/** A condition replaces the one of its type; its transition time changes with its status only. */
+export function setCondition(object: { status: { conditions?: Condition[] } }, condition: Condition): void {
+  const conditions = (object.status.conditions ??= []);
+  const at = conditions.findIndex((c) => c.type === condition.type);
+  if (at < 0) conditions.push(condition);
+  else {
+    const same = conditions[at]!.status === condition.status;
+    conditions[at] = same ? { ...condition, lastTransitionTime: conditions[at]!.lastTransitionTime ?? null } : condition;
+  }
+}

@@ -1,0 +1,66 @@
+/** All state of a control plane, and the little everyone in it needs: time, chance, causes. */
+import { type Random, below, hex } from '../sim/random.ts';
+import type { Timeline } from '../sim/timeline.ts';
+import { type Trace, record } from '../sim/trace.ts';
+import type { Scheduler } from './scheduler/queue.ts';
+import type { Store } from './store.ts';
+import type { KubeObject } from './types/objects.ts';
+import { keyOf } from './types/objects.ts';
+
+export interface Cluster {
+  name: string;
+  timeline: Timeline;
+  trace: Trace;
+  random: Random;
+  store: Store;
+  scheduler: Scheduler;
+  /** Work queues of the controllers: name to keys. */
+  work: Map<string, Set<string>>;
+  /** Controllers with an event on the timeline. */
+  due: Set<string>;
+  /** Record that last touched an object, by "Kind namespace/name": the chain behind "why?". */
+  causes: Map<string, number>;
+  /** What is being done now was caused by this record. */
+  cause: number | undefined;
+  serverVersion: string;
+  /** Set by hollow nodes (no kernel of their own). */
+  hollow: Map<string, HollowNode>;
+  nextSubnet: number;
+  /** Events by what they say, to count repetitions: to their key. */
+  eventNames: Map<string, string>;
+}
+
+export interface HollowNode {
+  name: string;
+  nextIp: number;
+}
+
+export function objectKey(object: KubeObject): string {
+  return `${object.kind} ${keyOf(object.metadata)}`;
+}
+
+/** Adds a record; without a cause of its own it follows from what is being done. */
+export function note(cluster: Cluster, kind: string, data: Record<string, string | number | boolean | null>, because = cluster.cause): number {
+  return record(cluster.trace, 'cluster', cluster.name, kind, data, because);
+}
+
+const LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
+
+/** The five characters at the end of generated names. */
+export function suffix(random: Random, length = 5): string {
+  let out = '';
+  for (let i = 0; i < length; i++) out += LETTERS[below(random, LETTERS.length)]!;
+  return out;
+}
+
+export function uid(random: Random): string {
+  const h = hex(random, 32);
+  return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-${'89ab'[below(random, 4)]}${h.slice(17, 20)}-${h.slice(20, 32)}`;
+}
+
+/** Digits and letters of a hash as object names may hold them (rand.SafeEncodeString). */
+export function safeEncode(text: string): string {
+  let out = '';
+  for (let i = 0; i < text.length; i++) out += LETTERS[text.charCodeAt(i) % LETTERS.length]!;
+  return out;
+}

@@ -1,0 +1,142 @@
+/**
+ * What etcd and the watch cache are: objects by kind and name, one revision counter over all of them, the newest changes
+ * kept for watches that begin in the past, and listeners that hear each change once, in order.
+ *
+ * Invariant: an object in the store is never changed in place; every write puts a new one with a new resourceVersion.
+ */
+import type { Timeline } from '../sim/timeline.ts';
+import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
+import { type KubeObject, keyOf } from './types/objects.ts';
+import { rfc3339 } from './types/time.ts';
+
+export interface Change {
+  revision: number;
+  type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  kind: string;
+  object: KubeObject;
+  /** What it was before; absent when added. */
+  old?: KubeObject;
+}
+
+export type Listener = (change: Change) => void;
+
+export interface Store {
+  timeline: Timeline;
+  revision: number;
+  tables: Map<string, Map<string, KubeObject>>;
+  /** The newest changes, oldest first. */
+  history: Change[];
+  /** Changes up to this revision are no longer kept. */
+  forgotten: number;
+  listeners: Set<Listener>;
+  /** Owner's uid to "Kind namespace/name" of what it owns. */
+  owned: Map<string, Set<string>>;
+}
+
+const HISTORY = 20_000;
+
+export function createStore(timeline: Timeline): Store {
+  return { timeline, revision: 1, tables: new Map(), history: [], forgotten: 1, listeners: new Set(), owned: new Map() };
+}
+
+/** The API's time: whole seconds, RFC 3339. */
+export function stamp(timeline: Timeline, at = timeline.now): string {
+  return rfc3339(EPOCH_SECONDS + Math.floor(at / SECOND));
+}
+
+/** With microseconds, as leases have it. */
+export function microStamp(timeline: Timeline): string {
+  const micros = String(Math.floor((timeline.now % SECOND) / 1000)).padStart(6, '0');
+  return stamp(timeline).replace('Z', `.${micros}Z`);
+}
+
+export function table(store: Store, kind: string): Map<string, KubeObject> {
+  let found = store.tables.get(kind);
+  if (!found) {
+    found = new Map();
+    store.tables.set(kind, found);
+  }
+  return found;
+}
+
+export function get<T extends KubeObject = KubeObject>(store: Store, kind: string, key: string): T | undefined {
+  return store.tables.get(kind)?.get(key) as T | undefined;
+}
+
+/** All of a kind, in one namespace or all, sorted by name as etcd's keys are. */
+export function list<T extends KubeObject = KubeObject>(store: Store, kind: string, namespace?: string): T[] {
+  const out: KubeObject[] = [];
+  for (const object of store.tables.get(kind)?.values() ?? []) {
+    if (namespace === undefined || object.metadata.namespace === namespace) out.push(object);
+  }
+  return out.sort(byKey) as T[];
+}
+
+function byKey(a: KubeObject, b: KubeObject): number {
+  const x = keyOf(a.metadata);
+  const y = keyOf(b.metadata);
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/** What `uid` owns, of one kind, in order of creation. */
+export function ownedBy<T extends KubeObject = KubeObject>(store: Store, uid: string, kind?: string): T[] {
+  const out: KubeObject[] = [];
+  for (const entry of store.owned.get(uid) ?? []) {
+    const space = entry.indexOf(' ');
+    const name = entry.slice(0, space);
+    if (kind !== undefined && name !== kind) continue;
+    const object = get(store, name, entry.slice(space + 1));
+    if (object) out.push(object);
+  }
+  return out as T[];
+}
+
+/** Writes `object` (a fresh value) under the next revision and tells everyone. */
+export function put(store: Store, object: KubeObject): KubeObject {
+  const { kind } = object;
+  const rows = table(store, kind);
+  const key = keyOf(object.metadata);
+  const old = rows.get(key);
+  object.metadata.resourceVersion = String(++store.revision);
+  rows.set(key, object);
+  index(store, old, object);
+  publish(store, old ? { revision: store.revision, type: 'MODIFIED', kind, object, old } : { revision: store.revision, type: 'ADDED', kind, object });
+  return object;
+}
+
+export function drop(store: Store, object: KubeObject): void {
+  const key = keyOf(object.metadata);
+  const old = table(store, object.kind).get(key);
+  if (!old) return;
+  table(store, object.kind).delete(key);
+  index(store, old, undefined);
+  const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(++store.revision) } };
+  publish(store, { revision: store.revision, type: 'DELETED', kind: object.kind, object: last, old });
+}
+
+function index(store: Store, old: KubeObject | undefined, now: KubeObject | undefined): void {
+  if (old?.metadata.ownerReferences === now?.metadata.ownerReferences && old && now) return;
+  const entry = (o: KubeObject): string => `${o.kind} ${keyOf(o.metadata)}`;
+  for (const ref of old?.metadata.ownerReferences ?? []) {
+    const set = store.owned.get(ref.uid);
+    set?.delete(entry(old!));
+    if (set?.size === 0) store.owned.delete(ref.uid);
+  }
+  for (const ref of now?.metadata.ownerReferences ?? []) {
+    let set = store.owned.get(ref.uid);
+    if (!set) {
+      set = new Set();
+      store.owned.set(ref.uid, set);
+    }
+    set.add(entry(now!));
+  }
+}
+
+function publish(store: Store, change: Change): void {
+  store.history.push(change);
+  if (store.history.length > HISTORY * 1.25) {
+    const gone = store.history.splice(0, store.history.length - HISTORY);
+    store.forgotten = gone[gone.length - 1]!.revision;
+  }
+  for (const listener of [...store.listeners]) listener(change);
+}

@@ -1,0 +1,131 @@
+/**
+ * Hollow nodes: kubelets at the level of the API only, without a kernel: they register, renew their leases, report pods
+ * bound to them as running after a start-up time, and let them go when asked. Big clusters and the recordings of kubectl
+ * use them (as kubemark's hollow nodes do).
+ */
+import { create, mutate, remove } from '../cluster/api.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { emit } from '../cluster/controllers/events.ts';
+import { get, microStamp, put, stamp } from '../cluster/store.ts';
+import { kindNamed } from '../cluster/types/kinds.ts';
+import { type ContainerStatus, keyOf, type Node, type Pod } from '../cluster/types/objects.ts';
+import { after, handle } from '../sim/timeline.ts';
+import { MS, SECOND } from '../sim/units.ts';
+
+const START = 1200 * MS;
+const STOP = 700 * MS;
+const BEAT = 10 * SECOND;
+
+export interface HollowSpec {
+  hollow: number;
+  hollowNames?: readonly string[];
+  serverVersion?: string;
+}
+
+export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
+  const names = spec.hollowNames ?? Array.from({ length: spec.hollow }, (_, i) => `hollow-${i + 1}`);
+  if (spec.serverVersion) cluster.serverVersion = spec.serverVersion;
+  if (names.length === 0) return;
+  const { timeline } = cluster;
+  handle(timeline, 'hollow.start', (event) => start(cluster, event.arg as string));
+  handle(timeline, 'hollow.stop', (event) => stop(cluster, event.arg as { key: string; uid: string }));
+  handle(timeline, 'hollow.beat', () => beat(cluster));
+  for (const [i, name] of names.entries()) register(cluster, name, i);
+  cluster.store.listeners.add((change) => {
+    if (change.kind !== 'Pod' || change.type === 'DELETED') return;
+    const pod = change.object as Pod;
+    if (!cluster.hollow.has(pod.spec.nodeName ?? '')) return;
+    const key = keyOf(pod.metadata);
+    if (pod.metadata.deletionTimestamp) {
+      if (!change.old?.metadata.deletionTimestamp) after(timeline, STOP, { kind: 'hollow.stop', who: cluster.name, arg: { key, uid: pod.metadata.uid! } });
+    } else if (change.old?.spec.nodeName !== pod.spec.nodeName) after(timeline, START, { kind: 'hollow.start', who: cluster.name, arg: key });
+  });
+  after(timeline, BEAT, { kind: 'hollow.beat', who: cluster.name });
+}
+
+function register(cluster: Cluster, name: string, index: number): void {
+  const now = stamp(cluster.timeline);
+  const condition = (type: string, status: string, reason: string, message: string): object => ({ type, status, reason, message, lastHeartbeatTime: now, lastTransitionTime: now });
+  const room = { cpu: '4', memory: '16Gi', pods: '110', 'ephemeral-storage': '100Gi' };
+  cluster.hollow.set(name, { name, nextIp: 2 });
+  create(cluster, kindNamed('Node'), undefined, {
+    metadata: {
+      name,
+      labels: { 'beta.kubernetes.io/arch': 'amd64', 'beta.kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64', 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' },
+      annotations: { 'node.alpha.kubernetes.io/ttl': '0' },
+    },
+    spec: { providerID: `hollow://${name}` },
+    status: {
+      capacity: room, allocatable: room,
+      conditions: [
+        condition('MemoryPressure', 'False', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+        condition('DiskPressure', 'False', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
+        condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+        condition('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status'),
+      ],
+      addresses: [{ type: 'InternalIP', address: `10.1.${Math.floor(index / 250)}.${(index % 250) + 2}` }, { type: 'Hostname', address: name }],
+      nodeInfo: {
+        architecture: 'amd64', bootID: '', containerRuntimeVersion: 'hollow://1.0', kernelVersion: 'none', kubeProxyVersion: cluster.serverVersion, kubeletVersion: cluster.serverVersion,
+        machineID: '', operatingSystem: 'linux', osImage: 'none (hollow node)', systemUUID: '',
+      },
+    },
+  });
+  create(cluster, kindNamed('Lease'), 'kube-node-lease', { metadata: { name }, spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime: microStamp(cluster.timeline) } });
+}
+
+function beat(cluster: Cluster): void {
+  const renewTime = microStamp(cluster.timeline);
+  for (const name of cluster.hollow.keys()) {
+    const lease = get(cluster.store, 'Lease', `kube-node-lease/${name}`);
+    if (lease && get(cluster.store, 'Node', name)) put(cluster.store, { ...lease, metadata: { ...lease.metadata }, spec: { ...lease.spec, renewTime } });
+  }
+  after(cluster.timeline, BEAT, { kind: 'hollow.beat', who: cluster.name });
+}
+
+function start(cluster: Cluster, key: string): void {
+  const pod = get<Pod>(cluster.store, 'Pod', key);
+  const hollow = cluster.hollow.get(pod?.spec.nodeName ?? '');
+  if (!pod || !hollow || pod.metadata.deletionTimestamp || pod.status.phase !== 'Pending') return;
+  const node = get<Node>(cluster.store, 'Node', hollow.name);
+  const base = (node?.spec.podCIDR ?? '10.244.0.0/24').replace(/\.0\/24$/, '');
+  const podIP = `${base}.${hollow.nextIp}`;
+  hollow.nextIp = hollow.nextIp >= 254 ? 2 : hollow.nextIp + 1;
+  const now = stamp(cluster.timeline);
+  const yes = (type: string): object => ({ type, status: 'True', lastProbeTime: null, lastTransitionTime: now });
+  const missing = missingConfig(cluster, pod);
+  const containerStatuses = pod.spec.containers.map((c): ContainerStatus => {
+    const image = c.image.includes(':') ? c.image : `${c.image}:latest`;
+    return {
+      name: c.name, image, imageID: missing ? '' : image, lastState: {}, ready: !missing, restartCount: 0, started: !missing,
+      state: missing ? { waiting: { reason: 'CreateContainerConfigError', message: missing } } : { running: { startedAt: now } },
+      ...(missing ? {} : { containerID: `hollow://${pod.metadata.uid}-${c.name}` }),
+    };
+  });
+  mutate<Pod>(cluster, 'Pod', key, (p) => {
+    const ready = missing ? { ...yes('Ready'), status: 'False', reason: 'ContainersNotReady' } : yes('Ready');
+    p.status = {
+      ...p.status, phase: missing ? 'Pending' : 'Running', startTime: now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
+      conditions: [yes('Initialized'), ready, { ...ready, type: 'ContainersReady' }, ...(p.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')] as NonNullable<Pod['status']['conditions']>,
+    };
+  }, 'status');
+  if (missing) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
+}
+
+/** A ConfigMap or Secret that the pod's environment needs and that does not exist. */
+function missingConfig(cluster: Cluster, pod: Pod): string | null {
+  for (const c of pod.spec.containers) {
+    for (const from of c.envFrom ?? []) {
+      for (const [field, kind, word] of [['configMapRef', 'ConfigMap', 'configmap'], ['secretRef', 'Secret', 'secret']] as const) {
+        const name = from?.[field]?.name;
+        if (name && !from[field].optional && !get(cluster.store, kind, `${pod.metadata.namespace}/${name}`)) return `${word} "${name}" not found`;
+      }
+    }
+  }
+  return null;
+}
+
+function stop(cluster: Cluster, { key, uid }: { key: string; uid: string }): void {
+  const pod = get<Pod>(cluster.store, 'Pod', key);
+  if (pod?.metadata.uid === uid) remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name, { gracePeriodSeconds: 0 });
+}
+
