@@ -1,0 +1,93 @@
+/**
+ * Decisions of the real kube-scheduler 1.20.2, replayed: per node the first refusing filter and its reasons, per plugin raw
+ * and normalised scores, the tied set, the message. Cases with only the plugins that exist here (215 of the capture's 604:
+ * no inter-pod affinity, topology spread, volumes, or services that spread).
+ */
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { expect, it } from 'vitest';
+import { decide, imageCounts } from '../../../src/engine/cluster/scheduler/cycle.ts';
+import { addPod, nodeInfo, occupies } from '../../../src/engine/cluster/scheduler/nodes.ts';
+import { DEFAULT, V1_20, V1_20_WEIGHTS } from '../../../src/engine/cluster/scheduler/profiles.ts';
+import type { Pod } from '../../../src/engine/cluster/types/objects.ts';
+import { createRandom } from '../../../src/engine/sim/random.ts';
+
+const cases = gunzipSync(readFileSync(new URL('./cases-a-supported.jsonl.gz', import.meta.url)))
+  .toString()
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line));
+
+const CONSTANT = new Set(['InterPodAffinity', 'NodePreferAvoidPods', 'PodTopologySpread']);
+
+interface Tally {
+  pods: number;
+  compared: number;
+  wrong: string[];
+}
+
+/** Replays every case with the recorded nodes, handing each decision to `check`. */
+// biome-ignore lint/suspicious/noExplicitAny: recorded JSON
+function replay(today: boolean, check: (tally: Tally, id: string, decision: ReturnType<typeof decide>['decision'], result: any) => void): Tally {
+  const tally: Tally = { pods: 0, compared: 0, wrong: [] };
+  for (const one of cases) {
+    const infos = one.nodes.map(nodeInfo);
+    const on = (pod: Pod, node: string): void => {
+      const info = infos.find((i: { name: string }) => i.name === node);
+      if (info && occupies(pod)) addPod(info, pod);
+    };
+    for (const pod of one.pods_existing) on({ status: {}, ...pod }, pod.spec.nodeName);
+    for (const [i, pod] of one.pods.entries()) {
+      const profile = today ? { ...DEFAULT, percentageOfNodesToScore: 100 } : one.profile === 'default-scheduler' ? V1_20 : V1_20_WEIGHTS;
+      const { decision } = decide({ pod, nodes: infos, profile, random: createRandom(1), start: 0, imageNodes: imageCounts(infos), at: 0, attempt: 1 });
+      const result = one.results[i];
+      tally.pods++;
+      check(tally, `${one.id}/${i}`, decision, result);
+      if (result.node) on({ ...pod, status: {} }, result.node);
+    }
+  }
+  return tally;
+}
+
+const same = (tally: Tally, where: string, mine: unknown, theirs: unknown): void => {
+  tally.compared++;
+  if (JSON.stringify(mine) !== JSON.stringify(theirs)) tally.wrong.push(`${where}: ${JSON.stringify(mine)} not ${JSON.stringify(theirs)}`);
+};
+
+it('decides as kube-scheduler 1.20.2 did', () => {
+  const tally = replay(false, (t, id, decision, result) => {
+    const refused = Object.fromEntries(decision.verdicts.filter((v) => v.plugin).map((v) => [v.node, [v.plugin, v.reasons]]).sort());
+    const theirs = Object.fromEntries(Object.entries(result.per_node_filter as Record<string, { plugin: string; reasons: string[] }>).map(([n, f]) => [n, [f.plugin, f.reasons]] as const).sort());
+    same(t, `${id} filters`, refused, theirs);
+    same(t, `${id} tied`, [...decision.tied].sort(), result.outcome === 'bound' ? [...result.candidates_tied].sort() : []);
+    if (result.outcome !== 'bound') same(t, `${id} message`, decision.message, result.message);
+    if (decision.scores.length === 0) return;
+    for (const kind of ['raw', 'norm'] as const) {
+      for (const [plugin, scores] of Object.entries(result[kind] as Record<string, Record<string, number>>)) {
+        if (CONSTANT.has(plugin)) continue;
+        const mine = decision.scores.find((s) => s.plugin === plugin)!;
+        same(t, `${id} ${kind}.${plugin}`, Object.fromEntries(decision.feasible.map((n, i) => [n, mine[kind][i]] as const).sort()), Object.fromEntries(Object.entries(scores).sort()));
+      }
+    }
+  });
+  console.log(`v1.20 profile: ${cases.length} cases, ${tally.pods} pods, ${tally.compared} comparisons, ${tally.wrong.length} wrong`);
+  expect(tally.wrong.slice(0, 8)).toEqual([]);
+  expect(tally.pods).toBeGreaterThan(700);
+});
+
+it("scores as today's formulas where they did not change", () => {
+  const names: Record<string, string> = { NodeResourcesFit: 'NodeResourcesLeastAllocated' };
+  const tally = replay(true, (t, id, decision, result) => {
+    const differs = new Set<string>(result.differs_1_30 ?? []);
+    if (!differs.has('filter')) same(t, `${id} feasible`, [...decision.feasible].sort(), [...(result.feasible ?? [])].sort());
+    if (decision.scores.length === 0 || differs.has('filter')) return;
+    for (const s of decision.scores) {
+      const plugin = names[s.plugin] ?? s.plugin;
+      if (!s.applies || differs.has(`norm.${plugin}`) || differs.has(`raw.${plugin}`)) continue;
+      const theirs = Object.fromEntries(Object.entries(result.norm[plugin] as Record<string, number>).sort());
+      same(t, `${id} norm.${plugin}`, Object.fromEntries(decision.feasible.map((n, i) => [n, s.norm[i]] as const).sort()), theirs);
+    }
+  });
+  console.log(`today's profile: ${tally.pods} pods, ${tally.compared} comparisons, ${tally.wrong.length} wrong`);
+  expect(tally.wrong.slice(0, 8)).toEqual([]);
+});
