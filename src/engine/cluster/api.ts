@@ -6,7 +6,7 @@ import { below } from '../sim/random.ts';
 import { SECOND } from '../sim/units.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
 import { admitPod, setDefaults } from './defaults.ts';
-import { decode } from './schema.ts';
+import { decode } from './types/schema.ts';
 import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
 import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
 import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';

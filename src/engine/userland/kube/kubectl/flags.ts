@@ -1,0 +1,76 @@
+/**
+ * kubectl's command line: flags as a row of text a command ("o/output= A/all-namespaces dry-run=?unchanged"), positional
+ * arguments, what follows "--". `=` takes a value, `=?x` may (x when bare), `*` collects; the rest are switches.
+ */
+export class UsageError extends Error {}
+
+export interface Flags {
+  args: string[];
+  /** After "--"; null when there was none. */
+  rest: string[] | null;
+  text: Map<string, string>;
+  many: Map<string, string[]>;
+}
+
+interface Spec {
+  name: string;
+  short: string | null;
+  value: boolean;
+  bare: string | null;
+  many: boolean;
+}
+
+const GLOBAL =
+  'n/namespace= context= kubeconfig= s/server= cluster= user= request-timeout= v/v=?0 as= as-group=* token= insecure-skip-tls-verify cache-dir= warnings-as-errors h/help';
+
+function specs(row: string): Spec[] {
+  return row.split(' ').filter((w) => w !== '').map((word) => {
+    const m = /^(?:(\w)\/)?([\w-]+)(=)?(?:\?(\S*))?(\*)?$/.exec(word)!;
+    return { short: m[1] ?? null, name: m[2]!, value: m[3] !== undefined, bare: m[4] ?? null, many: m[5] !== undefined };
+  });
+}
+
+export function parseFlags(command: string, argv: readonly string[], row: string): Flags {
+  const known = specs(`${row} ${GLOBAL}`);
+  const out: Flags = { args: [], rest: null, text: new Map(), many: new Map() };
+  const usage = (message: string): UsageError => new UsageError(`Error: ${message}\nSee '${command} --help' for usage.`);
+  const set = (spec: Spec, value: string): void => {
+    if (spec.many) out.many.set(spec.name, [...(out.many.get(spec.name) ?? []), value]);
+    out.text.set(spec.name, value);
+  };
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i]!;
+    if (arg === '--') {
+      out.rest = argv.slice(i + 1);
+      break;
+    }
+    if (arg.startsWith('--')) {
+      const [, name = '', , value] = /^--([^=]*)(=([\s\S]*))?$/.exec(arg)!;
+      const spec = known.find((s) => s.name === name);
+      if (!spec) throw usage(`unknown flag: --${name}`);
+      if (value !== undefined) set(spec, value);
+      else if (!spec.value) set(spec, 'true');
+      else if (spec.bare !== null) set(spec, spec.bare);
+      else if (i + 1 < argv.length) set(spec, argv[++i]!);
+      else throw usage(`flag needs an argument: --${name}`);
+    } else if (arg.startsWith('-') && arg.length > 1) {
+      for (let j = 1; j < arg.length; j++) {
+        const spec = known.find((s) => s.short === arg[j]);
+        if (!spec) throw usage(`unknown shorthand flag: '${arg[j]}' in ${arg}`);
+        if (!spec.value) {
+          set(spec, 'true');
+          continue;
+        }
+        const tail = arg.slice(j + 1).replace(/^=/, '');
+        if (tail !== '') set(spec, tail);
+        else if (spec.bare !== null) set(spec, spec.bare);
+        else if (i + 1 < argv.length) set(spec, argv[++i]!);
+        else throw usage(`flag needs an argument: '${arg[j]}' in ${arg}`);
+        break;
+      }
+    } else out.args.push(arg);
+  }
+  return out;
+}
+
+export const on = (flags: Flags, name: string): boolean => flags.text.has(name) && flags.text.get(name) !== 'false';

@@ -1,0 +1,333 @@
+/** Looking: get, describe, events, wait, explain. */
+import { fieldsOf } from '../../../cluster/types/schema.ts';
+import { type Kind, kindNamed } from '../../../cluster/types/kinds.ts';
+import type { Json, KubeEvent, KubeObject, Pod } from '../../../cluster/types/objects.ts';
+import { matchesSelector } from '../../../cluster/types/selectors.ts';
+import { parseTime } from '../../../cluster/types/time.ts';
+import type { Call } from '../../lib/http.ts';
+import { sys } from '../../../kernel/sys.ts';
+import { call, type Client, err, failed, Fatal, failureText, listKind, nextEvent, now, out, watch } from './client.ts';
+import { describe, type Surroundings } from './describe.ts';
+import { type Flags, on } from './flags.ts';
+import { find, PathError } from './jsonpath.ts';
+import { manifests } from './write.ts';
+import { checkFormat, printAs, tableRows } from './print.ts';
+import { display, fetch, targets, type Target } from './resources.ts';
+import { getTable } from './tabwriter.ts';
+
+export const GET_FLAGS =
+  'o/output= l/selector= A/all-namespaces w/watch watch-only L/label-columns=* show-labels no-headers sort-by= field-selector= f/filename=* R/recursive ignore-not-found show-kind chunk-size= server-print raw= output-watch-events show-managed-fields allow-missing-template-keys';
+
+interface Found {
+  kind: Kind;
+  items: KubeObject[];
+  revision: string;
+  /** Asked for by name. */
+  named: boolean;
+}
+
+function* gather(client: Client, flags: Flags, wanted: readonly Target[], errors: string[]): Call<Found[]> {
+  const all = on(flags, 'all-namespaces');
+  const groups: Found[] = [];
+  const names = flags.text.get('selector');
+  for (const { kind, name } of wanted) {
+    const namespace = kind.namespaced && !all ? client.namespace : undefined;
+    if (name === null) {
+      const found = yield* listKind(client, kind, namespace, { labelSelector: names, fieldSelector: flags.text.get('field-selector') });
+      groups.push({ kind, items: found.items, revision: found.revision, named: false });
+      continue;
+    }
+    if (names !== undefined) throw new Fatal("error: selectors and the name of a resource can't be used at the same time");
+    if (all && kind.namespaced) throw new Fatal('error: a resource cannot be retrieved by name across all namespaces');
+    const object = yield* fetch(client, kind, name);
+    let group = groups.find((g) => g.kind === kind && g.named);
+    if (!group) groups.push((group = { kind, items: [], revision: '', named: true }));
+    if (typeof object === 'string') {
+      if (!(on(flags, 'ignore-not-found') && object.includes('(NotFound)'))) errors.push(object);
+    } else {
+      group.items.push(object);
+      group.revision = object.metadata.resourceVersion!;
+    }
+  }
+  return groups;
+}
+
+export function* get(client: Client, flags: Flags): Call<number> {
+  const raw = flags.text.get('raw');
+  if (raw !== undefined) {
+    const reply = yield* call(client, 'GET', raw);
+    if (failed(reply)) throw new Fatal(failureText(reply.body));
+    yield* out(typeof reply.body === 'string' ? reply.body : `${JSON.stringify(reply.body)}\n`);
+    return 0;
+  }
+  const format = flags.text.get('output') ?? '';
+  checkFormat(format);
+  const files = flags.many.get('filename');
+  if (flags.args.length === 0 && !files) {
+    yield* err('You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported resources.\n\n');
+    throw new Fatal("error: Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples");
+  }
+  const wanted = files ? (yield* manifests(client, files)).map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
+  const errors: string[] = [];
+  const groups = yield* gather(client, flags, wanted, errors);
+  const by = flags.text.get('sort-by');
+  for (const g of groups) if (by !== undefined) sortBy(g.items, by);
+  const total = groups.reduce((n, g) => n + g.items.length, 0);
+  const now_ = yield* now();
+  const watching = on(flags, 'watch') || on(flags, 'watch-only');
+  if (format !== '' && format !== 'wide') {
+    if (total > 0 || !groups.every((g) => g.named)) {
+      const single = files === undefined ? wanted.length === 1 && wanted[0]!.name !== null : total === 1;
+      yield* printAs(format, groups.flatMap((g) => g.items), single, !on(flags, 'no-headers'));
+    }
+  } else if (total > 0 || watching) {
+    const prefix = new Set(wanted.map((t) => t.kind.kind)).size > 1 || on(flags, 'show-kind');
+    const options = {
+      wide: format === 'wide', headers: !on(flags, 'no-headers'), prefix, namespaces: on(flags, 'all-namespaces'), showLabels: on(flags, 'show-labels'),
+      labelColumns: (flags.many.get('label-columns') ?? []).flatMap((l) => l.split(',')), now: now_,
+    };
+    const widths: number[] = [];
+    let first = true;
+    if (!on(flags, 'watch-only')) {
+      for (const g of groups) {
+        if (g.items.length === 0 && !watching) continue;
+        if (g.items.length === 0) continue;
+        const rows = tableRows(g.kind.kind, g.items, { ...options, namespaces: options.namespaces && g.kind.namespaced });
+        yield* out(`${first ? '' : '\n'}${getTable(rows, watching ? widths : [])}`);
+        first = false;
+      }
+    }
+    if (watching) return yield* follow(client, flags, groups, options, widths, first);
+  } else if (errors.length === 0 && !on(flags, 'ignore-not-found')) {
+    const spaced = !on(flags, 'all-namespaces') && wanted.some((t) => t.kind.namespaced);
+    yield* err(spaced ? `No resources found in ${client.namespace} namespace.\n` : 'No resources found\n');
+  }
+  for (const e of errors) yield* err(`${e}\n`);
+  return errors.length > 0 ? 1 : 0;
+}
+
+function* follow(client: Client, flags: Flags, groups: Found[], options: Parameters<typeof tableRows>[2], widths: number[], first: boolean): Call<number> {
+  const group = groups[0];
+  if (groups.length !== 1 || !group) throw new Fatal('error: you may only specify a single resource type');
+  const all = on(flags, 'all-namespaces');
+  const one = group.named ? group.items[0]?.metadata.name : undefined;
+  const w = yield* watch(client, group.kind, group.kind.namespaced && !all ? client.namespace : undefined, group.revision, {
+    labelSelector: flags.text.get('selector'), fieldSelector: one ? `metadata.name=${one}` : flags.text.get('field-selector'),
+  });
+  for (;;) {
+    const event = yield* nextEvent(w);
+    if (!event) return 0;
+    const rows = tableRows(group.kind.kind, [event.object], { ...options, headers: first && options.headers, now: yield* now() });
+    first = false;
+    yield* out(getTable(rows, widths));
+  }
+}
+
+function sortBy(items: KubeObject[], path: string): void {
+  const clean = path.replace(/^\{|\}$/g, '').replace(/^([^.[])/, '.$1');
+  const key = (o: KubeObject): Json => {
+    try {
+      return find(clean, o, o)[0];
+    } catch (error) {
+      if (error instanceof PathError) throw new Fatal(`error: ${error.message}`);
+      throw error;
+    }
+  };
+  const keys = new Map(items.map((o) => [o, key(o)]));
+  if (items.length > 0 && [...keys.values()].every((k) => k === undefined)) throw new Fatal(`error: couldn't find any field with path "${clean.startsWith('{') ? clean : `{${clean}}`}" in the list of objects`);
+  items.sort((a, b) => {
+    const x = keys.get(a);
+    const y = keys.get(b);
+    if (x === undefined || y === undefined) return x === undefined ? (y === undefined ? 0 : -1) : 1;
+    return x < y ? -1 : x > y ? 1 : 0;
+  });
+}
+
+export const DESCRIBE_FLAGS = 'l/selector= A/all-namespaces f/filename=* show-events=?true chunk-size= R/recursive';
+
+export function* describeCommand(client: Client, flags: Flags): Call<number> {
+  const files = flags.many.get('filename');
+  if (flags.args.length === 0 && !files) {
+    throw new Fatal('error: You must specify the type of resource to describe. Use "kubectl api-resources" for a complete list of supported resources.');
+  }
+  const wanted = files ? (yield* manifests(client, files)).map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
+  const errors: string[] = [];
+  const found: KubeObject[] = [];
+  for (const t of wanted) {
+    if (t.name === null) {
+      found.push(...(yield* gather(client, flags, [t], errors)).flatMap((g) => g.items));
+      continue;
+    }
+    const object = yield* fetch(client, t.kind, t.name);
+    if (typeof object !== 'string') {
+      found.push(object);
+      continue;
+    }
+    const { items } = yield* listKind(client, t.kind, t.kind.namespaced ? client.namespace : undefined);
+    const like = items.filter((o) => o.metadata.name.startsWith(t.name!));
+    if (like.length > 0) found.push(...like);
+    else errors.push(object);
+  }
+  for (const [i, object] of found.entries()) {
+    yield* out(`${i > 0 ? '\n\n' : ''}${describe(object, yield* surroundings(client, object))}`);
+  }
+  if (found.length === 0 && errors.length === 0) yield* err(`No resources found in ${client.namespace} namespace.\n`);
+  for (const e of errors) yield* err(`${e}\n`);
+  return errors.length > 0 ? 1 : 0;
+}
+
+function* surroundings(client: Client, object: KubeObject): Call<Surroundings> {
+  const namespace = object.metadata.namespace;
+  const about = `involvedObject.name=${object.metadata.name},involvedObject.kind=${object.kind}`;
+  const events = (yield* listKind(client, kindNamed('Event'), namespace, { fieldSelector: about })).items.filter(
+    (e) => !e.involvedObject.uid || e.involvedObject.uid === object.metadata.uid || object.kind === 'Node',
+  ) as KubeEvent[];
+  const around: Surroundings = { now: yield* now(), events };
+  if (object.kind === 'Node') {
+    around.pods = (yield* listKind(client, kindNamed('Pod'), undefined, { fieldSelector: `spec.nodeName=${object.metadata.name}` })).items as Pod[];
+    const lease = yield* fetch(client, kindNamed('Lease'), object.metadata.name, 'kube-node-lease');
+    if (typeof lease !== 'string') around.lease = lease;
+  } else if (object.kind === 'Deployment') {
+    around.replicaSets = (yield* listKind(client, kindNamed('ReplicaSet'), namespace)).items.filter((r) => r.metadata.ownerReferences?.some((o) => o.uid === object.metadata.uid) && (r.spec.replicas > 0 || isCurrent(r, object)));
+  } else if (object.kind === 'ReplicaSet') {
+    around.pods = ((yield* listKind(client, kindNamed('Pod'), namespace)).items as Pod[]).filter((p) => matchesSelector(object.spec.selector, p.metadata.labels));
+  } else if (object.kind === 'Service') {
+    const endpoints = yield* fetch(client, kindNamed('Endpoints'), object.metadata.name, namespace);
+    if (typeof endpoints !== 'string') around.endpoints = endpoints;
+  }
+  return around;
+}
+
+function isCurrent(rs: KubeObject, deployment: KubeObject): boolean {
+  const at = 'deployment.kubernetes.io/revision';
+  return rs.metadata.annotations?.[at] === deployment.metadata.annotations?.[at];
+}
+
+export const EVENTS_FLAGS = 'A/all-namespaces w/watch for= types=* o/output= no-headers';
+
+export function* events(client: Client, flags: Flags): Call<number> {
+  const all = on(flags, 'all-namespaces');
+  let { items } = yield* listKind(client, kindNamed('Event'), all ? undefined : client.namespace);
+  const about = flags.text.get('for');
+  if (about !== undefined) {
+    const [kind, name] = about.split('/');
+    items = items.filter((e) => e.involvedObject.name === (name ?? kind) && (name === undefined || findKindName(kind!) === e.involvedObject.kind));
+  }
+  const types = (flags.many.get('types') ?? []).flatMap((t) => t.split(','));
+  if (types.length > 0) items = items.filter((e) => types.includes(e.type));
+  items.sort((a, b) => (parseTime(a.lastTimestamp) ?? 0) - (parseTime(b.lastTimestamp) ?? 0));
+  if (items.length === 0) {
+    yield* err(all ? 'No events found.\n' : `No events found in ${client.namespace} namespace.\n`);
+    return 0;
+  }
+  const t = yield* now();
+  yield* out(getTable(tableRows('Event', items, { wide: false, headers: !on(flags, 'no-headers'), prefix: false, namespaces: all, showLabels: false, labelColumns: [], now: t })));
+  return 0;
+}
+
+const findKindName = (typed: string): string => ({ po: 'Pod', pod: 'Pod', pods: 'Pod', deploy: 'Deployment', deployment: 'Deployment', rs: 'ReplicaSet', replicaset: 'ReplicaSet', no: 'Node', node: 'Node', svc: 'Service', service: 'Service' })[typed.toLowerCase()] ?? typed;
+
+export const WAIT_FLAGS = 'for= timeout= l/selector= A/all-namespaces all f/filename=* o/output=';
+
+/** "30s", "1m30s" to seconds. */
+export function seconds(text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  if (/^-?\d+$/.test(text)) return Number(text);
+  let total = 0;
+  for (const m of text.matchAll(/(-?\d+(?:\.\d+)?)(ms|h|m|s)/g)) total += Number(m[1]) * { h: 3600, m: 60, s: 1, ms: 0.001 }[m[2] as 'h'];
+  return total;
+}
+
+export function* wait(client: Client, flags: Flags): Call<number> {
+  const condition = flags.text.get('for') ?? '';
+  const timeout = seconds(flags.text.get('timeout'), 30);
+  const [what = '', ...tail] = condition.split('=');
+  if (condition === '' || !['delete', 'create', 'condition', 'jsonpath'].includes(what)) throw new Fatal(`error: unrecognized condition: "${condition}"`);
+  const wanted = yield* targets(client, flags.args);
+  const errors: string[] = [];
+  const deadline = (yield* now()) + timeout;
+  const found: { kind: Kind; object: KubeObject }[] = [];
+  for (const t of wanted) {
+    if (t.name === null) {
+      const { items } = yield* listKind(client, t.kind, t.kind.namespaced ? client.namespace : undefined, { labelSelector: flags.text.get('selector') });
+      found.push(...items.map((object) => ({ kind: t.kind, object })));
+      continue;
+    }
+    const object = yield* fetch(client, t.kind, t.name);
+    if (typeof object !== 'string') found.push({ kind: t.kind, object });
+    else if (what !== 'delete') errors.push(object);
+  }
+  if (found.length === 0 && errors.length === 0) {
+    if (what === 'delete') return 0;
+    throw new Fatal('error: no matching resources found');
+  }
+  for (const { kind, object } of found) {
+    const name = object.metadata.name;
+    for (;;) {
+      const current = yield* fetch(client, kind, name, object.metadata.namespace);
+      const gone = typeof current === 'string' || current.metadata.uid !== object.metadata.uid;
+      if (what === 'delete' ? gone : !gone && holds(current, what, tail.join('='))) {
+        yield* out(`${display(kind, name)} condition met\n`);
+        break;
+      }
+      if (what !== 'delete' && gone) {
+        errors.push(`Error from server (NotFound): ${kind.plural} "${name}" not found`);
+        break;
+      }
+      if ((yield* now()) >= deadline) {
+        errors.push(`error: timed out waiting for the condition on ${kind.plural}/${name}`);
+        break;
+      }
+      yield* sys('nanosleep', 200_000_000);
+    }
+  }
+  for (const e of errors) yield* err(`${e}\n`);
+  return errors.length > 0 ? 1 : 0;
+}
+
+function holds(object: KubeObject, what: string, rest: string): boolean {
+  if (what === 'create') return true;
+  if (what === 'jsonpath') {
+    const m = /^'?\{?(.*?)\}?'?(?:=(.*))?$/.exec(rest);
+    const values = find(m?.[1] ?? '', object, object);
+    return m?.[2] === undefined ? values.length > 0 : values.some((v) => String(v) === m[2]);
+  }
+  const [type = '', status = 'True'] = rest.split('=');
+  return (object.status?.conditions ?? []).some((c: Json) => c.type.toLowerCase() === type.toLowerCase() && c.status.toLowerCase() === status.toLowerCase());
+}
+
+export const EXPLAIN_FLAGS = 'recursive api-version= o/output=';
+
+export function* explain(client: Client, flags: Flags): Call<number> {
+  if (flags.args.length === 0) throw new Fatal("error: You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.");
+  const [typed = '', ...path] = flags.args[0]!.split('.');
+  const [{ kind } = { kind: undefined }] = yield* targets(client, [typed]);
+  const k = kind!;
+  let structure = k.kind;
+  let type = structure;
+  for (const part of path) {
+    const field = fieldsOf(structure)?.get(part);
+    if (field === undefined) throw new Fatal(`error: field "${part}" does not exist`);
+    type = field;
+    structure = field.replace(/^\[|\]$/g, '');
+  }
+  const words: Record<string, string> = { s: 'string', i: 'integer', b: 'boolean', q: 'Quantity', t: 'Time', x: 'IntOrString', m: 'map[string]string', Q: 'map[string]Quantity', o: 'Object' };
+  const shown = (t: string): string => (t.startsWith('[') ? `[]${words[t.slice(1, -1)] ?? t.slice(1, -1)}` : (words[t] ?? t));
+  let text = `${k.group ? `GROUP:      ${k.group}\n` : ''}KIND:       ${k.kind}\nVERSION:    ${k.version}\n\n`;
+  if (path.length > 0) text += `FIELD: ${path[path.length - 1]} <${shown(type)}>\n\n`;
+  text += 'DESCRIPTION:\n    <not modelled: only fields and their types are kept>\n';
+  const fields = fieldsOf(structure);
+  if (fields) {
+    text += '\nFIELDS:\n';
+    const walk = (name: string, indent: string, depth: number): void => {
+      for (const [field, t] of fieldsOf(name) ?? []) {
+        text += `${indent}${field}\t<${shown(t)}>\n`;
+        if (on(flags, 'recursive') && depth < 8) walk(t.replace(/^\[|\]$/g, ''), `${indent}  `, depth + 1);
+        else if (!on(flags, 'recursive')) text += `${indent}  \n`;
+      }
+    };
+    walk(structure, '  ', 0);
+  }
+  yield* out(text);
+  return 0;
+}

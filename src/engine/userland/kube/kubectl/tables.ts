@@ -1,0 +1,137 @@
+/** The columns of `kubectl get`, kind by kind: pure functions of an object and the time. Source: pkg/printers/internalversion 1.32. */
+import type { Condition, Json, KubeObject, Node, Pod } from '../../../cluster/types/objects.ts';
+import { summarize } from '../../../cluster/types/podstatus.ts';
+import { printSelector } from '../../../cluster/types/selectors.ts';
+import { humanDuration, parseTime } from '../../../cluster/types/time.ts';
+
+export interface Columns {
+  headers: readonly string[];
+  /** Beyond these only with -o wide. */
+  narrow: number;
+  row(object: KubeObject, now: number): string[];
+}
+
+export function ageOf(time: string | null | undefined, now: number): string {
+  const at = parseTime(time);
+  return at === null ? '<unknown>' : humanDuration(now - at);
+}
+
+const NONE = '<none>';
+const or = (text: string | undefined): string => (text === undefined || text === '' ? NONE : text);
+const images = (spec: Json): string[] => [
+  (spec?.containers ?? []).map((c: Json) => c.name).join(','), (spec?.containers ?? []).map((c: Json) => c.image).join(','),
+];
+
+function pod(object: KubeObject, now: number): string[] {
+  const p = object as Pod;
+  const { status, ready, total, restarts, lastRestart } = summarize(p);
+  const gates = p.spec.readinessGates ?? [];
+  return [
+    p.metadata.name, `${ready}/${total}`, status, restarts > 0 && lastRestart !== null ? `${restarts} (${humanDuration(now - lastRestart)} ago)` : String(restarts),
+    ageOf(p.metadata.creationTimestamp, now), or(p.status.podIP), or(p.spec.nodeName), or(p.status.nominatedNodeName), gates.length === 0 ? NONE : `0/${gates.length}`,
+  ];
+}
+
+export function rolesOf(node: KubeObject): string {
+  const labels = node.metadata.labels ?? {};
+  const roles = Object.keys(labels).flatMap((k) => {
+    if (k.startsWith('node-role.kubernetes.io/')) return [k.slice(24)].filter((r) => r !== '');
+    return k === 'kubernetes.io/role' && labels[k] ? [labels[k]!] : [];
+  });
+  return roles.length === 0 ? NONE : [...new Set(roles)].sort().join(',');
+}
+
+function node(object: KubeObject, now: number): string[] {
+  const n = object as Node;
+  const ready = (n.status?.conditions ?? []).find((c: Condition) => c.type === 'Ready');
+  const states = [ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'];
+  if (n.spec?.unschedulable) states.push('SchedulingDisabled');
+  const address = (type: string): string => n.status?.addresses?.find((a) => a.type === type)?.address ?? NONE;
+  const info = n.status?.nodeInfo ?? {};
+  const known = (x: string | undefined): string => (x ? x : '<unknown>');
+  return [
+    n.metadata.name, states.join(','), rolesOf(n), ageOf(n.metadata.creationTimestamp, now), info.kubeletVersion ?? '', address('InternalIP'), address('ExternalIP'),
+    known(info.osImage), known(info.kernelVersion), known(info.containerRuntimeVersion),
+  ];
+}
+
+export function portsOf(service: KubeObject): string {
+  const ports: Json[] = service.spec.ports ?? [];
+  return ports.length === 0 ? NONE : ports.map((p) => `${p.port}${p.nodePort ? `:${p.nodePort}` : ''}/${p.protocol ?? 'TCP'}`).join(',');
+}
+
+function service(s: KubeObject, now: number): string[] {
+  const type = s.spec.type ?? 'ClusterIP';
+  const external = type === 'ExternalName' ? s.spec.externalName : type === 'LoadBalancer' ? (s.status?.loadBalancer?.ingress?.[0]?.ip ?? '<pending>') : (s.spec.externalIPs ?? []).join(',') || NONE;
+  const selector = s.spec.selector ?? {};
+  return [
+    s.metadata.name, type, type === 'ExternalName' ? NONE : s.spec.clusterIP || NONE, external, portsOf(s), ageOf(s.metadata.creationTimestamp, now),
+    Object.keys(selector).length === 0 ? NONE : Object.keys(selector).sort().map((k) => `${k}=${selector[k]}`).join(','),
+  ];
+}
+
+export function endpointsText(endpoints: KubeObject | undefined, most = 3): string {
+  const all: string[] = [];
+  for (const subset of endpoints?.subsets ?? []) {
+    for (const port of subset.ports ?? []) for (const a of subset.addresses ?? []) all.push(`${a.ip}:${port.port}`);
+  }
+  if (all.length === 0) return NONE;
+  return all.length > most ? `${all.slice(0, most).join(',')} + ${all.length - most} more...` : all.join(',');
+}
+
+const TABLE: Record<string, Columns> = {
+  Pod: { headers: ['NAME', 'READY', 'STATUS', 'RESTARTS', 'AGE', 'IP', 'NODE', 'NOMINATED NODE', 'READINESS GATES'], narrow: 5, row: pod },
+  Node: { headers: ['NAME', 'STATUS', 'ROLES', 'AGE', 'VERSION', 'INTERNAL-IP', 'EXTERNAL-IP', 'OS-IMAGE', 'KERNEL-VERSION', 'CONTAINER-RUNTIME'], narrow: 5, row: node },
+  Service: { headers: ['NAME', 'TYPE', 'CLUSTER-IP', 'EXTERNAL-IP', 'PORT(S)', 'AGE', 'SELECTOR'], narrow: 6, row: service },
+  Deployment: {
+    headers: ['NAME', 'READY', 'UP-TO-DATE', 'AVAILABLE', 'AGE', 'CONTAINERS', 'IMAGES', 'SELECTOR'], narrow: 5,
+    row: (d, now) => [
+      d.metadata.name, `${d.status?.readyReplicas ?? 0}/${d.spec.replicas}`, String(d.status?.updatedReplicas ?? 0), String(d.status?.availableReplicas ?? 0),
+      ageOf(d.metadata.creationTimestamp, now), ...images(d.spec.template.spec), printSelector(d.spec.selector),
+    ],
+  },
+  ReplicaSet: {
+    headers: ['NAME', 'DESIRED', 'CURRENT', 'READY', 'AGE', 'CONTAINERS', 'IMAGES', 'SELECTOR'], narrow: 5,
+    row: (r, now) => [
+      r.metadata.name, String(r.spec.replicas), String(r.status?.replicas ?? 0), String(r.status?.readyReplicas ?? 0), ageOf(r.metadata.creationTimestamp, now),
+      ...images(r.spec.template?.spec), printSelector(r.spec.selector),
+    ],
+  },
+  Namespace: { headers: ['NAME', 'STATUS', 'AGE'], narrow: 3, row: (n, now) => [n.metadata.name, n.status?.phase ?? '', ageOf(n.metadata.creationTimestamp, now)] },
+  ConfigMap: {
+    headers: ['NAME', 'DATA', 'AGE'], narrow: 3,
+    row: (c, now) => [c.metadata.name, String(Object.keys(c.data ?? {}).length + Object.keys(c.binaryData ?? {}).length), ageOf(c.metadata.creationTimestamp, now)],
+  },
+  Secret: { headers: ['NAME', 'TYPE', 'DATA', 'AGE'], narrow: 4, row: (s, now) => [s.metadata.name, s.type ?? 'Opaque', String(Object.keys(s.data ?? {}).length), ageOf(s.metadata.creationTimestamp, now)] },
+  ServiceAccount: { headers: ['NAME', 'SECRETS', 'AGE'], narrow: 3, row: (s, now) => [s.metadata.name, String((s.secrets ?? []).length), ageOf(s.metadata.creationTimestamp, now)] },
+  Endpoints: { headers: ['NAME', 'ENDPOINTS', 'AGE'], narrow: 3, row: (e, now) => [e.metadata.name, endpointsText(e), ageOf(e.metadata.creationTimestamp, now)] },
+  EndpointSlice: {
+    headers: ['NAME', 'ADDRESSTYPE', 'PORTS', 'ENDPOINTS', 'AGE'], narrow: 5,
+    row: (e, now) => {
+      const ips: string[] = (e.endpoints ?? []).flatMap((x: Json) => x.addresses ?? []);
+      const ports = (e.ports ?? []).map((p: Json) => p.port);
+      return [e.metadata.name, e.addressType, ports.length ? ports.join(',') : '<unset>', ips.length === 0 ? '<unset>' : ips.slice(0, 3).join(',') + (ips.length > 3 ? ` + ${ips.length - 3} more...` : ''), ageOf(e.metadata.creationTimestamp, now)];
+    },
+  },
+  Lease: { headers: ['NAME', 'HOLDER', 'AGE'], narrow: 3, row: (l, now) => [l.metadata.name, l.spec?.holderIdentity ?? '', ageOf(l.metadata.creationTimestamp, now)] },
+  PriorityClass: {
+    headers: ['NAME', 'VALUE', 'GLOBAL-DEFAULT', 'AGE', 'PREEMPTIONPOLICY'], narrow: 5,
+    row: (p, now) => [p.metadata.name, String(p.value), String(p.globalDefault ?? false), ageOf(p.metadata.creationTimestamp, now), p.preemptionPolicy ?? 'PreemptLowerPriority'],
+  },
+  Event: {
+    headers: ['LAST SEEN', 'TYPE', 'REASON', 'OBJECT', 'MESSAGE', 'SUBOBJECT', 'SOURCE', 'FIRST SEEN', 'COUNT', 'NAME'], narrow: 5,
+    row: (e, now) => [
+      ageOf(e.lastTimestamp ?? e.firstTimestamp, now), e.type, e.reason, `${e.involvedObject.kind.toLowerCase()}/${e.involvedObject.name}`, String(e.message).trim(),
+      e.involvedObject.fieldPath ?? '', [e.source?.component, e.source?.host].filter(Boolean).join(', '), ageOf(e.firstTimestamp, now), String(e.count ?? 1), e.metadata.name,
+    ],
+  },
+};
+
+export function columnsOf(kind: string): Columns {
+  return TABLE[kind] ?? { headers: ['NAME', 'AGE'], narrow: 2, row: (o, now) => [o.metadata.name, ageOf(o.metadata.creationTimestamp, now)] };
+}
+
+export function labelsText(labels: Record<string, string> | undefined): string {
+  const keys = Object.keys(labels ?? {}).sort();
+  return keys.length === 0 ? NONE : keys.map((k) => `${k}=${labels![k]}`).join(',');
+}
