@@ -12,6 +12,7 @@ import { type ContainerStatus, keyOf, type Node, type Pod } from '../cluster/typ
 import { after, handle } from '../sim/timeline.ts';
 import { MS, SECOND } from '../sim/units.ts';
 
+const ADMIT = 100 * MS;
 const START = 1200 * MS;
 const STOP = 700 * MS;
 const BEAT = 10 * SECOND;
@@ -28,6 +29,7 @@ export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
   if (names.length === 0) return;
   const { timeline } = cluster;
   handle(timeline, 'hollow.start', (event) => start(cluster, event.arg as string));
+  handle(timeline, 'hollow.admit', (event) => admit(cluster, event.arg as string));
   handle(timeline, 'hollow.stop', (event) => stop(cluster, event.arg as { key: string; uid: string }));
   handle(timeline, 'hollow.beat', () => beat(cluster));
   for (const [i, name] of names.entries()) register(cluster, name, i);
@@ -38,7 +40,10 @@ export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
     const key = keyOf(pod.metadata);
     if (pod.metadata.deletionTimestamp) {
       if (!change.old?.metadata.deletionTimestamp) after(timeline, STOP, { kind: 'hollow.stop', who: cluster.name, arg: { key, uid: pod.metadata.uid! } });
-    } else if (change.old?.spec.nodeName !== pod.spec.nodeName) after(timeline, START, { kind: 'hollow.start', who: cluster.name, arg: key });
+    } else if (change.old?.spec.nodeName !== pod.spec.nodeName) {
+      after(timeline, ADMIT, { kind: 'hollow.admit', who: cluster.name, arg: key });
+      after(timeline, START, { kind: 'hollow.start', who: cluster.name, arg: key });
+    }
   });
   after(timeline, BEAT, { kind: 'hollow.beat', who: cluster.name });
 }
@@ -82,11 +87,31 @@ function beat(cluster: Cluster): void {
   after(cluster.timeline, BEAT, { kind: 'hollow.beat', who: cluster.name });
 }
 
+/** The kubelet has seen the pod: its containers are being made. */
+function admit(cluster: Cluster, key: string): void {
+  const pod = get<Pod>(cluster.store, 'Pod', key);
+  const node = get<Node>(cluster.store, 'Node', pod?.spec.nodeName ?? '');
+  if (!pod || !node || pod.metadata.deletionTimestamp || pod.status.phase !== 'Pending' || pod.status.startTime) return;
+  const now = stamp(cluster.timeline);
+  const not = { status: 'False', reason: 'ContainersNotReady', lastProbeTime: null, lastTransitionTime: now };
+  mutate<Pod>(cluster, 'Pod', key, (p) => {
+    p.status = {
+      ...p.status, startTime: now, hostIP: node.status.addresses?.[0]?.address ?? '',
+      containerStatuses: p.spec.containers.map((c) => ({ name: c.name, image: c.image, imageID: '', lastState: {}, ready: false, restartCount: 0, started: false, state: { waiting: { reason: 'ContainerCreating' } } })),
+      conditions: [
+        { type: 'Initialized', status: 'True', lastProbeTime: null, lastTransitionTime: now }, { type: 'Ready', ...not }, { type: 'ContainersReady', ...not },
+        ...(p.status.conditions ?? []).filter((c) => c.type === 'PodScheduled'),
+      ],
+    };
+  }, 'status');
+}
+
 function start(cluster: Cluster, key: string): void {
   const pod = get<Pod>(cluster.store, 'Pod', key);
   const hollow = cluster.hollow.get(pod?.spec.nodeName ?? '');
   if (!pod || !hollow || pod.metadata.deletionTimestamp || pod.status.phase !== 'Pending') return;
   const node = get<Node>(cluster.store, 'Node', hollow.name);
+  if (missingVolume(cluster, pod)) return;
   const base = (node?.spec.podCIDR ?? '10.244.0.0/24').replace(/\.0\/24$/, '');
   const podIP = `${base}.${hollow.nextIp}`;
   hollow.nextIp = hollow.nextIp >= 254 ? 2 : hollow.nextIp + 1;
@@ -104,11 +129,20 @@ function start(cluster: Cluster, key: string): void {
   mutate<Pod>(cluster, 'Pod', key, (p) => {
     const ready = missing ? { ...yes('Ready'), status: 'False', reason: 'ContainersNotReady' } : yes('Ready');
     p.status = {
-      ...p.status, phase: missing ? 'Pending' : 'Running', startTime: now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
+      ...p.status, phase: missing ? 'Pending' : 'Running', startTime: p.status.startTime ?? now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
       conditions: [yes('Initialized'), ready, { ...ready, type: 'ContainersReady' }, ...(p.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')] as NonNullable<Pod['status']['conditions']>,
     };
   }, 'status');
   if (missing) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
+}
+
+/** A volume whose ConfigMap or Secret does not exist: the containers are never made. */
+function missingVolume(cluster: Cluster, pod: Pod): boolean {
+  return (pod.spec.volumes ?? []).some(
+    (v) =>
+      (v.secret && !v.secret.optional && !get(cluster.store, 'Secret', `${pod.metadata.namespace}/${v.secret.secretName}`)) ||
+      (v.configMap && !v.configMap.optional && !get(cluster.store, 'ConfigMap', `${pod.metadata.namespace}/${v.configMap.name}`)),
+  );
 }
 
 /** A ConfigMap or Secret that the pod's environment needs and that does not exist. */

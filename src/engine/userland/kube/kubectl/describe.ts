@@ -367,9 +367,9 @@ function node(n: Node, s: Surroundings, w: Line): void {
   }
   const info = status.nodeInfo ?? {};
   w(0, 'System Info:');
-  w(1, `Machine ID:\t${info.machineID ?? ''}\n  System UUID:\t${info.systemUUID ?? ''}\n  Boot ID:\t${info.bootID ?? ''}`);
-  w(1, `Kernel Version:\t${info.kernelVersion ?? ''}\n  OS Image:\t${info.osImage ?? ''}\n  Operating System:\t${info.operatingSystem ?? ''}\n  Architecture:\t${info.architecture ?? ''}`);
-  w(1, `Container Runtime Version:\t${info.containerRuntimeVersion ?? ''}\n  Kubelet Version:\t${info.kubeletVersion ?? ''}`);
+  w(1, `Machine ID:\t${info.machineID ?? ''}\nSystem UUID:\t${info.systemUUID ?? ''}\nBoot ID:\t${info.bootID ?? ''}`);
+  w(1, `Kernel Version:\t${info.kernelVersion ?? ''}\nOS Image:\t${info.osImage ?? ''}\nOperating System:\t${info.operatingSystem ?? ''}\nArchitecture:\t${info.architecture ?? ''}`);
+  w(1, `Container Runtime Version:\t${info.containerRuntimeVersion ?? ''}\nKubelet Version:\t${info.kubeletVersion ?? ''}`);
   if (info.kubeProxyVersion) w(1, `Kube-Proxy Version:\t${info.kubeProxyVersion}`);
   if (spec.podCIDR) w(0, `PodCIDR:\t${spec.podCIDR}`);
   if (spec.podCIDRs?.length) w(0, `PodCIDRs:\t${spec.podCIDRs.join(',')}`);
@@ -389,7 +389,7 @@ function nodePods(n: Node, s: Surroundings, w: Line): void {
     return total;
   };
   w(0, `Non-terminated Pods:\t(${pods.length} in total)`);
-  w(1, 'Namespace\tName\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n  ---------\t----\t------------\t----------\t---------------\t-------------\t---');
+  w(1, 'Namespace\tName\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n---------\t----\t------------\t----------\t---------------\t-------------\t---');
   const totals = new Map<string, number>();
   for (const p of pods) {
     const cells = (['cpu', 'memory'] as const).flatMap((r) => (['requests', 'limits'] as const).map((list) => {

@@ -81,7 +81,8 @@ export function* get(client: Client, flags: Flags): Call<number> {
       yield* printAs(format, groups.flatMap((g) => g.items), single, !on(flags, 'no-headers'));
     }
   } else if (total > 0 || watching) {
-    const prefix = new Set(wanted.map((t) => t.kind.kind)).size > 1 || on(flags, 'show-kind');
+    const listed = /^all$|,/.test(flags.args[0] ?? '');
+    const prefix = listed || new Set(groups.filter((g) => g.items.length > 0).map((g) => g.kind.kind)).size > 1 || on(flags, 'show-kind');
     const options = {
       wide: format === 'wide', headers: !on(flags, 'no-headers'), prefix, namespaces: on(flags, 'all-namespaces'), showLabels: on(flags, 'show-labels'),
       labelColumns: (flags.many.get('label-columns') ?? []).flatMap((l) => l.split(',')), now: now_,
@@ -171,7 +172,7 @@ export function* describeCommand(client: Client, flags: Flags): Call<number> {
   for (const [i, object] of found.entries()) {
     yield* out(`${i > 0 ? '\n\n' : ''}${describe(object, yield* surroundings(client, object))}`);
   }
-  if (found.length === 0 && errors.length === 0) yield* err(`No resources found in ${client.namespace} namespace.\n`);
+  if (found.length === 0 && errors.length === 0) yield* err(on(flags, 'all-namespaces') ? 'No resources found\n' : `No resources found in ${client.namespace} namespace.\n`);
   for (const e of errors) yield* err(`${e}\n`);
   return errors.length > 0 ? 1 : 0;
 }

@@ -1,0 +1,89 @@
+/** The kubelet's own port: logs of containers and commands in them. kubectl dials it directly; the real API server would proxy. */
+import type { Json } from '../../cluster/types/objects.ts';
+import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
+import { sys } from '../../kernel/sys.ts';
+import { fromBase64, text } from '../../sim/text.ts';
+import { beginStream, type Call, endStream, type Exchange, reply, writeChunk } from '../lib/http.ts';
+import { parseJson, slurp } from './api.ts';
+import { cri, refused } from './cri.ts';
+import type { Held, Kubelet } from './kubelet.ts';
+
+export function* answerKubelet(k: Kubelet, exchange: Exchange): Call<void> {
+  const [what, namespace, name, container] = exchange.path.split('/').filter((p) => p !== '');
+  const held = [...k.pods.values()].find((h) => h.pod.metadata.namespace === namespace && h.pod.metadata.name === name);
+  if (what === 'healthz') return yield* reply(exchange, 200, 'ok');
+  if (!held || container === undefined) return yield* reply(exchange, 404, `Error from server (NotFound): pods "${name ?? ''}" not found`);
+  if (what === 'containerLogs') return yield* logs(k, held, container, exchange);
+  if (what === 'exec') return yield* execute(held, container, exchange);
+  return yield* reply(exchange, 404, '404 page not found');
+}
+
+/** "2026-01-15T09:00:00.000000000Z stdout F text" to text. */
+export function plainLog(source: string, timestamps: boolean): string {
+  let out = '';
+  for (const line of source.split('\n')) {
+    const m = /^(\S+) (?:stdout|stderr) ([FP]) (.*)$/s.exec(line);
+    if (!m) continue;
+    out += `${timestamps ? `${m[1]} ` : ''}${m[3]}${m[2] === 'F' ? '\n' : ''}`;
+  }
+  return out;
+}
+
+function* logs(k: Kubelet, held: Held, container: string, exchange: Exchange): Call<void> {
+  const files = held.logs.get(container);
+  const { query } = exchange;
+  if (!files) return yield* reply(exchange, 400, `Error from server (BadRequest): container "${container}" in pod "${held.pod.metadata.name}" is waiting to start: ContainerCreating`);
+  if (query.previous === 'true' && files.previous === null) {
+    return yield* reply(exchange, 400, `Error from server (BadRequest): previous terminated container "${container}" in pod "${held.pod.metadata.name}" not found`);
+  }
+  const path = query.previous === 'true' ? files.previous! : files.current;
+  let source = (yield* slurp(path)) ?? '';
+  let shown = plainLog(source, query.timestamps === 'true');
+  if (query.tailLines !== undefined && Number(query.tailLines) >= 0) {
+    const lines = shown.split('\n');
+    const ends = shown.endsWith('\n');
+    if (ends) lines.pop();
+    const tail = lines.slice(Math.max(0, lines.length - Number(query.tailLines)));
+    shown = tail.length > 0 ? tail.join('\n') + (ends ? '\n' : '') : '';
+  }
+  yield* beginStream(exchange, 200, { 'Content-Type': 'text/plain' });
+  yield* writeChunk(exchange, shown);
+  while (query.follow === 'true' && !held.gone && k.pods.has(held.pod.metadata.uid!) && running(held, container)) {
+    yield* sys('nanosleep', 200_000_000);
+    const more = (yield* tail(path, source.length)) ?? '';
+    const whole = more.slice(0, more.lastIndexOf('\n') + 1);
+    source += whole;
+    if (whole !== '') yield* writeChunk(exchange, plainLog(whole, query.timestamps === 'true'));
+  }
+  yield* endStream(exchange);
+}
+
+const running = (held: Held, container: string): boolean => held.pod.status.containerStatuses?.some((c) => c.name === container && c.state.running !== undefined) ?? false;
+
+function* tail(path: string, from: number): Call<string | null> {
+  try {
+    const fd = yield* sys('openat', AT_FDCWD, path, O_RDONLY);
+    const data = yield* sys('pread64', fd, 1 << 20, from);
+    yield* sys('close', fd);
+    return text(data);
+  } catch (error) {
+    if (error instanceof SysError) return null;
+    throw error;
+  }
+}
+
+function* execute(held: Held, container: string, exchange: Exchange): Call<void> {
+  const id = held.ids.get(container);
+  const body = parseJson(exchange.body) as Json;
+  if (!id || !Array.isArray(body?.cmd)) return yield* reply(exchange, 400, `error: unable to upgrade connection: container not found ("${container}")`);
+  const answer = yield* cri('ExecSync', { containerId: id, cmd: body.cmd, timeout: '0' });
+  if (refused(answer)) return yield* reply(exchange, 500, `error: Internal error occurred: error executing command in container: ${answer.error}`);
+  const decode = (x: Json): string => {
+    try {
+      return text(fromBase64(String(x ?? '')));
+    } catch {
+      return String(x ?? '');
+    }
+  };
+  return yield* reply(exchange, 200, { stdout: decode(answer.stdout), stderr: decode(answer.stderr), exitCode: Number(answer.exitCode ?? 0) });
+}
