@@ -171,6 +171,7 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
   if (sub === 'status') {
     object = { ...old, metadata: { ...fixed }, status: object.status };
   } else {
+    const versioned = object.metadata?.resourceVersion !== undefined;
     object.metadata = {
       ...object.metadata, name: fixed.name, ...(fixed.namespace ? { namespace: fixed.namespace } : {}), uid: fixed.uid!,
       creationTimestamp: fixed.creationTimestamp!, resourceVersion: fixed.resourceVersion!,
@@ -183,7 +184,7 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
     if (object.metadata.finalizers?.length === 0) delete object.metadata.finalizers;
     setDefaults(object);
     if (old.status !== undefined) object.status = old.status;
-    if (kind.kind === 'Service') keepAllocated(cluster, object, old);
+    if (kind.kind === 'Service') keepAllocated(cluster, object, old, versioned);
     if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
     const faults = validate(object, old);
     if (faults.length > 0) throw invalid(kind, fixed.name, faults);
@@ -205,13 +206,15 @@ function finished(object: KubeObject): boolean {
   return true;
 }
 
-function keepAllocated(cluster: Cluster, object: KubeObject, old: KubeObject): void {
+/** A write that names no version states the whole Service: its address is not filled in, and validation refuses its loss. */
+function keepAllocated(cluster: Cluster, object: KubeObject, old: KubeObject, versioned: boolean): void {
   const spec = object.spec;
   if (spec.type === 'ExternalName') {
     for (const field of ['clusterIP', 'clusterIPs']) delete spec[field];
     return;
   }
-  if (!spec.clusterIP && object.metadata.resourceVersion) {
+  if (!spec.clusterIP && !versioned && old.spec.clusterIP) return;
+  if (!spec.clusterIP) {
     spec.clusterIP = old.spec.clusterIP;
     spec.clusterIPs = old.spec.clusterIPs;
   }

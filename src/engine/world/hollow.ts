@@ -5,6 +5,7 @@
  */
 import { create, mutate, remove } from '../cluster/api.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { V1_20 } from '../cluster/scheduler/profiles.ts';
 import { emit } from '../cluster/controllers/events.ts';
 import { get, microStamp, put, stamp } from '../cluster/store.ts';
 import { kindNamed } from '../cluster/types/kinds.ts';
@@ -26,13 +27,14 @@ export interface HollowSpec {
 export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
   const names = spec.hollowNames ?? Array.from({ length: spec.hollow }, (_, i) => `hollow-${i + 1}`);
   if (spec.serverVersion) cluster.serverVersion = spec.serverVersion;
+  if (spec.serverVersion?.startsWith('v1.20.')) cluster.scheduler.profile = V1_20;
   if (names.length === 0) return;
   const { timeline } = cluster;
   handle(timeline, 'hollow.start', (event) => start(cluster, event.arg as string));
   handle(timeline, 'hollow.admit', (event) => admit(cluster, event.arg as string));
   handle(timeline, 'hollow.stop', (event) => stop(cluster, event.arg as { key: string; uid: string }));
   handle(timeline, 'hollow.beat', () => beat(cluster));
-  for (const [i, name] of names.entries()) register(cluster, name, i);
+  for (const [i, name] of names.entries()) register(cluster, name, i, spec.hollowNames !== undefined);
   cluster.store.listeners.add((change) => {
     if (change.kind !== 'Pod' || change.type === 'DELETED') return;
     const pod = change.object as Pod;
@@ -48,10 +50,11 @@ export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
   after(timeline, BEAT, { kind: 'hollow.beat', who: cluster.name });
 }
 
-function register(cluster: Cluster, name: string, index: number): void {
+/** `kubemark`: what the recordings' hollow kubelets said of themselves. */
+function register(cluster: Cluster, name: string, index: number, kubemark: boolean): void {
   const now = stamp(cluster.timeline);
   const condition = (type: string, status: string, reason: string, message: string): object => ({ type, status, reason, message, lastHeartbeatTime: now, lastTransitionTime: now });
-  const room = { cpu: '4', memory: '16Gi', pods: '110', 'ephemeral-storage': '100Gi' };
+  const room = kubemark ? { cpu: '1', memory: '3840Mi', pods: '110', 'ephemeral-storage': '0' } : { cpu: '4', memory: '16Gi', pods: '110', 'ephemeral-storage': '100Gi' };
   cluster.hollow.set(name, { name, nextIp: 2 });
   create(cluster, kindNamed('Node'), undefined, {
     metadata: {
@@ -59,7 +62,7 @@ function register(cluster: Cluster, name: string, index: number): void {
       labels: { 'beta.kubernetes.io/arch': 'amd64', 'beta.kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64', 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' },
       annotations: { 'node.alpha.kubernetes.io/ttl': '0' },
     },
-    spec: { providerID: `hollow://${name}` },
+    spec: { providerID: `${kubemark ? 'kubemark' : 'hollow'}://${name}` },
     status: {
       capacity: room, allocatable: room,
       conditions: [
@@ -68,10 +71,10 @@ function register(cluster: Cluster, name: string, index: number): void {
         condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
         condition('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status'),
       ],
-      addresses: [{ type: 'InternalIP', address: `10.1.${Math.floor(index / 250)}.${(index % 250) + 2}` }, { type: 'Hostname', address: name }],
+      addresses: [{ type: 'InternalIP', address: kubemark ? '192.0.2.2' : `10.1.${Math.floor(index / 250)}.${(index % 250) + 2}` }, { type: 'Hostname', address: name }],
       nodeInfo: {
-        architecture: 'amd64', bootID: '', containerRuntimeVersion: 'hollow://1.0', kernelVersion: 'none', kubeProxyVersion: cluster.serverVersion, kubeletVersion: cluster.serverVersion,
-        machineID: '', operatingSystem: 'linux', osImage: 'none (hollow node)', systemUUID: '',
+        architecture: 'amd64', bootID: '', containerRuntimeVersion: kubemark ? 'fakeRuntime://0.1.0' : 'hollow://1.0', kernelVersion: kubemark ? '3.16.0-0.bpo.4-amd64' : 'none', kubeProxyVersion: cluster.serverVersion, kubeletVersion: cluster.serverVersion,
+        machineID: '', operatingSystem: 'linux', osImage: kubemark ? 'Debian GNU/Linux 7 (wheezy)' : 'none (hollow node)', systemUUID: '',
       },
     },
   });

@@ -1,4 +1,5 @@
 /** The scenarios in which the recorded transcripts began: one a file of recordings, by its name. */
 import type { ScenarioSpec } from './scenario.ts';
+import { kubectlScenarios } from './recorded/kubectl.ts';
 
-export const recordedScenarios: Record<string, () => ScenarioSpec> = {};
+export const recordedScenarios: Record<string, () => ScenarioSpec> = { ...kubectlScenarios };

@@ -152,8 +152,14 @@ function setReplicas(cluster: Cluster, d: Deployment, rs: ReplicaSet, n: number)
     o.metadata.annotations = { ...o.metadata.annotations, ...marks };
   });
   if (from !== n) {
-    emit(cluster, d, 'Normal', 'ScalingReplicaSet', `Scaled ${n > from ? 'up' : 'down'} replica set ${rs.metadata.name} from ${from} to ${n}`, 'deployment-controller');
+    emit(cluster, d, 'Normal', 'ScalingReplicaSet', scaledText(cluster, rs.metadata.name, from, n), 'deployment-controller');
   }
+}
+
+/** Up to 1.25 the old number is not said. */
+function scaledText(cluster: Cluster, name: string, from: number, to: number): string {
+  const told = /^v1\.(1\d|2[0-5])\./.test(cluster.serverVersion) ? '' : ` from ${from}`;
+  return `Scaled ${to > from ? 'up' : 'down'} replica set ${name}${told} to ${to}`;
 }
 
 function bare(template: PodTemplate): Json {
@@ -204,7 +210,7 @@ function newSet(cluster: Cluster, d: Deployment, sets: ReplicaSet[], conditions:
       selector: { ...copy(d.spec.selector), matchLabels: { ...d.spec.selector.matchLabels, [HASH]: hash } }, template,
     },
   }) as ReplicaSet;
-  if (replicas > 0) emit(cluster, d, 'Normal', 'ScalingReplicaSet', `Scaled up replica set ${rs.metadata.name} from 0 to ${replicas}`, 'deployment-controller');
+  if (replicas > 0) emit(cluster, d, 'Normal', 'ScalingReplicaSet', scaledText(cluster, rs.metadata.name, 0, replicas), 'deployment-controller');
   set(cluster, conditions, 'Progressing', 'True', 'NewReplicaSetCreated', `Created new replica set "${rs.metadata.name}"`);
   markRevision(cluster, d, revision);
   return rs;

@@ -38,9 +38,10 @@ export function readManifest(text: string, source: string): Item[] {
   for (const document of documents) {
     const fault = document.errors[0];
     if (fault) {
-      const line = counter.linePos(fault.pos[0]).line;
+      const unclosed = /end with a/.test(fault.message);
+      const line = counter.linePos(unclosed ? Math.min(fault.pos[0], Math.max(0, text.trimEnd().length - 1)) : fault.pos[0]).line;
       const key = /Map keys must be unique/.test(fault.message) ? 'key already set in map' : null;
-      throw broken(`yaml: line ${line}: ${key ?? WORDS[fault.code] ?? fault.message.replace(/\s+/g, ' ')}`);
+      throw broken(`yaml: line ${line}: ${key ?? (unclosed ? WORDS.MISSING_CHAR : WORDS[fault.code]) ?? fault.message.replace(/\s+/g, ' ')}`);
     }
     let value: Json;
     try {

@@ -32,7 +32,12 @@ export function* version(client: Client, flags: Flags): Call<number> {
 }
 
 export function* clusterInfo(client: Client): Call<number> {
-  yield* ask(client, 'GET', '/api');
+  try {
+    yield* ask(client, 'GET', '/api');
+  } catch (error) {
+    if (error instanceof Fatal) yield* out("\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n");
+    throw error;
+  }
   yield* out(`\u001b[0;32mKubernetes control plane\u001b[0m is running at \u001b[0;33m${client.url}\u001b[0m\n\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n`);
   return 0;
 }
@@ -41,7 +46,12 @@ export const API_RESOURCES_FLAGS = 'namespaced=?true o/output= no-headers api-gr
 
 export function* apiResources(client: Client, flags: Flags): Call<number> {
   client.attempts = 1;
-  yield* ask(client, 'GET', '/api');
+  try {
+    yield* ask(client, 'GET', '/api');
+  } catch (error) {
+    if (error instanceof Fatal && !flags.text.has('output')) yield* out(getTable([['NAME', 'SHORTNAMES', 'APIVERSION', 'NAMESPACED', 'KIND']]));
+    throw error;
+  }
   const namespaced = flags.text.get('namespaced');
   const group = flags.text.get('api-group');
   const rows = KINDS.filter((k) => (namespaced === undefined || String(k.namespaced) === namespaced) && (group === undefined || k.group === group)).map((k) => k);

@@ -100,7 +100,7 @@ function query(flags: Flags, run: string): string {
 function located(text: string, item: Item | null): string {
   if (!item) return text;
   const fields = [...text.matchAll(/unknown field "([^"]+)"/g)].map((m) => m[1]!);
-  for (const m of text.matchAll(/(?:is invalid: |\n\* |Go struct field \w+\.)([\w.[\]]+)/g)) fields.push(m[1]!);
+  for (const m of text.matchAll(/Go struct field \w+\.([\w.]+)/g)) fields.push(m[1]!);
   const lines = fields.flatMap((f) => {
     const line = item.lineOf(f);
     return line === null ? [] : [`(${item.source}, line ${line}: ${f})`];
@@ -299,6 +299,7 @@ export function* run(client: Client, flags: Flags): Call<number> {
   if (flags.args.length === 0) throw new Fatal("error: NAME is required for run\nSee 'kubectl run -h' for help and examples");
   if (on(flags, 'rm') || on(flags, 'stdin') || on(flags, 'tty')) throw new Fatal('error: not modelled: attaching to a pod (-i, -t, --rm); run it, then use kubectl logs and kubectl exec');
   const name = flags.args[0]!;
+  yield* call(client, 'GET', '/api');
   const labels: Record<string, string> = {};
   for (const pair of (flags.text.get('labels') ?? '').split(',').filter((p) => p !== '')) labels[pair.split('=')[0]!] = pair.slice(pair.indexOf('=') + 1);
   const args = [...flags.args.slice(1), ...(flags.rest ?? [])];
@@ -500,7 +501,7 @@ export function* remove(client: Client, flags: Flags): Call<number> {
         wanted.push({ kind: t.kind, name: t.name, namespace, source: '' });
         continue;
       }
-      if (selector === undefined && fields === undefined && !on(flags, 'all')) throw new Fatal('error: resource(s) were provided, but no name was specified');
+      if (selector === undefined && fields === undefined && !on(flags, 'all')) throw new Fatal('error: resource(s) were provided, but no name, label selector, or --all flag specified');
       const { items } = yield* listKind(client, t.kind, on(flags, 'all-namespaces') ? undefined : namespace, { labelSelector: selector, fieldSelector: fields });
       for (const o of items) wanted.push({ kind: t.kind, name: o.metadata.name, namespace: o.metadata.namespace, source: '' });
     }
