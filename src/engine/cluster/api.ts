@@ -33,7 +33,41 @@ export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject 
   if (found.unknown.length > 0 && strict) throw says(`strict decoding error: ${found.unknown.map((f) => `unknown field "${f}"`).join(', ')}`);
   const object = copy(body) as KubeObject;
   for (const path of found.unknown) prune(object, path);
+  for (const [field, value] of Object.entries(object)) {
+    if (value === null) delete object[field];
+    else if (field !== 'status') object[field] = zeroed(value, field);
+  }
+  if (SPECIFIED.has(kind.kind)) object.spec ??= {};
+  if (object.status !== undefined) object.status = soundStatus(object.status);
   return object;
+}
+
+const SPECIFIED = new Set(['Pod', 'Deployment', 'ReplicaSet', 'Service', 'Node', 'Namespace']);
+
+/** As Go decodes: a null field is an absent one, a null element an empty one. */
+const TEXTS = /^(command|args|values|finalizers|namespaces|matchLabelKeys|mismatchLabelKeys|podCIDRs|clusterIPs|externalIPs|ipFamilies|loadBalancerSourceRanges)$/;
+
+function zeroed(value: Json, field = ''): Json {
+  if (Array.isArray(value)) return value.map((x) => (x === null ? (TEXTS.test(field) ? '' : {}) : zeroed(x)));
+  if (value === null || typeof value !== 'object') return value;
+  const out: Json = {};
+  for (const [key, inner] of Object.entries(value)) if (inner !== null) out[key] = zeroed(inner, key);
+  return out;
+}
+
+/** A status is not held against the schema; the lists that everybody walks are lists of objects, or dropped. */
+function soundStatus(status: Json): Json {
+  const out = { ...status };
+  for (const field of ['conditions', 'addresses', 'images', 'containerStatuses', 'initContainerStatuses', 'podIPs']) {
+    if (out[field] === undefined) continue;
+    if (!Array.isArray(out[field])) delete out[field];
+    else out[field] = out[field].filter((x: Json) => x !== null && typeof x === 'object' && !Array.isArray(x));
+  }
+  for (const field of ['containerStatuses', 'initContainerStatuses']) {
+    for (const c of out[field] ?? []) for (const part of ['state', 'lastState']) if (c[part] === null || typeof c[part] !== 'object') c[part] = {};
+  }
+  for (const field of ['capacity', 'allocatable', 'nodeInfo']) if (out[field] !== undefined && (out[field] === null || typeof out[field] !== 'object')) delete out[field];
+  return out;
 }
 
 function prune(object: Json, path: string): void {
