@@ -10,6 +10,7 @@ import { putFile } from '../kernel/vfs/build.ts';
 import { type Cluster, createCluster } from '../cluster/cluster.ts';
 import { createClusterService } from '../cluster/server.ts';
 import { addHollowNodes } from './hollow.ts';
+import { applyManifests } from './manifests.ts';
 import { createTimeline, runTo, step, type Timeline } from '../sim/timeline.ts';
 import { createTrace, mix, record, traceHash, type Trace } from '../sim/trace.ts';
 import { bytes, fromBase64, text } from '../sim/text.ts';
@@ -74,6 +75,7 @@ function joinCluster(world: World): void {
     createClusterService(cluster, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)),
   );
   addHollowNodes(cluster, world.scenario.cluster!);
+  applyManifests(cluster, world.scenario.manifests);
 }
 
 function addHost(world: World, assets: Assets, host: HostSpec): void {

@@ -3,10 +3,11 @@ import { create, mutate, remove, update } from '../../../src/engine/cluster/api.
 import { type Cluster, createCluster } from '../../../src/engine/cluster/cluster.ts';
 import { ApiError } from '../../../src/engine/cluster/errors.ts';
 import { decisionOf, deploymentFacts, eventFacts, filterFacts, nodeFacts, podFacts, scoreFacts, serviceFacts } from '../../../src/engine/cluster/inspect.ts';
+import { handle } from '../../../src/engine/cluster/server.ts';
 import { get, list } from '../../../src/engine/cluster/store.ts';
 import { kindNamed } from '../../../src/engine/cluster/types/kinds.ts';
 import { createTimeline, runTo } from '../../../src/engine/sim/timeline.ts';
-import { createTrace, traceHash } from '../../../src/engine/sim/trace.ts';
+import { createTrace, recordAt, traceHash } from '../../../src/engine/sim/trace.ts';
 import { SECOND } from '../../../src/engine/sim/units.ts';
 import { addHollowNodes } from '../../../src/engine/world/hollow.ts';
 
@@ -171,6 +172,19 @@ describe('the control loop', () => {
     later(cluster, 310);
     expect(podFacts(cluster).filter((p) => p.node === 'hollow-1' && !p.terminating)).toHaveLength(0);
     expect(podFacts(cluster).filter((p) => p.node === 'hollow-2' && p.status === 'Running')).toHaveLength(2);
+  });
+
+  it('keeps the chain of causes from a request to a running pod', () => {
+    const cluster = lab(2);
+    handle(cluster, { method: 'POST', path: '/apis/apps/v1/namespaces/default/deployments', query: {}, headers: { 'user-agent': 'kubectl/v1.32.4' }, body: JSON.stringify(web(1)) });
+    later(cluster, 5);
+    const chain: string[] = [];
+    let at = cluster.trace.records.find((r) => r.kind === 'pod.running');
+    while (at) {
+      chain.push(at.kind);
+      at = at.because === undefined ? undefined : recordAt(cluster.trace, at.because);
+    }
+    expect(chain).toEqual(['pod.running', 'kubelet.start', 'sched.bind', 'sched.decision', 'pod.created', 'deployment.scaled', 'api.request']);
   });
 
   it('is the same history for the same seed', () => {

@@ -1,0 +1,31 @@
+/** Manifests that a scenario brings along, applied to its cluster before anything else happens. What is refused is recorded. */
+import { create } from '../cluster/api.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { ApiError } from '../cluster/errors.ts';
+import { note } from '../cluster/state.ts';
+import { findKind } from '../cluster/types/kinds.ts';
+import { ManifestError, readManifest } from '../userland/kube/kubectl/manifest.ts';
+
+export function applyManifests(cluster: Cluster, manifests: readonly string[]): void {
+  for (const source of manifests) {
+    try {
+      for (const { object } of readManifest(source, 'scenario')) {
+        const kind = findKind(String(object.apiVersion), String(object.kind));
+        if (kind) put(cluster, kind, object);
+        else note(cluster, 'manifest.refused', { why: `no matches for kind "${object.kind}"` });
+      }
+    } catch (error) {
+      if (!(error instanceof ManifestError)) throw error;
+      note(cluster, 'manifest.refused', { why: error.message });
+    }
+  }
+}
+
+function put(cluster: Cluster, kind: NonNullable<ReturnType<typeof findKind>>, object: Parameters<typeof create>[3]): void {
+  try {
+    create(cluster, kind, kind.namespaced ? (object.metadata?.namespace ?? 'default') : undefined, object, { strict: true });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    note(cluster, 'manifest.refused', { why: error.message });
+  }
+}
