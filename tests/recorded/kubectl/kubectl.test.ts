@@ -7,7 +7,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KubeEvent, KubeObject } from '../../../src/engine/cluster/types/objects.ts';
 import { parseTime } from '../../../src/engine/cluster/types/time.ts';
-import { describe as describeObject } from '../../../src/engine/userland/kube/kubectl/describe.ts';
+import { describeObject } from '../../../src/engine/userland/kube/kubectl/describe.ts';
 import { tableRows } from '../../../src/engine/userland/kube/kubectl/print.ts';
 import { getTable } from '../../../src/engine/userland/kube/kubectl/tabwriter.ts';
 import { type Bench, pass, run } from './door.ts';

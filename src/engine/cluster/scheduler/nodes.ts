@@ -1,7 +1,7 @@
 /** NodeInfo: a node's allocatable and what the pods on it take, kept as pods come and go. */
 import type { Container, Node, Pod, PodSpec } from '../types/objects.ts';
 import { keyOf } from '../types/objects.ts';
-import { amountOf, milliOf, valueOf } from '../types/quantity.ts';
+import { amountOf, milliOf, wholeOf } from '../types/quantity.ts';
 import type { Demand, NodeInfo } from './profile.ts';
 
 /** What scores assume of a container that names no request. */
@@ -32,7 +32,7 @@ export function demandOf(spec: PodSpec): Demand {
   let memory = 0;
   const nonzero = (c: Container, resource: string, otherwise: number): number => {
     const given = c.resources?.requests?.[resource];
-    return given === undefined ? otherwise : resource === 'cpu' ? milliOf(given) : valueOf(given);
+    return given === undefined ? otherwise : resource === 'cpu' ? milliOf(given) : wholeOf(given);
   };
   for (const c of spec.containers ?? []) {
     for (const [k, v] of Object.entries(c.resources?.requests ?? {})) requests.set(k, (requests.get(k) ?? 0) + amountOf(k, v));
@@ -47,7 +47,7 @@ export function demandOf(spec: PodSpec): Demand {
   for (const [k, v] of Object.entries(spec.overhead ?? {})) {
     requests.set(k, (requests.get(k) ?? 0) + amountOf(k, v));
     if (k === 'cpu') cpu += milliOf(v);
-    if (k === 'memory') memory += valueOf(v);
+    if (k === 'memory') memory += wholeOf(v);
   }
   let any = false;
   for (const amount of requests.values()) if (amount > 0) any = true;

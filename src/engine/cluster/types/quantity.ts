@@ -27,7 +27,7 @@ function factor(suffix: string): number {
 }
 
 /** In whole units, rounded up; 0 for what is no quantity. */
-export function valueOf(text: string | number | undefined): number {
+export function wholeOf(text: string | number | undefined): number {
   if (text === undefined) return 0;
   const parsed = split(text);
   if (!parsed) return 0;
@@ -47,7 +47,7 @@ export function milliOf(text: string | number | undefined): number {
 
 /** What a scheduler counts a resource in: CPU in thousandths, all else in units. */
 export function amountOf(resource: string, text: string | number | undefined): number {
-  return resource === 'cpu' ? milliOf(text) : valueOf(text);
+  return resource === 'cpu' ? milliOf(text) : wholeOf(text);
 }
 
 /** The shortest exact form, in the family its text was in. */

@@ -13,32 +13,11 @@ import { type Call, open, serve, thread } from '../lib/http.ts';
 import { api, serverOf, slurp } from './api.ts';
 import { cri, refused } from './cri.ts';
 import { answerKubelet } from './nodeserver.ts';
+import { type Held, type Kubelet, say, wallclock } from './node.ts';
 import { runPod } from './podworker.ts';
 
 const SECOND = 1_000_000_000;
 export const VERSION = 'v1.32.4';
-
-/** A pod the kubelet has, as its worker and the watch share it. */
-export interface Held {
-  pod: Pod;
-  /** The API server no longer has it. */
-  gone: boolean;
-  /** CRI ids by container name, newest. */
-  ids: Map<string, string>;
-  /** Log file by container name, newest, and the one before. */
-  logs: Map<string, { current: string; previous: string | null }>;
-}
-
-export interface Kubelet {
-  node: string;
-  ip: string;
-  server: SockAddr;
-  /** Bytes of memory of the machine. */
-  memory: number;
-  pods: Map<string, Held>;
-  events: Map<string, { name: string; count: number }>;
-  counter: number;
-}
 
 export function* kubelet(argv: readonly string[]): Body {
   const at = argv.find((a) => a.startsWith('--kubeconfig='))?.slice(13) ?? '/etc/kubernetes/kubelet.conf';
@@ -69,10 +48,6 @@ function* waitForRuntime(): Call<void> {
     if (!refused(yield* cri('Version', {}))) return;
     yield* sys('nanosleep', SECOND / 2);
   }
-}
-
-export function* wallclock(): Call<string> {
-  return rfc3339((yield* sys('clock_gettime', 'realtime')) / 1e9);
 }
 
 function* nodeStatus(k: Kubelet): Call<Json> {
@@ -200,25 +175,5 @@ function* see(k: Kubelet, pod: Pod, gone: boolean): Call<void> {
   yield* thread(function* (): Body {
     yield* runPod(k, fresh);
     k.pods.delete(uid);
-  });
-}
-
-/** An event about an object; the same words count up. */
-export function* say(k: Kubelet, about: Json, type: string, reason: string, message: string, field?: string): Call<void> {
-  const namespace = about.metadata.namespace ?? 'default';
-  const same = `${about.metadata.uid}|${reason}|${message}`;
-  const now = yield* wallclock();
-  const known = k.events.get(same);
-  if (known) {
-    known.count++;
-    yield* api(k.server, 'PATCH', `/api/v1/namespaces/${namespace}/events/${known.name}`, { count: known.count, lastTimestamp: now }, 'merge');
-    return;
-  }
-  const name = `${about.metadata.name}.${(++k.counter).toString(16).padStart(8, '0')}${[...k.node].reduce((h, c) => (Math.imul(h, 31) + c.charCodeAt(0)) >>> 0, 7).toString(16).padStart(8, '0')}`;
-  k.events.set(same, { name, count: 1 });
-  yield* api(k.server, 'POST', `/api/v1/namespaces/${namespace}/events`, {
-    apiVersion: 'v1', kind: 'Event', metadata: { name, namespace },
-    involvedObject: { apiVersion: 'v1', kind: about.kind, name: about.metadata.name, ...(about.metadata.namespace ? { namespace } : {}), uid: about.metadata.uid, ...(field ? { fieldPath: field } : {}) },
-    type, reason, message, count: 1, firstTimestamp: now, lastTimestamp: now, source: { component: 'kubelet', host: k.node }, reportingComponent: 'kubelet', reportingInstance: k.node,
   });
 }

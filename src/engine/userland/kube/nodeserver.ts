@@ -6,7 +6,7 @@ import { fromBase64, text } from '../../sim/text.ts';
 import { beginStream, type Call, endStream, type Exchange, reply, writeChunk } from '../lib/http.ts';
 import { parseJson, slurp } from './api.ts';
 import { cri, refused } from './cri.ts';
-import type { Held, Kubelet } from './kubelet.ts';
+import type { Held, Kubelet } from './node.ts';
 
 export function* answerKubelet(k: Kubelet, exchange: Exchange): Call<void> {
   const [what, namespace, name, container] = exchange.path.split('/').filter((p) => p !== '');

@@ -11,7 +11,7 @@ import { fromBase64, text } from '../../sim/text.ts';
 import type { Call } from '../lib/http.ts';
 import { api, makeDirs, spill } from './api.ts';
 import { cri, refused } from './cri.ts';
-import { type Held, type Kubelet, say, wallclock } from './kubelet.ts';
+import { type Held, type Kubelet, say, wallclock } from './node.ts';
 import { podSlice, removeCgroup, resourcesOf, writeCgroup } from './qos.ts';
 
 const SECOND = 1_000_000_000;

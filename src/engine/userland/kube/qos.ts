@@ -3,7 +3,7 @@
  * shares and quotas. Source: kubelet pkg/kubelet/{cm,qos} 1.32. Pure but for `writeCgroup`.
  */
 import type { Container, Pod } from '../../cluster/types/objects.ts';
-import { amountOf, milliOf, valueOf } from '../../cluster/types/quantity.ts';
+import { amountOf, milliOf, wholeOf } from '../../cluster/types/quantity.ts';
 import { AT_FDCWD, AT_REMOVEDIR, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import type { Call } from '../lib/http.ts';
@@ -23,7 +23,7 @@ export function podSlice(pod: Pod): string {
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemory: number): number {
   if ((pod.spec.priority ?? 0) >= 2_000_001_000 || pod.status.qosClass === 'Guaranteed') return -997;
   if (pod.status.qosClass === 'BestEffort') return 1000;
-  const request = valueOf(container.resources?.requests?.memory);
+  const request = wholeOf(container.resources?.requests?.memory);
   return Math.min(999, Math.max(3, 1000 - Math.floor((1000 * request) / nodeMemory)));
 }
 
@@ -44,7 +44,7 @@ export function resourcesOf(pod: Pod, container: Container, nodeMemory: number):
   const limit = milliOf(container.resources?.limits?.cpu);
   return {
     cpuPeriod: '100000', cpuQuota: limit > 0 ? String(Math.max(1000, limit * 100)) : '0', cpuShares: String(sharesOf(milliOf(container.resources?.requests?.cpu))),
-    memoryLimitInBytes: String(valueOf(container.resources?.limits?.memory)), oomScoreAdj: String(oomScoreAdj(pod, container, nodeMemory)),
+    memoryLimitInBytes: String(wholeOf(container.resources?.limits?.memory)), oomScoreAdj: String(oomScoreAdj(pod, container, nodeMemory)),
   };
 }
 

@@ -3,7 +3,7 @@
  * memory, mean of both. BalancedAllocation: CPU and memory in like proportion, (1 - |f0 - f1|/2)*100 (1.20: 1 - |f0 - f1|).
  */
 import type { CycleState, NodeInfo, ScorePlugin } from '../profile.ts';
-import { milliOf, valueOf } from '../../types/quantity.ts';
+import { milliOf, wholeOf } from '../../types/quantity.ts';
 
 const MIB = 1024 * 1024;
 
@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 function wantedCpu(state: CycleState): number {
   const overhead = state.pod.spec.overhead?.cpu;
   if (!state.profile.legacy || overhead === undefined) return state.demand.nonzeroCpu;
-  return state.demand.nonzeroCpu - milliOf(overhead) + valueOf(overhead);
+  return state.demand.nonzeroCpu - milliOf(overhead) + wholeOf(overhead);
 }
 
 const least = (requested: number, capacity: number): number =>

@@ -19,7 +19,7 @@ export interface Surroundings {
 
 type Line = (level: number, text: string) => void;
 
-export function describe(object: KubeObject, around: Surroundings): string {
+export function describeObject(object: KubeObject, around: Surroundings): string {
   const lines: string[] = [];
   const w: Line = (level, text) => {
     for (const line of text.split('\n')) lines.push('  '.repeat(level) + line);

@@ -7,7 +7,7 @@ import { parseTime } from '../../../cluster/types/time.ts';
 import type { Call } from '../../lib/http.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { call, type Client, err, failed, Fatal, failureText, listKind, nextEvent, now, out, watch } from './client.ts';
-import { describe, type Surroundings } from './describe.ts';
+import { describeObject, type Surroundings } from './describe.ts';
 import { type Flags, on } from './flags.ts';
 import { find, PathError } from './jsonpath.ts';
 import { manifests } from './write.ts';
@@ -170,7 +170,7 @@ export function* describeCommand(client: Client, flags: Flags): Call<number> {
     else errors.push(object);
   }
   for (const [i, object] of found.entries()) {
-    yield* out(`${i > 0 ? '\n\n' : ''}${describe(object, yield* surroundings(client, object))}`);
+    yield* out(`${i > 0 ? '\n\n' : ''}${describeObject(object, yield* surroundings(client, object))}`);
   }
   if (found.length === 0 && errors.length === 0) yield* err(on(flags, 'all-namespaces') ? 'No resources found\n' : `No resources found in ${client.namespace} namespace.\n`);
   for (const e of errors) yield* err(`${e}\n`);

@@ -5,7 +5,7 @@ import { rfc3339 } from '../../../cluster/types/time.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
 import { ask, type Client, err, Fatal, listKind, now, out } from './client.ts';
-import { describe } from './describe.ts';
+import { describeObject } from './describe.ts';
 import type { Flags } from './flags.ts';
 import { seconds } from './query.ts';
 import { display, fetch, mustFetch, targets, type Target } from './resources.ts';
@@ -79,7 +79,7 @@ function* history(client: Client, flags: Flags, t: Target): Call<number> {
   if (wanted !== undefined && wanted !== '0') {
     const rs = sets.find((r) => r.metadata.annotations?.[REVISION] === wanted);
     if (!rs) throw new Fatal('error: unable to find the specified revision');
-    const text = describe({ ...d, kind: 'ReplicaSet', spec: { ...rs.spec } }, { now: 0, events: [] });
+    const text = describeObject({ ...d, kind: 'ReplicaSet', spec: { ...rs.spec } }, { now: 0, events: [] });
     const body = text.slice(text.indexOf('Pod Template:'), text.indexOf('Events:'));
     yield* out(`${display(t.kind, t.name!)} with revision #${wanted}\n${body}\n`);
     return 0;
