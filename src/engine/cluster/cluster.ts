@@ -32,7 +32,7 @@ export interface ClusterOptions {
 export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1.32.4' }: ClusterOptions): Cluster {
   const cluster: Cluster = {
     name, timeline, trace, random: forkRandom(seed, name), store: createStore(timeline), scheduler: createScheduler(DEFAULT),
-    work: new Map(CONTROLLERS.map((c) => [c.name, new Set<string>()])), due: new Set(), causes: new Map(), cause: undefined, serverVersion,
+    work: new Map(CONTROLLERS.map((c) => [c.name, new Set<string>()])), due: new Set(), synced: new Map(), causes: new Map(), cause: undefined, serverVersion,
     hollow: new Map(), nextSubnet: 1, eventNames: new Map(),
   };
   handle(timeline, 'cluster.sync', (event) => syncAll(cluster, event.arg as string));

@@ -18,6 +18,8 @@ export interface Cluster {
   work: Map<string, Set<string>>;
   /** Controllers with an event on the timeline. */
   due: Set<string>;
+  /** ns: when each controller last ran; it then waits a little, and does more at once. */
+  synced: Map<string, number>;
   /** Record that last touched an object, by "Kind namespace/name": the chain behind "why?". */
   causes: Map<string, number>;
   /** What is being done now was caused by this record. */

@@ -29,8 +29,8 @@ export interface Store {
   /** Changes up to this revision are no longer kept. */
   forgotten: number;
   listeners: Set<Listener>;
-  /** Owner's uid to "Kind namespace/name" of what it owns. */
-  owned: Map<string, Set<string>>;
+  /** Owner's uid to what it owns, by "Kind namespace/name". */
+  owned: Map<string, Map<string, KubeObject>>;
 }
 
 const HISTORY = 20_000;
@@ -81,13 +81,7 @@ function byKey(a: KubeObject, b: KubeObject): number {
 /** What `uid` owns, of one kind, in order of creation. */
 export function ownedBy<T extends KubeObject = KubeObject>(store: Store, uid: string, kind?: string): T[] {
   const out: KubeObject[] = [];
-  for (const entry of store.owned.get(uid) ?? []) {
-    const space = entry.indexOf(' ');
-    const name = entry.slice(0, space);
-    if (kind !== undefined && name !== kind) continue;
-    const object = get(store, name, entry.slice(space + 1));
-    if (object) out.push(object);
-  }
+  for (const object of store.owned.get(uid)?.values() ?? []) if (kind === undefined || object.kind === kind) out.push(object);
   return out as T[];
 }
 
@@ -115,9 +109,9 @@ export function drop(store: Store, object: KubeObject): void {
 }
 
 function index(store: Store, old: KubeObject | undefined, now: KubeObject | undefined): void {
-  if (old?.metadata.ownerReferences === now?.metadata.ownerReferences && old && now) return;
   const entry = (o: KubeObject): string => `${o.kind} ${keyOf(o.metadata)}`;
   for (const ref of old?.metadata.ownerReferences ?? []) {
+    if (now?.metadata.ownerReferences?.some((r) => r.uid === ref.uid)) continue;
     const set = store.owned.get(ref.uid);
     set?.delete(entry(old!));
     if (set?.size === 0) store.owned.delete(ref.uid);
@@ -125,10 +119,10 @@ function index(store: Store, old: KubeObject | undefined, now: KubeObject | unde
   for (const ref of now?.metadata.ownerReferences ?? []) {
     let set = store.owned.get(ref.uid);
     if (!set) {
-      set = new Set();
+      set = new Map();
       store.owned.set(ref.uid, set);
     }
-    set.add(entry(now!));
+    set.set(entry(now!), now!);
   }
 }
 

@@ -2,14 +2,14 @@
 import { after } from '../../sim/timeline.ts';
 import type { Cluster } from '../state.ts';
 import { type Change, list } from '../store.ts';
-import { keyOf, type Service } from '../types/objects.ts';
+import { keyOf, type Pod, same, type Service } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
 import { syncDeployment } from './deployment.ts';
 import { syncEndpoints } from './endpoints.ts';
 import { collect, evictPod, syncNamespace } from './garbage.ts';
 import { syncNode } from './nodes.ts';
-import { syncReplicaSet } from './replicaset.ts';
-import { SYNC_DELAY } from './timers.ts';
+import { isReady, syncReplicaSet } from './replicaset.ts';
+import { SYNC_DELAY, SYNC_PAUSE } from './timers.ts';
 
 export interface Controller {
   name: string;
@@ -30,11 +30,21 @@ function ownerKeys(change: Change, kind: string): string[] {
   return out;
 }
 
+/** Whether a pod's change matters to those who count pods or their addresses: not that it was bound. */
+function counts(change: Change): boolean {
+  const now = change.object as Pod;
+  const old = change.old as Pod | undefined;
+  return (
+    !old || change.type === 'DELETED' || old.metadata.deletionTimestamp !== now.metadata.deletionTimestamp || old.status.phase !== now.status.phase || old.status.podIP !== now.status.podIP ||
+    isReady(old) !== isReady(now) || !same(old.metadata.labels, now.metadata.labels) || !same(old.metadata.ownerReferences, now.metadata.ownerReferences)
+  );
+}
+
 /** ReplicaSets come before Deployments: a set has shrunk before the room that leaves is given away. */
 export const CONTROLLERS: readonly Controller[] = [
   {
     name: 'replicaset', kind: 'ReplicaSet', sync: syncReplicaSet,
-    wakes: (_c, change) => (change.kind === 'ReplicaSet' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' ? ownerKeys(change, 'ReplicaSet') : []),
+    wakes: (_c, change) => (change.kind === 'ReplicaSet' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'ReplicaSet') : []),
   },
   {
     name: 'deployment', kind: 'Deployment', sync: syncDeployment,
@@ -44,7 +54,7 @@ export const CONTROLLERS: readonly Controller[] = [
     name: 'endpoints', kind: 'Service', sync: syncEndpoints,
     wakes(cluster, change) {
       if (change.kind === 'Service') return [keyOf(change.object.metadata)];
-      if (change.kind !== 'Pod' || !change.object.status?.podIP) return [];
+      if (change.kind !== 'Pod' || !change.object.status?.podIP || !counts(change)) return [];
       const { namespace, labels } = change.object.metadata;
       return list<Service>(cluster.store, 'Service', namespace)
         .filter((s) => s.spec.selector && (matchesMap(s.spec.selector, labels) || matchesMap(s.spec.selector, change.old?.metadata.labels)))
@@ -83,7 +93,8 @@ export function enqueue(cluster: Cluster, change: Change): void {
       }
       if (cluster.due.has(controller.name)) continue;
       cluster.due.add(controller.name);
-      after(cluster.timeline, SYNC_DELAY, { kind: 'cluster.sync', who: cluster.name, arg: controller.name });
+      const pause = (cluster.synced.get(controller.name) ?? Number.NEGATIVE_INFINITY) + SYNC_PAUSE - cluster.timeline.now;
+      after(cluster.timeline, Math.max(SYNC_DELAY, pause), { kind: 'cluster.sync', who: cluster.name, arg: controller.name });
     }
   }
 }
@@ -92,6 +103,7 @@ export function enqueue(cluster: Cluster, change: Change): void {
 export function syncAll(cluster: Cluster, name: string): void {
   const controller = byName.get(name)!;
   cluster.due.delete(name);
+  cluster.synced.set(name, cluster.timeline.now);
   const queue = cluster.work.get(name)!;
   const keys = [...queue];
   queue.clear();

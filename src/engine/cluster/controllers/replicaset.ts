@@ -1,7 +1,7 @@
 /** ReplicaSet: as many pods as asked for. Deletion ranking as controller_utils.go ActivePodsWithRanks. */
 import { create, mutate, remove } from '../api.ts';
 import { ApiError } from '../errors.ts';
-import { type Cluster, objectKey } from '../state.ts';
+import type { Cluster } from '../state.ts';
 import { get, list, ownedBy } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { copy, keyOf, type Pod, type ReplicaSet, same } from '../types/objects.ts';
@@ -18,14 +18,16 @@ export function isReady(pod: Pod): boolean {
 export function syncReplicaSet(cluster: Cluster, key: string): void {
   const rs = get<ReplicaSet>(cluster.store, 'ReplicaSet', key);
   if (!rs) return;
-  const pods = ownedBy<Pod>(cluster.store, rs.metadata.uid!, 'Pod').filter(isActive);
+  let pods = ownedBy<Pod>(cluster.store, rs.metadata.uid!, 'Pod').filter(isActive);
   if (!rs.metadata.deletionTimestamp) {
+    const before = cluster.store.revision;
     adopt(cluster, rs, pods);
     const missing = rs.spec.replicas - pods.length;
     if (missing > 0) grow(cluster, rs, Math.min(missing, BURST));
     else if (missing < 0) shrink(cluster, rs, pods, Math.min(-missing, BURST));
+    if (cluster.store.revision !== before) pods = ownedBy<Pod>(cluster.store, rs.metadata.uid!, 'Pod').filter(isActive);
   }
-  status(cluster, rs, key);
+  status(cluster, rs, key, pods);
 }
 
 /** Pods that match and belong to nobody are taken in. Only looked for when the set is new. */
@@ -85,8 +87,7 @@ function shrink(cluster: Cluster, rs: ReplicaSet, pods: Pod[], n: number): void 
   }
 }
 
-function status(cluster: Cluster, rs: ReplicaSet, key: string): void {
-  const pods = ownedBy<Pod>(cluster.store, rs.metadata.uid!, 'Pod').filter(isActive);
+function status(cluster: Cluster, rs: ReplicaSet, key: string, pods: readonly Pod[]): void {
   const ready = pods.filter(isReady).length;
   const next = {
     replicas: pods.length,
@@ -98,5 +99,4 @@ function status(cluster: Cluster, rs: ReplicaSet, key: string): void {
   mutate<ReplicaSet>(cluster, 'ReplicaSet', key, (o) => {
     o.status = next;
   }, 'status');
-  void objectKey;
 }

@@ -3,6 +3,8 @@ import { MS, SECOND } from '../../sim/units.ts';
 
 /** From a change to the controller that acts on it. */
 export const SYNC_DELAY = 5 * MS;
+/** Between two passes of one controller at least. */
+export const SYNC_PAUSE = 40 * MS;
 export const TICK = 5 * SECOND;
 /** A node that has not renewed its lease for so long is unreachable. */
 export const NODE_GRACE_SECONDS = 40;

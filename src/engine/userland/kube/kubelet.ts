@@ -6,7 +6,7 @@
 import type { Json, Pod } from '../../cluster/types/objects.ts';
 import { rfc3339 } from '../../cluster/types/time.ts';
 import { SysError } from '../../kernel/abi.ts';
-import { type Body, type SockAddr, sys } from '../../kernel/sys.ts';
+import { type Body, sys } from '../../kernel/sys.ts';
 import { text } from '../../sim/text.ts';
 import { bytes } from '../../sim/text.ts';
 import { type Call, open, serve, thread } from '../lib/http.ts';
