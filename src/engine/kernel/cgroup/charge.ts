@@ -9,7 +9,7 @@ import { SysError } from '../abi.ts';
 import { reclaimOrKill } from '../oom.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Inode } from '../vfs/types.ts';
-import type { Cgroup, MemoryState } from './types.ts';
+import type { Cgroup, MemoryEvents, MemoryState } from './types.ts';
 
 export type Kind = 'anon' | 'file' | 'shmem' | 'kernel';
 
@@ -58,6 +58,12 @@ function add(kernel: Kernel, cgroup: Cgroup, kind: Kind, pages: number): void {
   }
 }
 
+/** Counts an event where it happened and in every group above (the root keeps no such file). */
+export function countEvent(cgroup: Cgroup, event: keyof MemoryEvents, times = 1): void {
+  cgroup.memory.eventsLocal[event] += times;
+  for (let at: Cgroup | null = cgroup; at?.parent; at = at.parent) at.memory.events[event] += times;
+}
+
 /** Leaves a record whenever a group's usage has moved enough to be seen in a picture. */
 function sample(kernel: Kernel, cgroup: Cgroup, used: number): void {
   const { memory } = cgroup;
@@ -67,24 +73,57 @@ function sample(kernel: Kernel, cgroup: Cgroup, used: number): void {
   record(kernel.trace, 'kernel', kernel.name, 'memory.sample', { cgroup: cgroupPath(cgroup), current: used * PAGE, max: memory.max });
 }
 
-/** Makes the page cache of a file as large as `size` needs, charged to the group that grew it first. */
+export function fileKind(inode: Inode): Kind {
+  return inode.sb.type === 'tmpfs' ? 'shmem' : 'file';
+}
+
+/** Cached pages of a file, whoever pays for them. */
+export function cachedPages(inode: Inode): number {
+  let pages = 0;
+  for (const n of inode.charged?.values() ?? []) pages += n;
+  return pages;
+}
+
+/** Makes the page cache of a file as large as `size` needs; the new pages are charged to the group of the task that grew it. */
 export function chargeFile(kernel: Kernel, task: Task, inode: Inode, size: number): void {
-  const pages = Math.ceil(size / PAGE);
-  const held = inode.charged;
-  const have = held?.pages ?? 0;
-  if (pages <= have) return;
-  const cgroup = (held?.cgroup as Cgroup | undefined) ?? task.cgroup;
-  const kind: Kind = inode.sb.type === 'tmpfs' ? 'shmem' : 'file';
-  if (!reclaimOrKill(kernel, task, cgroup, kind, pages - have)) throw new SysError('ENOMEM');
-  inode.charged = { cgroup, pages };
+  const more = Math.ceil(size / PAGE) - cachedPages(inode);
+  if (more <= 0) return;
+  const { cgroup } = task;
+  // A file larger than its group may hold goes through in parts: what was cached first makes room for the rest.
+  const part = Math.max(1, Math.min(more, 256));
+  for (let done = 0; done < more; done += part) {
+    const pages = Math.min(part, more - done);
+    if (!reclaimOrKill(kernel, task, cgroup, fileKind(inode), pages)) throw new SysError('ENOMEM');
+    inode.charged ??= new Map();
+    inode.charged.set(cgroup, (inode.charged.get(cgroup) ?? 0) + pages);
+    if (fileKind(inode) === 'file') cacheIn(cgroup, inode);
+  }
+}
+
+/** Puts a file at the young end of its group's list of reclaimable cache. */
+function cacheIn(cgroup: Cgroup, inode: Inode): void {
+  cgroup.memory.cache.delete(inode);
+  cgroup.memory.cache.add(inode);
 }
 
 /** Gives back the pages past `size` (all, at 0). */
 export function unchargeFile(kernel: Kernel, inode: Inode, size = 0): void {
-  const held = inode.charged;
-  if (!held) return;
-  const keep = Math.min(held.pages, Math.ceil(size / PAGE));
-  uncharge(kernel, held.cgroup as Cgroup, inode.sb.type === 'tmpfs' ? 'shmem' : 'file', held.pages - keep);
-  held.pages = keep;
-  if (keep === 0) inode.charged = null;
+  let excess = cachedPages(inode) - Math.ceil(size / PAGE);
+  for (const cgroup of [...(inode.charged?.keys() ?? [])].reverse()) {
+    if (excess <= 0) return;
+    excess -= dropPages(kernel, inode, cgroup, excess);
+  }
+}
+
+/** Takes up to `pages` cached pages of a file away from the group that pays for them; says how many. */
+export function dropPages(kernel: Kernel, inode: Inode, cgroup: Cgroup, pages: number): number {
+  const have = inode.charged?.get(cgroup) ?? 0;
+  const gone = Math.min(have, pages);
+  uncharge(kernel, cgroup, fileKind(inode), gone);
+  if (gone < have) inode.charged!.set(cgroup, have - gone);
+  else {
+    inode.charged?.delete(cgroup);
+    cgroup.memory.cache.delete(inode);
+  }
+  return gone;
 }

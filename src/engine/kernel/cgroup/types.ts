@@ -1,11 +1,14 @@
 /** Control groups, version 2: the tree as records. Limits in bytes or as the file's unit; null is "max". Source: kernel doc cgroup-v2. */
 import type { Task } from '../records.ts';
+import type { Inode } from '../vfs/types.ts';
 
-export type Controller = 'cpuset' | 'cpu' | 'io' | 'memory' | 'pids';
+export type Controller = 'cpuset' | 'cpu' | 'io' | 'memory' | 'hugetlb' | 'pids' | 'rdma' | 'misc';
 
 export interface CgroupTree {
   root: Cgroup;
   nextId: number;
+  /** perf_event follows into every group once any subtree_control was written. */
+  implicit: boolean;
 }
 
 export interface Cgroup {
@@ -26,8 +29,37 @@ export interface Cgroup {
   cpu: CpuState;
   pids: { current: number; max: number | null; peak: number; events: number; eventsLocal: number };
   io: { max: Map<string, Record<'rbps' | 'wbps' | 'riops' | 'wiops', number | null>>; stat: Map<string, { rbytes: number; wbytes: number; rios: number; wios: number; dbytes: number; dios: number }>; weight: number };
-  cpuset: { cpus: string; mems: string };
+  cpuset: { cpus: string; mems: string; exclusive: string; partition: 'member' | 'root' | 'isolated' };
   removed: boolean;
+  /** Member of a threaded subtree (its own choice; a domain above holds the memory). */
+  threaded: boolean;
+  /** Limits on the tree below; null = max. */
+  maxDepth: number | null;
+  maxDescendants: number | null;
+  /** cgroup.pressure: whether stalls are accounted. */
+  pressure: boolean;
+  psi: Record<'cpu' | 'memory' | 'io', Psi>;
+  /** chmod and chown of its directory ('') and files, for delegation. */
+  attrs: Map<string, { mode?: number; uid?: number; gid?: number }>;
+  /** Removed children that the kernel has not let go of: until when, or while pages stay charged. */
+  dying: { cgroup: Cgroup; until: number }[];
+  madeAt: number;
+}
+
+/** Pressure stall information: time (us) that some, or all, tasks lost; running averages in percent. */
+export interface Psi {
+  some: PsiLine;
+  full: PsiLine;
+}
+
+export interface PsiLine {
+  total: number;
+  avg10: number;
+  avg60: number;
+  avg300: number;
+  /** Simulated time (ns) and total at the last update of the averages. */
+  at: number;
+  seen: number;
 }
 
 export interface MemoryState {
@@ -44,7 +76,14 @@ export interface MemoryState {
   high: number | null;
   max: number | null;
   swapMax: number | null;
+  swapHigh: number | null;
+  swapEvents: { high: number; max: number; fail: number };
   oomGroup: boolean;
+  /** Files with cached pages charged directly here, least recently grown first. Not tmpfs: that cannot be reclaimed. */
+  cache: Set<Inode>;
+  /** Pages looked at and freed by reclaim, at this level. */
+  scanned: number;
+  stolen: number;
   /** Hierarchical, and the local variant. */
   events: MemoryEvents;
   eventsLocal: MemoryEvents;
@@ -73,4 +112,6 @@ export interface CpuState {
   left: number;
   vruntime: number;
   throttled: boolean;
+  nrBursts: number;
+  burstTime: number;
 }

@@ -1,0 +1,68 @@
+/** The numbers that interface files take, parsed as the kernel parses them, with its errors. */
+import { SysError } from '../abi.ts';
+
+const SUFFIX: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50, e: 2 ** 60 };
+
+/**
+ * A size in bytes as memparse reads it (decimal, 0x, leading-0 octal; one unit letter), rounded down to pages; "max" is
+ * null; the empty text is 0. Throws EINVAL. 2^64 wraps as in the kernel.
+ */
+export function memorySize(text: string): number | null {
+  const value = text.trim();
+  if (value === 'max') return null;
+  const match = /^(0x[0-9a-f]+|\d*)([kmgtpe]?)$/i.exec(value);
+  if (!match) throw new SysError('EINVAL');
+  const digits = match[1]!;
+  const base = /^0x/i.test(digits) ? BigInt(digits) : digits === '' ? 0n : /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
+  const bytes = BigInt.asUintN(64, base * BigInt(SUFFIX[match[2]!.toLowerCase()]!));
+  const pages = bytes / 4096n;
+  return pages >= 2n ** 51n ? null : Number(pages) * 4096;
+}
+
+/** A whole number within bounds: EINVAL for anything else, ERANGE outside. */
+export function whole(text: string, min: number, max: number, outside: 'ERANGE' | 'EINVAL' = 'ERANGE'): number {
+  const value = text.trim();
+  if (!/^[+-]?\d+$/.test(value)) throw new SysError('EINVAL');
+  const n = Number(value);
+  if (n < min || n > max) throw new SysError(outside);
+  return n;
+}
+
+/** An unsigned number (a sign is EINVAL), then bounds. */
+export function unsigned(text: string, min: number, max: number, outside: 'ERANGE' | 'EINVAL' = 'ERANGE'): number {
+  if (text.trim().startsWith('-')) throw new SysError('EINVAL');
+  return whole(text, min, max, outside);
+}
+
+/** A count or "max" (null). */
+export function wholeOrMax(text: string, min = 0): number | null {
+  if (text.trim() === 'max') return null;
+  return whole(text, min, Number.MAX_SAFE_INTEGER);
+}
+
+/** A list such as "0-2,4" within `limit` items; its canonical text. Throws EINVAL. */
+export function listOf(text: string, limit: number): number[] {
+  const found = new Set<number>();
+  for (const part of text.trim().split(',')) {
+    if (part === '') continue;
+    const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
+    if (!match) throw new SysError('EINVAL');
+    const from = Number(match[1]);
+    const to = Number(match[2] ?? match[1]);
+    if (to < from || to >= limit) throw new SysError('EINVAL');
+    for (let i = from; i <= to; i++) found.add(i);
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+/** "0-2,4" */
+export function listText(items: readonly number[]): string {
+  const parts: string[] = [];
+  for (let i = 0; i < items.length; ) {
+    let j = i;
+    while (j + 1 < items.length && items[j + 1] === items[j]! + 1) j++;
+    parts.push(i === j ? `${items[i]}` : `${items[i]}-${items[j]}`);
+    i = j + 1;
+  }
+  return parts.join(',');
+}
