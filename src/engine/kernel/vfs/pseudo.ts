@@ -23,6 +23,8 @@ export type Node =
       mkdir?(kernel: Kernel, task: Task, name: string, mode: number): void;
       rmdir?(kernel: Kernel, task: Task, name: string): void;
       rename?(kernel: Kernel, task: Task, from: string, to: string): void;
+      /** chmod and chown, to be kept by whom it stands for. */
+      setattr?(change: { mode?: number; uid?: number; gid?: number }): void;
       /** Stands for the same thing at each look, so that the name keeps its inode. */
       id?: unknown;
     }
@@ -36,6 +38,7 @@ export type Node =
       /** POLL* beyond readable and writable, and the channel that wakes pollers. */
       channel?: string;
       size?: number;
+      setattr?(change: { mode?: number; uid?: number; gid?: number }): void;
     }
   | { kind: 'link'; mode?: number; uid?: number; gid?: number; target(kernel: Kernel, task: Task): string; follow?(kernel: Kernel, task: Task): Path | null };
 
@@ -142,7 +145,7 @@ export const pseudoOps: FsOps = {
     [...directory(dir).list(kernel, null)].map(([name, node]) => ({ name, ino: dentryFor(kernel, dir, name, node).inode.ino, type: node.kind })),
   create(kernel, task, dir, name, kind, mode) {
     const node = directory(dir);
-    if (kind !== 'dir') refuse('EACCES');
+    if (kind !== 'dir') refuse(kind === 'file' ? 'EACCES' : 'EPERM');
     if (!node.mkdir) refuse('EPERM');
     node.mkdir(kernel, task, name, mode);
     return dentryFor(kernel, dir, name, getNode(kernel, dir, name)!);
@@ -171,6 +174,11 @@ export const pseudoOps: FsOps = {
   },
   setattr(_kernel, _task, entry, change) {
     const { size: _, ...rest } = change;
+    const { node } = held(entry.inode);
+    if (node.kind !== 'link') {
+      const { mode, uid, gid } = change;
+      node.setattr?.({ ...(mode === undefined ? {} : { mode }), ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) });
+    }
     Object.assign(entry.inode, rest);
   },
   open(_kernel, _task, entry) {

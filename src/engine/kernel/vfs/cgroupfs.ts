@@ -1,0 +1,83 @@
+/**
+ * The file system of control groups: a directory a group, its files from the table in cgroup/files.ts. mkdir and rmdir make
+ * and remove groups; chown and chmod of a directory or file are kept with the group (delegation). The same group shows the
+ * same inode wherever it is mounted. Source: kernel doc cgroup-v2.
+ */
+import { record } from '../../sim/trace.ts';
+import { cgroupPath } from '../cgroup/charge.ts';
+import { hasController, makeCgroup, removeCgroup } from '../cgroup/core.ts';
+import { CGROUP_FILES, type CgroupFile } from '../cgroup/files.ts';
+import type { Cgroup } from '../cgroup/types.ts';
+import { SysError } from '../abi.ts';
+import type { Kernel } from '../records.ts';
+import type { Node } from './pseudo.ts';
+
+type DirNode = Extract<Node, { kind: 'dir' }>;
+
+const BY_NAME = new Map(CGROUP_FILES.map((file) => [file.name, file]));
+
+function shows(cgroup: Cgroup, file: CgroupFile): boolean {
+  if (file.where === 'root' && cgroup.parent) return false;
+  if (file.where === 'below' && !cgroup.parent) return false;
+  return file.controller === null || hasController(cgroup, file.controller);
+}
+
+function modeOf(file: CgroupFile): number {
+  return file.mode ?? (file.read ? 0o444 : 0) | (file.write ? 0o200 : 0);
+}
+
+function fileNode(cgroup: Cgroup, file: CgroupFile): Node {
+  const { read, write } = file;
+  const kept = cgroup.attrs.get(file.name);
+  return {
+    kind: 'file', mode: kept?.mode ?? modeOf(file), uid: kept?.uid ?? cgroup.uid, gid: kept?.gid ?? cgroup.gid,
+    ...(file.channel ? { channel: file.channel(cgroup) } : {}),
+    ...(read
+      ? {
+          read(kernel, task) {
+            if (cgroup.removed) throw new SysError('ENODEV');
+            return read(kernel, cgroup, task);
+          },
+        }
+      : {}),
+    ...(write
+      ? {
+          write(kernel, task, text) {
+            if (cgroup.removed) throw new SysError('ENODEV');
+            write(kernel, cgroup, text, task);
+            record(kernel.trace, 'kernel', kernel.name, 'cgroup.write', { cgroup: cgroupPath(cgroup), file: file.name, value: text.trim().slice(0, 80), pid: task.pid });
+          },
+        }
+      : {}),
+    setattr: (change) => keep(cgroup, file.name, change),
+  };
+}
+
+function keep(cgroup: Cgroup, name: string, change: { mode?: number; uid?: number; gid?: number }): void {
+  cgroup.attrs.set(name, { ...cgroup.attrs.get(name), ...change });
+}
+
+/** The directory that stands for a group; for cgroup2 mounts its namespace's root. */
+export function cgroupRoot(cgroup: Cgroup): DirNode {
+  const kept = cgroup.attrs.get('');
+  return {
+    kind: 'dir', id: cgroup, mode: kept?.mode ?? cgroup.mode, uid: kept?.uid ?? cgroup.uid, gid: kept?.gid ?? cgroup.gid,
+    nlink: 2 + cgroup.children.size,
+    *list() {
+      for (const file of CGROUP_FILES) if (shows(cgroup, file)) yield [file.name, fileNode(cgroup, file)] as const;
+      for (const child of cgroup.children.values()) yield [child.name, cgroupRoot(child)] as const;
+    },
+    get(_kernel: Kernel, name: string) {
+      const child = cgroup.children.get(name);
+      if (child) return cgroupRoot(child);
+      const file = BY_NAME.get(name);
+      return file && shows(cgroup, file) ? fileNode(cgroup, file) : null;
+    },
+    mkdir: (kernel, task, name, mode) => void makeCgroup(kernel, task, cgroup, name, mode),
+    rmdir(kernel, task, name) {
+      const child = cgroup.children.get(name);
+      if (child) removeCgroup(kernel, task, child);
+    },
+    setattr: (change) => keep(cgroup, '', change),
+  };
+}
