@@ -1,0 +1,92 @@
+/**
+ * /sys: processors and memory nodes, the disk, the network links of the mounter's namespace, places to mount other file
+ * systems on, kernel switches that tools look at. Source: kernel doc ABI/testing, sysfs(5).
+ * Left out: the device tree below /sys/devices but for cpu and net, uevents, writable attributes but mtu.
+ */
+import { SysError } from '../abi.ts';
+import { listText } from '../cgroup/numbers.ts';
+import type { Link, NetNamespace } from '../net/types.ts';
+import type { Kernel, Task } from '../records.ts';
+import { fixed, type Node } from './pseudo.ts';
+
+type DirNode = Extract<Node, { kind: 'dir' }>;
+
+const says = (text: string): Node => ({ kind: 'file', read: () => `${text}\n`, size: 4096 });
+const empty = (): DirNode => fixed({});
+
+function cpus(kernel: Kernel): DirNode {
+  const all = listText(Array.from({ length: kernel.cpus }, (_, i) => i));
+  const entries: Record<string, Node> = { online: says(all), possible: says(all), present: says(all), kernel_max: says('8191'), offline: says('') };
+  for (let i = 0; i < kernel.cpus; i++) {
+    entries[`cpu${i}`] = fixed({
+      topology: fixed({ core_id: says(String(i)), physical_package_id: says('0'), thread_siblings_list: says(String(i)) }),
+      ...(i > 0 ? { online: says('1') } : {}),
+    });
+  }
+  return fixed(entries);
+}
+
+/** Bytes of the modelled disk, in sectors. */
+const SECTORS = 41_943_040;
+
+function disk(): DirNode {
+  return fixed({
+    dev: says('254:0'), size: says(String(SECTORS)), ro: says('0'), removable: says('0'),
+    queue: fixed({ scheduler: says('[none] mq-deadline'), rotational: says('1'), logical_block_size: says('512') }),
+  });
+}
+
+function linkDir(link: Link): DirNode {
+  const { stats } = link;
+  const up = link.up;
+  return {
+    ...fixed({
+      address: says(link.mac), mtu: says(String(link.mtu)), ifindex: says(String(link.index)), iflink: says(String(link.peer?.index ?? link.index)),
+      operstate: says(link.kind === 'loopback' ? 'unknown' : up ? 'up' : 'down'), type: says(link.kind === 'loopback' ? '772' : '1'),
+      flags: says(up ? '0x1003' : '0x1002'), tx_queue_len: says('1000'),
+      carrier: {
+        kind: 'file',
+        read: () => {
+          if (!up) throw new SysError('EINVAL');
+          return '1\n';
+        },
+      },
+      statistics: fixed({
+        rx_bytes: says(String(stats.rxBytes)), tx_bytes: says(String(stats.txBytes)), rx_packets: says(String(stats.rxPackets)), tx_packets: says(String(stats.txPackets)),
+      }),
+      ...(link.kind === 'bridge' ? { bridge: fixed({ stp_state: says('0') }), brif: empty() } : {}),
+    }),
+    id: link,
+  };
+}
+
+function net(ns: NetNamespace): DirNode {
+  return { kind: 'dir', list: () => ns.links.map((link) => [link.name, linkDir(link)] as const) };
+}
+
+/** What a mount of sysfs shows: links of the network namespace that mounted it. */
+export function sysfsRoot(kernel: Kernel, task: Task): DirNode {
+  const links = net(task.ns.net);
+  const cpu = cpus(kernel);
+  const block = disk();
+  return fixed({
+    block: fixed({ vda: block }),
+    bus: empty(),
+    class: fixed({ block: fixed({ vda: block }), net: links, tty: empty() }),
+    dev: fixed({ block: fixed({ '254:0': block }), char: empty() }),
+    devices: fixed({
+      system: fixed({ cpu, node: fixed({ node0: fixed({ cpulist: says(listText(Array.from({ length: kernel.cpus }, (_, i) => i))) }), online: says('0'), possible: says('0') }) }),
+      virtual: fixed({ net: links }),
+    }),
+    firmware: empty(),
+    fs: fixed({ bpf: empty(), cgroup: fixed({}, 0o755), fuse: fixed({ connections: empty() }) }),
+    hypervisor: empty(),
+    kernel: fixed({
+      cgroup: fixed({ delegate: says('cgroup.procs\ncgroup.subtree_control\ncgroup.threads'), features: says('nsdelegate\nfavordynmods\nmemory_localevents\nmemory_recursiveprot\npids_localevents') }),
+      debug: fixed({}, 0o700), security: empty(), tracing: fixed({}, 0o700),
+      mm: fixed({ transparent_hugepage: fixed({ enabled: says('always [madvise] never') }) }),
+    }),
+    module: fixed({ overlay: fixed({ parameters: fixed({ redirect_dir: says('N'), index: says('N'), metacopy: says('N'), xino_auto: says('N') }) }) }),
+    power: empty(),
+  });
+}
