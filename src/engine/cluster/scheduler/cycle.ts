@@ -3,7 +3,7 @@
  * records what each plugin said; plugins only answer. Source: pkg/scheduler/schedule_one.go.
  */
 import { below, type Random } from '../../sim/random.ts';
-import type { Pod } from '../types/objects.ts';
+import type { LabelSelector, Pod } from '../types/objects.ts';
 import { demandOf } from './nodes.ts';
 import type { CycleState, NodeInfo, Profile, Refusal } from './profile.ts';
 
@@ -66,6 +66,7 @@ export interface CycleInput {
   /** Where the search begins. */
   start: number;
   imageNodes: Map<string, number>;
+  defaultSelector?: LabelSelector | null;
   at: number;
   attempt: number;
 }
@@ -74,7 +75,7 @@ export interface CycleInput {
 export function decide(input: CycleInput): { decision: Decision; searched: number } {
   const { pod, nodes, profile } = input;
   const demand = demandOf(pod.spec);
-  const state: CycleState = { pod, demand, profile, nodes, imageNodes: input.imageNodes };
+  const state: CycleState = { pod, demand, profile, nodes, imageNodes: input.imageNodes, feasible: [], defaultSelector: input.defaultSelector ?? null, scratch: new Map() };
   const decision: Decision = {
     pod: `${pod.metadata.namespace ?? 'default'}/${pod.metadata.name}`, uid: pod.metadata.uid ?? '', at: input.at, attempt: input.attempt, profile,
     nodes: nodes.length, verdicts: [], feasible: [], scores: [], totals: [], tied: [], chosen: null, message: '',
@@ -109,6 +110,7 @@ export function runFilters(state: CycleState, info: NodeInfo): NodeVerdict {
 }
 
 function score(state: CycleState, fits: readonly NodeInfo[], decision: Decision, random: Random): void {
+  state.feasible = fits;
   const totals = new Array<number>(fits.length).fill(0);
   for (const { plugin, weight } of state.profile.scores) {
     const applies = plugin.applies(state);

@@ -28,12 +28,13 @@ export function candidateOn(info: NodeInfo, state: CycleState): Candidate | null
   for (const pod of info.pods.values()) addPod(copy, pod);
   const lower = [...info.pods.values()].filter((p) => priority(p) < priority(state.pod));
   if (lower.length === 0) return null;
+  const around = (): CycleState => ({ ...state, nodes: state.nodes.map((n) => (n.name === info.name ? copy : n)), scratch: new Map() });
   for (const pod of lower) removePod(copy, pod);
-  if (runFilters(state, copy).plugin !== null) return null;
+  if (runFilters(around(), copy).plugin !== null) return null;
   const victims: Pod[] = [];
   for (const pod of lower.sort(importance)) {
     addPod(copy, pod);
-    if (runFilters(state, copy).plugin === null) continue;
+    if (runFilters(around(), copy).plugin === null) continue;
     removePod(copy, pod);
     victims.push(pod);
   }
@@ -44,7 +45,7 @@ export function findVictims(pod: Pod, nodes: readonly NodeInfo[], decision: Deci
   const resolvable = new Set(decision.verdicts.filter((v) => v.resolvable).map((v) => v.node));
   if (![...nodes].some((n) => resolvable.has(n.name) && [...n.pods.values()].some((p) => priority(p) < priority(pod)))) return null;
   if ([...nodes].some((n) => pod.status?.nominatedNodeName === n.name && [...n.pods.values()].some((p) => p.metadata.deletionTimestamp && priority(p) < priority(pod)))) return null;
-  const state: CycleState = { pod, demand: demandOf(pod.spec), profile, nodes, imageNodes: imageCounts(nodes) };
+  const state: CycleState = { pod, demand: demandOf(pod.spec), profile, nodes, imageNodes: imageCounts(nodes), feasible: [], defaultSelector: null, scratch: new Map() };
   const candidates = nodes.flatMap((info) => (resolvable.has(info.name) ? (candidateOn(info, state) ?? []) : []));
   return pick(candidates);
 }

@@ -3,7 +3,7 @@
  * or nothing; a score answers with a whole number. Source: kube-scheduler 1.32 default plugins; `V1_20` carries the
  * formulas and wording of 1.20, against which decisions of the real scheduler were recorded.
  */
-import type { Node, Pod, Taint } from '../types/objects.ts';
+import type { LabelSelector, Node, Pod, Taint } from '../types/objects.ts';
 
 /** A node with what is on it: the scheduler's snapshot. Amounts: CPU in thousandths, the rest in units. */
 export interface NodeInfo {
@@ -39,6 +39,12 @@ export interface CycleState {
   nodes: readonly NodeInfo[];
   /** Image name to nodes that have it. */
   imageNodes: Map<string, number>;
+  /** Nodes that passed the filters; set before scores. */
+  feasible: readonly NodeInfo[];
+  /** Pods like this one by its Services and ReplicaSet: what default spreading counts. */
+  defaultSelector: LabelSelector | null;
+  /** What plugins compute once a cycle. */
+  scratch: Map<string, unknown>;
 }
 
 export interface FilterPlugin {

@@ -2,11 +2,13 @@
 import { affinityFilter, affinityScore } from './plugins/affinity.ts';
 import { nodeName, nodePorts, nodeResourcesFit, nodeUnschedulable } from './plugins/filters.ts';
 import { imageLocality } from './plugins/images.ts';
+import { interPodFilter, interPodScore } from './plugins/interpod.ts';
 import { balancedAllocation, leastAllocated } from './plugins/resources.ts';
+import { spreadFilter, spreadScore } from './plugins/spread.ts';
 import { taintFilter, taintScore } from './plugins/taints.ts';
 import type { FilterPlugin, Profile } from './profile.ts';
 
-const FILTERS: readonly FilterPlugin[] = [nodeUnschedulable, nodeName, taintFilter, affinityFilter, nodePorts, nodeResourcesFit];
+const FILTERS: readonly FilterPlugin[] = [nodeUnschedulable, nodeName, taintFilter, affinityFilter, nodePorts, nodeResourcesFit, spreadFilter, interPodFilter];
 
 export const DEFAULT: Profile = {
   name: 'v1.32', schedulerName: 'default-scheduler', legacy: false, percentageOfNodesToScore: 0, filters: FILTERS,
@@ -14,22 +16,26 @@ export const DEFAULT: Profile = {
     { plugin: taintScore, weight: 3 },
     { plugin: affinityScore, weight: 2 },
     { plugin: leastAllocated('NodeResourcesFit'), weight: 1 },
+    { plugin: spreadScore, weight: 2 },
+    { plugin: interPodScore, weight: 2 },
     { plugin: balancedAllocation, weight: 1 },
     { plugin: imageLocality, weight: 1 },
   ],
 };
 
-const legacy = (name: string, taint: number, affinity: number): Profile => ({
+const legacy = (name: string, taint: number, affinity: number, interpod: number): Profile => ({
   name, schedulerName: name, legacy: true, percentageOfNodesToScore: 100, filters: FILTERS,
   scores: [
     { plugin: balancedAllocation, weight: 1 },
     { plugin: imageLocality, weight: 1 },
     { plugin: leastAllocated('NodeResourcesLeastAllocated'), weight: 1 },
     { plugin: affinityScore, weight: affinity },
+    { plugin: interPodScore, weight: interpod },
+    { plugin: spreadScore, weight: 2 },
     { plugin: taintScore, weight: taint },
   ],
 });
 
-export const V1_20 = legacy('v1.20', 1, 1);
+export const V1_20 = legacy('v1.20', 1, 1, 1);
 /** 1.20's plugins with today's weights. */
-export const V1_20_WEIGHTS = legacy('v1.20-weights-1.30', 3, 2);
+export const V1_20_WEIGHTS = legacy('v1.20-weights-1.30', 3, 2, 2);

@@ -9,7 +9,8 @@ import { mutate } from '../api.ts';
 import { emit } from '../controllers/events.ts';
 import { type Cluster, note } from '../state.ts';
 import { type Change, get, stamp } from '../store.ts';
-import type { Condition, Node, Pod } from '../types/objects.ts';
+import type { Condition, LabelSelector, Node, Pod } from '../types/objects.ts';
+import { matchesMap } from '../types/selectors.ts';
 import { keyOf } from '../types/objects.ts';
 import { type Decision, decide, imageCounts } from './cycle.ts';
 import { addPod, nodeInfo, occupies, removePod, setNode } from './nodes.ts';
@@ -179,7 +180,7 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   scheduler.order ??= [...scheduler.infos.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const nodes = scheduler.order;
   const { decision, searched } = decide({
-    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, at: timeline.now, attempt: entry.attempts + 1,
+    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), at: timeline.now, attempt: entry.attempts + 1,
   });
   if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
   scheduler.decisions.delete(entry.key);
@@ -198,6 +199,20 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   if (decision.chosen) bind(cluster, entry.key, pod, decision.chosen);
   else refuse(cluster, entry, pod, decision);
   cluster.cause = undefined;
+}
+
+/** What the pod's Services and its ReplicaSet select, as one selector; null when nothing does. */
+function defaultSelector(cluster: Cluster, pod: Pod): LabelSelector | null {
+  const matchLabels: Record<string, string> = {};
+  for (const service of cluster.store.tables.get('Service')?.values() ?? []) {
+    if (service.metadata.namespace !== pod.metadata.namespace || !service.spec.selector || !matchesMap(service.spec.selector, pod.metadata.labels)) continue;
+    Object.assign(matchLabels, service.spec.selector);
+  }
+  const owner = pod.metadata.ownerReferences?.find((r) => r.controller && r.kind === 'ReplicaSet');
+  const set = owner ? get(cluster.store, 'ReplicaSet', `${pod.metadata.namespace}/${owner.name}`) : undefined;
+  Object.assign(matchLabels, set?.spec.selector?.matchLabels);
+  const matchExpressions = set?.spec.selector?.matchExpressions ?? [];
+  return Object.keys(matchLabels).length + matchExpressions.length === 0 ? null : { matchLabels, matchExpressions };
 }
 
 function bind(cluster: Cluster, key: string, pod: Pod, node: string): void {
