@@ -11,7 +11,7 @@ export const DEFAULT_MEMORY = 200 * 1024 * 1024;
 export function nodeInfo(node: Node): NodeInfo {
   const info: NodeInfo = {
     node, name: node.metadata.name, allocatable: new Map(), requested: new Map(), nonzeroCpu: 0, nonzeroMemory: 0,
-    pods: new Map(), taints: [], ports: new Set(), images: new Map(),
+    pods: new Map(), affine: 0, taints: [], ports: new Set(), images: new Map(),
   };
   setNode(info, node);
   return info;
@@ -73,12 +73,13 @@ export function addPod(info: NodeInfo, pod: Pod): void {
 export function removePod(info: NodeInfo, pod: Pod): void {
   if (!info.pods.delete(keyOf(pod.metadata))) return;
   account(info, pod, -1);
-  info.ports = new Set([...info.pods.values()].flatMap((p) => hostPorts(p.spec)));
+  if (info.ports.size > 0) info.ports = new Set([...info.pods.values()].flatMap((p) => hostPorts(p.spec)));
 }
 
 function account(info: NodeInfo, pod: Pod, sign: number): void {
   const demand = demandOf(pod.spec);
   for (const [k, v] of demand.requests) info.requested.set(k, (info.requested.get(k) ?? 0) + sign * v);
+  if (pod.spec.affinity) info.affine += sign;
   info.nonzeroCpu += sign * demand.nonzeroCpu;
   info.nonzeroMemory += sign * demand.nonzeroMemory;
   if (sign > 0) for (const port of hostPorts(pod.spec)) info.ports.add(port);

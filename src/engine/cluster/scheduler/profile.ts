@@ -15,6 +15,8 @@ export interface NodeInfo {
   nonzeroCpu: number;
   nonzeroMemory: number;
   pods: Map<string, Pod>;
+  /** How many of them have affinity rules of their own. */
+  affine: number;
   taints: readonly Taint[];
   /** "ip/protocol/port" of host ports in use. */
   ports: Set<string>;

@@ -30,10 +30,9 @@ export function meets(labels: Labels | undefined, r: Requirement): boolean {
 /** An absent selector matches nothing, an empty one everything. */
 export function matchesSelector(selector: LabelSelector | undefined | null, labels: Labels | undefined): boolean {
   if (!selector) return false;
-  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
-    if (labels === undefined || labels[key] !== value) return false;
-  }
-  return (selector.matchExpressions ?? []).every((e) => meets(labels, { key: e.key, op: e.operator as Requirement['op'], values: e.values ?? [] }));
+  const wanted = selector.matchLabels;
+  for (const key in wanted) if (labels === undefined || labels[key] !== wanted[key]) return false;
+  return !selector.matchExpressions?.length || selector.matchExpressions.every((e) => meets(labels, { key: e.key, op: e.operator as Requirement['op'], values: e.values ?? [] }));
 }
 
 export function matchesMap(wanted: Labels | undefined, labels: Labels | undefined): boolean {

@@ -41,6 +41,7 @@ function count(state: CycleState): Counts | null {
   const add = (map: Map<string, number>, key: string | null): void => void (key !== null && map.set(key, (map.get(key) ?? 0) + 1));
   let any = affinity.length + anti.length > 0;
   for (const info of state.nodes) {
+    if (!any && info.affine === 0) continue;
     const labels = info.node.metadata.labels;
     for (const other of info.pods.values()) {
       if (other.spec.affinity) {
@@ -96,6 +97,7 @@ function weigh(state: CycleState): Map<string, number> {
   const mine = { likes: side(pod, 'podAffinity').preferred, avoids: side(pod, 'podAntiAffinity').preferred };
   const wants = mine.likes.length + mine.avoids.length > 0;
   for (const info of state.nodes) {
+    if (!wants && info.affine === 0) continue;
     const labels = info.node.metadata.labels;
     const add = (term: Term, owner: Pod, other: Pod, weight: number): void => {
       if (!means(term, owner, other)) return;
