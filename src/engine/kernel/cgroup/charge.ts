@@ -32,12 +32,17 @@ export function headroom(cgroup: Cgroup): number {
   return room;
 }
 
-/** Charges `pages` to a cgroup and its ancestors, or returns the lowest one whose limit refuses and charges nothing. */
+/**
+ * Charges `pages` to a cgroup and its ancestors, or returns the lowest one whose limit refuses and charges nothing;
+ * the root when the machine itself has no frame left.
+ */
 export function tryCharge(kernel: Kernel, cgroup: Cgroup, kind: Kind, pages: number): Cgroup | null {
   for (let at: Cgroup | null = cgroup; at; at = at.parent) {
     const { memory } = at;
     if (memory.max !== null && (usage(memory) + pages) * PAGE > memory.max) return at;
   }
+  const { frames } = kernel;
+  if (pages > 0 && frames.anon + frames.file + frames.kernel + pages > frames.total) return kernel.cgroups.root;
   add(kernel, cgroup, kind, pages);
   return null;
 }

@@ -1,0 +1,160 @@
+/**
+ * What follows a refused charge: reclaim, then the OOM killer. Badness of a process: its resident pages, its page tables,
+ * plus oom_score_adj times a thousandth of the limit (whole pages); -1000 exempts; the largest dies, the later task only
+ * when strictly larger. A group's limit kills only in that group; memory.oom.group kills the victim's whole group.
+ * The report is the kernel's, without the call trace and registers that a modelled processor does not have.
+ * Source: mm/oom_kill.c, mm/memcontrol.c of 6.12; recorded reports.
+ */
+import { record } from '../sim/trace.ts';
+import { PAGE } from '../sim/units.ts';
+import { SIG } from './abi.ts';
+import { cgroupPath, countEvent, type Kind, tryCharge, usage } from './cgroup/charge.ts';
+import { descendants, memoryEventsChannel } from './cgroup/core.ts';
+import { reclaim } from './cgroup/reclaim.ts';
+import { memoryStat } from './cgroup/stat.ts';
+import type { Cgroup } from './cgroup/types.ts';
+import { logLine } from './log.ts';
+import type { Kernel, Task } from './records.ts';
+import { alive, killProcess } from './signals.ts';
+import { wake } from './wait.ts';
+
+/** A charge that cannot be met is tried this often before the killer is called, and again while the victim dies. */
+const TRIES = 18;
+const TRIES_DYING = 17;
+
+/** Resident pages of a process. */
+export function residentPages(task: Task): number {
+  const { rss } = task.mm;
+  return rss.anon + rss.file + rss.shmem;
+}
+
+function totalPages(kernel: Kernel, limit: Cgroup): number {
+  return limit.parent && limit.memory.max !== null ? Math.floor(limit.memory.max / PAGE) : kernel.frames.total;
+}
+
+/** Badness in pages; null for what must not be killed. */
+export function badness(task: Task, totalpages: number): number | null {
+  if (task.oomScoreAdj === -1000) return null;
+  return residentPages(task) + task.mm.pageTables + task.oomScoreAdj * Math.floor(totalpages / 1000);
+}
+
+/** Processes that a limit may cost their lives, in order of pid. */
+function candidates(kernel: Kernel, limit: Cgroup): Task[] {
+  const groups = new Set([limit, ...descendants(limit)]);
+  return [...kernel.tasks.values()].filter((task) => task.leader === task && alive(task) && task.pid !== 1 && groups.has(task.cgroup));
+}
+
+/**
+ * Charges, reclaiming and killing as it must. False: it could not be charged, because the caller itself has been killed or
+ * because nothing that may be killed is left.
+ */
+export function reclaimOrKill(kernel: Kernel, task: Task, cgroup: Cgroup, kind: Kind, pages: number): boolean {
+  for (;;) {
+    const refused = tryCharge(kernel, cgroup, kind, pages);
+    if (!refused) return true;
+    if (!alive(task)) return false;
+    const over = usageOf(kernel, refused) + pages - totalPages(kernel, refused);
+    if (reclaim(kernel, refused, Math.max(over, 1)) >= over) {
+      countEvent(refused, 'max');
+      continue;
+    }
+    if (!outOfMemory(kernel, task, refused)) return false;
+    if (!alive(task)) {
+      countEvent(refused, 'max', TRIES_DYING);
+      return false;
+    }
+  }
+}
+
+function usageOf(kernel: Kernel, limit: Cgroup): number {
+  return limit.parent ? usage(limit.memory) : kernel.frames.anon + kernel.frames.file + kernel.frames.kernel;
+}
+
+/** The killer itself; false when there is nobody to kill. */
+export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean {
+  const group = limit.parent ? cgroupPath(limit) : null;
+  const refusal = record(kernel.trace, 'kernel', kernel.name, 'memory.refused', {
+    cgroup: cgroupPath(limit), current: usageOf(kernel, limit) * PAGE, max: limit.memory.max, pid: task.pid, comm: task.comm,
+  });
+  countEvent(limit, 'max', TRIES);
+  countEvent(limit, 'oom');
+  wake(kernel, memoryEventsChannel(limit));
+  const total = totalPages(kernel, limit);
+  let victim: Task | null = null;
+  let most = Number.NEGATIVE_INFINITY;
+  for (const one of candidates(kernel, limit)) {
+    const points = badness(one, total);
+    if (points === null || points <= most) continue;
+    most = points;
+    victim = one;
+  }
+  report(kernel, task, limit);
+  const invoked = record(kernel.trace, 'kernel', kernel.name, 'oom.invoked', { cgroup: group, pid: task.pid, comm: task.comm, usage: usageOf(kernel, limit) * PAGE }, refusal);
+  if (!victim) {
+    logLine(kernel, 4, 'Out of memory and no killable processes...');
+    return false;
+  }
+  logLine(kernel, 6, `oom-kill:constraint=${group ? 'CONSTRAINT_MEMCG' : 'CONSTRAINT_NONE'},nodemask=(null),cpuset=${nameOf(victim.cgroup)},mems_allowed=0,${group ? `oom_memcg=${group}` : 'global_oom'},task_memcg=${cgroupPath(victim.cgroup)},task=${victim.comm},pid=${victim.pid},uid=${victim.cred.uid}`);
+  const whole = groupToKill(victim, limit);
+  kill(kernel, victim, limit, most, invoked);
+  if (!whole) return true;
+  logLine(kernel, 6, `Tasks in ${cgroupPath(whole)} are going to be killed due to memory.oom.group set`);
+  countEvent(whole, 'oomGroupKill');
+  for (const one of candidates(kernel, whole)) if (one.oomScoreAdj !== -1000) kill(kernel, one, limit, badness(one, total) ?? 0, invoked);
+  return true;
+}
+
+const nameOf = (cgroup: Cgroup): string => cgroup.name || '/';
+
+/** The highest group up to the limit that asks to die as a whole. */
+function groupToKill(victim: Task, limit: Cgroup): Cgroup | null {
+  let found: Cgroup | null = null;
+  for (let at: Cgroup | null = victim.cgroup; at?.parent; at = at.parent) {
+    if (at.memory.oomGroup) found = at;
+    if (at === limit) break;
+  }
+  return found;
+}
+
+const kB = (pages: number): string => `${pages * (PAGE / 1024)}kB`;
+
+function totalVm(task: Task): number {
+  return task.mm.areas.reduce((sum, area) => sum + area.length / PAGE, 0);
+}
+
+function kill(kernel: Kernel, victim: Task, limit: Cgroup, points: number, because: number): void {
+  const { rss, pageTables } = victim.mm;
+  countEvent(victim.cgroup, 'oomKill');
+  logLine(
+    kernel, 3,
+    `${limit.parent ? 'Memory cgroup out of memory' : 'Out of memory'}: Killed process ${victim.pid} (${victim.comm}) total-vm:${kB(totalVm(victim))}, anon-rss:${kB(rss.anon)}, file-rss:${kB(rss.file)}, shmem-rss:${kB(rss.shmem)}, UID:${victim.cred.uid} pgtables:${kB(pageTables)} oom_score_adj:${victim.oomScoreAdj}`,
+  );
+  const cause = record(kernel.trace, 'kernel', kernel.name, 'oom.kill', {
+    pid: victim.pid, comm: victim.comm, points, cgroup: cgroupPath(victim.cgroup), limit: cgroupPath(limit), adj: victim.oomScoreAdj,
+  }, because);
+  wake(kernel, memoryEventsChannel(victim.cgroup));
+  killProcess(kernel, victim, SIG.KILL, 'oom', cause);
+}
+
+function report(kernel: Kernel, task: Task, limit: Cgroup): void {
+  const say = (text: string): void => logLine(kernel, 4, text);
+  say(`${task.comm} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=${task.oomScoreAdj}`);
+  say(`CPU: ${task.sched.cpu ?? 0} UID: ${task.cred.uid} PID: ${task.pid} Comm: ${task.comm} Not tainted ${kernel.release} ${kernel.version}`);
+  if (limit.parent) {
+    say(`memory: usage ${kB(usage(limit.memory))}, limit ${kB(totalPages(kernel, limit))}, failcnt ${limit.memory.eventsLocal.max}`);
+    say('swap: usage 0kB, limit 0kB, failcnt 0');
+    say(`Memory cgroup stats for ${cgroupPath(limit)}:`);
+    for (const line of memoryStat(limit).trimEnd().split('\n')) say(line);
+  }
+  say('Tasks state (memory values in pages):');
+  say('[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents oom_score_adj name');
+  for (const one of candidates(kernel, limit)) {
+    const { rss, pageTables } = one.mm;
+    const cells = [
+      `[${String(one.pid).padStart(7)}]`, String(one.cred.uid).padStart(5), String(one.tgid).padStart(5), String(totalVm(one)).padStart(8),
+      String(residentPages(one)).padStart(8), String(rss.anon).padStart(8), String(rss.file).padStart(8), String(rss.shmem).padStart(9),
+      String(pageTables * PAGE).padStart(8), String(0).padStart(8), String(one.oomScoreAdj).padStart(13), one.comm,
+    ];
+    say(cells.join(' '));
+  }
+}
