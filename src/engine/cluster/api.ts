@@ -3,6 +3,7 @@
  * and the scheduler call these directly. Failures are thrown `ApiError`s with the real server's wording.
  */
 import { below } from '../sim/random.ts';
+import { bytes, toBase64 } from '../sim/text.ts';
 import { SECOND } from '../sim/units.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
 import { admitPod, setDefaults } from './defaults.ts';
@@ -138,18 +139,8 @@ function admitPriority(cluster: Cluster, object: KubeObject, kind: Kind): void {
 }
 
 function encodeSecret(object: KubeObject): void {
-  const encoder = new TextEncoder();
-  const table64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   object.data ??= {};
-  for (const [key, value] of Object.entries(object.stringData as Record<string, string>)) {
-    const data = encoder.encode(value);
-    let out = '';
-    for (let i = 0; i < data.length; i += 3) {
-      const b = (data[i]! << 16) | ((data[i + 1] ?? 0) << 8) | (data[i + 2] ?? 0);
-      out += table64[b >> 18]! + table64[(b >> 12) & 63]! + (i + 1 < data.length ? table64[(b >> 6) & 63]! : '=') + (i + 2 < data.length ? table64[b & 63]! : '=');
-    }
-    object.data[key] = out;
-  }
+  for (const [key, value] of Object.entries(object.stringData as Record<string, string>)) object.data[key] = toBase64(bytes(value));
   delete object.stringData;
 }
 

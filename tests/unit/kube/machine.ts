@@ -234,7 +234,7 @@ export function machine(): Machine {
       return 0;
     },
     socket: () => nextFd++,
-    connect: (_t, fd: number, to: never) => connect(fd, to),
+    connect: (_t, fd: number, to: Parameters<typeof connect>[1]) => connect(fd, to),
     bind(_t, fd: number, at: { port: number }) {
       const listening = { port: at.port, queue: [] };
       ports.set(at.port, listening);
@@ -321,7 +321,7 @@ export function pass(m: Machine, seconds: number): void {
 }
 
 export function startKubelet(m: Machine): void {
-  m.spawn('kubelet', kubelet(['kubelet'], {}));
+  m.spawn('kubelet', kubelet(['kubelet']));
 }
 
 /** Runs kubectl beside the kubelet until it ends. */

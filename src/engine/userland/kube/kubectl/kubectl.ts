@@ -7,12 +7,14 @@ import type { Call } from '../../lib/http.ts';
 import { type Client, connect, err, Fatal, out } from './client.ts';
 import { type Flags, on, parseFlags, UsageError } from './flags.ts';
 import { help } from './help.ts';
+import * as apply from './apply.ts';
+import * as change from './change.ts';
+import * as create from './create.ts';
 import * as misc from './misc.ts';
 import * as nodes from './nodes.ts';
 import * as pods from './pods.ts';
 import * as query from './query.ts';
 import * as rollout from './rollout.ts';
-import * as write from './write.ts';
 
 interface Command {
   flags: string;
@@ -27,17 +29,17 @@ const COMMANDS: Record<string, Command> = {
   events: { flags: query.EVENTS_FLAGS, run: query.events },
   wait: { flags: query.WAIT_FLAGS, run: query.wait },
   explain: { flags: query.EXPLAIN_FLAGS, run: query.explain },
-  create: { flags: write.CREATE_FLAGS, run: write.create },
-  run: { flags: write.RUN_FLAGS, run: write.run, attempts: 1 },
-  expose: { flags: write.EXPOSE_FLAGS, run: write.expose },
-  apply: { flags: write.APPLY_FLAGS, run: write.apply },
-  diff: { flags: write.APPLY_FLAGS, run: write.diff },
-  replace: { flags: write.REPLACE_FLAGS, run: write.replace },
-  delete: { flags: write.DELETE_FLAGS, run: write.remove },
-  patch: { flags: write.PATCH_FLAGS, run: write.patch },
-  scale: { flags: write.SCALE_FLAGS, run: write.scale },
-  label: { flags: write.LABEL_FLAGS, run: (c, f) => write.mark(c, f, 'labels') },
-  annotate: { flags: write.LABEL_FLAGS, run: (c, f) => write.mark(c, f, 'annotations') },
+  create: { flags: create.CREATE_FLAGS, run: create.create },
+  run: { flags: create.RUN_FLAGS, run: create.run, attempts: 1 },
+  expose: { flags: create.EXPOSE_FLAGS, run: create.expose },
+  apply: { flags: apply.APPLY_FLAGS, run: apply.apply },
+  diff: { flags: apply.APPLY_FLAGS, run: apply.diff },
+  replace: { flags: apply.REPLACE_FLAGS, run: apply.replace },
+  delete: { flags: change.DELETE_FLAGS, run: change.remove },
+  patch: { flags: change.PATCH_FLAGS, run: change.patch },
+  scale: { flags: change.SCALE_FLAGS, run: change.scale },
+  label: { flags: change.LABEL_FLAGS, run: (c, f) => change.mark(c, f, 'labels') },
+  annotate: { flags: change.LABEL_FLAGS, run: (c, f) => change.mark(c, f, 'annotations') },
   rollout: { flags: rollout.ROLLOUT_FLAGS, run: rollout.rollout },
   set: { flags: rollout.SET_FLAGS, run: rollout.set },
   cordon: { flags: nodes.CORDON_FLAGS, run: (c, f) => nodes.cordon(c, f, true) },

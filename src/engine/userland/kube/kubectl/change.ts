@@ -1,0 +1,185 @@
+/** delete, patch, scale, label, annotate: changes to what there is. */
+import { type Kind, pathOf } from '../../../cluster/types/kinds.ts';
+import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
+import { sys } from '../../../kernel/sys.ts';
+import type { Call } from '../../lib/http.ts';
+import { ask, call, type Client, err, failed, failureText, Fatal, listKind, out, readPath } from './client.ts';
+import { type Flags, on } from './flags.ts';
+import { ManifestError, readManifest } from './manifest.ts';
+import { printAs } from './print.ts';
+import { display, fetch, mustFetch, targets, type Target } from './resources.ts';
+import { announce, dryRun, manifests, marks, NEED_RESOURCE, query, required, whole } from './write.ts';
+
+export const DELETE_FLAGS = 'f/filename=* l/selector= all A/all-namespaces force now grace-period= wait=?true timeout= ignore-not-found cascade=?background dry-run=?unchanged o/output= field-selector= R/recursive k/kustomize= i/interactive';
+
+export function* remove(client: Client, flags: Flags): Call<number> {
+  const files = flags.many.get('filename');
+  if (flags.args.length === 0 && !files) throw new Fatal(NEED_RESOURCE);
+  const selector = flags.text.get('selector');
+  const fields = flags.text.get('field-selector');
+  const run = dryRun(flags);
+  const gone: { kind: Kind; name: string; namespace: string | undefined; uid: string }[] = [];
+  const wanted: { kind: Kind; name: string; namespace: string | undefined; source: string }[] = [];
+  if (files) {
+    for (const m of yield* manifests(client, files)) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
+  } else {
+    for (const t of yield* targets(client, flags.args)) {
+      const namespace = t.kind.namespaced ? client.namespace : undefined;
+      if (t.name !== null) {
+        wanted.push({ kind: t.kind, name: t.name, namespace, source: '' });
+        continue;
+      }
+      if (selector === undefined && fields === undefined && !on(flags, 'all')) throw new Fatal('error: resource(s) were provided, but no name, label selector, or --all flag specified');
+      const { items } = yield* listKind(client, t.kind, on(flags, 'all-namespaces') ? undefined : namespace, { labelSelector: selector, fieldSelector: fields });
+      for (const o of items) wanted.push({ kind: t.kind, name: o.metadata.name, namespace: o.metadata.namespace, source: '' });
+    }
+    if (wanted.length === 0) yield* out('No resources found\n');
+  }
+  const force = on(flags, 'force');
+  const grace = flags.text.has('grace-period') ? whole(flags, 'grace-period')! : force ? 0 : on(flags, 'now') ? 1 : -1;
+  if (force) yield* err('Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.\n');
+  else if (grace === 0) throw new Fatal('error: --force and --grace-period=0 must be used together: use --grace-period=1 or add --force');
+  const cascade = { background: 'Background', orphan: 'Orphan', foreground: 'Background', true: 'Background', false: 'Orphan' }[flags.text.get('cascade') ?? 'background'] ?? 'Background';
+  let status = 0;
+  for (const w of wanted) {
+    const body = { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: cascade, ...(grace >= 0 ? { gracePeriodSeconds: grace } : {}) };
+    const before = yield* fetch(client, w.kind, w.name, w.namespace);
+    const reply = run === 'client' && typeof before !== 'string' ? { status: 200, body: {} } : yield* call(client, 'DELETE', `${pathOf(w.kind, w.namespace, w.name)}${run === 'server' ? '?dryRun=All' : ''}`, body);
+    if (failed(reply)) {
+      if (reply.status === 404 && on(flags, 'ignore-not-found')) continue;
+      yield* err(`${failureText(reply.body, w.source === '' ? '' : `error when deleting "${w.source}"`)}\n`);
+      status = 1;
+      continue;
+    }
+    const shown = flags.text.get('output') === 'name' ? `${display(w.kind, w.name)}` : `${w.kind.singular}${w.kind.group ? `.${w.kind.group}` : ''} "${w.name}" ${force ? 'force deleted' : 'deleted'}${marks(run)}`;
+    yield* out(`${shown}\n`);
+    if (typeof before !== 'string') gone.push({ kind: w.kind, name: w.name, namespace: w.namespace, uid: before.metadata.uid! });
+  }
+  if (flags.text.get('wait') !== 'false' && run === '' && !force) for (const g of gone) yield* waitGone(client, g);
+  return status;
+}
+
+function* waitGone(client: Client, g: { kind: Kind; name: string; namespace: string | undefined; uid: string }): Call<void> {
+  for (;;) {
+    const there = yield* fetch(client, g.kind, g.name, g.namespace);
+    if (typeof there === 'string' || there.metadata.uid !== g.uid) return;
+    yield* sys('nanosleep', 200_000_000);
+  }
+}
+
+export const PATCH_FLAGS = 'p/patch= patch-file= type= o/output= dry-run=?unchanged subresource= f/filename=* local';
+
+export function* patch(client: Client, flags: Flags): Call<number> {
+  const file = flags.text.get('patch-file');
+  const given = flags.text.get('patch') ?? (file === undefined ? undefined : yield* readPath(file));
+  if (!given) throw new Fatal('error: must specify --patch or --patch-file containing the contents of the patch');
+  const [t] = yield* targets(client, flags.args);
+  if (!t || t.name === null) throw new Fatal('error: resource(s) were provided, but no name was specified');
+  let body: Json;
+  try {
+    body = readManifest(given.trim().startsWith('[') ? `x: ${given}` : given, 'patch')[0]?.object;
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error;
+    if (/cannot unmarshal/.test(error.message)) body = given;
+    else throw new Fatal(`error: unable to parse "${given}": ${error.message.replace(/^.*?yaml: /, 'yaml: ')}`);
+  }
+  if (given.trim().startsWith('[')) body = body.x;
+  const type = flags.text.get('type') ?? 'strategic';
+  if (!['json', 'merge', 'strategic'].includes(type)) throw new Fatal(`error: --type must be one of [json merge strategic], not ${JSON.stringify(type)}`);
+  const run = dryRun(flags);
+  const before = yield* mustFetch(client, t.kind, t.name);
+  const reply = yield* call(client, 'PATCH', `${pathOf(t.kind, t.kind.namespaced ? client.namespace : undefined, t.name, flags.text.get('subresource'))}${query(flags, run)}`, typeof body === 'string' ? JSON.stringify(body) : body, type);
+  if (failed(reply)) throw new Fatal(failureText(reply.body));
+  const changed = reply.body.metadata.resourceVersion !== before.metadata.resourceVersion;
+  yield* announce(flags, t.kind, reply.body, changed ? 'patched' : 'patched (no change)', run);
+  return 0;
+}
+
+export const SCALE_FLAGS = 'replicas= current-replicas= resource-version= timeout= l/selector= all f/filename=* o/output= dry-run=?unchanged';
+
+export function* scale(client: Client, flags: Flags): Call<number> {
+  yield* required(flags, 'replicas');
+  const replicas = whole(flags, 'replicas')!;
+  if (replicas < 0) throw new Fatal('error: The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0');
+  const files = flags.many.get('filename');
+  const wanted = files ? (yield* manifests(client, files)).map((m): Target => ({ kind: m.kind, name: m.name })) : flags.args.length === 0 ? [] : yield* targets(client, flags.args);
+  if (wanted.length === 0) throw new Fatal(NEED_RESOURCE);
+  const run = dryRun(flags);
+  let status = 0;
+  const all: Target[] = [];
+  for (const t of wanted) {
+    if (t.name !== null) all.push(t);
+    else for (const o of (yield* listKind(client, t.kind, client.namespace, { labelSelector: flags.text.get('selector') })).items) all.push({ kind: t.kind, name: o.metadata.name });
+  }
+  if (all.length === 0) throw new Fatal('error: no objects passed to scale');
+  for (const t of all) {
+    const current = whole(flags, 'current-replicas');
+    const there = yield* fetch(client, t.kind, t.name!);
+    if (typeof there === 'string') {
+      yield* err(`${there}\n`);
+      status = 1;
+      continue;
+    }
+    if (!['Deployment', 'ReplicaSet'].includes(t.kind.kind)) throw new Fatal('Error from server (NotFound): the server could not find the requested resource');
+    if (current !== undefined && there.spec.replicas !== current) {
+      yield* err(`error: Expected replicas to be ${current}, was ${there.spec.replicas}\n`);
+      status = 1;
+      continue;
+    }
+    if (run !== 'client') yield* ask(client, 'PATCH', `${pathOf(t.kind, client.namespace, t.name!, 'scale')}${query(flags, run)}`, { spec: { replicas } }, 'merge');
+    yield* out(`${display(t.kind, t.name!)} scaled${marks(run)}\n`);
+  }
+  return status;
+}
+
+export const LABEL_FLAGS = 'overwrite l/selector= all A/all-namespaces list resource-version= o/output= dry-run=?unchanged f/filename=* field-selector= local';
+
+/** label and annotate are one thing on two fields. */
+export function* mark(client: Client, flags: Flags, field: 'labels' | 'annotations'): Call<number> {
+  const word = field === 'labels' ? 'label' : 'annotation';
+  const done = field === 'labels' ? 'labeled' : 'annotated';
+  const isChange = (a: string): boolean => /^[^=]+=/.test(a) || /^[^=]+-$/.test(a);
+  const first = flags.args.findIndex((a, i) => i > 0 && isChange(a));
+  const resources = first < 0 ? flags.args : flags.args.slice(0, first);
+  const edits = first < 0 ? [] : flags.args.slice(first);
+  if (resources.length === 0) throw new Fatal(field === 'labels' ? 'error: at least one label update is required' : 'error: at least one annotation update is required');
+  if (edits.length === 0 && !on(flags, 'list')) throw new Fatal(`error: at least one ${word} update is required`);
+  const set: Record<string, string | null> = {};
+  for (const e of edits) {
+    if (!e.includes('=')) set[e.slice(0, -1)] = null;
+    else set[e.slice(0, e.indexOf('='))] = e.slice(e.indexOf('=') + 1);
+  }
+  const run = dryRun(flags);
+  const all: { kind: Kind; object: KubeObject }[] = [];
+  const wanted = yield* targets(client, resources);
+  for (const t of wanted) {
+    if (t.name !== null) all.push({ kind: t.kind, object: yield* mustFetch(client, t.kind, t.name) });
+    else if (on(flags, 'all') || flags.text.has('selector')) {
+      for (const object of (yield* listKind(client, t.kind, t.kind.namespaced ? client.namespace : undefined, { labelSelector: flags.text.get('selector') })).items) all.push({ kind: t.kind, object });
+    } else throw new Fatal('error: resource(s) were provided, but no name was specified');
+  }
+  let status = 0;
+  for (const { kind, object } of all) {
+    const have = object.metadata[field] ?? {};
+    const clash = Object.entries(set).find(([k, v]) => v !== null && have[k] !== undefined && have[k] !== v);
+    if (clash && !on(flags, 'overwrite')) {
+      yield* err(field === 'labels' ? `error: '${clash[0]}' already has a value (${have[clash[0]]}), and --overwrite is false\n` : `error: --overwrite is false but found the following declared annotation(s): '${clash[0]}' already has a value (${have[clash[0]]})\n`);
+      status = 1;
+      continue;
+    }
+    if (on(flags, 'list')) {
+      for (const k of Object.keys(have).sort()) yield* out(`${k}=${have[k]}\n`);
+      continue;
+    }
+    for (const [k, v] of Object.entries(set)) if (v === null && have[k] === undefined) yield* out(`${word} "${k}" not found.\n`);
+    const changes = Object.entries(set).some(([k, v]) => (v === null ? have[k] !== undefined : have[k] !== v));
+    const removesOnly = Object.values(set).every((v) => v === null);
+    if (run !== 'client' && changes) {
+      yield* ask(client, 'PATCH', `${pathOf(kind, object.metadata.namespace, object.metadata.name)}${query(flags, run)}`, { metadata: { [field]: set } }, 'merge');
+    }
+    const verb = field === 'labels' ? (!changes ? 'not labeled' : removesOnly ? 'unlabeled' : done) : done;
+    if (flags.text.has('output')) yield* printAs(flags.text.get('output')!, [yield* mustFetch(client, kind, object.metadata.name, object.metadata.namespace)], true);
+    else yield* out(`${display(kind, object.metadata.name)} ${verb}${marks(run)}\n`);
+  }
+  return status;
+}
