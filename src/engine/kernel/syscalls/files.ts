@@ -206,7 +206,7 @@ export const fileHandlers = {
     requireSticky(task, from.parent, source);
     if (to.target && !(flags & 2)) {
       requireSticky(task, to.parent, to.target);
-      if (to.target.dentry.inode === source.dentry.inode && to.target.dentry.inode.kind !== 'dir') return 0;
+      if (to.target.dentry.inode === source.dentry.inode) return 0;
       const overDir = to.target.dentry.inode.kind === 'dir';
       if (isDir && !overDir) throw new SysError('ENOTDIR');
       if (!isDir && overDir) throw new SysError('EISDIR');
