@@ -31,6 +31,18 @@ describe('assembler', () => {
     expect(hex(assemble(source).bytes)).toBe(hex(readFileSync(join(dir, 'a.bin'))));
   });
 
+  it('assembles the guest tiny to a flat image whose first byte is its entry', () => {
+    const guest = readFileSync(new URL('../../../src/engine/hypervisor/guests/tiny.asm', import.meta.url), 'utf8');
+    const result = assemble(guest, 'tiny.asm');
+    expect(result.errors).toEqual([]);
+    expect([result.origin, result.labels.get('start')]).toEqual([0x100000n, 0x100000n]);
+    if (!nasm) return;
+    const dir = mkdtempSync(join(tmpdir(), 'isa-'));
+    writeFileSync(join(dir, 'tiny.asm'), guest);
+    execFileSync('nasm', ['-w-all', '-f', 'bin', join(dir, 'tiny.asm'), '-o', join(dir, 'tiny.bin')]);
+    expect(hex(result.bytes)).toBe(hex(readFileSync(join(dir, 'tiny.bin'))));
+  });
+
   const mistakes: [source: string, line: number, column: number, message: string][] = [
     ['bits 64\n mov rax, nowhere', 2, 11, "symbol `nowhere' not defined"],
     ['mov [rax], 1', 1, 1, 'operation size not specified'],

@@ -130,7 +130,8 @@ function holds(kind: string, operand: Extract<Operand, { kind: 'immediate' }>, f
   const { value } = operand;
   const bits = Number(/\d+/.exec(kind)![0]);
   if (kind === 'imm64' && operand.size === 8) return true;
-  if (operand.size !== null && operand.size * 8 !== bits && !(kind === 'imm8s' && !operand.strict && operand.size === form.width)) return false;
+  const whole = form.mnemonic === 'push' && operand.size === 8;
+  if (operand.size !== null && !whole && operand.size * 8 !== bits && !(kind === 'imm8s' && !operand.strict && operand.size === form.width)) return false;
   const known = value.addresses === 0;
   if (kind === 'imm32c') return operand.size !== 8 && (operand.size === 4 || (known && inSigned(BigInt.asIntN(64, value.n), 32)));
   if (kind === 'imm8s') {

@@ -125,7 +125,7 @@ function scopeOf(pass: Pass, at: bigint): Scope {
 
 const isWord = (text: string): boolean => {
   const w = text.toLowerCase();
-  return FORMS.has(w) || w in DATA || w in RESERVE || w === 'times' || prefixByte(w) !== undefined || w in DIRECTIVES || w === 'incbin';
+  return FORMS.has(w) || w in DATA || w in RESERVE || w === 'times' || prefixByte(w) !== undefined || w in DIRECTIVES || w === 'incbin' || w === 'o64';
 };
 
 function statement(pass: Pass, line: Parsed): void {
@@ -298,14 +298,17 @@ function instruction(pass: Pass, cursor: Cursor, first: Token): void {
     token = next;
     cursor.at++;
   }
-  const mnemonic = token.text.toLowerCase();
+  let mnemonic = token.text.toLowerCase();
+  if (mnemonic === 'o64' && peek(cursor)?.text.toLowerCase() === 'sysret') {
+    mnemonic = 'o64sysret';
+    cursor.at++;
+  }
   if (!FORMS.has(mnemonic)) throw new AssemblyError(token.column, `instruction expected, found \`${token.text}'`);
   const operands: Operand[] = [];
   if (peek(cursor)) {
     do operands.push(operand(pass, cursor, at));
     while (take(cursor, ','));
   }
-  if (mnemonic === 'o64') throw new AssemblyError(token.column, 'prefix o64 is not supported: write the q form');
   for (const byte of encode(mnemonic, operands, { here: at, defaultRel: pass.defaultRel, prefixes }, token.column)) pass.out.push(byte);
 }
 
