@@ -52,7 +52,7 @@ function build(call: Call, at: string, layer: Listing): void {
 }
 
 function perform(call: Call, op: Op): unknown {
-  const path = `/m/${op.path}`;
+  const path = `/${op.path}`;
   switch (op.op) {
     case 'write': return writeFile(call, path, 0o1101, 0o644, op.data!);
     case 'append': return writeFile(call, path, 0o2001, 0, op.data!);
@@ -61,8 +61,8 @@ function perform(call: Call, op: Op): unknown {
     case 'mkdir': return void call('mkdirat', AT, path, Number.parseInt(op.mode!, 8));
     case 'rmdir': return void call('unlinkat', AT, path, 0x200);
     case 'unlink': return void call('unlinkat', AT, path, 0);
-    case 'rename': return void call('renameat2', AT, path, AT, `/m/${op.to}`, 0);
-    case 'link': return void call('linkat', AT, path, AT, `/m/${op.to}`, 0);
+    case 'rename': return void call('renameat2', AT, path, AT, `/${op.to}`, 0);
+    case 'link': return void call('linkat', AT, path, AT, `/${op.to}`, 0);
     case 'symlink': return void call('symlinkat', op.target!, AT, path);
     case 'chmod': return void call('fchmodat', AT, path, Number.parseInt(op.mode!, 8));
     case 'read': {
@@ -160,6 +160,9 @@ export function replay(one: Case): { strict: string[]; fine: string[] } {
   b.task.fs.umask = 0o022;
   mountOverlay(b, one.lowers.length, one.mount_opts);
   const strict = compare('initial', one.initial_merged, listing(call, '/m', false), STRICT);
+  // The operations were recorded with the merged directory as root.
+  const outside = b.task.fs.root;
+  call('chroot', '/m');
   one.ops.forEach((op, i) => {
     const name = `op ${i} ${op.op} ${op.path}${op.to ? ` ${op.to}` : ''}`;
     let res = 'ok';
@@ -175,6 +178,7 @@ export function replay(one: Case): { strict: string[]; fine: string[] } {
       strict.push(`${name}: real ${JSON.stringify(op.out)}, ours ${JSON.stringify(out)}`);
     }
   });
+  b.task.fs.root = outside;
   const merged = listing(call, '/m', false);
   const upper = listing(call, '/u', true);
   strict.push(...compare('merged', one.final_merged, merged, STRICT), ...compare('upper', one.final_upper, upper, STRICT));

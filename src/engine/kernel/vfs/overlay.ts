@@ -352,8 +352,8 @@ export const overlayOps: FsOps = {
       if (old) removeUpper(kernel, task, old);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, 0);
       if (below(kernel, layersOf(from), entry.name)) whiteout(kernel, task, from, entry.name);
-      if (isDir && below(kernel, layersOf(toDir), toName)) toUpper.sb.ops.setxattr?.(kernel, task, source, OPAQUE, YES);
-      else if (isDir && !source.inode.xattrs?.has(OPAQUE)) toUpper.sb.ops.setxattr?.(kernel, task, source, OPAQUE, YES);
+      // Into a merged directory: nothing of a lower layer may show through it there.
+      if (isDir && layersOf(toDir).lower.length > 0 && !isOpaque(source)) toUpper.sb.ops.setxattr?.(kernel, task, source, OPAQUE, YES);
       if (source.inode.xattrs?.has(ORIGIN)) markImpure(kernel, task, toUpper);
       if (there) forget(there);
       const data = dataOf(entry.sb);

@@ -9,7 +9,7 @@ import { sys } from '../../kernel/sys.ts';
 import type { Tree } from '../../kernel/vfs/build.ts';
 import { bytes } from '../../sim/text.ts';
 import type { Call } from '../lib/http.ts';
-import { attempt, exists, list, mkdirAll, readBytes, readJson, removeAll, tryRead, writeFile } from './files.ts';
+import { attempt, exists, list, mkdirAll, readBytes, readJson, removeAll, tryRead, writeFile } from '../lib/files.ts';
 import { buildImage, type BuiltImage } from './images.ts';
 import { chainIds, hexOf, type ImageConfig, parseReference, readConfig, type ReadImage } from './oci.ts';
 import { readTar, staysInside, type TarEntry, TarError } from './tar.ts';

@@ -9,7 +9,7 @@ import {
 import { type Body, sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { joinBytes } from '../../sim/wire.ts';
-import { type Call, writeAll } from '../lib/http.ts';
+import { type Call, writeAll } from './http.ts';
 
 export function* readBytes(path: string): Call<Uint8Array> {
   const fd = yield* sys('openat', AT_FDCWD, path, O_RDONLY);

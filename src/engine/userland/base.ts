@@ -1,0 +1,12 @@
+/** The programs of every area, joined. */
+import { containers } from './containers/table.ts';
+import { coreutils } from './coreutils/table.ts';
+import { init } from './init/table.ts';
+import { kube } from './kube/table.ts';
+import { net } from './net/table.ts';
+import type { ProgramTable } from './programs.ts';
+import { shell } from './sh/table.ts';
+import { utilLinux } from './util-linux/table.ts';
+import { virt } from './virt/table.ts';
+
+export const base: ProgramTable = { ...init, ...shell, ...coreutils, ...utilLinux, ...net, ...virt, ...containers, ...kube };

@@ -1,0 +1,126 @@
+/**
+ * The container's view of files, made from inside its new mount namespace: the mounts of the spec, device nodes, masked
+ * and read-only paths, and pivot_root. Source: runc libcontainer/rootfs_linux.go, man 2 pivot_root.
+ */
+import {
+  AT_FDCWD, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, O_CREAT,
+  O_WRONLY, S_IFCHR, SysError,
+} from '../../../kernel/abi.ts';
+import { sys } from '../../../kernel/sys.ts';
+import type { Call } from '../../lib/http.ts';
+import { attempt, exists, isDir, mkdirAll, statOf } from '../../lib/files.ts';
+import type { Spec, SpecMount } from './spec.ts';
+
+/** What went wrong while building the container, in runc's words. */
+export class InitError extends Error {}
+
+const FLAGS: Readonly<Record<string, number>> = {
+  ro: MS_RDONLY, nosuid: MS_NOSUID, nodev: MS_NODEV, noexec: MS_NOEXEC, remount: MS_REMOUNT, bind: MS_BIND, rbind: MS_BIND | MS_REC, noatime: 1024, relatime: 1 << 21,
+  strictatime: 1 << 24,
+};
+const CLEARED = new Set(['rw', 'suid', 'dev', 'exec', 'defaults', 'atime', 'newinstance']);
+const PROPAGATION: Readonly<Record<string, number>> = {
+  private: MS_PRIVATE, rprivate: MS_PRIVATE | MS_REC, shared: MS_SHARED, rshared: MS_SHARED | MS_REC, slave: MS_SLAVE, rslave: MS_SLAVE | MS_REC,
+  unbindable: MS_UNBINDABLE, runbindable: MS_UNBINDABLE | MS_REC,
+};
+
+/** Flags, propagation changes and the remaining data of mount options. */
+export function mountOptions(options: readonly string[]): { flags: number; propagation: number[]; data: string } {
+  let flags = 0;
+  const propagation: number[] = [];
+  const data: string[] = [];
+  for (const o of options) {
+    if (FLAGS[o] !== undefined) flags |= FLAGS[o];
+    else if (PROPAGATION[o] !== undefined) propagation.push(PROPAGATION[o]);
+    else if (!CLEARED.has(o)) data.push(o);
+  }
+  return { flags, propagation, data: data.join(',') };
+}
+
+/** Mounts everything below `root`; afterwards nothing of the host's tree is needed but the binds' sources. */
+export function* prepareRootfs(spec: Spec, root: string): Call<void> {
+  const propagation = PROPAGATION[spec.linux.rootfsPropagation ?? 'rslave'] ?? MS_SLAVE | MS_REC;
+  yield* sys('mount', '', '/', '', propagation, '');
+  yield* sys('mount', root, root, 'bind', MS_BIND | MS_REC, '');
+  for (const m of spec.mounts) {
+    try {
+      yield* mountOne(m, root);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      throw new InitError(`error during container init: error mounting "${m.source ?? ''}" to rootfs at "${m.destination}": ${error.message.toLowerCase()}`);
+    }
+  }
+  const dev = spec.mounts.find((m) => m.destination === '/dev');
+  if (dev && dev.type !== 'bind') yield* makeDevices(spec, root);
+}
+
+function* mountOne(m: SpecMount, root: string): Call<void> {
+  const to = root + m.destination.replace(/\/\.\.(?=\/|$)/g, '');
+  const { flags, propagation, data } = mountOptions(m.options ?? []);
+  if (flags & MS_BIND || m.type === 'bind') {
+    const source = m.source ?? '';
+    const stat = yield* statOf(source);
+    if (!stat) throw new InitError(`error during container init: error mounting "${source}" to rootfs at "${m.destination}": stat ${source}: no such file or directory`);
+    if (isDir(stat)) yield* mkdirAll(to);
+    else yield* touchFile(to);
+    yield* sys('mount', source, to, 'bind', MS_BIND | (flags & MS_REC || MS_REC), '');
+    const rest = flags & ~(MS_BIND | MS_REC);
+    if (rest) yield* sys('mount', '', to, '', rest | MS_BIND | MS_REMOUNT, '');
+  } else {
+    yield* mkdirAll(to);
+    const type = m.type === 'cgroup' ? 'cgroup2' : (m.type ?? 'none');
+    const isCgroup = type === 'cgroup2';
+    yield* sys('mount', m.source ?? type, to, type, flags, isCgroup ? data.replace(/\b(private|nsdelegate)\b,?/g, '') : data);
+  }
+  for (const p of propagation) yield* attempt(sys('mount', '', to, '', p, ''), 0);
+}
+
+function* touchFile(path: string): Call<void> {
+  yield* mkdirAll(path.slice(0, path.lastIndexOf('/')));
+  if (yield* exists(path)) return;
+  yield* sys('close', yield* sys('openat', AT_FDCWD, path, O_WRONLY | O_CREAT, 0o755));
+}
+
+const DEVICES: readonly [string, number, number][] = [['null', 1, 3], ['random', 1, 8], ['full', 1, 7], ['tty', 5, 0], ['zero', 1, 5], ['urandom', 1, 9]];
+const DEVICE_LINKS: readonly [string, string][] = [['fd', '/proc/self/fd'], ['stdin', '/proc/self/fd/0'], ['stdout', '/proc/self/fd/1'], ['stderr', '/proc/self/fd/2'], ['core', '/proc/kcore'], ['ptmx', 'pts/ptmx']];
+
+function* makeDevices(spec: Spec, root: string): Call<void> {
+  for (const [name, major, minor] of DEVICES) {
+    yield* attempt(sys('mknodat', AT_FDCWD, `${root}/dev/${name}`, S_IFCHR | 0o666, major, minor), 0, 'EEXIST');
+    yield* attempt(sys('fchmodat', AT_FDCWD, `${root}/dev/${name}`, 0o666), 0);
+  }
+  for (const d of spec.linux.devices ?? []) {
+    if (d.path.startsWith('/dev/')) yield* attempt(sys('mknodat', AT_FDCWD, root + d.path, S_IFCHR | (d.fileMode ?? 0o666), d.major, d.minor), 0, 'EEXIST');
+  }
+  for (const [name, target] of DEVICE_LINKS) yield* attempt(sys('symlinkat', target, AT_FDCWD, `${root}/dev/${name}`), 0, 'EEXIST');
+}
+
+/** Makes `root` the root directory and lets go of the old one. */
+export function* pivotRoot(root: string): Call<void> {
+  yield* sys('chdir', root);
+  yield* sys('pivot_root', '.', '.');
+  yield* sys('umount2', '.', MNT_DETACH);
+  yield* sys('chdir', '/');
+}
+
+/** Read-only and hidden parts, last, when everything else is in place. */
+export function* finishRootfs(spec: Spec): Call<void> {
+  for (const path of spec.linux.readonlyPaths ?? []) {
+    if (!(yield* exists(path))) continue;
+    yield* sys('mount', path, path, 'bind', MS_BIND | MS_REC, '');
+    yield* sys('mount', '', path, '', MS_BIND | MS_REMOUNT | MS_RDONLY | (yield* inherited(path, spec)), '');
+  }
+  for (const path of spec.linux.maskedPaths ?? []) {
+    const stat = yield* statOf(path);
+    if (!stat) continue;
+    if (isDir(stat)) yield* sys('mount', 'tmpfs', path, 'tmpfs', MS_RDONLY, '');
+    else yield* sys('mount', '/dev/null', path, 'bind', MS_BIND, '');
+  }
+  if (spec.root.readonly) yield* sys('mount', '', '/', '', MS_BIND | MS_REMOUNT | MS_RDONLY, '');
+}
+
+/** A remount must repeat the flags that the mount has. */
+function* inherited(path: string, spec: Spec): Call<number> {
+  const over = spec.mounts.filter((m) => path === m.destination || path.startsWith(`${m.destination}/`)).sort((a, b) => b.destination.length - a.destination.length)[0];
+  return mountOptions(over?.options ?? []).flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC);
+}

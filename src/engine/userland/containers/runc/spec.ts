@@ -1,0 +1,111 @@
+/** The OCI runtime configuration (config.json) as far as it is acted on, and the one that `runc spec` writes. */
+import { isRecord } from '../oci.ts';
+
+export interface Spec {
+  ociVersion: string;
+  process: Process;
+  root: { path: string; readonly?: boolean };
+  hostname?: string;
+  domainname?: string;
+  mounts: SpecMount[];
+  annotations?: Record<string, string>;
+  linux: {
+    namespaces: { type: string; path?: string }[];
+    cgroupsPath?: string;
+    resources?: Resources;
+    maskedPaths?: string[];
+    readonlyPaths?: string[];
+    rootfsPropagation?: string;
+    sysctl?: Record<string, string>;
+    devices?: { path: string; type: string; major: number; minor: number; fileMode?: number }[];
+    uidMappings?: { containerID: number; hostID: number; size: number }[];
+    gidMappings?: { containerID: number; hostID: number; size: number }[];
+    seccomp?: { defaultAction: string; syscalls?: { names: string[]; action: string }[] };
+  };
+}
+
+export interface Process {
+  terminal?: boolean;
+  consoleSize?: { height: number; width: number };
+  user: { uid: number; gid: number; additionalGids?: number[] };
+  args: string[];
+  env?: string[];
+  cwd: string;
+  capabilities?: Partial<Record<'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient', string[]>>;
+  rlimits?: { type: string; hard: number; soft: number }[];
+  noNewPrivileges?: boolean;
+  oomScoreAdj?: number;
+}
+
+export interface SpecMount {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+}
+
+export interface Resources {
+  devices?: { allow: boolean; access: string }[];
+  memory?: { limit?: number; swap?: number; reservation?: number };
+  cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string; idle?: number };
+  pids?: { limit: number };
+  unified?: Record<string, string>;
+}
+
+/** Checks the parts that are used; returns what is wrong in runc's words. */
+export function checkSpec(spec: unknown): { spec: Spec } | { error: string } {
+  if (!isRecord(spec)) return { error: 'json: cannot unmarshal value into Go value of type specs.Spec' };
+  const linux = isRecord(spec.linux) ? spec.linux : {};
+  const process = spec.process;
+  if (!isRecord(process)) return { error: 'process property must not be empty' };
+  const strings = (x: unknown): x is string[] => Array.isArray(x) && x.every((s) => typeof s === 'string');
+  if (!isRecord(spec.root) || typeof spec.root.path !== 'string') return { error: 'root property must not be empty' };
+  if (!strings(process.args) || process.args.length === 0) return { error: 'args must not be empty' };
+  if (typeof process.cwd !== 'string' || !process.cwd.startsWith('/')) return { error: 'Cwd must be an absolute path' };
+  const mounts = Array.isArray(spec.mounts) ? spec.mounts.filter((m) => isRecord(m) && typeof m.destination === 'string') : [];
+  const namespaces = Array.isArray(linux.namespaces) ? linux.namespaces.filter((n) => isRecord(n) && typeof n.type === 'string') : [];
+  const user = isRecord(process.user) ? process.user : {};
+  return {
+    spec: {
+      ...spec, ociVersion: String(spec.ociVersion ?? '1.2.0'), mounts, root: spec.root,
+      process: { ...process, env: strings(process.env) ? process.env : [], user: { ...user, uid: Number(user.uid ?? 0), gid: Number(user.gid ?? 0) } },
+      linux: { ...linux, namespaces },
+    } as unknown as Spec,
+  };
+}
+
+const CAPS = ['CAP_AUDIT_WRITE', 'CAP_KILL', 'CAP_NET_BIND_SERVICE'];
+
+export const DEFAULT_MASKED = [
+  '/proc/acpi', '/proc/asound', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list', '/proc/timer_stats', '/proc/sched_debug', '/sys/firmware',
+  '/proc/scsi',
+];
+export const DEFAULT_READONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** What `runc spec` writes. */
+export function exampleSpec(): Spec {
+  return {
+    ociVersion: '1.2.0',
+    process: {
+      terminal: true, user: { uid: 0, gid: 0 }, args: ['sh'], env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'TERM=xterm'], cwd: '/',
+      capabilities: { bounding: CAPS, effective: CAPS, permitted: CAPS, ambient: CAPS },
+      rlimits: [{ type: 'RLIMIT_NOFILE', hard: 1024, soft: 1024 }], noNewPrivileges: true,
+    },
+    root: { path: 'rootfs', readonly: true },
+    hostname: 'runc',
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc' },
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+      { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'] },
+      { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'] },
+      { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+      { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+      { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'] },
+    ],
+    linux: {
+      resources: { devices: [{ allow: false, access: 'rwm' }] },
+      namespaces: [{ type: 'pid' }, { type: 'network' }, { type: 'ipc' }, { type: 'uts' }, { type: 'mount' }, { type: 'cgroup' }],
+      maskedPaths: DEFAULT_MASKED, readonlyPaths: DEFAULT_READONLY,
+    },
+  };
+}

@@ -1,0 +1,4 @@
+/** util-linux by install path. */
+import type { ProgramTable } from '../programs.ts';
+
+export const utilLinux: ProgramTable = {};

@@ -1,0 +1,34 @@
+/** Presenter: the picture, what it shows in one sentence, and the way to the next moment. */
+import { ChevronLeft, ChevronRight, X } from 'lucide-react';
+import { useEffect } from 'react';
+import type { MarkRow } from '../../bridge/rows.ts';
+import { partsCss } from '../parts/parts.tsx';
+import { seek } from '../session/session.ts';
+import { set, useStore } from '../store.ts';
+import { useAllMarks } from './timebar.tsx';
+import css from './frame.module.css';
+
+export function Caption() {
+  const t = useStore((s) => s.t);
+  const marks = useAllMarks();
+  let at = -1;
+  while (at + 1 < marks.length && marks[at + 1]!.t <= t) at++;
+  const go = (to: number): void => { const mark: MarkRow | undefined = marks[to]; if (mark) void seek(mark.t); };
+  useEffect(() => {
+    const key = (event: KeyboardEvent): void => {
+      if (event.key === 'PageDown' || event.key === 'ArrowRight') go(at + 1);
+      else if (event.key === 'PageUp' || event.key === 'ArrowLeft') go(at - 1);
+    };
+    addEventListener('keydown', key);
+    return () => removeEventListener('keydown', key);
+  });
+  return (
+    <footer className={css.caption} aria-label="Presenter" id="time">
+      <small>{marks.length === 0 ? 'No moments yet' : `Moment ${at + 1} of ${marks.length}`}</small>
+      <p>{at < 0 ? 'Nothing has happened yet.' : `${marks[at]!.text.charAt(0).toUpperCase()}${marks[at]!.text.slice(1)}.`}</p>
+      <button type="button" className={partsCss.button} disabled={at <= 0} onClick={() => go(at - 1)}><ChevronLeft size={16} aria-hidden="true" />Back</button>
+      <button type="button" className={`${partsCss.button} ${partsCss.primary}`} disabled={at >= marks.length - 1} onClick={() => go(at + 1)}>Next<ChevronRight size={16} aria-hidden="true" /></button>
+      <button type="button" className={partsCss.icon} aria-label="Leave presenter mode" onClick={() => set({ present: false })}><X size={18} aria-hidden="true" /></button>
+    </footer>
+  );
+}

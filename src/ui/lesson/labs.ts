@@ -1,0 +1,39 @@
+/** The built-in labs, parsed once; and what starting one means. */
+import { BadLab, type Lab, parseLab } from '../../labs/format.ts';
+import { openFresh } from '../session/session.ts';
+import { get, progressOf, type SceneId, set, setProgress } from '../store.ts';
+
+const sources = import.meta.glob<string>('../../labs/**/*.md', { query: '?raw', import: 'default', eager: true });
+let parsed: Lab[] | null = null;
+export function labs(): Lab[] {
+  parsed ??= Object.keys(sources).sort().flatMap((path) => {
+    try {
+      return [parseLab(sources[path]!)];
+    } catch (error) {
+      if (!(error instanceof BadLab)) throw error;
+      console.error(`${path}:${error.line}: ${error.message}`);
+      return [];
+    }
+  });
+  return parsed;
+}
+export const labOf = (id: string | null): Lab | null => labs().find((lab) => lab.id === id) ?? null;
+
+const SCENE_OF: Record<string, SceneId> = { walk: 'walk', vms: 'walk', exits: 'walk', registers: 'walk', tlb: 'walk', containers: 'containers', cgroups: 'containers', processes: 'containers', overlay: 'containers', namespaces: 'containers', cluster: 'cluster', pods: 'cluster', nodes: 'cluster', decisions: 'cluster', scores: 'cluster', filters: 'cluster' };
+const MODE_OF: Record<string, [string, string]> = { cgroups: ['containers', 'cgroups'], processes: ['containers', 'processes'], namespaces: ['containers', 'processes'], overlay: ['containers', 'overlay'], exits: ['walk', 'exits'], registers: ['walk', 'registers'] };
+/** Shows the picture a step names: a scene or one of the views a scene draws. */
+export function showStep(lab: Lab, step: number): void {
+  const name = lab.steps[step]?.show ?? '';
+  const scene = SCENE_OF[name];
+  const mode = MODE_OF[name];
+  if (scene) set((s) => ({ scene, ...(mode ? { mode: { ...s.mode, [mode[0]]: mode[1] } } : {}) }));
+}
+export async function startLab(id: string): Promise<void> {
+  const lab = labOf(id);
+  if (!lab) return;
+  const sameWorld = get().scenario === lab.scenario && get().seed === lab.seed;
+  set({ lab: id, lessonFolded: false });
+  setProgress(id, { step: Math.min(progressOf(id).step, lab.steps.length - 1) });
+  showStep(lab, progressOf(id).step);
+  if (!sameWorld) await openFresh(lab.scenario, lab.seed);
+}

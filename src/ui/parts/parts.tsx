@@ -1,0 +1,67 @@
+/** Small parts used everywhere: addresses, runnable commands, empty states, segmented controls, tables of rows. */
+import { Fragment, type ReactNode } from 'react';
+import { big } from '../format.ts';
+import { run } from '../session/session.ts';
+import { OutcomeMark } from './marks.tsx';
+import css from './parts.module.css';
+
+export type Space = 'gva' | 'gpa' | 'hpa';
+/** An address in its hue and underline; leading zeros light; groups of four by margin, so that it copies as one token. */
+export function Address({ value, space, tag = false, digits = 0 }: { value: string; space: Space; tag?: boolean; digits?: number }) {
+  if (value === '') return null;
+  const text = big(value).toString(16).padStart(digits, '0');
+  const groups: string[] = [];
+  for (let end = text.length; end > 0; end -= 4) groups.unshift(text.slice(Math.max(0, end - 4), end));
+  return (
+    <>
+      {tag ? <span className={`${css.tag} ${css[space]}`}>{space.toUpperCase()}</span> : null}
+      <span className={`${css.address} ${css[space]}`}>
+        <span>0x</span>{groups.map((g, i) => <span key={`${i}${g}`} className={css.group} style={{ fontWeight: /^0+$/.test(g) && i < groups.length - 1 ? 400 : 600 }}>{g}</span>)}
+      </span>
+    </>
+  );
+}
+
+export function Runnable({ line, prompt = '#' }: { line: string; prompt?: string }) {
+  return (
+    <div className={css.run}>
+      <i aria-hidden="true">{prompt}</i><code title={line}>{line}</code>
+      <button type="button" className={`${css.button} ${css.small}`} aria-label={`Run ${line}`} onClick={() => void run(line)}>Run</button>
+    </div>
+  );
+}
+
+export function Empty({ title, children, line }: { title: string; children: ReactNode; line?: string }) {
+  return <div className={css.empty}><h3>{title}</h3><p>{children}</p>{line ? <Runnable line={line} /> : null}</div>;
+}
+export function Problem({ title, children }: { title: string; children: ReactNode }) {
+  return <div className={css.error} role="alert"><OutcomeMark outcome="warn" /><div><b>{title}</b><div>{children}</div></div></div>;
+}
+
+export function Segments<T extends string>({ label, value, options, onChange }: { label: string; value: T; options: readonly (readonly [T, string])[]; onChange: (value: T) => void }) {
+  return (
+    <fieldset className={css.segments} style={{ padding: 0, margin: 0 }} aria-label={label}>
+      {options.map(([id, name]) => <button type="button" key={id} aria-pressed={id === value} onClick={() => onChange(id)}>{name}</button>)}
+    </fieldset>
+  );
+}
+
+export function Facts({ facts }: { facts: readonly (readonly [string, ReactNode])[] }) {
+  return <dl className={css.facts}>{facts.filter(([, v]) => v !== null && v !== '' && v !== undefined).map(([name, value]) => <Fragment key={name}><dt>{name}</dt><dd>{value}</dd></Fragment>)}</dl>;
+}
+
+/** The text twin of a picture: its rows as they are. */
+export function RowsTable({ title, rows, most = 500 }: { title: string; rows: readonly object[]; most?: number }) {
+  const columns = Object.keys(rows[0] ?? {}).filter((name) => name !== 'key');
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
+    <section className={css.tableWrap} tabIndex={0} aria-label={title}>
+      <table className={css.rows}>
+        <caption>{title} ({rows.length === 0 ? 'no rows' : `${rows.length}${rows.length > most ? `, the first ${most}` : ''}`})</caption>
+        <thead><tr>{columns.map((name) => <th key={name} scope="col">{name}</th>)}</tr></thead>
+        <tbody>{rows.slice(0, most).map((row) => <tr key={String((row as { key: string }).key)}>{columns.map((name) => <td key={name}>{String((row as Record<string, unknown>)[name] ?? '')}</td>)}</tr>)}</tbody>
+      </table>
+    </section>
+  );
+}
+export { css as partsCss };

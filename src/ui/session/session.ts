@@ -1,0 +1,149 @@
+/** Opening, acting, keeping: everything the page asks of the world goes through here. */
+import type { Action, Frame, Recording } from '../../bridge/protocol.ts';
+import { call, connect } from '../bridge/client.ts';
+import { get, set, takeFrame, toast } from '../store.ts';
+import { receiveTerm, waitForTerminal } from '../terminal/buffers.ts';
+import { BadLink, fromHash, readRecording } from './link.ts';
+import { forget, keep, kept } from './kept.ts';
+
+const LARGEST_FILE = 64 * 1024 * 1024;
+const fresh = (scenario = 'lab', seed = 1): Recording => ({ nestbox: 1, scenario, seed, inputs: [], until: 0 });
+
+export async function begin(): Promise<void> {
+  connect((frame: Frame) => {
+    receiveTerm(frame.term);
+    takeFrame(frame);
+  }, (message) => set({ broken: message }));
+  addEventListener('hashchange', () => void readHash());
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'hidden') void saveNow();
+  });
+  setInterval(() => { if (get().running && unsaved) void saveNow(); }, 1000);
+  const old = await kept();
+  if (old && !location.hash.startsWith('#s=')) {
+    try {
+      await openRecording(readRecording(JSON.stringify(old)));
+      return;
+    } catch (error) {
+      toast(`The kept session could not be opened: ${said(error)}. This is a fresh lab.`, true);
+    }
+  }
+  await openFresh(undefined, undefined, false);
+  await readHash();
+}
+
+async function readHash(): Promise<void> {
+  try {
+    const recording = fromHash(location.hash);
+    if (recording) set({ dialog: { incoming: recording } });
+  } catch (error) {
+    set({ dialog: { problem: error instanceof BadLink ? error.message : said(error) } });
+    clearHash();
+  }
+}
+export const clearHash = (): void => history.replaceState(null, '', location.pathname + location.search);
+export const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+export async function openRecording(recording: Recording): Promise<void> {
+  set({ fault: null, selection: null, ready: false });
+  const { scenario, seed } = await call('open', { recording });
+  set({ scenario, seed, ...(recording.lab ? { lab: recording.lab } : {}) });
+  if (recording.inputs.length === 0) await call('act', { do: 'open', tty: 'tty1' }).catch(() => null);
+}
+export async function openFresh(scenario = 'lab', seed = 1, drop = true): Promise<void> {
+  if (drop) await forget();
+  try {
+    await openRecording(fresh(scenario, seed));
+  } catch (error) {
+    set({ broken: said(error) });
+  }
+}
+
+let unsaved = false;
+let timer = 0;
+export async function act(action: Action): Promise<boolean> {
+  try {
+    await call('act', action);
+    if (!get().running && get().seeking === null && (action.do === 'type' || action.do === 'vm')) void call('play', { running: true });
+    unsaved = true;
+    clearTimeout(timer);
+    timer = window.setTimeout(() => void saveNow(), 250);
+    return true;
+  } catch (error) {
+    toast(said(error), true);
+    return false;
+  }
+}
+async function saveNow(): Promise<void> {
+  if (!unsaved || get().seeking !== null) return;
+  unsaved = false;
+  try {
+    await keep(await recordingNow());
+  } catch { /* the next input tries again */ }
+}
+export async function recordingNow(): Promise<Recording> {
+  const { lab } = get();
+  return { ...(await call('recording', {})), ...(lab ? { lab } : {}) };
+}
+
+/** Types a line at the terminal in front and shows it. */
+export async function run(line: string, tty = get().tty): Promise<void> {
+  set({ terminalFolded: false, ...(innerWidth < 720 ? { tab: 'terminal' as const } : {}) });
+  await waitForTerminal(tty);
+  await act({ do: 'type', tty, data: `${line}\r` });
+}
+
+export async function putFile(file: File): Promise<void> {
+  if (file.size > LARGEST_FILE) {
+    toast(`${file.name} is ${Math.round(file.size / 1048576)} MiB; files up to 64 MiB can be put into the lab`, true);
+    return;
+  }
+  if (/\.nestbox\.json$/.test(file.name)) {
+    try {
+      set({ dialog: { incoming: readRecording(await file.text()) } });
+    } catch (error) {
+      toast(`${file.name}: ${said(error)}`, true);
+    }
+    return;
+  }
+  const name = file.name.replace(/[^A-Za-z0-9._+@=-]/g, '_').slice(-100) || 'file';
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let binary = '';
+  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  if (await act({ do: 'file', name, base64: btoa(binary) })) toast(`The file is at /root/uploads/${name}`);
+}
+export async function download(): Promise<void> {
+  const recording = await recordingNow();
+  const url = URL.createObjectURL(new Blob([JSON.stringify(recording)], { type: 'application/json' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `${recording.lab ?? recording.scenario.replace(/[^a-z0-9-]/gi, '-').slice(0, 30)}.nestbox.json`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+export const play = (running: boolean, speed?: number): void => void call('play', { running, ...(speed === undefined ? {} : { speed }) }).catch((e) => toast(said(e), true));
+export const step = (by: 1 | -1): void => void call('step', { by }).catch((e) => toast(said(e), true));
+let seekBusy = false;
+let seekNext: number | null = null;
+/** One seek at a time; while dragging, only the newest wish counts. */
+export async function seek(t: number): Promise<void> {
+  if (seekBusy) {
+    seekNext = t;
+    return;
+  }
+  seekBusy = true;
+  try {
+    await call('seek', { t: Math.max(0, Math.min(t, get().end)) });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  } catch (error) {
+    toast(said(error), true);
+  }
+  seekBusy = false;
+  if (seekNext !== null) {
+    const next = seekNext;
+    seekNext = null;
+    void seek(next);
+  }
+}
+export const stepVm = (vm: { host: string; name: string }, cmd: 'pause' | 'resume' | 'step' | 'step-exit'): Promise<boolean> => act({ do: 'vm', host: vm.host, vm: vm.name, cmd });

@@ -1,0 +1,29 @@
+import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
+import { defineConfig, type Plugin } from 'vite';
+
+/** What the built page may do: its own files, WebAssembly, nothing else. Styles are inline too, for xterm's rules. */
+const POLICY = [
+  "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:",
+  "font-src 'self'", "connect-src 'self'", "manifest-src 'self'", "base-uri 'none'", "form-action 'none'",
+].join('; ');
+
+const policy: Plugin = {
+  name: 'content-security-policy',
+  apply: 'build',
+  transformIndexHtml: () => [{ tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: POLICY }, injectTo: 'head-prepend' }],
+};
+
+/** `vite --mode fixture`: the page against a worker with made-up rows, for working on pictures alone. */
+const fixture: Plugin = {
+  name: 'fixture-worker',
+  enforce: 'pre',
+  resolveId: (id) => (id.endsWith('/start-worker.ts') ? fileURLToPath(new URL('./tests/page/fixture/start-worker.ts', import.meta.url)) : null),
+};
+
+export default defineConfig(({ mode }) => ({
+  base: './',
+  plugins: [react(), policy, ...(mode === 'fixture' ? [fixture] : [])],
+  worker: { format: 'es' as const },
+  build: { target: 'es2022', assetsInlineLimit: 0, outDir: mode === 'fixture' ? 'build/fixture' : 'dist', chunkSizeWarningLimit: 1500 },
+}));
