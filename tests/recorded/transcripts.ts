@@ -1,0 +1,124 @@
+/**
+ * Replays a recorded transcript through the lab: the world of its scenario, its commands in order. The recordings ran
+ * each command under `bash -c` without a terminal, so each is put on the modelled disk and run by the modelled bash at
+ * the first terminal with its streams in files; `typed` types the line itself instead. What differs is returned, whole.
+ */
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { loadAssets } from '../../src/cli/assets.ts';
+import type { Kernel } from '../../src/engine/kernel/records.ts';
+import { type Content, readContent } from '../../src/engine/kernel/vfs/content.ts';
+import { childrenOf } from '../../src/engine/kernel/vfs/tmpfs.ts';
+import type { SuperBlock } from '../../src/engine/kernel/vfs/types.ts';
+import { bytes, text, toBase64 } from '../../src/engine/sim/text.ts';
+import { createTypist, line, perform, TimeUp, type Typist, waitForPrompt } from '../../src/engine/world/typist.ts';
+import { createWorld, type World } from '../../src/engine/world/world.ts';
+
+export interface Recorded {
+  tool: string;
+  scenario: string;
+  cmd: string;
+  stdout: string;
+  stderr: string;
+  exit: number;
+  stdin?: string;
+  note?: string;
+}
+
+export interface Difference {
+  cmd: string;
+  mine: { stdout: string; stderr: string; exit: number | null };
+  theirs: { stdout: string; stderr: string; exit: number };
+}
+
+export interface Replayed {
+  exact: number;
+  differ: Difference[];
+  /** Commands that were not run, by the reason given. */
+  passedOver: { cmd: string; reason: string }[];
+  world: World;
+}
+
+export interface ReplayOptions {
+  scenario: string;
+  lines: readonly Recorded[];
+  /** Takes out of a text what no two runs share: ids, addresses, ages, times. */
+  normal(text: string, line: Recorded): string;
+  /** A reason not to run a line, or null. */
+  pass?(line: Recorded): string | null;
+  typed?: boolean;
+  /** Real seconds for the whole replay. */
+  seconds?: number;
+}
+
+/** The lines of a .jsonl or .jsonl.gz file beside the caller. */
+export function readTranscript(url: URL): Recorded[] {
+  const data = readFileSync(url);
+  const source = url.pathname.endsWith('.gz') ? gunzipSync(data).toString() : data.toString();
+  return source.trim().split('\n').map((one) => JSON.parse(one) as Recorded);
+}
+
+export function replayTranscript(options: ReplayOptions): Replayed {
+  const world = createWorld(loadAssets(), options.scenario);
+  const ends = Date.now() + (options.seconds ?? 50) * 1000;
+  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => Date.now() > ends });
+  const out: Replayed = { exact: 0, differ: [], passedOver: [], world };
+  waitForPrompt(typist);
+  for (const [i, one] of options.lines.entries()) {
+    const reason = options.pass?.(one) ?? null;
+    if (reason !== null) {
+      out.passedOver.push({ cmd: one.cmd, reason });
+      continue;
+    }
+    let mine: Difference['mine'];
+    try {
+      mine = options.typed ? typedLine(typist, one) : scriptLine(typist, one);
+    } catch (error) {
+      if (!(error instanceof TimeUp)) throw error;
+      mine = { stdout: '', stderr: `(never came back: ${error.message})`, exit: null };
+      out.differ.push({ cmd: one.cmd, mine, theirs: one });
+      if (Date.now() > ends) {
+        for (const rest of options.lines.slice(i + 1)) out.passedOver.push({ cmd: rest.cmd, reason: 'time is up' });
+        return out;
+      }
+      continue;
+    }
+    const { normal } = options;
+    const same = mine.exit === one.exit && normal(mine.stdout, one) === normal(one.stdout, one) && normal(mine.stderr, one) === normal(one.stderr, one);
+    if (same) out.exact++;
+    else out.differ.push({ cmd: one.cmd, mine, theirs: { stdout: one.stdout, stderr: one.stderr, exit: one.exit } });
+  }
+  return out;
+}
+
+function typedLine(typist: Typist, one: Recorded): Difference['mine'] {
+  const done = line(typist, one.cmd)!;
+  return { stdout: done.stdout, stderr: done.stderr, exit: done.exit };
+}
+
+const AT = '/var/tmp';
+
+function scriptLine(typist: Typist, one: Recorded): Difference['mine'] {
+  perform(typist, { do: 'file', name: 'line.sh', base64: toBase64(bytes(`${one.cmd}\n`)) });
+  perform(typist, { do: 'file', name: 'line.in', base64: toBase64(bytes(one.stdin ?? '')) });
+  const done = line(typist, `bash -c "$(cat /root/uploads/line.sh)" < /root/uploads/line.in > ${AT}/line.out 2> ${AT}/line.err`)!;
+  return { stdout: fileText(typist.world.host, `${AT}/line.out`), stderr: fileText(typist.world.host, `${AT}/line.err`), exit: done.exit };
+}
+
+/** A file of the machine's disk as text; empty when it is not there. */
+export function fileText(kernel: Kernel, path: string): string {
+  let at = (kernel.drivers.get('rootfs') as SuperBlock).root;
+  for (const part of path.split('/').filter(Boolean)) {
+    const next = childrenOf(at.inode).get(part);
+    if (!next) return '';
+    at = next;
+  }
+  return text(readContent(at.inode.data as Content, at.inode.size, 0, at.inode.size));
+}
+
+/** One line for the log: what holds, and where asked (SHOW_DIFFERENCES=1) everything that does not. */
+export function report(name: string, result: Replayed): void {
+  const ran = result.exact + result.differ.length;
+  console.log(`${name}: ${result.exact} of ${ran} exact, ${result.passedOver.length} passed over`);
+  if (process.env.SHOW_DIFFERENCES) console.log(JSON.stringify({ differ: result.differ, passedOver: result.passedOver }, null, 1));
+}
