@@ -1,0 +1,107 @@
+/** The control plane's objects as rows: nodes, pods, deployments, services, events. The questions are cluster/inspect.ts. */
+import type { DeploymentRow, KubeEventRow, NodeRow, PodRow, ServiceRow } from '../../bridge/rows.ts';
+import { deploymentFacts, eventFacts, nodeFacts, podFacts, serviceFacts } from '../cluster/inspect.ts';
+import { type Arg, columns, type View } from './view.ts';
+
+const namespaceOf = (arg: Arg): string | undefined => (typeof arg.namespace === 'string' && arg.namespace !== '' ? arg.namespace : undefined);
+
+export const nodes: View = {
+  doc: 'Nodes of the cluster and how much of each is requested.',
+  arg: '',
+  columns: columns(`
+    name: node
+    ready: condition Ready is True
+    unschedulable: cordoned
+    cpuMilli [milli]: allocatable processor time, thousandths of a core
+    memory [bytes]: allocatable memory
+    podsMax [count]: allocatable pods
+    cpuRequested [milli]: sum of the requests of pods on it
+    memoryRequested [bytes]: sum of the requests of pods on it
+    pods [count]: pods that hold resources on it
+    taints: key=value:effect, comma separated
+    ip: internal address
+    version: kubelet's
+  `),
+  rows: (world) => (world.cluster ? nodeFacts(world.cluster) : []).map(({ node: _, ...facts }): NodeRow => ({ key: facts.name, ...facts })),
+};
+
+export const pods: View = {
+  doc: 'Pods as kubectl get pods tells them.',
+  arg: 'namespace?',
+  columns: columns(`
+    namespace: namespace
+    name: pod
+    node: where it is bound, or empty
+    phase: Pending, Running, Succeeded, Failed or Unknown
+    status: the STATUS column of kubectl
+    ready: containers that are ready, of all
+    restarts [count]: of all containers
+    ip: pod address
+    owner: controller, kind/name
+    labels: key=value, comma separated
+    cpuMilli [milli]: requested
+    memory [bytes]: requested
+    qos: Guaranteed, Burstable or BestEffort
+    createdAt [ns]: when
+    terminating: deletion was asked for
+    containers: container ids, comma separated
+    oomKilled: a container of it was killed for memory
+  `),
+  rows: (world, arg) =>
+    (world.cluster ? podFacts(world.cluster, namespaceOf(arg)) : []).map(({ pod: _, ...facts }): PodRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),
+};
+
+export const deployments: View = {
+  doc: 'Deployments and how far each has come.',
+  arg: '',
+  columns: columns(`
+    namespace: namespace
+    name: deployment
+    replicas [count]: wanted
+    ready [count]: pods that are ready
+    updated [count]: pods of the newest template
+    available [count]: pods that have been ready long enough
+    image: images of the template
+    createdAt [ns]: when
+  `),
+  rows: (world) => (world.cluster ? deploymentFacts(world.cluster) : []).map((facts): DeploymentRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),
+};
+
+export const services: View = {
+  doc: 'Services and the endpoints behind them.',
+  arg: '',
+  columns: columns(`
+    namespace: namespace
+    name: service
+    type: ClusterIP, NodePort, LoadBalancer or ExternalName
+    clusterIp: its address
+    ports: port/protocol, comma separated
+    selector: labels of the pods it stands for
+    endpoints: address:port of ready pods, comma separated
+  `),
+  rows: (world) => (world.cluster ? serviceFacts(world.cluster) : []).map((facts): ServiceRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),
+};
+
+export const kubeEvents: View = {
+  doc: 'Kubernetes events, oldest first.',
+  arg: 'namespace?',
+  columns: columns(`
+    namespace: namespace
+    object: what it is about, kind/name
+    type: Normal or Warning
+    reason: one word
+    message: what happened
+    count [count]: how often
+    lastAt [ns]: last time
+    source: component
+  `),
+  rows: (world, arg) => {
+    const seen = new Map<string, number>();
+    return (world.cluster ? eventFacts(world.cluster, namespaceOf(arg)) : []).map((facts): KubeEventRow => {
+      const name = `${facts.namespace}/${facts.object}/${facts.reason}/${facts.message}`;
+      const n = seen.get(name) ?? 0;
+      seen.set(name, n + 1);
+      return { key: n === 0 ? name : `${name}#${n}`, ...facts };
+    });
+  },
+};
