@@ -1,0 +1,66 @@
+/** Everybody can use it: keyboard alone, no axe violation in any scene and theme, a phone's width. */
+import { AxeBuilder } from '@axe-core/playwright';
+import { expect, test } from '@playwright/test';
+import { open, prompt, run, screen, watch } from './lab.ts';
+
+const SCENES = ['Spectrum', 'Layers', 'Page walk', 'I/O', 'Containers', 'VM or container', 'Cluster', 'Toolbox'];
+
+for (const theme of ['light', 'dark', 'projector']) {
+  test(`no axe violation in any scene, ${theme}`, async ({ page }) => {
+    test.setTimeout(120_000);
+    await page.addInitScript((name) => localStorage.setItem('nestbox.page', JSON.stringify({ theme: name })), theme);
+    await open(page);
+    await run(page, 'virsh start tiny && docker run -d --name web -m 64m nginx && kubectl apply -f web.yaml', /service\/web created/);
+    await page.waitForTimeout(2500);
+    for (const name of SCENES) {
+      await page.getByRole('tab', { name: new RegExp(`^\\d ${name}$`) }).click();
+      await page.waitForTimeout(250);
+      const { violations } = await new AxeBuilder({ page }).exclude('.xterm').analyze();
+      expect(violations.map((v) => `${name}: ${v.id}: ${v.nodes[0]?.html.slice(0, 200)}`)).toEqual([]);
+    }
+  });
+}
+
+test('keyboard only: terminal, scenes, search, time', async ({ page }) => {
+  const faults = watch(page);
+  await open(page);
+  for (let n = 0; n < 8 && !(await page.evaluate(() => document.activeElement?.classList.contains('xterm-helper-textarea'))); n++) await page.keyboard.press('F6');
+  await page.keyboard.type('echo by keys alone');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => screen(page)).toMatch(/^by keys alone/m);
+  await page.keyboard.press('F6');
+  await page.keyboard.press('5');
+  await expect(page.getByRole('tab', { name: '5 Containers' })).toHaveAttribute('aria-selected', 'true');
+  await page.keyboard.press('Control+k');
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await page.keyboard.type('cluster');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('tab', { name: '7 Cluster' })).toHaveAttribute('aria-selected', 'true');
+  await page.keyboard.press('?');
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toBeHidden();
+  expect(faults).toEqual([]);
+});
+
+test('at 390 wide nothing overflows and the terminal is one tab away', async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto('/');
+  for (const name of ['Lesson', 'Picture', 'Bits', 'Terminal']) {
+    await page.getByRole('tab', { name, exact: true }).click();
+    await page.waitForTimeout(150);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), name).toBe(true);
+  }
+  await prompt(page);
+});
+
+test('a lab is done in the page, its checks live', async ({ page }) => {
+  await open(page);
+  await page.getByRole('button', { name: /Kill a container with its own memory limit/ }).click();
+  await expect(page.locator('#lesson')).toContainText('Step 1 of 3');
+  await page.getByLabel('the process in the container').check();
+  await run(page, 'docker run --name hog -m $(( 0 + 32 ))m busybox tail /dev/zero; docker run -m 64m busybox tail /dev/zero; docker run -m 128m busybox tail /dev/zero; echo over', /^over/m);
+  await expect(page.locator('#lesson').getByText(': true').first()).toBeAttached({ timeout: 20_000 });
+  await page.getByRole('button', { name: 'Next step' }).click();
+  await expect(page.locator('#lesson')).toContainText('Step 2 of 3');
+});
