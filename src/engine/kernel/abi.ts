@@ -94,12 +94,17 @@ export const SOCK_RAW = 3;
 
 export const TCGETS = 0x5401;
 export const TCSETS = 0x5402;
+export const TCSETSW = 0x5403;
+export const TCSETSF = 0x5404;
+export const TCFLSH = 0x540b;
 export const TIOCSCTTY = 0x540e;
 export const TIOCGPGRP = 0x540f;
 export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;
 export const TIOCNOTTY = 0x5422;
+export const TIOCGSID = 0x5429;
+export const TIOCGPTPEER = 0x5441;
 export const FIONREAD = 0x541b;
 export const TIOCGPTN = 0x80045430;
 export const TIOCSPTLCK = 0x40045431;
@@ -158,11 +163,13 @@ export const ERRNO = {
   ENOTSOCK: [88, 'Socket operation on non-socket'],
   EDESTADDRREQ: [89, 'Destination address required'],
   EMSGSIZE: [90, 'Message too long'],
+  EPROTOTYPE: [91, 'Protocol wrong type for socket'],
   EPROTONOSUPPORT: [93, 'Protocol not supported'],
   EOPNOTSUPP: [95, 'Operation not supported'],
   EAFNOSUPPORT: [97, 'Address family not supported by protocol'],
   EADDRINUSE: [98, 'Address already in use'],
   EADDRNOTAVAIL: [99, 'Cannot assign requested address'],
+  ENETDOWN: [100, 'Network is down'],
   ENETUNREACH: [101, 'Network is unreachable'],
   ECONNABORTED: [103, 'Software caused connection abort'],
   ECONNRESET: [104, 'Connection reset by peer'],

@@ -1,18 +1,45 @@
-/** Network namespaces, links, addresses and routes as records. One record a link; both ends of a veth name each other. */
+/**
+ * The network as records: namespaces, links, addresses, routes, neighbours, packets, sockets. One record a link; both ends of
+ * a veth name each other. All state of one kernel that is not a namespace's own is `Net`, reached by `netOf(kernel)`.
+ * IPv4 is modelled; of IPv6 only the addresses that the kernel itself gives to links, to be seen and not used.
+ */
+import type { Errno } from '../abi.ts';
+import type { Kernel, UserNamespace } from '../records.ts';
+import type { SockAddr } from '../sys.ts';
+import type { File } from '../vfs/types.ts';
+import type { Ruleset } from './netfilter.ts';
+import type { Tcb } from './tcp.ts';
+
 export interface NetNamespace {
   ino: number;
+  /** In order of index. */
   links: Link[];
   routes: Route[];
   nextIndex: number;
-  /** Listening and connected sockets by "address:port". */
-  ports: Map<string, unknown>;
-  owner: unknown;
+  /** Bound sockets by "tcp:address:port"; the address is 0.0.0.0 for any. Several udp or reused ones never share. */
+  ports: Map<string, Socket>;
+  /** Connected stream sockets by "local:port-remote:port". */
+  flows: Map<string, Socket>;
+  nextPort: number;
+  owner: UserNamespace;
+  neighbours: Neighbour[];
+  /** net.ipv4.ip_forward. */
+  forwarding: boolean;
+  /** net.bridge.bridge-nf-call-iptables: bridged frames meet the FORWARD chain. */
+  bridgeNetfilter: boolean;
+  netfilter: Ruleset;
+  /** Other namespaces by the ids that rtnetlink names them with here. */
+  nsids: Map<number, NetNamespace>;
+  /** Raw sockets that wait for ICMP. */
+  raw: Set<Socket>;
 }
+
+export type LinkKind = 'loopback' | 'ether' | 'veth' | 'bridge' | 'dummy' | 'vxlan';
 
 export interface Link {
   index: number;
   name: string;
-  kind: 'loopback' | 'ether' | 'veth' | 'bridge' | 'dummy' | 'vxlan';
+  kind: LinkKind;
   mac: string;
   mtu: number;
   up: boolean;
@@ -20,8 +47,31 @@ export interface Link {
   master: number | null;
   /** The other end of a veth. */
   peer: { ns: NetNamespace; index: number } | null;
-  addresses: { address: string; prefix: number; scope: 'host' | 'link' | 'global' }[];
-  stats: { rxBytes: number; rxPackets: number; txBytes: number; txPackets: number };
+  addresses: Address[];
+  stats: { rxBytes: number; rxPackets: number; txBytes: number; txPackets: number; rxDropped: number; txDropped: number };
+  /** noop until it is first set up. */
+  qdisc: string;
+  txqlen: number;
+  /** Of a bridge: MAC address to index of the port it was seen on. */
+  fdb: Map<string, number> | null;
+  /** Of a bridge: has it ever had a port? Until then it has a carrier of its own. */
+  hadPort: boolean;
+  /** Its MAC was given, not chosen: a bridge then does not take its ports' lowest. */
+  macSet: boolean;
+}
+
+export interface Address {
+  family: 'inet' | 'inet6';
+  address: string;
+  prefix: number;
+  scope: 'host' | 'link' | 'global';
+  broadcast: string | null;
+  label: string;
+  /** kernel_lo, kernel_ll or nothing. */
+  proto: string;
+  /** ns at which duplicate address detection ends. */
+  tentativeUntil: number;
+  secondary: boolean;
 }
 
 export interface Route {
@@ -33,4 +83,123 @@ export interface Route {
   proto: string;
   scope: string;
   metric: number;
+  /** unicast, blackhole, unreachable, prohibit. */
+  type: string;
+  onlink: boolean;
+}
+
+export interface Neighbour {
+  address: string;
+  dev: string;
+  /** Empty while nobody answers. */
+  mac: string;
+  state: 'REACHABLE' | 'STALE' | 'FAILED' | 'PERMANENT';
+  /** ns of the last confirmation. */
+  at: number;
+}
+
+/** An IPv4 packet. Plain data: it lies in events. `length` is that of the IP packet. */
+export interface Packet {
+  proto: 'tcp' | 'udp' | 'icmp';
+  src: string;
+  dst: string;
+  /** Ports; of ICMP echo the identifier, in both. */
+  sport: number;
+  dport: number;
+  ttl: number;
+  length: number;
+  /** Of TCP: letters of S, F, R, P and . (ACK), as tcpdump prints them. */
+  flags: string;
+  seq: number;
+  ack: number;
+  window: number;
+  /** Of ICMP: 8 echo request, 0 reply, 3 unreachable, 11 time exceeded; of an error `inner` is what it is about. */
+  icmp: { type: number; code: number; seq: number; inner: Tuple | null } | null;
+  data: Uint8Array;
+}
+
+/** What a flow is known by. */
+export interface Tuple {
+  proto: Packet['proto'];
+  src: string;
+  dst: string;
+  sport: number;
+  dport: number;
+}
+
+/** One step of a packet's way: what the pictures and tcpdump read. */
+export interface Hop {
+  n: number;
+  /** ns. */
+  t: number;
+  /** Inode of the network namespace. */
+  ns: number;
+  link: string;
+  /** out: sent by a link; in: received; drop; local: delivered; nat: rewritten; arp: asked. */
+  step: 'out' | 'in' | 'drop' | 'local' | 'nat' | 'route' | 'arp';
+  /** Why: the route, the rule, the reason of a drop. */
+  why: string;
+  /** Which packet: equal along its way. */
+  packet: number;
+  what: Packet;
+  /** MACs of the frame, for in and out. */
+  from: string;
+  to: string;
+}
+
+export interface Net {
+  /** By inode: those that somebody holds. */
+  namespaces: Map<number, NetNamespace>;
+  /** The newest hops. */
+  hops: Hop[];
+  nextHop: number;
+  nextPacket: number;
+  /** Unix sockets by "fs:dev:ino" or "abstract:NS:name". */
+  unix: Map<string, Socket>;
+  /** All open sockets by inode. */
+  sockets: Map<number, Socket>;
+  /** The message of the last refused rtnetlink request, by pid (NETLINK_EXT_ACK). */
+  extack: Map<number, string>;
+  nextMac: number;
+}
+
+/** What waits in a socket's receive queue. Stream data may carry descriptors at its beginning. */
+export interface Chunk {
+  data: Uint8Array;
+  files: File[];
+  from: SockAddr | null;
+}
+
+export interface Socket {
+  /** Its inode in sockfs. */
+  id: number;
+  family: 'unix' | 'inet';
+  type: 'stream' | 'dgram' | 'raw' | 'seqpacket';
+  ns: NetNamespace;
+  kernel: Kernel;
+  state: 'fresh' | 'listening' | 'connecting' | 'connected' | 'closed';
+  local: SockAddr | null;
+  remote: SockAddr | null;
+  /** Where it is in `Net.unix` or in `NetNamespace.ports`. */
+  boundAs: string | null;
+  backlog: number;
+  /** Connections that accept(2) has not taken yet. */
+  accepting: Socket[];
+  queue: Chunk[];
+  /** Bytes in `queue`. */
+  queued: number;
+  receiveShut: boolean;
+  sendShut: boolean;
+  /** Unix: the other end. */
+  peer: Socket | null;
+  /** Inet stream. */
+  tcb: Tcb | null;
+  listener: Socket | null;
+  error: Errno | null;
+  options: Map<string, number>;
+  cred: { pid: number; uid: number; gid: number };
+  peerCred: { pid: number; uid: number; gid: number };
+  /** Has no descriptor any more. */
+  orphaned: boolean;
+  owner: string;
 }

@@ -1,0 +1,419 @@
+/**
+ * rtnetlink as one request and its answer: `yield* sys('netlink', { type: 'link.add', … })`. Source: rtnetlink(7).
+ *
+ *   link.list   {name?}                                              -> LinkInfo[] (in order of index)
+ *   link.add    {name?, kind, address?, mtu?, netns?, peer?: {name?, netns?, address?}} -> {index, name}
+ *   link.set    {name, up?, newName?, mtu?, address?, txqlen?, master?: name | null, netns?} -> {}
+ *   link.del    {name}                                               -> {}
+ *   addr.list   {dev?}                                               -> AddressInfo[]
+ *   addr.add    {dev, address: "10.0.0.1", prefix: 24, broadcast?, label?, scope?} -> {}
+ *   addr.del    {dev, address, prefix}                               -> {}
+ *   route.list  {}                                                   -> Route[] (types.ts)
+ *   route.add   {to: "10.0.0.0/8" | "default", via?, dev?, src?, proto?, scope?, metric?, kind?, onlink?} -> {}
+ *   route.replace, route.del (same shape)                            -> {}
+ *   route.get   {to, from?}                                          -> {type, to, via, dev, src, cached}
+ *   neigh.list  {dev?}   neigh.add {address, dev, mac}   neigh.del {address, dev}
+ *   fdb.list    {}                                                   -> {dev, master, mac, own}[]
+ *   nsid.get    {netns}                                              -> number, -1 when it has none here
+ *   nsid.set    {netns, id}                                          -> {}
+ *   socket.list {}                                                   -> SocketInfo[] (diag.ts)
+ *   nf.list     {table}                                              -> Chain[] (netfilter.ts)
+ *   nf.append, nf.insert {table, chain, rule, at?}  nf.delete {table, chain, rule | at}  nf.newchain, nf.delchain, nf.flush, nf.zero, nf.policy
+ *   ct.list     {}   ct.flush {}                                     -> Conn[] (conntrack.ts)
+ *   hops        {since?}                                             -> Hop[] of this namespace (types.ts): what a packet socket would see
+ *   extack      {}                                                   -> the message that came with this process's last refusal, or ""
+ *
+ * A namespace is named by {pid} or {fd} (a descriptor of nsfs) or {path}. `ns` in any request, such a name too, acts there
+ * (ip -n). Changes need CAP_NET_ADMIN (EPERM). Other errors are the kernel's: EEXIST, ENODEV, EOPNOTSUPP, EINVAL, ESRCH,
+ * ENETUNREACH, EADDRNOTAVAIL; `extack` then has its text, if it gives one.
+ */
+import { SysError, type Errno } from '../abi.ts';
+import type { Kernel, Task } from '../records.ts';
+import type { NetlinkRequest } from '../sys.ts';
+import { fileOf } from '../vfs/descriptors.ts';
+import { capable } from '../vfs/inode.ts';
+import { nsFile } from '../vfs/nsfs.ts';
+import { lookup } from '../vfs/path.ts';
+import { timeOf } from '../wait.ts';
+import { socketList } from './diag.ts';
+import { formatIp, isMac, networkOf, parseIp, parsePrefix } from './ip.ts';
+import { addAddress, addLink, deleteAddress, deleteLink, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
+import { isLocal } from './netfilter.ts';
+import { appendRule, deleteChain, deleteRule, flushChain, newChain, setPolicy, tableOf, zeroTable } from './rules.ts';
+import { routeFor } from './routes.ts';
+import { hasCarrier, linkByIndex, linkByName, netOf, operState, peerOf } from './state.ts';
+import type { Link, LinkKind, NetNamespace, Route } from './types.ts';
+
+export type NsRef = { pid: number } | { fd: number } | { path: string };
+
+export interface LinkInfo {
+  index: number;
+  name: string;
+  kind: LinkKind;
+  mac: string;
+  mtu: number;
+  up: boolean;
+  carrier: boolean;
+  operstate: string;
+  qdisc: string;
+  txqlen: number;
+  master: string | null;
+  /** Index of the other end of a veth, and its name when it is in this namespace. */
+  peerIndex: number | null;
+  peerName: string | null;
+  /** The other end is here and down. */
+  peerDown: boolean;
+  /** Id of the namespace of the other end when it is another one. */
+  peerNsid: number | null;
+  addresses: AddressInfo[];
+  stats: Link['stats'];
+}
+
+export interface AddressInfo {
+  family: 'inet' | 'inet6';
+  address: string;
+  prefix: number;
+  scope: string;
+  broadcast: string | null;
+  label: string;
+  proto: string;
+  tentative: boolean;
+  secondary: boolean;
+}
+
+type Ask = (kernel: Kernel, task: Task, ns: NetNamespace, request: NetlinkRequest) => unknown;
+
+/** A refusal with the text that the kernel sends along. */
+class Refused extends SysError {
+  readonly text: string;
+  constructor(errno: Errno, text: string) {
+    super(errno);
+    this.text = text;
+  }
+}
+
+export function request(kernel: Kernel, task: Task, asked: NetlinkRequest): unknown {
+  const one = REQUESTS[asked.type];
+  if (!one) throw new SysError('EOPNOTSUPP');
+  const { extack } = netOf(kernel);
+  if (asked.type === 'extack') return extack.get(task.tgid) ?? '';
+  extack.delete(task.tgid);
+  reapNetNamespaces(kernel);
+  const ns = asked.ns === undefined ? task.ns.net : namespaceOf(kernel, task, asked.ns as NsRef);
+  if (one.changes && !capable(task, 'net_admin')) throw new SysError('EPERM');
+  try {
+    return one.ask(kernel, task, ns, asked);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    extack.set(task.tgid, error.text);
+    throw new SysError(error.errno);
+  }
+}
+
+/** Throws ESRCH, EBADF, EINVAL, ENOENT. */
+export function namespaceOf(kernel: Kernel, task: Task, ref: NsRef): NetNamespace {
+  if ('pid' in ref) {
+    const other = task.ns.pid.tasks.get(ref.pid);
+    if (!other) throw new SysError('ESRCH');
+    return other.ns.net;
+  }
+  const inode = 'fd' in ref ? fileOf(task, ref.fd).inode : lookup(kernel, task, task.fs.cwd, ref.path).dentry.inode;
+  const file = nsFile(inode);
+  if (file?.type !== 'net') throw new SysError('EINVAL');
+  return file.ns as NetNamespace;
+}
+
+function linkNamed(ns: NetNamespace, name: unknown): Link {
+  const link = linkByName(ns, String(name));
+  if (!link) throw new SysError('ENODEV');
+  return link;
+}
+
+function nsidOf(ns: NetNamespace, other: NetNamespace): number {
+  for (const [id, one] of ns.nsids) if (one === other) return id;
+  let id = 0;
+  while (ns.nsids.has(id)) id++;
+  ns.nsids.set(id, other);
+  return id;
+}
+
+function addressInfo(kernel: Kernel, link: Link): AddressInfo[] {
+  const now = timeOf(kernel);
+  return link.addresses.map(({ tentativeUntil, ...rest }) => ({ ...rest, tentative: tentativeUntil > now }));
+}
+
+export function linkInfo(kernel: Kernel, ns: NetNamespace, link: Link): LinkInfo {
+  const other = peerOf(link);
+  const here = other !== null && other.ns === ns;
+  return {
+    index: link.index, name: link.name, kind: link.kind, mac: link.mac, mtu: link.mtu, up: link.up, carrier: hasCarrier(ns, link),
+    operstate: operState(ns, link), qdisc: link.qdisc, txqlen: link.txqlen, master: link.master === null ? null : (linkByIndex(ns, link.master)?.name ?? null),
+    peerIndex: other ? other.link.index : null, peerName: here ? other.link.name : null, peerDown: here && !other.link.up,
+    peerNsid: other && !here ? nsidOf(ns, other.ns) : null, addresses: addressInfo(kernel, link), stats: { ...link.stats },
+  };
+}
+
+const KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'dummy']);
+
+function checkName(name: string): void {
+  if (name.length > 15) throw new Refused('ERANGE', 'Attribute failed policy validation.');
+  if (name === '' || name === '.' || name === '..' || /[\s/:]/.test(name)) throw new SysError('EINVAL');
+}
+
+function macOf(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (!isMac(String(value))) throw new SysError('EINVAL');
+  const mac = String(value).toLowerCase().split(':').map((b) => b.padStart(2, '0')).join(':');
+  if (Number.parseInt(mac.slice(0, 2), 16) & 1 || mac === '00:00:00:00:00:00') throw new SysError('EADDRNOTAVAIL');
+  return mac;
+}
+
+function linkAdd(kernel: Kernel, task: Task, here: NetNamespace, asked: NetlinkRequest): { index: number; name: string } {
+  const kind = String(asked.kind);
+  if (asked.name !== undefined) checkName(String(asked.name));
+  const ns = asked.netns === undefined ? here : namespaceOf(kernel, task, asked.netns as NsRef);
+  if (asked.name !== undefined && linkByName(ns, String(asked.name))) throw new SysError('EEXIST');
+  if (!KINDS.has(kind)) throw new Refused('EOPNOTSUPP', 'Unknown device type.');
+  const name = asked.name === undefined ? freeName(ns, `${kind}%d`) : String(asked.name);
+  const mac = macOf(asked.address);
+  if (kind !== 'veth') {
+    const link = addLink(kernel, ns, kind as LinkKind, name, mac);
+    return { index: link.index, name };
+  }
+  const peer = (asked.peer ?? {}) as { name?: string; netns?: NsRef; address?: string };
+  const there = peer.netns === undefined ? ns : namespaceOf(kernel, task, peer.netns);
+  if (peer.name !== undefined) checkName(peer.name);
+  const otherName = peer.name ?? freeName(there, there === ns && name === 'veth0' ? 'veth1' : 'veth%d');
+  if (linkByName(there, otherName) || (there === ns && otherName === name)) throw new SysError('EEXIST');
+  const other = addLink(kernel, there, 'veth', otherName, macOf(peer.address));
+  const link = addLink(kernel, ns, 'veth', name, mac);
+  link.peer = { ns: there, index: other.index };
+  other.peer = { ns, index: link.index };
+  return { index: link.index, name };
+}
+
+function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const link = linkNamed(ns, asked.name);
+  if (asked.netns !== undefined) {
+    const to = namespaceOf(kernel, task, asked.netns as NsRef);
+    moveLink(kernel, ns, link, to);
+    const { netns: _, name: __, ...rest } = asked;
+    return Object.keys(rest).length > 1 ? linkSet(kernel, task, to, { ...rest, name: link.name }) : {};
+  }
+  if (asked.address !== undefined) {
+    link.mac = macOf(asked.address)!;
+    link.macSet = true;
+  }
+  if (asked.mtu !== undefined) {
+    const mtu = Number(asked.mtu);
+    if (mtu < 68) throw new Refused('EINVAL', 'mtu less than device minimum.');
+    if (mtu > (link.kind === 'loopback' ? 4294967295 : 65535)) throw new Refused('EINVAL', 'mtu greater than device maximum.');
+    link.mtu = mtu;
+  }
+  if (asked.txqlen !== undefined) link.txqlen = Number(asked.txqlen);
+  if (asked.newName !== undefined) {
+    checkName(String(asked.newName));
+    renameLink(ns, link, String(asked.newName));
+  }
+  if (asked.master !== undefined) setMaster(kernel, ns, link, asked.master === null ? null : linkNamed(ns, asked.master));
+  if (asked.up === true) setUp(kernel, ns, link);
+  if (asked.up === false) setDown(kernel, ns, link);
+  return {};
+}
+
+function linkDel(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const link = linkNamed(ns, asked.name);
+  if (link.kind === 'loopback' || link.kind === 'ether') throw new SysError('EOPNOTSUPP');
+  deleteLink(kernel, ns, link);
+  return {};
+}
+
+function addrAdd(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const link = linkNamed(ns, asked.dev);
+  const address = String(asked.address);
+  const prefix = Number(asked.prefix);
+  if (parseIp(address) === null || !(prefix >= 0 && prefix <= 32)) throw new SysError('EINVAL');
+  if (link.addresses.some((a) => a.address === address && a.prefix === prefix)) throw new Refused('EEXIST', 'ipv4: Address already assigned.');
+  addAddress(kernel, ns, link, {
+    address, prefix, broadcast: (asked.broadcast as string | undefined) ?? null,
+    ...(asked.label === undefined ? {} : { label: String(asked.label) }), ...(asked.scope === undefined ? {} : { scope: asked.scope as 'global' }),
+  });
+  return {};
+}
+
+function addrDel(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const link = linkNamed(ns, asked.dev);
+  if (!link.addresses.some((a) => a.address === asked.address && a.prefix === asked.prefix)) throw new Refused('EADDRNOTAVAIL', 'ipv4: Address not found.');
+  deleteAddress(kernel, ns, link, String(asked.address), Number(asked.prefix));
+  return {};
+}
+
+/** The route that a request describes, its gateway and device checked. */
+function routeOf(ns: NetNamespace, asked: NetlinkRequest): Route {
+  const p = parsePrefix(String(asked.to));
+  if (!p) throw new SysError('EINVAL');
+  if (networkOf(p.network, p.prefix) !== p.network) throw new Refused('EINVAL', 'Invalid prefix for given prefix length.');
+  const to = p.prefix === 0 ? 'default' : p.prefix === 32 ? formatIp(p.network) : `${formatIp(p.network)}/${p.prefix}`;
+  const type = String(asked.kind ?? 'unicast');
+  const via = asked.via === undefined ? null : String(asked.via);
+  let dev = asked.dev === undefined ? '' : linkNamed(ns, asked.dev).name;
+  if (type === 'unicast') {
+    if (via !== null) dev = gatewayLink(ns, via, dev, asked.onlink === true);
+    if (dev === '') throw new SysError('ENODEV');
+    if (!linkByName(ns, dev)!.up) throw new Refused('ENETDOWN', 'Device for nexthop is not up.');
+  } else dev = linkByName(ns, 'lo') ? 'lo' : '';
+  const src = asked.src === undefined ? null : String(asked.src);
+  if (src !== null && !isLocal(ns, src)) throw new Refused('EINVAL', 'Invalid prefsrc address.');
+  return {
+    to, via, dev, src, proto: String(asked.proto ?? 'boot'), scope: String(asked.scope ?? (via === null && type === 'unicast' ? 'link' : 'global')),
+    metric: Number(asked.metric ?? 0), type, onlink: asked.onlink === true,
+  };
+}
+
+/** The link that a gateway is reached by. */
+function gatewayLink(ns: NetNamespace, via: string, dev: string, onlink: boolean): string {
+  if (parseIp(via) === null) throw new SysError('EINVAL');
+  if (onlink && dev !== '') return dev;
+  const found = routeFor(ns, via);
+  if (isLocal(ns, via) || found === null || found.route.via !== null || (dev !== '' && found.route.dev !== dev)) {
+    throw new Refused(isLocal(ns, via) ? 'EINVAL' : 'ENETUNREACH', 'Nexthop has invalid gateway.');
+  }
+  return found.route.dev;
+}
+
+const sameKey = (a: Route, b: Route): boolean => a.to === b.to && a.metric === b.metric;
+
+function routeAdd(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const route = routeOf(ns, asked);
+  const at = ns.routes.findIndex((r) => sameKey(r, route));
+  if (at >= 0 && asked.type === 'route.add') throw new SysError('EEXIST');
+  if (at >= 0) ns.routes[at] = route;
+  else ns.routes.push(route);
+  return {};
+}
+
+function routeDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const p = parsePrefix(String(asked.to));
+  if (!p) throw new SysError('EINVAL');
+  const to = p.prefix === 0 ? 'default' : p.prefix === 32 ? formatIp(p.network) : `${formatIp(p.network)}/${p.prefix}`;
+  const at = ns.routes.findIndex(
+    (r) => r.to === to && (asked.via === undefined || r.via === asked.via) && (asked.dev === undefined || r.dev === asked.dev) &&
+      (asked.metric === undefined || r.metric === Number(asked.metric)),
+  );
+  if (at < 0) throw new SysError('ESRCH');
+  ns.routes.splice(at, 1);
+  return {};
+}
+
+function routeGet(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const to = String(asked.to);
+  if (parseIp(to) === null) throw new SysError('EINVAL');
+  if (isLocal(ns, to)) return { type: 'local', to, via: null, dev: 'lo', src: to };
+  const found = routeFor(ns, to);
+  if (!found) throw new SysError('ENETUNREACH');
+  if (found.route.type !== 'unicast') throw new SysError(found.route.type === 'unreachable' ? 'EHOSTUNREACH' : found.route.type === 'prohibit' ? 'EACCES' : 'EINVAL');
+  return { type: 'unicast', to, via: found.route.via, dev: found.route.dev, src: found.src };
+}
+
+/** In the order in which the kernel's trie dumps them: by address, longest prefix first, then metric. */
+function sortedRoutes(ns: NetNamespace): Route[] {
+  const key = (r: Route): [number, number, number] => {
+    const p = parsePrefix(r.to)!;
+    return [p.network, -p.prefix, r.metric];
+  };
+  return ns.routes.slice().sort((a, b) => {
+    const x = key(a);
+    const y = key(b);
+    return x[0] - y[0] || y[1] - x[1] || x[2] - y[2];
+  });
+}
+
+function neighList(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object[] {
+  const now = timeOf(kernel);
+  return ns.neighbours
+    .filter((one) => asked.dev === undefined || one.dev === asked.dev)
+    .map((one) => ({ ...one, state: one.state === 'REACHABLE' && now - one.at > 30e9 ? 'STALE' : one.state }));
+}
+
+function neighAdd(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const link = linkNamed(ns, asked.dev);
+  const address = String(asked.address);
+  if (ns.neighbours.some((one) => one.address === address && one.dev === link.name)) throw new SysError('EEXIST');
+  ns.neighbours.push({ address, dev: link.name, mac: macOf(asked.mac)!, state: 'PERMANENT', at: timeOf(kernel) });
+  return {};
+}
+
+function neighDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const link = linkNamed(ns, asked.dev);
+  const at = ns.neighbours.findIndex((one) => one.address === asked.address && one.dev === link.name);
+  if (at < 0) throw new SysError('ENOENT');
+  ns.neighbours.splice(at, 1);
+  return {};
+}
+
+function fdbList(_kernel: Kernel, _task: Task, ns: NetNamespace): object[] {
+  const rows: object[] = [];
+  for (const bridge of ns.links) {
+    if (!bridge.fdb) continue;
+    for (const port of ns.links) if (port.master === bridge.index) rows.push({ dev: port.name, master: bridge.name, mac: port.mac, own: true });
+    for (const [mac, index] of bridge.fdb) rows.push({ dev: linkByIndex(ns, index)?.name ?? '?', master: bridge.name, mac, own: false });
+  }
+  return rows;
+}
+
+function nsidGet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): number {
+  const other = namespaceOf(kernel, task, asked.netns as NsRef);
+  for (const [id, one] of ns.nsids) if (one === other) return id;
+  return -1;
+}
+
+const reads = (ask: Ask): { ask: Ask; changes: boolean } => ({ ask, changes: false });
+const changes = (ask: Ask): { ask: Ask; changes: boolean } => ({ ask, changes: true });
+
+const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
+  'link.list': reads((kernel, _task, ns, { name }) => (name === undefined ? ns.links : [linkNamed(ns, name)]).map((link) => linkInfo(kernel, ns, link))),
+  'link.add': changes(linkAdd),
+  'link.set': changes(linkSet),
+  'link.del': changes(linkDel),
+  'addr.list': reads((kernel, _task, ns, { dev }) =>
+    (dev === undefined ? ns.links : [linkNamed(ns, dev)]).flatMap((link) => addressInfo(kernel, link).map((one) => ({ ...one, dev: link.name }))),
+  ),
+  'addr.add': changes(addrAdd),
+  'addr.del': changes(addrDel),
+  'route.list': reads((_kernel, _task, ns) => sortedRoutes(ns).map((route) => ({ ...route, linkdown: isLinkDown(ns, route) }))),
+  'route.add': changes(routeAdd),
+  'route.replace': changes(routeAdd),
+  'route.del': changes(routeDel),
+  'route.get': reads(routeGet),
+  'neigh.list': reads(neighList),
+  'neigh.add': changes(neighAdd),
+  'neigh.del': changes(neighDel),
+  'fdb.list': reads(fdbList),
+  'nsid.get': reads(nsidGet),
+  'nsid.set': changes((kernel, task, ns, asked) => void ns.nsids.set(Number(asked.id), namespaceOf(kernel, task, asked.netns as NsRef))),
+  'socket.list': reads((kernel, task, ns) => socketList(kernel, task, ns)),
+  'nf.list': changes((_kernel, _task, ns, { table }) => tableOf(ns, String(table))),
+  'nf.append': changes((_kernel, _task, ns, asked) => appendRule(ns, asked)),
+  'nf.insert': changes((_kernel, _task, ns, asked) => appendRule(ns, asked)),
+  'nf.delete': changes((_kernel, _task, ns, asked) => deleteRule(ns, asked)),
+  'nf.newchain': changes((_kernel, _task, ns, asked) => newChain(ns, asked)),
+  'nf.delchain': changes((_kernel, _task, ns, asked) => deleteChain(ns, asked)),
+  'nf.flush': changes((_kernel, _task, ns, asked) => flushChain(ns, asked)),
+  'nf.zero': changes((_kernel, _task, ns, asked) => zeroTable(ns, asked)),
+  'nf.policy': changes((_kernel, _task, ns, asked) => setPolicy(ns, asked)),
+  'ct.list': changes((kernel, _task, ns) => ns.netfilter.connections.filter((one) => one.until > timeOf(kernel))),
+  'ct.flush': changes((_kernel, _task, ns) => {
+    ns.netfilter.connections.length = 0;
+    return {};
+  }),
+  hops: reads((kernel, task, ns, { since }) => {
+    if (!capable(task, 'net_raw')) throw new SysError('EPERM');
+    return netOf(kernel).hops.filter((hop) => hop.ns === ns.ino && hop.n >= Number(since ?? 0));
+  }),
+  extack: reads(() => ''),
+};
+
+function isLinkDown(ns: NetNamespace, route: Route): boolean {
+  const link = linkByName(ns, route.dev);
+  return link !== null && link.up && !hasCarrier(ns, link);
+}

@@ -1,0 +1,91 @@
+/**
+ * nsfs: the file system whose files are namespaces. /proc/PID/ns/* are magic links to them; an open descriptor or a bind mount
+ * keeps its namespace alive. Source: namespaces(7). What setns(2) needs is in the inode: `nsFile(inode)`.
+ */
+import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, SysError } from '../abi.ts';
+import type { Kernel, Namespaces } from '../records.ts';
+import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
+import type { Dentry, FsOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
+
+export type NsType = keyof Namespaces;
+
+export interface NsFile {
+  /** As the link's text names it: mnt, pid, uts, ipc, net, user, cgroup, time. */
+  type: Exclude<NsType, 'pidForChildren'>;
+  /** CLONE_NEW*. */
+  flag: number;
+  ns: { ino: number };
+}
+
+export const NS_FLAGS: Readonly<Record<NsFile['type'], number>> = {
+  cgroup: CLONE_NEWCGROUP, ipc: CLONE_NEWIPC, mnt: CLONE_NEWNS, net: CLONE_NEWNET, pid: CLONE_NEWPID, time: CLONE_NEWTIME, user: CLONE_NEWUSER, uts: CLONE_NEWUTS,
+};
+
+interface Nsfs {
+  sb: SuperBlock;
+  mount: Mount;
+  files: WeakMap<object, Dentry>;
+}
+
+const ops: FsOps = {
+  lookup: () => null,
+  readdir: () => [],
+  open: () => ({
+    ops: {
+      read() {
+        throw new SysError('EINVAL');
+      },
+    },
+    data: null,
+  }),
+};
+
+function nsfsOf(kernel: Kernel): Nsfs {
+  const known = kernel.drivers.get('nsfs') as Nsfs | undefined;
+  if (known) return known;
+  const sb = createSuperBlock(kernel, 'nsfs', 'nsfs', ops);
+  sb.root = makeDentry('', null, makeInode(kernel, sb, 'dir', 0o555, null));
+  const ns: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
+  const mount: Mount = { id: 0, parent: null as unknown as Mount, at: sb.root, sb, root: sb.root, flags: 0, shared: 0, master: 0, source: 'nsfs', ns };
+  mount.parent = mount;
+  ns.root = mount;
+  const made: Nsfs = { sb, mount, files: new WeakMap() };
+  kernel.drivers.set('nsfs', made);
+  return made;
+}
+
+/** The file that stands for a namespace: always the same for the same one. */
+export function nsPath(kernel: Kernel, type: NsFile['type'], ns: { ino: number }): Path {
+  const { sb, mount, files } = nsfsOf(kernel);
+  let dentry = files.get(ns);
+  if (!dentry) {
+    const inode = makeInode(kernel, sb, 'file', 0o444, { type, flag: NS_FLAGS[type], ns } satisfies NsFile);
+    inode.ino = ns.ino;
+    dentry = makeDentry(`${type}:[${ns.ino}]`, sb.root, inode);
+    files.set(ns, dentry);
+  }
+  return { mount, dentry };
+}
+
+/** The namespace that a file of nsfs stands for; null for any other file. */
+export function nsFile(inode: Inode): NsFile | null {
+  return inode.sb.type === 'nsfs' && inode.kind === 'file' ? (inode.data as NsFile) : null;
+}
+
+/** Namespaces of one type that an open descriptor or a bind mount holds. */
+export function* heldByFiles(kernel: Kernel, type: NsFile['type']): Generator<object> {
+  const mounts = new Set<MountNamespace>();
+  for (const task of kernel.tasks.values()) {
+    mounts.add(task.ns.mnt);
+    for (const slot of task.files.slots) {
+      const file = slot ? nsFile(slot.file.inode) : null;
+      if (file?.type === type) yield file.ns;
+    }
+  }
+  for (const ns of mounts) {
+    for (const { root } of ns.mounts) {
+      const file = nsFile(root.inode);
+      if (file?.type === type) yield file.ns;
+    }
+  }
+}
