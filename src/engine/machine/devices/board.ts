@@ -2,16 +2,17 @@
  * The devices of a small PC and the ports where they answer: the board does not know who runs the processor, the devices
  * do not know their ports. Reads of nobody's ports give all ones, as an empty ISA bus does.
  * Ports: 0x20 0xa0 interrupt controllers, 0x40 timer, 0xe9 debug console, 0xf4 isa-debug-exit (when there), 0x3f8 serial,
- * 0x604 ACPI PM1a control. Source: QEMU's pc-i440fx memory map.
+ * 0x600 0x602 ACPI PM1a status and enable, 0x604 PM1a control. Source: QEMU's pc-i440fx memory map, ACPI 4.8.3.
+ * Under KVM the interrupt controllers and the timer are the kernel's and only the rest is the program's.
  */
-import { acknowledge, createPic, type Pic, readPic, requesting, setLine, writePic } from './pic.ts';
-import { createTimer, dueAt, type IntervalTimer, readTimer, tick, writeTimer } from './timer.ts';
+import { createIrqchip, type Irqchip, irqchipOwns, irqPending, nextEdge, readIrqchip, takeVector, writeIrqchip } from './irqchip.ts';
+import { setLine } from './pic.ts';
 import { createUart, interrupting, readUart, type Uart, writeUart } from './uart.ts';
 
-export interface Board {
-  pic: Pic;
-  timer: IntervalTimer;
+export interface Board extends Irqchip {
   uart: Uart;
+  /** ACPI PM1a: status and enable bits; bit 8 is the power button. */
+  power: { status: number; enable: number };
   /** Where isa-debug-exit sits; null: not on this board. */
   debugExit: { port: number; size: number } | null;
   debugConsole: number[];
@@ -20,12 +21,15 @@ export interface Board {
 }
 
 export function createBoard(debugExit: Board['debugExit'] = null): Board {
-  return { pic: createPic(), timer: createTimer(), uart: createUart(), debugExit, debugConsole: [], ended: null };
+  return { ...createIrqchip(), uart: createUart(), power: { status: 0, enable: 0 }, debugExit, debugConsole: [], ended: null };
 }
 
 const COM1 = 0x3f8;
 const SLEEP_ENABLE = 0x2000;
-const SERIAL_IRQ = 4;
+export const SERIAL_IRQ = 4;
+/** The system control interrupt: ACPI events. */
+export const SCI_IRQ = 9;
+const POWER_BUTTON = 0x100;
 
 /** An OUT of 1, 2 or 4 bytes at `now` (ns). */
 export function writePort(board: Board, port: number, size: number, value: number, now: number): void {
@@ -43,8 +47,9 @@ export function writePort(board: Board, port: number, size: number, value: numbe
 }
 
 function writeByte(board: Board, port: number, value: number, now: number): void {
-  if ((port & 0xff7e) === 0x20) writePic(board.pic, port, value);
-  else if (port >= 0x40 && port <= 0x43) writeTimer(board.timer, port, value, now);
+  if (irqchipOwns(port)) writeIrqchip(board, port, value, now);
+  else if (port === 0x600 || port === 0x601) board.power.status &= ~(value << (8 * (port & 1)));
+  else if (port === 0x602 || port === 0x603) board.power.enable = (board.power.enable & (0xff00 >> (8 * (port & 1)))) | (value << (8 * (port & 1)));
   else if (port === 0xe9) board.debugConsole.push(value);
   else if (port >= COM1 && port < COM1 + 8) writeUart(board.uart, port - COM1, value);
 }
@@ -56,29 +61,31 @@ export function readPort(board: Board, port: number, size: number, now: number):
 }
 
 function readByte(board: Board, port: number, now: number): number {
-  if ((port & 0xff7e) === 0x20) return readPic(board.pic, port);
-  if (port >= 0x40 && port <= 0x43) return readTimer(board.timer, port, now);
+  if (irqchipOwns(port)) return readIrqchip(board, port, now);
+  if (port >= 0x600 && port <= 0x603) return ((port < 0x602 ? board.power.status : board.power.enable) >> (8 * (port & 1))) & 255;
   if (port === 0xe9) return 0xe9;
   if (port >= COM1 && port < COM1 + 8) return readUart(board.uart, port - COM1);
   return 0xff;
 }
 
+/** Somebody pressed the power button: the guest that asked for it (PM1a enable) is interrupted. */
+export function pressPower(board: Board): void {
+  board.power.status |= POWER_BUTTON;
+}
+
+/** Levels of the lines that the devices other than the timer drive. */
+export const serialLine = (board: Board): boolean => interrupting(board.uart);
+export const powerLine = (board: Board): boolean => (board.power.status & board.power.enable & POWER_BUTTON) !== 0;
+
 /** Brings the lines up to `now`; says whether an interrupt waits for the processor. */
 export function pending(board: Board, now: number): boolean {
-  if (tick(board.timer, now) > 0) {
-    setLine(board.pic, 0, false);
-    setLine(board.pic, 0, true);
-  }
-  setLine(board.pic, SERIAL_IRQ, interrupting(board.uart));
-  return requesting(board.pic);
+  setLine(board.pic, SERIAL_IRQ, serialLine(board));
+  setLine(board.pic, SCI_IRQ, powerLine(board));
+  return irqPending(board, now);
 }
 
 /** The vector that the processor takes. */
-export function takeInterrupt(board: Board): number {
-  return acknowledge(board.pic);
-}
+export const takeInterrupt = (board: Board): number => takeVector(board);
 
 /** ns of the next thing that a halted processor may wait for, or null: only input can wake it. */
-export function nextEvent(board: Board): number | null {
-  return dueAt(board.timer);
-}
+export const nextEvent = (board: Board): number | null => nextEdge(board);
