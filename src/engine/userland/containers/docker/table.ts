@@ -1,0 +1,4 @@
+/** docker's programs by install path. */
+import type { ProgramTable } from '../../programs.ts';
+
+export const docker: ProgramTable = {};

@@ -1,0 +1,19 @@
+/** `runc features`: what this runtime knows, from the tables it acts on and the names that it takes without acting. */
+const OPTIONS = (
+  'acl async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noacl noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime ' +
+  'nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime remount rexec rnoatime rnodev rnodiratime rnoexec rnorelatime rnostrictatime rnosuid ' +
+  'rnosymfollow ro rprivate rrelatime rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync tmpcopyup unbindable'
+).split(' ');
+
+export function featuresText(): string {
+  return `${JSON.stringify({
+    ociVersionMin: '1.0.0', ociVersionMax: '1.2.0', hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'], mountOptions: OPTIONS,
+    linux: {
+      namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'user', 'uts'],
+      cgroup: { v1: false, v2: true, systemd: true, systemdUser: false, rdma: false },
+      seccomp: { enabled: true, actions: ['SCMP_ACT_ALLOW', 'SCMP_ACT_ERRNO', 'SCMP_ACT_LOG'], operators: [], archs: ['SCMP_ARCH_X86_64'] },
+      apparmor: { enabled: false }, selinux: { enabled: false },
+    },
+    annotations: { 'org.opencontainers.runc.checkpoint.enabled': 'false', 'org.opencontainers.runc.commit': '1.1.15+ds1-2+b4', 'org.opencontainers.runc.version': '1.1.15+ds1' },
+  }, null, 4)}\n`;
+}
