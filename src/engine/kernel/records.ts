@@ -54,6 +54,29 @@ export interface Kernel {
   /** The next number of a connection to or from another machine. */
   nextConn: number;
   overcommit: number;
+  /** Event kinds of subsystems ("net", "kvm") to what handles them; the argument is the event's. */
+  events: Map<string, (kernel: Kernel, arg: unknown) => void>;
+  calls: CallLog;
+}
+
+/** The newest system calls of container processes and of those asked for (`traced`, by tgid); `rows` wraps at `next`. */
+export interface CallLog {
+  traced: Set<number>;
+  rows: CallRecord[];
+  next: number;
+}
+
+export interface CallRecord {
+  /** Ordinal, and simulated time at its end, ns. */
+  n: number;
+  t: number;
+  pid: number;
+  comm: string;
+  name: string;
+  args: readonly unknown[];
+  /** The value, or the errno's name with `failed`. */
+  result: unknown;
+  failed: boolean;
 }
 
 /** Throws SysError (ENXIO, EBUSY, EACCES) or gives the operations of the new description. */
@@ -249,6 +272,10 @@ export interface AddressSpace {
   pageTables: number;
   /** Highest rss seen, pages. */
   peak: number;
+  /** Pages that this address space has been charged, by cgroup: charges stay where they were made. */
+  charged: Map<Cgroup, { anon: number; shmem: number; kernel: number }>;
+  /** Pages in swapless mlock. */
+  locked: number;
 }
 
 export interface Area {
@@ -261,6 +288,9 @@ export interface Area {
   /** Pages present: all up to a mark, or a set once touched out of order. */
   present: Set<number> | number;
   locked: boolean;
+  /** After fork: pages still shared with the parent, all below this mark but those in `copied`; a write makes its own copy. */
+  cow: number;
+  copied: Set<number> | null;
 }
 
 /**

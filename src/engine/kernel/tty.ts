@@ -1,21 +1,499 @@
-/** Terminals and pseudo-terminals with a line discipline (N_TTY): see termios(3). */
-import type { Termios, Winsize } from './abi.ts';
+/**
+ * Terminals with the line discipline N_TTY: editing of a line in canonical mode, echo, signals to the foreground group,
+ * CR and NL mapping, window size, job control. The picture: bytes typed go through `receive`, become signals, edits of
+ * `line`, or input that is ready; bytes written go through `emit` to `output`, from where the world (a console) or the
+ * master (a pseudo-terminal) takes them. Source: termios(3), tty_ioctl(4), credentials(7).
+ * Left out: flow control by ^S and ^Q, VMIN and VTIME, other settings of termios than those in abi.ts, TOSTOP.
+ */
+import {
+  O_ACCMODE, O_NOCTTY, O_NONBLOCK, POLLHUP, POLLIN, POLLOUT, SIG, SysError, TCFLSH, TCGETS, TCSETS, TCSETSF, TCSETSW, type Termios, FIONREAD, TIOCGPGRP,
+  TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ, type Winsize,
+} from './abi.ts';
+import type { DeviceOpen, Kernel, Task } from './records.ts';
+import { orphanedGroup, signalGroup } from './signals.ts';
+import { capable } from './vfs/inode.ts';
+import { BLOCK, type File, type FileOps } from './vfs/types.ts';
+import { waitOn, wake } from './wait.ts';
 
 export interface Tty {
+  /** "tty1", "pts/0". */
   name: string;
   termios: Termios;
   winsize: Winsize;
   /** Session and foreground process group; 0 = none. */
   session: number;
   foreground: number;
-  /** Input after the line discipline, and the line being edited in canonical mode. */
-  input: number[];
+  /** The line being edited in canonical mode. */
   line: number[];
-  /** End-of-file typed on an empty line. */
-  eof: number;
+  /** Input after the line discipline: whole lines (an empty one is end-of-file), or runs of bytes of raw mode. */
+  ready: Ready[];
+  /** Sum of the lengths of `ready`. */
+  readyBytes: number;
+  /** ^V was typed: the next byte is taken as it is. */
+  literal: boolean;
+  /** Where the cursor is, for erasing tabs; and where it was when the line began. */
+  column: number;
+  lineColumn: number;
   hungUp: boolean;
-  /** Bytes written and not yet taken: by a pty's master, or by the world for a console. */
-  output: Uint8Array[];
+  /** Bytes written and not yet taken, in order; stream 2 came through a write-only description. */
+  output: { data: Uint8Array; stream: 1 | 2 }[];
+  outputBytes: number;
+  /** Descriptions open on it (of a pty: on the slave). */
+  users: number;
   index: number;
   isPty: boolean;
+  /** Unique in the kernel: names its wait channels. */
+  id: number;
+}
+
+interface Ready {
+  bytes: number[];
+  line: boolean;
+}
+
+/** Input that a terminal holds: the real one's N_TTY_BUF_SIZE in canonical mode; more waits in its driver in raw mode. */
+const LINE_MAX = 4096;
+const RAW_MAX = 65536;
+/** A pseudo-terminal's unread output; a console's is taken by the world. */
+const OUTPUT_MAX = 65536;
+
+const CTRL = { intr: 3, eof: 4, erase: 127, backspace: 8, kill: 21, quit: 28, susp: 26, werase: 23, lnext: 22, reprint: 18 };
+const NL = 10;
+const CR = 13;
+const TAB = 9;
+const BELL = 7;
+
+export function createTty(kernel: Kernel, name: string, index: number, isPty: boolean): Tty {
+  const id = (kernel.counters.ttys ?? 0) + 1;
+  kernel.counters.ttys = id;
+  return {
+    name, termios: { canonical: true, echo: true, signals: true, mapCrNl: true, postprocess: true }, winsize: isPty ? { rows: 0, cols: 0 } : { rows: 24, cols: 80 },
+    session: 0, foreground: 0, line: [], ready: [], readyBytes: 0, literal: false, column: 0, lineColumn: 0, hungUp: false, output: [], outputBytes: 0,
+    users: 0, index, isPty, id,
+  };
+}
+
+export const inputChannel = (tty: Tty): string => `tty.in:${tty.id}`;
+export const outputChannel = (tty: Tty): string => `tty.out:${tty.id}`;
+
+// ---- output
+
+/** Writes bytes to the screen; NL becomes CR NL when postprocessing. */
+function emit(kernel: Kernel, tty: Tty, data: Uint8Array | readonly number[], stream: 1 | 2 = 1): void {
+  if (data.length === 0) return;
+  const out = tty.termios.postprocess ? withCr(data) : Uint8Array.from(data);
+  track(tty, out);
+  tty.output.push({ data: out, stream });
+  tty.outputBytes += out.length;
+  wake(kernel, outputChannel(tty));
+}
+
+function withCr(data: Uint8Array | readonly number[]): Uint8Array {
+  let lines = 0;
+  for (const byte of data) if (byte === NL) lines++;
+  const out = new Uint8Array(data.length + lines);
+  let at = 0;
+  for (const byte of data) {
+    if (byte === NL) out[at++] = CR;
+    out[at++] = byte;
+  }
+  return out;
+}
+
+function track(tty: Tty, out: Uint8Array): void {
+  for (const byte of out) {
+    if (byte === CR || byte === NL) tty.column = 0;
+    else if (byte === 8) tty.column = Math.max(0, tty.column - 1);
+    else if (byte === TAB) tty.column += 8 - (tty.column % 8);
+    else if (byte >= 32 && byte < 127) tty.column++;
+    else if ((byte & 0xc0) === 0xc0) tty.column++;
+  }
+}
+
+/** How a typed byte is shown: control characters as ^X. */
+function shown(byte: number): number[] {
+  if (byte === TAB || byte >= 128 || (byte >= 32 && byte !== 127)) return [byte];
+  return [94, byte ^ 64];
+}
+
+function echo(kernel: Kernel, tty: Tty, byte: number): void {
+  if (tty.termios.echo) emit(kernel, tty, byte === NL ? [NL] : shown(byte));
+}
+
+// ---- input
+
+/** Bytes arrive from the keyboard (or from a pty's master). */
+export function receive(kernel: Kernel, tty: Tty, data: Uint8Array): void {
+  if (tty.hungUp) return;
+  for (const byte of data) receiveByte(kernel, tty, byte);
+}
+
+function receiveByte(kernel: Kernel, tty: Tty, typed: number): void {
+  const { termios } = tty;
+  let byte = typed;
+  if (tty.literal) {
+    tty.literal = false;
+    take(kernel, tty, byte);
+    return;
+  }
+  if (termios.signals && interruptsBy(kernel, tty, byte)) return;
+  if (termios.mapCrNl && byte === CR) byte = NL;
+  if (!termios.canonical) {
+    take(kernel, tty, byte);
+    return;
+  }
+  switch (byte) {
+    case CTRL.erase:
+    case CTRL.backspace:
+      eraseChar(kernel, tty);
+      return;
+    case CTRL.werase:
+      eraseWord(kernel, tty);
+      return;
+    case CTRL.kill:
+      while (tty.line.length > 0) eraseChar(kernel, tty);
+      return;
+    case CTRL.reprint:
+      echo(kernel, tty, byte);
+      echo(kernel, tty, NL);
+      for (const one of tty.line) echo(kernel, tty, one);
+      return;
+    case CTRL.lnext:
+      tty.literal = true;
+      if (termios.echo) emit(kernel, tty, [94, 8]);
+      return;
+    case CTRL.eof:
+      commit(kernel, tty);
+      return;
+    case NL:
+      if (tty.readyBytes + tty.line.length >= RAW_MAX) return;
+      echo(kernel, tty, NL);
+      tty.line.push(NL);
+      commit(kernel, tty);
+      return;
+    default:
+      take(kernel, tty, byte);
+  }
+}
+
+/** ^C, ^\ and ^Z: a signal to the foreground group; what was typed before is thrown away. */
+function interruptsBy(kernel: Kernel, tty: Tty, byte: number): boolean {
+  const signal = byte === CTRL.intr ? SIG.INT : byte === CTRL.quit ? SIG.QUIT : byte === CTRL.susp ? SIG.TSTP : 0;
+  if (signal === 0) return false;
+  flushInput(tty);
+  echo(kernel, tty, byte);
+  if (tty.foreground) signalGroup(kernel, tty.foreground, signal, 'tty');
+  return true;
+}
+
+function flushInput(tty: Tty): void {
+  tty.line = [];
+  tty.ready = [];
+  tty.readyBytes = 0;
+}
+
+/** An ordinary byte. */
+function take(kernel: Kernel, tty: Tty, byte: number): void {
+  if (tty.termios.canonical) {
+    if (tty.line.length + tty.readyBytes >= LINE_MAX - 1) {
+      emit(kernel, tty, [BELL]);
+      return;
+    }
+    if (tty.line.length === 0) tty.lineColumn = tty.column;
+    tty.line.push(byte);
+    echo(kernel, tty, byte);
+    return;
+  }
+  if (tty.readyBytes >= RAW_MAX) return;
+  const last = tty.ready[tty.ready.length - 1];
+  if (last && !last.line) last.bytes.push(byte);
+  else tty.ready.push({ bytes: [byte], line: false });
+  tty.readyBytes++;
+  echo(kernel, tty, byte);
+  wake(kernel, inputChannel(tty));
+}
+
+/** The line being edited is ready to be read, as it stands; an empty one is end-of-file. */
+function commit(kernel: Kernel, tty: Tty): void {
+  tty.ready.push({ bytes: tty.line, line: true });
+  tty.readyBytes += tty.line.length;
+  tty.line = [];
+  wake(kernel, inputChannel(tty));
+}
+
+/** Takes the last character (of UTF-8: all its bytes) off the line and the screen. */
+function eraseChar(kernel: Kernel, tty: Tty): void {
+  let byte = tty.line.pop();
+  if (byte === undefined) return;
+  while (byte >= 0x80 && byte < 0xc0 && tty.line.length > 0) byte = tty.line.pop()!;
+  if (!tty.termios.echo) return;
+  const width = byte === TAB ? tabWidth(tty) : byte >= 128 ? 1 : shown(byte).length;
+  const gone: number[] = [];
+  for (let i = 0; i < width; i++) gone.push(...(byte === TAB ? [8] : [8, 32, 8]));
+  emit(kernel, tty, gone);
+}
+
+/** Columns that a tab at the end of the line took. */
+function tabWidth(tty: Tty): number {
+  let column = tty.lineColumn;
+  for (const byte of tty.line) column += byte === TAB ? 8 - (column % 8) : (byte & 0xc0) === 0x80 ? 0 : shown(byte).length;
+  return 8 - (column % 8);
+}
+
+function eraseWord(kernel: Kernel, tty: Tty): void {
+  const isWord = (byte: number | undefined): boolean => byte !== undefined && ((byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122) || byte === 95 || byte >= 128);
+  while (tty.line.length > 0 && !isWord(tty.line[tty.line.length - 1])) eraseChar(kernel, tty);
+  while (isWord(tty.line[tty.line.length - 1])) eraseChar(kernel, tty);
+}
+
+function setTermios(kernel: Kernel, tty: Tty, next: Termios): void {
+  const was = tty.termios.canonical;
+  tty.termios = { ...tty.termios, ...next };
+  if (was && !tty.termios.canonical && tty.line.length > 0) {
+    tty.ready.push({ bytes: tty.line, line: false });
+    tty.readyBytes += tty.line.length;
+    tty.line = [];
+  }
+  wake(kernel, inputChannel(tty));
+}
+
+/** What a read gets now: one line, or what raw mode has; null when there is nothing. */
+function readInput(tty: Tty, count: number): Uint8Array | null {
+  if (!tty.termios.canonical) {
+    const out: number[] = [];
+    while (out.length < count && tty.ready.length > 0) {
+      const first = tty.ready[0]!;
+      out.push(...first.bytes.splice(0, count - out.length));
+      if (first.bytes.length === 0) tty.ready.shift();
+    }
+    tty.readyBytes -= out.length;
+    return out.length > 0 ? Uint8Array.from(out) : null;
+  }
+  const first = tty.ready[0];
+  if (!first) return null;
+  const out = Uint8Array.from(first.bytes.splice(0, count));
+  tty.readyBytes -= out.length;
+  if (first.bytes.length === 0) tty.ready.shift();
+  return out;
+}
+
+// ---- job control
+
+/** A background process that reads gets SIGTTIN, one that changes the terminal SIGTTOU. True: it has to wait for that. */
+function backgroundStops(kernel: Kernel, task: Task, tty: Tty, signal: number): boolean {
+  if (task.tty !== tty || tty.foreground === 0 || task.pgid === tty.foreground) return false;
+  const { blocked, actions } = task.leader.signals;
+  const ignored = blocked.includes(signal) || actions.get(signal)?.handler === 'ignore';
+  if (ignored) {
+    if (signal === SIG.TTIN) throw new SysError('EIO');
+    return false;
+  }
+  if (orphanedGroup(kernel, task)) throw new SysError('EIO');
+  signalGroup(kernel, task.pgid, signal, 'tty');
+  return true;
+}
+
+/** Makes a terminal the controlling one of a session. */
+function acquire(kernel: Kernel, task: Task, tty: Tty): void {
+  tty.session = task.sid;
+  tty.foreground = task.pgid;
+  for (const one of kernel.tasks.values()) if (one.sid === task.sid) one.tty = tty;
+}
+
+function setControlling(kernel: Kernel, task: Task, tty: Tty, steal: boolean): 0 {
+  if (task.tty === tty && tty.session === task.sid) return 0;
+  if (task.sid !== task.leader.pid || task.tty) throw new SysError('EPERM');
+  if (tty.session !== 0) {
+    if (!steal || !capable(task, 'sys_admin')) throw new SysError('EPERM');
+    for (const one of kernel.tasks.values()) if (one.tty === tty) one.tty = null;
+  }
+  acquire(kernel, task, tty);
+  return 0;
+}
+
+function giveUp(kernel: Kernel, task: Task, tty: Tty): 0 {
+  if (task.tty !== tty) throw new SysError('ENOTTY');
+  if (tty.session === task.leader.pid) {
+    if (tty.foreground) {
+      signalGroup(kernel, tty.foreground, SIG.HUP, 'tty');
+      signalGroup(kernel, tty.foreground, SIG.CONT, 'tty');
+    }
+    for (const one of kernel.tasks.values()) if (one.tty === tty) one.tty = null;
+    tty.session = 0;
+    tty.foreground = 0;
+  }
+  task.tty = null;
+  return 0;
+}
+
+/** A process group by a pid of the caller's namespace, and the other way round. */
+function groupInside(kernel: Kernel, task: Task, pgid: number): number {
+  if (task.ns.pid.level === 0) return pgid;
+  const leader = kernel.tasks.get(pgid);
+  const { pid: ns } = task.ns;
+  return leader && ns.tasks.get(leader.nspids[ns.level] ?? 0) === leader ? leader.nspids[ns.level]! : 0;
+}
+
+function setForeground(kernel: Kernel, task: Task, tty: Tty, arg: unknown): unknown {
+  if (task.tty !== tty || tty.session !== task.sid) throw new SysError('ENOTTY');
+  if (backgroundStops(kernel, task, tty, SIG.TTOU)) return BLOCK;
+  const wanted = Number(arg);
+  const named = task.ns.pid.tasks.get(wanted);
+  const pgid = named ? named.pid : task.ns.pid.level === 0 ? wanted : -1;
+  let found = false;
+  for (const one of kernel.tasks.values()) {
+    if (one.pgid !== pgid) continue;
+    if (one.sid !== task.sid) throw new SysError('EPERM');
+    found = true;
+  }
+  if (!found) throw new SysError('ESRCH');
+  tty.foreground = pgid;
+  return 0;
+}
+
+export function setWinsize(kernel: Kernel, tty: Tty, size: Winsize): void {
+  if (tty.winsize.rows === size.rows && tty.winsize.cols === size.cols) return;
+  tty.winsize = { rows: size.rows, cols: size.cols };
+  if (tty.foreground) signalGroup(kernel, tty.foreground, SIG.WINCH, 'tty');
+}
+
+/** The requests that both ends of a pty, and consoles, answer. */
+export function ttyIoctl(kernel: Kernel, task: Task, tty: Tty, request: number, arg: unknown): unknown {
+  switch (request) {
+    case TCGETS:
+      return { ...tty.termios };
+    case TCSETS:
+    case TCSETSW:
+    case TCSETSF:
+      if (backgroundStops(kernel, task, tty, SIG.TTOU)) return BLOCK;
+      if (request === TCSETSF) flushInput(tty);
+      setTermios(kernel, tty, arg as Termios);
+      return 0;
+    case TCFLSH:
+      flushInput(tty);
+      return 0;
+    case TIOCGWINSZ:
+      return { ...tty.winsize };
+    case TIOCSWINSZ:
+      setWinsize(kernel, tty, arg as Winsize);
+      return 0;
+    case TIOCGPGRP:
+      if (task.tty !== tty && !tty.isPty) throw new SysError('ENOTTY');
+      return groupInside(kernel, task, tty.foreground);
+    case TIOCSPGRP:
+      return setForeground(kernel, task, tty, arg);
+    case TIOCGSID:
+      if (tty.session === 0) throw new SysError('ENOTTY');
+      return groupInside(kernel, task, tty.session);
+    case TIOCSCTTY:
+      return setControlling(kernel, task, tty, arg === 1);
+    case TIOCNOTTY:
+      return giveUp(kernel, task, tty);
+    case FIONREAD:
+      return tty.termios.canonical ? (tty.ready[0]?.bytes.length ?? 0) : tty.readyBytes;
+    default:
+      throw new SysError('ENOTTY');
+  }
+}
+
+// ---- a terminal as an open file
+
+const ttyOf = (file: File): Tty => file.data as Tty;
+
+export const ttyOps: FileOps = {
+  read(kernel, task, file, count) {
+    const tty = ttyOf(file);
+    if (tty.hungUp) return new Uint8Array(0);
+    if (backgroundStops(kernel, task, tty, SIG.TTIN)) return BLOCK;
+    const data = readInput(tty, count);
+    if (data) {
+      if (tty.isPty) wake(kernel, outputChannel(tty));
+      return data;
+    }
+    if (file.flags & O_NONBLOCK) throw new SysError('EAGAIN');
+    waitOn(kernel, task, inputChannel(tty));
+    return BLOCK;
+  },
+  write(kernel, task, file, data) {
+    const tty = ttyOf(file);
+    if (tty.hungUp) throw new SysError('EIO');
+    if (tty.isPty && tty.outputBytes >= OUTPUT_MAX) {
+      if (file.flags & O_NONBLOCK) throw new SysError('EAGAIN');
+      waitOn(kernel, task, outputChannel(tty));
+      return BLOCK;
+    }
+    emit(kernel, tty, data, (file.flags & O_ACCMODE) === 1 ? 2 : 1);
+    task.owed.system += data.length * 20;
+    return data.length;
+  },
+  ioctl: (kernel, task, file, request, arg) => {
+    const tty = ttyOf(file);
+    if (tty.hungUp) throw new SysError('EIO');
+    return ttyIoctl(kernel, task, tty, request, arg);
+  },
+  poll(_kernel, file) {
+    const tty = ttyOf(file);
+    if (tty.hungUp) return POLLIN | POLLOUT | POLLHUP;
+    return (tty.ready.length > 0 ? POLLIN : 0) | (tty.isPty && tty.outputBytes >= OUTPUT_MAX ? 0 : POLLOUT);
+  },
+  channels: (file) => [inputChannel(ttyOf(file)), outputChannel(ttyOf(file))],
+  release(kernel, file) {
+    const tty = ttyOf(file);
+    tty.users--;
+    if (tty.isPty) wake(kernel, outputChannel(tty));
+  },
+};
+
+/** Opens a terminal; a session leader without one gets it as its controlling terminal. */
+export function openTty(kernel: Kernel, task: Task, tty: Tty, flags: number): { ops: FileOps; data: Tty } {
+  if (tty.hungUp) throw new SysError('EIO');
+  tty.users++;
+  if (!(flags & O_NOCTTY) && task.sid === task.leader.pid && !task.tty && tty.session === 0) acquire(kernel, task, tty);
+  return { ops: ttyOps, data: tty };
+}
+
+/** The line is gone: readers see end of file, the session's leader and foreground hear SIGHUP. */
+export function hangUp(kernel: Kernel, tty: Tty): void {
+  if (tty.hungUp) return;
+  tty.hungUp = true;
+  flushInput(tty);
+  const leader = tty.session ? kernel.tasks.get(tty.session) : undefined;
+  const groups = new Set([tty.foreground, leader?.pgid ?? 0]);
+  for (const pgid of groups) {
+    if (!pgid) continue;
+    signalGroup(kernel, pgid, SIG.HUP, 'tty');
+    signalGroup(kernel, pgid, SIG.CONT, 'tty');
+  }
+  for (const one of kernel.tasks.values()) if (one.tty === tty) one.tty = null;
+  tty.session = 0;
+  tty.foreground = 0;
+  wake(kernel, inputChannel(tty));
+  wake(kernel, outputChannel(tty));
+}
+
+// ---- consoles
+
+/** tty1…tty4, /dev/console (the first of them) and /dev/tty (the caller's own). */
+export function registerConsoles(kernel: Kernel, count: number): void {
+  for (let n = 1; n <= count; n++) {
+    const tty = createTty(kernel, `tty${n}`, n, false);
+    kernel.ttys.set(tty.name, tty);
+    kernel.devices.set(`c4:${n}`, (k, task, _inode, flags) => openTty(k, task, tty, flags));
+  }
+  const first = kernel.ttys.get('tty1')!;
+  kernel.devices.set('c5:1', (k, task, _inode, flags) => openTty(k, task, first, flags | O_NOCTTY));
+  const own: DeviceOpen = (k, task, _inode, flags) => {
+    if (!task.tty) throw new SysError('ENXIO');
+    return openTty(k, task, task.tty, flags | O_NOCTTY);
+  };
+  kernel.devices.set('c5:0', own);
+}
+
+/** Takes what a terminal has shown since the last time, neighbours of one stream joined. */
+export function takeOutput(kernel: Kernel, tty: Tty): { data: Uint8Array; stream: 1 | 2 }[] {
+  const taken = tty.output;
+  tty.output = [];
+  tty.outputBytes = 0;
+  if (taken.length > 0) wake(kernel, outputChannel(tty));
+  return taken;
 }

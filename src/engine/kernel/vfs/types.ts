@@ -8,7 +8,7 @@
  */
 import type { Bytes, Dirent } from '../sys.ts';
 import type { Cgroup } from '../cgroup/types.ts';
-import type { Kernel, Task } from '../records.ts';
+import type { Kernel, Task, UserNamespace } from '../records.ts';
 
 export type InodeKind = Dirent['type'];
 
@@ -78,6 +78,8 @@ export interface MountNamespace {
   ino: number;
   mounts: Mount[];
   root: Mount;
+  /** Whose capabilities count for mounting here; absent where only root of the machine is. */
+  owner?: UserNamespace;
 }
 
 export interface Path {

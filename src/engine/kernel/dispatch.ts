@@ -1,0 +1,157 @@
+/**
+ * Running a program: it is resumed, asks for something (sys.ts), gets it, and goes on until it owes processor time, sleeps,
+ * stops or ends. A call that blocks stays pending and is dispatched again, from its beginning, when the task has been woken;
+ * signals are looked at before the program or its pending call goes on. A failed call throws SysError into the program; any
+ * other exception, of a handler or of a program, is a fault of the engine and is not caught here.
+ */
+import { type Errno, SysError } from './abi.ts';
+import { endThread, exitTask } from './exit.ts';
+import { touchMemory } from './memory.ts';
+import type { CallRecord, Kernel, Task } from './records.ts';
+import { refuses } from './seccomp.ts';
+import { deliverSignals, signalPending } from './signals.ts';
+import type { Request, Syscalls } from './sys.ts';
+import { callCost } from './syscalls/costs.ts';
+import { SYSCALLS } from './syscalls/table.ts';
+import { AGAIN, BLOCK, GONE } from './wait.ts';
+
+/** ns of owed time after which a program is interrupted to pay. */
+const BURST = 50_000;
+const KEPT_CALLS = 2000;
+
+type AnyHandler = (kernel: Kernel, task: Task, ...args: readonly unknown[]) => unknown;
+
+/** Advances a task that has a processor; comes back when it must pay, or cannot go on. */
+export function burst(kernel: Kernel, task: Task): void {
+  while (task.state === 'running') {
+    if (task.interrupted || (task.leader === task && task.signals.pending.length > 0)) {
+      deliverSignals(kernel, task);
+      if (task.state !== 'running') return;
+    }
+    if (task.pending === null) {
+      resume(kernel, task);
+      if (task.state !== 'running') return;
+    }
+    if (task.pending !== null) serve(kernel, task, task.pending);
+    if (task.owed.user + task.owed.system >= BURST || task.owed.user > 0) return;
+  }
+}
+
+/** Lets the code on top of the stack run to its next request, or to its end. */
+function resume(kernel: Kernel, task: Task): void {
+  const body = task.stack[task.stack.length - 1]!;
+  const given = task.resume;
+  task.resume = null;
+  let step: IteratorResult<Request, number | void>;
+  try {
+    step = given && 'error' in given ? body.throw(errorOf(given.error)) : body.next(given?.value);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    step = { done: true, value: 1 };
+  }
+  if (!step.done) {
+    task.pending = step.value;
+    task.scratch = undefined;
+    return;
+  }
+  if (task.stack.length > 1) {
+    endHandler(task);
+    return;
+  }
+  if (task.leader === task) exitTask(kernel, task, (Number(step.value ?? 0) & 255) << 8, '');
+  else endThread(kernel, task);
+}
+
+function errorOf(error: unknown): unknown {
+  return typeof error === 'string' ? new SysError(error as Errno) : error;
+}
+
+/** A signal handler has returned: what it interrupted goes on as it was. */
+function endHandler(task: Task): void {
+  task.stack.pop();
+  const before = task.saved.pop()!;
+  task.pending = before.pending;
+  task.resume = before.resume;
+  task.scratch = before.scratch;
+  task.signals.blocked = before.mask;
+}
+
+function serve(kernel: Kernel, task: Task, request: Request): void {
+  if (request.op === 'sys') return serveCall(kernel, task, request.name, request.args);
+  if (request.op === 'compute') {
+    if (request.ns > 0) task.owed.user += request.ns;
+    finish(task, undefined);
+    return;
+  }
+  const outcome = touchMemory(kernel, task, request.address, request.length, request.mode);
+  if (outcome === 'done') finish(task, undefined);
+  else if (outcome === 'asleep') fallAsleep(task);
+}
+
+function finish(task: Task, value: unknown): void {
+  task.pending = null;
+  task.scratch = undefined;
+  task.resume = { value };
+}
+
+function fallAsleep(task: Task): void {
+  if (task.state === 'running') task.state = 'sleeping';
+}
+
+function spend(kernel: Kernel, task: Task, ns: number): void {
+  task.owed.system += ns;
+  kernel.ahead += ns;
+}
+
+function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: readonly unknown[]): void {
+  let result: unknown;
+  try {
+    if (task.seccomp.length > 0 && refuses(task, name)) throw new SysError('EPERM');
+    const handler = SYSCALLS[name] as AnyHandler | undefined;
+    if (!handler) throw new SysError('ENOSYS');
+    result = handler(kernel, task, ...args);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    spend(kernel, task, callCost(name, args, null));
+    note(kernel, task, name, args, error.errno, true);
+    if (task.pending === null) return;
+    task.pending = null;
+    task.scratch = undefined;
+    task.resume = { error };
+    return;
+  }
+  if (result === BLOCK) {
+    if (task.state === 'running' && signalPending(task)) task.interrupted = true;
+    else fallAsleep(task);
+    return;
+  }
+  if (result === AGAIN) return;
+  spend(kernel, task, callCost(name, args, result));
+  note(kernel, task, name, args, result, false);
+  if (result !== GONE) finish(task, result);
+}
+
+// ---- the log of calls
+
+function note(kernel: Kernel, task: Task, name: string, args: readonly unknown[], result: unknown, failed: boolean): void {
+  const { calls } = kernel;
+  if (task.ns.pid.level === 0 && !calls.traced.has(task.tgid)) return;
+  const row: CallRecord = {
+    n: calls.next, t: kernel.timeline.now + kernel.ahead, pid: task.pid, comm: task.comm, name, args: args.map(brief), result: brief(result), failed,
+  };
+  calls.rows[calls.next % KEPT_CALLS] = row;
+  calls.next++;
+}
+
+/** What a row keeps of a value: the beginning of bytes, no code. */
+function brief(value: unknown): unknown {
+  if (value instanceof Uint8Array) return value.length > 48 ? value.slice(0, 48) : value;
+  return typeof value === 'function' ? 'fn' : value;
+}
+
+/** The kept calls, oldest first. */
+export function callsOf(kernel: Kernel): CallRecord[] {
+  const { rows, next } = kernel.calls;
+  const first = next % KEPT_CALLS;
+  return rows.length < KEPT_CALLS ? rows.slice() : [...rows.slice(first), ...rows.slice(0, first)];
+}

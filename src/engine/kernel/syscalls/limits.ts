@@ -1,0 +1,31 @@
+/** Resource limits by name. Source: getrlimit(2). What the model enforces: NOFILE, NPROC, AS; the others are kept and printed. */
+import { SysError } from '../abi.ts';
+import { nsCapable } from '../credentials.ts';
+import type { Kernel, Task } from '../records.ts';
+
+const INFINITE = Number.POSITIVE_INFINITY;
+
+/** In the order of their numbers, with what a process begins with. */
+export const LIMITS: Readonly<Record<string, readonly [cur: number, max: number]>> = {
+  RLIMIT_CPU: [INFINITE, INFINITE], RLIMIT_FSIZE: [INFINITE, INFINITE], RLIMIT_DATA: [INFINITE, INFINITE], RLIMIT_STACK: [8_388_608, INFINITE],
+  RLIMIT_CORE: [0, INFINITE], RLIMIT_RSS: [INFINITE, INFINITE], RLIMIT_NPROC: [INFINITE, INFINITE], RLIMIT_NOFILE: [1024, 1_048_576],
+  RLIMIT_MEMLOCK: [8_388_608, 8_388_608], RLIMIT_AS: [INFINITE, INFINITE], RLIMIT_LOCKS: [INFINITE, INFINITE], RLIMIT_SIGPENDING: [15_600, 15_600],
+  RLIMIT_MSGQUEUE: [819_200, 819_200], RLIMIT_NICE: [0, 0], RLIMIT_RTPRIO: [0, 0], RLIMIT_RTTIME: [INFINITE, INFINITE],
+};
+
+const named = (resource: string): string => (resource.startsWith('RLIMIT_') ? resource : `RLIMIT_${resource}`);
+
+export function resourceLimits(_kernel: Kernel, task: Task, resource: string): { cur: number; max: number } {
+  const name = named(resource);
+  const first = LIMITS[name];
+  if (!first) throw new SysError('EINVAL');
+  return task.limits[name] ?? { cur: first[0], max: first[1] };
+}
+
+export function setLimit(
+  kernel: Kernel, task: Task, target: Task, resource: string, old: { cur: number; max: number }, limit: { cur: number; max: number },
+): void {
+  if (limit.cur > limit.max) throw new SysError('EINVAL');
+  if (limit.max > old.max && !nsCapable(task, kernel.init.user, 'sys_resource')) throw new SysError('EPERM');
+  target.limits = { ...target.limits, [named(resource)]: { cur: limit.cur, max: limit.max } };
+}
