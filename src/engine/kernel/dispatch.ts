@@ -77,7 +77,10 @@ function endHandler(task: Task): void {
 }
 
 function serve(kernel: Kernel, task: Task, request: Request): void {
-  if (request.op === 'sys') return serveCall(kernel, task, request.name, request.args);
+  if (request.op === 'sys') {
+    serveCall(kernel, task, request.name, request.args);
+    return;
+  }
   if (request.op === 'compute') {
     if (request.ns > 0) task.owed.user += request.ns;
     finish(task, undefined);

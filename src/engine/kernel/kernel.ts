@@ -9,6 +9,7 @@ import { PAGE } from '../sim/units.ts';
 import { createTree } from './cgroup/core.ts';
 import { rootCred } from './credentials.ts';
 import { burst } from './dispatch.ts';
+import { exitTask } from './exit.ts';
 import { logLine } from './log.ts';
 import { newAddressSpace } from './memory.ts';
 import { firstNamespaces, FIRST_FREE_INO } from './namespaces.ts';
@@ -68,7 +69,8 @@ export function createKernel(spec: KernelSpec): Kernel {
     tasks: new Map(), ended: [], programs: spec.programs, cgroups: createTree(),
     frames: { total: Math.floor((memory * (1 - KERNEL_SHARE)) / PAGE), anon: 0, file: 0, kernel: 0 },
     nextNsIno: FIRST_FREE_INO, waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
-    mounts: { nextId: 21, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), sched: createSched(cpus), ahead: 0,
+    mounts: { nextId: 21, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask,
+    sched: createSched(cpus), ahead: 0,
     nextConn: 1, overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 },
   };
   registerMemoryDevices(kernel);

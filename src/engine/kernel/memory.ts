@@ -6,7 +6,8 @@
  */
 import { PAGE } from '../sim/units.ts';
 import { MAP_ANONYMOUS, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, SIG, SysError } from './abi.ts';
-import { chargeFile, headroom, type Kind, tryCharge, uncharge } from './cgroup/charge.ts';
+import { chargeFile } from './cgroup/cache.ts';
+import { headroom, type Kind, tryCharge, uncharge } from './cgroup/charge.ts';
 import { highStall } from './cgroup/reclaim.ts';
 import type { Cgroup } from './cgroup/types.ts';
 import { reclaimOrKill } from './oom.ts';

@@ -125,10 +125,16 @@ export function setns(kernel: Kernel, task: Task, file: File, type: number): voi
 }
 
 function join(kernel: Kernel, task: Task, { type, ns }: NsFile): void {
-  if (type === 'user') return joinUser(kernel, task, ns as UserNamespace);
+  if (type === 'user') {
+    joinUser(kernel, task, ns as UserNamespace);
+    return;
+  }
   const owner = (ns as { owner?: UserNamespace }).owner ?? kernel.init.user;
   if (!nsCapable(task, owner, 'sys_admin') || !nsCapable(task, task.ns.user, 'sys_admin')) throw new SysError('EPERM');
-  if (type === 'pid') return joinPid(task, ns as PidNamespace);
+  if (type === 'pid') {
+    joinPid(task, ns as PidNamespace);
+    return;
+  }
   if (type === 'mnt') {
     if (!nsCapable(task, task.ns.user, 'sys_chroot')) throw new SysError('EPERM');
     const mnt = ns as MountNamespace;

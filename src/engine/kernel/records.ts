@@ -8,7 +8,7 @@ import type { Trace } from '../sim/trace.ts';
 import type { Random } from '../sim/random.ts';
 import type { Body, CapSets, LogLine, Program, Request, SigAction } from './sys.ts';
 import type { Cgroup, CgroupTree } from './cgroup/types.ts';
-import type { File, FileOps, Inode, Mount, MountNamespace, Path } from './vfs/types.ts';
+import type { File, FileOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './vfs/types.ts';
 import type { NetNamespace } from './net/types.ts';
 import type { Tty } from './tty.ts';
 
@@ -48,6 +48,10 @@ export interface Kernel {
   drivers: Map<string, unknown>;
   /** Character and block devices by "c5:0", "c10:232": what opening such a node gives. */
   devices: Map<string, DeviceOpen>;
+  /** What mount(2) knows, by type; vfs/filesystems.ts. */
+  filesystems: Readonly<Record<string, MakeFileSystem>>;
+  /** exit.ts, for signals.ts: ending a process sends signals, and signals end processes. `status` is a wait status. */
+  exit: (kernel: Kernel, task: Task, status: number, by: string) => void;
   sched: Sched;
   /** ns that the burst being run has spent since `timeline.now`; 0 outside. `timeOf(kernel)` adds them. */
   ahead: number;
@@ -81,6 +85,8 @@ export interface CallRecord {
 
 /** Throws SysError (ENXIO, EBUSY, EACCES) or gives the operations of the new description. */
 export type DeviceOpen = (kernel: Kernel, task: Task, inode: Inode, flags: number) => { ops: FileOps; data: unknown };
+
+export type MakeFileSystem = (kernel: Kernel, task: Task, source: string, data: string) => SuperBlock;
 
 /** Processors and run queues. */
 export interface Sched {
@@ -225,6 +231,8 @@ export interface Task {
   status: number;
   killedBy: string;
   oomScoreAdj: number;
+  /** The lowest that somebody with CAP_SYS_RESOURCE has set: down to there anybody may go. */
+  oomScoreAdjMin: number;
   nice: number;
   times: { user: number; system: number; startedAt: number };
   sched: { vruntime: number; cpu: number | null; sliceUsed: number };

@@ -180,7 +180,10 @@ function claim(kernel: Kernel, task: Task): void {
       worst = cpu;
     }
   }
-  if (worst) return preempt(kernel, worst, now);
+  if (worst) {
+    preempt(kernel, worst, now);
+    return;
+  }
   for (const cpu of kernel.sched.cpus) {
     if (!cpu.current || cpu === kernel.sched.bursting) continue;
     const end = Math.max(now, cpu.since + SLICE - cpu.current.sched.sliceUsed);

@@ -7,7 +7,6 @@
  */
 import { record } from '../sim/trace.ts';
 import { SIG } from './abi.ts';
-import { exitTask } from './exit.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, enqueue } from './sched.ts';
 import { type SigAction } from './sys.ts';
@@ -86,7 +85,7 @@ export function killProcess(kernel: Kernel, task: Task, signal: number, by: stri
     kernel.trace, 'kernel', kernel.name, 'signal', { pid: task.pid, comm: task.comm, signal: signalName(signal), by }, because ?? task.because,
   );
   task.because = cause;
-  exitTask(kernel, task, signal, by);
+  kernel.exit(kernel, task, signal, by);
 }
 
 export function continueTask(kernel: Kernel, task: Task): void {

@@ -60,7 +60,7 @@ export function blankTask(kernel: Kernel, from: Pick<Task, 'ns' | 'cred' | 'cgro
   const task: Task = {
     pid: 0, tgid: 0, nspids: [], parent: null, children: [], comm, argv: [], env: {}, exe: null, state: 'sleeping', stack: [], pending: null,
     resume: { value: undefined }, waitingOn: [], wakeAt: null, pgid: 0, sid: 0, tty: null, ns: from.ns, cred: from.cred, cgroup: from.cgroup, fs: from.fs,
-    files: from.files, mm: from.mm, signals: { pending: [], blocked: [], actions: new Map() }, status: 0, killedBy: '', oomScoreAdj: 0, nice: 0,
+    files: from.files, mm: from.mm, signals: { pending: [], blocked: [], actions: new Map() }, status: 0, killedBy: '', oomScoreAdj: 0, oomScoreAdjMin: 0, nice: 0,
     times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, cpu: null, sliceUsed: 0 },
     noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], interrupted: false,
     leader: null as unknown as Task, exitSignal: SIG.CHLD, pdeathsig: 0, subreaper: false, execed: false, vforkParent: null, limits: {}, seccomp: [],
@@ -117,7 +117,7 @@ function copyTask(kernel: Kernel, task: Task, flags: number, cgroup: Cgroup): Ta
     pending: [], blocked: [...task.signals.blocked], actions: thread ? task.signals.actions : new Map(task.signals.actions),
   };
   Object.assign(child, {
-    argv: task.argv, env: task.env, exe: task.exe, pgid: task.pgid, sid: task.sid, tty: task.tty, oomScoreAdj: task.oomScoreAdj, nice: task.nice,
+    argv: task.argv, env: task.env, exe: task.exe, pgid: task.pgid, sid: task.sid, tty: task.tty, oomScoreAdj: task.oomScoreAdj, oomScoreAdjMin: task.oomScoreAdjMin, nice: task.nice,
     limits: { ...task.limits }, seccomp: task.seccomp,
   });
   if (child.cred === task.cred) child.cred = { ...task.cred };

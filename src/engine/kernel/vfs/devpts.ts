@@ -9,6 +9,7 @@ import { createTty, hangUp, openTty, outputChannel, receive, type Tty, ttyIoctl 
 import { waitOn, wake } from '../wait.ts';
 import { install, makeFile } from './descriptors.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
+import { mountOptions } from './options.ts';
 import { lookup } from './path.ts';
 import { BLOCK, type Dentry, type File, type FileOps, type FsOps, type Inode, type Path, type SuperBlock } from './types.ts';
 
@@ -136,7 +137,7 @@ const devptsOps: FsOps = {
 
 /** mount -t devpts: options gid, mode, ptmxmode, newinstance. */
 export function mountDevpts(kernel: Kernel, _task: Task, source: string, data: string): SuperBlock {
-  const options = new Map(data.split(',').filter(Boolean).map((one) => [one.split('=', 1)[0]!, one.slice(one.indexOf('=') + 1)] as const));
+  const options = mountOptions(data);
   const octal = (name: string, otherwise: number): number => {
     const value = options.get(name);
     if (value === undefined) return otherwise;

@@ -1,6 +1,6 @@
 /** The file systems that mount(2) knows, by type: the table behind /proc/filesystems too. */
 import { SysError } from '../abi.ts';
-import type { Kernel, Task } from '../records.ts';
+import type { Kernel, MakeFileSystem } from '../records.ts';
 import { cgroupRoot } from './cgroupfs.ts';
 import { createDevtmpfs } from './devtmpfs.ts';
 import { mountDevpts } from './devpts.ts';
@@ -8,21 +8,9 @@ import { createOverlay } from './overlay.ts';
 import { createPseudo, fixed } from './pseudo.ts';
 import { procRoot } from './proc.ts';
 import { sysfsRoot } from './sysfs.ts';
+import { mountOptions } from './options.ts';
 import { createTmpfs } from './tmpfs.ts';
 import type { SuperBlock } from './types.ts';
-
-export type MakeFileSystem = (kernel: Kernel, task: Task, source: string, data: string) => SuperBlock;
-
-/** "size=64m,mode=755" as a map; a word without = has the value "". */
-export function mountOptions(data: string): Map<string, string> {
-  const options = new Map<string, string>();
-  for (const one of data.split(',')) {
-    if (one === '') continue;
-    const at = one.indexOf('=');
-    options.set(at < 0 ? one : one.slice(0, at), at < 0 ? '' : one.slice(at + 1));
-  }
-  return options;
-}
 
 /** One instance a kernel, mounted as often as wanted. */
 function shared(kernel: Kernel, name: string, make: () => SuperBlock): SuperBlock {
@@ -37,7 +25,7 @@ function shared(kernel: Kernel, name: string, make: () => SuperBlock): SuperBloc
 
 const SIZE_UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-function tmpfs(kernel: Kernel, _task: Task, source: string, data: string): SuperBlock {
+const tmpfs: MakeFileSystem = (kernel, _task, source, data) => {
   const options = mountOptions(data);
   const size = options.get('size');
   const parsed = size === undefined ? null : /^(\d+)([kmg%]?)$/i.exec(size);
@@ -51,13 +39,13 @@ function tmpfs(kernel: Kernel, _task: Task, source: string, data: string): Super
   }
   shown.push('inode64');
   return createTmpfs(kernel, 'tmpfs', source, shown.join(','), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
-}
+};
 
 export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   tmpfs,
   devtmpfs: (kernel) => shared(kernel, 'devtmpfs', () => createDevtmpfs(kernel)),
   devpts: (kernel, task, source, data) => mountDevpts(kernel, task, source, data),
-  proc: (kernel, task, source) => createPseudo(kernel, 'proc', source, procRoot(task.ns.pid)),
+  proc: (kernel, task, source) => createPseudo(kernel, 'proc', source, procRoot(task.ns.pid, () => Object.keys(FILESYSTEMS))),
   sysfs: (kernel, task, source) => createPseudo(kernel, 'sysfs', source, sysfsRoot(kernel, task)),
   cgroup2: (kernel, task, source) => createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root)),
   overlay: createOverlay,

@@ -10,7 +10,6 @@ import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
 import { capable } from './inode.ts';
 import { lookup, pathText, sameFile } from './path.ts';
-import { FILESYSTEMS } from './filesystems.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -36,7 +35,7 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
   if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) return propagate(kernel, at, flags);
   if (flags & MS_MOVE) return move(kernel, task, source, at);
   if (flags & MS_BIND) return bind(kernel, task, source, at, flags);
-  const make = FILESYSTEMS[type];
+  const make = kernel.filesystems[type];
   if (!make) throw new SysError('ENODEV');
   if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   const sb = make(kernel, task, source, data);
@@ -212,45 +211,3 @@ export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: nu
   ns.root = copies.get(from.root)!;
   return { ns, move: (path) => ({ mount: copies.get(path.mount) ?? path.mount, dentry: path.dentry }) };
 }
-
-function optionText(flags: number): string {
-  let text = flags & MS_RDONLY ? 'ro' : 'rw';
-  if (flags & MS_NOSUID) text += ',nosuid';
-  if (flags & MS_NODEV) text += ',nodev';
-  if (flags & MS_NOEXEC) text += ',noexec';
-  return `${text},relatime`;
-}
-
-/** Mounts that `task` can reach, in order, with the path each hangs at. */
-function reachable(task: Task): { mount: Mount; at: string }[] {
-  const rows: { mount: Mount; at: string }[] = [];
-  for (const mount of task.ns.mnt.mounts) {
-    const at = pathText(task, { mount, dentry: mount.root });
-    if (!at.startsWith('(unreachable)')) rows.push({ mount, at });
-  }
-  return rows;
-}
-
-const escape = (text: string): string => text.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
-
-/** /proc/PID/mounts */
-export function mountsText(task: Task): string {
-  return reachable(task)
-    .map(({ mount, at }) => `${escape(mount.source)} ${escape(at)} ${mount.sb.type} ${optionText(mount.flags)}${mount.sb.options ? `,${mount.sb.options}` : ''} 0 0\n`)
-    .join('');
-}
-
-/** /proc/PID/mountinfo */
-export function mountinfoText(task: Task): string {
-  return reachable(task)
-    .map(({ mount, at }) => {
-      const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}`;
-      let root = '';
-      for (let d = mount.root; d.parent !== d; d = d.parent) root = `/${d.name}${root}`;
-      const { sb } = mount;
-      return `${mount.id} ${mount.parent === mount ? 1 : mount.parent.id} 0:${sb.dev} ${escape(root || '/')} ${escape(at)} ${optionText(mount.flags)}${optional} - ${sb.type} ${escape(mount.source)} ${sb.readonly ? 'ro' : 'rw'}${sb.options ? `,${sb.options}` : ''}\n`;
-    })
-    .join('');
-}
-
-

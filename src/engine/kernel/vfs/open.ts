@@ -48,7 +48,7 @@ export function openPath(kernel: Kernel, task: Task, start: Path, text: string, 
     if (found.parent.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
     make(kernel, task, found, 'file', mode & 0o7777 & ~task.fs.umask);
     path = child(kernel, found.parent, found.name)!;
-    return describe(kernel, task, path, flags & ~O_TRUNC);
+    return description(kernel, task, path, flags & ~O_TRUNC);
   }
   if (!path) throw new SysError('ENOENT');
   const { inode } = path.dentry;
@@ -62,7 +62,7 @@ export function openPath(kernel: Kernel, task: Task, start: Path, text: string, 
   requireAccess(task, inode, accessOf(flags));
   if ((flags & O_ACCMODE || flags & O_TRUNC) && (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path)) throw new SysError('EROFS');
   if (inode.kind === 'fifo' && fifoWaits(kernel, task, path, flags)) return null;
-  return describe(kernel, task, path, flags);
+  return description(kernel, task, path, flags);
 }
 
 /** A fifo's end counts as open while its opener waits for the other; the description made first is kept in scratch. */
@@ -73,7 +73,7 @@ function fifoWaits(_kernel: Kernel, _task: Task, path: Path, flags: number): boo
   return false;
 }
 
-function describe(kernel: Kernel, task: Task, path: Path, flags: number): File {
+function description(kernel: Kernel, task: Task, path: Path, flags: number): File {
   const { ops, data, inode } = path.dentry.sb.ops.open(kernel, task, path.dentry, flags);
   const file = makeFile(path, inode ?? path.dentry.inode, ops, flags, data);
   if (file.inode.kind === 'fifo') joinPipe(kernel, file);

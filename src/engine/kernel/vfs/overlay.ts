@@ -12,7 +12,7 @@ import { record } from '../../sim/trace.ts';
 import { bytes } from '../../sim/text.ts';
 import { O_ACCMODE, O_TRUNC, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
-import { mountOptions } from './filesystems.ts';
+import { mountOptions } from './options.ts';
 import { type Content, readContent } from './content.ts';
 import { createSuperBlock, makeDentry } from './inode.ts';
 import { lookup as lookupPath, sameFile } from './path.ts';

@@ -3,7 +3,8 @@
  * name and device number; what differs on a real disk is told in the fidelity page). A directory is a Map of names in
  * order of making. Pages of file content are charged to the writer's cgroup: shmem on tmpfs, file on the disk.
  */
-import { chargeFile, unchargeFile } from '../cgroup/charge.ts';
+import { chargeFile } from '../cgroup/cache.ts';
+import { unchargeFile } from '../cgroup/charge.ts';
 import { O_TRUNC, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { type Content, emptyContent, readContent, resizeContent, writeContent } from './content.ts';
