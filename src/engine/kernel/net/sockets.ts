@@ -110,3 +110,10 @@ export const socketOps: FileOps = {
     wake(kernel, socketChannel(socket));
   },
 };
+
+/** Connections from other machines: see lan.ts. */
+export function accept(_kernel: Kernel, _from: { address: string; port: number }, _port: number): number | null {
+  return null;
+}
+export function connected(_kernel: Kernel, _conn: number, _ok: boolean): void {}
+export function deliver(_kernel: Kernel, _conn: number, _data: Uint8Array | null): void {}

@@ -9,7 +9,7 @@ import {
 import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
 import { capable } from './inode.ts';
-import { lookup, pathText, sameFile } from './path.ts';
+import { lookup, sameFile } from './path.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;

@@ -1,0 +1,62 @@
+/** The mounts that a process sees: /proc/PID/mounts, mountinfo, mountstats. Source: proc_pid_mountinfo(5), fstab(5). */
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../abi.ts';
+import type { Task } from '../../records.ts';
+import { pathText } from '../path.ts';
+import type { Mount } from '../types.ts';
+
+function optionText(mount: Mount): string {
+  const { flags } = mount;
+  let text = flags & MS_RDONLY ? 'ro' : 'rw';
+  if (flags & MS_NOSUID) text += ',nosuid';
+  if (flags & MS_NODEV) text += ',nodev';
+  if (flags & MS_NOEXEC) text += ',noexec';
+  return mount.sb.type === 'nsfs' ? text : `${text},relatime`;
+}
+
+/** Mounts that `task` can reach, in order, with the path each hangs at. */
+function reachable(task: Task): { mount: Mount; at: string }[] {
+  const rows: { mount: Mount; at: string }[] = [];
+  for (const mount of task.ns.mnt.mounts) {
+    const at = pathText(task, { mount, dentry: mount.root });
+    if (!at.startsWith('(unreachable)')) rows.push({ mount, at });
+  }
+  return rows;
+}
+
+const escaped = (text: string): string => text.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
+
+export function mountsText(task: Task): string {
+  return reachable(task)
+    .map(({ mount, at }) => `${escaped(mount.source)} ${escaped(at)} ${mount.sb.type} ${optionText(mount)}${mount.sb.options ? `,${mount.sb.options}` : ''} 0 0\n`)
+    .join('');
+}
+
+/** The part of the file system that a mount shows. */
+function rootText(mount: Mount): string {
+  if (mount.sb.type === 'nsfs') return mount.root.name;
+  let root = '';
+  for (let d = mount.root; d.parent !== d; d = d.parent) root = `/${d.name}${root}`;
+  return root || '/';
+}
+
+/** Major and minor of the device: the modelled disk is 254:0, the others have none. */
+function deviceText(mount: Mount): string {
+  return mount.sb.type === 'ext4' ? '254:0' : `0:${mount.sb.dev}`;
+}
+
+export function mountinfoText(task: Task): string {
+  return reachable(task)
+    .map(({ mount, at }) => {
+      const { sb } = mount;
+      const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}`;
+      const parent = mount.parent === mount ? 1 : mount.parent.id;
+      return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount))} ${escaped(at)} ${optionText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${sb.readonly ? 'ro' : 'rw'}${sb.options ? `,${sb.options}` : ''}\n`;
+    })
+    .join('');
+}
+
+export function mountstatsText(task: Task): string {
+  return reachable(task)
+    .map(({ mount, at }) => `device ${mount.source} mounted on ${at} with fstype ${mount.sb.type}\n`)
+    .join('');
+}

@@ -1,0 +1,173 @@
+/** What a process is, as text: status, stat, statm, limits, io, sched. Source: proc_pid_status(5), proc_pid_stat(5) and their like. */
+import { PAGE } from '../../../sim/units.ts';
+import { effective } from '../../cgroup/cpuset.ts';
+import { listText } from '../../cgroup/numbers.ts';
+import { CAPABILITIES, shownGid, shownUid } from '../../credentials.ts';
+import { mappedBytes } from '../../memory.ts';
+import { residentPages } from '../../oom.ts';
+import type { Kernel, PidNamespace, Task } from '../../records.ts';
+import { settleAll } from '../../sched.ts';
+import { pidIn } from '../../task.ts';
+
+/** USER_HZ: a tick is 10 ms. */
+const TICK = 10_000_000;
+export const ticks = (ns: number): number => Math.floor(ns / TICK);
+
+const LETTERS: Record<Task['state'], [letter: string, name: string]> = {
+  running: ['R', 'running'], runnable: ['R', 'running'], sleeping: ['S', 'sleeping'], stopped: ['T', 'stopped'], zombie: ['Z', 'zombie'], dead: ['X', 'dead'],
+};
+
+/** The pid in `ns` of what the first namespace calls `pid`; 0 when it is not there. */
+export function translate(kernel: Kernel, ns: PidNamespace, pid: number): number {
+  if (ns.level === 0) return pid;
+  const task = kernel.tasks.get(pid);
+  return task ? pidIn(ns, task) : 0;
+}
+
+export function threadsOf(kernel: Kernel, task: Task): Task[] {
+  return [...kernel.tasks.values()].filter((one) => one.leader === task.leader && one.state !== 'dead');
+}
+
+function parentIn(ns: PidNamespace, task: Task): number {
+  const { parent } = task.leader;
+  return parent ? pidIn(ns, parent) : 0;
+}
+
+/** Names of the capability sets as one number, bit by number. */
+function capMask(names: readonly string[]): string {
+  let mask = 0n;
+  for (const name of names) mask |= 1n << BigInt(CAPABILITIES.indexOf(name));
+  return mask.toString(16).padStart(16, '0');
+}
+
+function signalMask(signals: Iterable<number>): string {
+  let mask = 0n;
+  for (const signal of signals) mask |= 1n << BigInt(signal - 1);
+  return mask.toString(16).padStart(16, '0');
+}
+
+function handled(task: Task, what: 'ignore' | 'caught'): number[] {
+  const found: number[] = [];
+  for (const [signal, { handler }] of task.leader.signals.actions) {
+    if (handler !== 'default' && (handler === 'ignore') === (what === 'ignore')) found.push(signal);
+  }
+  return found;
+}
+
+const kb = (pages: number): string => `${String((pages * PAGE) / 1024).padStart(8)} kB`;
+
+function memoryLines(task: Task): [string, string][] {
+  if (task.state === 'zombie') return [];
+  const { mm } = task;
+  const size = mappedBytes(mm) / PAGE;
+  return [
+    ['VmPeak', kb(Math.max(size, mm.peak))], ['VmSize', kb(size)], ['VmLck', kb(mm.locked)], ['VmPin', kb(0)], ['VmHWM', kb(Math.max(mm.peak, residentPages(task)))],
+    ['VmRSS', kb(residentPages(task))], ['RssAnon', kb(mm.rss.anon)], ['RssFile', kb(mm.rss.file)], ['RssShmem', kb(mm.rss.shmem)],
+    ['VmData', kb(size)], ['VmStk', kb(0)], ['VmExe', kb(0)], ['VmLib', kb(0)], ['VmPTE', kb(mm.pageTables)], ['VmSwap', kb(0)],
+  ];
+}
+
+/** /proc/PID/status; `viewer` is who reads. */
+export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer: Task): string {
+  const { cred, signals, leader } = task;
+  const [letter, name] = LETTERS[task.state];
+  const levels = task.nspids.slice(ns.level);
+  const uids = [cred.uid, cred.euid, cred.suid, cred.euid].map((id) => shownUid(viewer, id));
+  const gids = [cred.gid, cred.egid, cred.sgid, cred.egid].map((id) => shownGid(viewer, id));
+  const allowed = effective(kernel, task.cgroup, 'cpus');
+  const mask = allowed.reduce((sum, cpu) => sum + 2 ** cpu, 0).toString(16);
+  const lines: [string, string | number][] = [
+    ['Name', task.comm], ['Umask', task.fs.umask.toString(8).padStart(4, '0')], ['State', `${letter} (${name})`], ['Tgid', pidIn(ns, leader)], ['Ngid', 0],
+    ['Pid', pidIn(ns, task)], ['PPid', parentIn(ns, task)], ['TracerPid', 0], ['Uid', uids.join('\t')], ['Gid', gids.join('\t')],
+    ['FDSize', Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, task.files.slots.length))))],
+    ['Groups', cred.groups.map((id) => `${shownGid(viewer, id)} `).join('') || ' '],
+    ['NStgid', leader.nspids.slice(ns.level).join('\t')], ['NSpid', levels.join('\t')], ['NSpgid', below(kernel, ns, task, task.pgid)], ['NSsid', below(kernel, ns, task, task.sid)],
+    ['Kthread', 0], ...memoryLines(task), ['CoreDumping', 0], ['THP_enabled', 1], ['untag_mask', '0xffffffffffffffff'],
+    ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${Math.floor(kernel.memory / PAGE / 64)}`],
+    ['SigPnd', signalMask([])], ['ShdPnd', signalMask(leader.signals.pending)], ['SigBlk', signalMask(signals.blocked)],
+    ['SigIgn', signalMask(handled(task, 'ignore'))], ['SigCgt', signalMask(handled(task, 'caught'))],
+    ['CapInh', capMask(cred.caps.inheritable)], ['CapPrm', capMask(cred.caps.permitted)], ['CapEff', capMask(cred.caps.effective)],
+    ['CapBnd', capMask(cred.caps.bounding)], ['CapAmb', capMask(cred.caps.ambient)], ['NoNewPrivs', cred.noNewPrivs ? 1 : 0],
+    ['Seccomp', task.seccomp.length > 0 ? 2 : 0], ['Seccomp_filters', task.seccomp.length], ['Cpus_allowed', mask], ['Cpus_allowed_list', listText(allowed)],
+    ['Mems_allowed', '1'], ['Mems_allowed_list', '0'], ['voluntary_ctxt_switches', task.switches], ['nonvoluntary_ctxt_switches', 0],
+  ];
+  return lines.map(([key, value]) => `${key}:\t${value}\n`).join('');
+}
+
+/** A process group or session, one number a level from `ns` down to the task's own namespace. */
+function below(kernel: Kernel, ns: PidNamespace, task: Task, id: number): string {
+  const leader = kernel.tasks.get(id);
+  const levels = task.nspids.length - ns.level;
+  const known = leader ? leader.nspids.slice(ns.level) : ns.level === 0 ? [id] : [];
+  return Array.from({ length: levels }, (_, i) => known[i] ?? 0).join('\t');
+}
+
+function ttyNumber(task: Task): number {
+  const { tty } = task;
+  return !tty ? 0 : tty.isPty ? (136 << 8) | tty.index : (4 << 8) | tty.index;
+}
+
+/** /proc/PID/stat: 52 fields. `whole` sums the threads, as for a process. */
+export function statText(kernel: Kernel, ns: PidNamespace, task: Task, what: 'process' | 'thread'): string {
+  settleAll(kernel);
+  const threads = threadsOf(kernel, task);
+  const counted = what === 'process' ? threads : [task];
+  const sum = (of: (one: Task) => number): number => counted.reduce((total, one) => total + of(one), 0);
+  const live = task.state !== 'zombie';
+  const size = live ? mappedBytes(task.mm) : 0;
+  const fields: (string | number)[] = [
+    pidIn(ns, task), `(${task.comm})`, LETTERS[task.state][0], parentIn(ns, task), translate(kernel, ns, task.pgid), translate(kernel, ns, task.sid),
+    ttyNumber(task), task.tty ? translate(kernel, ns, task.tty.foreground) : -1, 4194304, sum((t) => t.faults.minor), 0, sum((t) => t.faults.major), 0,
+    ticks(sum((t) => t.times.user)), ticks(sum((t) => t.times.system)), ticks(task.leader.childTimes.user), ticks(task.leader.childTimes.system),
+    20 + task.nice, task.nice, threads.length, 0, ticks(task.times.startedAt - kernel.bootedAt), size, live ? residentPages(task) : 0, '18446744073709551615',
+    0, 0, 0, 0, 0, 0, signalBits(task.signals.blocked), signalBits(handled(task, 'ignore')), signalBits(handled(task, 'caught')),
+    task.state === 'sleeping' ? 1 : 0, 0, 0, task.exitSignal, task.sched.cpu ?? 0, 0, 0, 0, 0, 0, 0, 0, task.mm.brk.start, 0, 0, 0, 0, live ? 0 : task.status,
+  ];
+  return `${fields.join(' ')}\n`;
+}
+
+function signalBits(signals: readonly number[]): number {
+  return signals.reduce((sum, signal) => (signal <= 31 ? sum + 2 ** (signal - 1) : sum), 0);
+}
+
+export function statmText(task: Task): string {
+  if (task.state === 'zombie') return '0 0 0 0 0 0 0\n';
+  const { rss } = task.mm;
+  const size = Math.floor(mappedBytes(task.mm) / PAGE);
+  return `${size} ${residentPages(task)} ${rss.file + rss.shmem} 0 0 ${size} 0\n`;
+}
+
+const LIMITS: readonly [name: string, resource: string, unit: string, otherwise: number | null][] = [
+  ['Max cpu time', 'RLIMIT_CPU', 'seconds', null], ['Max file size', 'RLIMIT_FSIZE', 'bytes', null], ['Max data size', 'RLIMIT_DATA', 'bytes', null],
+  ['Max stack size', 'RLIMIT_STACK', 'bytes', 8388608], ['Max core file size', 'RLIMIT_CORE', 'bytes', 0], ['Max resident set', 'RLIMIT_RSS', 'bytes', null],
+  ['Max processes', 'RLIMIT_NPROC', 'processes', null], ['Max open files', 'RLIMIT_NOFILE', 'files', 1024],
+  ['Max locked memory', 'RLIMIT_MEMLOCK', 'bytes', 8388608], ['Max address space', 'RLIMIT_AS', 'bytes', null], ['Max file locks', 'RLIMIT_LOCKS', 'locks', null],
+  ['Max pending signals', 'RLIMIT_SIGPENDING', 'signals', null], ['Max msgqueue size', 'RLIMIT_MSGQUEUE', 'bytes', 819200], ['Max nice priority', 'RLIMIT_NICE', '', 0],
+  ['Max realtime priority', 'RLIMIT_RTPRIO', '', 0], ['Max realtime timeout', 'RLIMIT_RTTIME', 'us', null],
+];
+
+export function limitsText(task: Task): string {
+  const show = (value: number | null | undefined): string => (value === null || value === undefined || !Number.isFinite(value) ? 'unlimited' : String(value));
+  const rows = LIMITS.map(([name, resource, unit, otherwise]) => {
+    const limit = task.limits[resource];
+    return `${name.padEnd(25)} ${show(limit ? limit.cur : otherwise).padEnd(20)} ${show(limit ? limit.max : otherwise).padEnd(20)} ${unit.padEnd(10)}\n`;
+  });
+  return `${'Limit'.padEnd(25)} ${'Soft Limit'.padEnd(20)} ${'Hard Limit'.padEnd(20)} ${'Units'.padEnd(10)}\n${rows.join('')}`;
+}
+
+/** time on a processor, time waiting for one (not kept), time slices. */
+export function schedstatText(kernel: Kernel, task: Task): string {
+  settleAll(kernel);
+  return `${Math.floor(task.times.user + task.times.system)} 0 ${task.switches}\n`;
+}
+
+export function schedText(kernel: Kernel, ns: PidNamespace, task: Task): string {
+  settleAll(kernel);
+  const row = (name: string, value: string | number): string => `${name.padEnd(45)}:${String(value).padStart(21)}\n`;
+  const ms = (n: number): string => (n / 1e6).toFixed(6);
+  const head = `${task.comm} (${pidIn(ns, task)}, #threads: ${threadsOf(kernel, task).length})\n${'-'.repeat(67)}\n`;
+  return (
+    head + row('se.exec_start', ms(kernel.timeline.now)) + row('se.vruntime', ms(task.sched.vruntime)) + row('se.sum_exec_runtime', ms(task.times.user + task.times.system)) +
+    row('nr_switches', task.switches) + row('prio', 120 + task.nice) + row('policy', 0)
+  );
+}

@@ -1,0 +1,120 @@
+/**
+ * /proc/sys: parameters of the kernel that have their mechanism here, and the limits that tools read. Source: proc_sys(5), kernel doc
+ * admin-guide/sysctl. What belongs to a namespace is that of who opens the file.
+ */
+import { hex } from '../../../sim/random.ts';
+import { SysError } from '../../abi.ts';
+import { nsCapable } from '../../credentials.ts';
+import type { Kernel, Task, UserNamespace } from '../../records.ts';
+import { fixed, type Node } from '../pseudo.ts';
+
+const says = (read: (kernel: Kernel, task: Task) => string | number): Node => ({ kind: 'file', read: (kernel, task) => `${read(kernel, task)}\n` });
+
+type Owner = (kernel: Kernel, task: Task) => UserNamespace;
+const machine: Owner = (kernel) => kernel.init.user;
+
+/** A number that may be written between two others, by whoever has a capability over the owner. */
+function number(
+  read: (kernel: Kernel, task: Task) => number, write: (kernel: Kernel, task: Task, value: number) => void, min: number, max: number,
+  owner: Owner = machine, capability = 'sys_admin',
+): Node {
+  return {
+    kind: 'file', mode: 0o644, read: (kernel, task) => `${read(kernel, task)}\n`,
+    write(kernel, task, text) {
+      if (!nsCapable(task, owner(kernel, task), capability)) throw new SysError('EPERM');
+      const word = text.trim();
+      if (!/^-?(0x[0-9a-f]+|\d+)$/i.test(word)) throw new SysError('EINVAL');
+      const value = Number(word);
+      if (value < min || value > max) throw new SysError('EINVAL');
+      write(kernel, task, value);
+    },
+  };
+}
+
+/** A number kept with the kernel, for those whose only effect is that programs read them. */
+function kept(name: string, initial: number, min: number, max: number): Node {
+  return number((kernel) => kernel.counters[`sysctl:${name}`] ?? initial, (kernel, _task, value) => {
+    kernel.counters[`sysctl:${name}`] = value;
+  }, min, max);
+}
+
+function uuid(kernel: Kernel): string {
+  const d = hex(kernel.random, 32);
+  return `${d.slice(0, 8)}-${d.slice(8, 12)}-4${d.slice(13, 16)}-${'89ab'[Number.parseInt(d[16]!, 16) & 3]}${d.slice(17, 20)}-${d.slice(20, 32)}`;
+}
+
+function bootId(kernel: Kernel): string {
+  let id = kernel.drivers.get('boot_id') as string | undefined;
+  if (!id) {
+    id = uuid(kernel);
+    kernel.drivers.set('boot_id', id);
+  }
+  return id;
+}
+
+function name(which: 'hostname' | 'domainname'): Node {
+  return {
+    kind: 'file', mode: 0o644, read: (_kernel, task) => `${task.ns.uts[which]}\n`,
+    write(_kernel, task, text) {
+      if (!nsCapable(task, task.ns.uts.owner, 'sys_admin')) throw new SysError('EPERM');
+      const value = text.replace(/\n[\s\S]*$/, '').slice(0, 64);
+      task.ns.uts[which] = value;
+    },
+  };
+}
+
+const net: Owner = (_kernel, task) => task.ns.net.owner;
+const flag = (of: 'forwarding' | 'bridgeNetfilter'): Node =>
+  number((_kernel, task) => (task.ns.net[of] ? 1 : 0), (_kernel, task, value) => {
+    task.ns.net[of] = value !== 0;
+  }, 0, 1, net, 'net_admin');
+
+const LIMITED = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
+
+/** Of the machine's memory: as many as threads may be, halved. */
+const threadsMax = (kernel: Kernel): number => Math.floor(kernel.memory / 4096 / 32);
+
+function userLimits(): Record<string, Node> {
+  const entries: Record<string, Node> = {};
+  for (const type of LIMITED) entries[`max_${type}_namespaces`] = says((kernel) => Math.floor(threadsMax(kernel) / 2));
+  return entries;
+}
+
+export function sysDir(): Extract<Node, { kind: 'dir' }> {
+  return fixed({
+    fs: fixed({
+      'file-max': says(() => '9223372036854775807'), 'nr_open': says(() => 1048576),
+      'file-nr': says((kernel) => {
+        let open = 0;
+        for (const task of kernel.tasks.values()) for (const slot of task.files.slots) if (slot) open++;
+        return `${open}\t0\t9223372036854775807`;
+      }),
+    }),
+    kernel: fixed({
+      cap_last_cap: says(() => 40), domainname: name('domainname'), hostname: name('hostname'), ngroups_max: says(() => 65536),
+      ns_last_pid: number((_kernel, task) => task.ns.pid.next - 1, (_kernel, task, value) => {
+        task.ns.pid.next = value + 1;
+      }, 0, 4194303, (_kernel, task) => task.ns.pid.owner),
+      osrelease: says((kernel) => kernel.release), ostype: says(() => 'Linux'), overflowgid: says(() => 65534), overflowuid: says(() => 65534),
+      pid_max: says(() => 4194304),
+      random: fixed({ boot_id: says(bootId), uuid: says(uuid), entropy_avail: says(() => 256), poolsize: says(() => 256) }),
+      'threads-max': says(threadsMax), version: says((kernel) => kernel.version),
+    }),
+    net: fixed({
+      bridge: fixed({ 'bridge-nf-call-iptables': flag('bridgeNetfilter') }),
+      core: fixed({ somaxconn: says(() => 4096) }),
+      ipv4: fixed({
+        conf: fixed({ all: fixed({ forwarding: flag('forwarding') }) }),
+        ip_forward: flag('forwarding'), ip_local_port_range: says(() => '32768\t60999'), ip_unprivileged_port_start: says(() => 1024), tcp_syn_retries: says(() => 6), tcp_retries2: says(() => 15),
+      }),
+      unix: fixed({ max_dgram_qlen: says(() => 10) }),
+    }),
+    user: fixed(userLimits()),
+    vm: fixed({
+      overcommit_memory: number((kernel) => kernel.overcommit, (kernel, _task, value) => {
+        kernel.overcommit = value;
+      }, 0, 2),
+      overcommit_ratio: says(() => 50), max_map_count: kept('max_map_count', 65530, 0, 2147483647), swappiness: says(() => 60),
+    }),
+  });
+}
