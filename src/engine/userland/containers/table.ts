@@ -1,9 +1,6 @@
-/** Container programs by install path: the runtime, the daemons with their clients, and what runs inside images. */
+/** Container programs by install path. */
 import type { ProgramTable } from '../programs.ts';
 import { docker } from './docker/table.ts';
-import { runc } from './runc/runc.ts';
+import { runtime } from './runtime.ts';
 
-export const containers: ProgramTable = {
-  '/usr/sbin/runc': runc,
-  ...docker,
-};
+export const containers: ProgramTable = { ...runtime, ...docker };

@@ -126,7 +126,7 @@ function* third(boot: Boot): Call<number> {
 
 function* standard(boot: Boot, config: InitConfig, lines: Lines): Call<string> {
   const { spec, process } = config;
-  if (boot.make & CLONE_NEWNET) yield* attempt(sys('netlink', { type: 'link-set', name: 'lo', up: true }), 0);
+  if (boot.make & CLONE_NEWNET) yield* attempt(sys('netlink', { type: 'link.set', name: 'lo', up: true }), 0);
   if (boot.make & CLONE_NEWNS) {
     yield* prepareRootfs(spec, config.rootfs);
     yield* ask(lines, 'hooks');

@@ -3,8 +3,8 @@
  * and read-only paths, and pivot_root. Source: runc libcontainer/rootfs_linux.go, man 2 pivot_root.
  */
 import {
-  AT_FDCWD, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, O_CREAT,
-  O_WRONLY, S_IFCHR, SysError,
+  AT_FDCWD, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, O_CLOEXEC,
+  O_CREAT, O_DIRECTORY, O_RDONLY, O_WRONLY, S_IFCHR, SysError,
 } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
@@ -97,9 +97,13 @@ function* makeDevices(spec: Spec, root: string): Call<void> {
 
 /** Makes `root` the root directory and lets go of the old one. */
 export function* pivotRoot(root: string): Call<void> {
+  const old = yield* sys('openat', AT_FDCWD, '/', O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   yield* sys('chdir', root);
   yield* sys('pivot_root', '.', '.');
+  yield* sys('fchdir', old);
+  yield* sys('mount', '', '.', '', MS_SLAVE | MS_REC, '');
   yield* sys('umount2', '.', MNT_DETACH);
+  yield* sys('close', old);
   yield* sys('chdir', '/');
 }
 
