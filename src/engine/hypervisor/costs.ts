@@ -39,8 +39,5 @@ export const COSTS = {
 
 export type CostName = keyof typeof COSTS;
 
-/** Cycles of one exit by who answered it. */
-export function exitCost(costs: CostProfile, who: 'kernel' | 'user' | 'inject' | 'stop', slept: number): number {
-  const light = costs.round + costs.handler;
-  return who === 'user' ? light + costs.userspace + slept * costs.sleep : light;
-}
+/** Cycles of one exit in the hypervisor, whoever answers it. */
+export const lightCost = (costs: CostProfile): number => costs.round + costs.handler;

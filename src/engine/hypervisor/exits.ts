@@ -4,7 +4,7 @@
  * and rip. Numbers: SDM 3D appendix C; names: Linux uapi/asm/vmx.h, as perf prints them ("—" there: the SDM's word).
  *
  * `who`: 'kernel' is answered here and the guest goes on (a light exit); 'user' returns to the program that called
- * KVM_RUN (a heavy one); 'inject' answers with #UD in the guest, as KVM does for VMX instructions of a guest without
+ * KVM_RUN (a heavy one; I/O at ports that the kernel's own devices have is light all the same); 'inject' answers with #UD in the guest, as KVM does for VMX instructions of a guest without
  * nested VMX; 'stop' ends the VM.
  */
 export type ExitReason =
@@ -36,7 +36,7 @@ export const EXITS: Readonly<Record<ExitReason, ExitRow>> = {
   9: row('TASK_SWITCH', 'stop', false, '15:0 selector, 31:30 source'),
   10: row('CPUID', 'kernel', true),
   11: row('GETSEC', 'inject'),
-  12: row('HLT', 'user', true),
+  12: row('HLT', 'kernel', true),
   13: row('INVD', 'kernel', true),
   14: row('INVLPG', 'kernel', true, 'linear address'),
   15: row('RDPMC', 'inject'),

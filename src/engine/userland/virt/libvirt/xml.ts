@@ -143,7 +143,7 @@ function kib(value: unknown, what: string): number {
   return Math.ceil(n * unit);
 }
 
-const escape = (s: string): string => s.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/'/g, '&apos;').replace(/"/g, '&quot;');
+const escaped = (s: string): string => s.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/'/g, '&apos;').replace(/"/g, '&quot;');
 
 /** What a domain has only while it runs. */
 export interface Live {
@@ -158,7 +158,7 @@ export function formatDomain(domain: Domain, live: Live | null = null): string {
     out.push(' '.repeat(depth * 2) + line);
   };
   const leaf = (depth: number, tag: string, value: string): void => {
-    if (value !== '') put(depth, `<${tag}>${escape(value)}</${tag}>`);
+    if (value !== '') put(depth, `<${tag}>${escaped(value)}</${tag}>`);
   };
   put(0, `<domain type='${domain.type}'${live ? ` id='${live.id}'` : ''}>`);
   leaf(1, 'name', domain.name);
@@ -170,7 +170,7 @@ export function formatDomain(domain: Domain, live: Live | null = null): string {
   put(1, `<vcpu placement='static'${domain.vcpusNow < domain.vcpus ? ` current='${domain.vcpusNow}'` : ''}>${domain.vcpus}</vcpu>`);
   if (live) out.push('  <resource>', '    <partition>/machine</partition>', '  </resource>');
   put(1, '<os>');
-  put(2, `<type arch='x86_64' machine='${escape(domain.machine)}'>hvm</type>`);
+  put(2, `<type arch='x86_64' machine='${escaped(domain.machine)}'>hvm</type>`);
   leaf(2, 'kernel', domain.kernel);
   leaf(2, 'initrd', domain.initrd);
   leaf(2, 'cmdline', domain.cmdline);
@@ -181,7 +181,7 @@ export function formatDomain(domain: Domain, live: Live | null = null): string {
     for (const feature of domain.features) put(2, `<${feature}/>`);
     put(1, '</features>');
   }
-  if (domain.type === 'qemu') out.push("  <cpu mode='custom' match='exact' check='none'>", `    <model fallback='forbid'>${escape(domain.cpu ?? 'qemu64')}</model>`, '  </cpu>');
+  if (domain.type === 'qemu') out.push("  <cpu mode='custom' match='exact' check='none'>", `    <model fallback='forbid'>${escaped(domain.cpu ?? 'qemu64')}</model>`, '  </cpu>');
   put(1, "<clock offset='utc'/>");
   leaf(1, 'on_poweroff', domain.onPoweroff);
   leaf(1, 'on_reboot', domain.onReboot);
@@ -199,10 +199,10 @@ function formatDevices(domain: Domain, live: Live | null, put: (depth: number, l
   const address = (): string => `<address type='pci' domain='0x0000' bus='0x00' slot='0x${(slot++).toString(16).padStart(2, '0')}' function='0x0'/>`;
   const interfaces = domain.interfaces.map(() => address());
   for (const disk of domain.disks) {
-    put(2, `<disk type='${escape(disk.type)}' device='${escape(disk.device)}'>`);
-    put(3, `<driver name='qemu' type='${escape(disk.driver)}'/>`);
-    put(3, `<source file='${escape(disk.source)}'/>`);
-    put(3, `<target dev='${escape(disk.target)}' bus='${escape(disk.bus)}'/>`);
+    put(2, `<disk type='${escaped(disk.type)}' device='${escaped(disk.device)}'>`);
+    put(3, `<driver name='qemu' type='${escaped(disk.driver)}'/>`);
+    put(3, `<source file='${escaped(disk.source)}'/>`);
+    put(3, `<target dev='${escaped(disk.target)}' bus='${escaped(disk.bus)}'/>`);
     put(3, address());
     put(2, '</disk>');
   }
@@ -212,23 +212,23 @@ function formatDevices(domain: Domain, live: Live | null, put: (depth: number, l
   put(2, "<controller type='pci' index='0' model='pci-root'/>");
   domain.interfaces.forEach((nic, n) => {
     put(2, "<interface type='network'>");
-    put(3, `<mac address='${escape(nic.mac)}'/>`);
-    put(3, `<source network='${escape(nic.network)}'/>`);
-    put(3, `<model type='${escape(nic.model)}'/>`);
+    put(3, `<mac address='${escaped(nic.mac)}'/>`);
+    put(3, `<source network='${escaped(nic.network)}'/>`);
+    put(3, `<model type='${escaped(nic.model)}'/>`);
     put(3, interfaces[n]!);
     put(2, '</interface>');
   });
   if (domain.serial) {
     put(2, "<serial type='pty'>");
     if (live) put(3, `<source path='${live.pty}'/>`);
-    if (domain.serial.log) put(3, `<log file='${escape(domain.serial.log)}' append='off'/>`);
+    if (domain.serial.log) put(3, `<log file='${escaped(domain.serial.log)}' append='off'/>`);
     put(3, "<target type='isa-serial' port='0'>");
     put(4, "<model name='isa-serial'/>");
     put(3, '</target>');
     put(2, '</serial>');
     put(2, live ? `<console type='pty' tty='${live.pty}'>` : "<console type='pty'>");
     if (live) put(3, `<source path='${live.pty}'/>`);
-    if (domain.serial.log) put(3, `<log file='${escape(domain.serial.log)}' append='off'/>`);
+    if (domain.serial.log) put(3, `<log file='${escaped(domain.serial.log)}' append='off'/>`);
     put(3, "<target type='serial' port='0'/>");
     put(2, '</console>');
   }

@@ -1,0 +1,62 @@
+/**
+ * What /dev/kvm keeps: one record a VM, kept by its open descriptors, with its one vCPU. A VM has no name of its own; the
+ * one it is shown by is what its program was told with -name.
+ */
+import type { Vm } from '../../../hypervisor/vm.ts';
+import type { Kernel, Task } from '../../records.ts';
+import { SysError } from '../../abi.ts';
+
+export interface KvmState {
+  module: WebAssembly.Module;
+  vms: Map<number, KvmVm>;
+  nextId: number;
+}
+
+export interface Vcpu {
+  /** The thread that has called KVM_RUN last. */
+  task: Task | null;
+  /** It leaves KVM_RUN with EINTR at the next chance. */
+  kicked: boolean;
+  /** A guest page that is being charged. */
+  faulting: number | null;
+  /** In KVM_RUN now: running, or asleep in HLT or under the debugger. */
+  inside: boolean;
+}
+
+export interface Debugger {
+  /** The vCPU waits for the debugger whenever it comes by. */
+  held: boolean;
+  /** Steps that were asked for and not taken yet. */
+  wishes: ('step' | 'step-exit')[];
+}
+
+export interface KvmVm {
+  id: number;
+  name: string;
+  pid: number;
+  /** Open on it and on its vCPU. */
+  descriptors: number;
+  /** Made with the first memory slot, when it is known how large the guest is. */
+  vm: Vm | null;
+  irqchip: boolean;
+  vcpu: Vcpu | null;
+  debug: Debugger;
+  /** Exit reasons seen, and how many of each when last told to the trace. */
+  told: Map<number, number>;
+  startedAt: number;
+}
+
+export const kvmOf = (kernel: Kernel): KvmState => kernel.drivers.get('kvm') as KvmState;
+
+/** The running VM of this name, the newest if there are several. */
+export function vmByName(kernel: Kernel, name: string): KvmVm | null {
+  const found = [...kvmOf(kernel).vms.values()].filter((one) => one.name === name);
+  return found.at(-1) ?? null;
+}
+
+export const channelOf = (one: KvmVm): string => `kvm:${one.id}`;
+
+export function machineOf(one: KvmVm): Vm {
+  if (!one.vm) throw new SysError('EINVAL');
+  return one.vm;
+}

@@ -1,0 +1,95 @@
+/**
+ * What /dev/kvm and a program that drives it agree on: request numbers and records of linux/kvm.h, nothing else, so that
+ * QEMU may import it as it imports abi.ts. Fields bear the header's names in our case; 64-bit values are bigint.
+ *
+ * Two things cross the door otherwise than in life, because programs of the modelled Linux have no bytes of memory:
+ * `kvm_run`, a page that kernel and program share, is the argument and the result of KVM_RUN; and a store into guest
+ * memory through the program's own mapping is a pwrite on the VM's descriptor (a load, a pread), at the guest-physical
+ * address. Both touch the pages behind, as the store would. Source: Linux Documentation/virt/kvm/api.rst.
+ */
+
+// ---- the system descriptor
+export const KVM_GET_API_VERSION = 0xae00;
+export const KVM_CREATE_VM = 0xae01;
+export const KVM_CHECK_EXTENSION = 0xae03;
+export const KVM_GET_VCPU_MMAP_SIZE = 0xae04;
+export const KVM_API_VERSION = 12;
+
+// ---- a VM's
+export const KVM_CREATE_VCPU = 0xae41;
+export const KVM_SET_USER_MEMORY_REGION = 0x4020ae46;
+export const KVM_SET_TSS_ADDR = 0xae47;
+export const KVM_CREATE_IRQCHIP = 0xae60;
+export const KVM_IRQ_LINE = 0x4008ae61;
+export const KVM_CREATE_PIT2 = 0x4040ae77;
+
+// ---- a vCPU's
+export const KVM_RUN = 0xae80;
+export const KVM_GET_REGS = 0x8090ae81;
+export const KVM_SET_REGS = 0x4090ae82;
+export const KVM_GET_SREGS = 0x8138ae83;
+export const KVM_SET_SREGS = 0x4138ae84;
+/** Stands for `kvm_run->immediate_exit = 1` and the signal that takes a vCPU out of KVM_RUN: it fails with EINTR once. */
+export const KVM_IMMEDIATE_EXIT = 0xaeff;
+
+export const KVM_CAP_IRQCHIP = 0;
+export const KVM_CAP_HLT = 1;
+export const KVM_CAP_USER_MEMORY = 3;
+export const KVM_CAP_NR_VCPUS = 9;
+export const KVM_CAP_NR_MEMSLOTS = 10;
+export const KVM_CAP_PIT2 = 33;
+export const KVM_CAP_IMMEDIATE_EXIT = 136;
+
+export const KVM_EXIT_IO = 2;
+export const KVM_EXIT_HLT = 5;
+export const KVM_EXIT_SHUTDOWN = 8;
+export const KVM_EXIT_FAIL_ENTRY = 9;
+export const KVM_EXIT_INTR = 10;
+export const KVM_EXIT_INTERNAL_ERROR = 17;
+
+export interface MemoryRegion {
+  slot: number;
+  flags: number;
+  guestPhysAddr: number;
+  /** Bytes; 0 removes the slot. */
+  memorySize: number;
+  userspaceAddr: number;
+}
+
+export const REGISTERS = ['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rsp', 'rbp', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rip', 'rflags'] as const;
+export type Regs = Record<(typeof REGISTERS)[number], bigint>;
+
+/** `rights` is the VMCS's format: 3:0 type, 4 S, 6:5 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable. */
+export interface Segment {
+  selector: number;
+  base: bigint;
+  limit: number;
+  rights: number;
+}
+
+export const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldt', 'tr'] as const;
+export interface Sregs {
+  segments: Record<(typeof SEGMENTS)[number], Segment>;
+  gdt: { base: bigint; limit: number };
+  idt: { base: bigint; limit: number };
+  cr0: bigint;
+  cr2: bigint;
+  cr3: bigint;
+  cr4: bigint;
+  efer: bigint;
+  /** Waits in HLT. */
+  halted: boolean;
+}
+
+/** What the program leaves in the shared page before KVM_RUN. */
+export interface RunArgument {
+  /** The value that an `in` of the last exit reads. */
+  data?: number;
+}
+
+/** What KVM_RUN leaves there. */
+export type RunResult =
+  | { exitReason: typeof KVM_EXIT_IO; direction: 'in' | 'out'; port: number; size: number; data: number }
+  | { exitReason: typeof KVM_EXIT_SHUTDOWN }
+  | { exitReason: typeof KVM_EXIT_FAIL_ENTRY; hardwareEntryFailureReason: number }
+  | { exitReason: typeof KVM_EXIT_INTERNAL_ERROR; suberror: number; text: string };

@@ -1,0 +1,296 @@
+/**
+ * QEMU's command line: which options there are, what they mean here, and how QEMU complains about bad ones.
+ * Options of the real program that have no effect in this model (fonts of a display that is not there, clocks, sandboxes)
+ * are accepted and dropped; those that would change the machine and are not modelled are refused by name.
+ * Source: qemu-system-x86_64(1), version 7.2.
+ */
+import { Failed } from '../../lib/io.ts';
+
+export type Chardev =
+  | { kind: 'stdio'; mux: boolean; signals: boolean }
+  | { kind: 'pty' }
+  | { kind: 'file'; path: string }
+  | { kind: 'socket'; path: string }
+  | { kind: 'null' };
+
+export interface Options {
+  name: string;
+  uuid: string;
+  /** Bytes. */
+  memory: number;
+  accel: 'kvm' | 'tcg';
+  kernel: string | null;
+  append: string;
+  /** Where COM1 goes, and what it is called in messages. */
+  serial: { to: Chardev; label: string };
+  /** Monitors: HMP on stdio or a socket, QMP on a socket. */
+  monitors: { mode: 'readline' | 'control'; to: Chardev; label: string }[];
+  debugExit: { port: number; size: number } | null;
+  noReboot: boolean;
+  noShutdown: boolean;
+  paused: boolean;
+  pidfile: string | null;
+  /** Where messages about the command line go as warnings. */
+  warnings: string[];
+  /** Print this and leave with 0. */
+  text: string | null;
+}
+
+const ME = 'qemu-system-x86_64';
+/** The options that take a value, by name; the others in FLAGS take none. */
+const VALUES = new Set(
+  ('accel machine M cpu m smp name uuid display serial monitor chardev mon qmp device kernel append initrd pidfile vga rtc boot msg global object overcommit ' +
+    'sandbox d D parallel net nic netdev drive hda hdb cdrom fda bios L k usbdevice blockdev numa action run-with smbios incoming loadvm gdb audio audiodev spice vnc ' +
+    'watchdog-action dfilter seed trace fw_cfg acpitable tpmdev icount').split(' '),
+);
+const FLAGS = new Set('enable-kvm nographic no-reboot no-shutdown S nodefaults no-user-config version help h s snapshot daemonize no-hpet no-acpi usb no-fd-bootchk preconfig only-migratable'.split(' '));
+const IGNORED = new Set('rtc boot msg global object overcommit sandbox d D vga k L seed trace action run-with smbios parallel usbdevice audio audiodev no-hpet no-acpi no-fd-bootchk usb nic net dfilter watchdog-action'.split(' '));
+const MODELS = new Set(
+  'e1000 e1000e rtl8139 virtio-net-pci virtio-blk-pci virtio-scsi-pci virtio-balloon-pci virtio-serial-pci virtio-rng-pci ide-hd ide-cd scsi-hd VGA qxl-vga vfio-pci nvme piix3-usb-uhci qemu-xhci usb-tablet pc-testdev pvpanic pcie-root-port AC97 intel-iommu'.split(' '),
+);
+
+const bad = (option: string, value: string | null, text: string): Failed => new Failed(`-${option}${value === null ? '' : ` ${value}`}: ${text}`);
+
+interface Draft {
+  options: Options;
+  serials: string[];
+  monitors: string[];
+  chardevs: Map<string, Chardev>;
+  /** chardev of each -device isa-serial, of each -mon. */
+  serialDevices: string[];
+  mons: { chardev: string; mode: 'readline' | 'control' }[];
+  nographic: boolean;
+  display: string | null;
+  nodefaults: boolean;
+}
+
+/** Throws Failed with what QEMU prints after its name. */
+export function parseOptions(argv: readonly string[]): Options {
+  const draft: Draft = {
+    options: {
+      name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', kernel: null, append: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
+      debugExit: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, warnings: [], text: null,
+    },
+    serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], nographic: false, display: null, nodefaults: false,
+  };
+  for (let i = 1; i < argv.length; i++) {
+    const word = argv[i]!;
+    if (!word.startsWith('-') || word === '-') throw new Failed(`not modelled: disk images (${word})`);
+    const name = word.replace(/^--?/, '');
+    const valued = VALUES.has(name);
+    if (!valued && !FLAGS.has(name)) throw bad(name, null, 'invalid option');
+    if (valued && i + 1 >= argv.length) throw bad(name, null, 'requires an argument');
+    if (valued) withValue(draft, name, argv[++i]!);
+    else flag(draft, name);
+    if (draft.options.text !== null) return draft.options;
+  }
+  return connect(draft);
+}
+
+function flag(draft: Draft, name: string): void {
+  const { options } = draft;
+  switch (name) {
+    case 'enable-kvm': options.accel = 'kvm'; return;
+    case 'nographic': draft.nographic = true; return;
+    case 'no-reboot': options.noReboot = true; return;
+    case 'no-shutdown': options.noShutdown = true; return;
+    case 'S': options.paused = true; return;
+    case 'nodefaults': draft.nodefaults = true; return;
+    case 'version': options.text = VERSION; return;
+    case 'h':
+    case 'help': options.text = HELP; return;
+    case 'no-user-config': return;
+    default: if (!IGNORED.has(name)) throw bad(name, null, 'not modelled');
+  }
+}
+
+function withValue(draft: Draft, name: string, value: string): void {
+  const { options } = draft;
+  const props = properties(value);
+  switch (name) {
+    case 'accel': options.accel = accelerator(options, value, props[''] ?? ''); return;
+    case 'machine':
+    case 'M': machine(draft, value, props); return;
+    case 'cpu':
+      if (value === 'help') options.text = 'Available CPUs:\nx86 host                  processor of the host (KVM)\n';
+      else if (!/^(host|max|qemu64|kvm64|base)(,|$)/.test(value)) throw new Failed(`unable to find CPU model '${props['']}'`);
+      return;
+    case 'm': options.memory = memorySize(value, props.size ?? props[''] ?? value); return;
+    case 'smp': smp(value, props); return;
+    case 'name': options.name = props.guest ?? props[''] ?? ''; return;
+    case 'uuid':
+      if (!/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(value)) throw bad(name, value, 'failed to parse UUID string: wrong format');
+      options.uuid = value.toLowerCase();
+      return;
+    case 'display': draft.display = value; return;
+    case 'serial': draft.serials.push(value); return;
+    case 'monitor': draft.monitors.push(value); return;
+    case 'qmp':
+      draft.chardevs.set('compat_monitor0', parseChardev('qmp', value));
+      draft.mons.push({ chardev: 'compat_monitor0', mode: 'control' });
+      return;
+    case 'chardev': namedChardev(draft, value, props); return;
+    case 'mon': draft.mons.push({ chardev: props.chardev ?? '', mode: props.mode === 'control' ? 'control' : 'readline' }); return;
+    case 'device': device(draft, value, props); return;
+    case 'kernel': options.kernel = value; return;
+    case 'append': options.append = value; return;
+    case 'pidfile': options.pidfile = value; return;
+    default: if (!IGNORED.has(name)) throw bad(name, value, 'not modelled');
+  }
+}
+
+/** "kvm,size=4" as { '': 'kvm', size: '4' }. */
+export function properties(value: string): Record<string, string> {
+  const out: Record<string, string> = Object.create(null);
+  for (const [n, part] of value.split(/,(?!,)/).entries()) {
+    const cut = part.indexOf('=');
+    if (cut < 0) out[n === 0 ? '' : part] = n === 0 ? part : 'on';
+    else out[part.slice(0, cut)] = part.slice(cut + 1);
+  }
+  return out;
+}
+
+function accelerator(options: Options, value: string, name: string): Options['accel'] {
+  if (name === 'kvm' || name === 'tcg') return name;
+  if (name === 'help') {
+    options.text = 'Accelerators supported in QEMU binary:\ntcg\nkvm\n';
+    return 'tcg';
+  }
+  throw bad('accel', value, `invalid accelerator ${name}`);
+}
+
+function machine(draft: Draft, value: string, props: Record<string, string>): void {
+  const type = props[''] ?? props.type ?? 'pc';
+  if (type === 'help') {
+    draft.options.text = 'Supported machines are:\npc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-7.2)\npc-i440fx-7.2        Standard PC (i440FX + PIIX, 1996) (default)\n';
+    return;
+  }
+  if (/^(q35|pc-q35|microvm)/.test(type)) throw bad('machine', value, 'not modelled: only pc');
+  if (!/^pc(-i440fx-\d+\.\d+)?$/.test(type)) throw bad('machine', value, 'unsupported machine type\nUse -machine help to list supported machines');
+  if (props.accel) draft.options.accel = accelerator(draft.options, value, props.accel.split(':')[0]!);
+}
+
+function smp(value: string, props: Record<string, string>): void {
+  const cpus = Number(props.cpus ?? props['']);
+  if (!Number.isInteger(cpus) || cpus < 0) throw bad('smp', value, "Parameter 'cpus' expects a number");
+  if (cpus === 0) throw bad('smp', value, 'Invalid CPU topology: CPU topology parameters must be greater than zero');
+  if (cpus > 1) throw bad('smp', value, 'not modelled: more than one virtual processor');
+}
+
+const SUFFIX: Record<string, number> = { '': 2 ** 20, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50, e: 2 ** 60 };
+
+function memorySize(value: string, size: string): number {
+  const m = /^(\d+(?:\.\d+)?|0x[0-9a-f]+)([bkmgtpe]?)$/i.exec(size);
+  if (!m) {
+    throw bad('m', value, "Parameter 'size' expects a non-negative number below 2^64\nOptional suffixes k, M, G, T, P or E mean kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.");
+  }
+  const bytes = Math.ceil((Number(m[1]) * SUFFIX[m[2]!.toLowerCase()]!) / 8192) * 8192;
+  if (bytes >= 2 ** 63) throw bad('m', value, 'ram size too large');
+  return bytes === 0 ? 128 * 2 ** 20 : bytes;
+}
+
+function device(draft: Draft, value: string, props: Record<string, string>): void {
+  const model = props[''] ?? props.driver ?? '';
+  const number = (key: string, otherwise: number): number => (props[key] === undefined ? otherwise : Number(props[key]));
+  if (model === 'isa-debug-exit') {
+    const port = number('iobase', 0x501);
+    const size = number('iosize', 2);
+    for (const [key, n] of [['iobase', port], ['iosize', size]] as const) {
+      if (!Number.isInteger(n) || n < 0 || n > 0xffff) throw bad('device', value, `Parameter '${key}' expects uint32`);
+    }
+    draft.options.debugExit = { port, size };
+    return;
+  }
+  if (model === 'isa-serial') {
+    if (!props.chardev) throw bad('device', value, "Can't create serial device, empty char device");
+    draft.serialDevices.push(props.chardev);
+    return;
+  }
+  if (model === 'isa-debugcon') return;
+  if (model === 'help') {
+    draft.options.text = 'name "isa-debug-exit", bus ISA\nname "isa-serial", bus ISA\n';
+    return;
+  }
+  throw bad('device', value, MODELS.has(model) ? `not modelled: ${model}` : `'${model}' is not a valid device model name`);
+}
+
+function parseChardev(option: string, value: string): Chardev {
+  const mux = value.startsWith('mon:');
+  const what = mux ? value.slice(4) : value;
+  const [kind, ...rest] = what.split(':');
+  const path = rest.join(':');
+  switch (kind!.split(',')[0]) {
+    case 'stdio': return { kind: 'stdio', mux, signals: !mux };
+    case 'pty': return { kind: 'pty' };
+    case 'null':
+    case 'none':
+    case 'vc': return { kind: 'null' };
+    case 'file': return { kind: 'file', path };
+    case 'unix': return { kind: 'socket', path: path.split(',')[0]! };
+    default: throw bad(option, value, `'${what}' is not a valid char driver name`);
+  }
+}
+
+function namedChardev(draft: Draft, value: string, props: Record<string, string>): void {
+  const { id } = props;
+  if (!id) throw bad('chardev', value, "chardev: no id specified");
+  const kind = props[''] ?? props.backend ?? '';
+  switch (kind) {
+    case 'stdio': draft.chardevs.set(id, { kind, mux: props.mux === 'on', signals: props.signal !== 'off' }); return;
+    case 'pty': draft.chardevs.set(id, { kind }); return;
+    case 'null': draft.chardevs.set(id, { kind }); return;
+    case 'file': draft.chardevs.set(id, { kind, path: props.path ?? '' }); return;
+    case 'socket':
+      if (!props.path) throw bad('chardev', value, 'not modelled: sockets other than unix');
+      draft.chardevs.set(id, { kind, path: props.path });
+      return;
+    default: throw bad('chardev', value, `'${kind}' is not a valid char driver name`);
+  }
+}
+
+/** Serial line and monitors: what was asked for, else what -nographic and a machine without a display mean. */
+function connect(draft: Draft): Options {
+  const { options } = draft;
+  if (!draft.nographic && draft.display === null && !draft.nodefaults) throw new Failed('not modelled: a display (use -nographic or -display none)');
+  if (draft.display !== null && !/^none(,|$)/.test(draft.display)) throw new Failed(`not modelled: a display (-display ${draft.display}; use -nographic or -display none)`);
+  const named = (option: string, id: string): Chardev => {
+    const found = draft.chardevs.get(id);
+    if (!found) throw new Failed(`-${option}: chardev "${id}" not found`);
+    return found;
+  };
+  const standard = draft.nographic && !draft.nodefaults;
+  const serial = draft.serials[0] ?? (draft.serialDevices.length === 0 && standard ? 'mon:stdio' : null);
+  if (draft.serialDevices.length > 0) options.serial = { to: named('device', draft.serialDevices[0]!), label: draft.serialDevices[0]! };
+  else if (serial !== null) options.serial = { to: parseChardev('serial', serial), label: 'serial0' };
+  for (const value of draft.monitors) {
+    if (value !== 'none') options.monitors.push({ mode: 'readline', to: parseChardev('monitor', value), label: 'compat_monitor0' });
+  }
+  for (const { chardev, mode } of draft.mons) options.monitors.push({ mode, to: named('mon', chardev), label: chardev });
+  const onStdio = [options.serial.to, ...options.monitors.map((m) => m.to)].filter((to) => to.kind === 'stdio').length;
+  const implicit = standard && draft.monitors.length === 0 && draft.serials.length > 0 && options.serial.to.kind === 'stdio' && !options.serial.to.mux;
+  if (onStdio > 1 || implicit) {
+    throw new Failed("-serial stdio: cannot use stdio by multiple character devices\nqemu-system-x86_64: -serial stdio: could not connect serial device to character backend 'stdio'");
+  }
+  return options;
+}
+
+export const PACKAGE = 'Debian 1:7.2+dfsg-7+deb12u18+b3';
+const VERSION = `QEMU emulator version 7.2.22 (${PACKAGE})\nCopyright (c) 2003-2022 Fabrice Bellard and the QEMU Project developers\n`;
+const HELP = `${VERSION.split('\n')[0]}
+usage: ${ME} [options]
+
+Modelled options:
+-accel kvm              run under KVM (also -enable-kvm, -machine accel=kvm)
+-m SIZE                 guest memory, at most 1 GiB
+-kernel FILE            flat 64-bit image: loaded at 1 MiB, entered there in long mode
+-append TEXT            its command line: rdi points there
+-device isa-debug-exit[,iobase=N][,iosize=N]
+-nographic              serial line and monitor on the terminal; C-a h for its keys
+-display none           no display
+-serial mon:stdio|stdio|pty|file:PATH|null
+-monitor stdio|none     -qmp unix:PATH,server=on,wait=off
+-no-reboot              leave instead of resetting
+-no-shutdown            stop instead of leaving
+-S                      wait for the monitor's cont
+-name NAME              -uuid UUID   -pidfile FILE
+`;
