@@ -9,6 +9,7 @@ import {
   O_ACCMODE, O_NOCTTY, O_NONBLOCK, POLLHUP, POLLIN, POLLOUT, SIG, SysError, TCFLSH, TCGETS, TCSETS, TCSETSF, TCSETSW, type Termios, FIONREAD, TIOCGPGRP,
   TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ, type Winsize,
 } from './abi.ts';
+import { joinBytes } from '../sim/wire.ts';
 import type { DeviceOpen, Kernel, Task } from './records.ts';
 import { orphanedGroup, signalGroup } from './signals.ts';
 import { capable } from './vfs/inode.ts';
@@ -56,6 +57,8 @@ const LINE_MAX = 4096;
 const RAW_MAX = 65536;
 /** A pseudo-terminal's unread output; a console's is taken by the world. */
 const OUTPUT_MAX = 65536;
+/** Small pieces of output are joined up to this. */
+const JOINED = 1024;
 
 const CTRL = { intr: 3, eof: 4, erase: 127, backspace: 8, kill: 21, quit: 28, susp: 26, werase: 23, lnext: 22, reprint: 18 };
 const NL = 10;
@@ -83,7 +86,9 @@ function emit(kernel: Kernel, tty: Tty, data: Uint8Array | readonly number[], st
   if (data.length === 0) return;
   const out = tty.termios.postprocess ? withCr(data) : Uint8Array.from(data);
   track(tty, out);
-  tty.output.push({ data: out, stream });
+  const last = tty.output[tty.output.length - 1];
+  if (last && last.stream === stream && last.data.length + out.length <= JOINED) last.data = joinBytes([last.data, out]);
+  else tty.output.push({ data: out, stream });
   tty.outputBytes += out.length;
   wake(kernel, outputChannel(tty));
 }
@@ -489,11 +494,35 @@ export function registerConsoles(kernel: Kernel, count: number): void {
   kernel.devices.set('c5:0', own);
 }
 
-/** Takes what a terminal has shown since the last time, neighbours of one stream joined. */
+/**
+ * Takes what a terminal has shown since the last time, neighbours of one stream joined. The beginning of a character whose
+ * other bytes are yet to come stays, so that taking more or less often gives the same texts.
+ */
 export function takeOutput(kernel: Kernel, tty: Tty): { data: Uint8Array; stream: 1 | 2 }[] {
-  const taken = tty.output;
-  tty.output = [];
-  tty.outputBytes = 0;
-  if (taken.length > 0) wake(kernel, outputChannel(tty));
-  return taken;
+  if (tty.output.length === 0) return [];
+  const runs: { parts: Uint8Array[]; stream: 1 | 2 }[] = [];
+  for (const { data, stream } of tty.output) {
+    const last = runs[runs.length - 1];
+    if (last?.stream === stream) last.parts.push(data);
+    else runs.push({ parts: [data], stream });
+  }
+  const taken = runs.map(({ parts, stream }) => ({ data: parts.length === 1 ? parts[0]! : joinBytes(parts), stream }));
+  const last = taken[taken.length - 1]!;
+  const kept = unfinished(last.data);
+  tty.output = kept > 0 ? [{ data: last.data.subarray(last.data.length - kept), stream: last.stream }] : [];
+  tty.outputBytes = kept;
+  last.data = last.data.subarray(0, last.data.length - kept);
+  wake(kernel, outputChannel(tty));
+  return taken.filter((one) => one.data.length > 0);
+}
+
+/** How many bytes at the end begin a UTF-8 sequence that is longer than what is there. */
+function unfinished(data: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, data.length); back++) {
+    const byte = data[data.length - back]!;
+    if ((byte & 0xc0) === 0x80) continue;
+    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return needed > back ? back : 0;
+  }
+  return 0;
 }

@@ -4,6 +4,7 @@
  * Source: pts(4), kernel doc filesystems/devpts.
  */
 import { O_NONBLOCK, POLLHUP, POLLIN, POLLOUT, SysError, TIOCGPTN, TIOCGPTPEER, TIOCSPTLCK } from '../abi.ts';
+import { joinBytes } from '../../sim/wire.ts';
 import type { Kernel, Task } from '../records.ts';
 import { createTty, hangUp, openTty, outputChannel, receive, type Tty, ttyIoctl } from '../tty.ts';
 import { waitOn, wake } from '../wait.ts';
@@ -36,12 +37,8 @@ const instanceOf = (sb: SuperBlock): Instance => sb.data as Instance;
 const masterOps: FileOps = {
   read(kernel, task, file, count) {
     const { tty } = file.data as Pty;
-    const first = tty.output[0];
-    if (first) {
-      const data = first.data.subarray(0, count);
-      if (data.length === first.data.length) tty.output.shift();
-      else first.data = first.data.subarray(count);
-      tty.outputBytes -= data.length;
+    if (tty.output.length > 0) {
+      const data = takeSome(tty, count);
       wake(kernel, outputChannel(tty));
       return data;
     }
@@ -83,6 +80,21 @@ const masterOps: FileOps = {
     instance.nodes.delete(String(tty.index));
   },
 };
+
+function takeSome(tty: Tty, count: number): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let left = count;
+  while (left > 0 && tty.output.length > 0) {
+    const first = tty.output[0]!;
+    const data = first.data.subarray(0, left);
+    parts.push(data);
+    left -= data.length;
+    if (data.length === first.data.length) tty.output.shift();
+    else first.data = first.data.subarray(data.length);
+  }
+  tty.outputBytes -= count - left;
+  return parts.length === 1 ? parts[0]! : joinBytes(parts);
+}
 
 function slaveGone(file: File): boolean {
   const pty = file.data as Pty;
