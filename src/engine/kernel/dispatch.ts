@@ -5,6 +5,7 @@
  * other exception, of a handler or of a program, is a fault of the engine and is not caught here.
  */
 import { type Errno, SysError } from './abi.ts';
+import { stall } from './cgroup/psi.ts';
 import { endThread, exitTask } from './exit.ts';
 import { touchMemory } from './memory.ts';
 import type { CallRecord, Kernel, Task } from './records.ts';
@@ -13,7 +14,7 @@ import { deliverSignals, signalPending } from './signals.ts';
 import type { Request, Syscalls } from './sys.ts';
 import { callCost } from './syscalls/costs.ts';
 import { SYSCALLS } from './syscalls/table.ts';
-import { AGAIN, BLOCK, GONE } from './wait.ts';
+import { AGAIN, BLOCK, GONE, sleepUntil, timeOf } from './wait.ts';
 
 /** ns of owed time after which a program is interrupted to pay. */
 const BURST = 50_000;
@@ -33,6 +34,7 @@ export function burst(kernel: Kernel, task: Task): void {
       if (task.state !== 'running') return;
     }
     if (task.pending !== null) serve(kernel, task, task.pending);
+    if (task.heldBack > 0) holdBack(kernel, task);
     if (task.owed.user + task.owed.system >= BURST || task.owed.user > 0) return;
   }
 }
@@ -88,7 +90,16 @@ function serve(kernel: Kernel, task: Task, request: Request): void {
   }
   const outcome = touchMemory(kernel, task, request.address, request.length, request.mode);
   if (outcome === 'done') finish(task, undefined);
-  else if (outcome === 'asleep') fallAsleep(task);
+}
+
+/** Over memory.high: asleep for a while, whatever it does next. */
+function holdBack(kernel: Kernel, task: Task): void {
+  const { heldBack } = task;
+  task.heldBack = 0;
+  if (task.state !== 'running') return;
+  stall(kernel, task.cgroup, 'memory', heldBack, 'some');
+  sleepUntil(kernel, task, timeOf(kernel) + heldBack);
+  fallAsleep(task);
 }
 
 function finish(task: Task, value: unknown): void {

@@ -9,7 +9,7 @@ import { cgroupPath } from './cgroup/charge.ts';
 import { capsAfterExec } from './credentials.ts';
 import { endThread } from './exit.ts';
 import { logLine } from './log.ts';
-import { charge, dropAddressSpace, newAddressSpace } from './memory.ts';
+import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
 import type { Kernel, Task } from './records.ts';
 import { alive } from './signals.ts';
 import type { Program } from './sys.ts';
@@ -24,9 +24,6 @@ import { text } from '../sim/text.ts';
 const MAX_INTERPRETERS = 4;
 const HEAD = 256;
 const MS_NOEXEC = 8;
-/** Pages that a process has once its code runs: stack and data of its own, text from the file. */
-const OWN_PAGES = 24;
-const TEXT_PAGES = 120;
 const EXEC_NS = 400_000;
 
 interface Image {
@@ -115,10 +112,7 @@ function sharesFiles(kernel: Kernel, task: Task): boolean {
 function freshMemory(kernel: Kernel, task: Task): void {
   dropAddressSpace(kernel, task.mm);
   task.mm = newAddressSpace();
-  if (!charge(kernel, task, 'anon', OWN_PAGES)) return;
-  task.mm.rss = { anon: OWN_PAGES, file: TEXT_PAGES, shmem: 0 };
-  task.mm.peak = OWN_PAGES + TEXT_PAGES;
-  if (charge(kernel, task, 'kernel', 1)) task.mm.pageTables = 1;
+  loadImage(kernel, task);
 }
 
 /** The parent that waits in clone(CLONE_VFORK) goes on. */

@@ -1,7 +1,7 @@
 /**
  * What follows a refused charge: reclaim, then the OOM killer. Badness of a process: its resident pages, its page tables,
- * plus oom_score_adj times a thousandth of the limit (whole pages); -1000 exempts; the largest dies, the later task only
- * when strictly larger. A group's limit kills only in that group; memory.oom.group kills the victim's whole group.
+ * plus oom_score_adj times a thousandth of the limit (whole pages); -1000 exempts; the largest dies, of equals the
+ * later one. A group's limit kills only in that group; memory.oom.group kills the victim's whole group.
  * The report is the kernel's, without the call trace and registers that a modelled processor does not have.
  * Source: mm/oom_kill.c, mm/memcontrol.c of 6.12; recorded reports.
  */
@@ -58,6 +58,7 @@ export function reclaimOrKill(kernel: Kernel, task: Task, cgroup: Cgroup, kind: 
       countEvent(refused, 'max');
       continue;
     }
+    countEvent(refused, 'max', TRIES);
     if (!outOfMemory(kernel, task, refused)) return false;
     if (!alive(task)) {
       countEvent(refused, 'max', TRIES_DYING);
@@ -76,7 +77,6 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
   const refusal = record(kernel.trace, 'kernel', kernel.name, 'memory.refused', {
     cgroup: cgroupPath(limit), current: usageOf(kernel, limit) * PAGE, max: limit.memory.max, pid: task.pid, comm: task.comm,
   });
-  countEvent(limit, 'max', TRIES);
   countEvent(limit, 'oom');
   wake(kernel, memoryEventsChannel(limit));
   const total = totalPages(kernel, limit);
@@ -84,7 +84,7 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
   let most = Number.NEGATIVE_INFINITY;
   for (const one of candidates(kernel, limit)) {
     const points = badness(one, total);
-    if (points === null || points <= most) continue;
+    if (points === null || points < most) continue;
     most = points;
     victim = one;
   }

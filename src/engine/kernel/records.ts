@@ -9,7 +9,7 @@ import type { Random } from '../sim/random.ts';
 import type { Body, CapSets, LogLine, Program, Request, SigAction } from './sys.ts';
 import type { Cgroup, CgroupTree } from './cgroup/types.ts';
 import type { File, FileOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './vfs/types.ts';
-import type { NetNamespace } from './net/types.ts';
+import type { NetNamespace, Packet } from './net/types.ts';
 import type { Tty } from './tty.ts';
 
 export interface Kernel {
@@ -245,6 +245,8 @@ export interface Task {
   scratch: unknown;
   /** One a signal handler on the stack: what the code below was doing. */
   saved: { pending: Request | null; resume: Task['resume']; scratch: unknown; mask: number[] }[];
+  /** ns that it is to be held back before it goes on: it was charged beyond memory.high. */
+  heldBack: number;
   /** Set by a signal that may interrupt the pending call. */
   interrupted: boolean;
   /** The thread group's leader; itself in a process of one thread. */
@@ -301,17 +303,12 @@ export interface Area {
   copied: Set<number> | null;
 }
 
-/**
- * The wire out of this machine: the world (world/lan.ts) joins kernels, the control plane and the modelled outside here.
- * kernel.ts answers with `accept(kernel, {address, port}, port): number | null` (a connection from another machine to a
- * listening inet socket: its new conn number, null refused), `connected(kernel, conn, ok)` (completes a connect(2) that
- * waits, or fails it with ECONNREFUSED) and `deliver(kernel, conn, data | null)`. conn numbers are unique per kernel.
- */
+/** The wire out of this machine: the world (world/lan.ts) joins machines, the control plane and the modelled outside by packets. */
 export interface Uplink {
-  /** A connection from here to address:port; the answer comes by `net` events. Returns false when nobody is there. */
-  connect(from: { kernel: string; conn: number; address: string; port: number }, to: { address: string; port: number }): 'ok' | 'refused' | 'unreachable';
-  send(from: { kernel: string; conn: number }, data: Uint8Array): void;
-  close(from: { kernel: string; conn: number }): void;
+  /** ARP: the MAC address of whoever on the wire has an IPv4 address, or null. `from` is the asking kernel's name. */
+  resolve(from: string, address: string): string | null;
+  /** Puts a frame on the wire, `delay` ns from now. */
+  transmit(from: string, source: string, target: string, packet: Packet, delay: number): void;
 }
 
 export type { Cgroup, Mount };

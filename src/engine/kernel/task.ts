@@ -10,7 +10,7 @@ import {
 import { notifyPopulated } from './cgroup/core.ts';
 import { chargePid, unchargePid } from './cgroup/pids.ts';
 import type { Cgroup } from './cgroup/types.ts';
-import { copyAddressSpace } from './memory.ts';
+import { chargeTask, copyAddressSpace } from './memory.ts';
 import { namespacesForChild } from './namespaces.ts';
 import type { Kernel, PidNamespace, Task } from './records.ts';
 import { enqueue } from './sched.ts';
@@ -18,8 +18,6 @@ import type { Body, CloneArgs } from './sys.ts';
 import { copyFiles } from './vfs/descriptors.ts';
 
 const PID_MAX = 4194304;
-/** Pages of kernel memory that a task costs its group: stack and records. */
-export const TASK_PAGES = 4;
 
 /** The pid under which a namespace knows a task; 0 when it does not. */
 export function pidIn(ns: PidNamespace, task: Task): number {
@@ -62,7 +60,7 @@ export function blankTask(kernel: Kernel, from: Pick<Task, 'ns' | 'cred' | 'cgro
     resume: { value: undefined }, waitingOn: [], wakeAt: null, pgid: 0, sid: 0, tty: null, ns: from.ns, cred: from.cred, cgroup: from.cgroup, fs: from.fs,
     files: from.files, mm: from.mm, signals: { pending: [], blocked: [], actions: new Map() }, status: 0, killedBy: '', oomScoreAdj: 0, oomScoreAdjMin: 0, nice: 0,
     times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, cpu: null, sliceUsed: 0 },
-    noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], interrupted: false,
+    noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], heldBack: 0, interrupted: false,
     leader: null as unknown as Task, exitSignal: SIG.CHLD, pdeathsig: 0, subreaper: false, execed: false, vforkParent: null, limits: {}, seccomp: [],
     alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0,
   };
@@ -111,7 +109,7 @@ function copyTask(kernel: Kernel, task: Task, flags: number, cgroup: Cgroup): Ta
   const thread = (flags & CLONE_THREAD) !== 0;
   child.cgroup = cgroup;
   child.files = flags & CLONE_FILES ? task.files : copyFiles(task.files);
-  child.mm = flags & CLONE_VM ? task.mm : copyAddressSpace(kernel, task.mm);
+  child.mm = flags & CLONE_VM ? task.mm : copyAddressSpace(task.mm);
   if (flags & CLONE_VM) task.mm.users++;
   child.signals = {
     pending: [], blocked: [...task.signals.blocked], actions: thread ? task.signals.actions : new Map(task.signals.actions),
@@ -138,6 +136,7 @@ function join(kernel: Kernel, task: Task, child: Task, flags: number, thread: bo
   if (flags & CLONE_VFORK) child.vforkParent = task;
   child.cgroup.tasks.add(child);
   child.sched.vruntime = task.sched.vruntime;
+  chargeTask(kernel, child);
   notifyPopulated(kernel, child.cgroup);
   kernel.counters.forks = (kernel.counters.forks ?? 0) + 1;
   record(kernel.trace, 'kernel', kernel.name, 'task.clone', { pid: child.pid, parent: child.parent?.pid ?? 0, comm: child.comm, flags });

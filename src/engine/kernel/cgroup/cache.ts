@@ -5,6 +5,7 @@ import { reclaimOrKill } from '../oom.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Inode } from '../vfs/types.ts';
 import { cachedPages, fileKind } from './charge.ts';
+import { highStall } from './reclaim.ts';
 import type { Cgroup } from './types.ts';
 
 /** Makes the page cache of a file as large as `size` needs; the new pages are charged to the group of the task that grew it. */
@@ -20,6 +21,7 @@ export function chargeFile(kernel: Kernel, task: Task, inode: Inode, size: numbe
     inode.charged ??= new Map();
     inode.charged.set(cgroup, (inode.charged.get(cgroup) ?? 0) + pages);
     if (fileKind(inode) === 'file') cacheIn(cgroup, inode);
+    task.heldBack = Math.max(task.heldBack, highStall(kernel, cgroup, pages));
   }
 }
 

@@ -7,7 +7,7 @@ import { SIG, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { cpuMaxChanged, rescheduleAll } from '../sched.ts';
 import { sendSignal } from '../signals.ts';
-import { reclaimOrKill } from '../oom.ts';
+import { outOfMemory } from '../oom.ts';
 import { usage } from './charge.ts';
 import {
   attach, controllersOf, descendants, eventsChannel, freeze, liveTasks, makeThreaded, memoryEventsChannel, populated, typeOf, writeSubtree,
@@ -255,7 +255,7 @@ function writeMemoryMax(kernel: Kernel, cgroup: Cgroup, text: string, task: Task
   if (max === null) return;
   const over = (): number => usage(cgroup.memory) - Math.floor(max / PAGE);
   if (over() > 0) reclaim(kernel, cgroup, over());
-  if (over() > 0) reclaimOrKill(kernel, task, cgroup, 'kernel', 0);
+  while (over() > 0 && outOfMemory(kernel, task, cgroup));
 }
 
 function writeHigh(kernel: Kernel, cgroup: Cgroup, text: string): void {

@@ -5,6 +5,8 @@ import type { Cgroup } from './types.ts';
 export function chargePid(cgroup: Cgroup): Cgroup | null {
   for (let at: Cgroup | null = cgroup; at; at = at.parent) {
     if (at.pids.max === null || at.pids.current + 1 <= at.pids.max) continue;
+    // Counted from the bottom up and taken back: the groups below have seen one more for a moment.
+    for (let below = cgroup; below !== at; below = below.parent!) below.pids.peak = Math.max(below.pids.peak, below.pids.current + 1);
     at.pids.eventsLocal++;
     for (let up: Cgroup | null = at; up?.parent; up = up.parent) up.pids.events++;
     return at;

@@ -4,13 +4,13 @@ import { nsCapable } from '../credentials.ts';
 import { advise, areaAt, map, setBreak, touchMemory, unmap } from '../memory.ts';
 import type { Kernel, Task } from '../records.ts';
 import { fileOf } from '../vfs/descriptors.ts';
-import { AGAIN, BLOCK, GONE } from '../wait.ts';
+import { AGAIN, GONE } from '../wait.ts';
 import type { Handlers } from './handlers.ts';
 import type { Path } from '../vfs/types.ts';
 import { resourceLimits } from './limits.ts';
 
 /** Touches a range on the caller's behalf, over as many dispatches as it takes. */
-function populate(kernel: Kernel, task: Task, address: number, length: number): 'done' | typeof AGAIN | typeof BLOCK | typeof GONE {
+function populate(kernel: Kernel, task: Task, address: number, length: number): 'done' | typeof AGAIN | typeof GONE {
   const held = task.scratch;
   const inner = held as { address: number; touch: unknown };
   task.scratch = inner.touch;
@@ -18,7 +18,7 @@ function populate(kernel: Kernel, task: Task, address: number, length: number): 
   const outcome = touchMemory(kernel, task, address, length, area && area.prot & PROT_WRITE ? 'w' : 'r');
   inner.touch = task.scratch;
   task.scratch = inner;
-  return outcome === 'done' ? 'done' : outcome === 'more' ? AGAIN : outcome === 'asleep' ? BLOCK : GONE;
+  return outcome === 'done' ? 'done' : outcome === 'more' ? AGAIN : GONE;
 }
 
 function fileFor(task: Task, prot: number, flags: number, fd: number | undefined): Path | null {
