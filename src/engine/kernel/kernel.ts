@@ -13,8 +13,8 @@ import { exitTask } from './exit.ts';
 import { logLine } from './log.ts';
 import { newAddressSpace } from './memory.ts';
 import { firstNamespaces, FIRST_FREE_INO } from './namespaces.ts';
+import { registerNet } from './net/events.ts';
 import { bootLinks } from './net/links.ts';
-import { accept, connected, deliver } from './net/sockets.ts';
 import type { Kernel, Namespaces, Task } from './records.ts';
 import { createSched, onCpu, onPeriod } from './sched.ts';
 import type { Body, Program } from './sys.ts';
@@ -76,6 +76,7 @@ export function createKernel(spec: KernelSpec): Kernel {
   registerMemoryDevices(kernel);
   registerConsoles(kernel, CONSOLES);
   registerPtmx(kernel);
+  registerNet(kernel);
   const mnt: MountNamespace = { ino: kernel.nextNsIno++, mounts: [], root: null as unknown as Mount };
   kernel.init = firstNamespaces(kernel, spec.hostname, mnt);
   bootLinks(kernel, kernel.init.net, spec.network);
@@ -177,5 +178,3 @@ export function ttyResize(kernel: Kernel, tty: string, cols: number, rows: numbe
 export function ttyTake(kernel: Kernel, tty: string): { data: Uint8Array; stream: 1 | 2 }[] {
   return takeOutput(kernel, terminal(kernel, tty));
 }
-
-export { accept, connected, deliver };

@@ -1,11 +1,14 @@
 /**
- * The wire between machines: one Ethernet-like network on which each modelled kernel has an address and where services
- * that no kernel runs (the Kubernetes API server) answer too. A connection is a pair of ends; bytes cross it after a
- * fixed latency, in order. Left out: loss, bandwidth, and packets (kernels forward packets inside, not across, machines).
+ * The wire between machines: one Ethernet on which each modelled kernel has its links, and where services that no kernel runs (the
+ * Kubernetes API server) have an address and answer too, with the same TCP as the kernels'. A frame crosses it after a fixed
+ * latency, in order. Left out: loss, bandwidth, broadcast.
  */
-import { accept, connected, deliver } from '../kernel/kernel.ts';
+import { answersOnWire, fromWire } from '../kernel/net/forward.ts';
+import { formatIp, parseIp } from '../kernel/net/ip.ts';
+import { abort, createTcb, finish, flush, input, resetFor, synAckOf, type Tcb, timeout } from '../kernel/net/tcp.ts';
+import type { Packet } from '../kernel/net/types.ts';
 import type { Kernel, Uplink } from '../kernel/records.ts';
-import { after, handle, type Timeline } from '../sim/timeline.ts';
+import { after, handle, schedule, type Timeline } from '../sim/timeline.ts';
 import { US } from '../sim/units.ts';
 
 export const LAN_LATENCY = 100 * US;
@@ -17,134 +20,173 @@ export interface RemoteService {
   close(conn: number): void;
 }
 
-/** One end of a connection: a kernel's, by the kernel's own number, or a service's. */
-type End = { kernel: string; conn: number } | { service: string; conn: number };
-
+/** A connection to a service: the service's end of it. */
 interface Connection {
   id: number;
-  from: End;
-  to: End;
-  open: boolean;
+  service: RemoteService;
+  mac: string;
+  key: string;
+  tcb: Tcb;
+  /** The service has been told that the other side is gone. */
+  told: boolean;
+  opened: boolean;
+  timerAt: number;
 }
 
 export interface Lan {
   timeline: Timeline;
-  /** IPv4 address to kernel name. */
+  /** IPv4 address to kernel name, as the scenario gives them. */
   hosts: Map<string, string>;
   kernels: Map<string, Kernel>;
   /** "address:port" to service. */
   services: Map<string, RemoteService>;
-  /** By "kernel/conn" of either end. */
-  byEnd: Map<string, Connection>;
-  byService: Map<number, Connection>;
+  /** By "service address:port-caller address:port". */
+  flows: Map<string, Connection>;
+  connections: Map<number, Connection>;
   nextId: number;
 }
 
-const key = (kernel: string, conn: number): string => `${kernel}/${conn}`;
-
 export function createLan(timeline: Timeline, kernels: Map<string, Kernel>): Lan {
-  const lan: Lan = {
-    timeline, hosts: new Map(), kernels, services: new Map(), byEnd: new Map(), byService: new Map(), nextId: 1,
-  };
-  handle(timeline, 'lan.data', (event) => {
-    const { to, data } = event.arg as { to: End; data: Uint8Array | null };
-    arrive(lan, to, data);
+  const lan: Lan = { timeline, hosts: new Map(), kernels, services: new Map(), flows: new Map(), connections: new Map(), nextId: 1 };
+  handle(timeline, 'lan.frame', (event) => {
+    const { source, target, packet } = event.arg as { source: string; target: string; packet: Packet };
+    arrive(lan, source, target, packet);
   });
-  handle(timeline, 'lan.open', (event) => {
-    const { from, address, port } = event.arg as {
-      from: { kernel: string; conn: number; address: string; port: number };
-      address: string;
-      port: number;
-    };
-    open(lan, from, address, port);
-  });
+  handle(timeline, 'lan.timer', (event) => onTimer(lan, (event.arg as { conn: number }).conn));
   return lan;
 }
 
-/** How packets leave `kernel`. */
+/** The MAC address of a service's machine: made from its IPv4 address. */
+function macOf(address: string): string {
+  const n = parseIp(address)!;
+  const octets = [0x02, 0x00, Math.floor(n / 16777216), Math.floor(n / 65536) % 256, Math.floor(n / 256) % 256, n % 256];
+  return octets.map((o) => o.toString(16).padStart(2, '0')).join(':');
+}
+
+const addressOf = (mac: string): string => formatIp(mac.split(':').slice(2).reduce((n, part) => n * 256 + Number.parseInt(part, 16), 0));
+
+function hasService(lan: Lan, address: string): boolean {
+  for (const key of lan.services.keys()) if (key.startsWith(`${address}:`)) return true;
+  return false;
+}
+
+/** How packets leave a kernel. */
 export function uplinkOf(lan: Lan): Uplink {
   return {
-    connect(from, to) {
-      const known = lan.hosts.has(to.address) || lan.services.has(`${to.address}:${to.port}`);
-      if (!known) return [...lan.services.keys()].some((k) => k.startsWith(`${to.address}:`)) ? 'refused' : 'unreachable';
-      after(lan.timeline, LAN_LATENCY, { kind: 'lan.open', who: from.kernel, arg: { from, address: to.address, port: to.port } });
-      return 'ok';
+    resolve(from, address) {
+      if (hasService(lan, address)) return macOf(address);
+      for (const [name, kernel] of lan.kernels) {
+        const mac = name === from ? null : answersOnWire(kernel, address);
+        if (mac) return mac;
+      }
+      return null;
     },
-    send(from, data) {
-      const connection = lan.byEnd.get(key(from.kernel, from.conn));
-      if (connection?.open) transmit(lan, other(connection, from), data);
-    },
-    close(from) {
-      const connection = lan.byEnd.get(key(from.kernel, from.conn));
-      if (!connection?.open) return;
-      hangUp(lan, connection);
-      transmit(lan, other(connection, from), null);
+    transmit(from, source, target, packet, delay) {
+      schedule(lan.timeline, lan.timeline.now + delay + LAN_LATENCY, { kind: 'lan.frame', who: from, arg: { source, target, packet } });
     },
   };
+}
+
+function arrive(lan: Lan, source: string, target: string, packet: Packet): void {
+  const address = addressOf(target);
+  if (target === macOf(address) && hasService(lan, address)) {
+    serve(lan, source, target, packet);
+    return;
+  }
+  for (const kernel of lan.kernels.values()) if (fromWire(kernel, target, packet, source)) return;
+}
+
+function send(lan: Lan, from: string, to: string, packet: Packet): void {
+  after(lan.timeline, LAN_LATENCY, { kind: 'lan.frame', who: 'lan', arg: { source: from, target: to, packet } });
+}
+
+/** A packet for the machine of a service. */
+function serve(lan: Lan, mac: string, own: string, packet: Packet): void {
+  if (packet.proto === 'icmp' && packet.icmp?.type === 8) {
+    send(lan, own, mac, { ...packet, src: packet.dst, dst: packet.src, ttl: 64, icmp: { ...packet.icmp, type: 0 } });
+  }
+  if (packet.proto !== 'tcp') return;
+  const key = `${packet.dst}:${packet.dport}-${packet.src}:${packet.sport}`;
+  let connection = lan.flows.get(key);
+  if (packet.flags === 'S' && (!connection || connection.tcb.state === 'CLOSED' || connection.tcb.state === 'TIME-WAIT')) {
+    if (connection) forget(lan, connection);
+    const service = lan.services.get(`${packet.dst}:${packet.dport}`);
+    if (!service) {
+      send(lan, own, mac, resetFor(packet));
+      return;
+    }
+    connection = begin(lan, service, key, mac, packet);
+    emit(lan, connection, synAckOf(connection.tcb, lan.timeline.now, packet));
+    return;
+  }
+  if (!connection) {
+    if (!packet.flags.includes('R')) send(lan, own, mac, resetFor(packet));
+    return;
+  }
+  connection.mac = mac;
+  emit(lan, connection, input(connection.tcb, packet, lan.timeline.now));
+  deliver(lan, connection);
+}
+
+function begin(lan: Lan, service: RemoteService, key: string, mac: string, packet: Packet): Connection {
+  const tcb = createTcb({ address: packet.dst, port: packet.dport }, { address: packet.src, port: packet.sport }, 'SYN-RECV');
+  const connection: Connection = { id: lan.nextId++, service, mac, key, tcb, told: false, opened: false, timerAt: 0 };
+  lan.flows.set(key, connection);
+  lan.connections.set(connection.id, connection);
+  return connection;
+}
+
+function emit(lan: Lan, connection: Connection, packets: readonly Packet[]): void {
+  const { tcb, mac } = connection;
+  for (const packet of packets) send(lan, macOf(tcb.local.address), mac, packet);
+  if (tcb.timer > 0 && (connection.timerAt === 0 || connection.timerAt > tcb.timer)) {
+    connection.timerAt = tcb.timer;
+    schedule(lan.timeline, tcb.timer, { kind: 'lan.timer', who: 'lan', arg: { conn: connection.id } });
+  }
+}
+
+/** Tells the service what has come. */
+function deliver(lan: Lan, connection: Connection): void {
+  const { tcb, service, id } = connection;
+  if (!connection.opened && tcb.state !== 'SYN-RECV' && tcb.state !== 'CLOSED') {
+    connection.opened = true;
+    service.open(id);
+  }
+  while (tcb.received.length > 0) service.data(id, tcb.received.take(65536));
+  if ((tcb.finished || tcb.state === 'CLOSED') && connection.opened && !connection.told) {
+    connection.told = true;
+    service.close(id);
+    if (tcb.state !== 'CLOSED') emit(lan, connection, finish(tcb, lan.timeline.now));
+  }
+  if (tcb.state === 'CLOSED' || tcb.state === 'TIME-WAIT') forget(lan, connection);
+}
+
+function forget(lan: Lan, connection: Connection): void {
+  lan.connections.delete(connection.id);
+  if (lan.flows.get(connection.key) === connection) lan.flows.delete(connection.key);
+}
+
+function onTimer(lan: Lan, id: number): void {
+  const connection = lan.connections.get(id);
+  if (!connection) return;
+  connection.timerAt = 0;
+  emit(lan, connection, timeout(connection.tcb, lan.timeline.now));
+  deliver(lan, connection);
 }
 
 /** A service writes to one of its connections. */
 export function serviceSend(lan: Lan, conn: number, data: Uint8Array): void {
-  const connection = lan.byService.get(conn);
-  if (connection?.open) transmit(lan, connection.from, data);
+  const connection = lan.connections.get(conn);
+  if (!connection || connection.tcb.closing) return;
+  connection.tcb.waiting.put(data);
+  emit(lan, connection, flush(connection.tcb, lan.timeline.now));
 }
 
 /** A service ends one of its connections. */
 export function serviceHangUp(lan: Lan, conn: number): void {
-  const connection = lan.byService.get(conn);
-  if (!connection?.open) return;
-  hangUp(lan, connection);
-  transmit(lan, connection.from, null);
-}
-
-function open(lan: Lan, from: { kernel: string; conn: number; address: string; port: number }, address: string, port: number): void {
-  const id = lan.nextId++;
-  const caller = lan.kernels.get(from.kernel)!;
-  const near: End = { kernel: from.kernel, conn: from.conn };
-  const service = lan.services.get(`${address}:${port}`);
-  if (service) {
-    const connection: Connection = { id, from: near, to: { service: `${address}:${port}`, conn: id }, open: true };
-    lan.byEnd.set(key(from.kernel, from.conn), connection);
-    lan.byService.set(id, connection);
-    connected(caller, from.conn, true);
-    service.open(id);
-    return;
-  }
-  const name = lan.hosts.get(address)!;
-  const conn = accept(lan.kernels.get(name)!, { address: from.address, port: from.port }, port);
-  if (conn === null) {
-    connected(caller, from.conn, false);
-    return;
-  }
-  const connection: Connection = { id, from: near, to: { kernel: name, conn }, open: true };
-  lan.byEnd.set(key(from.kernel, from.conn), connection);
-  lan.byEnd.set(key(name, conn), connection);
-  connected(caller, from.conn, true);
-}
-
-function other(connection: Connection, from: { kernel: string; conn: number }): End {
-  const first = connection.from;
-  return 'kernel' in first && first.kernel === from.kernel && first.conn === from.conn ? connection.to : connection.from;
-}
-
-function transmit(lan: Lan, to: End, data: Uint8Array | null): void {
-  after(lan.timeline, LAN_LATENCY, { kind: 'lan.data', who: 'kernel' in to ? to.kernel : to.service, arg: { to, data } });
-}
-
-function arrive(lan: Lan, to: End, data: Uint8Array | null): void {
-  if ('kernel' in to) {
-    deliver(lan.kernels.get(to.kernel)!, to.conn, data);
-    return;
-  }
-  const service = lan.services.get(to.service)!;
-  if (data) service.data(to.conn, data);
-  else service.close(to.conn);
-}
-
-function hangUp(lan: Lan, connection: Connection): void {
-  connection.open = false;
-  for (const end of [connection.from, connection.to]) {
-    if ('kernel' in end) lan.byEnd.delete(key(end.kernel, end.conn));
-    else lan.byService.delete(end.conn);
-  }
+  const connection = lan.connections.get(conn);
+  if (!connection) return;
+  connection.told = true;
+  const { tcb } = connection;
+  emit(lan, connection, tcb.state === 'SYN-RECV' ? abort(tcb) : finish(tcb, lan.timeline.now));
 }

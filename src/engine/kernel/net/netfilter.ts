@@ -43,6 +43,8 @@ export interface Chain {
   packets: number;
   bytes: number;
   rules: Rule[];
+  /** A built-in chain is hooked in once somebody has touched it; until then it counts nothing. */
+  hooked: boolean;
 }
 
 export interface Ruleset {
@@ -58,7 +60,7 @@ const BUILT_IN: Record<TableName, Hook[]> = {
 };
 
 export function createRuleset(): Ruleset {
-  const chains = (table: TableName): Chain[] => BUILT_IN[table].map((name) => ({ name, policy: 'ACCEPT', packets: 0, bytes: 0, rules: [] }));
+  const chains = (table: TableName): Chain[] => BUILT_IN[table].map((name) => ({ name, policy: 'ACCEPT', packets: 0, bytes: 0, rules: [], hooked: false }));
   return { tables: { filter: chains('filter'), nat: chains('nat') }, tracking: false, connections: [] };
 }
 
@@ -83,6 +85,7 @@ export interface Verdict {
 export function traverse(table: TableName, hook: Hook, seen: Seen): Verdict {
   const chains = seen.ns.netfilter.tables[table];
   const chain = chains.find((one) => one.name === hook)!;
+  if (!chain.hooked) return { verdict: 'ACCEPT', to: '', by: '' };
   const found = walk(table, chains, chain, seen, 0);
   if (found) return found;
   chain.packets++;

@@ -39,6 +39,7 @@ export function appendRule(ns: NetNamespace, asked: NetlinkRequest): object {
     if (at < 1 || at > chain.rules.length + 1) throw new SysError('ERANGE');
     chain.rules.splice(at - 1, 0, rule);
   } else chain.rules.push(rule);
+  chain.hooked = true;
   if (nat || rule.ctstate) ns.netfilter.tracking = true;
   return {};
 }
@@ -55,7 +56,7 @@ export function newChain(ns: NetNamespace, asked: NetlinkRequest): object {
   const chains = tableOf(ns, String(asked.table));
   const name = String(asked.chain);
   if (chains.some((one) => one.name === name)) throw new SysError('EEXIST');
-  chains.push({ name, policy: null, packets: 0, bytes: 0, rules: [] });
+  chains.push({ name, policy: null, packets: 0, bytes: 0, rules: [], hooked: true });
   return {};
 }
 
@@ -91,6 +92,7 @@ export function zeroTable(ns: NetNamespace, asked: NetlinkRequest): object {
 export function setPolicy(ns: NetNamespace, asked: NetlinkRequest): object {
   const chain = chainOf(ns, asked);
   if (chain.policy === null) throw new SysError('EINVAL');
+  chain.hooked = true;
   chain.policy = asked.policy === 'DROP' ? 'DROP' : 'ACCEPT';
   chain.packets = 0;
   chain.bytes = 0;

@@ -6,43 +6,20 @@ import { O_CLOEXEC, O_NONBLOCK, SIG, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { sendSignal } from '../signals.ts';
 import { dropFile, fileOf, install, makeFile } from '../vfs/descriptors.ts';
-import { createSuperBlock, makeInode } from '../vfs/inode.ts';
-import { BLOCK, type File, type FileOps, type MayBlock, type SuperBlock } from '../vfs/types.ts';
+import { makeInode } from '../vfs/inode.ts';
+import { BLOCK, type File, type FileOps, type MayBlock } from '../vfs/types.ts';
 import { waitOn, wake } from '../wait.ts';
 import type { Family } from './family.ts';
 import { inetFamily } from './inet.ts';
-import { netOf, socketChannel } from './state.ts';
-import type { NetNamespace, Socket } from './types.ts';
+import { sockfs } from './sockfs.ts';
+import { socketChannel } from './state.ts';
+import type { Socket } from './types.ts';
 import { unixFamily } from './unix.ts';
 
 const FAMILIES: Record<Socket['family'], Family> = { unix: unixFamily, inet: inetFamily };
 
 export function familyOf(socket: Socket): Family {
   return FAMILIES[socket.family];
-}
-
-function sockfs(kernel: Kernel): SuperBlock {
-  let sb = kernel.drivers.get('sockfs') as SuperBlock | undefined;
-  if (!sb) {
-    sb = createSuperBlock(kernel, 'sockfs', 'sockfs', { lookup: () => null, readdir: () => [], open: () => ({ ops: socketOps, data: null }) });
-    sb.nextIno = 20000;
-    kernel.drivers.set('sockfs', sb);
-  }
-  return sb;
-}
-
-/** A socket without a descriptor; `ns` is where it belongs for good. */
-export function createSocket(kernel: Kernel, ns: NetNamespace, family: Socket['family'], type: Socket['type'], task: Task | null): Socket {
-  const inode = makeInode(kernel, sockfs(kernel), 'sock', 0o777, null);
-  const cred = task ? { pid: task.tgid, uid: task.cred.euid, gid: task.cred.egid } : { pid: 0, uid: 0, gid: 0 };
-  const socket: Socket = {
-    id: inode.ino, family, type, ns, kernel, state: 'fresh', local: null, remote: null, boundAs: null, backlog: 0, accepting: [], queue: [], queued: 0,
-    receiveShut: false, sendShut: false, peer: null, tcb: null, listener: null, error: null, options: new Map(), cred,
-    peerCred: { pid: 0, uid: 0, gid: 0 }, orphaned: false, owner: task?.comm ?? '',
-  };
-  inode.data = socket;
-  netOf(kernel).sockets.set(socket.id, socket);
-  return socket;
 }
 
 /** A descriptor on a socket. `flags` are O_NONBLOCK and O_CLOEXEC (SOCK_NONBLOCK and SOCK_CLOEXEC have their values). */
@@ -110,10 +87,3 @@ export const socketOps: FileOps = {
     wake(kernel, socketChannel(socket));
   },
 };
-
-/** Connections from other machines: see lan.ts. */
-export function accept(_kernel: Kernel, _from: { address: string; port: number }, _port: number): number | null {
-  return null;
-}
-export function connected(_kernel: Kernel, _conn: number, _ok: boolean): void {}
-export function deliver(_kernel: Kernel, _conn: number, _data: Uint8Array | null): void {}

@@ -202,4 +202,6 @@ export interface Socket {
   /** Has no descriptor any more. */
   orphaned: boolean;
   owner: string;
+  /** ns of the timer event that is under way; 0 none. */
+  timerAt: number;
 }

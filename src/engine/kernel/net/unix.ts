@@ -13,6 +13,7 @@ import { find, lookup } from '../vfs/path.ts';
 import { BLOCK, type File, type Inode } from '../vfs/types.ts';
 import { waitOn, wake } from '../wait.ts';
 import type { Family } from './family.ts';
+import { createSocket } from './sockfs.ts';
 import { netOf, socketChannel } from './state.ts';
 import type { Chunk, Socket } from './types.ts';
 
@@ -76,22 +77,13 @@ function connectStream(kernel: Kernel, task: Task, socket: Socket, address: Sock
     waitOn(kernel, task, socketChannel(listener));
     return BLOCK;
   }
-  const server: Socket = {
-    ...socket, local: listener.local, remote: socket.local, boundAs: null, accepting: [], queue: [], queued: 0, options: new Map(), cred: listener.cred, orphaned: true,
-    owner: listener.owner, ns: listener.ns, listener, id: nextId(kernel),
-  };
-  netOf(kernel).sockets.set(server.id, server);
+  const server = createSocket(kernel, listener.ns, 'unix', listener.type, null);
+  Object.assign(server, { local: listener.local, remote: socket.local, cred: listener.cred, owner: listener.owner, listener });
   socket.remote = listener.local;
   joinSockets(socket, server);
   listener.accepting.push(server);
   wake(kernel, socketChannel(listener));
   return 0;
-}
-
-/** Inode numbers of sockets that are born without a descriptor come from the same counter. */
-function nextId(kernel: Kernel): number {
-  const sb = kernel.drivers.get('sockfs') as { nextIno: number };
-  return sb.nextIno++;
 }
 
 function sendStream(kernel: Kernel, task: Task, socket: Socket, data: Uint8Array, files: File[], nonblocking: boolean): number | typeof BLOCK {

@@ -5,7 +5,8 @@
  */
 import { AF_INET, AF_INET6, AF_UNIX, ERRNO, type Errno, SIG, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SysError } from '../abi.ts';
 import { request } from '../net/rtnetlink.ts';
-import { block, createSocket, familyOf, installSocket, nonblocking, socketOf } from '../net/sockets.ts';
+import { block, familyOf, installSocket, nonblocking, socketOf } from '../net/sockets.ts';
+import { createSocket } from '../net/sockfs.ts';
 import { socketChannel } from '../net/state.ts';
 import type { Socket } from '../net/types.ts';
 import { joinSockets } from '../net/unix.ts';
