@@ -30,7 +30,7 @@ function session() {
   let pids = 100;
   const host: Host = {
     *launch() { return { pid: pids++, pty: '/dev/pts/0' }; },
-    *kill() {}, *monitor() {}, *save() {}, *remove() {},
+    *kill() {}, *monitor() {}, *save() {}, *remove() {}, *qmp() { return {}; }, *size() { return null; },
     *cpuTime() { return 4e8; },
   };
   return {

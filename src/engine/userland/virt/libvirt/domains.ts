@@ -13,11 +13,16 @@ export interface Host {
   /** Starts the process of a domain; its pid and the pty of its serial line. Throws LibvirtError. */
   launch(domain: Domain, id: number, paused: boolean): Call<{ pid: number; pty: string }>;
   kill(pid: number): Call<void>;
-  monitor(pid: number, command: 'stop' | 'cont' | 'system_reset' | 'system_powerdown'): Call<void>;
+  /** 'reboot' asks the guest to end by itself and resets it when it has. */
+  monitor(pid: number, command: 'stop' | 'cont' | 'system_reset' | 'system_powerdown' | 'reboot'): Call<void>;
+  /** Sends any message to QEMU's monitor; its answer. */
+  qmp(pid: number, message: Readonly<Record<string, unknown>>): Call<unknown>;
   save(path: string, text: string): Call<void>;
   remove(path: string): Call<void>;
   /** ns of processor time the process has used. */
   cpuTime(pid: number): Call<number>;
+  /** Bytes of a file; null when it is not there. */
+  size(path: string): Call<number | null>;
 }
 
 export interface Running extends Live {
@@ -191,7 +196,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
     return {};
   },
   *reboot(state, host, args) {
-    yield* host.monitor(running(known(state, args)).pid, 'system_reset');
+    yield* host.monitor(running(known(state, args)).pid, 'reboot');
     return {};
   },
   *reset(state, host, args) {
@@ -204,6 +209,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
     if (!now.paused) yield* host.monitor(now.pid, 'stop');
     now.paused = true;
     kept.reason = 'user';
+    yield* saveStatus(host, kept);
     return {};
   },
   *resume(state, host, args) {
@@ -213,6 +219,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
     yield* host.monitor(now.pid, 'cont');
     now.paused = false;
     kept.reason = 'unpaused';
+    yield* saveStatus(host, kept);
     return {};
   },
   *autostart(state, host, args) {
@@ -238,6 +245,9 @@ export const METHODS: Readonly<Record<string, Method>> = {
     kept.domain[args.title === true ? 'title' : 'description'] = String(args.text ?? '');
     if (kept.persistent) yield* host.save(`${CONFIG}/${kept.domain.name}.xml`, formatDomain(kept.domain));
     return {};
+  },
+  *qmp(state, host, args) {
+    return yield* host.qmp(running(known(state, args)).pid, args.message as Record<string, unknown>);
   },
   *setvcpus(state, _host, args) {
     const kept = known(state, args);
@@ -274,7 +284,25 @@ function* boot(state: Libvirt, host: Host, kept: Kept, paused: boolean): Call<vo
   const { pid, pty } = yield* host.launch(kept.domain, id, paused);
   kept.running = { id, pid, pty, paused };
   kept.reason = paused ? 'starting up' : 'booted';
-  yield* host.save(`${STATE}/${kept.domain.name}.xml`, formatDomain(kept.domain, kept.running));
+  yield* saveStatus(host, kept);
+}
+
+/** The status file: what a restarted daemon, or anybody, can know of a running domain. */
+function* saveStatus(host: Host, kept: Kept): Call<void> {
+  const { running: now, domain } = kept;
+  if (!now) return;
+  const head = `<domstatus state='${now.paused ? 'paused' : 'running'}' reason='${kept.reason}' pid='${now.pid}'>`;
+  const indented = formatDomain(domain, now).replace(/^(?=.)/gm, '  ');
+  yield* host.save(`${STATE}/${domain.name}.xml`, `${head}\n${indented}</domstatus>\n`);
+}
+
+/** What a status file says; null when it is none. */
+export function parseStatus(source: string): { domain: string; running: Running; reason: string } | null {
+  const head = /^<domstatus state='(\w+)' reason='([^']*)' pid='(\d+)'>\n/.exec(source);
+  const id = /<domain type='\w+' id='(\d+)'>/.exec(source);
+  if (!head || !id) return null;
+  const pty = /<source path='([^']*)'\/>/.exec(source)?.[1] ?? '';
+  return { domain: source.slice(head[0].length).replace(/<\/domstatus>\s*$/, ''), running: { id: Number(id[1]), pid: Number(head[3]), pty, paused: head[1] === 'paused' }, reason: head[2]! };
 }
 
 /** A domain's process is gone: "destroyed", "shutdown" or "crashed". */

@@ -1,0 +1,120 @@
+/**
+ * Guest memory as the monitor shows it: `x` and `xp` dumps, and what the guest's page tables map (`info tlb`, `info mem`).
+ * The tables are read from guest memory, not from the processor's TLB, as QEMU does. Source: QEMU monitor/misc.c,
+ * target/i386/monitor.c. Four levels, long mode.
+ */
+import type { Sregs } from '../../../kernel/drivers/kvm/uapi.ts';
+import { sys } from '../../../kernel/sys.ts';
+import { attempt } from '../../lib/files.ts';
+import type { Call } from '../../lib/http.ts';
+import type { Emulator } from './emulator.ts';
+
+const ADDRESS = 0x000f_ffff_ffff_f000n;
+const PRESENT = 1n;
+const LARGE = 0x80n;
+const hex = (value: bigint | number, digits: number): string => value.toString(16).padStart(digits, '0');
+
+export function* readPhysical(emu: Emulator, gpa: number, length: number): Call<Uint8Array | null> {
+  if (gpa < 0 || gpa + length > emu.options.memory) return null;
+  return yield* attempt(sys('pread64', emu.vm, length, gpa), null);
+}
+
+export interface Mapping {
+  gva: bigint;
+  gpa: bigint;
+  size: bigint;
+  entry: bigint;
+  /** Writable and user on every level. */
+  writable: boolean;
+  user: boolean;
+}
+
+/** Every present mapping, in order; at most `most`. */
+export function* mappings(emu: Emulator, sregs: Sregs, most: number): Call<Mapping[]> {
+  const out: Mapping[] = [];
+  if ((sregs.cr0 & 0x8000_0000n) === 0n) return out;
+  yield* descend(emu, sregs.cr3 & ADDRESS, 39n, 0n, true, true, out, most);
+  return out;
+}
+
+function* descend(emu: Emulator, table: bigint, shift: bigint, base: bigint, writable: boolean, user: boolean, out: Mapping[], most: number): Call<void> {
+  const bytes = yield* readPhysical(emu, Number(table), 4096);
+  if (!bytes) return;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 4096);
+  for (let n = 0n; n < 512n && out.length < most; n++) {
+    const entry = view.getBigUint64(Number(n) * 8, true);
+    if ((entry & PRESENT) === 0n) continue;
+    let gva = base | (n << shift);
+    if (shift === 39n && n >= 256n) gva |= 0xffff_0000_0000_0000n;
+    const w = writable && (entry & 2n) !== 0n;
+    const u = user && (entry & 4n) !== 0n;
+    if (shift === 12n || (shift < 39n && (entry & LARGE) !== 0n)) out.push({ gva, gpa: entry & ADDRESS & ~((1n << shift) - 1n), size: 1n << shift, entry, writable: w, user: u });
+    else yield* descend(emu, entry & ADDRESS, shift - 9n, gva, w, u, out, most);
+  }
+}
+
+/** "info tlb": one line a mapping. */
+export function tlbText(all: readonly Mapping[]): string {
+  const bits: [string, bigint][] = [['X', 1n << 63n], ['G', 1n << 8n], ['P', 1n << 7n], ['D', 1n << 6n], ['A', 1n << 5n], ['C', 1n << 4n], ['T', 1n << 3n], ['U', 1n << 2n], ['W', 1n << 1n]];
+  return all.map((m) => `${hex(m.gva, 16)}: ${hex(m.gpa, 16)} ${bits.map(([letter, bit]) => (m.entry & bit ? letter : '-')).join('')}\n`).join('');
+}
+
+/** "info mem": runs of equal rights. */
+export function memText(all: readonly Mapping[]): string {
+  const out: string[] = [];
+  let at: { start: bigint; end: bigint; rights: string } | null = null;
+  const flush = (): void => {
+    if (at) out.push(`${hex(at.start, 16)}-${hex(at.end, 16)} ${hex(at.end - at.start, 16)} ${at.rights}\n`);
+  };
+  for (const m of all) {
+    const rights = `${m.user ? 'u' : '-'}r${m.writable ? 'w' : '-'}`;
+    if (at && at.end === m.gva && at.rights === rights) at.end = m.gva + m.size;
+    else {
+      flush();
+      at = { start: m.gva, end: m.gva + m.size, rights };
+    }
+  }
+  flush();
+  return out.join('');
+}
+
+export function* linearToPhysical(emu: Emulator, sregs: Sregs, gva: bigint): Call<number | null> {
+  if ((sregs.cr0 & 0x8000_0000n) === 0n) return Number(gva);
+  let table = sregs.cr3 & ADDRESS;
+  for (let shift = 39n; shift >= 12n; shift -= 9n) {
+    const bytes = yield* readPhysical(emu, Number(table) + 8 * Number((gva >> shift) & 511n), 8);
+    if (!bytes) return null;
+    const entry = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+    if ((entry & PRESENT) === 0n) return null;
+    if (shift === 12n || (shift < 39n && (entry & LARGE) !== 0n)) {
+      const offset = (1n << shift) - 1n;
+      return Number((entry & ADDRESS & ~offset) | (gva & offset));
+    }
+    table = entry & ADDRESS;
+  }
+  return null;
+}
+
+const SIZES: Readonly<Record<string, number>> = { b: 1, h: 2, w: 4, g: 8 };
+
+/** "x /FMT addr", "xp /FMT addr". */
+export function* dump(emu: Emulator, format: string, sregs: Sregs, address: bigint, physical: boolean): Call<string> {
+  const count = Number(/^\d+/.exec(format)?.[0] ?? 1);
+  const size = SIZES[/[bhwg]/.exec(format.replace(/^\d+/, ''))?.[0] ?? 'w']!;
+  const kind = /[xduoci]/.exec(format.replace(/^\d+/, ''))?.[0] ?? 'x';
+  if (kind === 'i') return 'not modelled: disassembly in the monitor\n';
+  const aLine = { 1: 8, 2: 8, 4: 4, 8: 2 }[size]!;
+  const digits = physical ? 16 : 16;
+  let out = '';
+  for (let n = 0; n < Math.min(count, 4096); n++) {
+    const at = address + BigInt(n * size);
+    const gpa = physical ? Number(at) : yield* linearToPhysical(emu, sregs, at);
+    const bytes = gpa === null ? null : yield* readPhysical(emu, gpa, size);
+    if (!bytes) return `${out}${out.endsWith('\n') || out === '' ? '' : '\n'}Cannot access memory\n`;
+    if (n % aLine === 0) out += `${n === 0 ? '' : '\n'}${hex(at, digits)}:`;
+    let value = 0n;
+    for (let b = size - 1; b >= 0; b--) value = (value << 8n) | BigInt(bytes[b]!);
+    out += kind === 'x' ? ` 0x${hex(value, 2 * size)}` : kind === 'c' ? ` '${String.fromCharCode(Number(value & 127n))}'` : kind === 'o' ? ` 0${value.toString(8)}` : ` ${value}`;
+  }
+  return `${out}\n`;
+}
