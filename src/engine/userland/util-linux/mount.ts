@@ -1,0 +1,281 @@
+/**
+ * mount and umount of util-linux 2.41: options into flags and data, one or more mount(2), the messages for each errno.
+ * Source: mount(8), libmount's context_mount.c behaviour.
+ */
+import {
+  type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, SysError,
+} from '../../kernel/abi.ts';
+import { sys } from '../../kernel/sys.ts';
+import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { attempt, statOf, tryRead } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+import { command, complain, print, strerror } from '../lib/io.ts';
+import { realPath } from '../coreutils/paths.ts';
+import { allOptions, mountAt, type MountRow, readMounts } from './mounts.ts';
+
+const MS_SYNCHRONOUS = 16;
+const MS_NOATIME = 1024;
+const MS_NODIRATIME = 2048;
+const MS_RELATIME = 1 << 21;
+const MS_STRICTATIME = 1 << 24;
+
+/** Option to the bits it sets and the bits it clears. */
+const FLAGS: Readonly<Record<string, [set: number, clear: number]>> = {
+  ro: [MS_RDONLY, 0], rw: [0, MS_RDONLY], nosuid: [MS_NOSUID, 0], suid: [0, MS_NOSUID], nodev: [MS_NODEV, 0], dev: [0, MS_NODEV], noexec: [MS_NOEXEC, 0], exec: [0, MS_NOEXEC],
+  sync: [MS_SYNCHRONOUS, 0], async: [0, MS_SYNCHRONOUS], noatime: [MS_NOATIME, 0], atime: [0, MS_NOATIME], nodiratime: [MS_NODIRATIME, 0], diratime: [0, MS_NODIRATIME], relatime: [MS_RELATIME, 0],
+  norelatime: [0, MS_RELATIME], strictatime: [MS_STRICTATIME, 0], remount: [MS_REMOUNT, 0], bind: [MS_BIND, 0], rbind: [MS_BIND | MS_REC, 0], move: [MS_MOVE, 0],
+  defaults: [0, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS],
+};
+
+const PROPAGATION: Readonly<Record<string, number>> = {
+  private: MS_PRIVATE, rprivate: MS_PRIVATE | MS_REC, shared: MS_SHARED, rshared: MS_SHARED | MS_REC, slave: MS_SLAVE, rslave: MS_SLAVE | MS_REC, unbindable: MS_UNBINDABLE,
+  runbindable: MS_UNBINDABLE | MS_REC,
+};
+
+/** Handled by mount(8) itself. */
+const USERSPACE = new Set(['auto', 'noauto', 'user', 'nouser', 'users', 'nofail', '_netdev', 'owner', 'group']);
+
+interface Wish {
+  flags: number;
+  propagation: number[];
+  data: string[];
+}
+
+export function readOptions(list: readonly string[]): Wish {
+  const wish: Wish = { flags: 0, propagation: [], data: [] };
+  for (const option of list.flatMap(splitOptions)) {
+    const flag = FLAGS[option];
+    if (flag) wish.flags = (wish.flags & ~flag[1]) | flag[0];
+    else if (PROPAGATION[option] !== undefined) wish.propagation.push(PROPAGATION[option]);
+    else if (!USERSPACE.has(option) && !option.startsWith('x-') && option !== '') wish.data.push(option);
+  }
+  return wish;
+}
+
+/** Commas within quotes do not divide. */
+function splitOptions(list: string): string[] {
+  return (list.match(/(?:"[^"]*"|[^,"])+/g) ?? []).map((o) => o.replaceAll('"', ''));
+}
+
+const SPEC =
+  'a/all B/bind c f/fake F/fork T/fstab= i l/show-labels M/move m/mkdir? n/no-mtab N/namespace= o/options= O/test-opts= r/read-only R/rbind s t/types= U= L= v/verbose w/rw ' +
+  'make-shared make-slave make-private make-unbindable make-rshared make-rslave make-rprivate make-runbindable source= target= onlyonce';
+
+const DMESG = '       dmesg(1) may have more information after failed mount system call.\n';
+
+export const mount = command(function* (argv) {
+  const o = parseOptions(SPEC, argv.slice(1));
+  const source0 = valueOf(o, 'source');
+  const target0 = valueOf(o, 'target');
+  const words = [...(source0 === undefined ? [] : [source0]), ...(target0 === undefined ? [] : [target0]), ...o.words];
+  const wish = readOptions(o.values.get('options') ?? []);
+  for (const name of Object.keys(PROPAGATION)) if (o.on.has(`make-${name}`)) wish.propagation.push(PROPAGATION[name]!);
+  if (o.on.has('bind')) wish.flags |= MS_BIND;
+  if (o.on.has('rbind')) wish.flags |= MS_BIND | MS_REC;
+  if (o.on.has('move')) wish.flags |= MS_MOVE;
+  if (o.on.has('read-only')) wish.flags |= MS_RDONLY;
+  if (o.on.has('rw')) wish.flags &= ~MS_RDONLY;
+  if (o.on.has('all')) return yield* mountAll(o);
+  if (words.length === 0) {
+    if (o.on.size > 0 && !o.on.has('types') && !o.on.has('show-labels') && !o.on.has('verbose')) throw new BadOption('bad usage');
+    yield* listMounts(valueOf(o, 'types'));
+    return 0;
+  }
+  if (words.length > 2) throw new BadOption('bad usage');
+  let [source, target] = words.length === 2 ? (words as [string, string]) : [null, words[0]!];
+  let type = valueOf(o, 'types') ?? null;
+  const remaking = (wish.flags & MS_REMOUNT) !== 0 || (wish.propagation.length > 0 && !(wish.flags & MS_BIND) && type === null);
+  if (source === null && !remaking) {
+    const entry = yield* fromTable(target);
+    if (!entry) {
+      yield* complain(`mount: ${target}: can't find in /etc/fstab.\n`);
+      return 1;
+    }
+    [source, target, type] = [entry.source, entry.target, type ?? entry.type];
+    const more = readOptions([entry.options]);
+    wish.flags |= more.flags;
+    wish.data.unshift(...more.data);
+  }
+  if (o.on.has('fake')) return 0;
+  return yield* mountOne(source, target, type, wish, o);
+});
+
+function* listMounts(type: string | undefined): Call<void> {
+  const types = type?.split(',');
+  const rows = (yield* readMounts()).filter((r) => !types || types.includes(r.type));
+  yield* print(rows.map((r) => `${r.source} on ${r.target} type ${r.type} (${allOptions(r)})\n`).join(''));
+}
+
+interface Entry {
+  source: string;
+  target: string;
+  type: string;
+  options: string;
+}
+
+/** An entry of fstab by its source or target. */
+function* fromTable(name: string): Call<Entry | null> {
+  return (yield* readTable()).find((e) => e.source === name || e.target === name) ?? null;
+}
+
+function* readTable(): Call<Entry[]> {
+  return ((yield* tryRead('/etc/fstab')) ?? '').split('\n').map((l) => l.replace(/#.*/, '').trim().split(/\s+/)).filter((f) => f.length >= 3)
+    .map((f) => ({ source: f[0]!, target: f[1]!, type: f[2]!, options: f[3] ?? 'defaults' }));
+}
+
+function* mountAll(o: Options): Call<number> {
+  let status = 0;
+  const rows = yield* readMounts();
+  for (const e of yield* readTable()) {
+    if (e.type === 'swap' || e.options.split(',').includes('noauto') || mountAt(rows, e.target)) continue;
+    status = Math.max(status, yield* mountOne(e.source, e.target, e.type, readOptions([e.options]), o));
+  }
+  return status;
+}
+
+function* mountOne(source: string | null, target: string, type: string | null, wish: Wish, o: Options): Call<number> {
+  const { flags, propagation } = wish;
+  const at = yield* attempt(realPath(target, 'none'), null);
+  if (at === null && o.on.has('mkdir')) yield* attempt(sys('mkdirat', -100, target, 0o755), 0);
+  const where = at ?? target;
+  const plain = !(flags & (MS_BIND | MS_MOVE | MS_REMOUNT));
+  const remaking = source === null && propagation.length > 0 && !(flags & MS_REMOUNT);
+  try {
+    if (!remaking) {
+      const from = source === null ? yield* sourceOf(where) : flags & (MS_BIND | MS_MOVE) ? yield* absolute(source) : source;
+      if (flags & MS_BIND && !(flags & MS_REMOUNT)) yield* bindMount(from, where, wish);
+      else yield* sys('mount', from, where, plain ? (type ?? (yield* guessType(from))) : (type ?? 'none'), flags, wish.data.join(','));
+    }
+    for (const p of propagation) yield* sys('mount', 'none', where, '', p, '');
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return yield* explain(error, { source, target: at ?? target, type, flags, remaking });
+  }
+  if (o.on.has('verbose')) yield* print(`mount: ${source ?? where} mounted on ${where}.\n`);
+  return 0;
+}
+
+/** A bind with further options is two calls: the kernel takes them at the remount only. */
+function* bindMount(from: string, where: string, wish: Wish): Call<void> {
+  yield* sys('mount', from, where, 'none', wish.flags & (MS_BIND | MS_REC), '');
+  const rest = wish.flags & ~(MS_BIND | MS_REC);
+  if (rest) yield* sys('mount', 'none', where, 'none', rest | MS_BIND | MS_REMOUNT, '');
+}
+
+function* absolute(source: string): Call<string> {
+  return (yield* attempt(realPath(source, 'none'), null)) ?? source;
+}
+
+function* sourceOf(target: string): Call<string> {
+  return mountAt(yield* readMounts(), target)?.source ?? 'none';
+}
+
+/** Block devices of the lab hold one kind of file system. */
+function* guessType(source: string): Call<string> {
+  const stat = yield* statOf(source);
+  return stat ? 'ext4' : 'none';
+}
+
+interface Tried {
+  source: string | null;
+  target: string;
+  type: string | null;
+  flags: number;
+  remaking: boolean;
+}
+
+function* explain(error: SysError, tried: Tried): Call<number> {
+  const { target } = tried;
+  const there = yield* statOf(target);
+  yield* complain(`mount: ${target}: ${yield* reason(error, tried, there !== null)}\n${DMESG}`);
+  return 32;
+}
+
+function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<string> {
+  const source = tried.source ?? '';
+  const euid = yield* sys('geteuid');
+  const texts: Partial<Record<Errno, string>> = {
+    EPERM: euid === 0 ? 'permission denied.' : 'must be superuser to use mount.',
+    EBUSY: `${source} already mounted or mount point busy.`,
+    EACCES: `permission denied.`,
+    ENOTDIR: 'mount point is not a directory.',
+    ENODEV: `unknown filesystem type '${tried.type ?? 'none'}'.`,
+    ENOTBLK: `${source} is not a block device.`,
+    ENXIO: `${source} is not a valid block device.`,
+    ELOOP: 'too many levels of symbolic links.',
+  };
+  if (error.errno === 'ENOENT') {
+    if (!targetThere) return 'mount point does not exist.';
+    return tried.flags & (MS_BIND | MS_MOVE) || (yield* statOf(source)) === null && source.startsWith('/') ? `special device ${source} does not exist.` : `mount(2) system call failed: ${strerror(error)}.`;
+  }
+  if (error.errno === 'EINVAL') {
+    if (tried.remaking || tried.flags & (MS_REMOUNT | MS_MOVE)) return 'not mount point or bad option.';
+    return `wrong fs type, bad option, bad superblock on ${source}, missing codepage or helper program, or other error.`;
+  }
+  return texts[error.errno] ?? `mount(2) system call failed: ${strerror(error)}.`;
+}
+
+export const umount = command(function* (argv) {
+  const o = parseOptions('a/all A/all-targets c/no-canonicalize d/detach-loop f/force i l/lazy n N/namespace= O= q/quiet R/recursive r/read-only t/types= v/verbose fake', argv.slice(1));
+  if (o.on.has('all')) return yield* umountAll(o);
+  if (o.words.length === 0) throw new BadOption('bad usage');
+  let status = 0;
+  for (const word of o.words) status = Math.max(status, yield* umountOne(o, word));
+  return status;
+});
+
+function* umountAll(o: Options): Call<number> {
+  const types = valueOf(o, 'types')?.split(',');
+  const kept = new Set(['/', '/proc', '/sys', '/dev', '/run']);
+  let status = 0;
+  for (const row of (yield* readMounts()).reverse()) {
+    if (kept.has(row.target) || (types ? !types.includes(row.type) : ['proc', 'sysfs', 'devtmpfs', 'devpts', 'cgroup2'].includes(row.type))) continue;
+    status = Math.max(status, yield* umountOne(o, row.target));
+  }
+  return status;
+}
+
+function* umountOne(o: Options, word: string): Call<number> {
+  const path = yield* attempt(realPath(word, 'none'), null);
+  const rows = yield* readMounts();
+  const row = (path === null ? null : mountAt(rows, path)) ?? rows.findLast((r) => r.source === word && word.startsWith('/')) ?? null;
+  if (path === null && !row) {
+    if (!o.on.has('quiet')) yield* complain(`umount: ${word}: no mount point specified.\n`);
+    return 32;
+  }
+  if (!row) {
+    if (!o.on.has('quiet')) yield* complain(`umount: ${path!}: not mounted.\n`);
+    return 32;
+  }
+  if (o.on.has('recursive')) {
+    for (const inner of below(rows, row).reverse()) {
+      const status = yield* detach(o, inner.target);
+      if (status > 0) return status;
+    }
+    return 0;
+  }
+  return yield* detach(o, row.target);
+}
+
+/** A mount and all mounted beneath it, parents first. */
+function below(rows: readonly MountRow[], top: MountRow): MountRow[] {
+  const out = [top];
+  for (const row of rows) if (out.some((r) => r.id === row.parent)) out.push(row);
+  return out;
+}
+
+function* detach(o: Options, target: string): Call<number> {
+  try {
+    yield* sys('umount2', target, (o.on.has('lazy') ? MNT_DETACH : 0) | (o.on.has('force') ? 1 : 0));
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    const texts: Partial<Record<Errno, string>> = {
+      EBUSY: 'target is busy.', EINVAL: 'not mounted.', ENOENT: 'no mount point specified.',
+      EPERM: 'must be superuser to unmount.',
+    };
+    if (!o.on.has('quiet') || error.errno !== 'EINVAL') yield* complain(`umount: ${target}: ${texts[error.errno] ?? `${strerror(error)}.`}\n`);
+    return 32;
+  }
+  if (o.on.has('verbose')) yield* print(`umount: ${target} unmounted\n`);
+  return 0;
+}

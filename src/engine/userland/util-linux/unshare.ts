@@ -1,0 +1,328 @@
+/**
+ * unshare and nsenter of util-linux 2.41. Source: unshare(1), nsenter(1): the order of steps, defaults of propagation, the
+ * exit statuses of a child (128 + signal is not used: the parent kills itself with the same signal).
+ */
+import {
+  AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, exited, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID,
+  MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, O_RDONLY, SIG, SysError, termSignal,
+} from '../../kernel/abi.ts';
+import { type Body, sys } from '../../kernel/sys.ts';
+import { signalOf } from '../coreutils/signals.ts';
+import { execvp } from '../coreutils/run.ts';
+import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { attempt, fork, poke, reap, tryRead } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+import { command, complain, Failed, strerror } from '../lib/io.ts';
+
+/** Option, namespace file and flag, in the order in which they are entered and pinned. */
+const KINDS: readonly [option: string, file: string, flag: number][] = [
+  ['user', 'user', CLONE_NEWUSER], ['cgroup', 'cgroup', CLONE_NEWCGROUP], ['ipc', 'ipc', CLONE_NEWIPC], ['uts', 'uts', CLONE_NEWUTS], ['net', 'net', CLONE_NEWNET],
+  ['pid', 'pid', CLONE_NEWPID], ['mount', 'mnt', CLONE_NEWNS], ['time', 'time', CLONE_NEWTIME],
+];
+
+const PROPAGATION: Readonly<Record<string, number>> = { slave: MS_SLAVE | MS_REC, private: MS_PRIVATE | MS_REC, shared: MS_SHARED | MS_REC, unchanged: 0 };
+
+const UNSHARE =
+  'm/mount? u/uts? i/ipc? n/net? p/pid? U/user? C/cgroup? T/time? f/fork r/map-root-user c/map-current-user R/root= w/wd= S/setuid= G/setgid= ' +
+  'mount-proc? mount-binfmt? map-auto map-user= map-group= map-users= map-groups= kill-child? propagation= setgroups= keep-caps monotonic= boottime= forward-signals';
+
+export const unshare = command(function* (argv, env) {
+  const o = parseOptions(UNSHARE, argv.slice(1), 'in-order');
+  const { on } = o;
+  const uid = yield* sys('geteuid');
+  const gid = yield* sys('getegid');
+  const maps = mapsOf(o, uid, gid);
+  let flags = KINDS.filter(([option]) => on.has(option)).reduce((all, [, , flag]) => all | flag, 0);
+  if (maps.users.length > 0 || maps.groups.length > 0) flags |= CLONE_NEWUSER;
+  if (on.has('mount-proc')) flags |= CLONE_NEWNS;
+  const propagation = PROPAGATION[valueOf(o, 'propagation') ?? 'private'];
+  if (propagation === undefined) throw new Failed(`unsupported propagation mode: ${valueOf(o, 'propagation')}`);
+  const killWith = on.has('kill-child') ? signalOf(valueOf(o, 'kill-child') ?? 'KILL') : null;
+  if (on.has('kill-child') && killWith === null) throw new Failed(`unknown signal: ${valueOf(o, 'kill-child')}`);
+  const pins = KINDS.flatMap(([option, file]) => (o.values.has(option) ? [{ file: file === 'pid' || file === 'time' ? `${file}_for_children` : file, path: valueOf(o, option)! }] : []));
+  const outside = flags & CLONE_NEWNS && pins.length > 0 ? yield* binder(pins) : null;
+  try {
+    yield* sys('unshare', flags);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(`unshare failed: ${strerror(error)}`);
+  }
+  if (flags & CLONE_NEWUSER) yield* writeMaps(o, maps);
+  if (outside) yield* outside();
+  else for (const pin of pins) yield* bindNamespace(yield* sys('getpid'), pin);
+  if (flags & CLONE_NEWNS && propagation !== 0) {
+    yield* named('cannot change root filesystem propagation', sys('mount', 'none', '/', '', propagation, ''));
+  }
+  const rest = (): Call<number> => inside(o, env);
+  if (on.has('fork') || on.has('kill-child')) return yield* asParent(rest, killWith);
+  return yield* rest();
+});
+
+interface Maps {
+  users: string[];
+  groups: string[];
+}
+
+function mapsOf(o: Options, uid: number, gid: number): Maps {
+  const maps: Maps = { users: [], groups: [] };
+  if (o.on.has('map-root-user')) {
+    maps.users.push(`0 ${uid} 1`);
+    maps.groups.push(`0 ${gid} 1`);
+  }
+  if (o.on.has('map-current-user')) {
+    maps.users.push(`${uid} ${uid} 1`);
+    maps.groups.push(`${gid} ${gid} 1`);
+  }
+  if (o.on.has('map-user')) maps.users = [`${valueOf(o, 'map-user')} ${uid} 1`];
+  if (o.on.has('map-group')) maps.groups = [`${valueOf(o, 'map-group')} ${gid} 1`];
+  const ranges = (name: string): string[] => (o.values.get(name) ?? []).map((v) => (v.includes(':') ? v.split(':').join(' ') : v.split(',').join(' ')));
+  maps.users.push(...ranges('map-users'));
+  maps.groups.push(...ranges('map-groups'));
+  if (o.on.has('map-auto')) throw new Failed('not modelled: --map-auto (subordinate ids); give --map-users and --map-groups');
+  return maps;
+}
+
+function* writeMaps(o: Options, maps: Maps): Call<void> {
+  const policy = valueOf(o, 'setgroups');
+  if (policy !== undefined && policy !== 'allow' && policy !== 'deny') throw new Failed(`unsupported --setgroups argument '${policy}'`);
+  const write = function* (file: string, text: string): Call<void> {
+    try {
+      yield* poke(`/proc/self/${file}`, text);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      throw new Failed(`write failed /proc/self/${file}: ${strerror(error)}`);
+    }
+  };
+  if (maps.users.length > 0) yield* write('uid_map', maps.users.join('\n'));
+  if (policy !== undefined) yield* write('setgroups', policy);
+  else if (maps.groups.length > 0 && (o.on.has('map-root-user') || o.on.has('map-current-user') || o.on.has('map-group'))) yield* write('setgroups', 'deny');
+  if (maps.groups.length > 0) yield* write('gid_map', maps.groups.join('\n'));
+}
+
+interface Pin {
+  file: string;
+  path: string;
+}
+
+function* bindNamespace(pid: number, pin: Pin): Call<void> {
+  const source = `/proc/${pid}/ns/${pin.file}`;
+  yield* named(`mount ${source} on ${pin.path} failed`, sys('mount', source, pin.path, '', MS_BIND, ''));
+}
+
+/** A child that stays in the old mount namespace and pins the new ones when told to. */
+function* binder(pins: readonly Pin[]): Call<() => Call<void>> {
+  const parent = yield* sys('getpid');
+  const [go, tell] = yield* sys('pipe2', 0);
+  const child = yield* fork(function* (): Body {
+    yield* sys('close', tell);
+    yield* sys('read', go, 1);
+    try {
+      for (const pin of pins) yield* bindNamespace(parent, pin);
+    } catch (error) {
+      if (!(error instanceof Failed)) throw error;
+      yield* complain(`unshare: ${error.message}\n`);
+      return 1;
+    }
+    return 0;
+  });
+  yield* sys('close', go);
+  return function* () {
+    yield* sys('close', tell);
+    if (exited(yield* reap(child)) !== 0) throw new Quiet();
+  };
+}
+
+/** The child has complained already. */
+class Quiet extends Failed {
+  constructor() {
+    super('');
+  }
+}
+
+function* named(what: string, call: Call<unknown>): Call<void> {
+  try {
+    yield* call;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(`${what}: ${strerror(error)}`);
+  }
+}
+
+/** Forks; the parent waits, unmoved by interrupts, and ends as the child did. */
+function* asParent(run: () => Call<number>, killWith: number | null): Call<number> {
+  const parent = yield* sys('getpid');
+  const child = yield* attempt(fork(function* (): Body {
+    if (killWith !== null) {
+      yield* sys('prctl', 'PR_SET_PDEATHSIG', killWith);
+      if ((yield* sys('getppid')) !== parent && (yield* sys('getppid')) !== 0) yield* sys('kill', yield* sys('getpid'), SIG.KILL);
+    }
+    return yield* reported('unshare', run());
+  }), null, 'ENOMEM', 'EAGAIN', 'EINVAL');
+  if (child === null) throw new Failed('fork failed: Cannot allocate memory');
+  yield* sys('rt_sigaction', SIG.INT, { handler: 'ignore' });
+  yield* sys('rt_sigaction', SIG.TERM, { handler: 'ignore' });
+  const status = yield* reap(child);
+  const signal = termSignal(status);
+  if (signal === null) return exited(status) ?? 1;
+  yield* attempt(sys('rt_sigaction', signal, { handler: 'default' }), null);
+  yield* sys('kill', parent, signal);
+  return 128 + signal;
+}
+
+/** A child's own complaint, as `command` prints the parent's. */
+function* reported(who: string, run: Call<number>): Body {
+  try {
+    return yield* run;
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error;
+    if (error.message !== '') yield* complain(`${who}: ${error.message}\n`);
+    return error.status;
+  }
+}
+
+function* inside(o: Options, env: Readonly<Record<string, string>>): Call<number> {
+  const root = valueOf(o, 'root');
+  const wd = valueOf(o, 'wd');
+  if (root !== undefined) {
+    yield* named(`cannot change root directory to '${root}'`, sys('chroot', root));
+    yield* named("cannot chdir to '/'", sys('chdir', '/'));
+  }
+  if (wd !== undefined) yield* named(`cannot chdir to '${wd}'`, sys('chdir', wd));
+  if (o.on.has('mount-proc')) {
+    const where = valueOf(o, 'mount-proc') ?? '/proc';
+    // The old /proc may be shared with the parent's namespace.
+    yield* attempt(sys('mount', 'none', where, '', MS_PRIVATE | MS_REC, ''), 0);
+    yield* named(`mount ${where} failed`, sys('mount', 'proc', where, 'proc', MS_NOSUID | MS_NOEXEC | MS_NODEV, ''));
+  }
+  const gid = valueOf(o, 'setgid');
+  const uid = valueOf(o, 'setuid');
+  if (gid !== undefined) {
+    yield* attempt(sys('setgroups', []), 0);
+    yield* named('setgid failed', sys('setresgid', Number(gid), Number(gid), Number(gid)));
+  }
+  if (uid !== undefined) yield* named('setuid failed', sys('setresuid', Number(uid), Number(uid), Number(uid)));
+  return yield* execOrShell('unshare', o.words, env);
+}
+
+/** Becomes the command, or the user's shell when none is given. */
+function* execOrShell(who: string, words: readonly string[], env: Readonly<Record<string, string>>): Call<number> {
+  const shell = env.SHELL ?? '/bin/sh';
+  const line = words.length > 0 ? words : [`-${shell.slice(shell.lastIndexOf('/') + 1)}`];
+  try {
+    if (words.length === 0) return yield* sys('execve', shell, line, env);
+    return yield* execvp(line, env);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    yield* complain(`${who}: failed to execute ${words[0] ?? shell}: ${strerror(error)}\n`);
+    return error.errno === 'ENOENT' ? 127 : 126;
+  }
+}
+
+const NSENTER =
+  'a/all t/target= N/net-socket= m/mount? u/uts? i/ipc? n/net? p/pid? C/cgroup? U/user? T/time? S/setuid= G/setgid= preserve-credentials keep-caps r/root? w/wd? W/wdns? F/no-fork e/env c/join-cgroup Z';
+
+export const nsenter = command(function* (argv, env) {
+  // The short options take a file directly after the letter: -n/run/netns/x, or "-n=…".
+  const args = argv.slice(1).flatMap((a) => {
+    const m = /^-([muinpCUTrwW])(=?\/.*)$/.exec(a);
+    return m ? [`--${{ m: 'mount', u: 'uts', i: 'ipc', n: 'net', p: 'pid', C: 'cgroup', U: 'user', T: 'time', r: 'root', w: 'wd', W: 'wdns' }[m[1] as 'm']}=${m[2]!.replace(/^=/, '')}`] : [a];
+  });
+  const o = parseOptions(NSENTER, args, 'in-order');
+  const target = valueOf(o, 'target');
+  if (target !== undefined && !/^\d+$/.test(target)) throw new Failed(`failed to parse pid: '${target}'`);
+  const chosen: { fd: number; file: string; flag: number; path: string }[] = [];
+  for (const [option, file, flag] of KINDS) {
+    const path = valueOf(o, option) ?? (target === undefined ? undefined : `/proc/${target}/ns/${file}`);
+    if (!o.on.has(option) && !o.on.has('all')) continue;
+    if (path === undefined) throw new BadOption('no target PID specified');
+    if (o.on.has('all') && !o.on.has(option) && (yield* isOwn(path, file))) continue;
+    chosen.push({ fd: yield* opened(path), file, flag, path });
+  }
+  const follow = target === undefined ? undefined : `/proc/${target}/`;
+  const rootPath = o.on.has('root') ? (valueOf(o, 'root') ?? `${follow}root`) : null;
+  const wdPath = o.on.has('wd') ? (valueOf(o, 'wd') ?? `${follow}cwd`) : null;
+  const rootFd = rootPath === null ? null : yield* opened(rootPath);
+  const wdFd = wdPath === null ? null : yield* opened(wdPath);
+  yield* enter(chosen);
+  if (rootFd !== null) {
+    yield* named('change directory by root file descriptor failed', sys('fchdir', rootFd));
+    yield* named('chroot failed', sys('chroot', '.'));
+  }
+  if (wdFd !== null) yield* named('change directory by working directory file descriptor failed', sys('fchdir', wdFd));
+  const ids = { uid: valueOf(o, 'setuid'), gid: valueOf(o, 'setgid'), user: chosen.some((c) => c.file === 'user') && !o.on.has('preserve-credentials') };
+  const environment = o.on.has('env') && target !== undefined ? yield* environmentOf(target) : env;
+  const rest = function* (): Call<number> {
+    yield* become(ids);
+    return yield* execOrShell('nsenter', o.words, environment);
+  };
+  const forks = chosen.some((c) => c.file === 'pid') && !o.on.has('no-fork');
+  return forks ? yield* waitFor(rest) : yield* rest();
+});
+
+function* opened(path: string): Call<number> {
+  try {
+    return yield* sys('openat', AT_FDCWD, path, O_RDONLY);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(`cannot open ${path}: ${strerror(error)}`);
+  }
+}
+
+/** -a leaves out the namespaces it is in already. */
+function* isOwn(path: string, file: string): Call<boolean> {
+  const theirs = yield* attempt(sys('newfstatat', AT_FDCWD, path, 0), null);
+  const own = yield* attempt(sys('newfstatat', AT_FDCWD, `/proc/self/ns/${file}`, 0), null);
+  return theirs !== null && own !== null && theirs.ino === own.ino;
+}
+
+/** The user namespace first where that gives the right to the others, else last. */
+function* enter(chosen: readonly { fd: number; file: string; flag: number }[]): Call<void> {
+  let left = [...chosen];
+  for (const pass of ['first', 'last'] as const) {
+    const later: typeof left = [];
+    for (const one of left) {
+      try {
+        yield* sys('setns', one.fd, one.flag);
+      } catch (error) {
+        if (!(error instanceof SysError)) throw error;
+        if (pass === 'last' || one.file !== 'user') throw new Failed(`reassociate to namespace '${one.file === 'mnt' ? 'ns/mnt' : `ns/${one.file}`}' failed: ${strerror(error)}`);
+        later.push(one);
+      }
+    }
+    left = later;
+  }
+}
+
+function* become(ids: { uid: string | undefined; gid: string | undefined; user: boolean }): Call<void> {
+  const gid = ids.gid ?? (ids.user ? '0' : undefined);
+  const uid = ids.uid ?? (ids.user ? '0' : undefined);
+  if (gid !== undefined) {
+    yield* attempt(sys('setgroups', []), 0);
+    yield* named('setgid() failed', sys('setresgid', Number(gid), Number(gid), Number(gid)));
+  }
+  if (uid !== undefined) yield* named('setuid() failed', sys('setresuid', Number(uid), Number(uid), Number(uid)));
+}
+
+function* environmentOf(pid: string): Call<Record<string, string>> {
+  const source = (yield* tryRead(`/proc/${pid}/environ`)) ?? '';
+  return Object.fromEntries(source.split('\0').filter((e) => e.includes('=')).map((e) => [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)]));
+}
+
+function* waitFor(run: () => Call<number>): Call<number> {
+  const child = yield* fork(function* (): Body {
+    return yield* reported('nsenter', run());
+  });
+  for (;;) {
+    const { status } = yield* sys('wait4', child, 2);
+    if ((status & 0xff) === 0x7f) {
+      // The child stopped: stop as well, and let it go on when continued.
+      yield* sys('kill', yield* sys('getpid'), SIG.STOP);
+      yield* sys('kill', child, SIG.CONT);
+      continue;
+    }
+    const signal = termSignal(status);
+    if (signal === null) return exited(status) ?? 1;
+    yield* sys('kill', yield* sys('getpid'), signal);
+    return 128 + signal;
+  }
+}
