@@ -106,6 +106,10 @@ export interface Bandwidth {
   ticket: Ticket | null;
   /** Nothing taken since the last tick. */
   idle: boolean;
+  /** When the first period began: the others follow in step. Null before any. */
+  grid: number | null;
+  /** What was left after the last refill, ns: more than a quota used since is burst. */
+  snap: number;
   throttledAt: number;
 }
 

@@ -18,6 +18,8 @@ const LONG_STRETCH = 100 * MS;
 const WAKEUP_GRANULARITY = 1 * MS;
 /** A quota is handed out in parts. */
 const QUOTA_SLICE = 5 * MS;
+/** An empty quota is noticed at a tick: what sleeps before goes into debt instead. */
+const OVERSHOOT = 2 * MS;
 
 /** Weight by nice value, -20 to 19 (kernel's sched_prio_to_weight). */
 const NICE_WEIGHT = [
@@ -59,15 +61,48 @@ export function enqueue(kernel: Kernel, task: Task): void {
   const { sched } = kernel;
   task.state = 'runnable';
   const queue = queueOf(sched, task.cgroup);
-  task.sched.vruntime = Math.max(task.sched.vruntime, queue.minVruntime - SLICE / 2);
+  catchUp(kernel, queue);
+  task.sched.vruntime = Math.max(task.sched.vruntime, queue.minVruntime);
+  for (let q = queue; q.up && q.running === 0 && !q.up.groups.includes(q); q = q.up) {
+    q.cgroup.cpu.vruntime = Math.max(q.cgroup.cpu.vruntime, q.up.minVruntime);
+  }
   insert(queue, task);
   claim(kernel, task);
+}
+
+/** Moves the virtual time of a queue and those above it to where what runs there has got by now. */
+function catchUp(kernel: Kernel, queue: RunQueue): void {
+  const now = kernel.timeline.now;
+  for (let q: RunQueue | null = queue; q; q = q.up) {
+    let least = leastOf(q);
+    for (const cpu of kernel.sched.cpus) {
+      if (cpu.current?.state !== 'running') continue;
+      const reached = reachedIn(q, cpu.current, Math.max(0, Math.min(now, cpu.until) - cpu.since));
+      if (reached !== null) least = Math.min(least, reached);
+    }
+    if (least !== Number.POSITIVE_INFINITY) q.minVruntime = Math.max(q.minVruntime, least);
+  }
+}
+
+/** The virtual runtime, in a queue, of the entity through which a running task runs; null when it runs elsewhere. */
+function reachedIn(queue: RunQueue, task: Task, spent: number): number | null {
+  if (task.cgroup === queue.cgroup) return task.sched.vruntime + (spent * 1024) / taskWeight(task);
+  for (let group = task.cgroup; group.parent; group = group.parent) {
+    if (group.parent === queue.cgroup) return group.cpu.vruntime + (spent * 1024) / groupWeight(group);
+  }
+  return null;
+}
+
+function leastOf(queue: RunQueue): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const task of queue.tasks) least = Math.min(least, task.sched.vruntime);
+  for (const group of queue.groups) if (eligible(group)) least = Math.min(least, group.cgroup.cpu.vruntime);
+  return least;
 }
 
 function insert(queue: RunQueue, task: Task): void {
   queue.tasks.push(task);
   for (let q = queue; q.up && !q.up.groups.includes(q); q = q.up) {
-    if (q.running === 0) q.cgroup.cpu.vruntime = Math.max(q.cgroup.cpu.vruntime, q.up.minVruntime - SLICE / 2);
     q.up.groups.push(q);
   }
 }
@@ -369,7 +404,7 @@ function account(kernel: Kernel, cpu: Cpu, task: Task, ns: number): void {
 function bandwidthOf(kernel: Kernel, cgroup: Cgroup): Bandwidth {
   let bandwidth = kernel.sched.bandwidth.get(cgroup.id);
   if (!bandwidth) {
-    bandwidth = { cgroup, ticket: null, idle: false, throttledAt: 0 };
+    bandwidth = { cgroup, ticket: null, idle: false, throttledAt: 0, grid: null, snap: 0 };
     kernel.sched.bandwidth.set(cgroup.id, bandwidth);
   }
   return bandwidth;
@@ -381,8 +416,10 @@ function takeQuota(kernel: Kernel, cgroup: Cgroup, wanted: number): number {
   for (let group: Cgroup | null = cgroup; group; group = group.parent) {
     if (group.cpu.quota === null) continue;
     startPeriod(kernel, group);
-    allowed = Math.min(allowed, QUOTA_SLICE, Math.max(0, group.cpu.left));
-    if (group.cpu.left <= 0) throttle(kernel, group);
+    const { left } = group.cpu;
+    if (wanted <= left + OVERSHOOT) continue;
+    allowed = Math.min(allowed, QUOTA_SLICE, Math.max(0, left));
+    if (left <= 0) throttle(kernel, group);
   }
   for (let group: Cgroup | null = cgroup; group; group = group.parent) {
     if (group.cpu.quota !== null) group.cpu.left -= allowed;
@@ -407,12 +444,19 @@ function startPeriod(kernel: Kernel, group: Cgroup): void {
   const bandwidth = bandwidthOf(kernel, group);
   bandwidth.idle = false;
   if (bandwidth.ticket) return;
-  group.cpu.left = group.cpu.quota! * US;
+  if (bandwidth.grid === null) {
+    bandwidth.grid = kernel.timeline.now;
+    group.cpu.left = group.cpu.quota! * US;
+    bandwidth.snap = group.cpu.left;
+  }
   armPeriod(kernel, bandwidth);
 }
 
+/** Periods keep their grid over stretches in which the timer rests. */
 function armPeriod(kernel: Kernel, bandwidth: Bandwidth): void {
-  const at = kernel.timeline.now + bandwidth.cgroup.cpu.period * US;
+  const period = bandwidth.cgroup.cpu.period * US;
+  const { now } = kernel.timeline;
+  const at = now + period - ((now - bandwidth.grid!) % period);
   bandwidth.ticket = schedule(kernel.timeline, at, { kind: 'kernel.period', who: kernel.name, arg: { cgroup: bandwidth.cgroup.id } });
 }
 
@@ -438,16 +482,29 @@ export function onPeriod(kernel: Kernel, cgroupId: number): void {
   if (cpu.quota === null) return;
   const wasThrottled = cpu.throttled;
   cpu.nrPeriods++;
+  refill(bandwidth);
   if (bandwidth.idle && !wasThrottled) return;
-  const quota = cpu.quota * US;
-  cpu.left = Math.min(cpu.left + quota, quota + cpu.burst * US);
   bandwidth.idle = !wasThrottled;
   if (wasThrottled) cpu.nrThrottled++;
   armPeriod(kernel, bandwidth);
   if (wasThrottled && cpu.left > 0) {
     unthrottle(kernel, bandwidth);
-    kick(kernel);
+    rescheduleAll(kernel);
   }
+}
+
+/** A new quota; what is left over from before stays up to the burst. */
+function refill(bandwidth: Bandwidth): void {
+  const { cpu } = bandwidth.cgroup;
+  const quota = cpu.quota! * US;
+  cpu.left += quota;
+  const beyond = bandwidth.snap - cpu.left;
+  if (beyond > 0) {
+    cpu.burstTime += beyond;
+    cpu.nrBursts++;
+  }
+  cpu.left = Math.min(cpu.left, quota + cpu.burst * US);
+  bandwidth.snap = cpu.left;
 }
 
 /** cpu.max was written: the new quota holds from now. */
@@ -455,6 +512,7 @@ export function cpuMaxChanged(kernel: Kernel, cgroup: Cgroup): void {
   const bandwidth = bandwidthOf(kernel, cgroup);
   if (bandwidth.ticket) cancel(bandwidth.ticket);
   bandwidth.ticket = null;
+  bandwidth.grid = null;
   unthrottle(kernel, bandwidth);
   if (cgroup.cpu.quota !== null) startPeriod(kernel, cgroup);
   rescheduleAll(kernel);
