@@ -71,6 +71,7 @@ export const WUNTRACED = 2;
 export const WCONTINUED = 8;
 
 export const POLLIN = 1;
+export const POLLPRI = 2;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;

@@ -4,7 +4,7 @@
  * record it prints, and looks at it anew at every open.
  */
 import { bytes, text } from '../../sim/text.ts';
-import { type Errno, SysError } from '../abi.ts';
+import { type Errno, POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
 import type { Dentry, FileOps, FsOps, Inode, Path, SuperBlock } from './types.ts';
@@ -96,13 +96,32 @@ function getNode(kernel: Kernel, dir: Dentry, name: string): Node | null {
   return null;
 }
 
+/** An open generated file: what its reader was shown last, and who that was. */
+interface Opened {
+  node: Extract<Node, { kind: 'file' }>;
+  shown: Uint8Array | null;
+  reader: Task | null;
+}
+
+/** Would a reader be shown something else now? Such a file has an exceptional condition (kernfs_notify). */
+function changed(kernel: Kernel, { node, shown, reader }: Opened): boolean {
+  if (!node.channel || !node.read || !shown || !reader) return false;
+  try {
+    const now = node.read(kernel, reader);
+    return (typeof now === 'string' ? now : text(now)) !== text(shown);
+  } catch {
+    return true;
+  }
+}
+
 const fileOps: FileOps = {
   read(kernel, task, file, count, offset) {
-    const state = file.data as { node: Extract<Node, { kind: 'file' }>; shown: Uint8Array | null };
+    const state = file.data as Opened;
     if (!state.node.read) throw new SysError('EINVAL');
     if (state.shown === null || offset === 0) {
       const shown = state.node.read(kernel, task);
       state.shown = typeof shown === 'string' ? bytes(shown) : shown;
+      state.reader = task;
     }
     return state.shown.subarray(offset, offset + count);
   },
@@ -112,6 +131,7 @@ const fileOps: FileOps = {
     node.write(kernel, task, text(data));
     return data.length;
   },
+  poll: (kernel, file) => POLLIN | POLLOUT | (changed(kernel, file.data as Opened) ? POLLPRI | POLLERR : 0),
   channels: (file) => {
     const { node } = file.data as { node: Extract<Node, { kind: 'file' }> };
     return node.channel ? [node.channel] : [];
@@ -184,7 +204,7 @@ export const pseudoOps: FsOps = {
   open(_kernel, _task, entry) {
     const { node } = held(entry.inode);
     if (node.kind === 'dir') return { ops: dirOps, data: null };
-    return { ops: fileOps, data: { node, shown: null } };
+    return { ops: fileOps, data: { node: node as Opened['node'], shown: null, reader: null } satisfies Opened };
   },
 };
 
