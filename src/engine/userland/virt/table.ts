@@ -1,4 +1,13 @@
 /** Virtualization programs by install path. */
 import type { ProgramTable } from '../programs.ts';
+import { libvirtd } from './libvirtd/libvirtd.ts';
+import { qemu } from './qemu/qemu.ts';
+import { virsh } from './virsh/virsh.ts';
+import { virtInstall } from './virtinstall.ts';
 
-export const virt: ProgramTable = {};
+export const virt: ProgramTable = {
+  '/usr/bin/qemu-system-x86_64': qemu,
+  '/usr/bin/virsh': virsh,
+  '/usr/bin/virt-install': virtInstall,
+  '/usr/sbin/libvirtd': libvirtd,
+};

@@ -12,6 +12,14 @@ export interface Context {
   error(text: string): void;
   readFile(path: string): Call<string | null>;
   uri: string;
+  /** -q: no heads, no closing empty lines. */
+  quiet?: boolean;
+  /** Joins this terminal with a domain's pty; false when it could not. */
+  console?(name: string, pty: string): Call<boolean>;
+  /** Puts out what was printed so far. */
+  flush?(): Call<void>;
+  /** -t: nanoseconds. */
+  clock?(): Call<number>;
 }
 
 export interface Parsed {
@@ -21,8 +29,10 @@ export interface Parsed {
 }
 
 export interface Command {
-  /** Names of the words; "domain" is looked up before the command runs. `?` may be left out. */
+  /** Names of the words; "domain" is looked up before the command runs. `?` may be left out, `*` may be many. */
   words: readonly string[];
+  /** Which of the words and values are numbers, for messages. */
+  numbers?: readonly string[];
   /** Options that are followed by a value. */
   values?: readonly string[];
   flags?: readonly string[];
@@ -31,9 +41,10 @@ export interface Command {
 }
 
 /** A table as virsh draws it: a space, the cell, two spaces; a rule under the heads. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heads.map((head, n) => Math.max(head.length, ...rows.map((row) => row[n]!.length)));
-  const line = (cells: readonly string[]): string => ` ${cells.map((cell, n) => cell.padEnd(widths[n]!)).join('   ')}`.trimEnd();
+export function table(heads: readonly string[], rows: readonly (readonly string[])[], quiet = false): string {
+  const widths = heads.map((head, n) => Math.max(quiet ? 0 : head.length, ...rows.map((row) => row[n]!.length)));
+  const line = (cells: readonly string[]): string => ` ${cells.map((cell, n) => (n === cells.length - 1 ? cell : cell.padEnd(widths[n]!))).join('   ')}`;
+  if (quiet) return rows.map((row) => `${line(row)}\n`).join('');
   return `${[line(heads), '-'.repeat(widths.reduce((sum, w) => sum + w + 3, 0)), ...rows.map(line)].join('\n')}\n`;
 }
 
@@ -74,6 +85,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     *run(c, p) {
       const all = (yield* c.call('list')) as DomainInfo[];
       const f = p.flags;
+      if (f.table && (f.name || f.uuid || f.id)) {
+        c.error(`Options --table and --${f.name ? 'name' : f.uuid ? 'uuid' : 'id'} are mutually exclusive`);
+        return false;
+      }
       const shown = all.filter((d) => {
         if (f.autostart && !d.autostart) return false;
         if (f['no-autostart'] && d.autostart) return false;
@@ -88,7 +103,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
         return true;
       }
       const heads = f.title ? ['Id', 'Name', 'State', 'Title'] : ['Id', 'Name', 'State'];
-      c.print(table(heads, shown.map((d) => [d.id === null ? '-' : String(d.id), d.name, d.state, ...(f.title ? [d.title] : [])])));
+      c.print(table(heads, shown.map((d) => [d.id === null ? '-' : String(d.id), d.name, d.state, ...(f.title ? [d.title] : [])]), c.quiet));
       return true;
     },
   },
@@ -101,6 +116,37 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       }
       if ((yield* attempt(c, `Failed to start domain '${domain.name}'`, 'start', { domain: domain.name, paused: p.flags.paused === true })) === undefined) return false;
       c.print(`Domain '${domain.name}' started\n`);
+      if (p.flags.console) return yield* openConsole(c, domain.name);
+      return true;
+    },
+  },
+  console: {
+    words: ['domain'], flags: ['force', 'resume', 'safe'], values: ['devname'], summary: 'connect to the guest console',
+    *run(c, _p, domain) {
+      if (domain.id === null) {
+        c.error('The domain is not running');
+        return false;
+      }
+      return yield* openConsole(c, domain.name);
+    },
+  },
+  'qemu-monitor-command': {
+    words: ['domain', 'cmd*'], flags: ['hmp', 'pretty', 'return-value'], summary: 'QEMU Monitor Command',
+    *run(c, p, domain) {
+      const line = p.words.slice(1).join(' ');
+      if (p.flags.hmp) {
+        const answer = (yield* c.call('qmp', { domain: domain.name, message: { execute: 'human-monitor-command', arguments: { 'command-line': line } } })) as { return?: string };
+        c.print(`${String(answer.return ?? '')}\n`);
+        return true;
+      }
+      let message: Record<string, unknown>;
+      try {
+        message = JSON.parse(line) as Record<string, unknown>;
+      } catch {
+        message = { execute: line };
+      }
+      const answer = yield* c.call('qmp', { domain: domain.name, message });
+      c.print(`${p.flags.pretty ? JSON.stringify(answer, null, 2) : JSON.stringify(answer)}\n`);
       return true;
     },
   },
@@ -269,6 +315,19 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
 };
+
+function* openConsole(c: Context, name: string): Call<boolean> {
+  const now = (yield* c.call('lookup', { domain: name })) as DomainInfo | null;
+  if (!now || now.pty === '') {
+    c.error('internal error: cannot find character device <null>');
+    return false;
+  }
+  if (!c.console) {
+    c.error('Cannot run interactive console without a controlling TTY');
+    return false;
+  }
+  return yield* c.console(name, now.pty);
+}
 
 function printing(summary: string, text: (d: DomainInfo) => string): Command {
   return {

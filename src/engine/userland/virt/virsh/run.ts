@@ -1,36 +1,68 @@
-/** virsh from words to status: finds the command, sorts its words and options, looks the domain up, runs it. */
+/**
+ * virsh from words to status: finds the command, sorts its words and options, looks the domain up, runs it. A line of several
+ * commands (";") is read whole before the first runs, so a mistake in any runs none; the status is the last one's.
+ */
 import type { Call, DomainInfo } from '../libvirt/domains.ts';
 import { LibvirtError } from '../libvirt/xml.ts';
 import { type Command, COMMANDS, type Context, type Parsed } from './commands.ts';
 
-const NOBODY: DomainInfo = {
+export const NOBODY: DomainInfo = {
   id: null, name: '', uuid: '', title: '', description: '', state: '', reason: '', vcpus: 0, vcpusNow: 0, memory: 0, current: 0, persistent: false, autostart: false, cpuTime: null, pty: '', hasConsole: false,
 };
 
-/** `words` without "virsh" itself. Prints a closing empty line after every command, as virsh does. */
+interface Ready {
+  name: string;
+  command: Command | 'help' | 'quit';
+  parsed: Parsed;
+}
+
+/** One command, `words` without "virsh" itself. */
 export function* runCommand(c: Context, words: readonly string[]): Call<number> {
-  const [name, ...rest] = words;
-  if (name === undefined || name === 'help') {
-    help(c);
-    return 0;
+  return (yield* runCommands(c, [words])).status;
+}
+
+export interface Ran {
+  status: number;
+  /** quit or exit was among them. */
+  quit: boolean;
+}
+
+export function* runCommands(c: Context, lines: readonly (readonly string[])[]): Call<Ran> {
+  const ready: Ready[] = [];
+  for (const words of lines) {
+    if (words.length === 0) continue;
+    const one = prepare(c, words);
+    if (!one) return { status: 1, quit: false };
+    ready.push(one);
   }
-  const command = COMMANDS[name];
-  if (!command || !Object.hasOwn(COMMANDS, name)) {
-    c.error(`unknown command: '${name}'`);
-    return 1;
+  let status = 0;
+  for (const one of ready) {
+    if (one.command === 'quit') return { status, quit: true };
+    status = (yield* runOne(c, one)) ? 0 : 1;
+    yield* c.flush?.() ?? nothing();
   }
-  const parsed = parse(c, name, command, rest);
-  if (!parsed) return 1;
+  return { status, quit: false };
+}
+
+function* nothing(): Call<void> {}
+
+function* runOne(c: Context, { command, parsed, name }: Ready): Call<boolean> {
+  if (command === 'quit') return true;
   let ok = false;
+  const began = c.clock ? yield* c.clock() : 0;
   try {
-    const domain = command.words[0] === 'domain' ? yield* lookup(c, parsed.words[0]!) : NOBODY;
-    ok = domain !== null && (yield* command.run(c, parsed, domain));
+    if (command === 'help') ok = help(c, parsed.words);
+    else {
+      const domain = command.words[0] === 'domain' || (command.words[0] === 'domain?' && parsed.words[0] !== undefined) ? yield* lookup(c, parsed.words[0]!) : NOBODY;
+      ok = domain !== null && (yield* command.run(c, parsed, domain));
+    }
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     c.error(error.message);
   }
-  c.print('\n');
-  return ok ? 0 : 1;
+  if (!c.quiet && name !== 'echo') c.print('\n');
+  if (c.clock) c.print(`(Time: ${(((yield* c.clock()) - began) / 1e6).toFixed(3)} ms)\n\n`);
+  return ok;
 }
 
 function* lookup(c: Context, name: string): Call<DomainInfo | null> {
@@ -39,38 +71,98 @@ function* lookup(c: Context, name: string): Call<DomainInfo | null> {
   return found;
 }
 
+function prepare(c: Context, words: readonly string[]): Ready | null {
+  const [name = '', ...rest] = words;
+  if (name === 'quit' || name === 'exit') return { name, command: 'quit', parsed: { words: [], flags: {} } };
+  if (name === 'help') return { name, command: 'help', parsed: { words: rest, flags: {} } };
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    c.error(`unknown command: '${name}'`);
+    return null;
+  }
+  if (rest.includes('--help')) return { name, command: 'help', parsed: { words: [name], flags: {} } };
+  const parsed = parse(c, name, command, rest);
+  return parsed ? { name, command, parsed } : null;
+}
+
 function parse(c: Context, name: string, command: Command, rest: readonly string[]): Parsed | null {
   const parsed: Parsed = { words: [], flags: {} };
   const refuse = (text: string): null => {
     c.error(text);
     return null;
   };
+  const names = command.words.map((w) => w.replace(/[?*]$/, ''));
+  const placed = new Map<number, string>();
+  const free = (): number => {
+    let n = 0;
+    while (placed.has(n)) n++;
+    return n;
+  };
+  const many = command.words.at(-1)?.endsWith('*') ?? false;
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i]!;
     if (!word.startsWith('--') || word === '--') {
-      if (parsed.words.length >= command.words.length) return refuse(`unexpected data '${word}'`);
-      parsed.words.push(word);
+      if (free() >= names.length && !many) return refuse(`unexpected data '${word}'`);
+      placed.set(free(), word);
       continue;
     }
     const [option, inline] = word.slice(2).split(/=(.*)/s) as [string, string | undefined];
-    if (command.words.some((w) => w.replace('?', '') === option)) {
+    const at = names.indexOf(option);
+    if (at >= 0 || command.values?.includes(option)) {
       const value = inline ?? rest[++i];
-      if (value === undefined) return refuse(`expected syntax: --${option} <string>`);
-      parsed.words.push(value);
-    } else if (command.values?.includes(option)) {
-      const value = inline ?? rest[++i];
-      if (value === undefined) return refuse(`expected syntax: --${option} <string>`);
-      parsed.flags[option] = value;
+      if (value === undefined) return refuse(`expected syntax: --${option} <${command.numbers?.includes(option) ? 'number' : 'string'}>`);
+      if (at >= 0) placed.set(at, value);
+      else parsed.flags[option] = value;
     } else if (command.flags?.includes(option)) parsed.flags[option] = true;
     else return refuse(`command '${name}' doesn't support option --${option}`);
   }
-  const missing = command.words.filter((w) => !w.endsWith('?'))[parsed.words.length];
-  if (missing !== undefined) return refuse(`command '${name}' requires <${missing}> option`);
+  parsed.words = Array.from({ length: Math.max(-1, ...placed.keys()) + 1 }, (_, n) => placed.get(n) ?? '');
+  const missing = command.words.findIndex((w, n) => !/[?*]$/.test(w) && !placed.has(n));
+  if (missing >= 0) return refuse(`command '${name}' requires ${missing === 0 || !command.numbers?.includes(names[missing]!) ? `<${names[missing]}>` : `--${names[missing]}`} option`);
   return parsed;
 }
 
-function help(c: Context): void {
-  c.print("Grouped commands:\n\n Domain Management (help keyword 'domain'):\n");
-  for (const [name, command] of Object.entries(COMMANDS)) c.print(`    ${name.padEnd(30)} ${command.summary}\n`);
-  c.print('\n');
+function help(c: Context, words: readonly string[]): boolean {
+  const [name] = words;
+  if (name === undefined) {
+    c.print("Grouped commands:\n\n Domain Management (help keyword 'domain'):\n");
+    for (const [one, command] of Object.entries(COMMANDS)) c.print(`    ${one.padEnd(30)} ${command.summary}\n`);
+    return true;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    c.error(`command or command group '${name}' doesn't exist`);
+    return false;
+  }
+  const takes = [
+    ...command.words.map((w) => (w.endsWith('?') ? ` [<${w.slice(0, -1)}>]` : ` <${w}>`)), ...(command.flags ?? []).map((f) => ` [--${f}]`), ...(command.values ?? []).map((v) => ` [--${v} <string>]`),
+  ];
+  c.print(`  NAME\n    ${name} - ${command.summary}\n\n  SYNOPSIS\n    ${name}${takes.join('')}\n\n`);
+  return true;
+}
+
+/** A line as virsh splits it: words, quotes, backslash; commands apart by ";". Null: an unfinished quote. */
+export function splitLine(line: string): string[][] | null {
+  const commands: string[][] = [[]];
+  let word: string | null = null;
+  let quote = '';
+  for (let i = 0; i < line.length; i++) {
+    const c = line[i]!;
+    if (quote !== '') {
+      if (c === quote) quote = '';
+      else word += c === '\\' && quote === '"' && i + 1 < line.length ? line[++i]! : c;
+    } else if (c === '"' || c === "'") {
+      quote = c;
+      word ??= '';
+    } else if (c === '\\' && i + 1 < line.length) word = (word ?? '') + line[++i]!;
+    else if (/[\s;]/.test(c) || (c === '#' && word === null)) {
+      if (word !== null) commands.at(-1)!.push(word);
+      word = null;
+      if (c === ';' || c === '\n') commands.push([]);
+      if (c === '#') while (i + 1 < line.length && line[i + 1] !== '\n') i++;
+    } else word = (word ?? '') + c;
+  }
+  if (quote !== '') return null;
+  if (word !== null) commands.at(-1)!.push(word);
+  return commands.filter((words) => words.length > 0);
 }

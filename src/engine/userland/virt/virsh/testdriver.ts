@@ -1,0 +1,47 @@
+/**
+ * test:///default: libvirt's driver for tests, which lives inside the client: one domain that is said to run and needs no
+ * machine. The rules are those of libvirtd, on a host whose processes are imagined; they are gone when virsh ends.
+ * Source: libvirt's test_driver.c, its default connection.
+ */
+import { createLibvirt, type Host, METHODS } from '../libvirt/domains.ts';
+import { LibvirtError, parseDomain } from '../libvirt/xml.ts';
+import type { Call } from '../../lib/http.ts';
+
+const DOMAIN = `<domain type='kvm'>
+  <name>test</name>
+  <uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>
+  <memory unit='KiB'>8388608</memory>
+  <currentMemory unit='KiB'>2097152</currentMemory>
+  <vcpu placement='static'>2</vcpu>
+  <os>
+    <type arch='i686'>hvm</type>
+  </os>
+  <devices/>
+</domain>`;
+
+export function testDriver(hostname: string): (method: string, args: Readonly<Record<string, unknown>>) => Call<unknown> {
+  const state = createLibvirt(hostname, 16, 3145728);
+  const host: Host = {
+    *launch() {
+      return { pid: 0, pty: '' };
+    },
+    *kill() {},
+    *monitor() {},
+    *save() {},
+    *remove() {},
+    *cpuTime() {
+      return 0;
+    },
+    *size() {
+      return null;
+    },
+    *qmp() {
+      throw new LibvirtError('this function is not supported by the connection driver: virDomainQemuMonitorCommand');
+    },
+  };
+  const domain = parseDomain(DOMAIN, () => '');
+  state.domains.set('test', { domain, persistent: true, autostart: false, running: { id: state.nextId++, pid: 0, pty: '', paused: false }, reason: 'unknown' });
+  return function* (method, args) {
+    return yield* METHODS[method]!(state, host, args);
+  };
+}
