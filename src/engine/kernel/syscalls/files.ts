@@ -3,10 +3,11 @@ import {
   AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_APPEND, O_CLOEXEC, O_NONBLOCK, O_PATH,
   SEEK_CUR, SEEK_END, SEEK_SET, type Stat, SysError,
 } from '../abi.ts';
+import { namedId } from '../credentials.ts';
 import { fifoLacksPeer, joinPipe, makePipe, pipeOps, waitForPeer } from '../pipe.ts';
 import type { Kernel, Task } from '../records.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
-import { capable, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statOf, wallClock } from '../vfs/inode.ts';
+import { capable, capableEverywhere, capableOver, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statFor, wallClock } from '../vfs/inode.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
 import { BLOCK, type File, type InodeKind, type Path } from '../vfs/types.ts';
@@ -26,13 +27,13 @@ function at(kernel: Kernel, task: Task, dirfd: number, path: string, flags: numb
 }
 
 function statPath(kernel: Kernel, task: Task, dirfd: number, path: string, flags: number): Stat {
-  if (path === '' && flags & AT_EMPTY_PATH && dirfd !== AT_FDCWD) return statOf(fileOf(task, dirfd).inode);
-  return statOf(at(kernel, task, dirfd, path, flags).dentry.inode);
+  if (path === '' && flags & AT_EMPTY_PATH && dirfd !== AT_FDCWD) return statFor(task, fileOf(task, dirfd).inode);
+  return statFor(task, at(kernel, task, dirfd, path, flags).dentry.inode);
 }
 
 /** Only the owner, or CAP_FOWNER, changes mode and times. */
 function requireOwner(task: Task, path: Path): void {
-  if (task.cred.euid !== path.dentry.inode.uid && !capable(task, 'fowner')) throw new SysError('EPERM');
+  if (task.cred.euid !== path.dentry.inode.uid && !capableOver(task, path.dentry.inode, 'fowner')) throw new SysError('EPERM');
 }
 
 function requireWritable(path: Path): void {
@@ -47,10 +48,13 @@ function setattr(kernel: Kernel, task: Task, path: Path, change: Parameters<NonN
   return 0;
 }
 
+const namedUid = (task: Task, uid: number): number => (task.ns.user?.parent ? namedId(task, uid, 'uidMap') : uid);
+const namedGid = (task: Task, gid: number): number => (task.ns.user?.parent ? namedId(task, gid, 'gidMap') : gid);
+
 /** In a sticky directory only the file's or directory's owner removes a name. */
 function requireSticky(task: Task, dir: Path, entry: Path): void {
   const { inode } = dir.dentry;
-  if ((inode.mode & 0o1000) === 0 || capable(task, 'fowner')) return;
+  if ((inode.mode & 0o1000) === 0 || capableOver(task, entry.dentry.inode, 'fowner')) return;
   if (task.cred.euid !== inode.uid && task.cred.euid !== entry.dentry.inode.uid) throw new SysError('EPERM');
 }
 
@@ -135,7 +139,7 @@ export const fileHandlers = {
     return file.offset;
   },
   fstat(_kernel, task, fd) {
-    return statOf(fileOf(task, fd).inode);
+    return statFor(task, fileOf(task, fd).inode);
   },
   newfstatat: statPath,
   getdents64(kernel, task, fd) {
@@ -158,7 +162,8 @@ export const fileHandlers = {
     const kinds: Record<number, InodeKind> = { 0: 'file', 0o100000: 'file', 0o020000: 'chr', 0o060000: 'blk', 0o010000: 'fifo', 0o140000: 'sock' };
     const kind = kinds[mode & 0o170000];
     if (!kind) throw new SysError('EINVAL');
-    if ((kind === 'chr' || kind === 'blk') && !capable(task, 'mknod')) throw new SysError('EPERM');
+    const whiteout = kind === 'chr' && major === 0 && minor === 0;
+    if ((kind === 'chr' || kind === 'blk') && !whiteout && !capableEverywhere(task, 'mknod')) throw new SysError('EPERM');
     const found = find(kernel, task, startOf(task, dirfd, path), path, false);
     if (found.target) throw new SysError('EEXIST');
     if (found.slash) throw new SysError('ENOENT');
@@ -252,10 +257,10 @@ export const fileHandlers = {
   fchownat(kernel, task, dirfd, path, uid, gid, flags) {
     const target = at(kernel, task, dirfd, path, flags);
     const { inode } = target.dentry;
-    const newUid = uid < 0 ? inode.uid : uid;
-    const newGid = gid < 0 ? inode.gid : gid;
+    const newUid = uid < 0 ? inode.uid : namedUid(task, uid);
+    const newGid = gid < 0 ? inode.gid : namedGid(task, gid);
     const ownGroup = newUid === inode.uid && task.cred.euid === inode.uid && (newGid === task.cred.egid || task.cred.groups.includes(newGid));
-    if (!ownGroup && !capable(task, 'chown')) throw new SysError('EPERM');
+    if (!ownGroup && !capableOver(task, inode, 'chown')) throw new SysError('EPERM');
     const mode = inode.kind === 'file' && inode.mode & 0o111 ? inode.mode & ~0o6000 : inode.mode;
     return setattr(kernel, task, target, { uid: newUid, gid: newGid, mode });
   },

@@ -2,7 +2,7 @@
 import { bytes } from '../../sim/text.ts';
 import { SysError } from '../abi.ts';
 import type { Task } from '../records.ts';
-import { capable, MAY_READ, MAY_WRITE, requireAccess } from '../vfs/inode.ts';
+import { capableEverywhere, MAY_READ, MAY_WRITE, requireAccess } from '../vfs/inode.ts';
 import { readonlyAt } from '../vfs/open.ts';
 import { lookup } from '../vfs/path.ts';
 import type { Inode } from '../vfs/types.ts';
@@ -12,7 +12,7 @@ function check(task: Task, inode: Inode, name: string, mask: number): void {
   const [space] = name.split('.', 1);
   if (name.length > 255 || !name.includes('.')) throw new SysError('EOPNOTSUPP');
   if (space === 'trusted') {
-    if (!capable(task, 'sys_admin')) throw new SysError(mask === MAY_WRITE ? 'EPERM' : 'ENODATA');
+    if (!capableEverywhere(task, 'sys_admin')) throw new SysError(mask === MAY_WRITE ? 'EPERM' : 'ENODATA');
   } else if (space === 'user') {
     if (inode.kind !== 'file' && inode.kind !== 'dir') throw new SysError(mask === MAY_WRITE ? 'EPERM' : 'ENODATA');
     requireAccess(task, inode, mask);
@@ -41,7 +41,7 @@ export const xattrHandlers = {
   },
   listxattr(kernel, task, path) {
     const { inode } = lookup(kernel, task, task.fs.cwd, path).dentry;
-    return [...(inode.xattrs?.keys() ?? [])].filter((name) => !name.startsWith('trusted.') || capable(task, 'sys_admin'));
+    return [...(inode.xattrs?.keys() ?? [])].filter((name) => !name.startsWith('trusted.') || capableEverywhere(task, 'sys_admin'));
   },
   removexattr(kernel, task, path, name) {
     const target = lookup(kernel, task, task.fs.cwd, path);

@@ -1,6 +1,7 @@
 /** Making inodes, names and file systems, and what every file system shares: permission bits, stat. Source: man 7 inode. */
 import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { O_ACCMODE, O_DIRECTORY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK, type Stat, SysError } from '../abi.ts';
+import { idInside, shownGid, shownUid } from '../credentials.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Dentry, FsOps, Inode, InodeKind, SuperBlock } from './types.ts';
 
@@ -59,8 +60,30 @@ export const MAY_READ = 4;
 export const MAY_WRITE = 2;
 export const MAY_EXEC = 1;
 
+/** Has the task a capability in its own user namespace? */
 export function capable(task: Task, capability: string): boolean {
   return task.cred.caps.effective.includes(capability);
+}
+
+/** In the first user namespace: what the whole machine is asked for. */
+export function capableEverywhere(task: Task, capability: string): boolean {
+  return !task.ns.user?.parent && capable(task, capability);
+}
+
+/** Over an inode: its owner and group must be known in the task's user namespace. */
+export function capableOver(task: Task, inode: Inode, capability: string): boolean {
+  if (!capable(task, capability)) return false;
+  const user = task.ns.user;
+  return !user?.parent || (idInside(user, inode.uid, 'uidMap') !== null && idInside(user, inode.gid, 'gidMap') !== null);
+}
+
+/** What stat tells a task: ids as its user namespace knows them. */
+export function statFor(task: Task, inode: Inode): Stat {
+  const stat = statOf(inode);
+  if (!task.ns.user?.parent) return stat;
+  stat.uid = shownUid(task, inode.uid);
+  stat.gid = shownGid(task, inode.gid);
+  return stat;
 }
 
 /** May this task do that (MAY_*) to the inode? CAP_DAC_OVERRIDE does all but execute what nobody may execute. */
@@ -68,8 +91,8 @@ export function permitted(task: Task, inode: Inode, mask: number): boolean {
   const { cred } = task;
   const shift = cred.euid === inode.uid ? 6 : cred.egid === inode.gid || cred.groups.includes(inode.gid) ? 3 : 0;
   if (((inode.mode >> shift) & mask) === mask) return true;
-  if (capable(task, 'dac_override') && ((mask & MAY_EXEC) === 0 || inode.kind === 'dir' || (inode.mode & 0o111) !== 0)) return true;
-  return capable(task, 'dac_read_search') && (mask === MAY_READ || (inode.kind === 'dir' && (mask & MAY_WRITE) === 0));
+  if (capableOver(task, inode, 'dac_override') && ((mask & MAY_EXEC) === 0 || inode.kind === 'dir' || (inode.mode & 0o111) !== 0)) return true;
+  return capableOver(task, inode, 'dac_read_search') && (mask === MAY_READ || (inode.kind === 'dir' && (mask & MAY_WRITE) === 0));
 }
 
 export function requireAccess(task: Task, inode: Inode, mask: number): void {

@@ -8,7 +8,8 @@ import {
 } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
-import { capable } from './inode.ts';
+import { nsCapable } from '../credentials.ts';
+import { capable, capableEverywhere } from './inode.ts';
 import { lookup, sameFile } from './path.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
@@ -24,9 +25,14 @@ export function createMount(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, 
   return mount;
 }
 
+/** Mounting asks for CAP_SYS_ADMIN over the mount namespace. */
 function mayMount(task: Task): void {
-  if (!capable(task, 'sys_admin')) throw new SysError('EPERM');
+  const { owner } = task.ns.mnt;
+  if (owner ? !nsCapable(task, owner, 'sys_admin') : !capable(task, 'sys_admin')) throw new SysError('EPERM');
 }
+
+/** File systems that the root of a user namespace may mount anew (FS_USERNS_MOUNT). */
+const FOR_ALL: ReadonlySet<string> = new Set(['tmpfs', 'proc', 'sysfs', 'cgroup2', 'devpts', 'mqueue', 'overlay']);
 
 export function mount(kernel: Kernel, task: Task, source: string, target: string, type: string, flags: number, data: string): 0 {
   mayMount(task);
@@ -37,6 +43,7 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
   if (flags & MS_BIND) return bind(kernel, task, source, at, flags);
   const make = kernel.filesystems[type];
   if (!make) throw new SysError('ENODEV');
+  if (!FOR_ALL.has(type) && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
   if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   const sb = make(kernel, task, source, data);
   attach(kernel, at, (place) => createMount(kernel, place.mount.ns, sb, sb.root, place, flags, source || 'none'));
