@@ -338,7 +338,8 @@ export const overlayOps: FsOps = {
       if (!there) throw new SysError('ENOENT');
       if (there.inode.kind === 'dir' && layersOf(there).lower.length > 0) throw new SysError('EXDEV');
     }
-    if (there && there.inode.kind === 'dir' && !(flags & RENAME_EXCHANGE) && list(kernel, there).length > 0) throw new SysError('ENOTEMPTY');
+    const full = there !== null && there.inode.kind === 'dir' && !(flags & RENAME_EXCHANGE) && list(kernel, there).length > 0;
+    if (full && layersOf(there).lower.length > 0) throw new SysError('ENOTEMPTY');
     const source = copyUp(kernel, task, entry);
     const from = entry.parent;
     const fromUpper = copyUp(kernel, task, from);
@@ -349,11 +350,12 @@ export const overlayOps: FsOps = {
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, RENAME_EXCHANGE);
       forgetNames(entry, there!);
     } else {
+      // Into a merged directory: nothing of a lower layer may show through it there. Done before the real rename is tried.
+      if (isDir && layersOf(toDir).lower.length > 0 && !isOpaque(source)) toUpper.sb.ops.setxattr?.(kernel, task, source, OPAQUE, YES);
+      if (full) throw new SysError('ENOTEMPTY');
       if (old) removeUpper(kernel, task, old);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, 0);
       if (below(kernel, layersOf(from), entry.name)) whiteout(kernel, task, from, entry.name);
-      // Into a merged directory: nothing of a lower layer may show through it there.
-      if (isDir && layersOf(toDir).lower.length > 0 && !isOpaque(source)) toUpper.sb.ops.setxattr?.(kernel, task, source, OPAQUE, YES);
       if (source.inode.xattrs?.has(ORIGIN)) markImpure(kernel, task, toUpper);
       if (there) forget(there);
       const data = dataOf(entry.sb);
