@@ -135,7 +135,7 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
     return;
   }
   if (result === BLOCK) {
-    if (task.state === 'running' && signalPending(task)) task.interrupted = true;
+    if (task.state === 'running' && task.leader === task && signalPending(task)) task.interrupted = true;
     else fallAsleep(task);
     return;
   }

@@ -25,6 +25,8 @@ export interface Proc {
   exitStatus: number;
   exitedAt: string;
   waiters: Bell[];
+  /** Its start is not told yet: nothing that follows from it may be. */
+  starting: boolean;
   /** Of an exec: what to run. */
   spec: Process | null;
 }
@@ -60,7 +62,7 @@ export function* createShim(namespace: string, address: string): Call<Shim> {
 }
 
 export function newProc(id: string, streams: Streams, spec: Process | null): Proc {
-  return { id, pid: 0, streams, io: null, status: 'CREATED', exitStatus: 0, exitedAt: '', waiters: [], spec };
+  return { id, pid: 0, streams, io: null, status: 'CREATED', exitStatus: 0, exitedAt: '', waiters: [], starting: false, spec };
 }
 
 export function* announce(shim: Shim, topic: Envelope['topic'], event: Envelope['event']): Call<void> {
@@ -113,7 +115,7 @@ function* rung(bell: Bell): Body {
 export function* onEnd(shim: Shim, pid: number, status: number): Call<void> {
   for (const held of shim.containers.values()) {
     for (const proc of [held.init, ...held.execs.values()]) {
-      if (proc.pid !== pid || proc.status === 'STOPPED') continue;
+      if (proc.pid !== pid || proc.status === 'STOPPED' || proc.starting) continue;
       yield* countKills(shim, held);
       proc.status = 'STOPPED';
       proc.exitStatus = shellStatus(status);
@@ -144,8 +146,10 @@ export function* waitFor(shim: Shim, pid: number): Call<number> {
   }
 }
 
-/** A process may have ended before it was known: between runc's return and now. */
-export function* catchUp(shim: Shim, proc: Proc): Call<void> {
+/** A process may have ended before it was known, or its start told: between runc's return and now. */
+export function* catchUp(shim: Shim, held: Held, proc: Proc): Call<void> {
+  proc.starting = false;
+  if (proc === held.init) yield* countKills(shim, held);
   const status = shim.ended.get(proc.pid);
   if (status === undefined) return;
   shim.ended.delete(proc.pid);
@@ -164,6 +168,7 @@ function* countKills(shim: Shim, held: Held): Call<void> {
 function* note(shim: Shim, held: Held, fd: number): Call<boolean> {
   const data = yield* attempt(sys('pread64', fd, 4096, 0), null);
   if (data === null) return false;
+  if (held.init.starting) return true;
   const kills = Number(/^oom_kill (\d+)$/m.exec(text(data))?.[1] ?? 0);
   const more = kills > held.kills;
   held.kills = Math.max(held.kills, kills);

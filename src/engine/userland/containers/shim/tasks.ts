@@ -112,7 +112,7 @@ export function* create(shim: Shim, r: ShimCreate): Call<Responses['Create']> {
   shim.containers.set(held.id, held);
   yield* watchMemory(shim, held);
   yield* announce(shim, '/tasks/create', { containerId: held.id, pid: held.init.pid });
-  yield* catchUp(shim, held.init);
+  yield* catchUp(shim, held, held.init);
   return { containerId: held.id, pid: held.init.pid };
 }
 
@@ -129,9 +129,16 @@ function* start(shim: Shim, r: Requests['Start']): Call<Responses['Start']> {
   const { held, proc } = procOf(shim, r);
   if (proc.status !== 'CREATED') throw new Refusal('FAILED_PRECONDITION', `cannot start a ${proc.status.toLowerCase()} process: failed precondition`);
   if (proc === held.init) {
-    yield* runc(shim, held, 'OCI runtime start failed', ['start', held.id], [-1, -1, -1], -1);
-    if ((proc.status as string) === 'CREATED') proc.status = 'RUNNING';
+    proc.starting = true;
+    try {
+      yield* runc(shim, held, 'OCI runtime start failed', ['start', held.id], [-1, -1, -1], -1);
+    } catch (error) {
+      proc.starting = false;
+      throw error;
+    }
+    proc.status = 'RUNNING';
     yield* announce(shim, '/tasks/start', { containerId: held.id, pid: proc.pid });
+    yield* catchUp(shim, held, proc);
     return { pid: proc.pid };
   }
   const base = `${held.bundle}/${proc.id}`;
@@ -146,7 +153,7 @@ function* start(shim: Shim, r: Requests['Start']): Call<Responses['Start']> {
   proc.pid = Number(yield* tryRead(`${base}.pid`));
   proc.status = 'RUNNING';
   yield* announce(shim, '/tasks/exec-started', { containerId: held.id, execId: proc.id, pid: proc.pid });
-  yield* catchUp(shim, proc);
+  yield* catchUp(shim, held, proc);
   return { pid: proc.pid };
 }
 
