@@ -1,4 +1,10 @@
 /** iproute2, ping and other network programs by install path. */
 import type { ProgramTable } from '../programs.ts';
+import { brctl, bridge } from './bridge.ts';
+import { ip } from './ip/ip.ts';
 
-export const net: ProgramTable = {};
+export const net: ProgramTable = {
+  '/usr/sbin/brctl': brctl,
+  '/usr/sbin/bridge': bridge,
+  '/usr/sbin/ip': ip,
+};

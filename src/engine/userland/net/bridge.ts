@@ -1,0 +1,105 @@
+/** bridge(8) and brctl(8): the ports of bridges, and which addresses were seen behind them. */
+import type { LinkInfo } from '../../kernel/net/rtnetlink.ts';
+import type { Program } from '../../kernel/sys.ts';
+import { attempt } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+import { complain, print } from '../lib/io.ts';
+import { sys } from '../../kernel/sys.ts';
+import { complaining } from './ip/ip.ts';
+import { flagsOf, nameOf } from './ip/show.ts';
+import { ask, Complaint } from './rtnl.ts';
+
+function* device(argv: readonly string[]): Call<string | null> {
+  const at = argv.indexOf('dev');
+  if (at < 0) return null;
+  const name = argv[at + 1] ?? '';
+  const found = yield* attempt(sys('netlink', { type: 'link.list', name }), null, 'ENODEV');
+  if (found === null) throw new Complaint(`Cannot find device "${name}"`, 255);
+  return name;
+}
+
+function* bridgeLink(argv: readonly string[]): Call<number> {
+  const dev = yield* device(argv);
+  for (const link of yield* ask<LinkInfo[]>({ type: 'link.list' })) {
+    if (!link.master || (dev !== null && link.name !== dev)) continue;
+    const state = link.up && link.carrier ? 'forwarding' : 'disabled';
+    yield* print(`${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost 2 \n`);
+  }
+  return 0;
+}
+
+function* bridgeFdb(argv: readonly string[]): Call<number> {
+  const dev = yield* device(argv);
+  if (['add', 'del', 'append', 'replace'].includes(argv[0] ?? '')) throw new Complaint('not modelled: static entries of the forwarding database', 255);
+  for (const row of yield* ask<{ dev: string; master: string; mac: string; own: boolean }[]>({ type: 'fdb.list' })) {
+    if (dev === null || dev === row.dev || dev === row.master) yield* print(`${row.mac} dev ${row.dev} master ${row.master} ${row.own ? 'permanent' : ''}\n`);
+  }
+  return 0;
+}
+
+export const bridge: Program = complaining(function* (argv) {
+  const words = argv.slice(1).filter((word) => !word.startsWith('-'));
+  const object = words[0];
+  if (object === undefined) throw new Complaint('Usage: bridge [ OPTIONS ] OBJECT { COMMAND | help }\nwhere  OBJECT := { link | fdb | mdb | vlan | vni | monitor }', 255);
+  if ('link'.startsWith(object)) return yield* bridgeLink(words.slice(1));
+  if ('fdb'.startsWith(object)) return yield* bridgeFdb(words.slice(1));
+  throw new Complaint(`not modelled: bridge ${object}`, 255);
+});
+
+function* linkNamed(name: string): Call<LinkInfo | null> {
+  const found = (yield* attempt(sys('netlink', { type: 'link.list', name }), null, 'ENODEV')) as LinkInfo[] | null;
+  return found?.[0] ?? null;
+}
+
+const BRCTL: Readonly<Record<string, (args: readonly string[]) => Call<number>>> = {
+  *addbr([name = '']) {
+    if (yield* linkNamed(name)) throw new Complaint(`device ${name} already exists; can't create bridge with the same name`, 1);
+    yield* ask({ type: 'link.add', name, kind: 'bridge' });
+    return 0;
+  },
+  *delbr([name = '']) {
+    const link = yield* linkNamed(name);
+    if (!link) throw new Complaint(`bridge ${name} doesn't exist; can't delete it`, 1);
+    if (link.up) throw new Complaint(`bridge ${name} is still up; can't delete it`, 1);
+    yield* ask({ type: 'link.del', name });
+    return 0;
+  },
+  *addif([name = '', ...ports]) {
+    const found = yield* linkNamed(name);
+    if (!found) throw new Complaint(`bridge ${name} does not exist!`, 1);
+    for (const port of ports) {
+      const link = yield* linkNamed(port);
+      if (!link) throw new Complaint(`interface ${port} does not exist!`, 1);
+      if (link.master) throw new Complaint(`device ${port} is already a member of a bridge; can't add it to bridge ${name}.`, 1);
+      yield* ask({ type: 'link.set', name: port, master: name });
+    }
+    return 0;
+  },
+  *delif([name = '', ...ports]) {
+    if (!(yield* linkNamed(name))) throw new Complaint(`bridge ${name} does not exist!`, 1);
+    for (const port of ports) {
+      if ((yield* linkNamed(port))?.master !== name) throw new Complaint(`device ${port} is not a port of ${name}`, 1);
+      yield* ask({ type: 'link.set', name: port, master: null });
+    }
+    return 0;
+  },
+  *show() {
+    const links = yield* ask<LinkInfo[]>({ type: 'link.list' });
+    yield* print('bridge name\tbridge id\t\tSTP enabled\tinterfaces\n');
+    for (const one of links.filter((link) => link.kind === 'bridge')) {
+      const ports = links.filter((link) => link.master === one.name).map((link) => link.name);
+      yield* print(`${one.name}\t\t8000.${one.mac.replaceAll(':', '')}\tno\t\t${ports[0] ?? ''}\n`);
+      for (const port of ports.slice(1)) yield* print(`\t\t\t\t\t\t\t${port}\n`);
+    }
+    return 0;
+  },
+};
+
+export const brctl: Program = complaining(function* (argv) {
+  const run = BRCTL[argv[1] ?? ''];
+  if (!run) {
+    yield* complain(argv[1] === undefined ? 'Usage: brctl [commands]\n' : `never heard of command [${argv[1]}]\n`);
+    return 1;
+  }
+  return yield* run(argv.slice(2));
+});

@@ -1,0 +1,116 @@
+/** ip(8): options, object, and the complaints of the whole. Source: iproute2 6.15. Objects that the kernel has nothing for are refused. */
+import { SysError } from '../../../kernel/abi.ts';
+import type { Body, Program } from '../../../kernel/sys.ts';
+import type { Call } from '../../lib/http.ts';
+import { complain, print, strerror } from '../../lib/io.ts';
+import { Complaint } from '../rtnl.ts';
+import { address } from './address.ts';
+import { link } from './link.ts';
+import { netns, switchTo } from './netns.ts';
+import { type IpOptions, noOptions } from './options.ts';
+import { neighbour, route } from './route.ts';
+import { type Words } from './words.ts';
+
+export const USAGE = `Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
+       ip [ -force ] -batch filename
+where  OBJECT := { address | addrlabel | fou | help | ila | ioam | l2tp | link |
+                   macsec | maddress | monitor | mptcp | mroute | mrule |
+                   neighbor | neighbour | netconf | netns | nexthop | ntable |
+                   ntbl | route | rule | sr | stats | tap | tcpmetrics |
+                   token | tunnel | tuntap | vrf | xfrm }
+       OPTIONS := { -V[ersion] | -s[tatistics] | -d[etails] | -r[esolve] |
+                    -h[uman-readable] | -iec | -j[son] | -p[retty] |
+                    -f[amily] { inet | inet6 | mpls | bridge | link } |
+                    -4 | -6 | -M | -B | -0 |
+                    -l[oops] { maximum-addr-flush-attempts } | -echo | -br[ief] |
+                    -o[neline] | -t[imestamp] | -ts[hort] | -b[atch] [filename] |
+                    -rc[vbuf] [size] | -n[etns] name | -N[umeric] | -a[ll] |
+                    -c[olor]}
+`;
+
+type Run = (words: Words, options: IpOptions, env: Readonly<Record<string, string>>) => Call<number>;
+
+/** In iproute2's order: the first that the word begins is meant. */
+const OBJECTS: readonly [name: string, run: Run | null][] = [
+  ['address', address], ['addrlabel', null], ['maddress', null], ['route', route], ['rule', null], ['neighbor', neighbour], ['neighbour', neighbour],
+  ['ntable', null], ['ntbl', null], ['link', link], ['l2tp', null], ['fou', null], ['ila', null], ['macsec', null], ['tunnel', null], ['tuntap', null],
+  ['tap', null], ['token', null], ['tcpmetrics', null], ['tcp_metrics', null], ['monitor', null], ['xfrm', null], ['mroute', null], ['mrule', null],
+  ['netns', (words, _options, env) => netns(words, env)], ['netconf', null], ['vrf', null], ['sr', null], ['nexthop', null], ['mptcp', null], ['ioam', null], ['stats', null],
+];
+
+const FLAGS: readonly [name: string, set: (options: IpOptions) => void][] = [
+  ['4', (o) => { o.family = 'inet'; }], ['6', (o) => { o.family = 'inet6'; }], ['oneline', (o) => { o.oneline = true; }],
+  ['statistics', (o) => { o.statistics = true; }], ['stats', (o) => { o.statistics = true; }], ['details', (o) => { o.details = true; }],
+  ['brief', (o) => { o.brief = true; }], ['json', (o) => { o.json = true; }], ['pretty', (o) => { o.pretty = true; }],
+  ['resolve', () => undefined], ['color', () => undefined], ['human-readable', () => undefined], ['Numeric', () => undefined], ['timestamp', () => undefined], ['iec', () => undefined],
+];
+
+/** Reads options up to the object; null when -V has been answered. */
+function* options(words: Words, into: IpOptions): Call<boolean> {
+  for (;;) {
+    const word = words.argv[words.at];
+    if (word === undefined || !word.startsWith('-')) return true;
+    words.at++;
+    if (word === '--') return true;
+    const name = word.replace(/^--?/, '').replace(/^color=.*/, 'color');
+    if (name === 'V' || name === 'Version') {
+      yield* print('ip utility, iproute2-6.15.0, libbpf 1.5.0\n');
+      return false;
+    }
+    if (name === '') throw new Complaint(USAGE.trimEnd(), 255);
+    if ('netns'.startsWith(name)) {
+      const ns = words.argv[words.at++];
+      if (ns === undefined) throw new Complaint('Command line is not complete. Try option "help"', 255);
+      yield* switchTo(ns);
+      continue;
+    }
+    if (name === 'f' || name === 'family') {
+      const family = words.argv[words.at++];
+      into.family = family === 'inet6' ? 'inet6' : 'inet';
+      continue;
+    }
+    if ('help'.startsWith(name) && name !== 'h') {
+      yield* print(USAGE);
+      return false;
+    }
+    const flag = FLAGS.find(([long]) => long.startsWith(name));
+    if (!flag) throw new Complaint(`Option "${word}" is unknown, try "ip -help".`, 255);
+    flag[1](into);
+  }
+}
+
+function* run(argv: readonly string[], env: Readonly<Record<string, string>>): Call<number> {
+  const words: Words = { argv: argv.slice(1), at: 0 };
+  const chosen = noOptions();
+  if (!(yield* options(words, chosen))) return 0;
+  const object = words.argv[words.at];
+  if (object === undefined) throw new Complaint(USAGE.trimEnd(), 255);
+  words.at++;
+  if ('help'.startsWith(object)) throw new Complaint(USAGE.trimEnd(), 255);
+  const found = OBJECTS.find(([name]) => name.startsWith(object));
+  if (!found) throw new Complaint(`Object "${object}" is unknown, try "ip help".`, 1);
+  if (!found[1]) throw new Complaint(`not modelled: ip ${found[0]}`, 1);
+  return yield* found[1](words, chosen, env);
+}
+
+/** Wraps a program whose complaints are printed as they are. */
+export function complaining(body: (argv: readonly string[], env: Readonly<Record<string, string>>) => Call<number>): Program {
+  return function* (argv, env): Body {
+    try {
+      return yield* body(argv, env);
+    } catch (error) {
+      if (error instanceof Complaint) {
+        yield* complain(`${error.message}\n`);
+        return error.status;
+      }
+      if (error instanceof SysError) {
+        if (error.errno === 'EPIPE') return 1;
+        yield* complain(`${(argv[0] ?? '').split('/').pop()}: ${strerror(error)}\n`);
+        return 1;
+      }
+      throw error;
+    }
+  };
+}
+
+export const ip: Program = complaining(run);

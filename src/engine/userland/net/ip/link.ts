@@ -1,0 +1,211 @@
+/** ip link: list, add, change, delete. Source: ip-link(8). */
+import { AT_FDCWD, SysError } from '../../../kernel/abi.ts';
+import type { LinkInfo, NsRef } from '../../../kernel/net/rtnetlink.ts';
+import { type NetlinkRequest, sys } from '../../../kernel/sys.ts';
+import { attempt } from '../../lib/files.ts';
+import type { Call } from '../../lib/http.ts';
+import { print } from '../../lib/io.ts';
+import { ask, Complaint } from '../rtnl.ts';
+import { knownIds } from './netns.ts';
+import { type IpOptions, jsonText } from './options.ts';
+import { linkJson, linkText } from './show.ts';
+import { garbage, matching, need, peek, take, type Words, wrong } from './words.ts';
+
+const COMMANDS = ['add', 'set', 'change', 'replace', 'delete', 'show', 'list', 'lst', 'help'];
+const MAC = /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i;
+
+/** Links, or a complaint about the one that is not there. */
+export function* links(name?: string): Call<LinkInfo[]> {
+  try {
+    return (yield* sys('netlink', { type: 'link.list', ...(name === undefined ? {} : { name }) })) as LinkInfo[];
+  } catch (error) {
+    if (error instanceof SysError && error.errno === 'ENODEV') throw new Complaint(`Device "${name}" does not exist.`, 1);
+    throw error;
+  }
+}
+
+/** For commands that change: "Cannot find device". */
+export function* requireDevice(name: string): Call<void> {
+  const found = yield* attempt(sys('netlink', { type: 'link.list', name }), null, 'ENODEV');
+  if (found === null) throw new Complaint(`Cannot find device "${name}"`, 1);
+}
+
+/** A namespace as a name of /run/netns, a path or a pid. */
+export function* nsRef(word: string): Call<NsRef> {
+  const path = word.includes('/') ? word : `/run/netns/${word}`;
+  if ((yield* attempt(sys('faccessat', AT_FDCWD, path, 0), -1)) === 0) return { path };
+  if (/^\d+$/.test(word)) {
+    if ((yield* attempt(sys('faccessat', AT_FDCWD, `/proc/${word}/ns/net`, 0), -1)) === 0) return { pid: Number(word) };
+  }
+  throw wrong(word, 'Invalid "netns" value');
+}
+
+function lladdr(word: string): string {
+  if (!MAC.test(word)) throw new Complaint(`"${word}" is invalid lladdr.`, 1);
+  return word;
+}
+
+function number(word: string, what: string): number {
+  if (!/^\d+$/.test(word)) throw wrong(word, `Invalid "${what}" value`);
+  return Number(word);
+}
+
+interface Selection {
+  dev?: string;
+  type?: string;
+  up?: boolean;
+  master?: string;
+}
+
+/** What `show` is to be about. */
+export function selection(words: Words): Selection {
+  const chosen: Selection = {};
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'up') chosen.up = true;
+    else if (word === 'type') chosen.type = need(words);
+    else if (word === 'master') chosen.master = need(words);
+    else if (word === 'dev') chosen.dev = need(words);
+    else if (chosen.dev === undefined) chosen.dev = word;
+    else throw garbage(word);
+  }
+  return chosen;
+}
+
+export function chosenBy({ type, up, master }: Selection): (link: LinkInfo) => boolean {
+  return (link) => (type === undefined || link.kind === type) && (up !== true || link.up) && (master === undefined || link.master === master);
+}
+
+function* show(words: Words, options: IpOptions): Call<number> {
+  const chosen = selection(words);
+  const found = (yield* links(chosen.dev)).filter(chosenBy(chosen));
+  if (options.json) {
+    yield* print(jsonText(found.map(linkJson), options));
+    return 0;
+  }
+  const known = yield* knownIds();
+  for (const link of found) yield* print(linkText(link, known, options));
+  return 0;
+}
+
+function* peer(words: Words): Call<Record<string, unknown>> {
+  const made: Record<string, unknown> = {};
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'name') made.name = need(words);
+    else if (word === 'netns') made.netns = yield* nsRef(need(words));
+    else if (word === 'address') made.address = lladdr(need(words));
+    else if (made.name === undefined) made.name = word;
+    else throw garbage(word);
+  }
+  return made;
+}
+
+/** Words of `add` and `set` that both know, into a request; false for another word. */
+function* attribute(words: Words, word: string, request: NetlinkRequest): Call<boolean> {
+  switch (word) {
+    case 'up':
+      request.up = true;
+      return true;
+    case 'down':
+      request.up = false;
+      return true;
+    case 'mtu':
+      request.mtu = number(need(words), 'mtu');
+      return true;
+    case 'address':
+      request.address = lladdr(need(words));
+      return true;
+    case 'txqueuelen': case 'txqlen': case 'qlen':
+      request.txqlen = number(need(words), 'txqueuelen');
+      return true;
+    case 'netns':
+      request.netns = yield* nsRef(need(words));
+      return true;
+    case 'nomaster':
+      request.master = null;
+      return true;
+    case 'master': {
+      const master = need(words);
+      const found = yield* attempt(sys('netlink', { type: 'link.list', name: master }), null, 'ENODEV');
+      if (found === null) throw wrong(master, 'Device does not exist');
+      request.master = master;
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+function* add(words: Words): Call<number> {
+  const request: NetlinkRequest = { type: 'link.add' };
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'name' || word === 'dev') request.name = need(words);
+    else if (word === 'type') {
+      request.kind = need(words);
+      if (request.kind === 'veth' && take(words, 'peer')) request.peer = yield* peer(words);
+    } else if (yield* attribute(words, word, request)) continue;
+    else if (request.name === undefined) request.name = word;
+    else throw garbage(word);
+  }
+  if (request.kind === undefined) throw new Complaint('Not enough information: "type" argument is required', 255);
+  const { up, master, ...creation } = request;
+  const made = yield* ask<{ name: string }>(creation as NetlinkRequest);
+  if (up !== undefined || master !== undefined) {
+    yield* ask({ type: 'link.set', name: made.name, ...(up === undefined ? {} : { up }), ...(master === undefined ? {} : { master }), ...(request.netns === undefined ? {} : { ns: request.netns }) });
+  }
+  return 0;
+}
+
+function* set(words: Words): Call<number> {
+  const request: NetlinkRequest = { type: 'link.set' };
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'dev') request.name = need(words);
+    else if (word === 'name') request.newName = need(words);
+    else if (yield* attribute(words, word, request)) continue;
+    else if (word === 'promisc' || word === 'arp' || word === 'multicast' || word === 'group' || word === 'alias') throw new Complaint(`not modelled: ip link set ${word}`, 255);
+    else if (request.name === undefined) request.name = word;
+    else throw garbage(word);
+  }
+  if (request.name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 255);
+  yield* requireDevice(String(request.name));
+  yield* ask(request);
+  return 0;
+}
+
+function* remove(words: Words): Call<number> {
+  let name: string | undefined;
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'dev') name = need(words);
+    else if (word === 'type') need(words);
+    else if (name === undefined) name = word;
+    else throw garbage(word);
+  }
+  if (name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 255);
+  yield* requireDevice(name);
+  yield* ask({ type: 'link.del', name });
+  return 0;
+}
+
+export function* link(words: Words, options: IpOptions): Call<number> {
+  const word = peek(words);
+  if (word === undefined) return yield* show(words, options);
+  const command = matching(word, COMMANDS);
+  words.at++;
+  switch (command) {
+    case 'add':
+      return yield* add(words);
+    case 'set': case 'change':
+      return yield* set(words);
+    case 'delete':
+      return yield* remove(words);
+    case 'show': case 'list': case 'lst':
+      return yield* show(words, options);
+    default:
+      throw new Complaint(`Command "${word}" is unknown, try "ip link help".`, 255);
+  }
+}
+
