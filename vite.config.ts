@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
+import { VitePWA } from 'vite-plugin-pwa';
 
 /** What the built page may do: its own files, WebAssembly, nothing else. Styles are inline too, for xterm's rules. */
 const POLICY = [
@@ -21,9 +22,15 @@ const fixture: Plugin = {
   resolveId: (id) => (id.endsWith('/start-worker.ts') ? fileURLToPath(new URL('./tests/page/fixture/start-worker.ts', import.meta.url)) : null),
 };
 
+/** After the first visit the lab opens without a network: everything it needs is kept by a service worker. */
+const offline = VitePWA({
+  registerType: 'autoUpdate', injectRegister: 'script', manifest: false,
+  workbox: { globPatterns: ['**/*.{html,js,css,wasm,svg,woff2,webmanifest}'], maximumFileSizeToCacheInBytes: 8_000_000, navigateFallback: 'index.html', cleanupOutdatedCaches: true },
+});
+
 export default defineConfig(({ mode }) => ({
   base: './',
-  plugins: [react(), policy, ...(mode === 'fixture' ? [fixture] : [])],
+  plugins: [react(), policy, ...(mode === 'fixture' ? [fixture] : [offline])],
   worker: { format: 'es' as const },
   build: { target: 'es2022', assetsInlineLimit: 0, outDir: mode === 'fixture' ? 'build/fixture' : 'dist', chunkSizeWarningLimit: 1500 },
 }));

@@ -6,11 +6,12 @@ import { hosts } from './hosts.ts';
 import { marks } from './marks.ts';
 import { namespaces } from './namespaces.ts';
 import { processes } from './processes.ts';
+import { syscalls } from './syscalls.ts';
 import type { View } from './view.ts';
 import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
-  hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces,
+  hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
 };
