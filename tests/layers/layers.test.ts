@@ -31,6 +31,12 @@ const FLOORS: Record<string, Floor> = {
     ],
     npm: ['unbash', 'yaml', 'fast-xml-parser', 'ipaddr.js', '@noble/hashes', 'fflate'],
   },
+  'src/engine/userland/virt': {
+    may: [
+      'src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/kernel/drivers/kvm/uapi.ts', 'src/engine/userland', 'src/engine/machine/devices',
+    ],
+    npm: ['fast-xml-parser'],
+  },
   'src/engine/world': { may: ['src/engine', 'src/bridge'], npm: ['valibot', 'yaml'] },
   'src/engine/views': { may: ['src/engine', 'src/bridge'], npm: [] },
   'src/bridge': { may: [], npm: [] },

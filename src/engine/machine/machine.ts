@@ -286,6 +286,9 @@ function reference(m: Machine, p: number): Reference {
   };
 }
 
+/** Bits of `TlbEntry.rights`. */
+export const { RIGHT_WRITE, RIGHT_USER, RIGHT_EXECUTE, RIGHT_GLOBAL, RIGHT_EPT_WRITE, RIGHT_EPT_EXECUTE } = at;
+
 export interface TlbEntry {
   linear: bigint;
   host: bigint;

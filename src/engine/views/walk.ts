@@ -1,0 +1,95 @@
+/** The last completed page walk of one machine, as its processor recorded it: one row a reference, and what it was for. */
+import type { WalkHeadRow, WalkRow } from '../../bridge/rows.ts';
+import { readLinear } from '../hypervisor/memory/guest.ts';
+import type { Vm } from '../hypervisor/vm.ts';
+import { disassemble } from '../machine/isa/disassemble.ts';
+import { type Walk, walk as walkAt } from '../machine/machine.ts';
+import { type Arg, columns, type View } from './view.ts';
+import { hex, machineIn } from './vmfiles.ts';
+import type { World } from '../world/world.ts';
+
+const LEVELS = ['', 'PTE', 'PDE', 'PDPTE', 'PML4E'];
+const SIZES: Readonly<Record<number, string>> = { 12: '4 KiB', 21: '2 MiB', 30: '1 GiB' };
+
+/** The newest walk that ended in a translation. */
+export function lastWalk(vm: Vm): Walk | null {
+  for (let back = 0; ; back++) {
+    const one = walkAt(vm.machine, back);
+    if (!one) return null;
+    if (one.result === 'ok' && one.eptp !== 0n) return one;
+  }
+  return null;
+}
+
+function found(world: World, arg: Arg): { vm: Vm; walk: Walk; ghz: number } | null {
+  const machine = machineIn(world, arg);
+  const one = machine ? lastWalk(machine.vm) : null;
+  return machine && one ? { vm: machine.vm, walk: one, ghz: machine.kernel.ghz } : null;
+}
+
+export const walk: View = {
+  doc: 'The newest completed two-dimensional page walk, one row a memory reference, in order.',
+  arg: 'host?, vm',
+  columns: columns(`
+    n [count]: number of the reference, from 1
+    table: guest or ept
+    level: PML4E, PDPTE, PDE or PTE
+    row [count]: which translation it belongs to: 0 to 3 the guest's tables from the top, 4 the page
+    index [count]: entry of the table
+    gpa [hex]: guest-physical address being translated
+    hpa [hex]: where the entry was read
+    entry [hex]: the 64 bits as read
+    present: the entry leads on
+    leaf: it ends its walk
+    cycles [count]: cost of the reference
+  `),
+  rows: (world, arg) =>
+    (found(world, arg)?.walk.references ?? []).map(
+      (ref, at): WalkRow => ({
+        key: String(at + 1), n: at + 1, table: ref.table, level: LEVELS[ref.level] ?? '', row: ref.row, index: ref.index, gpa: hex(ref.gpa), hpa: hex(ref.hpa), entry: hex(ref.entry),
+        present: ref.table === 'ept' ? (ref.entry & 7n) !== 0n : (ref.entry & 1n) !== 0n, leaf: ref.leaf, cycles: ref.cycles,
+      }),
+    ),
+};
+
+export const walkHead: View = {
+  doc: 'What the newest completed page walk was for.',
+  arg: 'host?, vm',
+  columns: columns(`
+    walk [count]: number of the walk since power-on
+    gva [hex]: linear address translated
+    gpa [hex]: guest-physical
+    hpa [hex]: host-physical
+    access: read, write or fetch
+    size: of the translation that went to the TLB
+    ring [count]: 0 supervisor, 3 user
+    rip [hex]: the instruction that needed it
+    instruction: disassembled
+    cr3 [hex]: the guest's table root, guest-physical
+    eptp [hex]: EPT pointer
+    references [count]: memory references made
+    cycles [count]: cost in all
+    result: ok, page-fault, violation or misconfiguration
+    guestPage: size of the guest's page
+    hostPage: size of the EPT's page
+    t [ns]: when
+  `),
+  rows(world, arg) {
+    const one = found(world, arg);
+    if (!one) return [];
+    const { walk: w, vm, ghz } = one;
+    const small = Math.min(w.guestShift || 12, w.hostShift || w.guestShift || 12);
+    const row: WalkHeadRow = {
+      key: 'walk', walk: Number(w.number), gva: hex(w.gva), gpa: hex(w.gpa), hpa: hex(w.hpa), access: w.access, size: SIZES[small] ?? '', ring: w.privilege, rip: hex(w.rip),
+      instruction: instructionAt(vm, w.rip), cr3: hex(w.cr3), eptp: hex(w.eptp), references: w.references.length, cycles: w.cycles, result: w.result,
+      guestPage: SIZES[w.guestShift] ?? '', hostPage: SIZES[w.hostShift] ?? '', t: Math.round(Number(w.at) / ghz),
+    };
+    return [row];
+  },
+};
+
+export function instructionAt(vm: Vm, rip: bigint): string {
+  const code = readLinear(vm, rip, 15);
+  return code && code.length > 0 ? disassemble(code, rip).text : '';
+}
+
