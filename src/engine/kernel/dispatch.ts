@@ -149,7 +149,7 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
 
 function note(kernel: Kernel, task: Task, name: string, args: readonly unknown[], result: unknown, failed: boolean): void {
   const { calls } = kernel;
-  if (task.ns.pid.level === 0 && !calls.traced.has(task.tgid)) return;
+  if (task.ns.pid.level === 0 && !task.tty && !calls.traced.has(task.tgid)) return;
   const row: CallRecord = {
     n: calls.next, t: kernel.timeline.now + kernel.ahead, pid: task.pid, comm: task.comm, name, args: args.map(brief), result: brief(result), failed,
   };

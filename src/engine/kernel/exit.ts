@@ -16,7 +16,7 @@ import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, settleAll } from './sched.ts';
 import { alive, notifyParent, orphanedGroup, sendSignal, signalGroup } from './signals.ts';
 import { freePids } from './task.ts';
-import { closeAll } from './vfs/descriptors.ts';
+import { abandonOpen, closeAll } from './vfs/descriptors.ts';
 import { stopWaiting, wake } from './wait.ts';
 
 const KEPT_ENDED = 50;
@@ -35,6 +35,7 @@ function release(kernel: Kernel, task: Task): void {
   if (task.state === 'runnable') dequeue(kernel, task);
   if (task.alarm) cancel(task.alarm.ticket);
   task.alarm = null;
+  abandonOpen(kernel, task);
   task.pending = null;
   task.stack = [];
   task.saved = [];

@@ -62,6 +62,7 @@ function create(kernel: Kernel, task: Task, target: Pick<Task, 'fs'>, flags: num
   if (flags & CLONE_NEWNS) {
     const copy = copyMountNamespace(kernel, ns.mnt, kernel.nextNsIno++);
     copy.ns.owner = owner;
+    if (owner !== ns.mnt.owner) receiveOnly(copy.ns);
     made.mnt = copy.ns;
     target.fs.root = copy.move(target.fs.root);
     target.fs.cwd = copy.move(target.fs.cwd);
@@ -77,6 +78,15 @@ function create(kernel: Kernel, task: Task, target: Pick<Task, 'fs'>, flags: num
   if (flags & CLONE_NEWCGROUP) made.cgroup = { ino: kernel.nextNsIno++, root: task.cgroup, owner };
   if (flags & CLONE_NEWTIME) made.time = { ino: kernel.nextNsIno++, owner };
   return made;
+}
+
+/** Mounts of a less privileged namespace hear of what is mounted above, and tell nobody. */
+function receiveOnly(ns: MountNamespace): void {
+  for (const mount of ns.mounts) {
+    if (mount.shared === 0) continue;
+    mount.master = mount.shared;
+    mount.shared = 0;
+  }
 }
 
 function requireMayCreate(task: Task, flags: number): void {

@@ -14,10 +14,12 @@ interface Pipe {
   queue: ByteQueue;
   readers: number;
   writers: number;
+  /** Ends ever opened: whoever waits for the other end must not miss one that has come and gone. */
+  opened: { readers: number; writers: number };
 }
 
 function pipeOf(inode: Inode): Pipe {
-  inode.data ??= { id: inode.ino, queue: new ByteQueue(), readers: 0, writers: 0 } satisfies Pipe;
+  inode.data ??= { id: inode.ino, queue: new ByteQueue(), readers: 0, writers: 0, opened: { readers: 0, writers: 0 } } satisfies Pipe;
   return inode.data as Pipe;
 }
 
@@ -76,8 +78,14 @@ export const pipeOps: FileOps = {
 /** Counts a new end; called for every open description on a pipe. A fifo's open waits for the other end. */
 export function joinPipe(kernel: Kernel, file: File): void {
   const pipe = pipeOf(file.inode);
-  if (reads(file)) pipe.readers++;
-  if (writes(file)) pipe.writers++;
+  if (reads(file)) {
+    pipe.readers++;
+    pipe.opened.readers++;
+  }
+  if (writes(file)) {
+    pipe.writers++;
+    pipe.opened.writers++;
+  }
   wake(kernel, channel(file.inode));
 }
 
@@ -86,6 +94,12 @@ export function fifoLacksPeer(inode: Inode, flags: number): boolean {
   const pipe = pipeOf(inode);
   const mode = flags & O_ACCMODE;
   return mode === 0 ? pipe.writers === 0 : mode === 1 ? pipe.readers === 0 : false;
+}
+
+/** How many other ends have been opened so far. */
+export function peersOpened(inode: Inode, flags: number): number {
+  const { opened } = pipeOf(inode);
+  return (flags & O_ACCMODE) === 0 ? opened.writers : opened.readers;
 }
 
 export function waitForPeer(kernel: Kernel, task: Task, inode: Inode): void {

@@ -63,7 +63,7 @@ export interface Kernel {
   calls: CallLog;
 }
 
-/** The newest system calls of container processes and of those asked for (`traced`, by tgid); `rows` wraps at `next`. */
+/** The newest system calls of processes in containers or with a terminal, and of those asked for (`traced`, by tgid); `rows` wraps at `next`. */
 export interface CallLog {
   traced: Set<number>;
   rows: CallRecord[];

@@ -10,6 +10,7 @@ import { SIG } from './abi.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, enqueue } from './sched.ts';
 import { type SigAction } from './sys.ts';
+import { abandonOpen } from './vfs/descriptors.ts';
 import { makeRunnable, stopWaiting, wake } from './wait.ts';
 
 const DEFAULT: SigAction = { handler: 'default' };
@@ -160,6 +161,7 @@ function callHandler(kernel: Kernel, task: Task, signal: number, handler: Exclud
   let kept = pending;
   if (pending && task.interrupted && pending.op === 'sys' && task.scratch !== 'fresh') {
     if (!restart || NEVER_RESTARTED.has(pending.name)) {
+      abandonOpen(kernel, task);
       kept = null;
       resume = { error: 'EINTR' };
     }

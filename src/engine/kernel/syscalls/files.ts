@@ -4,10 +4,11 @@ import {
   SEEK_CUR, SEEK_END, SEEK_SET, type Stat, SysError,
 } from '../abi.ts';
 import { namedId } from '../credentials.ts';
-import { fifoLacksPeer, joinPipe, makePipe, pipeOps, waitForPeer } from '../pipe.ts';
+import { fifoLacksPeer, joinPipe, makePipe, peersOpened, pipeOps, waitForPeer } from '../pipe.ts';
 import type { Kernel, Task } from '../records.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
 import { capable, capableEverywhere, capableOver, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statFor, wallClock } from '../vfs/inode.ts';
+import { flock } from '../vfs/flock.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
 import { BLOCK, type File, type InodeKind, type Path } from '../vfs/types.ts';
@@ -82,14 +83,15 @@ function truncateTo(kernel: Kernel, task: Task, path: Path, length: number): 0 {
 
 export const fileHandlers = {
   openat(kernel, task, dirfd, path, flags, mode = 0) {
-    const held = task.scratch as File | null | undefined;
-    const file = held ?? openPath(kernel, task, startOf(task, dirfd, path), path, flags, mode)!;
-    if (file.inode.kind === 'fifo' && !(flags & (O_NONBLOCK | O_PATH)) && fifoLacksPeer(file.inode, flags)) {
-      task.scratch = file;
+    const held = task.scratch as { file: File; seen: number } | undefined;
+    const file = held?.file ?? openPath(kernel, task, startOf(task, dirfd, path), path, flags, mode)!;
+    const alone = file.inode.kind === 'fifo' && !(flags & (O_NONBLOCK | O_PATH)) && fifoLacksPeer(file.inode, flags);
+    if (alone && (!held || peersOpened(file.inode, flags) === held.seen)) {
+      task.scratch = held ?? { file, seen: peersOpened(file.inode, flags) };
       waitForPeer(kernel, task, file.inode);
       return BLOCK;
     }
-    task.scratch = null;
+    task.scratch = undefined;
     return install(task, file, (flags & O_CLOEXEC) !== 0);
   },
   close(kernel, task, fd) {
@@ -385,9 +387,6 @@ export const fileHandlers = {
     return 0;
   },
   sync: () => 0,
-  flock(_kernel, task, fd) {
-    fileOf(task, fd);
-    return 0;
-  },
+  flock: (kernel, task, fd, operation) => flock(kernel, task, fileOf(task, fd), operation),
   ...xattrHandlers,
 } satisfies Partial<Handlers>;

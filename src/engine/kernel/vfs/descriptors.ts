@@ -1,6 +1,7 @@
 /** Descriptors and open file descriptions: slots of a task that share, or do not share, an offset and flags. Source: open(2), dup(2). */
 import { O_CLOEXEC, SysError } from '../abi.ts';
 import type { Kernel, Slot, Task } from '../records.ts';
+import { unlock } from './flock.ts';
 import type { File, FileOps, Inode, Path } from './types.ts';
 
 export function makeFile(path: Path | null, inode: Inode, ops: FileOps, flags: number, data: unknown): File {
@@ -38,7 +39,9 @@ export function slotOf(task: Task, fd: number): Slot {
 /** One holder less; the last one releases. */
 export function dropFile(kernel: Kernel, file: File): void {
   file.refs--;
-  if (file.refs === 0) file.ops.release?.(kernel, file);
+  if (file.refs > 0) return;
+  unlock(kernel, file);
+  file.ops.release?.(kernel, file);
 }
 
 export function closeFd(kernel: Kernel, task: Task, fd: number): void {
@@ -52,6 +55,15 @@ export function copyFiles(files: Task['files']): Task['files'] {
   const slots = files.slots.map((slot) => (slot ? { ...slot } : undefined));
   for (const slot of slots) if (slot) slot.file.refs++;
   return { slots };
+}
+
+/** A task stops waiting in open(2) of a fifo: the end that it held open while it waited goes. */
+export function abandonOpen(kernel: Kernel, task: Task): void {
+  const { pending, scratch } = task;
+  if (pending?.op !== 'sys' || pending.name !== 'openat' || scratch === undefined || scratch === null) return;
+  const { file } = scratch as { file: File };
+  task.scratch = undefined;
+  file.ops.release?.(kernel, file);
 }
 
 /** At exit, when no other task shares the table. */
