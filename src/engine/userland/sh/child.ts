@@ -1,0 +1,141 @@
+/**
+ * Child processes of the shell: a fork that runs a part of the program on a copy of the state, its place in pipeline and process
+ * group, and how what it threw becomes an exit status.
+ */
+import { AT_FDCWD, O_RDONLY, SIG, SysError } from '../../kernel/abi.ts';
+import { type Body, sys } from '../../kernel/sys.ts';
+import { attempt } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+import { complain, strerror } from '../lib/io.ts';
+import { setForeground } from './jobs.ts';
+import { defaultSignal, ignoreSignal, resetSignals, runTrap } from './signals.ts';
+import { Bad, copyShell, type Job, Jump, prefix, type Shell } from './state.ts';
+
+export interface Plumbing {
+  /** Descriptors that become 0 and 1. */
+  stdin?: number;
+  stdout?: number;
+  /** Standard error goes where standard output goes (|&). */
+  both?: boolean;
+  /** Other ends of pipes, which the child must not hold. */
+  close: readonly number[];
+  background: boolean;
+}
+
+export type Part = (child: Shell) => Call<number>;
+
+/** Forks; the child runs `part` and exits with its status. Throws Bad when the kernel refuses. */
+export function* spawn(sh: Shell, job: Job, part: Part, plumbing: Plumbing): Call<number> {
+  const child = copyShell(sh);
+  const grouped = job.grouped;
+  const { pgid } = job;
+  let pid: number;
+  try {
+    pid = yield* sys('clone', { flags: 0, run: () => childBody(child, part, plumbing, grouped ? pgid : -1) });
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Bad(`fork: ${error.errno === 'EAGAIN' ? 'retry: ' : ''}${strerror(error)}`, { status: 254 });
+  }
+  if (grouped) {
+    job.pgid ||= pid;
+    yield* attempt(sys('setpgid', pid, job.pgid), 0);
+    if (!plumbing.background && pgid === 0) yield* setForeground(sh, job.pgid);
+  }
+  job.processes.push({ pid, status: null, stopped: false });
+  return pid;
+}
+
+function* childBody(child: Shell, part: Part, plumbing: Plumbing, pgid: number): Body {
+  child.ppid = child.pid;
+  child.pid = yield* sys('getpid');
+  const wasInteractive = child.interactive;
+  child.interactive = false;
+  if (pgid >= 0) {
+    yield* attempt(sys('setpgid', 0, pgid), 0);
+    if (!plumbing.background) yield* setForeground(child, pgid === 0 ? child.pid : pgid);
+  }
+  child.options.delete('monitor');
+  child.jobs = [];
+  child.subshells++;
+  yield* resetSignals(child, wasInteractive);
+  if (plumbing.background && pgid < 0) {
+    yield* ignoreSignal(SIG.INT);
+    yield* ignoreSignal(SIG.QUIT);
+    if (plumbing.stdin === undefined) yield* nullInput();
+  }
+  yield* connect(plumbing);
+  return yield* finish(child, part(child));
+}
+
+function* nullInput(): Call<void> {
+  const fd = yield* attempt(sys('openat', AT_FDCWD, '/dev/null', O_RDONLY), -1);
+  if (fd <= 0) return;
+  yield* sys('dup3', fd, 0, 0);
+  yield* sys('close', fd);
+}
+
+function* connect(plumbing: Plumbing): Call<void> {
+  const { stdin, stdout, both, close } = plumbing;
+  if (stdin !== undefined && stdin !== 0) {
+    yield* sys('dup3', stdin, 0, 0);
+    yield* sys('close', stdin);
+  }
+  if (stdout !== undefined && stdout !== 1) {
+    yield* sys('dup3', stdout, 1, 0);
+    yield* sys('close', stdout);
+  }
+  if (both) yield* sys('dup3', 1, 2, 0);
+  for (const fd of close) yield* attempt(sys('close', fd), 0);
+}
+
+/** Runs a process's program to its end: the status it exits with, its EXIT trap run. */
+export function* finish(sh: Shell, body: Call<number>): Call<number> {
+  let status = yield* outcome(sh, body);
+  const action = sh.traps.get('EXIT');
+  if (action) {
+    sh.traps.delete('EXIT');
+    sh.status = status;
+    status = yield* outcome(sh, atExit(sh, action, status));
+  }
+  return status & 255;
+}
+
+function* atExit(sh: Shell, action: string, status: number): Call<number> {
+  yield* runTrap(sh, action);
+  return status;
+}
+
+/** What a body comes to, whatever it throws. */
+function* outcome(sh: Shell, body: Call<number>): Call<number> {
+  try {
+    return yield* body;
+  } catch (error) {
+    if (error instanceof Jump) {
+      if (error.kind === 'interrupt') {
+        yield* defaultSignal(SIG.INT);
+        yield* attempt(sys('kill', sh.pid, SIG.INT), 0);
+        return 130;
+      }
+      return error.kind === 'break' || error.kind === 'continue' ? sh.status : error.count;
+    }
+    return yield* explain(sh, error);
+  }
+}
+
+/** Prints what went wrong; the status it means. An error that is none of the shell's is thrown on. */
+export function* explain(sh: Shell, error: unknown): Call<number> {
+  if (error instanceof Bad) {
+    yield* attempt(complain(`${prefix(sh)}${error.message}\n`), undefined);
+    return error.status;
+  }
+  if (error instanceof SysError) {
+    if (error.errno === 'EPIPE') return 1;
+    yield* attempt(complain(`${prefix(sh)}${strerror(error)}\n`), undefined);
+    return 1;
+  }
+  if (error instanceof RangeError) {
+    yield* attempt(complain(`${prefix(sh)}stack overflow: too deeply nested\n`), undefined);
+    return 2;
+  }
+  throw error;
+}

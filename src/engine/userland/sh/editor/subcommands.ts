@@ -1,0 +1,20 @@
+/** Words that follow the first words of tools, for completion. */
+export const SUBCOMMANDS: Readonly<Record<string, string>> = {
+  docker: 'attach build commit cp create diff events exec export history image images import info inspect kill load login logout logs network pause port ps pull push rename restart rm rmi run save search start stats stop system tag top unpause update version volume wait',
+  'docker image': 'history inspect ls prune pull push rm tag',
+  'docker network': 'connect create disconnect inspect ls prune rm',
+  'docker volume': 'create inspect ls prune rm',
+  'docker system': 'df events info prune',
+  kubectl: 'annotate api-resources api-versions apply attach auth autoscale cluster-info config cordon cp create delete describe diff drain edit exec explain expose get label logs patch port-forward proxy replace rollout run scale set taint top uncordon version wait',
+  'kubectl get': 'all configmaps cronjobs daemonsets deployments endpoints events jobs namespaces nodes persistentvolumeclaims persistentvolumes pods replicasets secrets services statefulsets',
+  'kubectl describe': 'configmaps deployments namespaces nodes pods replicasets services',
+  'kubectl delete': 'configmaps deployments namespaces pods replicasets services',
+  'kubectl rollout': 'history pause restart resume status undo',
+  'kubectl create': 'configmap deployment job namespace secret service',
+  virsh: 'autostart console create define destroy domblklist domid domiflist dominfo domname domstate domuuid dumpxml edit help list managedsave memtune net-define net-dumpxml net-info net-list net-start nodeinfo pool-list reboot reset restore resume save schedinfo setmem setvcpus shutdown snapshot-create start suspend undefine vcpuinfo vcpupin version',
+  crictl: 'attach create exec images imagefsinfo info inspect inspecti inspectp logs pods port-forward ps pull rm rmi rmp run runp start stats stop stopp update version',
+  systemctl: 'cat daemon-reload disable enable is-active is-enabled is-failed kill list-dependencies list-unit-files list-units poweroff reboot restart show start status stop',
+  ip: 'addr link neigh netns route rule',
+  'ip addr': 'add del flush show', 'ip link': 'add del set show', 'ip route': 'add del get show', 'ip netns': 'add del exec list',
+  runc: 'create delete events exec kill list pause ps resume run spec start state update',
+};
