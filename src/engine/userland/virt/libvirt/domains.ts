@@ -23,6 +23,10 @@ export interface Host {
   cpuTime(pid: number): Call<number>;
   /** Bytes of a file; null when it is not there. */
   size(path: string): Call<number | null>;
+  /** An interface file of the domain's control group: read, or written when a value is given; null when there is none. */
+  knob(id: number, name: string, file: string, value?: string): Call<string | null>;
+  /** KiB of /proc/meminfo and ns of /proc/stat, by libvirt's names. */
+  nodeStats(what: 'memory' | 'processor'): Call<Readonly<Record<string, number>>>;
 }
 
 export interface Running extends Live {
@@ -128,6 +132,13 @@ const known = (state: Libvirt, args: Args): Kept => {
   return kept;
 };
 
+const networkOf = (state: Libvirt, args: Args): Libvirt['networks'][number] => {
+  const name = String(args.network ?? '');
+  const found = state.networks.find((one) => one.name === name);
+  if (!found) throw new LibvirtError(`Network not found: no network with matching name '${name}'`);
+  return found;
+};
+
 /** The calls, by name. Each throws LibvirtError to refuse. */
 export const METHODS: Readonly<Record<string, Method>> = {
   *version(state) {
@@ -137,6 +148,80 @@ export const METHODS: Readonly<Record<string, Method>> = {
     const out: DomainInfo[] = [];
     for (const kept of state.domains.values()) out.push(yield* infoOf(host, kept));
     return out.sort((a, b) => (a.id ?? Number.POSITIVE_INFINITY) - (b.id ?? Number.POSITIVE_INFINITY) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  },
+  *memory(_state, host) {
+    return yield* host.nodeStats('memory');
+  },
+  *processor(_state, host) {
+    return yield* host.nodeStats('processor');
+  },
+  *netStart(state, _host, args) {
+    const network = networkOf(state, args);
+    if (network.active) throw new LibvirtError('Requested operation is not valid: network is already active');
+    network.active = true;
+    return {};
+  },
+  *netDestroy(state, _host, args) {
+    const network = networkOf(state, args);
+    if (!network.active) throw new LibvirtError(`Requested operation is not valid: network '${network.name}' is not active`);
+    network.active = false;
+    return {};
+  },
+  *devices(state, _host, args) {
+    const { domain } = known(state, args);
+    return { disks: domain.disks, interfaces: domain.interfaces.map((nic) => ({ ...nic, target: '' })) };
+  },
+  *rename(state, host, args) {
+    const kept = known(state, args);
+    const name = String(args.name ?? '');
+    if (kept.running) throw new LibvirtError('Requested operation is not valid: cannot rename active domain');
+    if (name === '' || name.includes('/')) throw new LibvirtError(`XML error: name ${name} cannot contain '/'`);
+    if (state.domains.has(name)) throw new LibvirtError(`operation failed: domain with name '${name}' already exists`);
+    yield* host.remove(`${CONFIG}/${kept.domain.name}.xml`);
+    state.domains.delete(kept.domain.name);
+    kept.domain.name = name;
+    state.domains.set(name, kept);
+    yield* host.save(`${CONFIG}/${name}.xml`, formatDomain(kept.domain));
+    return {};
+  },
+  *setmem(state, host, args) {
+    const kept = known(state, args);
+    const { domain } = kept;
+    const kib = Number(args.kib);
+    if (kib > domain.memory) throw new LibvirtError('invalid argument: cannot set memory higher than max memory');
+    if (args.config !== true) {
+      const answer = (yield* host.qmp(running(kept).pid, { execute: 'balloon', arguments: { value: kib * 1024 } })) as { error?: { desc: string } };
+      if (answer.error) throw new LibvirtError(`internal error: unable to execute QEMU command 'balloon': ${answer.error.desc}`);
+      if (kept.running!.paused) return {};
+    }
+    domain.current = kib;
+    if (kept.persistent && args.config === true) yield* host.save(`${CONFIG}/${domain.name}.xml`, formatDomain(domain));
+    return {};
+  },
+  *setmaxmem(state, host, args) {
+    const kept = known(state, args);
+    if (kept.running && args.config !== true) throw new LibvirtError('Requested operation is not valid: cannot resize the maximum memory on an active domain');
+    if (kept.running) throw new LibvirtError('not modelled: a definition apart from the running domain');
+    kept.domain.memory = Number(args.kib);
+    kept.domain.current = Math.min(kept.domain.current, kept.domain.memory);
+    yield* host.save(`${CONFIG}/${kept.domain.name}.xml`, formatDomain(kept.domain));
+    return {};
+  },
+  *memtune(state, host, args) {
+    const kept = known(state, args);
+    const set = args.set as Record<string, number>;
+    const id = Object.keys(set).length > 0 ? running(kept).id : (kept.running?.id ?? null);
+    if (id === null) return {};
+    const { name } = kept.domain;
+    for (const [limit, file] of [['hard-limit', 'memory.max'], ['soft-limit', 'memory.high']] as const) {
+      const kib = set[limit];
+      if (kib !== undefined && (yield* host.knob(id, name, file, kib < 0 ? 'max' : String(kib * 1024))) === null) throw new LibvirtError(`Requested operation is not valid: cgroup memory controller is not mounted`);
+    }
+    const now = function* (file: string): Call<number | null> {
+      const text = yield* host.knob(id, name, file);
+      return text === null || text.trim() === 'max' ? null : Number(text) / 1024;
+    };
+    return { hard_limit: yield* now('memory.max'), soft_limit: yield* now('memory.high') };
   },
   *networks(state) {
     return state.networks;

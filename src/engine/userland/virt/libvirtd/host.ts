@@ -13,7 +13,7 @@ import { ended, type Host, type Kept, type Libvirt } from '../libvirt/domains.ts
 import { type Domain, LibvirtError } from '../libvirt/xml.ts';
 import { commandLine, homeOf, monitorOf } from './commandline.ts';
 import { command, connectMonitor, exchange, type Monitor, type QmpEvent } from './monitor.ts';
-import { makeScope, removeScope } from './scope.ts';
+import { makeScope, removeScope, scopeOf } from './scope.ts';
 
 /** Domains that run, by QEMU's pid. */
 interface Life {
@@ -69,6 +69,12 @@ export function createHost(state: Libvirt): Host & { adopt(kept: Kept): Call<boo
     *size(path) {
       return (yield* statOf(path))?.size ?? null;
     },
+    *knob(id, name, file, value) {
+      const path = `${scopeOf(id, name)}/${file}`;
+      if (value !== undefined) yield* attempt(poke(path, value), undefined);
+      return yield* tryRead(path);
+    },
+    nodeStats,
   };
   return { ...host, adopt: (kept) => adopt(state, host, lives, kept) };
 }
@@ -82,6 +88,16 @@ function* alive(pid: number): Call<boolean> {
 function* cpuTime(pid: number): Call<number> {
   const fields = ((yield* tryRead(`/proc/${pid}/stat`)) ?? '').replace(/^.*\) /s, '').split(' ');
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 1e7;
+}
+
+function* nodeStats(what: 'memory' | 'processor'): Call<Readonly<Record<string, number>>> {
+  if (what === 'memory') {
+    const meminfo = (yield* tryRead('/proc/meminfo')) ?? '';
+    const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? 0);
+    return { total: kib('MemTotal'), free: kib('MemFree'), buffers: kib('Buffers'), cached: kib('Cached') };
+  }
+  const ticks = (/^cpu\s+(.*)$/m.exec((yield* tryRead('/proc/stat')) ?? '')?.[1] ?? '').split(' ').map((n) => Number(n) * 1e7);
+  return { user: (ticks[0] ?? 0) + (ticks[1] ?? 0), system: ticks[2] ?? 0, idle: ticks[3] ?? 0, iowait: ticks[4] ?? 0 };
 }
 
 function* launch(state: Libvirt, host: Host, lives: Map<number, Life>, domain: Domain, id: number, paused: boolean): Call<{ pid: number; pty: string }> {

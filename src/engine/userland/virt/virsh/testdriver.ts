@@ -35,6 +35,12 @@ export function testDriver(hostname: string): (method: string, args: Readonly<Re
     *size() {
       return null;
     },
+    *knob() {
+      return null;
+    },
+    *nodeStats() {
+      throw new LibvirtError('this function is not supported by the connection driver: virNodeGetMemoryStats');
+    },
     *qmp() {
       throw new LibvirtError('this function is not supported by the connection driver: virDomainQemuMonitorCommand');
     },
