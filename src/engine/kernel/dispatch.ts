@@ -18,6 +18,8 @@ import { AGAIN, BLOCK, GONE, sleepUntil, timeOf } from './wait.ts';
 
 /** ns of owed time after which a program is interrupted to pay. */
 const BURST = 50_000;
+/** ns: the least that a call costs which is to be dispatched again. */
+const LOOK = 200;
 const KEPT_CALLS = 2000;
 
 type AnyHandler = (kernel: Kernel, task: Task, ...args: readonly unknown[]) => unknown;
@@ -139,7 +141,10 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
     else fallAsleep(task);
     return;
   }
-  if (result === AGAIN) return;
+  if (result === AGAIN) {
+    if (task.owed.user + task.owed.system === 0) task.owed.system += LOOK;
+    return;
+  }
   spend(kernel, task, callCost(name, args, result));
   note(kernel, task, name, args, result, false);
   if (result !== GONE) finish(task, result);

@@ -7,9 +7,11 @@ import { record } from '../sim/trace.ts';
 import {
   CLONE_FILES, CLONE_FS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_PARENT, CLONE_THREAD, CLONE_VFORK, CLONE_VM, SIG, SysError,
 } from './abi.ts';
+import { cgroupPath } from './cgroup/charge.ts';
 import { notifyPopulated } from './cgroup/core.ts';
 import { chargePid, unchargePid } from './cgroup/pids.ts';
 import type { Cgroup } from './cgroup/types.ts';
+import { logLine } from './log.ts';
 import { chargeTask, copyAddressSpace } from './memory.ts';
 import { namespacesForChild } from './namespaces.ts';
 import type { Kernel, PidNamespace, Task } from './records.ts';
@@ -97,7 +99,10 @@ export function clone(kernel: Kernel, task: Task, args: CloneArgs, cgroup: Cgrou
 
 function copyTask(kernel: Kernel, task: Task, flags: number, cgroup: Cgroup): Task {
   const refused = chargePid(cgroup);
-  if (refused) throw new SysError('EAGAIN');
+  if (refused) {
+    if (refused.pids.eventsLocal === 1) logLine(kernel, 6, `cgroup: fork rejected by pids controller in ${cgroupPath(cgroup)}`);
+    throw new SysError('EAGAIN');
+  }
   const child = blankTask(kernel, task, task.comm);
   try {
     child.fs = flags & CLONE_FS ? task.fs : { ...task.fs };
