@@ -1,4 +1,7 @@
 /** docker's programs by install path. */
 import type { ProgramTable } from '../../programs.ts';
+import { docker as cli } from './cli/docker.ts';
+import { dockerd } from './daemon/dockerd.ts';
+import { dockerProxy } from './proxy.ts';
 
-export const docker: ProgramTable = {};
+export const docker: ProgramTable = { '/usr/sbin/dockerd': dockerd, '/usr/bin/docker': cli, '/usr/bin/docker-proxy': dockerProxy, '/usr/sbin/docker-proxy': dockerProxy };

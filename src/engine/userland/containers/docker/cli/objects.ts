@@ -1,0 +1,240 @@
+/** docker network, volume and inspect. Source: docker/cli command/network, volume, system/inspect.go. */
+import { sys } from '../../../../kernel/sys.ts';
+import type { Call } from '../../../lib/http.ts';
+import { complain, print } from '../../../lib/io.ts';
+import { execute, goJson, TemplateError } from '../../template.ts';
+import { type Any, api, ApiError, type Client, filtersOf, Stop } from './client.ts';
+import type { Command } from './command.ts';
+import type { Flags } from './flags.ts';
+import { parsed, printRows, type Row } from './table.ts';
+import { shortId } from './values.ts';
+
+const FORMAT = '  -f, --format string   Format output using a custom template:\n                        \'json\':             Print in JSON format\n                        \'TEMPLATE\':         Print output using the given Go template.\n                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates';
+const LIST_FORMAT = FORMAT.replace('  -f, --', '      --').replace("custom template:\n", "custom template:\n                        'table':            Print output in table format with column headers (default)\n                        'table TEMPLATE':   Print output in table format using the given Go template\n");
+
+/** Prints what each name stands for, as an array or by a template; the missing are told after. */
+export function* inspectAll(names: readonly string[], format: string, find: (name: string) => Call<Any>): Call<number> {
+  const found: Any[] = [];
+  const errors: string[] = [];
+  for (const name of names) {
+    try {
+      found.push(yield* find(name));
+    } catch (error) {
+      if (error instanceof ApiError) errors.push(`Error response from daemon: ${error.message}`);
+      else if (error instanceof Missing) errors.push(error.message);
+      else throw error;
+    }
+  }
+  if (format === '' || format === 'json') yield* print(`${format === 'json' ? goJson(found) : goJson(found, '    ')}\n`);
+  else {
+    const template = parsed(format);
+    for (const one of found) {
+      try {
+        yield* print(`${execute(template, one)}\n`);
+      } catch (error) {
+        if (!(error instanceof TemplateError)) throw error;
+        yield* print('\n');
+        throw new Stop(`template parsing error: ${error.message}`);
+      }
+    }
+    if (found.length === 0) yield* print('\n');
+  }
+  if (errors.length > 0) throw new Stop(errors.join('\n'));
+  return 0;
+}
+
+class Missing extends Error {}
+
+const KINDS: readonly { type: string; path: (name: string, size: boolean) => string }[] = [
+  { type: 'container', path: (n, size) => `/containers/${n}/json${size ? '?size=1' : ''}` },
+  { type: 'image', path: (n) => `/images/${n}/json` },
+  { type: 'network', path: (n) => `/networks/${n}` },
+  { type: 'volume', path: (n) => `/volumes/${n}` },
+];
+
+/** Says what is not there for swarm's objects, as docker does without one. */
+function* findAny(client: Client, name: string, type: string, size: boolean): Call<Any> {
+  for (const kind of KINDS) {
+    if (type !== '' && kind.type !== type) continue;
+    try {
+      return yield* api(client, 'GET', kind.path(encodeURIComponent(name), size));
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404 || type !== '') throw error;
+    }
+  }
+  throw new Missing(`Error: No such ${type || 'object'}: ${name}`);
+}
+
+export const inspect: Command = {
+  names: ['inspect'], usage: '[OPTIONS] NAME|ID [NAME|ID...]', short: 'Return low-level information on Docker objects', args: [1, -1],
+  options: `\n${FORMAT}\n  -s, --size            Display total file sizes if the type is container\n      --type string     Return JSON for specified type\n`,
+  *run(client, flags) {
+    const type = flags.get('type') ?? '';
+    if (!['', ...KINDS.map((k) => k.type)].includes(type)) throw new Stop(`unknown type: ${JSON.stringify(type)}: must be one of "config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"`);
+    return yield* inspectAll(flags.args, flags.get('format') ?? '', (name) => findAny(client, name, type, flags.has('size')));
+  },
+};
+
+function inspector(names: string[], usage: string, short: string, path: (name: string, flags: Flags) => string, more = ''): Command {
+  return {
+    names, usage, short, args: [1, -1], options: `\n${FORMAT}\n${more}`,
+    *run(client, flags) {
+      return yield* inspectAll(flags.args, flags.get('format') ?? '', (name) => api(client, 'GET', path(encodeURIComponent(name), flags)));
+    },
+  };
+}
+
+/** Asks before something is lost; -f answers. */
+export function* prompt(flags: Flags, warning: string): Call<boolean> {
+  if (flags.has('force')) return true;
+  yield* print(`WARNING! ${warning}\nAre you sure you want to continue? [y/N] `);
+  const answer = String.fromCharCode(...(yield* sys('read', 0, 256)));
+  return /^y\s*$/i.test(answer);
+}
+
+/** Removes each by name, printing the names; a missing one is only told with -f. */
+function remover(names: string[], usage: string, short: string, path: string): Command {
+  return {
+    names, usage, short, args: [1, -1], options: '\n  -f, --force   Do not error if the object does not exist\n'.replace('the object', names[0]!.split(' ')[0] === 'network' ? 'the network' : 'the volume'),
+    *run(client, flags) {
+      const errors: string[] = [];
+      for (const name of flags.args) {
+        try {
+          yield* api(client, 'DELETE', `${path}/${encodeURIComponent(name)}`, { query: { force: flags.has('force') ? 1 : undefined } });
+          yield* print(`${name}\n`);
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          if (flags.has('force') && error.status === 404) continue;
+          errors.push(`Error response from daemon: ${error.message}`);
+        }
+      }
+      if (errors.length > 0 && names[0] === 'network rm') {
+        yield* complain(`${errors.join('\n')}\nexit status 1\n`);
+        return 1;
+      }
+      if (errors.length > 0) throw new Stop(errors.join('\n'));
+      return 0;
+    },
+  };
+}
+
+const NETWORK_TITLES: Row = { ID: 'NETWORK ID', Name: 'NAME', Driver: 'DRIVER', Scope: 'SCOPE', IPv6: 'IPV6', Internal: 'INTERNAL', Labels: 'LABELS', CreatedAt: 'CREATED AT' };
+
+const labelsText = (labels: Record<string, string> | null): string => Object.entries(labels ?? {}).map(([k, v]) => `${k}=${v}`).sort().join(',');
+const pairs = (list: readonly string[]): Record<string, string> => Object.fromEntries(list.map((l) => (l.includes('=') ? [l.slice(0, l.indexOf('=')), l.slice(l.indexOf('=') + 1)] : [l, ''])));
+
+export const networks: readonly Command[] = [
+  {
+    names: ['network ls', 'network list'], usage: '[OPTIONS]', short: 'List networks', args: [0, 0],
+    options: `\n  -f, --filter filter   Provide filter values (e.g. "driver=bridge")\n${LIST_FORMAT}\n      --no-trunc        Do not truncate the output\n  -q, --quiet           Only display network IDs\n`,
+    *run(client, flags) {
+      const found: Any[] = yield* api(client, 'GET', '/networks', { query: { filters: filtersOf(flags.all('filter')) } });
+      const rows = found.map((n): Row => ({
+        ID: flags.has('no-trunc') ? n.Id : shortId(n.Id), Name: n.Name, Driver: n.Driver, Scope: n.Scope, IPv6: String(n.EnableIPv6), Internal: String(n.Internal), Labels: labelsText(n.Labels), CreatedAt: n.Created,
+      }));
+      rows.sort((a, b) => (a.Name! < b.Name! ? -1 : 1));
+      if (flags.has('quiet') && !flags.has('format')) yield* print(rows.map((r) => `${r.ID}\n`).join(''));
+      else yield* printRows(flags.get('format') ?? '', 'ID Name Driver Scope', NETWORK_TITLES, rows);
+      return 0;
+    },
+  },
+  inspector(['network inspect'], '[OPTIONS] NETWORK [NETWORK...]', 'Display detailed information on one or more networks', (n) => `/networks/${n}`, '  -v, --verbose         Verbose output for diagnostics\n'),
+  {
+    names: ['network create'], usage: '[OPTIONS] NETWORK', short: 'Create a network', args: [1, 1],
+    options: `
+      --attachable           Enable manual container attachment
+      --aux-address map      Auxiliary IPv4 or IPv6 addresses used by Network driver (default map[])
+  -d, --driver string        Driver to manage the Network (default "bridge")
+      --gateway list         IPv4 or IPv6 Gateway for the master subnet
+      --internal             Restrict external access to the network
+      --ip-range list        Allocate container ip from a sub-range
+      --ipam-driver string   IP Address Management Driver (default "default")
+      --ipv6                 Enable IPv6 networking
+      --label list           Set metadata on a network
+  -o, --opt map              Set driver specific options (default map[])
+      --subnet list          Subnet in CIDR format that represents a network segment
+`,
+    *run(client, flags) {
+      const subnets = flags.all('subnet');
+      const gateways = flags.all('gateway');
+      const ranges = flags.all('ip-range');
+      if (subnets.length === 0 && gateways.length > 0) throw new Stop('every ip-range or gateway must have a corresponding subnet');
+      const config = subnets.map((Subnet, i) => ({ Subnet, ...(ranges[i] ? { IPRange: ranges[i] } : {}), ...(gateways[i] ? { Gateway: gateways[i] } : {}) }));
+      const made = yield* api(client, 'POST', '/networks/create', {
+        body: {
+          Name: flags.args[0], Driver: flags.get('driver') ?? 'bridge', Internal: flags.has('internal'), Attachable: flags.has('attachable'), EnableIPv6: flags.has('ipv6'),
+          IPAM: { Driver: flags.get('ipam-driver') ?? 'default', Config: config }, Options: pairs(flags.all('opt')), Labels: pairs(flags.all('label')),
+        },
+      });
+      yield* print(`${made.Id}\n`);
+      return 0;
+    },
+  },
+  remover(['network rm', 'network remove'], 'NETWORK [NETWORK...]', 'Remove one or more networks', '/networks'),
+  {
+    names: ['network connect'], usage: '[OPTIONS] NETWORK CONTAINER', short: 'Connect a container to a network', args: [2, 2],
+    options: '\n      --alias list           Add network-scoped alias for the container\n      --ip string            IPv4 address (e.g., "172.30.100.104")\n',
+    *run(client, flags) {
+      const endpoint = { ...(flags.has('ip') ? { IPAMConfig: { IPv4Address: flags.get('ip') } } : {}), ...(flags.on.has('alias') ? { Aliases: flags.all('alias') } : {}) };
+      yield* api(client, 'POST', `/networks/${encodeURIComponent(flags.args[0]!)}/connect`, { body: { Container: flags.args[1], EndpointConfig: endpoint } });
+      return 0;
+    },
+  },
+  {
+    names: ['network disconnect'], usage: '[OPTIONS] NETWORK CONTAINER', short: 'Disconnect a container from a network', args: [2, 2], options: '\n  -f, --force   Force the container to disconnect from a network\n',
+    *run(client, flags) {
+      yield* api(client, 'POST', `/networks/${encodeURIComponent(flags.args[0]!)}/disconnect`, { body: { Container: flags.args[1], Force: flags.has('force') } });
+      return 0;
+    },
+  },
+  {
+    names: ['network prune'], usage: '[OPTIONS]', short: 'Remove all unused networks', args: [0, 0], options: '\n      --filter filter   Provide filter values (e.g. "until=<timestamp>")\n  -f, --force           Do not prompt for confirmation\n',
+    *run(client, flags) {
+      if (!(yield* prompt(flags, 'This will remove all custom networks not used by at least one container.'))) return 0;
+      yield* pruneNetworks(client, flags);
+      return 0;
+    },
+  },
+];
+
+export function* pruneNetworks(client: Client, flags: Flags): Call<void> {
+  const gone = yield* api(client, 'POST', '/networks/prune', { query: { filters: filtersOf(flags.all('filter')) } });
+  const names: string[] = gone.NetworksDeleted ?? [];
+  if (names.length > 0) yield* print(`Deleted Networks:\n${names.map((n) => `${n}\n`).join('')}\n`);
+}
+
+const VOLUME_TITLES: Row = { Driver: 'DRIVER', Name: 'VOLUME NAME', Scope: 'SCOPE', Mountpoint: 'MOUNTPOINT', Labels: 'LABELS', Links: 'LINKS', Size: 'SIZE', Availability: 'AVAILABILITY', Group: 'GROUP', Status: 'STATUS' };
+
+export const volumes: readonly Command[] = [
+  {
+    names: ['volume ls', 'volume list'], usage: '[OPTIONS]', short: 'List volumes', args: [0, 0],
+    options: `\n  -f, --filter filter   Provide filter values (e.g. "dangling=true")\n${LIST_FORMAT}\n  -q, --quiet           Only display volume names\n`,
+    *run(client, flags) {
+      const found = yield* api(client, 'GET', '/volumes', { query: { filters: filtersOf(flags.all('filter')) } });
+      const rows = (found.Volumes ?? []).map((v: Any): Row => ({
+        Driver: v.Driver, Name: v.Name, Scope: v.Scope, Mountpoint: v.Mountpoint, Labels: labelsText(v.Labels), Links: 'N/A', Size: 'N/A', Availability: 'N/A', Group: 'N/A', Status: 'N/A',
+      }));
+      rows.sort((a: Row, b: Row) => (a.Name! < b.Name! ? -1 : 1));
+      if (flags.has('quiet') && !flags.has('format')) yield* print(rows.map((r: Row) => `${r.Name}\n`).join(''));
+      else yield* printRows(flags.get('format') ?? '', 'Driver Name', VOLUME_TITLES, rows);
+      return 0;
+    },
+  },
+  {
+    names: ['volume create'], usage: '[OPTIONS] [VOLUME]', short: 'Create a volume', args: [0, 1],
+    options: '\n  -d, --driver string         Specify volume driver name (default "local")\n      --label list            Set metadata for a volume\n      --name string           Specify volume name\n  -o, --opt map               Set driver specific options (default map[])\n',
+    *run(client, flags) {
+      const made = yield* api(client, 'POST', '/volumes/create', {
+        body: { Name: flags.args[0] ?? flags.get('name') ?? '', Driver: flags.get('driver') ?? 'local', DriverOpts: pairs(flags.all('opt')), Labels: pairs(flags.all('label')) },
+      });
+      yield* print(`${made.Name}\n`);
+      return 0;
+    },
+  },
+  inspector(['volume inspect'], '[OPTIONS] VOLUME [VOLUME...]', 'Display detailed information on one or more volumes', (n) => `/volumes/${n}`),
+  remover(['volume rm', 'volume remove'], '[OPTIONS] VOLUME [VOLUME...]', 'Remove one or more volumes', '/volumes'),
+];
+
+export const containerInspect = inspector(['container inspect'], '[OPTIONS] CONTAINER [CONTAINER...]', 'Display detailed information on one or more containers',
+  (n, flags) => `/containers/${n}/json${flags.has('size') ? '?size=1' : ''}`, '  -s, --size            Display total file sizes\n');
+export const imageInspect = inspector(['image inspect'], '[OPTIONS] IMAGE [IMAGE...]', 'Display detailed information on one or more images', (n) => `/images/${n}/json`);

@@ -1,0 +1,231 @@
+/**
+ * Networks: bridge, host and none that are always there, and bridges that people make, each a Linux bridge with an address,
+ * rules in nat and filter, and a pool of addresses of which the lowest free one is given. All by rtnetlink.
+ * Source: moby libnetwork drivers/bridge, ipam; daemon/network.go.
+ */
+import { SysError } from '../../../../kernel/abi.ts';
+import { sys } from '../../../../kernel/sys.ts';
+import { isoNano, nowNs } from '../../../lib/clock.ts';
+import { attempt, mkdirAll, poke, readJson, writeFile } from '../../../lib/files.ts';
+import type { Call } from '../../../lib/http.ts';
+import { publish } from './events.ts';
+import { newId } from './record.ts';
+import { type Any, type Container, type Daemon, type Network, Refused, ROOT } from './state.ts';
+
+const FILE = `${ROOT}/network/files/local-kv.json`;
+
+export function ipNumber(address: string): number {
+  return address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
+}
+
+export function ipText(n: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(n / 2 ** shift) % 256).join('.');
+}
+
+export interface Subnet {
+  first: number;
+  size: number;
+  prefix: number;
+}
+
+/** Throws Refused for what is no IPv4 prefix. */
+export function readSubnet(text: string): Subnet {
+  const m = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(text);
+  if (!m || Number(m[2]) > 32 || m[1]!.split('.').some((p) => Number(p) > 255)) throw new Refused(400, `invalid subnet ${text}: invalid CIDR block notation`);
+  const size = 2 ** (32 - Number(m[2]));
+  const first = ipNumber(m[1]!);
+  if (first % size !== 0) throw new Refused(400, `invalid network config:\ninvalid subnet ${text}: it should be ${ipText(first - (first % size))}/${m[2]}`);
+  return { first, size, prefix: Number(m[2]) };
+}
+
+export function* loadNetworks(daemon: Daemon): Call<void> {
+  yield* mkdirAll(`${ROOT}/network/files`, 0o750);
+  for (const n of (yield* readJson<Network[]>(FILE)) ?? []) daemon.networks.set(n.Id, { ...n, leases: {} });
+  const made = isoNano(yield* nowNs());
+  for (const [Name, Driver] of [['bridge', 'bridge'], ['host', 'host'], ['none', 'null']] as const) {
+    if ([...daemon.networks.values()].some((n) => n.Name === Name)) continue;
+    const network = blank(Name, yield* newId(), made, Driver);
+    if (Name === 'bridge') {
+      network.bridge = 'docker0';
+      network.IPAM = { Driver: 'default', Options: null, Config: [{ Subnet: '172.17.0.0/16', Gateway: '172.17.0.1' }] };
+      network.Options = {
+        'com.docker.network.bridge.default_bridge': 'true', 'com.docker.network.bridge.enable_icc': 'true', 'com.docker.network.bridge.enable_ip_masquerade': 'true',
+        'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0', 'com.docker.network.bridge.name': 'docker0', 'com.docker.network.driver.mtu': '1500',
+      };
+    }
+    daemon.networks.set(network.Id, network);
+  }
+  yield* attempt(poke('/proc/sys/net/ipv4/ip_forward', '1'), undefined);
+  yield* firewall();
+  for (const n of daemon.networks.values()) if (n.Driver === 'bridge') yield* raise(n);
+  yield* saveNetworks(daemon);
+}
+
+function blank(Name: string, Id: string, Created: string, Driver: string): Network {
+  return {
+    Name, Id, Created, Scope: 'local', Driver, EnableIPv6: false, IPAM: { Driver: 'default', Options: null, Config: [] }, Internal: false, Attachable: false, Ingress: false, Options: {}, Labels: {},
+    leases: {}, bridge: '',
+  };
+}
+
+function* saveNetworks(daemon: Daemon): Call<void> {
+  yield* writeFile(FILE, JSON.stringify([...daemon.networks.values()]), 0o600);
+}
+
+type Rule = Record<string, unknown> & { target: string };
+export const is = <T>(x: T): { is: T; not: boolean } => ({ is: x, not: false });
+export const not = <T>(x: T): { is: T; not: boolean } => ({ is: x, not: true });
+
+
+/** A change of the rules; what is there already, or is not, is no fault. */
+export function* rules(type: string, table: 'nat' | 'filter', chain: string, rule?: Rule): Call<void> {
+  yield* attempt(sys('netlink', { type, table, chain, ...(rule ? { rule } : {}) }), null, 'EEXIST', 'ENOENT', 'EOPNOTSUPP');
+}
+
+/** The chains that docker keeps, and the jumps to them. */
+function* firewall(): Call<void> {
+  for (const chain of ['DOCKER', 'DOCKER-ISOLATION-STAGE-1', 'DOCKER-ISOLATION-STAGE-2', 'DOCKER-USER']) yield* rules('nf.newchain', 'filter', chain);
+  yield* rules('nf.newchain', 'nat', 'DOCKER');
+  yield* rules('nf.append', 'nat', 'PREROUTING', { dsttype: is('LOCAL'), target: 'DOCKER' });
+  yield* rules('nf.append', 'nat', 'OUTPUT', { dst: not('127.0.0.0/8'), dsttype: is('LOCAL'), target: 'DOCKER' });
+  yield* rules('nf.append', 'filter', 'FORWARD', { target: 'DOCKER-USER' });
+  yield* rules('nf.append', 'filter', 'FORWARD', { target: 'DOCKER-ISOLATION-STAGE-1' });
+  yield* rules('nf.append', 'filter', 'DOCKER-USER', { target: 'RETURN' });
+  yield* rules('nf.append', 'filter', 'DOCKER-ISOLATION-STAGE-1', { target: 'RETURN' });
+  yield* rules('nf.append', 'filter', 'DOCKER-ISOLATION-STAGE-2', { target: 'RETURN' });
+  yield* attempt(sys('netlink', { type: 'nf.policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }), null);
+}
+
+function rulesOf(n: Network): ['nf.insert' | 'nf.append', 'nat' | 'filter', string, Rule][] {
+  const subnet = n.IPAM.Config[0]!.Subnet;
+  const br = n.bridge;
+  return [
+    ['nf.insert', 'nat', 'POSTROUTING', { src: is(subnet), out: not(br), target: 'MASQUERADE' }],
+    ['nf.insert', 'nat', 'DOCKER', { in: is(br), target: 'RETURN' }],
+    ['nf.append', 'filter', 'FORWARD', { out: is(br), ctstate: is(['RELATED', 'ESTABLISHED']), target: 'ACCEPT' }],
+    ['nf.append', 'filter', 'FORWARD', { out: is(br), target: 'DOCKER' }],
+    ['nf.append', 'filter', 'FORWARD', { in: is(br), out: not(br), target: 'ACCEPT' }],
+    ['nf.append', 'filter', 'FORWARD', { in: is(br), out: is(br), target: 'ACCEPT' }],
+    ['nf.insert', 'filter', 'DOCKER-ISOLATION-STAGE-1', { in: is(br), out: not(br), target: 'DOCKER-ISOLATION-STAGE-2' }],
+    ['nf.insert', 'filter', 'DOCKER-ISOLATION-STAGE-2', { out: is(br), target: 'DROP' }],
+  ];
+}
+
+/** Makes the bridge with its address, route and rules. */
+function* raise(n: Network): Call<void> {
+  const { Gateway, Subnet } = n.IPAM.Config[0]!;
+  const { prefix, first, size } = readSubnet(Subnet);
+  const mac = (yield* newId(8)).match(/../g)!.join(':');
+  yield* attempt(sys('netlink', { type: 'link.add', name: n.bridge, kind: 'bridge', address: `02:42:${mac}` }), null, 'EEXIST');
+  yield* attempt(sys('netlink', { type: 'addr.add', dev: n.bridge, address: Gateway!, prefix, broadcast: ipText(first + size - 1) }), null, 'EEXIST');
+  yield* sys('netlink', { type: 'link.set', name: n.bridge, up: true });
+  if (n.Internal) return;
+  for (const [type, table, chain, rule] of rulesOf(n)) yield* rules(type, table, chain, rule);
+}
+
+/** POST /networks/create. Throws Refused. */
+export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
+  const name = String(body?.Name ?? '').trim();
+  if (name === '') throw new Refused(400, 'invalid name: name is empty');
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) throw new Refused(400, `${name} includes invalid characters for a network name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`);
+  if ([...daemon.networks.values()].some((n) => n.Name === name)) throw new Refused(409, `network with name ${name} already exists`);
+  const driver = body.Driver || 'bridge';
+  if (driver === 'host' || driver === 'null') throw new Refused(403, `only one instance of "${driver}" network is allowed`);
+  if (driver !== 'bridge') throw new Refused(404, ['macvlan', 'ipvlan', 'overlay'].includes(driver) ? `not modelled: network driver ${driver}` : `plugin "${driver}" not found`);
+  const asked = body.IPAM?.Config?.[0];
+  const subnet = asked?.Subnet ? readSubnet(asked.Subnet) : freeSubnet(daemon);
+  const text = `${ipText(subnet.first)}/${subnet.prefix}`;
+  if (asked?.Subnet && overlaps(daemon, subnet)) throw new Refused(403, 'Pool overlaps with other one on this address space');
+  const Gateway = asked?.Gateway ?? ipText(subnet.first + 1);
+  const network = blank(name, yield* newId(), isoNano(yield* nowNs()), driver);
+  network.IPAM = { Driver: 'default', Options: {}, Config: [{ Subnet: text, ...(asked?.IPRange ? { IPRange: asked.IPRange } : {}), Gateway }] };
+  network.Internal = body.Internal === true;
+  network.Attachable = body.Attachable === true;
+  network.Options = body.Options ?? {};
+  network.Labels = body.Labels ?? {};
+  network.bridge = network.Options['com.docker.network.bridge.name'] ?? `br-${network.Id.slice(0, 12)}`;
+  yield* raise(network);
+  daemon.networks.set(network.Id, network);
+  yield* saveNetworks(daemon);
+  yield* publish(daemon, 'network', 'create', network.Id, { name, type: driver });
+  return network;
+}
+
+function overlaps(daemon: Daemon, s: Subnet): boolean {
+  return [...daemon.networks.values()].some((n) => n.IPAM.Config.some((c) => {
+    const other = readSubnet(c.Subnet);
+    return s.first < other.first + other.size && other.first < s.first + s.size;
+  }));
+}
+
+/** 172.18.0.0/16 to 172.31.0.0/16, then pieces of 192.168.0.0/16. */
+function freeSubnet(daemon: Daemon): Subnet {
+  const pools = [...Array.from({ length: 15 }, (_, i) => `172.${17 + i}.0.0/16`), ...Array.from({ length: 16 }, (_, i) => `192.168.${i * 16}.0/20`)];
+  const free = pools.map(readSubnet).find((s) => !overlaps(daemon, s));
+  if (!free) throw new Refused(500, 'could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network');
+  return free;
+}
+
+/** By id, name, or the beginning of an id. Throws Refused 404. */
+export function findNetwork(daemon: Daemon, name: string, missing = `network ${name} not found`): Network {
+  const all = [...daemon.networks.values()];
+  const near = all.filter((n) => n.Id.startsWith(name));
+  const found = daemon.networks.get(name) ?? all.find((n) => n.Name === name) ?? (name !== '' && near.length === 1 ? near[0] : undefined);
+  if (!found) throw new Refused(404, missing);
+  return found;
+}
+
+/** Containers with an endpoint in this network that run. */
+export function membersOf(daemon: Daemon, n: Network): Container[] {
+  return [...daemon.containers.values()].filter((c) => c.State.Running && Object.values(c.network.endpoints).some((e) => e.NetworkID === n.Id && e.EndpointID !== ''));
+}
+
+export function* removeNetwork(daemon: Daemon, n: Network): Call<void> {
+  if (['bridge', 'host', 'none'].includes(n.Name)) throw new Refused(403, `${n.Name} is a pre-defined network and cannot be removed`);
+  if (membersOf(daemon, n).length > 0) throw new Refused(403, `error while removing network: network ${n.Name} id ${n.Id} has active endpoints`);
+  for (const [, table, chain, rule] of rulesOf(n)) yield* rules('nf.delete', table, chain, rule);
+  try {
+    yield* sys('netlink', { type: 'link.del', name: n.bridge });
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== 'ENODEV') throw error;
+  }
+  daemon.networks.delete(n.Id);
+  yield* saveNetworks(daemon);
+  yield* publish(daemon, 'network', 'destroy', n.Id, { name: n.Name, type: n.Driver });
+}
+
+/** The lowest free address, or the one asked for. Throws Refused. */
+export function lease(n: Network, container: string, asked: string | undefined): string {
+  const subnet = readSubnet(n.IPAM.Config[0]!.Subnet);
+  const gateway = ipNumber(n.IPAM.Config[0]!.Gateway!);
+  if (asked) {
+    const at = ipNumber(asked);
+    if (at <= subnet.first || at >= subnet.first + subnet.size - 1) throw new Refused(400, `invalid config for network ${n.Name}: no configured subnet contains IP address ${asked}`);
+    if (n.leases[asked] !== undefined || at === gateway) throw new Refused(403, 'Address already in use');
+    n.leases[asked] = container;
+    return asked;
+  }
+  const range = n.IPAM.Config[0]!.IPRange ? readSubnet(n.IPAM.Config[0]!.IPRange) : subnet;
+  for (let at = Math.max(range.first, subnet.first + 1); at < Math.min(range.first + range.size, subnet.first + subnet.size - 1); at++) {
+    const address = ipText(at);
+    if (at === gateway || n.leases[address] !== undefined) continue;
+    n.leases[address] = container;
+    return address;
+  }
+  throw new Refused(403, `no available IPv4 addresses on this network's address pools: ${n.Name} (${n.Id})`);
+}
+
+/** What inspect shows. */
+export function networkJson(daemon: Daemon, n: Network, whole: boolean): Any {
+  const containers: Record<string, Any> = {};
+  if (whole) {
+    for (const c of membersOf(daemon, n)) {
+      const e = Object.values(c.network.endpoints).find((x) => x.NetworkID === n.Id)!;
+      containers[c.ID] = { Name: c.Name.slice(1), EndpointID: e.EndpointID, MacAddress: e.MacAddress, IPv4Address: e.IPAddress ? `${e.IPAddress}/${e.IPPrefixLen}` : '', IPv6Address: '' };
+    }
+  }
+  return {
+    Name: n.Name, Id: n.Id, Created: n.Created, Scope: n.Scope, Driver: n.Driver, EnableIPv6: n.EnableIPv6, IPAM: n.Driver === 'bridge' ? n.IPAM : { ...n.IPAM, Config: null }, Internal: n.Internal,
+    Attachable: n.Attachable, Ingress: n.Ingress, ConfigFrom: { Network: '' }, ConfigOnly: false, Containers: containers, Options: n.Options, Labels: n.Labels,
+  };
+}

@@ -1,0 +1,60 @@
+/** GET /containers/ID/logs and attach's replay: lines of the json-file log, the newest, between two times, followed. */
+import { bytes } from '../../../../sim/text.ts';
+import { parseIso } from '../../../lib/clock.ts';
+import { tryRead } from '../../../lib/files.ts';
+import { beginStream, type Call, endStream, type Exchange, writeChunk } from '../../../lib/http.ts';
+import { logPath } from './record.ts';
+import { type Container, Refused } from './state.ts';
+import { frame } from './streams.ts';
+import { waitOn } from './waiters.ts';
+
+interface Line {
+  log: string;
+  stream: 'stdout' | 'stderr';
+  time: string;
+}
+
+function* linesOf(c: Container, skip: number): Call<Line[]> {
+  const all = ((yield* tryRead(logPath(c))) ?? '').split('\n').filter((l) => l !== '');
+  return all.slice(skip).map((l) => JSON.parse(l) as Line);
+}
+
+function encode(c: Container, line: Line, timestamps: boolean): Uint8Array {
+  const text = timestamps ? `${padded(line.time)} ${line.log}` : line.log;
+  return c.Config.Tty ? bytes(text) : frame(line.stream === 'stderr' ? 2 : 1, bytes(text));
+}
+
+/** Nine digits of a second, as the log's reader prints them. */
+function padded(time: string): string {
+  const m = /^(.*?)(?:\.(\d+))?Z$/.exec(time)!;
+  return `${m[1]}.${(m[2] ?? '').padEnd(9, '0')}Z`;
+}
+
+export function* serveLogs(c: Container, x: Exchange): Call<void> {
+  const { query } = x;
+  const on = (name: string): boolean => query[name] === '1' || query[name] === 'true';
+  if (!on('stdout') && !on('stderr')) throw new Refused(400, 'Bad parameters: you must choose at least one stream');
+  if (c.HostConfig.LogConfig.Type !== 'json-file') throw new Refused(501, 'configured logging driver does not support reading');
+  const since = query.since ? Number(query.since) * 1e9 : 0;
+  const until = query.until && query.until !== '0' ? Number(query.until) * 1e9 : Number.POSITIVE_INFINITY;
+  const wanted = (l: Line): boolean => on(l.stream) && parseIso(l.time) >= since && parseIso(l.time) <= until;
+  yield* beginStream(x, 200, { 'Content-Type': c.Config.Tty ? 'application/vnd.docker.raw-stream' : 'application/vnd.docker.multiplexed-stream' });
+  let seen = 0;
+  const first = yield* linesOf(c, 0);
+  seen = first.length;
+  const tail = /^\d+$/.test(query.tail ?? '') ? Number(query.tail) : -1;
+  const shown = first.filter(wanted);
+  for (const line of tail < 0 ? shown : tail === 0 ? [] : shown.slice(-tail)) yield* writeChunk(x, encode(c, line, on('timestamps')));
+  while (on('follow') && (c.State.Running || c.live.streams?.readers)) {
+    yield* waitOn(c.live.logged);
+    const more = yield* linesOf(c, seen);
+    seen += more.length;
+    for (const line of more.filter(wanted)) yield* writeChunk(x, encode(c, line, on('timestamps')));
+  }
+  yield* endStream(x);
+}
+
+/** What was logged so far, for a client that attaches with logs=1. */
+export function* replay(c: Container, write: (data: Uint8Array) => Call<void>): Call<void> {
+  for (const line of yield* linesOf(c, 0)) yield* write(encode(c, line, false));
+}

@@ -1,0 +1,179 @@
+/**
+ * A container on its networks: addresses and ports taken before it starts, a veth pair moved into its namespace when its
+ * first process is there, the files that name hosts, and all given back at its end.
+ * Source: moby daemon/container_operations.go, libnetwork/endpoint.go, sandbox_dns_unix.go.
+ */
+import { AT_FDCWD, MNT_DETACH, MS_BIND } from '../../../../kernel/abi.ts';
+import { sys } from '../../../../kernel/sys.ts';
+import { attempt, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
+import type { Call } from '../../../lib/http.ts';
+import { findNetwork, ipText, lease, membersOf, readSubnet } from './bridges.ts';
+import { publish } from './events.ts';
+import { publishPorts, releasePorts, reservePorts } from './ports.ts';
+import { directoryOf, findContainer, newId } from './record.ts';
+import { type Container, type Daemon, type Endpoint, type Network, Refused } from './state.ts';
+
+/** Takes addresses and ports. Throws Refused; what was taken is given back by leaveNetworks. */
+export function* connectNetworks(daemon: Daemon, c: Container): Call<void> {
+  c.network.sandbox = yield* newId();
+  c.network.sandboxKey = `/var/run/docker/netns/${c.network.sandbox.slice(0, 12)}`;
+  for (const name of Object.keys(c.network.endpoints).sort()) {
+    const n = findNetwork(daemon, name);
+    yield* attach(c, n, c.network.endpoints[name]!);
+    yield* publish(daemon, 'network', 'connect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
+  }
+  const first = bridged(daemon, c)[0];
+  if (first) yield* reservePorts(daemon, c, first.e);
+}
+
+function* attach(c: Container, n: Network, e: Endpoint): Call<void> {
+  e.NetworkID = n.Id;
+  e.EndpointID = yield* newId();
+  if (n.Driver !== 'bridge') return;
+  const { Subnet, Gateway } = n.IPAM.Config[0]!;
+  e.IPAddress = lease(n, c.ID, e.IPAMConfig?.IPv4Address);
+  e.IPPrefixLen = readSubnet(Subnet).prefix;
+  e.Gateway = n.Internal ? '' : Gateway!;
+  e.MacAddress = `02:42:${e.IPAddress.split('.').map((p) => Number(p).toString(16).padStart(2, '0')).join(':')}`;
+  e.DNSNames = n.bridge === 'docker0' ? null : [...new Set([c.Name.slice(1), ...(e.Aliases ?? []), c.ID.slice(0, 12), ...(c.Config.Hostname && c.Config.Hostname !== c.ID.slice(0, 12) ? [c.Config.Hostname] : [])])];
+}
+
+interface Bridged { name: string; n: Network; e: Endpoint }
+
+/** Its endpoints on bridges, in order of name. */
+export function bridged(daemon: Daemon, c: Container): Bridged[] {
+  return Object.keys(c.network.endpoints).sort().flatMap((name) => {
+    const e = c.network.endpoints[name]!;
+    const n = daemon.networks.get(e.NetworkID);
+    return n?.Driver === 'bridge' ? [{ name, n, e }] : [];
+  });
+}
+
+/** Gives the namespace of this process its interfaces, and the ports their proxies. */
+export function* joinNetworks(daemon: Daemon, c: Container, pid: number): Call<void> {
+  if (c.HostConfig.NetworkMode.startsWith('container:') || c.HostConfig.NetworkMode === 'host') return;
+  yield* attempt(sys('netlink', { type: 'link.set', name: 'lo', up: true, ns: { pid } }), null);
+  yield* attempt(mkdirAll('/run/docker/netns'), undefined);
+  const key = c.network.sandboxKey.replace('/var/run', '/run');
+  yield* attempt(writeFile(key, ''), undefined);
+  yield* attempt(sys('mount', `/proc/${pid}/ns/net`, key, '', MS_BIND, ''), 0);
+  const all = bridged(daemon, c);
+  for (const [i, b] of all.entries()) yield* plug(c, b, pid, `eth${i}`);
+  if (all[0]) yield* publishPorts(c, all[0].e, all[0].n);
+}
+
+function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string): Call<void> {
+  const host = `veth${yield* newId(8)}`.slice(0, 11);
+  const inside = `veth${yield* newId(8)}`.slice(0, 11);
+  yield* sys('netlink', { type: 'link.add', name: inside, kind: 'veth', address: e.MacAddress, peer: { name: host } });
+  yield* sys('netlink', { type: 'link.set', name: host, master: n.bridge });
+  yield* sys('netlink', { type: 'link.set', name: inside, netns: { pid } });
+  const ns = { pid };
+  yield* sys('netlink', { type: 'link.set', name: inside, newName: dev, ns });
+  const subnet = readSubnet(n.IPAM.Config[0]!.Subnet);
+  yield* sys('netlink', { type: 'addr.add', dev, address: e.IPAddress, prefix: e.IPPrefixLen, broadcast: ipText(subnet.first + subnet.size - 1), ns });
+  yield* sys('netlink', { type: 'link.set', name: dev, up: true, ns });
+  yield* sys('netlink', { type: 'link.set', name: host, up: true });
+  if (e.Gateway) yield* attempt(sys('netlink', { type: 'route.add', to: 'default', via: e.Gateway, dev, ns }), null, 'EEXIST');
+  c.live.links[name] = host;
+}
+
+/** Gives everything back. */
+export function* leaveNetworks(daemon: Daemon, c: Container): Call<void> {
+  const first = bridged(daemon, c)[0];
+  yield* releasePorts(c, first?.e ?? null, first?.n ?? null);
+  for (const name of Object.keys(c.network.endpoints).sort()) yield* leave(daemon, c, name);
+  const key = c.network.sandboxKey.replace('/var/run', '/run');
+  if (key !== '') {
+    yield* attempt(sys('umount2', key, MNT_DETACH), 0);
+    yield* attempt(sys('unlinkat', AT_FDCWD, key, 0), 0);
+  }
+  c.network.sandbox = '';
+  c.network.sandboxKey = '';
+}
+
+function* leave(daemon: Daemon, c: Container, name: string): Call<void> {
+  const e = c.network.endpoints[name]!;
+  const n = daemon.networks.get(e.NetworkID);
+  const link = c.live.links[name];
+  if (link) yield* attempt(sys('netlink', { type: 'link.del', name: link }), null);
+  delete c.live.links[name];
+  if (!n || e.EndpointID === '') return;
+  delete n.leases[e.IPAddress];
+  Object.assign(e, { EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, MacAddress: '' });
+  yield* publish(daemon, 'network', 'disconnect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
+}
+
+/** docker network connect, on a container that runs or not. */
+export function* connectLater(daemon: Daemon, c: Container, n: Network, config: { IPAMConfig?: Endpoint['IPAMConfig']; Aliases?: string[] | null }, blank: Endpoint): Call<void> {
+  if (c.HostConfig.NetworkMode.startsWith('container:')) throw new Refused(403, 'container sharing network namespace with another container or host cannot be connected to any other network');
+  if (c.HostConfig.NetworkMode === 'host' || n.Driver === 'host') throw new Refused(403, n.Driver === 'host' ? 'container cannot be connected to host network - container must be created with the host network mode' : 'container sharing network namespace with another container or host cannot be connected to any other network');
+  if (c.network.endpoints[n.Name]) throw new Refused(403, `endpoint with name ${c.Name.slice(1)} already exists in network ${n.Name}`);
+  const e: Endpoint = { ...blank, IPAMConfig: config.IPAMConfig ?? null, Aliases: config.Aliases ?? null };
+  c.network.endpoints[n.Name] = e;
+  if (!c.State.Running) return;
+  yield* attach(c, n, e);
+  yield* plug(c, { name: n.Name, n, e }, c.State.Pid, `eth${Object.keys(c.live.links).length}`);
+  yield* writeNetworkFiles(daemon, c);
+  yield* publish(daemon, 'network', 'connect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
+}
+
+export function* disconnectLater(daemon: Daemon, c: Container, n: Network): Call<void> {
+  const name = Object.keys(c.network.endpoints).find((k) => k === n.Name || c.network.endpoints[k]!.NetworkID === n.Id);
+  if (name === undefined) throw new Refused(500, `container ${c.ID} is not connected to network ${n.Name}`);
+  yield* leave(daemon, c, name);
+  delete c.network.endpoints[name];
+}
+
+const HOSTS = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n';
+
+/** hostname, hosts and resolv.conf. Names of others on a network of its own are in hosts: no DNS server is modelled. */
+export function* writeNetworkFiles(daemon: Daemon, c: Container): Call<void> {
+  const dir = directoryOf(c.ID);
+  const other = /^container:(.+)$/.exec(c.HostConfig.NetworkMode);
+  if (other) {
+    const from = directoryOf(findContainer(daemon, other[1]!).ID);
+    for (const file of ['hostname', 'hosts', 'resolv.conf']) yield* writeFile(`${dir}/${file}`, (yield* tryRead(`${from}/${file}`)) ?? '');
+    return;
+  }
+  const host = c.HostConfig.NetworkMode === 'host';
+  const uts = yield* sys('uname');
+  if (host && c.Config.Hostname === '') c.Config.Hostname = uts.nodename;
+  yield* writeFile(`${dir}/hostname`, `${c.Config.Hostname}\n`);
+  const extra = (c.HostConfig.ExtraHosts ?? []).map((h) => {
+    const cut = h.indexOf(':');
+    const address = h.slice(cut + 1);
+    return `${address === 'host-gateway' ? '172.17.0.1' : address}\t${h.slice(0, cut)}\n`;
+  });
+  const names = `${c.Config.Domainname ? `${c.Config.Hostname}.${c.Config.Domainname} ` : ''}${c.Config.Hostname}`;
+  const own = bridged(daemon, c).map(({ e }) => `${e.IPAddress}\t${names}\n`);
+  const base = host ? ((yield* tryRead('/etc/hosts')) ?? '') : HOSTS;
+  yield* writeFile(`${dir}/hosts`, base + extra.join('') + own.join('') + neighbours(daemon, c));
+  for (const { n } of bridged(daemon, c)) for (const one of membersOf(daemon, n)) if (one !== c && n.bridge !== 'docker0') yield* rewriteHosts(daemon, one, base, extra);
+  yield* writeFile(`${dir}/resolv.conf`, host ? ((yield* tryRead('/etc/resolv.conf')) ?? '') : yield* resolvConf(c));
+}
+
+function neighbours(daemon: Daemon, c: Container): string {
+  return bridged(daemon, c).flatMap(({ n }) => n.bridge === 'docker0' ? [] : membersOf(daemon, n).filter((o) => o !== c).map((o) => {
+    const e = Object.values(o.network.endpoints).find((x) => x.NetworkID === n.Id)!;
+    return `${e.IPAddress}\t${(e.DNSNames ?? []).join(' ')}\n`;
+  })).join('');
+}
+
+function* rewriteHosts(daemon: Daemon, c: Container, base: string, _extra: string[]): Call<void> {
+  const own = bridged(daemon, c).map(({ e }) => `${e.IPAddress}\t${c.Config.Hostname}\n`).join('');
+  yield* writeFile(`${directoryOf(c.ID)}/hosts`, base + own + neighbours(daemon, c));
+}
+
+function* resolvConf(c: Container): Call<string> {
+  const host = ((yield* tryRead('/etc/resolv.conf')) ?? '').split('\n');
+  const lines = (word: string): string[] => host.filter((l) => l.startsWith(`${word} `));
+  const { Dns, DnsSearch, DnsOptions } = c.HostConfig;
+  const servers = Dns.length > 0 ? Dns.map((d) => `nameserver ${d}`) : lines('nameserver');
+  const search = DnsSearch.length > 0 ? [`search ${DnsSearch.join(' ')}`] : lines('search');
+  const options = DnsOptions.length > 0 ? [`options ${DnsOptions.join(' ')}`] : lines('options');
+  const shown = servers.length > 0 ? servers : ['nameserver 8.8.8.8', 'nameserver 8.8.4.4'];
+  const overrides = [Dns.length > 0 ? 'nameservers' : '', DnsSearch.length > 0 ? 'search' : '', DnsOptions.length > 0 ? 'options' : ''].filter((o) => o !== '').join(' ');
+  return `# Generated by Docker Engine.\n# This file can be edited; Docker Engine will not make further changes once it\n# has been modified.\n\n${[...shown, ...search, ...options].join('\n')}\n\n# Based on host file: '/etc/resolv.conf' (legacy)\n# Overrides: [${overrides}]\n`;
+}
+

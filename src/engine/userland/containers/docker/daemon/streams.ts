@@ -1,0 +1,176 @@
+/**
+ * A process's standard streams in the daemon: fifos to the shim, threads that read them, copies to whoever is attached and
+ * to the json-file log. Attached clients stay over restarts until the output ends.
+ * Source: moby container/stream, daemon/attach.go, daemon/logger/jsonfilelog; API "stream format".
+ */
+import { AT_FDCWD, O_RDONLY, O_WRONLY, S_IFIFO } from '../../../../kernel/abi.ts';
+import { type Body, sys } from '../../../../kernel/sys.ts';
+import { text } from '../../../../sim/text.ts';
+import { joinBytes } from '../../../../sim/wire.ts';
+import { isoNano, nowNs } from '../../../lib/clock.ts';
+import { appendFile, attempt, mkdirAll, removeAll } from '../../../lib/files.ts';
+import { type Call, thread, writeAll } from '../../../lib/http.ts';
+import { type Waiters, waitFor, waitOn, wake } from './waiters.ts';
+
+export interface Attached {
+  fd: number;
+  stdout: boolean;
+  stderr: boolean;
+  ended: Waiters;
+  gone: boolean;
+}
+
+export interface Streams {
+  tty: boolean;
+  /** Write end of the process's standard input. */
+  stdin: number | null;
+  /** Woken when the process's streams are there. */
+  ready: Waiters;
+  clients: Set<Attached>;
+  /** Readers still at work; `drained` is woken when the last ends. */
+  readers: number;
+  drained: Waiters;
+  /** File that output is logged to, or empty. */
+  log: string;
+  logged: Waiters;
+}
+
+export function createStreams(tty: boolean, log: string, logged: Waiters): Streams {
+  return { tty, stdin: null, ready: new Set(), clients: new Set(), readers: 0, drained: new Set(), log, logged };
+}
+
+export interface Fifos {
+  dir: string;
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  terminal: boolean;
+}
+
+export function* makeFifos(container: string, name: string, want: { stdin: boolean; tty: boolean }): Call<Fifos> {
+  const dir = `/run/docker/containerd/${container}`;
+  yield* mkdirAll(dir, 0o700);
+  const make = function* (stream: string, wanted: boolean): Call<string> {
+    if (!wanted) return '';
+    const path = `${dir}/${name}-${stream}`;
+    yield* attempt(sys('unlinkat', AT_FDCWD, path, 0), 0);
+    yield* sys('mknodat', AT_FDCWD, path, S_IFIFO | 0o700, 0, 0);
+    return path;
+  };
+  return { dir, stdin: yield* make('stdin', want.stdin), stdout: yield* make('stdout', true), stderr: yield* make('stderr', !want.tty), terminal: want.tty };
+}
+
+export function* removeFifos(fifos: Fifos): Call<void> {
+  for (const path of [fifos.stdin, fifos.stdout, fifos.stderr]) if (path !== '') yield* removeAll(path);
+}
+
+/** Joins the shim's ends; call after Create or Exec, when they are there. */
+export function* joinStreams(s: Streams, fifos: Fifos): Call<void> {
+  if (fifos.stdin !== '') s.stdin = yield* sys('openat', AT_FDCWD, fifos.stdin, O_WRONLY);
+  for (const [path, stream] of [[fifos.stdout, 1], [fifos.stderr, 2]] as const) {
+    if (path === '') continue;
+    const fd = yield* sys('openat', AT_FDCWD, path, O_RDONLY);
+    s.readers++;
+    yield* thread(() => reader(s, fd, stream));
+  }
+  yield* wake(s.ready);
+}
+
+function* reader(s: Streams, fd: number, stream: 1 | 2): Body {
+  let partial = new Uint8Array(0);
+  for (;;) {
+    const data = yield* attempt(sys('read', fd, 32768), null, 'EIO', 'EBADF');
+    if (data === null || data.length === 0) break;
+    if (s.log !== '') partial = yield* logLines(s, stream, joinBytes([partial, data]));
+    for (const client of [...s.clients]) if (stream === 1 ? client.stdout : client.stderr) yield* send(s, client, data, stream);
+  }
+  if (partial.length > 0) yield* logOne(s, stream, text(partial));
+  yield* attempt(sys('close', fd), 0);
+  s.readers--;
+  if (s.readers === 0) yield* finish(s);
+  return 0;
+}
+
+function* send(s: Streams, client: Attached, data: Uint8Array, stream: 1 | 2): Call<void> {
+  const sent = yield* attempt(writeAll(client.fd, s.tty ? data : frame(stream, data)), null);
+  if (sent === null) yield* detach(s, client);
+}
+
+export function frame(stream: 1 | 2, data: Uint8Array): Uint8Array {
+  const head = new Uint8Array(8);
+  head[0] = stream;
+  new DataView(head.buffer).setUint32(4, data.length);
+  return joinBytes([head, data]);
+}
+
+export function* detach(s: Streams, client: Attached): Call<void> {
+  s.clients.delete(client);
+  client.gone = true;
+  yield* wake(client.ended);
+}
+
+/** The output has ended: clients hear of it, standard input goes. */
+export function* finish(s: Streams): Call<void> {
+  if (s.stdin !== null) yield* attempt(sys('close', s.stdin), 0);
+  s.stdin = null;
+  for (const client of [...s.clients]) {
+    yield* attempt(sys('shutdown', client.fd, 1), 0);
+    yield* detach(s, client);
+  }
+  yield* wake(s.drained);
+}
+
+/** Waits until all output has been read, at most `ns`. */
+export function* drained(s: Streams, ns: number): Call<void> {
+  if (s.readers > 0) yield* waitFor(s.drained, ns);
+}
+
+const MAX_LINE = 16384;
+
+function* logLines(s: Streams, stream: 1 | 2, data: Uint8Array): Call<Uint8Array<ArrayBuffer>> {
+  let from = 0;
+  let out = '';
+  const time = isoNano(yield* nowNs());
+  for (;;) {
+    const end = data.indexOf(10, from);
+    if (end < 0 && data.length - from < MAX_LINE) break;
+    const to = end < 0 || end - from >= MAX_LINE ? from + MAX_LINE : end + 1;
+    out += logLine(text(data.subarray(from, to)), stream, time);
+    from = to;
+  }
+  if (out !== '') yield* appendFile(s.log, out);
+  if (out !== '') yield* wake(s.logged);
+  return Uint8Array.from(data.subarray(from));
+}
+
+function* logOne(s: Streams, stream: 1 | 2, line: string): Call<void> {
+  yield* appendFile(s.log, logLine(line, stream, isoNano(yield* nowNs())));
+  yield* wake(s.logged);
+}
+
+function logLine(log: string, stream: 1 | 2, time: string): string {
+  return `${JSON.stringify({ log, stream: stream === 1 ? 'stdout' : 'stderr', time })}\n`;
+}
+
+/**
+ * A client at the other end of `fd`: its bytes go to standard input, output comes to it, until one of them ends.
+ * `closeStdin` is what the end of its input means.
+ */
+export function* serveAttached(s: Streams, want: { fd: number; stdin: boolean; stdout: boolean; stderr: boolean }, closeStdin: () => Call<void>): Call<void> {
+  const client: Attached = { fd: want.fd, stdout: want.stdout, stderr: want.stderr, ended: new Set(), gone: false };
+  s.clients.add(client);
+  for (;;) {
+    const data = yield* attempt(sys('read', want.fd, 32768), null);
+    if (data === null) break;
+    if (data.length === 0) {
+      if (want.stdin && !client.gone) yield* closeStdin();
+      if (!client.gone) yield* waitOn(client.ended);
+      break;
+    }
+    if (!want.stdin) continue;
+    while (s.stdin === null && !client.gone) yield* waitFor(s.ready, 1e9);
+    if (s.stdin !== null) yield* attempt(writeAll(s.stdin, data), undefined);
+  }
+  yield* detach(s, client);
+}
+
