@@ -116,6 +116,10 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     config: { Env: [PATH, 'REDIS_VERSION=8.2.3'], Cmd: ['redis-server'], WorkingDir: '/data', ExposedPorts: { '6379/tcp': {} }, Volumes: { '/data': {} } },
   },
   'hello-world': { tags: ['hello-world:latest'], layers: [{ by: 'COPY hello / # buildkit', entries: [program('hello', 'hello')] }], config: { Env: [PATH], Cmd: ['/hello'], WorkingDir: '/' } },
+  'hello-app': {
+    tags: ['hello-app:latest', 'hello-app:1.0'], layers: [baseLayer(ADD), { by: 'COPY hello-app / # buildkit', entries: [program('hello-app', 'hello-app')] }],
+    config: { Env: [PATH, 'PORT=8080'], Cmd: ['/hello-app'], ExposedPorts: { '8080/tcp': {} } },
+  },
   'registry.k8s.io/pause': {
     tags: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/pause:latest'],
     layers: [{ by: 'ADD bin/pause /pause # buildkit', entries: [program('pause', 'pause')] }],

@@ -1,6 +1,7 @@
 /** The runtime, its daemons and clients, and what runs inside images, by install path. */
 import type { ProgramTable } from '../programs.ts';
 import { containerd } from './containerd/containerd.ts';
+import { imagePrograms } from './programs/table.ts';
 import { runc } from './runc/runc.ts';
 import { shim } from './shim/shim.ts';
 
@@ -8,4 +9,5 @@ export const runtime: ProgramTable = {
   '/usr/sbin/runc': runc,
   '/usr/bin/containerd': containerd,
   '/usr/bin/containerd-shim-runc-v2': shim,
+  ...imagePrograms,
 };
