@@ -9,7 +9,8 @@ org 0x100000
 
 COM1        equ 0x3f8           ; 16550: data, +1 interrupts, +2 fifo, +3 line, +4 modem, +5 status
 DEBUG_EXIT  equ 0xf4            ; isa-debug-exit, when the machine has one
-PM_CONTROL  equ 0x604           ; ACPI PM1a control: power off with SLP_EN | S5
+PM_STATUS   equ 0x600           ; ACPI PM1a status, +2 enable: bit 8 is the power button
+PM_CONTROL  equ 0x604           ; PM1a control: power off with SLP_EN | S5
 HZ          equ 20
 PIT_RATE    equ 1193182 / HZ
 
@@ -129,7 +130,7 @@ build_tss:
     ltr ax
     ret
 
-; ---- interrupts: 32 faults that stop the machine with a message, then the timer and the serial line
+; ---- interrupts: 32 faults that stop the machine with a message, then the timer, the serial line and the power button
 build_idt:
     lea rbx, [rel fault_entries]
     mov edi, idt
@@ -144,6 +145,9 @@ build_idt:
     call gate
     lea rax, [rel on_serial]
     mov edi, idt + 36 * 16
+    call gate
+    lea rax, [rel on_power]
+    mov edi, idt + 41 * 16
     call gate
     lidt [idtr]
     ret
@@ -211,6 +215,20 @@ on_serial:
     pop rax
     iretq
 
+on_power:                       ; as if q had been pressed
+    push rax
+    push rdx
+    mov dx, PM_STATUS
+    mov ax, 0x100
+    out dx, ax
+    mov byte [key], 'q'
+    mov al, 0x20
+    out 0xa0, al
+    out 0x20, al
+    pop rdx
+    pop rax
+    iretq
+
 ; ---- devices
 start_uart:
     mov dx, COM1 + 3
@@ -248,10 +266,13 @@ start_pic:
     mov al, 1
     out 0x21, al
     out 0xa1, al
-    mov al, 0xee                ; all but the timer and the serial line
+    mov al, 0xea                ; open: the timer, the second controller, the serial line
     out 0x21, al
-    mov al, 0xff
+    mov al, 0xfd                ; and ACPI behind it
     out 0xa1, al
+    mov dx, PM_STATUS + 2
+    mov ax, 0x100
+    out dx, ax
     ret
 
 start_pit:
