@@ -282,7 +282,7 @@ export const inetFamily: Family = {
       return;
     }
     if (socket.boundAs) throw new SysError('EINVAL');
-    if (port > 0 && port < 1024 && !nsCapable(task, ns.owner, 'net_bind_service')) throw new SysError('EACCES');
+    if (port > 0 && port < ns.unprivilegedFrom && !nsCapable(task, ns.owner, 'net_bind_service')) throw new SysError('EACCES');
     const protocol = protocolOf(socket);
     if (port > 0 && taken(ns, protocol, at, port)) throw new SysError('EADDRINUSE');
     bindTo(socket, at, port > 0 ? port : freePort(ns, protocol, at));
@@ -310,7 +310,6 @@ export const inetFamily: Family = {
   },
   receive(kernel, task, socket, count, nonblocking) {
     if (socket.type === 'stream') return receiveStream(kernel, task, socket, count, nonblocking);
-    if (socket.type === 'raw') socket.ns.raw.add(socket);
     return receiveDatagram(kernel, task, socket, count, nonblocking);
   },
   shutdown(kernel, socket, how) {

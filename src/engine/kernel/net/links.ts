@@ -24,7 +24,7 @@ const DAD = 1500 * MS;
 export function createNetNamespace(kernel: Kernel, owner: UserNamespace, ino: number = kernel.nextNsIno++): NetNamespace {
   const ns: NetNamespace = {
     ino, links: [], routes: [], nextIndex: 1, ports: new Map(), flows: new Map(), nextPort: 0, owner, neighbours: [], forwarding: false,
-    bridgeNetfilter: true, netfilter: createRuleset(), nsids: new Map(), raw: new Set(),
+    bridgeNetfilter: true, unprivilegedFrom: 1024, pingGroups: [1, 0], netfilter: createRuleset(), nsids: new Map(), raw: new Set(),
   };
   netOf(kernel).namespaces.set(ns.ino, ns);
   addLink(kernel, ns, 'loopback', 'lo');

@@ -28,6 +28,8 @@ export interface Rule {
   srctype?: Test<string>;
   dsttype?: Test<string>;
   comment?: string;
+  /** Matches in the order in which they were given, as lists show them. */
+  modules?: string[];
   /** ACCEPT, DROP, REJECT, RETURN, MASQUERADE, DNAT, SNAT, REDIRECT, the name of a chain, or "" to count only. */
   target: string;
   /** Of DNAT and SNAT "address[:port]", of REDIRECT the port. */

@@ -27,6 +27,10 @@ export interface NetNamespace {
   forwarding: boolean;
   /** net.bridge.bridge-nf-call-iptables: bridged frames meet the FORWARD chain. */
   bridgeNetfilter: boolean;
+  /** net.ipv4.ip_unprivileged_port_start: ports below need CAP_NET_BIND_SERVICE. */
+  unprivilegedFrom: number;
+  /** net.ipv4.ping_group_range: groups that may open sockets for ICMP echo. */
+  pingGroups: [number, number];
   netfilter: Ruleset;
   /** Other namespaces by the ids that rtnetlink names them with here. */
   nsids: Map<number, NetNamespace>;

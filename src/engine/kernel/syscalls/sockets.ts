@@ -56,7 +56,9 @@ export const socketHandlers = {
     if (family !== AF_UNIX && family !== AF_INET) throw new SysError('EAFNOSUPPORT');
     const known = typeOf(family, type);
     if (known === 'raw' && !capable(task, 'net_raw')) throw new SysError('EPERM');
-    return installSocket(kernel, task, createSocket(kernel, task.ns.net, family === AF_UNIX ? 'unix' : 'inet', known, task), type);
+    const socket = createSocket(kernel, task.ns.net, family === AF_UNIX ? 'unix' : 'inet', known, task);
+    if (known === 'raw') task.ns.net.raw.add(socket);
+    return installSocket(kernel, task, socket, type);
   },
   socketpair(kernel, task, family, type) {
     if (family !== AF_UNIX) throw new SysError(family === AF_INET ? 'EOPNOTSUPP' : 'EAFNOSUPPORT');

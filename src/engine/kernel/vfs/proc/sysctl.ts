@@ -69,6 +69,19 @@ const flag = (of: 'forwarding' | 'bridgeNetfilter'): Node =>
     task.ns.net[of] = value !== 0;
   }, 0, 1, net, 'net_admin');
 
+/** Two numbers, the first and the last group. */
+function pingGroups(): Node {
+  return {
+    kind: 'file', mode: 0o644, read: (_kernel, task) => `${task.ns.net.pingGroups.join('\t')}\n`,
+    write(_kernel, task, text) {
+      if (!nsCapable(task, task.ns.net.owner, 'net_admin')) throw new SysError('EPERM');
+      const words = text.trim().split(/\s+/);
+      if (words.length !== 2 || words.some((word) => !/^\d+$/.test(word))) throw new SysError('EINVAL');
+      task.ns.net.pingGroups = [Number(words[0]), Number(words[1])];
+    },
+  };
+}
+
 const LIMITED = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
 /** Of the machine's memory: as many as threads may be, halved. */
@@ -105,7 +118,11 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       core: fixed({ somaxconn: says(() => 4096) }),
       ipv4: fixed({
         conf: fixed({ all: fixed({ forwarding: flag('forwarding') }) }),
-        ip_forward: flag('forwarding'), ip_local_port_range: says(() => '32768\t60999'), ip_unprivileged_port_start: says(() => 1024), tcp_syn_retries: says(() => 6), tcp_retries2: says(() => 15),
+        ip_forward: flag('forwarding'), ip_local_port_range: says(() => '32768\t60999'), ip_unprivileged_port_start: number((_kernel, task) => task.ns.net.unprivilegedFrom, (_kernel, task, value) => {
+          task.ns.net.unprivilegedFrom = value;
+        }, 0, 65535, net, 'net_admin'),
+        ping_group_range: pingGroups(),
+         tcp_syn_retries: says(() => 6), tcp_retries2: says(() => 15),
       }),
       unix: fixed({ max_dgram_qlen: says(() => 10) }),
     }),

@@ -38,5 +38,6 @@ export function garbage(word: string): Complaint {
 }
 
 export function wrong(word: string, why: string): Complaint {
-  return new Complaint(`Error: argument "${word}" is wrong: ${why}`, 255);
+  // What iproute2 says here ends with a line of its own.
+  return new Complaint(`Error: argument "${word}" is wrong: ${why}\n`, 255);
 }

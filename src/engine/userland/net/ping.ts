@@ -1,0 +1,186 @@
+/**
+ * ping: echo requests by a raw ICMP socket, round-trip times of the modelled network. Source: iputils' ping(8) and its output.
+ * Left out: flood, record route, IPv6, patterns, timestamps.
+ */
+import { AF_INET, POLLIN, SIG, SOCK_DGRAM, SOCK_RAW, SysError } from '../../kernel/abi.ts';
+import { type Program, sys } from '../../kernel/sys.ts';
+import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { attempt } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+import { command, complain, Failed, print, strerror } from '../lib/io.ts';
+import { ipText } from './addresses.ts';
+import { resolve } from './names.ts';
+
+const MS = 1e6;
+const SECOND = 1e9;
+
+interface Ping {
+  fd: number;
+  id: number;
+  shown: string;
+  address: string;
+  size: number;
+  quiet: boolean;
+  /** ns at which each request left, by sequence number. */
+  sent: Map<number, number>;
+  answered: Set<number>;
+  times: number[];
+  errors: number;
+  first: number;
+  last: number;
+  stopped: boolean;
+}
+
+function* now(): Call<number> {
+  return yield* sys('clock_gettime', 'monotonic');
+}
+
+/** An echo request's bytes; the kernel does not look at the checksum of what a raw socket sends. */
+function request(id: number, seq: number, size: number): Uint8Array {
+  const data = new Uint8Array(8 + size);
+  data[0] = 8;
+  data[4] = id >> 8;
+  data[5] = id & 255;
+  data[6] = (seq >> 8) & 255;
+  data[7] = seq & 255;
+  for (let i = 8; i < data.length; i++) data[i] = (i - 8) & 255;
+  return data;
+}
+
+function timeText(ns: number): string {
+  const ms = ns / MS;
+  return ms >= 99.95 ? ms.toFixed(0) : ms >= 9.995 ? ms.toFixed(1) : ms >= 0.9995 ? ms.toFixed(2) : ms.toFixed(3);
+}
+
+function* send(ping: Ping, seq: number): Call<void> {
+  const at = yield* now();
+  if (ping.sent.size === 0) ping.first = at;
+  ping.sent.set(seq, at);
+  ping.last = at;
+  try {
+    yield* sys('sendto', ping.fd, request(ping.id, seq, ping.size), { family: 'inet', address: ping.address, port: 0 });
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    ping.errors++;
+    yield* complain(`ping: sendmsg: ${strerror(error)}\n`);
+  }
+}
+
+const UNREACHABLE: Record<number, string> = {
+  0: 'Destination Net Unreachable', 1: 'Destination Host Unreachable', 3: 'Destination Port Unreachable', 13: 'Packet filtered',
+};
+
+/** Reads what has come: an answer of ours, or an error about one of our requests. */
+function* receive(ping: Ping): Call<void> {
+  const { data } = yield* sys('recvfrom', ping.fd, 65536);
+  const at = yield* now();
+  const icmp = data.subarray(20);
+  const from = ipText(data[12]! * 16777216 + data[13]! * 65536 + data[14]! * 256 + data[15]!);
+  const word = (bytes: Uint8Array, i: number): number => (bytes[i]! << 8) | bytes[i + 1]!;
+  if (icmp[0] === 0 && word(icmp, 4) === ping.id) {
+    const seq = word(icmp, 6);
+    const left = ping.sent.get(seq);
+    if (left === undefined) return;
+    const again = ping.answered.has(seq);
+    ping.answered.add(seq);
+    if (!again) ping.times.push(at - left);
+    const who = ping.shown === ping.address ? from : `${ping.shown} (${from})`;
+    if (!ping.quiet) yield* print(`${icmp.length} bytes from ${who}: icmp_seq=${seq} ttl=${data[8]} time=${timeText(at - left)} ms${again ? ' (DUP!)' : ''}\n`);
+    return;
+  }
+  const quoted = icmp.subarray(28);
+  if ((icmp[0] !== 3 && icmp[0] !== 11) || word(quoted, 4) !== ping.id) return;
+  ping.errors++;
+  const what = icmp[0] === 11 ? 'Time to live exceeded' : (UNREACHABLE[icmp[1]!] ?? `Dest Unreachable, Bad Code: ${icmp[1]}`);
+  if (!ping.quiet) yield* print(`From ${from} icmp_seq=${word(quoted, 6)} ${what}\n`);
+}
+
+/** Reads answers until `until`, or until `enough`. */
+function* listen(ping: Ping, until: number, enough: () => boolean): Call<void> {
+  while (!ping.stopped && !enough()) {
+    const left = until - (yield* now());
+    if (left <= 0) return;
+    const ready = yield* attempt(sys('poll', [{ fd: ping.fd, events: POLLIN }], left), [], 'EINTR');
+    if (ready.length > 0) yield* receive(ping);
+  }
+}
+
+function* statistics(ping: Ping): Call<number> {
+  const sent = ping.sent.size;
+  const got = ping.answered.size;
+  const errors = ping.errors > 0 ? `, +${ping.errors} errors` : '';
+  const loss = sent === 0 ? 0 : ((sent - got) * 100) / sent;
+  const lossText = Number.isInteger(loss) ? String(loss) : Number(loss.toPrecision(6)).toString();
+  yield* print(`\n--- ${ping.shown} ping statistics ---\n${sent} packets transmitted, ${got} received${errors}, ${lossText}% packet loss, time ${Math.floor((ping.last - ping.first) / MS)}ms\n`);
+  if (got > 0) {
+    const { times } = ping;
+    const avg = times.reduce((a, b) => a + b, 0) / times.length;
+    const mdev = Math.sqrt(Math.max(0, times.reduce((a, b) => a + b * b, 0) / times.length - avg * avg));
+    yield* print(`rtt min/avg/max/mdev = ${[Math.min(...times), avg, Math.max(...times), mdev].map((t) => (t / MS).toFixed(3)).join('/')} ms\n`);
+  } else yield* print('\n');
+  return got > 0 ? 0 : 1;
+}
+
+function seconds(text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const n = Number(text);
+  if (!(n >= 0)) throw new Failed(`invalid argument: '${text}'`);
+  return n * SECOND;
+}
+
+/** The kernel must know a way to there before the first packet is sent. */
+function* probe(address: string): Call<void> {
+  const fd = yield* sys('socket', AF_INET, SOCK_DGRAM, 0);
+  try {
+    yield* sys('connect', fd, { family: 'inet', address, port: 1025 });
+  } catch (error) {
+    if (error instanceof SysError) throw new Failed(`connect: ${strerror(error)}`, 2);
+    throw error;
+  } finally {
+    yield* sys('close', fd);
+  }
+}
+
+export const ping: Program = command(function* (argv) {
+  const options = parseOptions('c= i= W= w= s= t= I= q n 4 v O a b D R U A', argv.slice(1));
+  const [host] = options.words;
+  if (host === undefined) throw new Failed('usage error: Destination address required', 1);
+  const address = yield* resolve(host);
+  if (address === null) throw new Failed(`${host}: Name or service not known`, 2);
+  const countText = optionValue(options, 'c');
+  if (countText !== undefined && !/^[1-9]\d*$/.test(countText)) throw new Failed(`invalid argument: '${countText}'`);
+  const count = countText === undefined ? Number.POSITIVE_INFINITY : Number(countText);
+  const interval = seconds(optionValue(options, 'i'), SECOND);
+  const patience = seconds(optionValue(options, 'W'), 10 * SECOND);
+  const size = Number(optionValue(options, 's') ?? 56);
+  yield* probe(address);
+  let fd: number;
+  try {
+    fd = yield* sys('socket', AF_INET, SOCK_RAW, 1);
+  } catch (error) {
+    if (error instanceof SysError) throw new Failed(`socktype: SOCK_RAW\nping: socket: ${strerror(error)}`, 2);
+    throw error;
+  }
+  const ttl = optionValue(options, 't');
+  if (ttl !== undefined) yield* sys('setsockopt', fd, 'IP_TTL', Number(ttl));
+  const state: Ping = {
+    fd, id: (yield* sys('getpid')) & 0xffff, shown: host, address, size, quiet: options.on.has('q'), sent: new Map(), answered: new Set(), times: [],
+    errors: 0, first: 0, last: 0, stopped: false,
+  };
+  yield* sys('rt_sigaction', SIG.INT, {
+    *handler() {
+      state.stopped = true;
+    },
+  });
+  yield* print(`PING ${host} (${address}) ${size}(${size + 28}) bytes of data.\n`);
+  const deadline = optionValue(options, 'w') === undefined ? Number.POSITIVE_INFINITY : (yield* now()) + Number(optionValue(options, 'w')) * SECOND;
+  for (let seq = 1; seq <= count && !state.stopped; seq++) {
+    yield* send(state, seq);
+    if (seq < count) yield* listen(state, Math.min(deadline, state.last + interval), () => false);
+    if ((yield* now()) >= deadline) break;
+  }
+  const rest = state.times.length > 0 ? Math.max(2 * Math.max(...state.times), SECOND) : patience;
+  const until = Math.min(deadline, state.last + Math.min(rest, patience));
+  yield* listen(state, until, () => state.answered.size + state.errors >= state.sent.size);
+  return yield* statistics(state);
+});
