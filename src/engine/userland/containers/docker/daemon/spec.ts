@@ -23,7 +23,7 @@ export function* specOf(daemon: Daemon, c: Container, root: string): Call<Spec> 
     mounts: yield* mountsOf(c, init),
     linux: {
       namespaces: namespacesOf(daemon, c), cgroupsPath: cgroupsPathOf(daemon, c), resources: resourcesOf(c), maskedPaths: h.MaskedPaths ?? [], readonlyPaths: h.ReadonlyPaths ?? [],
-      ...(h.Sysctls || h.NetworkMode !== 'host' ? { sysctl: { ...(h.NetworkMode === 'host' || h.Privileged ? {} : { 'net.ipv4.ip_unprivileged_port_start': '0' }), ...(h.Sysctls ?? {}) } } : {}),
+      ...(h.Sysctls ? { sysctl: h.Sysctls } : {}),
       devices: h.Privileged ? yield* hostDevices() : yield* devicesOf(c), ...(seccomp ? { seccomp } : {}),
     },
   };
