@@ -4,7 +4,6 @@
  *
  *   0x00400  registers, segments, control and model-specific registers, counters, why run() stopped
  *   0x02000  the current VMCS, one slot a field
- *   0x04000  decoder tables
  *   0x10000  ring of page walks, then TLB, its fast front, trace ring, decoded blocks
  *   HOST     host-physical memory, from address 0 of the host
  */
@@ -110,9 +109,6 @@ export const VMCS = 0x2000;
 export const VMCS_SIZE = 0x2000;
 // slot of a field = VMCS + ((width << 8) | (type << 6) | index) * 8, from the parts of its encoding
 
-export const TABLES = 0x4000;
-export const TABLES_SIZE = 0xc000;
-
 // ---- page walks: a header, then the references in order
 export const WALK_RING = 0x10000;
 export const WALK_COUNT = 64;
@@ -184,12 +180,17 @@ export const TRACE = 0x4c000;
 export const TRACE_COUNT = 1024;
 export const TRACE_SIZE = 16; // slot rip, slot cycles before it
 
+// ---- what memory that is not there reads as, and where writes to it go
+export const VOID_READ = 0x5c000;
+export const VOID_WRITE = 0x5d000;
+
 // ---- decoded blocks
 export const BLOCK_HASH = 0x60000;
 export const BLOCK_HASH_COUNT = 0x8000; // 16 bytes each
 export const CODE_LINES = 0x100000; // one slot a host page: bit n set when its 64-byte line n holds decoded code
 export const HOST_MAX = 0x40000000; // so at most 1 GiB
-export const ARENA = 0x300000;
+export const PAGE_BLOCKS = 0x300000; // u32 a host page: first block decoded from it
+export const ARENA = 0x400000;
 export const ARENA_END = 0xb00000;
 
 // ---- host-physical memory

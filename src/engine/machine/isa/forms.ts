@@ -170,7 +170,8 @@ const BARE: Record<string, string> = {
 };
 for (const [name, code] of Object.entries(BARE)) put(`${name} | ${code}`);
 
-function parse(line: string): Form {
+/** One line of the notation. */
+export function parseForm(line: string): Form {
   const [left, right] = line.split('|') as [string, string];
   const space = left.trim().indexOf(' ');
   const mnemonic = space < 0 ? left.trim() : left.slice(0, space);
@@ -193,7 +194,7 @@ function parse(line: string): Form {
   return form;
 }
 
-export const ALL_FORMS: readonly Form[] = lines.map(parse);
+export const ALL_FORMS: readonly Form[] = lines.map(parseForm);
 
 /** By mnemonic, in the order of the list. */
 export const FORMS: ReadonlyMap<string, readonly Form[]> = byMnemonic();

@@ -1,0 +1,334 @@
+/**
+ * The processor: `run` executes from RIP until the budget is spent or something outside must act, `enter` loads a guest from
+ * the VMCS, the rest is what a host does to a processor. Code is decoded once into blocks (decode.ts, blocks.ts), executed from
+ * records (execute.ts), and blocks that follow each other are linked, so a loop runs without asking the TLB again.
+ *
+ * Time: every instruction costs the cycles of its row in the instruction table, a TLB miss 7 + 12 a table reference
+ * (paging.ts), delivery of an event 60 (interrupts.ts). What crossing between guest and host costs is the hypervisor's table.
+ * Nothing depends on anything but the state in memory and the arguments of `run`.
+ */
+import {
+  ACTIVITY, APIC_BASE, ARENA, CYCLES, DR6, DR7, FAST, FAST_BYTES, FAST_COUNT, HOST, INSTRUCTIONS, INTERRUPTIBILITY, LINE, MODE, NMI_LINE, PAGE_BASE, PAT, PAYLOAD, RFLAGS, RIP, SEGMENT_RIGHTS,
+  SEGMENT_SIZE, SEGMENTS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
+} from './layout';
+import {
+  A_HALT, A_INTERRUPT, A_MODE, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, EXEC_END, F_IF, F_RF, F_TF, FAST_FETCH, g32, g64, guest, LINK_EPOCH, PEND, PEND_EXCEPTION, PEND_NONE, PENDING_MTF, raise,
+  REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND, LF_BITS, user,
+} from './state';
+import { B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_CYCLES, R_OFFSET, R_ORDINAL, RECORD } from './record';
+import { BY_USER, FETCH } from './paging';
+import { flushTlb, translate } from './memory';
+import { blockAt, dropAllCode } from './blocks';
+import { decodeAcross, decodeBlock } from './decode';
+import { execute } from './execute';
+import { flags, setFlagsWhole } from './flags';
+import { deliver, deliverPending } from './interrupts';
+import { refreshAttention } from './attention';
+import { exitGuest, exitPlain, exitWithEvent } from './vmx/exit';
+import { EXIT_ACKNOWLEDGE, EXIT_CONTROLS, field32, MONITOR_TRAP, NMI_WINDOW, PIN_BASED_CONTROLS, PIN_EXTERNAL, PIN_NMI, PRIMARY_PROCESSOR_CONTROLS, WINDOW } from './vmx/fields';
+import { finishIo as finish, identify, rdmsr as readMsr, wrmsr as writeMsr } from './system';
+import { enter as enterGuest } from './vmx/entry';
+import { modeChanged as modeFollows, privilegeFromStack } from './mode';
+
+export { flushTlb, flushEpt, flushVpid, probe } from './memory';
+export { dropCode } from './blocks';
+
+const ACROSS: usize = 0xb80;
+const CONTINUE: i32 = -1;
+const EVENT: i32 = -2;
+const DEAD: u64 = ~u64(0);
+
+/** Power-on: what SDM 3A table 9-1 says, as far as it exists here. */
+export function reset(): void {
+  setFlagsWhole(2);
+  s64(CR0, 0x60000010);
+  s64(PAT, 0x0007040600070406);
+  s64(APIC_BASE, 0xfee00900);
+  s64(DR6, 0xffff0ff0);
+  s64(DR7, 0x400);
+  s64(TIMER, ~u64(0));
+  s32(REP_LIMIT, 4096);
+  memory.fill(VOID_READ, 0xff, 4096);
+  for (let n: u32 = 0; n < 8; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_RIGHTS, 0x10000);
+  setPrivilege(0);
+  s32(ARENA_TOP, ARENA);
+  dropAllCode();
+  flushTlb();
+  modeFollows();
+}
+
+/** At most so many cycles and instructions more; the reason why it stopped. */
+export function run(cycles: u64, instructions: u64): i32 {
+  const reason = loop(g64(CYCLES) + min<u64>(cycles, 1 << 62), g64(INSTRUCTIONS) + min<u64>(instructions, 1 << 62));
+  flags();
+  s32(STOP, reason);
+  return reason;
+}
+
+function loop(limit: u64, most: u64): i32 {
+  let block: usize = 0;
+  let events: u64 = 0;
+  s32(PEND, PEND_NONE);
+  refreshAttention();
+  while (true) {
+    if (g32(ATTENTION) != 0) {
+      if ((g32(ATTENTION) & A_STOP) != 0) return STOP_IO;
+      if (g64(CYCLES) >= limit || g64(INSTRUCTIONS) + events >= most) return STOP_BUDGET;
+      const r = attend();
+      if (r >= 0) return r;
+      block = 0;
+      if (r == EVENT) {
+        events++;
+        continue;
+      }
+    }
+    if (g64(CYCLES) >= limit || g64(INSTRUCTIONS) + events >= most) return STOP_BUDGET;
+    if (g64(CYCLES) >= g64(TIMER)) {
+      exitPlain(52, 0);
+      return STOP_EXIT;
+    }
+    if (block == 0) {
+      block = current();
+      if (block == 0) {
+        const r = fault();
+        if (r >= 0) return r;
+        events++;
+        continue;
+      }
+    }
+    s64(PAGE_BASE, g64(RIP) & ~u64(0xfff));
+    const last: usize = load<u32>(block, B_END);
+    const ceiling = min<u64>(limit, g64(TIMER)) - g64(CYCLES);
+    const room = most - g64(INSTRUCTIONS) - events;
+    const step = (g32(ATTENTION) & A_STEP) != 0;
+    let end = last;
+    if (step || u64(load<u32>(block, B_CYCLES)) > ceiling || u64(load<u32>(block, B_COUNT)) > room || g32(TRACE_ON) != 0) {
+      end = cut(block + B_HEADER, last, step || g32(TRACE_ON) != 0 ? 1 : room, ceiling);
+      if (g32(TRACE_ON) != 0) trace();
+    }
+    const before = g64(RFLAGS);
+    const shadow = g32(INTERRUPTIBILITY) & 3;
+    s64(RIP, g64(PAGE_BASE) + u64(load<u32>(block, B_FALL)));
+    s32(EXEC_END, u32(end));
+    const at = execute(block + B_HEADER);
+    if (g32(PEND) == PEND_NONE) {
+      if (at == last) {
+        s64(CYCLES, g64(CYCLES) + u64(load<u32>(block, B_CYCLES)));
+        s64(INSTRUCTIONS, g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)));
+        if (step) {
+          const r = stepped(before, shadow);
+          if (r >= 0) return r;
+          block = 0;
+        } else block = g32(ATTENTION) != 0 ? 0 : next(block);
+        continue;
+      }
+      stopAt(at);
+      block = 0;
+      if (step) {
+        const r = stepped(before, shadow);
+        if (r >= 0) return r;
+      }
+      continue;
+    }
+    stopAt(at);
+    block = 0;
+    const r = fault();
+    if (r >= 0) return r;
+    events++;
+    if (step && guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & MONITOR_TRAP) != 0) {
+      exitPlain(37, 0);
+      return STOP_EXIT;
+    }
+  }
+}
+
+/** The records before this one are done, this one is not. */
+function stopAt(at: usize): void {
+  s64(RIP, g64(PAGE_BASE) + u64(load<u16>(at, R_OFFSET)));
+  s64(CYCLES, g64(CYCLES) + u64(load<u16>(at, R_CYCLES)));
+  s64(INSTRUCTIONS, g64(INSTRUCTIONS) + u64(load<u16>(at, R_ORDINAL)));
+}
+
+/** Where to stop so that no more than `room` instructions begin, none after `ceiling` cycles. */
+function cut(first: usize, last: usize, room: u64, ceiling: u64): usize {
+  let p = first;
+  while (p < last && (load<u16>(p, R_ORDINAL) == 0 || (u64(load<u16>(p, R_ORDINAL)) < room && u64(load<u16>(p, R_CYCLES)) < ceiling))) p += RECORD;
+  return p;
+}
+
+/** The block that follows, by link when nothing changed since it was made. */
+@inline function next(block: usize): usize {
+  const to = g64(RIP);
+  const epoch = g32(LINK_EPOCH);
+  if (load<u64>(block, B_LINK) == to && load<u32>(block, B_LINK + 12) == epoch && load<u32>(block, B_LINK + 8) != 0) return load<u32>(block, B_LINK + 8);
+  if (load<u64>(block, B_LINK + 16) == to && load<u32>(block, B_LINK + 28) == epoch && load<u32>(block, B_LINK + 24) != 0) return load<u32>(block, B_LINK + 24);
+  return link(block, to);
+}
+
+function link(block: usize, to: u64): usize {
+  if (load<u64>(block, B_KEY) == DEAD) return 0;
+  const follower = current();
+  if (follower == 0) {
+    // the fetch faults: tell it again when the loop asks
+    s32(PEND, PEND_NONE);
+    return 0;
+  }
+  if (load<u64>(follower, B_KEY) == DEAD || load<u64>(block, B_KEY) == DEAD) return load<u64>(follower, B_KEY) == DEAD ? follower : 0;
+  const epoch = g32(LINK_EPOCH);
+  const place = block + B_LINK + (load<u32>(block, B_LINK + 12) == epoch && load<u32>(block, B_LINK + 8) != 0 ? 16 : 0);
+  store<u64>(place, to);
+  store<u32>(place + 8, u32(follower));
+  store<u32>(place + 12, epoch);
+  return follower;
+}
+
+/** The block at RIP, decoded when need be; 0: fetching failed, `pend` says how. */
+function current(): usize {
+  const address = g64(RIP);
+  const e = load<u32>(FAST_FETCH) + ((u32(address >> 12) & (FAST_COUNT - 1)) << 4);
+  const pointer: usize = load<u64>(e) == (address | 0xfff) ? load<u32>(e + 8) + (u32(address) & 0xfff) : fetchPointer(address);
+  if (pointer == 0) return 0;
+  if (pointer < usize(HOST)) return decodeAcross(VOID_READ, 15, u32(address) & 0xfff);
+  const hpa = u64(pointer - HOST);
+  const known = blockAt(hpa);
+  if (known != 0) return known;
+  const made = decodeBlock(hpa);
+  return made != 0 ? made : across(address, pointer);
+}
+
+function fetchPointer(address: u64): usize {
+  if (u64((i64(address) << 16) >> 16) != address) {
+    raise(13, 0, true);
+    return 0;
+  }
+  return translate(address, 1, FETCH | (user() ? BY_USER : 0));
+}
+
+/** An instruction over two pages: its bytes are copied together. */
+function across(address: u64, pointer: usize): usize {
+  const first = 4096 - (u32(address) & 0xfff);
+  const second = fetchPointer((address | 0xfff) + 1);
+  if (second == 0) return 0;
+  memory.copy(ACROSS, pointer, first);
+  memory.copy(ACROSS + first, second, 15 - first);
+  return decodeAcross(ACROSS, 15, u32(address) & 0xfff);
+}
+
+/** An instruction did not complete: its exception is delivered or the guest is left. */
+function fault(): i32 {
+  if (g32(PEND) == PEND_EXCEPTION) {
+    if (g32(X_KIND) != 3) s64(INSTRUCTIONS, g64(INSTRUCTIONS) + 1);
+    return deliverPending();
+  }
+  s32(PEND, PEND_NONE);
+  exitGuest(0, 0, g32(E_LENGTH));
+  return STOP_EXIT;
+}
+
+/** After one instruction in step: the shadow ends, RF ends, TF traps, the monitor trap fires. */
+function stepped(before: u64, shadow: u32): i32 {
+  if (shadow != 0) s32(INTERRUPTIBILITY, g32(INTERRUPTIBILITY) & ~shadow);
+  if ((before & F_RF) != 0) s64(RFLAGS, g64(RFLAGS) & ~F_RF);
+  refreshAttention();
+  if ((before & F_TF) != 0 && (g32(INTERRUPTIBILITY) & 2) == 0) {
+    s64(DR6, g64(DR6) | 0x4000);
+    raise(1, 0, false);
+    const r = deliverPending();
+    if (r >= 0) return r;
+  }
+  if (guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & MONITOR_TRAP) != 0) {
+    exitPlain(37, 0);
+    return STOP_EXIT;
+  }
+  return CONTINUE;
+}
+
+/** Something asks for attention between two instructions; CONTINUE: go on, one at a time when stepping. */
+function attend(): i32 {
+  const why = g32(ATTENTION);
+  if (g32(PENDING_MTF) != 0) {
+    exitPlain(37, 0);
+    return STOP_EXIT;
+  }
+  if ((why & A_INTERRUPT) != 0 && (g32(INTERRUPTIBILITY) & 3) == 0) {
+    const r = interrupt();
+    if (r != CONTINUE) return r;
+  }
+  if ((why & A_HALT) != 0) return g32(ACTIVITY) == 2 ? STOP_SHUTDOWN : STOP_HALT;
+  if ((why & A_MODE) != 0) {
+    raise(6, 0, false);
+    const r = deliverPending();
+    return r >= 0 ? r : EVENT;
+  }
+  return CONTINUE;
+}
+
+/** By priority: NMI, windows, external interrupts (SDM 3A 6.9, SDM 3C 26.2). */
+function interrupt(): i32 {
+  const pin = guest() ? field32(PIN_BASED_CONTROLS) : 0;
+  const primary = guest() ? field32(PRIMARY_PROCESSOR_CONTROLS) : 0;
+  const on = (g64(RFLAGS) & F_IF) != 0;
+  if (g32(NMI_LINE) != 0 && (g32(INTERRUPTIBILITY) & 8) == 0) {
+    s32(NMI_LINE, 0);
+    if ((pin & PIN_NMI) == 0) return delivered(2, 2);
+    exitWithEvent(0x80000202, 0, 0, 0, 0, 0);
+    return STOP_EXIT;
+  }
+  if ((primary & NMI_WINDOW) != 0 && (g32(INTERRUPTIBILITY) & 8) == 0) {
+    exitPlain(8, 0);
+    return STOP_EXIT;
+  }
+  if ((primary & WINDOW) != 0 && on) {
+    exitPlain(7, 0);
+    return STOP_EXIT;
+  }
+  const line = g32(LINE);
+  if (line == 0) return CONTINUE;
+  if ((pin & PIN_EXTERNAL) != 0) {
+    if ((field32(EXIT_CONTROLS) & EXIT_ACKNOWLEDGE) == 0) exitPlain(1, 0);
+    else {
+      s32(LINE, 0);
+      exitWithEvent(0x80000000 | (line & 255), 0, 0, 0, 0, 0);
+    }
+    return STOP_EXIT;
+  }
+  if (!on) return CONTINUE;
+  s32(LINE, 0);
+  return delivered(line & 255, 0);
+}
+function delivered(vector: u32, kind: u32): i32 {
+  const r = deliver(vector, kind, 0, false, 0, false);
+  refreshAttention();
+  return r >= 0 ? r : EVENT;
+}
+
+function trace(): void {
+  const n = g64(TRACED);
+  const at = TRACE + u32(n % TRACE_COUNT) * TRACE_SIZE;
+  s64(at, g64(RIP));
+  s64(at + 8, g64(CYCLES));
+  s64(TRACED, n + 1);
+}
+
+// ---- what the host does
+
+export function enter(launched: u32): i32 { return enterGuest(launched); }
+export function leave(reason: u32, qualification: u64): void {
+  if (guest()) exitPlain(reason, qualification);
+}
+export function finishIo(value: u64): void {
+  finish(value);
+  refreshAttention();
+}
+export function setFlags(value: u64): void {
+  setFlagsWhole(value);
+  refreshAttention();
+}
+export function modeChanged(): void {
+  privilegeFromStack();
+  modeFollows();
+}
+export function rdmsr(index: u32): i32 { return readMsr(index); }
+export function wrmsr(index: u32, value: u64): i32 { return writeMsr(index, value); }
+/** CPUID's answer into the first four payload slots. */
+export function cpuid(leaf: u32, subleaf: u32): void { identify(leaf, subleaf); }
