@@ -1,0 +1,53 @@
+/** What pid 1 mounts before anything else, the machine's name, and its network links up. Source: systemd's mount-setup, file-hierarchy(7). */
+import { AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, SysError } from '../../kernel/abi.ts';
+import { sys } from '../../kernel/sys.ts';
+import { attempt, list, tryRead } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+
+const SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+/** Source, target, type, flags, options. */
+const MOUNTS: readonly (readonly [string, string, string, number, string])[] = [
+  ['proc', '/proc', 'proc', SAFE, ''],
+  ['sysfs', '/sys', 'sysfs', SAFE, ''],
+  ['tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755'],
+  ['cgroup2', '/sys/fs/cgroup', 'cgroup2', SAFE, 'nsdelegate,memory_recursiveprot'],
+  ['devpts', '/dev/pts', 'devpts', MS_NOSUID | MS_NOEXEC, 'gid=5,mode=620,ptmxmode=000'],
+  ['tmpfs', '/dev/shm', 'tmpfs', MS_NOSUID | MS_NODEV, ''],
+  ['mqueue', '/dev/mqueue', 'mqueue', SAFE, ''],
+];
+
+const LINKS: readonly (readonly [string, string])[] = [
+  ['/proc/self/fd', '/dev/fd'], ['/proc/self/fd/0', '/dev/stdin'], ['/proc/self/fd/1', '/dev/stdout'], ['/proc/self/fd/2', '/dev/stderr'],
+];
+
+export function* mountAll(): Call<void> {
+  for (const [source, at, type, flags, data] of MOUNTS) {
+    yield* attempt(sys('mkdirat', AT_FDCWD, at, 0o755), 0);
+    yield* attempt(mounted(source, at, type, flags, data), undefined, 'EBUSY', 'ENODEV', 'EINVAL', 'ENOENT', 'EACCES', 'EROFS');
+  }
+  for (const [to, at] of LINKS) yield* attempt(sys('symlinkat', to, AT_FDCWD, at), 0);
+  for (const dir of ['/run/lock', '/run/user', '/run/systemd']) yield* attempt(sys('mkdirat', AT_FDCWD, dir, 0o755), 0);
+}
+
+/** Mounts; options that this kernel does not know are left out, as systemd does. */
+function* mounted(source: string, at: string, type: string, flags: number, data: string): Call<void> {
+  try {
+    yield* sys('mount', source, at, type, flags, data);
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== 'EINVAL' || data === '') throw error;
+    yield* sys('mount', source, at, type, flags, data.split(',')[0]!);
+  }
+}
+
+export function* nameMachine(): Call<void> {
+  const name = (yield* tryRead('/etc/hostname'))?.trim();
+  if (name) yield* attempt(sys('sethostname', name), 0);
+}
+
+/** The loopback and the machine's own links; the kernel has given eth0 its address. */
+export function* linksUp(): Call<void> {
+  for (const { name } of yield* list('/sys/class/net')) {
+    if (name === 'lo' || /^(eth|en)/.test(name)) yield* attempt(sys('netlink', { type: 'link.set', name, up: true }), null);
+  }
+}
