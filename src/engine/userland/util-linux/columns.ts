@@ -1,0 +1,82 @@
+/**
+ * Tables as libsmartcols prints them: columns as wide as their widest cell, numbers to the right, trees with └─, raw, pairs
+ * and JSON. Source: util-linux scols output of lsns, findmnt, lsblk, prlimit.
+ */
+
+export interface ColumnSpec {
+  name: string;
+  align?: 'right';
+  /** In JSON this is a number. */
+  number?: boolean;
+}
+
+export interface TableOptions {
+  headings: boolean;
+  style: 'table' | 'list' | 'raw' | 'pairs' | 'json';
+  /** JSON's outer name. */
+  title: string;
+  ascii?: boolean;
+}
+
+/** A row's cells by column name; children make a tree under the first tree column. */
+export interface Row {
+  cells: Readonly<Record<string, string>>;
+  children: Row[];
+}
+
+export function rowOf(cells: Readonly<Record<string, string>>): Row {
+  return { cells, children: [] };
+}
+
+const BRANCH = { mid: '├─', last: '└─', bar: '│ ', gap: '  ' };
+const PLAIN_BRANCH = { mid: '|-', last: '`-', bar: '| ', gap: '  ' };
+
+/** `tree` names the column that shows the tree, or null. */
+export function render(rows: readonly Row[], columns: readonly ColumnSpec[], tree: string | null, options: TableOptions): string {
+  if (options.style === 'json') return json(rows, columns, options.title, tree !== null);
+  const lines = flatten(rows, tree, options.style === 'table' ? (options.ascii ? PLAIN_BRANCH : BRANCH) : null);
+  if (options.style === 'raw') return raw(lines, columns, options.headings);
+  if (options.style === 'pairs') return lines.map((l) => `${columns.map((c) => `${c.name.replace(/[^A-Z0-9]/g, '_')}="${(l[c.name] ?? '').replace(/["\\$`]/g, '\\$&')}"`).join(' ')}\n`).join('');
+  const all = options.headings ? [Object.fromEntries(columns.map((c) => [c.name, c.name])), ...lines] : lines;
+  const widths = columns.map((c) => Math.max(0, ...all.map((l) => [...(l[c.name] ?? '')].length)));
+  return all.map((l) => `${columns.map((c, i) => {
+    const cell = l[c.name] ?? '';
+    const gap = ' '.repeat(widths[i]! - [...cell].length);
+    return c.align === 'right' ? gap + cell : cell + gap;
+  }).join(' ').trimEnd()}\n`).join('');
+}
+
+function flatten(rows: readonly Row[], tree: string | null, branch: typeof BRANCH | null): Record<string, string>[] {
+  const out: Record<string, string>[] = [];
+  const walk = (list: readonly Row[], prefix: string, top: boolean): void => {
+    list.forEach((row, i) => {
+      const last = i === list.length - 1;
+      const mark = top || !branch || tree === null ? '' : prefix + (last ? branch.last : branch.mid);
+      out.push(tree === null ? { ...row.cells } : { ...row.cells, [tree]: mark + (row.cells[tree] ?? '') });
+      walk(row.children, top || !branch ? '' : prefix + (last ? branch.gap : branch.bar), false);
+    });
+  };
+  walk(rows, '', true);
+  return out;
+}
+
+const rawCell = (text: string): string => text.replace(/[\x00-\x20\x7f\\]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+
+function raw(lines: readonly Record<string, string>[], columns: readonly ColumnSpec[], headings: boolean): string {
+  const head = headings ? `${columns.map((c) => c.name).join(' ')}\n` : '';
+  return head + lines.map((l) => `${columns.map((c) => rawCell(l[c.name] ?? '')).join(' ')}\n`).join('');
+}
+
+function json(rows: readonly Row[], columns: readonly ColumnSpec[], title: string, tree: boolean): string {
+  const quote = (text: string): string => JSON.stringify(text);
+  const one = (row: Row, indent: string): string => {
+    const fields = columns.map((c) => {
+      const cell = row.cells[c.name] ?? '';
+      const value = cell === '' ? 'null' : c.number ? cell : quote(cell);
+      return `${indent}   "${c.name.toLowerCase().replace(/[^a-z0-9]/g, '-')}": ${value}`;
+    });
+    if (tree && row.children.length > 0) fields.push(`${indent}   "children": [\n${row.children.map((r) => one(r, `${indent}      `)).join(`,\n`)}\n${indent}   ]`);
+    return `${indent}{\n${fields.join(',\n')}\n${indent}}`;
+  };
+  return `{\n   "${title}": [${rows.length > 0 ? `\n${rows.map((r) => one(r, '      ')).join(',\n')}\n   ` : ''}]\n}\n`;
+}

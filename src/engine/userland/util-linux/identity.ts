@@ -1,0 +1,284 @@
+/** Who a program is allowed to be: setpriv, capsh, getcap, setcap, prlimit, pivot_root, flock. */
+import { AT_FDCWD, type Errno, O_CREAT, O_RDONLY, SysError, shellStatus } from '../../kernel/abi.ts';
+import { type Body, type CapSets, sys } from '../../kernel/sys.ts';
+import { findGroup, findUser, groupName, readAccounts, userName } from '../coreutils/accounts.ts';
+import { execOr } from '../coreutils/control.ts';
+import { ownIds } from '../coreutils/system.ts';
+import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { attempt, fork, reap, tryRead } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+import { command, complain, Failed, print, strerror } from '../lib/io.ts';
+import { type ColumnSpec, render, rowOf } from './columns.ts';
+
+/** In the order of their numbers. */
+export const CAPABILITIES: readonly string[] = (
+  'chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct ' +
+  'sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore'
+).split(' ');
+
+/** "-sys_admin,+chown,-all" applied to a set. */
+function changedSet(set: readonly string[], spec: string): string[] {
+  let out = new Set(set);
+  for (const part of spec.split(',')) {
+    const name = part.slice(1).replace(/^cap_/i, '').toLowerCase();
+    if (!/^[-+]/.test(part)) throw new Failed('bad capability string');
+    if (name === 'all') out = new Set(part[0] === '+' ? CAPABILITIES : []);
+    else if (!CAPABILITIES.includes(name)) throw new Failed(`unknown capability "${name}"`);
+    else if (part[0] === '+') out.add(name);
+    else out.delete(name);
+  }
+  return CAPABILITIES.filter((c) => out.has(c));
+}
+
+const SETPRIV =
+  'd/dump reuid= euid= ruid= regid= egid= rgid= clear-groups keep-groups init-groups groups= inh-caps= ambient-caps= bounding-set= no-new-privs nnp pdeathsig= securebits= list-caps reset-env ptracer= selinux-label= apparmor-profile=';
+
+export const setpriv = command(function* (argv, env) {
+  const o = parseOptions(SETPRIV, argv.slice(1), 'in-order');
+  if (o.on.has('list-caps')) {
+    yield* print(CAPABILITIES.map((c) => `${c}\n`).join(''));
+    return 0;
+  }
+  if (o.on.has('dump')) return yield* dump();
+  if (o.words.length === 0) throw new Failed('No program specified');
+  const groupsGiven = o.on.has('clear-groups') || o.on.has('keep-groups') || o.on.has('init-groups') || o.on.has('groups');
+  if (['regid', 'egid', 'rgid'].some((n) => o.on.has(n)) && !groupsGiven) throw new Failed('--[re]gid requires --keep-groups, --clear-groups, --init-groups, or --groups');
+  const ids = yield* idsOf(o);
+  const caps = yield* sys('capget', 0);
+  if (o.on.has('no-new-privs') || o.on.has('nnp')) yield* sys('prctl', 'PR_SET_NO_NEW_PRIVS', 1);
+  if (o.on.has('bounding-set')) yield* said('apply bounding set', sys('capset', { bounding: changedSet(caps.bounding, valueOf(o, 'bounding-set')!) }));
+  if (o.on.has('groups')) yield* said('setgroups failed', sys('setgroups', valueOf(o, 'groups')!.split(',').map(Number)));
+  else if (o.on.has('clear-groups')) yield* said('setgroups failed', sys('setgroups', []));
+  else if (o.on.has('init-groups')) yield* said('setgroups failed', sys('setgroups', ids.initial));
+  if (ids.gid.some((g) => g >= 0)) yield* said('setresgid failed', sys('setresgid', ids.gid[0]!, ids.gid[1]!, ids.gid[1]!));
+  if (ids.uid.some((u) => u >= 0)) yield* said('setresuid failed', sys('setresuid', ids.uid[0]!, ids.uid[1]!, ids.uid[1]!));
+  if (o.on.has('inh-caps')) yield* said('cap_set_proc failed', sys('capset', { inheritable: changedSet(caps.inheritable, valueOf(o, 'inh-caps')!) }));
+  if (o.on.has('ambient-caps')) yield* said('cap_set_proc failed', sys('capset', { ambient: changedSet(caps.ambient, valueOf(o, 'ambient-caps')!) }));
+  if (o.on.has('pdeathsig')) yield* attempt(sys('prctl', 'PR_SET_PDEATHSIG', Number(valueOf(o, 'pdeathsig')) || 0), 0);
+  return yield* execOr('setpriv', o.words, env);
+}, 127);
+
+function* said(what: string, call: Call<unknown>): Call<void> {
+  try {
+    yield* call;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(`${what}: ${strerror(error)}`, 127);
+  }
+}
+
+/** [real, effective] ids; -1 leaves one as it is. */
+function* idsOf(o: Options): Call<{ uid: number[]; gid: number[]; initial: number[] }> {
+  const accounts = yield* readAccounts();
+  const user = (name: string): number => {
+    const given = valueOf(o, name);
+    if (given === undefined) return -1;
+    const found = findUser(accounts, given);
+    if (!found) throw new Failed(`failed to parse ${name}: '${given}'`);
+    return found.uid;
+  };
+  const group = (name: string): number => {
+    const given = valueOf(o, name);
+    if (given === undefined) return -1;
+    const found = findGroup(accounts, given);
+    if (found === null) throw new Failed(`failed to parse ${name}: '${given}'`);
+    return found;
+  };
+  const both = (a: number, b: number): number => (a >= 0 ? a : b);
+  const uid = [both(user('reuid'), user('ruid')), both(user('reuid'), user('euid'))];
+  const name = userName(accounts, uid[1]!);
+  return {
+    uid, gid: [both(group('regid'), group('rgid')), both(group('regid'), group('egid'))],
+    initial: accounts.groups.filter((g) => g.members.includes(name) || g.gid === accounts.users.find((u) => u.name === name)?.gid).map((g) => g.gid),
+  };
+}
+
+function* dump(): Call<number> {
+  const ids = yield* ownIds();
+  const caps = yield* sys('capget', 0);
+  const list = (set: readonly string[]): string => (set.length === 0 ? '[none]' : set.join(','));
+  const status = (yield* tryRead('/proc/self/status')) ?? '';
+  yield* print(
+    `uid: ${ids.uid}\neuid: ${ids.euid}\ngid: ${ids.gid}\negid: ${ids.egid}\nSupplementary groups: ${ids.groups.slice(1).join(',') || '[none]'}\nno_new_privs: ${/^NoNewPrivs:\s*(\d)/m.exec(status)?.[1] ?? '0'}\n` +
+      `Inheritable capabilities: ${list(caps.inheritable)}\nAmbient capabilities: ${list(caps.ambient)}\nCapability bounding set: ${list(caps.bounding)}\nSecurebits: [none]\nParent death signal: [none]\n`,
+  );
+  return 0;
+}
+
+export const capsh = command(function* (argv, env) {
+  const args = argv.slice(1);
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    const value = arg.slice(arg.indexOf('=') + 1);
+    if (arg === '--print') yield* printCaps();
+    else if (arg.startsWith('--drop=')) yield* said('failed to drop', sys('capset', { bounding: without((yield* sys('capget', 0)).bounding, value) }));
+    else if (arg.startsWith('--decode=')) yield* print(`0x${value.replace(/^0x/, '').padStart(16, '0')}=${decode(value).join(',')}\n`);
+    else if (arg.startsWith('--has-p=')) {
+      if (!(yield* sys('capget', 0)).permitted.includes(value.replace(/^cap_/, ''))) throw new Failed(`cap[${value}] not permitted`);
+    } else if (arg.startsWith('--uid=') || arg.startsWith('--user=')) {
+      const user = findUser(yield* readAccounts(), value);
+      if (!user) throw new Failed(`failed to find user '${value}'`);
+      yield* said('Failed to set uid', sys('setresuid', user.uid, user.uid, user.uid));
+    } else if (arg.startsWith('--gid=')) yield* said('Failed to set gid', sys('setresgid', Number(value), Number(value), Number(value)));
+    else if (arg.startsWith('--chroot=')) yield* said(`Unable to chroot to [${value}]`, sys('chroot', value));
+    else if (arg === '--noenv' || arg === '--quiet' || arg === '--current') continue;
+    else if (arg === '--' || arg === '==') return yield* execOr('capsh', ['/bin/bash', ...args.slice(i + 1)], env);
+    else throw new Failed(`usage: capsh [args ...]: ${arg} is not modelled`);
+  }
+  return 0;
+});
+
+const without = (set: readonly string[], spec: string): string[] => {
+  const gone = new Set(spec === 'all' ? CAPABILITIES : spec.split(',').map((n) => n.replace(/^cap_/, '')));
+  return set.filter((c) => !gone.has(c));
+};
+
+function decode(hex: string): string[] {
+  const mask = BigInt(`0x${hex.replace(/^0x/, '') || '0'}`);
+  return CAPABILITIES.filter((_, i) => (mask >> BigInt(i)) & 1n).map((c) => `cap_${c}`);
+}
+
+const inOrder = (set: readonly string[]): string => CAPABILITIES.filter((c) => set.includes(c)).map((c) => `cap_${c}`).join(',');
+
+/** The short text of libcap: "=ep", "cap_chown=ep". */
+export function capText(caps: CapSets): string {
+  const groups = new Map<string, string[]>();
+  for (const c of CAPABILITIES) {
+    const flags = `${caps.effective.includes(c) ? 'e' : ''}${caps.inheritable.includes(c) ? 'i' : ''}${caps.permitted.includes(c) ? 'p' : ''}`;
+    groups.set(flags, [...(groups.get(flags) ?? []), c]);
+  }
+  const [base] = [...groups.entries()].sort((a, b) => b[1].length - a[1].length)[0]!;
+  const parts = [`=${base}`];
+  for (const [flags, names] of groups) {
+    if (flags === base) continue;
+    const list = inOrder(names);
+    const gone = [...base].filter((f) => !flags.includes(f)).join('');
+    const more = [...flags].filter((f) => !base.includes(f)).join('');
+    parts.push(`${list}${more ? `+${more}` : ''}${gone ? `-${gone}` : ''}`);
+  }
+  if (base === '' && parts.length > 1) return parts.slice(1).join(' ').replaceAll('+', '=');
+  return parts.join(' ');
+}
+
+function* printCaps(): Call<void> {
+  const caps = yield* sys('capget', 0);
+  const accounts = yield* readAccounts();
+  const ids = yield* ownIds();
+  yield* print(
+    `Current: ${capText(caps)}\nBounding set =${inOrder(caps.bounding)}\nAmbient set =${inOrder(caps.ambient)}\nCurrent IAB: ${iab(caps)}\nSecurebits: 00/0x0/1'b0 (no-new-privs=0)\n secure-noroot: no (unlocked)\n secure-no-suid-fixup: no (unlocked)\n secure-keep-caps: no (unlocked)\n secure-no-ambient-raise: no (unlocked)\n` +
+      `uid=${ids.uid}(${userName(accounts, ids.uid)}) euid=${ids.euid}(${userName(accounts, ids.euid)})\ngid=${ids.gid}(${groupName(accounts, ids.gid)})\ngroups=${ids.groups.slice(1).map((g) => `${g}(${groupName(accounts, g)})`).join(',')}\nGuessed mode: ${caps.permitted.length === CAPABILITIES.length ? 'HYBRID (4)' : 'HYBRID (4)'}\n`,
+  );
+}
+
+const iab = (caps: CapSets): string =>
+  CAPABILITIES.filter((c) => !caps.bounding.includes(c) || caps.inheritable.includes(c) || caps.ambient.includes(c)).map((c) => `${caps.bounding.includes(c) ? '' : '!'}${caps.ambient.includes(c) ? '^' : caps.inheritable.includes(c) ? '%' : ''}cap_${c}`).join(',');
+
+export const getpcaps = command(function* (argv) {
+  for (const pid of argv.slice(1)) {
+    try {
+      yield* print(`${pid}: ${capText(yield* sys('capget', Number(pid)))}\n`);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      throw new Failed(`Failed to get cap's for process ${pid}: (${strerror(error)})`);
+    }
+  }
+});
+
+export const getcap = command(function* (argv) {
+  const { words } = parseOptions('r v n h', argv.slice(1));
+  for (const path of words) {
+    const value = yield* attempt(sys('getxattr', path, 'security.capability'), null);
+    if (value) yield* print(`${path} =ep\n`);
+  }
+});
+
+export const setcap = command(function* (argv) {
+  const [, , path] = argv;
+  if (path === undefined) throw new Failed('usage: setcap [-q] [-v] [-n <rootid>] (-r|-|<caps>) <filename>');
+  throw new Failed('not modelled: capabilities of files; start the program with setpriv or capsh instead');
+});
+
+const LIMITS: readonly [resource: string, description: string, units: string, letter: string][] = [
+  ['AS', 'address space limit', 'bytes', 'as'], ['CORE', 'max core file size', 'bytes', 'core'], ['CPU', 'CPU time', 'seconds', 'cpu'], ['DATA', 'max data size', 'bytes', 'data'], ['FSIZE', 'max file size', 'bytes', 'fsize'],
+  ['LOCKS', 'max number of file locks held', 'locks', 'locks'], ['MEMLOCK', 'max locked-in-memory address space', 'bytes', 'memlock'], ['MSGQUEUE', 'max bytes in POSIX mqueues', 'bytes', 'msgqueue'], ['NICE', 'max nice prio allowed to raise', '', 'nice'],
+  ['NOFILE', 'max number of open files', 'files', 'nofile'], ['NPROC', 'max number of processes', 'processes', 'nproc'], ['RSS', 'max resident set size', 'bytes', 'rss'], ['RTPRIO', 'max real-time priority', '', 'rtprio'],
+  ['RTTIME', 'timeout for real-time tasks', 'microsecs', 'rttime'], ['SIGPENDING', 'max number of pending signals', 'signals', 'sigpending'], ['STACK', 'max stack size', 'bytes', 'stack'],
+];
+
+export const prlimit = command(function* (argv, env) {
+  const o = parseOptions(`p/pid= o/output= n/noheadings noheadings raw verbose ${LIMITS.map(([, , , l]) => `${l}?`).join(' ')}`, argv.slice(1), 'in-order');
+  const pid = Number(valueOf(o, 'pid') ?? 0);
+  const rows = [];
+  for (const [resource, description, units, letter] of LIMITS) {
+    const given = valueOf(o, letter);
+    try {
+      if (given !== undefined) {
+        const old = yield* sys('prlimit64', pid, resource, null);
+        yield* sys('prlimit64', pid, resource, limitOf(given, old));
+      } else if (o.on.has(letter) || LIMITS.every(([, , , l]) => !o.on.has(l))) {
+        const limit = yield* sys('prlimit64', pid, resource, null);
+        rows.push(rowOf({ RESOURCE: resource, DESCRIPTION: description, SOFT: shown(limit.cur), HARD: shown(limit.max), UNITS: units }));
+      }
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      throw new Failed(`failed to ${given === undefined ? 'get' : 'set'} the ${resource} resource limit: ${strerror(error)}`);
+    }
+  }
+  if (o.words.length > 0) return yield* execOr('prlimit', o.words, env);
+  const columns: ColumnSpec[] = [{ name: 'RESOURCE' }, { name: 'DESCRIPTION' }, { name: 'SOFT', align: 'right' }, { name: 'HARD', align: 'right' }, { name: 'UNITS' }];
+  yield* print(rows.length === 0 ? '' : render(rows, columns, null, { headings: !o.on.has('noheadings'), style: o.on.has('raw') ? 'raw' : 'table', title: 'limits' }));
+  return 0;
+});
+
+const shown = (n: number): string => (n === Number.POSITIVE_INFINITY || n >= 2 ** 63 ? 'unlimited' : String(n));
+
+/** "soft:hard", "both", "soft:", ":hard". */
+function limitOf(spec: string, old: { cur: number; max: number }): { cur: number; max: number } {
+  const one = (text: string, otherwise: number): number => (text === '' ? otherwise : text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text));
+  const [soft, hard] = spec.split(':') as [string, string | undefined];
+  const both = hard === undefined;
+  return { cur: one(soft, old.cur), max: both ? one(soft, old.max) : one(hard, old.max) };
+}
+
+export const pivotRoot = command(function* (argv) {
+  const { words } = parseOptions('', argv.slice(1));
+  const [root, old] = words;
+  if (root === undefined || old === undefined) throw new BadOption('bad usage');
+  try {
+    yield* sys('pivot_root', root, old);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(`failed to change root from \`${root}' to \`${old}': ${strerror(error)}`);
+  }
+});
+
+export const flock = command(function* (argv, env) {
+  const o = parseOptions('s/shared e/exclusive x u/unlock n/nonblock nb w/timeout= wait= o/close F/no-fork c/command= E/conflict-exit-code= verbose', argv.slice(1), 'in-order');
+  const [target, ...words] = o.words;
+  if (target === undefined) throw new Failed('requires file descriptor, file or directory', 64);
+  const conflict = Number(valueOf(o, 'conflict-exit-code') ?? 1);
+  const fd = /^\d+$/.test(target) && words.length === 0 ? Number(target) : yield* sys('openat', AT_FDCWD, target, O_RDONLY | O_CREAT, 0o666);
+  const operation = (o.on.has('shared') ? 1 : o.on.has('unlock') ? 8 : 2) | (o.on.has('nonblock') || o.on.has('nb') || o.on.has('timeout') ? 4 : 0);
+  const deadline = (yield* sys('clock_gettime', 'monotonic')) + Number(valueOf(o, 'timeout') ?? 0) * 1e9;
+  for (;;) {
+    const won = yield* attempt(sys('flock', fd, operation), 'busy' as const, 'EAGAIN' satisfies Errno);
+    if (won === 0) break;
+    if ((yield* sys('clock_gettime', 'monotonic')) >= deadline) return conflict;
+    yield* sys('nanosleep', 10e6);
+  }
+  const line = words[0] === '-c' ? ['/bin/sh', '-c', words[1] ?? ''] : words;
+  if (line.length === 0) return 0;
+  const child = yield* fork(function* (): Body {
+    if (o.on.has('close')) yield* sys('close', fd);
+    return yield* execOr('flock', line, env);
+  });
+  return shellStatus(yield* reap(child));
+});
+
+export const logger = command(function* (argv) {
+  const o = parseOptions('t/tag= p/priority= s/stderr i/id f/file= e S=', argv.slice(1));
+  const name = userName(yield* readAccounts(), yield* sys('getuid'));
+  const line = `${valueOf(o, 'tag') ?? name}${o.on.has('id') ? `[${yield* sys('getpid')}]` : ''}: ${o.words.join(' ')}`;
+  if (o.on.has('stderr')) yield* complain(`<13>${line}\n`);
+  yield* attempt(sys('syslog', 'write', line), []);
+});

@@ -1,0 +1,122 @@
+/** lsns of util-linux 2.41: the namespaces that processes are in, by /proc/PID/ns, with how many are in each. Source: lsns(8). */
+import { AT_FDCWD } from '../../kernel/abi.ts';
+import { sys } from '../../kernel/sys.ts';
+import { type Accounts, readAccounts, userName } from '../coreutils/accounts.ts';
+import { pids, type Process, readProcess } from '../coreutils/processes.ts';
+import { parseOptions, valueOf } from '../lib/args.ts';
+import { attempt } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
+import { command, Failed, print } from '../lib/io.ts';
+import { type ColumnSpec, render, rowOf, type Row } from './columns.ts';
+import { readMounts } from './mounts.ts';
+
+const KINDS = ['mnt', 'net', 'ipc', 'user', 'pid', 'uts', 'cgroup', 'time'] as const;
+
+interface Namespace {
+  ino: number;
+  type: string;
+  members: Process[];
+  /** Its parent (pid and user namespaces), when known. */
+  parent: number | null;
+  owner: number | null;
+}
+
+const SPEC = 'J/json H/list-columns l/list n/noheadings o/output= p/task= P/persistent Q/filter= r/raw t/type= T/tree? u/notruncate W/nowrap output-all';
+
+const COLUMNS: Readonly<Record<string, ColumnSpec>> = {
+  NS: { name: 'NS', align: 'right', number: true }, TYPE: { name: 'TYPE' }, PATH: { name: 'PATH' }, NPROCS: { name: 'NPROCS', align: 'right', number: true }, PID: { name: 'PID', align: 'right', number: true },
+  PPID: { name: 'PPID', align: 'right', number: true }, COMMAND: { name: 'COMMAND' }, UID: { name: 'UID', align: 'right', number: true }, USER: { name: 'USER' }, NETNSID: { name: 'NETNSID', align: 'right' }, NSFS: { name: 'NSFS' },
+  PNS: { name: 'PNS', align: 'right', number: true }, ONS: { name: 'ONS', align: 'right', number: true },
+};
+
+export const lsns = command(function* (argv) {
+  const o = parseOptions(SPEC, argv.slice(1));
+  const types = (o.values.get('type') ?? []).flatMap((t) => t.split(','));
+  for (const type of types) if (!(KINDS as readonly string[]).includes(type)) throw new Failed(`unknown namespace type: ${type}`);
+  const task = valueOf(o, 'task');
+  if (task !== undefined && !/^\d+$/.test(task)) throw new Failed(`invalid PID argument: '${task}'`);
+  if (o.words.length > 0 && !/^\d+$/.test(o.words[0]!)) throw new Failed(`invalid namespace argument: '${o.words[0]!}'`);
+  let found = yield* collect();
+  if (types.length > 0) found = found.filter((n) => types.includes(n.type));
+  if (task !== undefined) found = found.filter((n) => n.members.some((p) => p.pid === Number(task)));
+  const accounts = yield* readAccounts();
+  if (o.words.length > 0) return yield* members(found.find((n) => n.ino === Number(o.words[0])), accounts);
+  const onlyNet = types.length === 1 && types[0] === 'net';
+  const names = columnNames(valueOf(o, 'output'), onlyNet, o.on.has('output-all'));
+  const rows = new Map<number, Row>();
+  for (const ns of found) rows.set(ns.ino, rowOf(yield* cellsOf(ns, accounts, names)));
+  const treeOf = o.on.has('tree') ? (valueOf(o, 'tree') ?? 'process') : null;
+  const top = treeOf === null ? [...rows.values()] : tree(found, rows, treeOf);
+  const style = o.on.has('json') ? 'json' : o.on.has('raw') ? 'raw' : 'table';
+  yield* print(found.length === 0 && style !== 'json' ? '' : render(top, names.map((n) => COLUMNS[n]!), treeOf ? 'NS' : null, { headings: !o.on.has('noheadings'), style, title: 'namespaces' }));
+  return 0;
+});
+
+function columnNames(output: string | undefined, onlyNet: boolean, all: boolean): string[] {
+  const standard = onlyNet ? ['NS', 'TYPE', 'NPROCS', 'PID', 'USER', 'NETNSID', 'NSFS', 'COMMAND'] : ['NS', 'TYPE', 'NPROCS', 'PID', 'USER', 'COMMAND'];
+  if (all) return Object.keys(COLUMNS);
+  if (output === undefined) return standard;
+  const wanted = output.replace(/^\+/, '').split(',').map((n) => n.trim().toUpperCase());
+  for (const name of wanted) if (!COLUMNS[name]) throw new Failed(`unknown column: ${name}`);
+  return output.startsWith('+') ? [...standard, ...wanted] : wanted;
+}
+
+/** Every namespace some process is in, by number. */
+function* collect(): Call<Namespace[]> {
+  const all = new Map<number, Namespace>();
+  for (const pid of yield* pids()) {
+    const process = yield* readProcess(pid);
+    if (!process) continue;
+    for (const type of KINDS) {
+      const link = yield* attempt(sys('readlinkat', AT_FDCWD, `/proc/${pid}/ns/${type}`), null);
+      const ino = Number(/\[(\d+)\]/.exec(link ?? '')?.[1] ?? 0);
+      if (ino === 0) continue;
+      const known = all.get(ino);
+      if (known) known.members.push(process);
+      else all.set(ino, { ino, type, members: [process], parent: null, owner: null });
+    }
+  }
+  return [...all.values()].sort((a, b) => a.ino - b.ino);
+}
+
+function* cellsOf(ns: Namespace, accounts: Accounts, names: readonly string[]): Call<Record<string, string>> {
+  const first = ns.members[0]!;
+  return {
+    NS: String(ns.ino), TYPE: ns.type, PATH: `/proc/${first.pid}/ns/${ns.type}`, NPROCS: String(ns.members.length), PID: String(first.pid), PPID: String(first.ppid),
+    COMMAND: first.args.length > 0 ? first.args.join(' ') : first.comm, UID: String(first.uid), USER: userName(accounts, first.uid),
+    NETNSID: ns.type === 'net' && names.includes('NETNSID') ? yield* nsid(first.pid) : '', NSFS: names.includes('NSFS') ? yield* pinned(ns.ino) : '', PNS: '', ONS: '',
+  };
+}
+
+function* nsid(pid: number): Call<string> {
+  const id = (yield* attempt(sys('netlink', { type: 'nsid.get', netns: { pid } }), -1)) as number;
+  return id >= 0 ? String(id) : 'unassigned';
+}
+
+/** Where bind mounts keep it. */
+function* pinned(ino: number): Call<string> {
+  const rows = yield* readMounts();
+  return rows.filter((r) => r.type === 'nsfs' && r.root.includes(`[${ino}]`)).map((r) => r.target).join('\\n');
+}
+
+/** Namespaces under the one of the first member's parent process. */
+function tree(found: readonly Namespace[], rows: ReadonlyMap<number, Row>, by: string): Row[] {
+  const top: Row[] = [];
+  for (const ns of found) {
+    const ppid = ns.members[0]!.ppid;
+    const parent = by === 'process' || by === 'parent' ? found.find((x) => x !== ns && x.type === ns.type && x.members.some((p) => p.pid === ppid)) : undefined;
+    if (parent) rows.get(parent.ino)!.children.push(rows.get(ns.ino)!);
+    else top.push(rows.get(ns.ino)!);
+  }
+  return top;
+}
+
+/** `lsns NAMESPACE`: its processes. */
+function* members(ns: Namespace | undefined, accounts: Accounts): Call<number> {
+  if (!ns) throw new Failed('not found namespace');
+  const columns: ColumnSpec[] = [COLUMNS.PID!, COLUMNS.PPID!, COLUMNS.USER!, COLUMNS.COMMAND!];
+  const rows = ns.members.map((p) => rowOf({ PID: String(p.pid), PPID: String(p.ppid), USER: userName(accounts, p.uid), COMMAND: p.args.join(' ') || p.comm }));
+  yield* print(render(rows, columns, null, { headings: true, style: 'table', title: 'processes' }));
+  return 0;
+}
+
