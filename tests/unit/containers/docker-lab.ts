@@ -5,7 +5,7 @@
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, shellStatus, SysError } from '../../../src/engine/kernel/abi.ts';
 import { boot, createKernel, registerKernels } from '../../../src/engine/kernel/kernel.ts';
 import type { Kernel } from '../../../src/engine/kernel/records.ts';
-import { type Body, sys } from '../../../src/engine/kernel/sys.ts';
+import { type Body, type Program, sys } from '../../../src/engine/kernel/sys.ts';
 import { type Content, readContent } from '../../../src/engine/kernel/vfs/content.ts';
 import { childrenOf } from '../../../src/engine/kernel/vfs/tmpfs.ts';
 import type { SuperBlock } from '../../../src/engine/kernel/vfs/types.ts';
@@ -15,6 +15,10 @@ import { createTimeline, nextAt, step, type Timeline } from '../../../src/engine
 import { createTrace } from '../../../src/engine/sim/trace.ts';
 import { GiB, MS, SECOND } from '../../../src/engine/sim/units.ts';
 import { bytes } from '../../../src/engine/sim/text.ts';
+import { gather } from '../../../src/engine/userland/containers/docker/cli/copy.ts';
+import { hog } from '../../../src/engine/userland/containers/programs/small.ts';
+import { type TarEntry, writeTar } from '../../../src/engine/userland/containers/tar.ts';
+import { writeAll } from '../../../src/engine/userland/lib/http.ts';
 import { PROGRAMS } from '../../../src/engine/userland/table.ts';
 import { treeOf } from '../../../src/engine/world/install.ts';
 import type { HostSpec } from '../../../src/engine/world/scenario.ts';
@@ -40,7 +44,15 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   const box: Lab['box'] = { todo: null, status: null, ready: false };
   const programs = new Map(PROGRAMS);
   programs.set('init', () => init(box));
-  const kernel = createKernel({ name: 'lab', cpus: 2, memory: 4 * GiB, ghz: 2, timeline, trace: createTrace(timeline), seed: 1, programs, hostname: 'lab', network: { address: '10.0.0.5/24' } });
+  if (!programs.has('busybox')) programs.set('busybox', applet);
+  if (!programs.has('tar')) {
+    programs.set('tar', archive);
+    more = { ...more, files: { ...more.files, '/usr/bin/tar': { type: 'program', name: 'tar', mode: 0o755 } } };
+  }
+  if (!programs.has('hog')) programs.set('hog', hog);
+  const kernel = createKernel({
+    name: 'lab', cpus: 2, memory: more.memory ?? 4 * GiB, ghz: 2, timeline, trace: createTrace(timeline), seed: 1, programs, hostname: more.name ?? 'lab', network: { address: '10.0.0.5/24' },
+  });
   kernels.set('lab', kernel);
   const host: HostSpec = { name: 'lab', cpus: 2, memory: 4 * GiB, address: '10.0.0.5', services: ['containerd', 'docker'], images: ['busybox', 'stress', 'nginx', 'hello-world'], domains: [], ...more };
   const tree: Tree = { ...treeOf(host, { name: 'lab', hosts: [host], cluster: null, manifests: [] }, { cpu: null as never, guests: {} }), '/sbin/init': { type: 'program', name: 'init', mode: 0o755 }, '/usr/sbin/init': { type: 'program', name: 'init', mode: 0o755 } };
@@ -49,6 +61,21 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   until(m, () => box.ready, 20 * SECOND);
   return m;
 }
+
+/** Until a tar is modelled: `tar -C DIR -c .`. */
+const archive: Program = function* (argv): Body {
+  const entries: TarEntry[] = [];
+  yield* gather(argv[2]!, '', entries);
+  yield* writeAll(1, writeTar(entries.filter((e) => e.name !== '')));
+  return 0;
+};
+
+/** Until a busybox is modelled: the host's program of that name. */
+const applet: Program = (argv, env) => {
+  const name = argv[0]!.split('/').pop()!;
+  if (name === 'busybox') return applet(argv.slice(1), env);
+  return PROGRAMS.get(name)?.(argv, env) ?? (function* () { return 127; })();
+};
 
 function* init(box: Lab['box']): Body {
   const mount = (source: string, target: string, type: string, data = '') => quiet(sys('mount', source, target, type, 0, data));
@@ -60,7 +87,6 @@ function* init(box: Lab['box']): Body {
   yield* mount('tmpfs', '/dev/shm', 'tmpfs');
   yield* mount('cgroup2', '/sys/fs/cgroup', 'cgroup2');
   yield* mount('tmpfs', '/run', 'tmpfs', 'mode=755');
-  yield* mount('tmpfs', '/tmp', 'tmpfs');
   yield* write('/sys/fs/cgroup/cgroup.subtree_control', '+cpuset +cpu +io +memory +pids');
   yield* quiet(sys('mkdirat', AT_FDCWD, '/sys/fs/cgroup/system.slice', 0o755));
   yield* spawn('/usr/bin/containerd', ['/usr/bin/containerd'], 'containerd.log');

@@ -71,7 +71,7 @@ function* withStreams(shim: Shim, held: Held, proc: Proc, what: string, args: re
   const { streams } = proc;
   const io: Io = streams.terminal ? yield* withoutStreams() : yield* pipes(streams);
   proc.io = io;
-  const socket = `${held.bundle}/pty-${proc.id.slice(0, 12)}.sock`;
+  const socket = `/run/containerd/s/pty-${held.id.slice(0, 12)}-${proc.id.slice(0, 12)}`;
   const listening = streams.terminal ? yield* listen({ family: 'unix', path: socket }, 0o700) : -1;
   try {
     const master = yield* runc(shim, held, what, [...args, ...(listening < 0 ? [] : ['--console-socket', socket]), ...then], io.child, listening);

@@ -1,0 +1,37 @@
+/** Takes out of docker's output what no two runs share: ids, names made up, times, ages, addresses of hardware, loads. */
+import type { Recorded } from '../transcripts.ts';
+
+const RULES: readonly (readonly [RegExp, string])[] = [
+  [/\b6\.12\.\d+\+deb13(?:-cloud)?-amd64/g, 'KERNEL'],
+  [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, 'UUID'],
+  [/\b[0-9a-f]{64}\b/g, 'ID64'],
+  [/\b[0-9a-f]{12}\b/g, 'ID12'],
+  [/\b[a-z0-9]{25}\b/g, 'ID25'],
+  [/\b[A-Z2-7]{26}\b/g, 'LINK'],
+  [/\b[a-z]+_[a-z]+\b(?=\)|,|$|\s)/gm, 'NAME'],
+  [/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| \+0000 UTC)?/g, 'TIME'],
+  [/"(time|timeNano)":\d+/g, '"$1":N'],
+  [/\b(?:Less than a second|About an? (?:minute|hour)|\d+ (?:second|minute|hour|day|week|month|year)s?)(?: ago)?\b/g, 'AGE'],
+  [/\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ +(?:\d\d:\d\d|\d{4})/g, 'DATE'],
+  [/\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/g, 'MAC'],
+  [/\bfe80::[0-9a-f:]+/g, 'FE80'],
+  [/\b4026\d{6}\b/g, 'NSINO'],
+  [/"Pid": \d+/g, '"Pid": N'],
+  [/"(NFd|NGoroutines)":\d+/g, '"$1":N'],
+  [/^(real|user|sys)\t\S+$/gm, '$1 T'],
+  [/^\[ *\d+\.\d+\]/gm, '[T]'],
+  [/\b\d+(?:\.\d+)?s done\b/g, 'Ns done'],
+  [/^(#\d+ DONE) \S+$/gm, '$1 N'],
+  [/^(#\d+ transferring (?:context|dockerfile):(?: \d+B)?) .*$/gm, '$1 N'],
+  [/execDuration=\d+/g, 'execDuration=N'],
+  [/\d+(?:\.\d+)?(?:B|kB|MB|KiB|MiB|GiB) \/ /g, 'SIZE / '],
+  [/ \/ \d+(?:\.\d+)?(?:B|kB)\b/g, ' / SIZE'],
+  [/\b\d+\.\d\d%/g, 'PERCENT'],
+  [/\bveth[0-9a-f]{7}\b/g, 'VETH'],
+  [/[ \t]{2,}/g, '  '],
+  [/ +$/gm, ''],
+];
+
+export function normal(text: string, _line: Recorded): string {
+  return RULES.reduce((t, [rule, by]) => t.replace(rule, by), text);
+}
