@@ -122,8 +122,9 @@ function connectStream(kernel: Kernel, task: Task, socket: Socket, to: Inet, non
     socket.ns.flows.set(key, socket);
     emit(kernel, socket, synOf(tcb, timeOf(kernel)));
     if (nonblocking && !socket.error) throw new SysError('EINPROGRESS');
-  } else if (socket.state === 'connecting' && nonblocking) throw new SysError('EALREADY');
+  }
   const tcb = socket.tcb!;
+  if (socket.state === 'connecting' && nonblocking && tcb.state === 'SYN-SENT' && !waiting) throw new SysError('EALREADY');
   if (tcb.state === 'SYN-SENT') {
     task.scratch = socket;
     waitOn(kernel, task, socketChannel(socket));

@@ -1,15 +1,27 @@
 /** iproute2, ping and other network programs by install path. */
 import type { ProgramTable } from '../programs.ts';
 import { brctl, bridge } from './bridge.ts';
+import { curl, wget } from './fetch.ts';
 import { conntrack, iptables, iptablesRestore, iptablesSave } from './iptables/iptables.ts';
 import { ip } from './ip/ip.ts';
+import { getent, nslookup } from './lookup.ts';
+import { nc } from './nc.ts';
 import { ping } from './ping.ts';
+import { ss } from './ss.ts';
 import { sysctl } from './sysctl.ts';
+import { tcpdump } from './tcpdump.ts';
 
 export const net: ProgramTable = {
   '/usr/sbin/brctl': brctl,
   '/usr/sbin/bridge': bridge,
+  '/usr/bin/curl': curl,
+  '/usr/bin/getent': getent,
+  '/usr/bin/nc': nc,
+  '/usr/bin/nslookup': nslookup,
   '/usr/bin/ping': ping,
+  '/usr/bin/ss': ss,
+  '/usr/bin/tcpdump': tcpdump,
+  '/usr/bin/wget': wget,
   '/usr/sbin/conntrack': conntrack,
   '/usr/sbin/ip': ip,
   '/usr/sbin/iptables': iptables,

@@ -1,0 +1,170 @@
+/**
+ * nc: a connection with its standard streams. Source: OpenBSD's nc(1), with -q of the Debian one. Left out: proxies, TLS, telnet, port scans by range.
+ */
+import { AF_INET, AF_UNIX, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, SOCK_DGRAM, SOCK_STREAM, SysError } from '../../kernel/abi.ts';
+import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
+import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { attempt } from '../lib/files.ts';
+import { type Call, writeAll } from '../lib/http.ts';
+import { command, complain, Failed, strerror } from '../lib/io.ts';
+import { resolve } from './names.ts';
+
+const SECOND = 1e9;
+
+interface How {
+  udp: boolean;
+  unix: boolean;
+  verbose: boolean;
+  scan: boolean;
+  noStdin: boolean;
+  shutdown: boolean;
+  /** ns of silence, or of waiting for a connection, after which to give up; -1 never. */
+  timeout: number;
+  /** ns to wait after the end of standard input; -1 until the other side closes. */
+  quit: number;
+}
+
+function* socket(how: How): Call<number> {
+  return yield* sys('socket', how.unix ? AF_UNIX : AF_INET, how.udp ? SOCK_DGRAM : SOCK_STREAM, 0);
+}
+
+function nameOf(address: SockAddr, how: How): string {
+  return address.family === 'unix' ? address.path : `${address.address} ${address.port} port [${how.udp ? 'udp' : 'tcp'}/*]`;
+}
+
+/** Connects, giving up after the timeout. null when it failed; that has been said with -v. */
+function* connect(address: SockAddr, how: How): Call<number | null> {
+  const fd = yield* socket(how);
+  const failed = function* (why: string): Call<null> {
+    const to = address.family === 'unix' ? address.path : `${address.address} port ${address.port} (${how.udp ? 'udp' : 'tcp'})`;
+    if (how.verbose) yield* complain(`nc: connect to ${to} failed: ${why}\n`);
+    yield* sys('close', fd);
+    return null;
+  };
+  try {
+    if (how.timeout < 0 || how.unix || how.udp) {
+      yield* sys('connect', fd, address);
+      return fd;
+    }
+    yield* sys('fcntl', fd, 'setfl', O_NONBLOCK);
+    yield* attempt(sys('connect', fd, address), 0, 'EINPROGRESS');
+    const ready = yield* sys('poll', [{ fd, events: POLLOUT }], how.timeout);
+    if (ready.length === 0) return yield* failed('Operation now in progress');
+    yield* sys('connect', fd, address);
+    yield* sys('fcntl', fd, 'setfl', 0);
+    return fd;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    if (error.errno === 'EISCONN') {
+      yield* sys('fcntl', fd, 'setfl', 0);
+      return fd;
+    }
+    return yield* failed(strerror(error));
+  }
+}
+
+/** Copies both ways until it is over. */
+function* converse(fd: number, how: How): Call<void> {
+  let input = !how.noStdin;
+  let until = -1;
+  for (;;) {
+    const now = yield* sys('clock_gettime', 'monotonic');
+    const left = until >= 0 ? until - now : how.timeout;
+    if (until >= 0 && left <= 0) return;
+    const ready = yield* sys('poll', [{ fd, events: POLLIN }, ...(input ? [{ fd: 0, events: POLLIN }] : [])], left);
+    if (ready.length === 0) return;
+    for (const one of ready) {
+      if (one.fd === fd && one.revents & (POLLIN | POLLHUP | POLLERR)) {
+        const data = yield* sys('read', fd, 65536);
+        if (data.length === 0 && !how.udp) return;
+        yield* writeAll(1, data);
+      } else if (one.fd === 0) {
+        const data = yield* sys('read', 0, 65536);
+        if (data.length > 0) {
+          yield* writeAll(fd, data);
+          continue;
+        }
+        input = false;
+        if (how.shutdown) yield* attempt(sys('shutdown', fd, 1), 0);
+        if (how.quit >= 0) until = (yield* sys('clock_gettime', 'monotonic')) + how.quit;
+      }
+    }
+  }
+}
+
+function* serve(address: SockAddr, how: How, keep: boolean): Call<number> {
+  const listening = yield* socket(how);
+  if (how.unix && address.family === 'unix') yield* attempt(sys('unlinkat', -100, address.path, 0), 0);
+  try {
+    yield* sys('bind', listening, address);
+    if (!how.udp) yield* sys('listen', listening, 5);
+  } catch (error) {
+    if (error instanceof SysError) throw new Failed(strerror(error));
+    throw error;
+  }
+  if (how.verbose && address.family === 'inet') yield* complain(`Listening on ${address.address} ${address.port}\n`);
+  if (how.udp) return yield* serveDatagrams(listening, how);
+  do {
+    const { fd, peer } = yield* sys('accept4', listening, 0);
+    if (how.verbose && peer.family === 'inet') yield* complain(`Connection received on ${peer.address} ${peer.port}\n`);
+    try {
+      yield* converse(fd, how);
+    } catch (error) {
+      if (!(error instanceof SysError) || error.errno !== 'ECONNRESET') throw error;
+    }
+    yield* sys('close', fd);
+  } while (keep);
+  return 0;
+}
+
+/** The first sender is the one to talk with. */
+function* serveDatagrams(fd: number, how: How): Call<number> {
+  const { data, from } = yield* sys('recvfrom', fd, 65536);
+  yield* writeAll(1, data);
+  if (from) yield* sys('connect', fd, from);
+  yield* converse(fd, how);
+  return 0;
+}
+
+export const nc: Program = command(function* (argv) {
+  const options = parseOptions('4 6 d h k l n N U u v z w= q= p= s= i= b C D t', argv.slice(1));
+  const { on, words } = options;
+  const time = (name: string): number => {
+    const text = optionValue(options, name);
+    return text === undefined ? -1 : Math.max(0, Number(text)) * SECOND;
+  };
+  const how: How = {
+    udp: on.has('u'), unix: on.has('U'), verbose: on.has('v'), scan: on.has('z'), noStdin: on.has('d'), shutdown: on.has('N'), timeout: time('w'), quit: time('q'),
+  };
+  const portText = optionValue(options, 'p') ?? (on.has('l') ? words.at(-1) : words[1]);
+  const host = on.has('l') ? (words.length > 1 || (optionValue(options, 'p') !== undefined && words[0] !== undefined) ? words[0]! : '0.0.0.0') : words[0];
+  if (host === undefined || (!how.unix && portText === undefined)) throw new Failed('usage: nc [-46dhklNnUuvz] [-p source_port] [-q seconds] [-s source] [-w timeout] [destination] [port]');
+  if (how.unix) {
+    const at: SockAddr = { family: 'unix', path: words[0] ?? '' };
+    if (on.has('l')) return yield* serve(at, how, on.has('k'));
+    return yield* talk(at, how);
+  }
+  const port = Number(portText);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Failed(`port number invalid: ${portText}`);
+  const address = yield* resolve(host);
+  if (address === null) throw new Failed(`getaddrinfo for host "${host}" port ${port}: Name or service not known`);
+  const at: SockAddr = { family: 'inet', address, port };
+  return on.has('l') ? yield* serve(at, how, on.has('k')) : yield* talk(at, how);
+});
+
+function* talk(address: SockAddr, how: How): Call<number> {
+  const fd = yield* connect(address, how);
+  if (fd === null) return 1;
+  if (how.verbose) yield* complain(`Connection to ${nameOf(address, how)} succeeded!\n`);
+  if (!how.scan) {
+    try {
+      yield* converse(fd, how);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      if (how.verbose) yield* complain(`nc: ${strerror(error)}\n`);
+      return 1;
+    }
+  }
+  yield* sys('close', fd);
+  return 0;
+}

@@ -1,0 +1,99 @@
+/** ss: sockets of this network namespace, asked from the kernel. Source: iproute2's ss(8). Left out: filters but ports, timers, memory, TCP internals. */
+import type { SocketInfo } from '../../kernel/net/diag.ts';
+import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
+import { parseOptions } from '../lib/args.ts';
+import { command, Failed, print } from '../lib/io.ts';
+import { ipNumber } from './addresses.ts';
+
+interface Row {
+  netid: string;
+  state: string;
+  recvq: string;
+  sendq: string;
+  local: [address: string, port: string];
+  peer: [address: string, port: string];
+  process: string;
+}
+
+const NETIDS: Record<string, string> = {
+  'inet stream': 'tcp', 'inet dgram': 'udp', 'inet raw': 'icmp', 'unix stream': 'u_str', 'unix dgram': 'u_dgr', 'unix seqpacket': 'u_seq', 'unix raw': 'u_raw',
+};
+
+function end(address: SockAddr | null, fallback: string): [string, string] {
+  if (address?.family === 'inet') return [address.address, address.port === 0 ? '*' : String(address.port)];
+  return [fallback, '*'];
+}
+
+function users(row: SocketInfo): string {
+  return row.users.length === 0 ? '' : `users:(${row.users.map((u) => `("${u.comm}",pid=${u.pid},fd=${u.fd})`).join(',')})`;
+}
+
+function rowOf(one: SocketInfo, withUsers: boolean): Row {
+  const base = {
+    netid: NETIDS[`${one.family} ${one.type}`] ?? '???', state: one.state, recvq: String(one.recvq), sendq: String(one.sendq), process: withUsers ? users(one) : '',
+  };
+  if (one.family === 'inet') return { ...base, local: end(one.local, '0.0.0.0'), peer: one.state === 'LISTEN' ? ['0.0.0.0', '*'] : end(one.remote, '0.0.0.0') };
+  const path = one.local?.family === 'unix' && one.local.path !== '' ? one.local.path.replace(/^\0/, '@') : '*';
+  return { ...base, local: [path, String(one.ino)], peer: ['*', String(one.peer)] };
+}
+
+/** Columns as wide as their widest entry; addresses end and ports begin at the colon. */
+function table(rows: readonly Row[], withNetid: boolean, head: boolean): string {
+  const all = [...(head ? [{ netid: 'Netid', state: 'State', recvq: 'Recv-Q', sendq: 'Send-Q', local: ['Local Address', 'Port'], peer: ['Peer Address', 'Port'], process: 'Process' } as Row] : []), ...rows];
+  const width = (of: (row: Row) => string): number => Math.max(0, ...all.map((row) => of(row).length));
+  const w = { netid: width((r) => r.netid), state: width((r) => r.state), recvq: width((r) => r.recvq), sendq: width((r) => r.sendq), la: width((r) => r.local[0]), lp: width((r) => r.local[1]), pa: width((r) => r.peer[0]), pp: width((r) => r.peer[1]) };
+  return all
+    .map((r) => {
+      const left = `${withNetid ? `${r.netid.padEnd(w.netid)} ` : ''}${r.state.padEnd(w.state)} ${r.recvq.padEnd(w.recvq)} ${r.sendq.padEnd(w.sendq)} `;
+      return `${left}${r.local[0].padStart(w.la)}:${r.local[1].padEnd(w.lp)} ${r.peer[0].padStart(w.pa)}:${r.peer[1].padEnd(w.pp)}${r.process}\n`;
+    })
+    .join('');
+}
+
+/** "sport = :80", "dst 10.0.0.1", "port 80" after the options; every word must be understood. */
+function filterOf(words: readonly string[]): (row: Row) => boolean {
+  const source = words.join(' ').replace(/[()]/g, ' ').trim();
+  if (source === '') return () => true;
+  const tests = source.split(/\s+and\s+|\s+&&\s+/).map((part) => {
+    const m = /^(sport|dport|port|src|dst)\s*(?:=|==|eq)?\s*(\S+)$/.exec(part.trim());
+    if (!m) throw new Failed(`not modelled: filter "${part}"`, 255);
+    const value = m[2]!.replace(/^:/, '');
+    return (row: Row): boolean => {
+      if (m[1] === 'sport') return row.local[1] === value;
+      if (m[1] === 'dport') return row.peer[1] === value;
+      if (m[1] === 'port') return row.local[1] === value || row.peer[1] === value;
+      return (m[1] === 'src' ? row.local[0] : row.peer[0]) === value || (ipNumber(value) === null && value === '*');
+    };
+  });
+  return (row) => tests.every((one) => one(row));
+}
+
+export const ss: Program = command(function* (argv) {
+  const options = parseOptions('t/tcp u/udp w/raw x/unix l/listening a/all n/numeric p/processes H/no-header 4/ipv4 6/ipv6 e/extended i/info m/memory o/options r/resolve s/summary K/kill', argv.slice(1));
+  const { on } = options;
+  if (on.has('kill')) throw new Failed('not modelled: --kill', 255);
+  const keep = filterOf(options.words[0] === 'state' ? options.words.slice(2) : options.words);
+  const wantState = options.words[0] === 'state' ? (options.words[1] ?? '') : '';
+  const rows = (yield* sys('netlink', { type: 'socket.list' })) as SocketInfo[];
+  const kinds = ['tcp', 'udp', 'raw', 'unix'].filter((kind) => on.has(kind));
+  const inetOnly = on.has('ipv4');
+  const kindOf = (one: SocketInfo): string => (one.family === 'unix' ? 'unix' : one.type === 'stream' ? 'tcp' : one.type === 'dgram' ? 'udp' : 'raw');
+  const STATES: Record<string, string> = { established: 'ESTAB', listening: 'LISTEN', 'time-wait': 'TIME-WAIT', 'syn-sent': 'SYN-SENT', 'close-wait': 'CLOSE-WAIT' };
+  const listens = (one: SocketInfo): boolean => one.state === 'LISTEN' || (one.state === 'UNCONN' && one.type !== 'stream' && one.local !== null);
+  const shown = rows.filter((one) => {
+    if (kinds.length > 0 ? !kinds.includes(kindOf(one)) : inetOnly && one.family !== 'inet') return false;
+    if (on.has('ipv6')) return false;
+    if (wantState) return one.state === (STATES[wantState] ?? wantState.toUpperCase());
+    if (on.has('all')) return one.local !== null || one.state !== 'UNCONN' || one.family === 'unix';
+    if (on.has('listening')) return listens(one);
+    return one.state !== 'LISTEN' && one.state !== 'UNCONN' && one.state !== 'TIME-WAIT';
+  });
+  if (on.has('summary')) {
+    const count = (kind: string): number => rows.filter((one) => kindOf(one) === kind).length;
+    const estab = rows.filter((one) => kindOf(one) === 'tcp' && one.state === 'ESTAB').length;
+    yield* print(`Total: ${rows.length}\nTCP:   ${count('tcp')} (estab ${estab}, closed 0, orphaned 0, timewait ${rows.filter((one) => one.state === 'TIME-WAIT').length})\n`);
+    return 0;
+  }
+  yield* print(table(shown.map((one) => rowOf(one, on.has('processes'))).filter(keep), kinds.length !== 1, !on.has('no-header')));
+  return 0;
+});
