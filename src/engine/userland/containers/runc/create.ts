@@ -84,6 +84,7 @@ function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boo
   const stateDir = `${settings.root}/${o.id}`;
   yield* mkdirAll(stateDir, 0o711);
   yield* sys('mknodat', AT_FDCWD, `${stateDir}/${FIFO}`, S_IFIFO | 0o622, 0, 0);
+  yield* sys('fchmodat', AT_FDCWD, `${stateDir}/${FIFO}`, 0o622);
   const cgroup = cgroupDir(o.id, spec.linux.cgroupsPath, settings.systemd);
   const saved: Saved = {
     id: o.id, bundle: o.bundle, rootfs, initPid: 0, initStart: '', created: yield* nowIso(), cgroup, systemd: settings.systemd, spec,
