@@ -77,8 +77,9 @@ export function createKernel(spec: KernelSpec): Kernel {
   registerConsoles(kernel, CONSOLES);
   registerPtmx(kernel);
   registerNet(kernel);
-  const mnt: MountNamespace = { ino: kernel.nextNsIno++, mounts: [], root: null as unknown as Mount };
+  const mnt: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
   kernel.init = firstNamespaces(kernel, spec.hostname, mnt);
+  mnt.ino = kernel.nextNsIno++;
   bootLinks(kernel, kernel.init.net, spec.network);
   return kernel;
 }

@@ -11,9 +11,10 @@ import {
 } from './abi.ts';
 import { fullCaps, idInside, nsCapable, requireCapable } from './credentials.ts';
 import { createNetNamespace } from './net/links.ts';
+import { netOf } from './net/state.ts';
 import type { Kernel, Namespaces, PidNamespace, Task, UserNamespace } from './records.ts';
 import { copyMountNamespace } from './vfs/mount.ts';
-import { type NsFile, nsFile } from './vfs/nsfs.ts';
+import { heldByFiles, type NsFile, nsFile } from './vfs/nsfs.ts';
 import type { File, MountNamespace } from './vfs/types.ts';
 
 const NEW_FLAGS = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME;
@@ -22,7 +23,28 @@ const MAX_LEVEL = 32;
 
 /** PROC_*_INIT_INO; mnt and net are made later and get the next free ones. */
 const INIT_INO = { ipc: 0xefffffff, uts: 0xeffffffe, user: 0xeffffffd, pid: 0xeffffffc, cgroup: 0xeffffffb, time: 0xeffffffa };
-export const FIRST_FREE_INO = 4026531832 + 8;
+/** Of the first net and mnt namespaces. */
+export const FIRST_FREE_INO = 4026531840;
+/** Where those made later begin: the kernel itself holds the numbers between. */
+const LATER_INO = 4026532188;
+
+/** Numbers of namespaces are the lowest that nobody has: gives one at each call. */
+function freeNumbers(kernel: Kernel): () => number {
+  const used = new Set<number>(netOf(kernel).namespaces.keys());
+  for (const task of kernel.tasks.values()) {
+    for (const ns of Object.values(task.ns) as { ino: number }[]) used.add(ns.ino);
+    for (let user: UserNamespace | null = task.ns.user; user; user = user.parent) used.add(user.ino);
+    for (let pid: PidNamespace | null = task.ns.pidForChildren; pid; pid = pid.parent) used.add(pid.ino);
+  }
+  for (const type of ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'] as const) {
+    for (const ns of heldByFiles(kernel, type)) used.add((ns as { ino: number }).ino);
+  }
+  let next = Math.max(LATER_INO, kernel.nextNsIno);
+  return () => {
+    while (used.has(next)) next++;
+    return next++;
+  };
+}
 
 /** The namespaces that a machine boots with. */
 export function firstNamespaces(kernel: Kernel, hostname: string, mnt: MountNamespace): Namespaces {
@@ -48,19 +70,21 @@ function userLevel(ns: UserNamespace): number {
   return level;
 }
 
-function newUserNamespace(kernel: Kernel, task: Task): UserNamespace {
+function newUserNamespace(task: Task, fresh: () => number): UserNamespace {
   const { user } = task.ns;
   if (userLevel(user) >= MAX_LEVEL) throw new SysError('ENOSPC');
   if (idInside(user, task.cred.euid, 'uidMap') === null || idInside(user, task.cred.egid, 'gidMap') === null) throw new SysError('EPERM');
-  return { ino: kernel.nextNsIno++, parent: user, owner: task.cred.euid, uidMap: null, gidMap: null, setgroups: user.setgroups };
+  return { ino: fresh(), parent: user, owner: task.cred.euid, uidMap: null, gidMap: null, setgroups: user.setgroups };
 }
 
 /** New namespaces as flags ask, owned by `owner`. `fs` moves along when the mounts are new. */
-function create(kernel: Kernel, task: Task, target: Pick<Task, 'fs'>, flags: number, owner: UserNamespace): Partial<Namespaces> {
+function create(
+  kernel: Kernel, task: Task, target: Pick<Task, 'fs'>, flags: number, owner: UserNamespace, fresh: () => number,
+): Partial<Namespaces> {
   const made: Partial<Namespaces> = {};
   const { ns } = task;
   if (flags & CLONE_NEWNS) {
-    const copy = copyMountNamespace(kernel, ns.mnt, kernel.nextNsIno++);
+    const copy = copyMountNamespace(kernel, ns.mnt, fresh());
     copy.ns.owner = owner;
     if (owner !== ns.mnt.owner) receiveOnly(copy.ns);
     made.mnt = copy.ns;
@@ -70,13 +94,13 @@ function create(kernel: Kernel, task: Task, target: Pick<Task, 'fs'>, flags: num
   if (flags & CLONE_NEWPID) {
     const parent = ns.pidForChildren;
     if (parent.level >= MAX_LEVEL) throw new SysError('ENOSPC');
-    made.pidForChildren = { ino: kernel.nextNsIno++, parent, level: parent.level + 1, next: 1, tasks: new Map(), dead: false, owner };
+    made.pidForChildren = { ino: fresh(), parent, level: parent.level + 1, next: 1, tasks: new Map(), dead: false, owner };
   }
-  if (flags & CLONE_NEWUTS) made.uts = { ...ns.uts, ino: kernel.nextNsIno++, owner };
-  if (flags & CLONE_NEWIPC) made.ipc = { ino: kernel.nextNsIno++, owner };
-  if (flags & CLONE_NEWNET) made.net = createNetNamespace(kernel, owner);
-  if (flags & CLONE_NEWCGROUP) made.cgroup = { ino: kernel.nextNsIno++, root: task.cgroup, owner };
-  if (flags & CLONE_NEWTIME) made.time = { ino: kernel.nextNsIno++, owner };
+  if (flags & CLONE_NEWUTS) made.uts = { ...ns.uts, ino: fresh(), owner };
+  if (flags & CLONE_NEWIPC) made.ipc = { ino: fresh(), owner };
+  if (flags & CLONE_NEWNET) made.net = createNetNamespace(kernel, owner, fresh());
+  if (flags & CLONE_NEWCGROUP) made.cgroup = { ino: fresh(), root: task.cgroup, owner };
+  if (flags & CLONE_NEWTIME) made.time = { ino: fresh(), owner };
   return made;
 }
 
@@ -100,9 +124,10 @@ export function namespacesForChild(kernel: Kernel, task: Task, child: Task, flag
   requireMayCreate(task, flags);
   const { ns } = task;
   if (!(flags & NEW_FLAGS)) return ns.pid === ns.pidForChildren ? ns : { ...ns, pid: ns.pidForChildren };
-  const user = flags & CLONE_NEWUSER ? newUserNamespace(kernel, task) : ns.user;
+  const fresh = freeNumbers(kernel);
+  const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : ns.user;
   if (user !== ns.user) child.cred = { ...task.cred, caps: fullCaps() };
-  const made: Namespaces = { ...ns, ...create(kernel, task, child, flags, user), user };
+  const made: Namespaces = { ...ns, ...create(kernel, task, child, flags, user, fresh), user };
   made.pid = made.pidForChildren;
   return made;
 }
@@ -113,8 +138,9 @@ export function unshare(kernel: Kernel, task: Task, flags: number): void {
   if (flags & (CLONE_NEWUSER | CLONE_THREAD | CLONE_VM) && threadsOf(kernel, task) > 1) throw new SysError('EINVAL');
   requireMayCreate(task, flags);
   if (flags & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER)) task.fs = { ...task.fs };
-  const user = flags & CLONE_NEWUSER ? newUserNamespace(kernel, task) : task.ns.user;
-  const made = create(kernel, task, task, flags, user);
+  const fresh = flags & NEW_FLAGS ? freeNumbers(kernel) : () => 0;
+  const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : task.ns.user;
+  const made = create(kernel, task, task, flags, user, fresh);
   if (user !== task.ns.user) task.cred = { ...task.cred, caps: fullCaps() };
   task.ns = { ...task.ns, ...made, user };
   if (flags & NEW_FLAGS) record(kernel.trace, 'kernel', kernel.name, 'ns.unshare', { pid: task.pid, comm: task.comm, flags });

@@ -9,7 +9,7 @@ import { record } from '../sim/trace.ts';
 import { PAGE } from '../sim/units.ts';
 import { SIG } from './abi.ts';
 import { cgroupPath, countEvent, type Kind, tryCharge, usage } from './cgroup/charge.ts';
-import { descendants, memoryEventsChannel } from './cgroup/core.ts';
+import { descendants, hasController, memoryEventsChannel } from './cgroup/core.ts';
 import { reclaim } from './cgroup/reclaim.ts';
 import { memoryStat } from './cgroup/stat.ts';
 import type { Cgroup } from './cgroup/types.ts';
@@ -94,7 +94,7 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
     logLine(kernel, 4, 'Out of memory and no killable processes...');
     return false;
   }
-  logLine(kernel, 6, `oom-kill:constraint=${group ? 'CONSTRAINT_MEMCG' : 'CONSTRAINT_NONE'},nodemask=(null),cpuset=${nameOf(victim.cgroup)},mems_allowed=0,${group ? `oom_memcg=${group}` : 'global_oom'},task_memcg=${cgroupPath(victim.cgroup)},task=${victim.comm},pid=${victim.pid},uid=${victim.cred.uid}`);
+  logLine(kernel, 6, `oom-kill:constraint=${group ? 'CONSTRAINT_MEMCG' : 'CONSTRAINT_NONE'},nodemask=(null),cpuset=${cpusetOf(victim.cgroup)},mems_allowed=0,${group ? `oom_memcg=${group}` : 'global_oom'},task_memcg=${cgroupPath(victim.cgroup)},task=${victim.comm},pid=${victim.pid},uid=${victim.cred.uid}`);
   const whole = groupToKill(victim, limit);
   kill(kernel, victim, limit, most, invoked);
   if (!whole) return true;
@@ -104,7 +104,12 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
   return true;
 }
 
-const nameOf = (cgroup: Cgroup): string => cgroup.name || '/';
+/** The group whose cpuset holds for a task. */
+function cpusetOf(cgroup: Cgroup): string {
+  let at = cgroup;
+  while (at.parent && !hasController(at, 'cpuset')) at = at.parent;
+  return at.name || '/';
+}
 
 /** The highest group up to the limit that asks to die as a whole. */
 function groupToKill(victim: Task, limit: Cgroup): Cgroup | null {

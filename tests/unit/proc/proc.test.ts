@@ -130,5 +130,5 @@ test('oom_score_adj and maps of users follow their rules', () => {
     });
     yield* sys('wait4', child, 0);
   });
-  expect(ran.stdout).toBe('666\nEINVAL EINVAL 3 1000\n500\n65534 EPERM EPERM 8 EPERM\n4 8 0 0\n         0       1000          1\n');
+  expect(ran.stdout).toBe('667\nEINVAL EINVAL 3 1000\n500\n65534 EPERM EPERM 8 EPERM\n4 8 0 0\n         0       1000          1\n');
 });

@@ -10,7 +10,7 @@ import { sendSignal } from '../signals.ts';
 import { outOfMemory } from '../oom.ts';
 import { usage } from './charge.ts';
 import {
-  attach, controllersOf, descendants, eventsChannel, freeze, liveTasks, makeThreaded, memoryEventsChannel, populated, typeOf, writeSubtree,
+  attach, CONTROLLERS, controllersOf, descendants, eventsChannel, freeze, liveTasks, makeThreaded, memoryEventsChannel, populated, typeOf, writeSubtree,
 } from './core.ts';
 import { effective, partitionFault } from './cpuset.ts';
 import { ioMaxText, ioStatText, writeIoMax, writeIoWeight } from './io.ts';
@@ -91,8 +91,11 @@ function countOrMax(text: string): number | null {
   return text.trim() === 'max' ? null : whole(text, 0, 2 ** 31 - 1);
 }
 
+/** No line at all when there is none to name. */
+const names = (controllers: readonly Controller[]): string => (controllers.length === 0 ? '' : line(controllers.join(' ')));
+
 const CORE: CgroupFile[] = [
-  everywhere('cgroup.controllers', { read: (_k, c) => line(controllersOf(c).join(' ')).replace(/^\n$/, '\n') }),
+  everywhere('cgroup.controllers', { read: (_k, c) => names(controllersOf(c)) }),
   below(null, 'cgroup.events', { read: (_k, c) => `populated ${populated(c) ? 1 : 0}\nfrozen ${c.frozen ? 1 : 0}\n`, channel: eventsChannel }),
   below(null, 'cgroup.freeze', { read: (_k, c) => line(c.freezeAsked ? 1 : 0), write: (k, c, text) => freeze(k, c, whole(text, 0, 1) === 1) }),
   below(null, 'cgroup.kill', {
@@ -115,7 +118,7 @@ const CORE: CgroupFile[] = [
   }),
   everywhere('cgroup.stat', { read: (k, c) => cgroupStat(k, c) }),
   everywhere('cgroup.subtree_control', {
-    read: (_k, c) => line(['cpuset', 'cpu', 'io', 'memory', 'hugetlb', 'pids', 'rdma', 'misc'].filter((one) => c.subtree.has(one as Controller)).join(' ')),
+    read: (_k, c) => names(CONTROLLERS.filter((one) => c.subtree.has(one))),
     write: (k, c, text) => writeSubtree(k, c, text),
   }),
   everywhere('cgroup.threads', { read: (_k, c, task) => pidList(c, task, 'all'), write: (k, c, text, task) => writePid(k, c, text, task, 'thread') }),

@@ -66,6 +66,6 @@ export function cgroupStat(kernel: Kernel, cgroup: Cgroup): string {
   let text = `nr_descendants ${below.length}\n`;
   for (const name of names) text += `nr_subsys_${name} ${all.filter((one) => has(one, name)).length}\n`;
   text += `nr_dying_descendants ${dying.all}\n`;
-  for (const name of names) if (name !== 'perf_event') text += `nr_dying_subsys_${name} ${name === 'memory' ? dying.memory : 0}\n`;
+  for (const name of names) text += `nr_dying_subsys_${name} ${name === 'memory' ? dying.memory : 0}\n`;
   return text;
 }

@@ -76,13 +76,14 @@ function place(kernel: Kernel, sb: SuperBlock, parent: Dentry, name: string, ent
   const dentry = makeDentry(name, parent, inode);
   childrenOf(parent.inode).set(name, dentry);
   if (inode.kind === 'dir') parent.inode.nlink++;
+  if (sb.type !== 'ext4') parent.inode.size += 20;
   return dentry;
 }
 
 function build(kernel: Kernel, sb: SuperBlock, mode: number, entry: TreeEntry): Inode {
   if (entry.type === 'dir') {
     const inode = makeInode(kernel, sb, 'dir', mode, newData('dir'));
-    inode.size = sb.type === 'tmpfs' ? 40 : 4096;
+    inode.size = sb.type === 'ext4' ? 4096 : 40;
     return inode;
   }
   if (entry.type === 'link') {

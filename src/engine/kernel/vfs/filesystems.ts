@@ -41,13 +41,28 @@ const tmpfs: MakeFileSystem = (kernel, _task, source, data) => {
   return createTmpfs(kernel, 'tmpfs', source, shown.join(','), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
 };
 
+const CGROUP2_OPTIONS = ['nsdelegate', 'favordynmods', 'memory_localevents', 'memory_recursiveprot', 'memory_hugetlb_accounting', 'pids_localevents'];
+
+/** Options belong to the hierarchy: a mount in the first cgroup namespace sets them for every mount. */
+const cgroup2: MakeFileSystem = (kernel, task, source, data) => {
+  const options = mountOptions(data);
+  for (const name of options.keys()) if (!CGROUP2_OPTIONS.includes(name)) throw new SysError('EINVAL');
+  const known = (kernel.drivers.get('cgroup2') ?? { mounted: [], options: '' }) as { mounted: SuperBlock[]; options: string };
+  kernel.drivers.set('cgroup2', known);
+  const sb = createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root));
+  known.mounted.push(sb);
+  if (task.ns.cgroup.root === kernel.cgroups.root) known.options = CGROUP2_OPTIONS.filter((name) => options.has(name)).join(',');
+  for (const one of known.mounted) one.options = known.options;
+  return sb;
+};
+
 export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   tmpfs,
   devtmpfs: (kernel) => shared(kernel, 'devtmpfs', () => createDevtmpfs(kernel)),
   devpts: (kernel, task, source, data) => mountDevpts(kernel, task, source, data),
   proc: (kernel, task, source) => createPseudo(kernel, 'proc', source, procRoot(task.ns.pid, () => Object.keys(FILESYSTEMS))),
   sysfs: (kernel, task, source) => createPseudo(kernel, 'sysfs', source, sysfsRoot(kernel, task)),
-  cgroup2: (kernel, task, source) => createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root)),
+  cgroup2,
   overlay: createOverlay,
   mqueue: (kernel, _task, source) => createTmpfs(kernel, 'tmpfs', source, '', 0o1777),
   securityfs: (kernel, _task, source) => createPseudo(kernel, 'securityfs', source, fixed({}, 0o755)),

@@ -9,6 +9,7 @@
  * Left out: redirect_dir=on, index=on, metacopy=on (mount refuses them), xino, nfs_export.
  */
 import { record } from '../../sim/trace.ts';
+import { uint32 } from '../../sim/random.ts';
 import { bytes } from '../../sim/text.ts';
 import { O_ACCMODE, O_TRUNC, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
@@ -22,6 +23,7 @@ import type { Dentry, FileOps, FsOps, Inode, Path, SuperBlock } from './types.ts
 const OPAQUE = 'trusted.overlay.opaque';
 const IMPURE = 'trusted.overlay.impure';
 const ORIGIN = 'trusted.overlay.origin';
+const UUID = 'trusted.overlay.uuid';
 const YES = bytes('y');
 
 interface Layers {
@@ -38,6 +40,10 @@ interface OverlayData {
   layers: WeakMap<Dentry, Layers>;
   /** One merged inode a hard-linked upper inode. */
   byUpper: Map<Inode, Inode>;
+  /** All layers are of one file system. */
+  sameFs: boolean;
+  /** The whiteout that all are links of, as long as it has room. */
+  whiteout: Dentry | null;
 }
 
 const dataOf = (sb: SuperBlock): OverlayData => sb.data as OverlayData;
@@ -92,10 +98,17 @@ function standIn(sb: SuperBlock, layers: Layers): Inode {
   const from = real(layers).inode;
   const data = dataOf(sb);
   const shared = layers.upper && from.kind !== 'dir' ? data.byUpper.get(from) : undefined;
-  const inode: Inode = shared ?? { ...from, sb, ino: sb.nextIno++, data: layers };
+  const inode: Inode = shared ?? { ...from, sb, ino: numberOf(sb, layers), data: layers };
   if (layers.upper && from.kind !== 'dir') data.byUpper.set(from, inode);
   copyAttributes(inode, layers);
   return inode;
+}
+
+/** When all layers are of one file system a name has the number of its origin there; else one of the overlay's own. */
+function numberOf(sb: SuperBlock, { upper, lower }: Layers): number {
+  const data = dataOf(sb);
+  if (!data.sameFs) return sb.nextIno++;
+  return (lower[0] ?? upper)!.inode.ino;
 }
 
 function copyAttributes(inode: Inode, layers: Layers): void {
@@ -199,6 +212,7 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   else markImpure(kernel, task, parent);
   layers.upper = copy;
   if (from.kind !== 'dir') dataOf(entry.sb).byUpper.set(to, entry.inode);
+  if (from.kind !== 'dir' && from.nlink > 1 && dataOf(entry.sb).sameFs) entry.inode.ino = to.ino;
   copyAttributes(entry.inode, layers);
   record(kernel.trace, 'kernel', kernel.name, 'overlay.copyup', { path: pathOf(entry), size: to.size, kind: from.kind, upper: upperName(entry.sb) });
   return copy;
@@ -234,9 +248,16 @@ const below = (kernel: Kernel, layers: Layers, name: string): boolean => {
 /** Hides a name of the lower trees: a whiteout in the upper one. */
 function whiteout(kernel: Kernel, task: Task, dir: Dentry, name: string): void {
   const upper = layersOf(dir).upper!;
-  const made = upper.sb.ops.create!(kernel, task, upper, name, 'chr', 0, [0, 0], '');
-  made.inode.uid = 0;
-  made.inode.gid = 0;
+  const data = dataOf(dir.sb);
+  if (data.whiteout) upper.sb.ops.link!(kernel, task, upper, name, data.whiteout);
+  else {
+    const made = upper.sb.ops.create!(kernel, task, upper, name, 'chr', 0, [0, 0], '');
+    made.inode.uid = 0;
+    made.inode.gid = 0;
+    // One more name of it is kept in the work directory, to link the next one from.
+    made.inode.nlink = 2;
+    data.whiteout = makeDentry(name, null, made.inode);
+  }
   record(kernel.trace, 'kernel', kernel.name, 'overlay.whiteout', { path: `${pathOf(dir) === '/' ? '' : pathOf(dir)}/${name}`, upper: upperName(dir.sb) });
 }
 
@@ -281,7 +302,17 @@ function through(entry: Dentry, inner: Dentry, opened: { ops: FileOps; data: unk
   const target = inner.inode;
   const open = { path: null, inode: target, ops: opened.ops, flags: 0, offset: 0, refs: 1, data: opened.data };
   const ops: FileOps = {
-    ...(opened.ops.read ? { read: (kernel, task, _file, count, offset) => opened.ops.read!(kernel, task, open, count, offset) } : {}),
+    ...(opened.ops.read
+      ? {
+          read(kernel, task, _file, count, offset) {
+            // Opened on a lower file that has been copied up since: what is read is the copy (mmap would keep the old one).
+            const { upper } = layersOf(entry);
+            if (!upper || upper.inode === target || entry.deleted) return opened.ops.read!(kernel, task, open, count, offset);
+            const fresh = upper.sb.ops.open(kernel, task, upper, 0);
+            return fresh.ops.read!(kernel, task, { ...open, inode: upper.inode, ops: fresh.ops, data: fresh.data }, count, offset);
+          },
+        }
+      : {}),
     ...(opened.ops.write
       ? {
           write(kernel, task, _file, data, offset) {
@@ -398,14 +429,9 @@ export const overlayOps: FsOps = {
     const opened = inner.sb.ops.open(kernel, task, inner, flags);
     copyAttributes(entry.inode, layersOf(entry));
     if (entry.inode.kind !== 'file') return opened;
-    return { ...through(entry, inner, opened), ...(layersOf(entry).upper ? {} : { inode: frozen(entry) }) };
+    return through(entry, inner, opened);
   },
 };
-
-/** A descriptor opened on a lower file keeps showing that file after a copy-up. */
-function frozen(entry: Dentry): Inode {
-  return { ...entry.inode };
-}
 
 function forgetNames(a: Dentry, b: Dentry): void {
   const { children } = dataOf(a.sb);
@@ -420,6 +446,12 @@ function syncDir(dir: Dentry): void {
 }
 
 const ACCEPTED = new Set(['lowerdir', 'upperdir', 'workdir', 'redirect_dir', 'index', 'metacopy', 'userxattr', 'xino', 'volatile', 'uuid', 'nfs_export']);
+
+/** uuid=auto: the upper directory gets an identity at its first mount and keeps it. */
+function identify(kernel: Kernel, task: Task, upper: Dentry): void {
+  if (upper.inode.xattrs?.has(UUID)) return;
+  upper.sb.ops.setxattr?.(kernel, task, upper, UUID, Uint8Array.from({ length: 16 }, () => uint32(kernel.random) & 255));
+}
 
 /** mount -t overlay -o lowerdir=A:B,upperdir=U,workdir=W. Errors as mount(2) gives them. */
 export function createOverlay(kernel: Kernel, task: Task, source: string, data: string): SuperBlock {
@@ -445,11 +477,13 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
   } else if (lowers.length < 2 && !upper) {
     if (lowers.length < 1) throw new SysError('EINVAL');
   }
-  const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : [])];
+  if (upper) identify(kernel, task, upper.dentry);
+  const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`, 'uuid=on'] : [])];
   const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown.join(','));
   sb.readonly = upper === null;
   sb.nextIno = 1;
-  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map() } satisfies OverlayData;
+  const sameFs = [...lowers, ...(upper ? [upper] : [])].every((path) => path.dentry.sb === lowers[0]!.dentry.sb);
+  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), sameFs, whiteout: null } satisfies OverlayData;
   const layers: Layers = { upper: upper?.dentry ?? null, lower: lowers.map((p) => p.dentry) };
   sb.root = makeDentry('', null, standIn(sb, layers));
   dataOf(sb).layers.set(sb.root, layers);

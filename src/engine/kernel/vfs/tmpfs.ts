@@ -13,6 +13,9 @@ import { pipeOps } from '../pipe.ts';
 import { deviceOps } from './devices.ts';
 import type { Dentry, FileOps, FsOps, Inode, InodeKind, SuperBlock } from './types.ts';
 
+/** BOGO_DIRENT_SIZE. */
+const ENTRY = 20;
+
 export type Children = Map<string, Dentry>;
 
 export function childrenOf(dir: Inode): Children {
@@ -23,8 +26,14 @@ function add(kernel: Kernel, dir: Dentry, name: string, inode: Inode): Dentry {
   const dentry = makeDentry(name, dir, inode);
   childrenOf(dir.inode).set(name, dentry);
   if (inode.kind === 'dir') dir.inode.nlink++;
+  resizeDir(dir.inode, 1);
   touchDir(kernel, dir.inode);
   return dentry;
+}
+
+/** In memory a directory's size tells its entries, 20 bytes each; a disk's directory is a block. */
+function resizeDir(dir: Inode, entries: number): void {
+  if (dir.sb.type !== 'ext4') dir.size += ENTRY * entries;
 }
 
 function touchDir(kernel: Kernel, dir: Inode): void {
@@ -40,6 +49,7 @@ export function newData(kind: InodeKind, target = ''): unknown {
 
 function detach(kernel: Kernel, entry: Dentry): void {
   childrenOf(entry.parent.inode).delete(entry.name);
+  resizeDir(entry.parent.inode, -1);
   entry.deleted = true;
   touchDir(kernel, entry.parent.inode);
 }
@@ -76,7 +86,7 @@ export const tmpfsOps: FsOps = {
     const inode = makeInode(kernel, dir.sb, kind, mode, newData(kind, target));
     inode.rdev = rdev;
     if (kind === 'link') inode.size = target.length;
-    if (kind === 'dir') inode.size = 40;
+    if (kind === 'dir') inode.size = dir.sb.type === 'ext4' ? 4096 : 2 * ENTRY;
     own(task, dir.inode, inode);
     return add(kernel, dir, name, inode);
   },
@@ -112,10 +122,13 @@ export const tmpfsOps: FsOps = {
           there.inode.nlink = 0;
         } else there.inode.nlink--;
         there.deleted = true;
+        resizeDir(toDir.inode, -1);
         drop(kernel, there.inode);
       }
       childrenOf(from.inode).delete(fromName);
       childrenOf(toDir.inode).delete(toName);
+      resizeDir(from.inode, -1);
+      resizeDir(toDir.inode, 1);
       place(entry, toDir, toName);
       if (entry.inode.kind === 'dir' && from !== toDir) {
         from.inode.nlink--;

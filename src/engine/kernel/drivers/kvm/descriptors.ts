@@ -147,7 +147,6 @@ function storeGuest(kernel: Kernel, task: Task, file: File, data: Uint8Array, of
     if (!slotOf(vm, gpa)) throw new SysError('EFAULT');
     if (vm.frames.has(gpa / PAGE)) continue;
     const touched = touchGuest(kernel, task, vm, gpa);
-    if (touched === 'asleep') return BLOCK;
     if (touched === 'more') return AGAIN as unknown as number;
     if (touched === 'dead') return GONE as unknown as number;
     if (!backPage(vm, gpa)) throw new SysError('ENOMEM');

@@ -98,7 +98,6 @@ function leave(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, exit:
 function faultIn(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, gpa: number): typeof AGAIN | typeof BLOCK | typeof GONE | RunResult {
   const touched = touchGuest(kernel, task, vm, gpa);
   if (touched === 'dead') return GONE;
-  if (touched === 'asleep') return BLOCK;
   if (touched === 'more') return AGAIN;
   vcpu.faulting = null;
   if (!backPage(vm, gpa)) return leave(kernel, task, one, vcpu, vm, { reason: 'internal-error', text: 'not modelled: a host without a frame left' });
