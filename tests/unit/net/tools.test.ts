@@ -1,0 +1,48 @@
+/** Network programs from the command line: what they print, when they end, with which status. */
+import { expect, test } from 'vitest';
+import { type Body, type Program } from '../../../src/engine/kernel/sys.ts';
+import { reply, serve } from '../../../src/engine/userland/lib/http.ts';
+import { runCommands } from './commands.ts';
+
+const HOSTS = { '/etc/hosts': { type: 'file', data: '127.0.0.1 localhost\n10.9.0.1 web.example web\n' } } as const;
+
+/** Answers every request with its path. */
+const httpd: Program = function* (argv): Body {
+  yield* serve({ family: 'inet', address: '0.0.0.0', port: Number(argv[1]) }, function* (exchange) {
+    if (exchange.path === '/missing') yield* reply(exchange, 404, 'no such thing\n');
+    else yield* reply(exchange, 200, `you asked for ${exchange.path} of ${exchange.headers.host}, sent ${exchange.body || 'nothing'}\n`);
+  });
+};
+
+const out = (lines: string[]) => runCommands(lines, { programs: { httpd }, tree: HOSTS, network: { address: '10.9.0.1/24' } }).map((o) => `${o.stdout}${o.stderr}[${o.exit}]`);
+
+test('ss, curl, wget and nc on a server of this machine', () => {
+  const all = out([
+    'sh -c "httpd 8080 &; sleep 0.1"', 'ss -tln', 'curl -s http://127.0.0.1:8080/a', 'curl -s -d x=1 web:8080/b', 'curl -s -f http://web:8080/missing', 'curl http://web:81/',
+    'curl https://web/', 'curl http://nosuch/', 'wget -qO- http://web:8080/c', 'wget -q http://web:81/', 'nc -zv 127.0.0.1 8080', 'nc -zv 127.0.0.1 81', 'nc -w 2 -z 10.77.0.1 80',
+  ]);
+  expect(all.slice(1)).toEqual([
+    'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\nLISTEN 0      128          0.0.0.0:8080      0.0.0.0:*          \n[0]'.replace('*          \n', '*   \n'),
+    'you asked for /a of 127.0.0.1:8080, sent nothing\n[0]', 'you asked for /b of web:8080, sent x=1\n[0]', '[22]',
+    'curl: (7) Failed to connect to web port 81 after 0 ms: Could not connect to server\n[7]', 'curl: (35) not modelled: TLS\n[35]', 'curl: (6) Could not resolve host: nosuch\n[6]',
+    'you asked for /c of web:8080, sent nothing\n[0]', '[4]', 'Connection to 127.0.0.1 8080 port [tcp/*] succeeded!\n[0]',
+    'nc: connect to 127.0.0.1 port 81 (tcp) failed: Connection refused\n[1]', '[1]',
+  ]);
+});
+
+test('names come from /etc/hosts; ping says what it cannot reach', () => {
+  const all = out(['getent hosts web', 'getent hosts nosuch', 'nslookup web', 'ping -c 1 web', 'ping -c 1 nosuch', 'ping -c 1 -W 5 10.9.0.77', 'ping -c 1 10.77.0.1', 'ping']);
+  expect(all.map((o) => o.replace(/time=[\d.]+ ms|rtt .*/g, 'T'))).toEqual([
+    '10.9.0.1        web.example web\n[0]', '[2]', 'Name:\tweb\nAddress: 10.9.0.1\n\n[0]',
+    'PING web (10.9.0.1) 56(84) bytes of data.\n64 bytes from web (10.9.0.1): icmp_seq=1 ttl=64 T\n\n--- web ping statistics ---\n1 packets transmitted, 1 received, 0% packet loss, time 0ms\nT\n[0]',
+    'ping: nosuch: Name or service not known\n[2]',
+    'PING 10.9.0.77 (10.9.0.77) 56(84) bytes of data.\nFrom 10.9.0.1 icmp_seq=1 Destination Host Unreachable\n\n--- 10.9.0.77 ping statistics ---\n1 packets transmitted, 0 received, +1 errors, 100% packet loss, time 0ms\n\n[1]',
+    'ping: connect: Network is unreachable\n[2]', 'ping: usage error: Destination address required\n[1]',
+  ]);
+});
+
+test('tcpdump sees what passes a link; sysctl reads and writes parameters', () => {
+  const all = out(['sh -c "ping -c 2 -i 0.1 127.0.0.1 &; tcpdump -n -i lo -c 2 icmp"', 'sysctl net.ipv4.ip_forward', 'sysctl -w net.ipv4.ip_forward=1', 'sysctl -n net.ipv4.ip_forward', 'sysctl no.such']);
+  expect(all[0]).toMatch(/IP 127\.0\.0\.1 > 127\.0\.0\.1: ICMP echo request, id \d+, seq \d, length 64\n\S+ IP 127\.0\.0\.1 > 127\.0\.0\.1: ICMP echo reply/);
+  expect(all.slice(1)).toEqual(['net.ipv4.ip_forward = 0\n[0]', 'net.ipv4.ip_forward = 1\n[0]', '1\n[0]', 'sysctl: cannot stat /proc/sys/no/such: No such file or directory\n[1]']);
+});
