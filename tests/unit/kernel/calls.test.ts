@@ -1,7 +1,7 @@
 /** System calls that wait, refuse or confine: pipes, fifos, poll, locks, seccomp, capabilities, cgroups, roots. */
 import { expect, test } from 'vitest';
 import {
-  AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, MNT_DETACH, MS_BIND, MS_PRIVATE, MS_REC, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_RDONLY,
+  AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, MNT_DETACH, MS_BIND, MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_RDONLY,
   O_RDWR, O_WRONLY, POLLHUP, POLLIN, POLLOUT, S_IFIFO, SIG,
 } from '../../../src/engine/kernel/abi.ts';
 import { callsOf } from '../../../src/engine/kernel/dispatch.ts';
@@ -222,4 +222,38 @@ test('calls are kept as strace shows them', () => {
     'openat(AT_FDCWD, "/none", O_RDONLY) = -1 ENOENT (No such file or directory)',
     'kill(4999, SIGTERM) = -1 ESRCH (No such process)',
   ]);
+});
+
+test('shared mounts tell their peers, slaves hear and do not tell, private ones are alone', () => {
+  const ran = run(function* (): Body {
+    yield* sys('mount', 'proc', '/proc', 'proc', 0, '');
+    yield* sys('mount', 'none', '/', '', MS_REC | MS_SHARED, '');
+    yield* sys('mkdirat', AT_FDCWD, '/mnt/a', 0o755);
+    yield* sys('mkdirat', AT_FDCWD, '/mnt/b', 0o755);
+    const count = function* (at: string): Call<number> {
+      return (yield* slurp('/proc/self/mounts')).split('\n').filter((row) => row.split(' ')[1] === at).length;
+    };
+    const [r, w] = yield* sys('pipe2', 0);
+    const child = function* (how: number): Call<number> {
+      return yield* fork(function* (): Body {
+        if (how !== MS_SHARED) yield* sys('mount', 'none', '/', '', MS_REC | how, '');
+        yield* sys('mount', 'mine', '/mnt/b', 'tmpfs', 0, '');
+        yield* sys('read', r, 1);
+        yield* say('child sees', yield* count('/mnt/a'));
+        return 0;
+      }, CLONE_NEWNS);
+    };
+    for (const how of [MS_SHARED, MS_SLAVE, MS_PRIVATE]) {
+      const pid = yield* child(how);
+      yield* sys('nanosleep', MS);
+      yield* sys('mount', 'ours', '/mnt/a', 'tmpfs', 0, '');
+      yield* say('parent sees', yield* count('/mnt/b'));
+      yield* put(w, 'x');
+      yield* sys('wait4', pid, 0);
+      yield* sys('umount2', '/mnt/a', 0);
+      yield* outcome(sys('umount2', '/mnt/b', 0));
+    }
+    return 0;
+  });
+  expect(ran.stdout).toBe('parent sees 1\nchild sees 1\nparent sees 0\nchild sees 1\nparent sees 0\nchild sees 0\n');
 });
