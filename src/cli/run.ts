@@ -37,7 +37,7 @@ export function run(args: string[]): number {
   const world = build(values);
   const ends = Date.now() + REAL_LIMIT_MS;
   const out = new Screen(json || values.quiet!);
-  const typist = createTypist(world, { until, expired: () => Date.now() > ends, show: (_tty, data) => out.show(data) });
+  const typist: Typist = createTypist(world, { until, expired: () => Date.now() > ends, show: (tty, data) => out.show(tty, data, tty === typist.tty) });
   let status = 0;
   try {
     if (values.replay !== undefined) {
@@ -54,7 +54,7 @@ export function run(args: string[]): number {
       status = fault(world, error);
     }
   }
-  out.end();
+  out.end(typist.tty);
   if (status !== 70) for (const show of shows) console.log(JSON.stringify({ view: show.view, rows: VIEWS[show.view]!.rows(world, show.arg) }));
   if (values.hash) console.log(worldHash(world));
   if (values.record !== undefined) writeFileSync(values.record, `${JSON.stringify(toRecording(world))}\n`);
@@ -135,20 +135,23 @@ function duration(text: string): number {
   }
 }
 
-/** What the terminal shows as plain text: escape codes and carriage returns taken out, in text format. */
+/**
+ * What the terminals show as plain text: escape codes and carriage returns taken out, whole lines. A terminal that nothing
+ * was typed at keeps what it shows to itself until something is.
+ */
 class Screen {
-  private at = '';
+  private readonly unfinished = new Map<string, string>();
   private readonly silent: boolean;
   constructor(silent: boolean) {
     this.silent = silent;
   }
 
-  show(data: string): void {
+  show(tty: string, data: string, inUse: boolean): void {
     if (this.silent) return;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes are what is taken out
-    const clean = (this.at + data).replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>()][0B]?|\x07/g, '');
-    const cut = clean.lastIndexOf('\n') + 1;
-    this.at = clean.slice(cut);
+    const clean = ((this.unfinished.get(tty) ?? '') + data).replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>()][0B]?|\x07/g, '');
+    const cut = inUse ? clean.lastIndexOf('\n') + 1 : 0;
+    this.unfinished.set(tty, clean.slice(cut));
     if (cut > 0) process.stdout.write(clean.slice(0, cut).replaceAll('\r\n', '\n'));
   }
 
@@ -159,7 +162,8 @@ class Screen {
     process.stderr.write(strip(stderr));
   }
 
-  end(): void {
-    if (this.at !== '' && !this.silent) process.stdout.write(`${this.at.replaceAll('\r', '')}\n`);
+  end(tty: string): void {
+    const rest = this.unfinished.get(tty) ?? '';
+    if (rest !== '' && !this.silent) process.stdout.write(`${rest.replaceAll('\r', '')}\n`);
   }
 }

@@ -2,16 +2,25 @@
 import { cgroupHistory, cgroups } from './cgroups.ts';
 import { deployments, kubeEvents, nodes, pods, services } from './cluster.ts';
 import { decisions, filters, scores } from './decisions.ts';
+import { disassembly } from './disassembly.ts';
+import { exitLog, exits } from './exits.ts';
 import { hosts } from './hosts.ts';
 import { marks } from './marks.ts';
+import { memory } from './memory.ts';
 import { namespaces } from './namespaces.ts';
 import { processes } from './processes.ts';
+import { registers } from './registers.ts';
 import { syscalls } from './syscalls.ts';
+import { tlb } from './tlb.ts';
 import type { View } from './view.ts';
+import { vmcs } from './vmcs.ts';
+import { vms } from './vms.ts';
+import { walk, walkHead } from './walk.ts';
 import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
+  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, disassembly, memory,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
 };
