@@ -1,6 +1,7 @@
 /**
  * docker-proxy: listens on a host port and copies every connection to the container's port, a thread each way. Says "0" on
- * descriptor 3 once it listens, or "1" and why not. Source: moby cmd/docker-proxy. Left out: sctp.
+ * descriptor 3 once it listens, or "1" and why not. Source: moby cmd/docker-proxy. Left out: sctp; IPv6 sockets are not
+ * modelled, so the proxy of an IPv6 address is there and hears nothing.
  */
 import { AF_INET, SIG, SOCK_DGRAM, SysError } from '../../../kernel/abi.ts';
 import { type Body, type Program, sys } from '../../../kernel/sys.ts';
@@ -22,13 +23,16 @@ export const dockerProxy: Program = function* (argv) {
     proto: option('proto', 'tcp'), hostIp: option('host-ip', '0.0.0.0'), hostPort: Number(option('host-port', '0')), ip: option('container-ip', ''), port: Number(option('container-port', '0')),
   };
   yield* sys('rt_sigaction', SIG.PIPE, { handler: 'ignore' });
+  if (ends.hostIp.includes(':')) {
+    yield* report('0\n');
+    for (;;) yield* attempt(sys('pause'), 0);
+  }
   let fd: number;
   try {
     fd = ends.proto === 'udp' ? yield* bindUdp(ends) : yield* listen({ family: 'inet', address: ends.hostIp, port: ends.hostPort });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    const six = ends.hostIp.includes(':');
-    yield* report(`1\nlisten ${ends.proto}${six ? 6 : 4} ${six ? `[${ends.hostIp}]` : ends.hostIp}:${ends.hostPort}: bind: ${error.message.toLowerCase()}`);
+    yield* report(`1\nlisten ${ends.proto}4 ${ends.hostIp}:${ends.hostPort}: bind: ${error.message.toLowerCase()}`);
     return 1;
   }
   yield* report('0\n');

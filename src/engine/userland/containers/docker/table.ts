@@ -2,6 +2,7 @@
 import type { ProgramTable } from '../../programs.ts';
 import { docker as cli } from './cli/docker.ts';
 import { dockerd } from './daemon/dockerd.ts';
+import { dockerInit } from './init.ts';
 import { dockerProxy } from './proxy.ts';
 
-export const docker: ProgramTable = { '/usr/sbin/dockerd': dockerd, '/usr/bin/docker': cli, '/usr/bin/docker-proxy': dockerProxy, '/usr/sbin/docker-proxy': dockerProxy };
+export const docker: ProgramTable = { '/usr/sbin/dockerd': dockerd, '/usr/bin/docker': cli, '/usr/bin/docker-proxy': dockerProxy, '/usr/sbin/docker-proxy': dockerProxy, '/usr/bin/docker-init': dockerInit };

@@ -76,10 +76,13 @@ function* answer(state: Shim, exchange: Exchange): Call<void> {
   }
 }
 
-/** Ends when it holds nothing and everything has been told. */
+/** Ends when it holds nothing and everything has been told; nobody finds it any more once it has answered. */
 function* shutdown(state: Shim, exchange: Exchange): Call<void> {
+  const ends = state.containers.size === 0;
+  const at = ends ? yield* attempt(sys('getsockname', LISTENING), null) : null;
+  if (at?.family === 'unix') yield* attempt(sys('unlinkat', AT_FDCWD, at.path, 0), 0);
   yield* reply(exchange, 200, {});
-  if (state.containers.size > 0) return;
+  if (!ends) return;
   for (let tries = 0; tries < 100 && state.outbox.length > 0; tries++) yield* sys('nanosleep', 10 * MS);
   yield* sys('exit_group', 0);
 }

@@ -59,7 +59,7 @@ function* main(argv: readonly string[], env: Readonly<Record<string, string>>): 
     globals = parseFlags(readFlags(GLOBAL_OPTIONS), argv, 'in-order');
   } catch (error) {
     if (!(error instanceof BadFlag)) throw error;
-    yield* complain(`${error.message}\nSee 'docker --help'.\n${HELP}`);
+    yield* complain(`${error.message}\nSee 'docker --help'.\n${HELP}\n`);
     return 125;
   }
   const words = globals.args;

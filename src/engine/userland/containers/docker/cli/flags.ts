@@ -131,7 +131,7 @@ const NAMED: Readonly<Record<string, (value: string) => string | null>> = {
 };
 
 function check(flag: Flag, value: string): void {
-  const fault = CHECKS[flag.type]?.(value, flag) ?? NAMED[flag.long]?.(value) ?? null;
+  const fault = CHECKS[flag.type]?.(value, flag) ?? (flag.type === '' ? undefined : NAMED[flag.long]?.(value)) ?? null;
   if (fault !== null) throw new BadFlag(flag.long === 'filter' ? 'bad format of filter (expected name=value)' : `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label(flag))} flag: ${fault}`);
 }
 

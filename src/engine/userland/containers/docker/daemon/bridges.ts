@@ -79,7 +79,9 @@ export const not = <T>(x: T): { is: T; not: boolean } => ({ is: x, not: true });
 
 /** A change of the rules; what is there already, or is not, is no fault. */
 export function* rules(type: string, table: 'nat' | 'filter', chain: string, rule?: Rule): Call<void> {
-  yield* attempt(sys('netlink', { type, table, chain, ...(rule ? { rule } : {}) }), null, 'EEXIST', 'ENOENT', 'EOPNOTSUPP');
+  const modules = rule ? [...(rule.dsttype ? ['addrtype'] : []), ...(rule.ctstate ? ['conntrack'] : []), ...(rule.dport ? [(rule.proto as { is: string }).is] : [])] : [];
+  const whole = rule && modules.length > 0 ? { ...rule, modules } : rule;
+  yield* attempt(sys('netlink', { type, table, chain, ...(whole ? { rule: whole } : {}) }), null, 'EEXIST', 'ENOENT', 'EOPNOTSUPP');
 }
 
 /** The chains that docker keeps, and the jumps to them. */

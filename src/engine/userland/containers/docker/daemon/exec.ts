@@ -10,7 +10,7 @@ import { mergedDir } from './layers.ts';
 import { newId } from './record.ts';
 import { environmentOf, userOf } from './spec.ts';
 import { type Any, type Container, type Daemon, type Exec, Refused } from './state.ts';
-import { createStreams, drained, finish, joinStreams, makeFifos, removeFifos } from './streams.ts';
+import { closeAll, createStreams, drained, finish, joinStreams, makeFifos, openOutputs, removeFifos } from './streams.ts';
 import { waitOn, wake } from './waiters.ts';
 
 export function running(c: Container): void {
@@ -54,14 +54,18 @@ export function* startExec(daemon: Daemon, exec: Exec): Call<void> {
   const { body } = exec;
   const process = yield* processOf(c, body);
   exec.streams ??= createStreams(body.Tty === true, '', new Set());
+  exec.streams.held = true;
   const fifos = yield* makeFifos(c.ID, exec.ID, { stdin: body.AttachStdin === true, tty: body.Tty === true });
   const { stdin, stdout, stderr, terminal } = fifos;
+  const outputs = yield* openOutputs(fifos);
+  let joined = false;
   yield* emit(daemon, 'container', `exec_start: ${commandOf(body)}`, c, { execID: exec.ID });
   try {
     yield* tasks(NS, 'Exec', { containerId: c.ID, execId: exec.ID, spec: process, stdin, stdout, stderr, terminal });
-    yield* joinStreams(exec.streams, fifos);
     exec.Running = true;
     exec.Pid = (yield* tasks(NS, 'Start', { containerId: c.ID, execId: exec.ID })).pid;
+    joined = true;
+    yield* joinStreams(exec.streams, fifos, outputs);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     exec.Running = false;
@@ -69,6 +73,7 @@ export function* startExec(daemon: Daemon, exec: Exec): Call<void> {
     yield* ignoreRefusal(tasks(NS, 'Delete', { containerId: c.ID, execId: exec.ID }));
     throw new Refused(400, error.message);
   } finally {
+    if (!joined) yield* closeAll(outputs);
     yield* removeFifos(fifos);
   }
 }

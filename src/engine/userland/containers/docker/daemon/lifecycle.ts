@@ -10,6 +10,7 @@ import { attempt } from '../../../lib/files.ts';
 import { type Call, thread } from '../../../lib/http.ts';
 import { Refusal, tasks } from '../../containerd/api.ts';
 import { ignoreRefusal, NS, refusable } from './containerd.ts';
+import type { Spec } from '../../runc/spec.ts';
 import { emit, publish } from './events.ts';
 import { startHealth } from './health.ts';
 import { mountLayer, removeLayer, unmountLayer } from './layers.ts';
@@ -19,7 +20,7 @@ import { saveContainer, removeDirectory, logPath } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { specOf } from './spec.ts';
 import { type Container, type Daemon, NEVER, Refused } from './state.ts';
-import { createStreams, drained, finish, joinStreams, makeFifos, removeFifos, type Streams } from './streams.ts';
+import { closeAll, createStreams, drained, type Fifos, finish, joinStreams, makeFifos, openOutputs, removeFifos, type Streams } from './streams.ts';
 import { waitFor, waitOn, wake, withLock } from './waiters.ts';
 
 export function streamsOf(c: Container): Streams {
@@ -73,12 +74,30 @@ function* launch(daemon: Daemon, c: Container): Call<void> {
   const spec = yield* specOf(daemon, c, root);
   const s = streamsOf(c);
   const fifos = yield* makeFifos(c.ID, 'init', { stdin: c.Config.OpenStdin, tty: c.Config.Tty });
-  const { stdin, stdout, stderr, terminal } = fifos;
   for (const m of c.MountPoints) if (m.Type === 'volume') yield* publish(daemon, 'volume', 'mount', m.Name!, { container: c.ID, destination: m.Destination, driver: 'local', propagation: '', 'read/write': String(m.RW) });
+  const outputs = yield* openOutputs(fifos);
+  let joined = false;
+  try {
+    yield* createAndStart(daemon, c, spec, fifos, function* () {
+      joined = true;
+      yield* joinStreams(s, fifos, outputs);
+    });
+  } finally {
+    if (!joined) yield* closeAll(outputs);
+    yield* removeFifos(fifos);
+  }
+  c.HasBeenStartedBefore = true;
+  yield* saveContainer(c);
+  yield* startHealth(daemon, c);
+  yield* emit(daemon, 'container', 'start', c);
+}
+
+/** containerd's part: the task made, its networks joined, its streams, then its start. */
+function* createAndStart(daemon: Daemon, c: Container, spec: Spec, { stdin, stdout, stderr, terminal }: Fifos, join: () => Call<void>): Call<void> {
   const { pid } = yield* tasks(NS, 'Create', { containerId: c.ID, spec, stdin, stdout, stderr, terminal, options: { systemdCgroup: daemon.cgroupDriver === 'systemd' } });
   try {
     yield* joinNetworks(daemon, c, pid);
-    yield* joinStreams(s, fifos);
+    yield* join();
     c.State = { ...c.State, Status: 'running', Running: true, Paused: false, Restarting: false, OOMKilled: false, Pid: pid, ExitCode: 0, Error: '', StartedAt: isoNano(yield* nowNs()) };
     c.live.oomSeen = false;
     yield* tasks(NS, 'Start', { containerId: c.ID });
@@ -86,13 +105,7 @@ function* launch(daemon: Daemon, c: Container): Call<void> {
     yield* attempt(ignoreRefusal(tasks(NS, 'Kill', { containerId: c.ID, signal: 9 })), null);
     yield* attempt(ignoreRefusal(tasks(NS, 'Delete', { containerId: c.ID })), null);
     throw error;
-  } finally {
-    yield* removeFifos(fifos);
   }
-  c.HasBeenStartedBefore = true;
-  yield* saveContainer(c);
-  yield* startHealth(daemon, c);
-  yield* emit(daemon, 'container', 'start', c);
 }
 
 /** Its first process has ended. */
@@ -102,6 +115,7 @@ export function* handleExit(daemon: Daemon, c: Container, exitStatus: number): C
 }
 
 function* exited(daemon: Daemon, c: Container, exitStatus: number): Call<void> {
+  if (!c.State.Running || c.State.Restarting) return;
   c.live.healthRound++;
   yield* drained(streamsOf(c), 2 * SECOND);
   yield* finish(streamsOf(c));

@@ -66,6 +66,7 @@ function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string):
   const host = `veth${yield* newId(8)}`.slice(0, 11);
   const inside = `veth${yield* newId(8)}`.slice(0, 11);
   yield* sys('netlink', { type: 'link.add', name: inside, kind: 'veth', address: e.MacAddress, peer: { name: host } });
+  c.live.links[name] = host;
   yield* sys('netlink', { type: 'link.set', name: host, master: n.bridge });
   yield* sys('netlink', { type: 'link.set', name: inside, netns: { pid } });
   const ns = { pid };
@@ -75,7 +76,6 @@ function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string):
   yield* sys('netlink', { type: 'link.set', name: dev, up: true, ns });
   yield* sys('netlink', { type: 'link.set', name: host, up: true });
   if (e.Gateway) yield* attempt(sys('netlink', { type: 'route.add', to: 'default', via: e.Gateway, dev, ns }), null, 'EEXIST');
-  c.live.links[name] = host;
 }
 
 /** Gives everything back. */

@@ -3,7 +3,7 @@
  * to the json-file log. Attached clients stay over restarts until the output ends.
  * Source: moby container/stream, daemon/attach.go, daemon/logger/jsonfilelog; API "stream format".
  */
-import { AT_FDCWD, O_RDONLY, O_WRONLY, S_IFIFO } from '../../../../kernel/abi.ts';
+import { AT_FDCWD, O_NONBLOCK, O_RDONLY, O_WRONLY, S_IFIFO } from '../../../../kernel/abi.ts';
 import { type Body, sys } from '../../../../kernel/sys.ts';
 import { text } from '../../../../sim/text.ts';
 import { joinBytes } from '../../../../sim/wire.ts';
@@ -30,13 +30,15 @@ export interface Streams {
   /** Readers still at work; `drained` is woken when the last ends. */
   readers: number;
   drained: Waiters;
+  /** The end of the output is not the end: somebody calls `finish` once the exit status is known. */
+  held: boolean;
   /** File that output is logged to, or empty. */
   log: string;
   logged: Waiters;
 }
 
 export function createStreams(tty: boolean, log: string, logged: Waiters): Streams {
-  return { tty, stdin: null, ready: new Set(), clients: new Set(), readers: 0, drained: new Set(), log, logged };
+  return { tty, stdin: null, ready: new Set(), clients: new Set(), readers: 0, drained: new Set(), held: false, log, logged };
 }
 
 export interface Fifos {
@@ -64,16 +66,28 @@ export function* removeFifos(fifos: Fifos): Call<void> {
   for (const path of [fifos.stdin, fifos.stdout, fifos.stderr]) if (path !== '') yield* removeAll(path);
 }
 
-/** Joins the shim's ends; call after Create or Exec, when they are there. */
-export function* joinStreams(s: Streams, fifos: Fifos): Call<void> {
-  if (fifos.stdin !== '') s.stdin = yield* sys('openat', AT_FDCWD, fifos.stdin, O_WRONLY);
-  for (const [path, stream] of [[fifos.stdout, 1], [fifos.stderr, 2]] as const) {
+/** Opens the ends that output comes to, before anything can be written. */
+export function* openOutputs(fifos: Fifos): Call<number[]> {
+  const fds: number[] = [];
+  for (const path of [fifos.stdout, fifos.stderr]) {
     if (path === '') continue;
-    const fd = yield* sys('openat', AT_FDCWD, path, O_RDONLY);
-    s.readers++;
-    yield* thread(() => reader(s, fd, stream));
+    const fd = yield* sys('openat', AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
+    yield* sys('fcntl', fd, 'setfl', O_RDONLY);
+    fds.push(fd);
   }
+  return fds;
+}
+
+/** Joins the shim's ends, once it has opened them. */
+export function* joinStreams(s: Streams, fifos: Fifos, outputs: readonly number[]): Call<void> {
+  if (fifos.stdin !== '') s.stdin = yield* sys('openat', AT_FDCWD, fifos.stdin, O_WRONLY);
+  s.readers += outputs.length;
+  for (const [i, fd] of outputs.entries()) yield* thread(() => reader(s, fd, i === 0 ? 1 : 2));
   yield* wake(s.ready);
+}
+
+export function* closeAll(fds: readonly number[]): Call<void> {
+  for (const fd of fds) yield* attempt(sys('close', fd), 0);
 }
 
 function* reader(s: Streams, fd: number, stream: 1 | 2): Body {
@@ -87,7 +101,8 @@ function* reader(s: Streams, fd: number, stream: 1 | 2): Body {
   if (partial.length > 0) yield* logOne(s, stream, text(partial));
   yield* attempt(sys('close', fd), 0);
   s.readers--;
-  if (s.readers === 0) yield* finish(s);
+  if (s.readers === 0 && s.held) yield* wake(s.drained);
+  else if (s.readers === 0) yield* finish(s);
   return 0;
 }
 
