@@ -5,7 +5,7 @@
 import type { Tree } from '../kernel/vfs/build.ts';
 import { bytes } from '../sim/text.ts';
 import { assemble } from '../machine/isa/assemble.ts';
-import { preloadedImages } from '../userland/containers/store.ts';
+import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
 import { INSTALLED } from '../userland/table.ts';
 import { API_SERVER, type HostSpec, type ScenarioSpec, type Service } from './scenario.ts';
 
@@ -32,7 +32,7 @@ export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): 
     ...base(host, scenario),
     ...binaries(),
     ...units(host),
-    ...(host.images.length > 0 ? preloadedImages(host.images) : {}),
+    ...(host.images.length > 0 ? preloadedImages(host.images, host.services.includes('docker') ? DOCKER : CONTAINERD) : {}),
     ...(scenario.cluster ? kubernetes(host) : {}),
     ...domains(host, assets),
     ...host.files,
@@ -48,7 +48,7 @@ function binaries(): Tree {
 }
 
 function base(host: HostSpec, scenario: ScenarioSpec): Tree {
-  const names = scenario.hosts.map((h) => `${h.address} ${h.name}\n`).join('');
+  const names = scenario.hosts.map((h) => `${h.address || '127.0.1.1'} ${h.name}\n`).join('');
   return {
     '/bin': { type: 'link', target: 'usr/bin' },
     '/sbin': { type: 'link', target: 'usr/sbin' },
@@ -90,6 +90,7 @@ function kubernetes(host: HostSpec): Tree {
   const subnet = Number(host.address.split('.')[3]) - 10;
   return {
     ...tree,
+    ...Object.fromEntries(['bridge', 'host-local', 'loopback'].map((name) => [`/opt/cni/bin/${name}`, { type: 'program' as const, name: `cni-${name}`, mode: 0o755 }])),
     '/etc/kubernetes/kubelet.conf': file(config(`system:node:${host.name}`), 0o600),
     '/etc/cni/net.d/10-bridge.conf': file(
       `${JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, ipam: { type: 'host-local', ranges: [[{ subnet: `10.244.${subnet}.0/24` }]], routes: [{ dst: '0.0.0.0/0' }] } }, null, 2)}\n`,

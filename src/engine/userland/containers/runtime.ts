@@ -1,5 +1,6 @@
 /** The runtime, its daemons and clients, and what runs inside images, by install path. */
 import type { ProgramTable } from '../programs.ts';
+import { cni } from './cni/table.ts';
 import { containerd } from './containerd/containerd.ts';
 import { imagePrograms } from './programs/table.ts';
 import { runc } from './runc/runc.ts';
@@ -9,5 +10,6 @@ export const runtime: ProgramTable = {
   '/usr/sbin/runc': runc,
   '/usr/bin/containerd': containerd,
   '/usr/bin/containerd-shim-runc-v2': shim,
+  ...cni,
   ...imagePrograms,
 };

@@ -7,6 +7,7 @@ import { attempt, mkdirAll } from '../../lib/files.ts';
 import { beginStream, type Call, type Exchange, reply, serve, writeChunk } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
 import { createCri, criCall } from '../cri/cri.ts';
+import { streamExec } from '../cri/exec.ts';
 import type { Cri } from '../cri/state.ts';
 import { dropBell, hear } from '../shim/bell.ts';
 import { type Envelope, Refusal, type Requests, SOCKET, STATUS } from './api.ts';
@@ -34,6 +35,7 @@ export function* containerd(argv: readonly string[]): Body {
 function* answer(d: Daemon, cri: Cri, exchange: Exchange): Call<void> {
   const namespace = exchange.headers['containerd-namespace'] ?? 'default';
   const [, service = '', method = ''] = exchange.path.split('/');
+  if (service === 'exec') return yield* streamExec(cri, method, exchange);
   if (service.startsWith('runtime.v1.')) return yield* criCall(cri, method, exchange);
   try {
     const body = JSON.parse(exchange.body === '' ? '{}' : exchange.body) as Record<string, unknown>;
