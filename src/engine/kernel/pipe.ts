@@ -89,8 +89,9 @@ export function joinPipe(kernel: Kernel, file: File): void {
   wake(kernel, channel(file.inode));
 }
 
-/** Does a fifo still lack the end that this open waits for? */
+/** Does a fifo still lack the end that this open waits for? A nameless pipe opened by /proc/PID/fd waits for none. */
 export function fifoLacksPeer(inode: Inode, flags: number): boolean {
+  if (inode.sb.type === 'pipefs') return false;
   const pipe = pipeOf(inode);
   const mode = flags & O_ACCMODE;
   return mode === 0 ? pipe.writers === 0 : mode === 1 ? pipe.readers === 0 : false;

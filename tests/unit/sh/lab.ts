@@ -5,6 +5,7 @@ import type { Tree } from '../../../src/engine/kernel/vfs/build.ts';
 import { SECOND } from '../../../src/engine/sim/units.ts';
 import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
 import { init } from '../../../src/engine/userland/init/table.ts';
+import { mountAll } from '../../../src/engine/userland/init/mounts.ts';
 import { shell } from '../../../src/engine/userland/sh/table.ts';
 import { type Machine, machine, type Ran, run, screen, type, until } from '../kernel/harness.ts';
 
@@ -22,6 +23,7 @@ export function script(text: string, options: { shell?: string; args?: string[];
   const programs = byName();
   const name = options.shell ?? 'bash';
   const main: Program = function* (_argv, env) {
+    yield* mountAll();
     return yield* programs[name]!([name, '-c', text, ...(options.args ?? [])], env);
   };
   delete programs.init;

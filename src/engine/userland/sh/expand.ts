@@ -107,7 +107,10 @@ function* literal(sh: Shell, text: string, sink: Sink, tilde: 'word' | 'assignme
     }
     const from = at;
     while (at < text.length && text[at] !== '\\' && !(tilde === 'assignment' && text[at] === ':' && text[at + 1] === '~')) at++;
-    if (at > from) put(sink, text.slice(from, at), false);
+    if (at > from) {
+      if (sink.operand > 0) putSplit(sh, sink, text.slice(from, at));
+      else put(sink, text.slice(from, at), false);
+    }
     if (at >= text.length) return;
     if (text[at] === '\\') {
       if (text[at + 1] !== '\n') put(sink, text[at + 1] ?? '\\', true);

@@ -18,10 +18,12 @@ export interface Sink {
   fields: Field[];
   current: Field | null;
   split: boolean;
+  /** Greater than 0 in the word of ${x:-word}: there even literal text is split. */
+  operand: number;
 }
 
 export function openSink(split: boolean): Sink {
-  return { fields: [], current: null, split };
+  return { fields: [], current: null, split, operand: 0 };
 }
 
 /** Appends to the field at hand, beginning one if need be (even by an empty quoted string). */

@@ -92,6 +92,7 @@ export function* parameterValue(sh: Shell, name: string, key: string | null): Ca
     case '$': return one(String(sh.rootPid));
     case '!': return one(sh.lastBackground > 0 ? String(sh.lastBackground) : undefined);
     case '-': return one(flags(sh));
+    case '_': return one(sh.lastWord);
   }
   return one((yield* timed(sh, name)) ?? get(sh, name));
 }
@@ -185,7 +186,11 @@ function* defaulted(
     return;
   }
   if (quoted) put(sink, yield* quotedOperand(sh, operand, words), true);
-  else yield* words.into(sh, operand, sink);
+  else {
+    sink.operand++;
+    yield* words.into(sh, operand, sink);
+    sink.operand--;
+  }
 }
 
 /** Inside double quotes the operand's single quotes are characters. */
@@ -222,10 +227,8 @@ function* changer(sh: Shell, wanted: Wanted, operation: Exclude<ParameterOperati
     }
     case 'Replace': {
       const pattern = compile(yield* words.expandPattern(sh, operation.pattern));
-      const replacement = yield* words.expandOne(sh, operation.replacement);
-      const raw = operation.replacement;
-      const ampersand = sh.flavour === 'bash' && !raw.parts && /(^|[^\\])&/.test(raw.text) ? raw.text : null;
-      return pure((text) => replaced(text, pattern, replacement, operation.operator, ampersand));
+      const template = yield* words.expandPattern(sh, operation.replacement);
+      return pure((text) => replaced(text, pattern, template, operation.operator));
     }
     case 'CaseModification': {
       const pattern = operation.operand && operation.operand.text !== '' ? compile(yield* words.expandPattern(sh, operation.operand)) : null;
@@ -247,14 +250,15 @@ function removed(text: string, pattern: Pattern, operator: string): string {
   return from < 0 ? text : chars.slice(0, from).join('');
 }
 
-function replaced(text: string, pattern: Pattern, replacement: string, operator: string, ampersand: string | null): string {
+/** In `template` what is quoted stands after a backslash; an unquoted & is what matched. */
+function replaced(text: string, pattern: Pattern, template: string, operator: string): string {
   const chars = Array.from(text);
-  const by = (match: string): string => (ampersand === null ? replacement : ampersand.replace(/\\(.)|&/g, (all, quoted) => (all === '&' ? match : quoted)));
+  const by = (match: string): string => template.replace(/\\(.)|&/gs, (all, quoted) => (all === '&' ? match : quoted));
   if (operator === '/%') {
     const from = suffixMatch(pattern, chars, 'longest');
     return from < 0 ? text : chars.slice(0, from).join('') + by(chars.slice(from).join(''));
   }
-  if (pattern.length === 0) return text;
+  if (pattern.length === 0 && operator !== '/#') return text;
   let out = '';
   for (let at = 0; at <= chars.length; ) {
     const n = prefixMatch(pattern, chars, at, 'longest');

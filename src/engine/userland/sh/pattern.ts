@@ -29,7 +29,7 @@ export function hasGlob(pattern: string): boolean {
 }
 
 export function quotePattern(text: string): string {
-  return text.replace(/[\\*?[\]@+!()|^-]/g, '\\$&');
+  return text.replace(/[\\*?[\]@+!()|^&-]/g, '\\$&');
 }
 
 export function compile(text: string): Pattern {

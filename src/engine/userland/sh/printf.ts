@@ -31,7 +31,7 @@ function once(format: string, take: () => string | undefined, faults: string[], 
     halted = true;
     stop();
   };
-  const pieces = /%%|%([-+ #0']*)(\*|\d+)?(?:\.(\*|-?\d*))?(?:hh?|ll?|[Lqjzt])?(\([^)]*\)T|[a-zA-Z])?/g;
+  const pieces = /%%|%([-+ #0']*)(\*|\d+)?(?:\.(\*|-?\d*))?(?:hh?|ll?|[Ljzt])?(\([^)]*\)T|[a-zA-Z])?/g;
   let from = 0;
   for (const m of format.matchAll(pieces)) {
     out += unescapeAnsi(format.slice(from, m.index), 'plain', halt);

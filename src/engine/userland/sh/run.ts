@@ -226,7 +226,8 @@ function* redirected(sh: Shell, node: Redirected): Call<number> {
 
 function define(sh: Shell, node: FunctionNode): number {
   const name = node.name.value;
-  sh.functions.set(name, { name, body: node.body, source: sh.source });
+  const source = sh.from === 'string' && sh.source.name === '' && sh.flavour === 'bash' ? { ...sh.source, name: 'environment' } : sh.source;
+  sh.functions.set(name, { name, body: node.body, source, exported: false });
   return 0;
 }
 
@@ -436,15 +437,14 @@ export function* processSubstitution(sh: Shell, statements: readonly Statement[]
   return `/dev/fd/${fd}`;
 }
 
-/** Runs a text command by command. A syntax error is told and ends it. */
-export function* runText(sh: Shell, source: Source): Call<number> {
+/** Runs a text command by command. A syntax error is told (`what` says whose text it was) and ends it. */
+export function* runText(sh: Shell, source: Source, what = ''): Call<number> {
   const { source: outer, pos } = sh;
   try {
     for (const reading of commands(sh, source)) {
       if (reading.state === 'wrong') {
-        yield* complain(syntaxMessage(sh, source, reading));
+        yield* complain(syntaxMessage(sh, source, reading, what));
         sh.status = 2;
-        if (sh.from !== 'prompt') throw new Jump('abandon', 2);
         return 2;
       }
       sh.source = reading.source;
@@ -459,11 +459,12 @@ export function* runText(sh: Shell, source: Source): Call<number> {
 }
 
 /** What bash prints about a command that it cannot parse. */
-export function syntaxMessage(sh: Shell, source: Source, wrong: { message: string; line: number; lineText: string }): string {
+export function syntaxMessage(sh: Shell, source: Source, wrong: { message: string; line: number; lineText: string }, what = ''): string {
   if (sh.flavour === 'dash') return `${source.name || sh.arg0}: ${wrong.line}: ${posixMessage(wrong.message)}\n`;
   if (sh.flavour === 'ash') return `${sh.from === 'prompt' ? 'sh' : source.name || sh.arg0}: ${sh.from === 'script' ? `line ${wrong.line}: ` : ''}${posixMessage(wrong.message)}\n`;
-  if (sh.from === 'prompt' && source.name === '') return `${prefix(sh)}${wrong.message}\n`;
-  const where = `${source.name || sh.arg0}: ${sh.from === 'string' ? '-c: ' : ''}line ${wrong.line}: `;
+  if (sh.from === 'prompt' && source.name === '' && what === '') return `${prefix(sh)}${wrong.message}\n`;
+  const name = source.name || sh.arg0.replace(sh.from === 'prompt' ? /^-|^.*\// : '', '');
+  const where = `${name}: ${what !== '' ? `${what}: ` : sh.from === 'string' && source.name === '' ? '-c: ' : ''}line ${wrong.line}: `;
   return `${where}${wrong.message}\n${wrong.lineText === '' ? '' : `${where}\`${wrong.lineText}'\n`}`;
 }
 

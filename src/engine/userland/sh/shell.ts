@@ -45,7 +45,7 @@ export function shellMain(flavour: Flavour): Program {
     const asked = parseInvocation(argv);
     const name = (argv[0] ?? flavour).replace(/^.*\//, '');
     if (asked.fault !== null) {
-      yield* complain(`${name}: ${asked.fault}: invalid option\n`);
+      yield* complain(`${name}: ${asked.fault}\n${asked.fault.startsWith('-c:') || flavour !== 'bash' ? '' : USAGE}`);
       return 2;
     }
     if (asked.show) {
@@ -57,6 +57,7 @@ export function shellMain(flavour: Flavour): Program {
   };
 }
 
+const USAGE = `Usage:\tbash [GNU long option] [option] ...\n\tbash [GNU long option] [option] script-file ...\nGNU long options:\n${['debug', 'debugger', 'dump-po-strings', 'dump-strings', 'help', 'init-file', 'login', 'noediting', 'noprofile', 'norc', 'posix', 'pretty-print', 'rcfile', 'restricted', 'verbose', 'version'].map((o) => `\t--${o}\n`).join('')}Shell options:\n\t-ilrsD or -c command or -O shopt_option\t\t(invocation only)\n\t-abefhkmnptuvxBCEHPT or -o option\n`;
 const VERSION = 'GNU bash, version 5.2.15(1)-release (x86_64-pc-linux-gnu)\nCopyright (C) 2022 Free Software Foundation, Inc.\nLicense GPLv3+: GNU GPL version 3 or later <http://gnu.org/licenses/gpl.html>\n\nThis is free software; you are free to change and redistribute it.\nThere is NO WARRANTY, to the extent permitted by law.\n';
 
 function parseInvocation(argv: readonly string[]): Invocation {
@@ -84,7 +85,7 @@ function parseInvocation(argv: readonly string[]): Invocation {
       else if (OPTION_LETTERS[letter]) {
         if (word[0] === '-') out.options.add(OPTION_LETTERS[letter]);
         else out.options.delete(OPTION_LETTERS[letter]);
-      } else out.fault = `-${letter}`;
+      } else out.fault = `-${letter}: invalid option`;
     }
   }
   if (argv[at] === '-') at++;
@@ -102,7 +103,7 @@ function longOption(out: Invocation, word: string): void {
   else if (word === '--noprofile') out.noProfile = true;
   else if (word === '--version') out.show = 'version';
   else if (word === '--help') out.show = 'help';
-  else if (word !== '--posix' && word !== '--noediting') out.fault = word;
+  else if (word !== '--posix' && word !== '--noediting') out.fault = `${word}: invalid option`;
 }
 
 function* createShell(flavour: Flavour, arg0: string, asked: Invocation, env: Readonly<Record<string, string>>): Call<Shell> {
@@ -117,10 +118,23 @@ function* createShell(flavour: Flavour, arg0: string, asked: Invocation, env: Re
     params: [], status: 0, pipeStatus: [0], lastBackground: 0, jobs: [], traps: new Map(), pending: [], ignored: yield* ignoredSignals(), hashed: new Map(), cwd: '/', oldDirs: [],
     functionNames: [], functionScopes: [], sourceDepth: 0, loopDepth: 0, errexitOff: 0, source: { text: '', firstLine: 1, name: '' }, pos: 0, getopts: { index: 1, offset: 0 },
     history: [], historyRead: 0, random: Math.imul(pid, 2654435761) >>> 0, startedAt: yield* sys('clock_gettime', 'monotonic'), tty: -1, pgid: yield* sys('getpgid', 0), warned: false,
-    replaceable: false, substituted: -1, substitutions: [],
+    replaceable: false, substituted: -1, lastWord: arg0, substitutions: [],
   };
   yield* defaults(sh);
+  if (flavour === 'bash') importFunctions(sh, env);
   return sh;
+}
+
+/** Functions that came through the environment (export -f). */
+function importFunctions(sh: Shell, env: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries(env)) {
+    const name = /^BASH_FUNC_([^%=]+)%%$/.exec(key)?.[1];
+    if (name === undefined || !value.startsWith('() {')) continue;
+    const text = `${name} ${value}`;
+    const reading = read(text, 1, 'environment', new Map());
+    const command = reading.state === 'complete' && reading.script.commands.length === 1 ? reading.script.commands[0]!.command : null;
+    if (command?.type === 'Function') sh.functions.set(name, { name, body: command.body, source: { text, firstLine: 1, name: 'environment' }, exported: true });
+  }
 }
 
 /** What was ignored when the shell began: not asked of the kernel when nothing can have been. */

@@ -17,7 +17,7 @@ import { addJob, waitForeground } from './jobs.ts';
 import { locate } from './lookup.ts';
 import { plainQuote } from './quote.ts';
 import { redirect, restore, type Saved } from './redirect.ts';
-import { settle } from './signals.ts';
+import { runTrap, settle } from './signals.ts';
 import { Bad, Jump, type Shell, type ShellFunction, type Variable } from './state.ts';
 import { blank, environment, find, get } from './variables.ts';
 
@@ -45,17 +45,12 @@ export function* simple(sh: Shell, node: Command): Call<number> {
   } catch (error) {
     if (error instanceof Jump) throw error;
     const status = yield* explain(sh, error);
-    if (error instanceof Bad && !sh.interactive && (error.fatal || fatalHere(sh, node))) throw new Jump('exit', status);
+    if (error instanceof Bad && !sh.interactive && (error.fatal || sh.flavour !== 'bash')) throw new Jump('exit', status === 127 && sh.from !== 'string' ? 1 : status);
     if (error instanceof Bad) throw new Jump('abandon', status);
     return status;
   } finally {
     yield* closeSubstitutions(sh);
   }
-}
-
-/** In a POSIX shell a failed expansion ends the script. */
-function fatalHere(sh: Shell, node: Command): boolean {
-  return sh.flavour !== 'bash' || node.name === undefined;
 }
 
 function* closeSubstitutions(sh: Shell): Call<void> {
@@ -68,6 +63,7 @@ function* perform(sh: Shell, node: Command, replace: boolean): Call<number> {
   const arrays: Arrays = new Map();
   const words = yield* argumentsOf(sh, node, arrays);
   if (words.length === 0) return yield* assignOnly(sh, node, assignments);
+  sh.lastWord = words.at(-1)!;
   if (sh.options.has('xtrace')) yield* trace(sh, [...assignments.map((a) => a.text), ...words.map(plainQuote)]);
   const name = words[0]!;
   const fn = SPECIAL.has(name) && sh.flavour !== 'bash' ? undefined : sh.functions.get(name);
@@ -168,8 +164,11 @@ export function* call(sh: Shell, fn: ShellFunction, args: readonly string[]): Ca
     return yield* sh.calls.compound(sh, { type: 'CompoundList', pos: fn.body.pos, end: fn.body.end, commands: [{ type: 'Statement', pos: fn.body.pos, end: fn.body.end, command: fn.body as PipelineNode, background: undefined }] });
   } catch (error) {
     if (!(error instanceof Jump) || error.kind !== 'return') throw error;
+    sh.status = error.count;
     return error.count;
   } finally {
+    const action = sh.traps.get('RETURN');
+    if (action) yield* runTrap(sh, action);
     sh.scopes.length = depth;
     sh.functionNames.pop();
     sh.functionScopes.pop();

@@ -33,6 +33,7 @@ export interface ShellFunction {
   name: string;
   body: FunctionNode['body'];
   source: Source;
+  exported: boolean;
 }
 
 export interface Process {
@@ -61,7 +62,7 @@ export interface Calls {
   list(sh: Shell, statements: readonly Statement[]): Call<number>;
   compound(sh: Shell, list: CompoundList): Call<number>;
   /** Parses and runs a text, line by line, as eval and source do. */
-  text(sh: Shell, source: Source): Call<number>;
+  text(sh: Shell, source: Source, what?: string): Call<number>;
   /** Output of a command substitution, trailing newlines removed. */
   substitute(sh: Shell, statements: readonly Statement[], source: Source): Call<string>;
   /** Path of a process substitution. */
@@ -127,6 +128,8 @@ export interface Shell {
   replaceable: boolean;
   /** Status of the last command substitution in the command being expanded; -1 none. */
   substituted: number;
+  /** $_: the last word of the last command. */
+  lastWord: string;
   /** Descriptors of process substitutions to close when the command is over. */
   substitutions: number[];
 }

@@ -26,11 +26,13 @@ export function read(text: string, firstLine: number, name: string, aliases: Rea
     script = parse(body);
   }
   const source: Source = { text: body, firstLine, name };
+  const strange = callOfNothing(body, script);
+  if (strange) return wrong(body, strange, firstLine);
   const faults = script.errors ?? [];
   const open = faults.filter((f) => atEnd(f.message, f.pos, body));
   const definite = faults.filter((f) => !atEnd(f.message, f.pos, body) && !(open.length > 0 && f.message.startsWith('expected command')));
   if (definite.length > 0) return wrong(body, definite[0]!, firstLine);
-  if (open.length > 0) return { state: 'incomplete', eof: eofMessage(body, open[0]!), script, source };
+  if (open.length > 0) return inTest(body, open[0]!, firstLine) ?? { state: 'incomplete', eof: eofMessage(body, open[0]!), script, source };
   if (/(^|[^\\])(\\\\)*\\\n?$/.test(body) && body.trimEnd().endsWith('\\')) return { state: 'incomplete', eof: '', script, source };
   if (openHereDoc(script)) return { state: 'incomplete', eof: '', script, source };
   const nested = nestedFault(script);
@@ -38,10 +40,40 @@ export function read(text: string, firstLine: number, name: string, aliases: Rea
   return { state: 'complete', script, source };
 }
 
+/** Is the fault only that the text ends here? */
 function atEnd(message: string, pos: number, text: string): boolean {
   if (message.startsWith('unterminated')) return true;
-  if (message === 'expected redirect target' || !message.startsWith('expected')) return false;
-  return /^(\s|#[^\n]*)*$/.test(text.slice(pos));
+  if (message === 'expected redirect target' || !message.startsWith('expected') || message.startsWith('expected word')) return false;
+  if (!/^(\s|#[^\n]*)*$/.test(text.slice(pos))) return false;
+  const before = text.slice(0, pos).trimEnd();
+  if (/(^|[\s;&|(])(for|select|function|case|coproc)$/.test(before)) return false;
+  if (/^expected '(do|then)'$/.test(message) && /[;\n&]\s*(done|fi|esac|else|elif|then|do|\})$/.test(before)) return false;
+  return !(message.startsWith("expected 'in'") && /case\s+\S+\s+\S+$/.test(before));
+}
+
+/** [[ that lacks its end: bash tells what is missing at once. */
+function inTest(text: string, fault: { message: string; pos: number }, firstLine: number): Reading | null {
+  if (!fault.message.includes("']]'") && !fault.message.includes('test')) return null;
+  const inside = text.slice(text.lastIndexOf('[[') + 2);
+  const told = (message: string): Reading => ({ state: 'wrong', message, line: firstLine, lineText: '' });
+  if (/^\s*(\S+\s+)?\S+\s+\]\]\s*$/.test(inside)) return told(`unexpected argument \`]]' to conditional ${/^\s*-\w\s/.test(inside) ? 'unary' : 'binary'} operator`);
+  if (/^\s*-\w\s*$/.test(inside)) return told("unexpected argument `newline' to conditional unary operator");
+  if (/^\s*[^\s!(]+\s*$/.test(inside)) return told("unexpected token `newline', conditional binary operator expected");
+  return null;
+}
+
+/** "f( {": the parser lets a parenthesis after a word pass that begins neither a function nor anything else. */
+function callOfNothing(text: string, script: ParsedScript): { message: string; pos: number } | null {
+  let found: { message: string; pos: number } | null = null;
+  const visit = (node: SyntaxNode): void => {
+    if (node.type === 'Command' && node.name && !found) {
+      const open = /^[ \t]*\(/.exec(text.slice(node.name.end));
+      if (open) found = { message: 'unexpected token', pos: node.name.end + open[0].length };
+    }
+    if (!found && node.type !== 'Word' && node.type !== 'Assignment') forEachChild(node, visit);
+  };
+  forEachChild(script, visit);
+  return found;
 }
 
 /** A fault inside a substitution, whose tree unbash makes only when asked. */
@@ -94,6 +126,24 @@ function tokenAt(text: string, pos: number): { token: string; pos: number } {
   return { token: word?.[0] ?? text[at]!, pos: at };
 }
 
+function lineAt(text: string, pos: number, firstLine: number): number {
+  let line = firstLine;
+  for (let i = 0; i < pos; i++) if (text[i] === '\n') line++;
+  return line;
+}
+
+/** unbash stands after the word that should have been another. */
+function wordBefore(text: string, pos: number): number {
+  const word = /[^\s;&|<>()]+$/.exec(text.slice(0, pos));
+  return word ? pos - word[0].length : pos;
+}
+
+function insideTest(text: string, pos: number): boolean {
+  const before = text.slice(0, pos);
+  const open = before.search(/\[\[\s(?!.*\]\])/s);
+  return open >= 0 && /(^|[\s;&|(!])$/.test(before.slice(0, open));
+}
+
 function wrong(text: string, fault: { message: string; pos: number }, firstLine: number): Reading {
   let from = fault.pos;
   const enclosing = /^expected command in (subshell|brace group)/.exec(fault.message);
@@ -102,13 +152,13 @@ function wrong(text: string, fault: { message: string; pos: number }, firstLine:
     const operator = OPERATORS.find((o) => text.startsWith(o, fault.pos) && /[<>]/.test(o));
     if (operator && !/[\s]/.test(text[fault.pos] ?? ' ') && tokenAt(text, fault.pos).pos === fault.pos && text.slice(0, fault.pos).trimEnd() === text.slice(0, fault.pos)) from = fault.pos;
   }
+  if (/^expected '(do|then|in)'/.test(fault.message) && !/(^|[\s;&|(])(for|select|function|case|coproc)\s*$/.test(text.slice(0, from))) from = wordBefore(text, from);
   const { token, pos } = tokenAt(text, from);
+  if (insideTest(text, pos)) return { state: 'wrong', line: lineAt(text, pos, firstLine), lineText: '', message: 'conditional binary operator expected' };
   const lineStart = text.lastIndexOf('\n', Math.max(0, pos - 1)) + 1;
   const lineEnd = text.indexOf('\n', pos);
-  let line = firstLine;
-  for (let i = 0; i < lineStart; i++) if (text[i] === '\n') line++;
   return {
-    state: 'wrong', line, lineText: text.slice(lineStart, lineEnd < 0 ? text.length : lineEnd),
+    state: 'wrong', line: lineAt(text, lineStart, firstLine), lineText: text.slice(lineStart, lineEnd < 0 ? text.length : lineEnd),
     message: `syntax error near unexpected token \`${token}'`,
   };
 }
@@ -161,6 +211,6 @@ export function* commands(sh: Shell, source: Source): Generator<Reading, void, v
 }
 
 function endLine(text: string, source: Source, message: string, line: number): number {
-  if (message.startsWith('unexpected EOF')) return line;
+  if (message.startsWith('unexpected EOF') && !(message.includes("`)'") && /[$<>]\((?!\()/.test(text))) return line;
   return source.firstLine + text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
 }

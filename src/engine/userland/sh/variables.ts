@@ -213,6 +213,7 @@ export function environment(sh: Shell): Record<string, string> {
       else if (!v.exported) delete env[name];
     }
   }
+  for (const fn of sh.functions.values()) if (fn.exported) env[`BASH_FUNC_${fn.name}%%`] = `() ${fn.source.text.slice(fn.body.pos, fn.body.end)}`;
   return env;
 }
 

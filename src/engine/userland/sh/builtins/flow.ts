@@ -50,7 +50,7 @@ const exit: Builtin = function* (sh, words) {
     yield* fault(sh, `exit: ${n}: numeric argument required`);
     throw new Jump('exit', 2);
   }
-  if (words.length > 2) return yield* fault(sh, 'exit: too many arguments');
+  if (words.length > 2) throw new Jump('abandon', yield* fault(sh, 'exit: too many arguments'));
   throw new Jump('exit', n === undefined ? sh.status : Number(n) & 255);
 };
 
@@ -65,7 +65,7 @@ const evaluateWords: Builtin = function* (sh, words) {
   if (sh.sourceDepth > 200) throw new Bad('eval: maximum eval nesting level exceeded (200)');
   sh.sourceDepth += sh.from === 'prompt' ? 0 : 1;
   try {
-    return yield* sh.calls.text(sh, { text: body, firstLine: 1, name: sh.source.name });
+    return yield* sh.calls.text(sh, { text: body, firstLine: 1, name: sh.source.name }, 'eval');
   } finally {
     sh.sourceDepth -= sh.from === 'prompt' ? 0 : 1;
   }

@@ -3,7 +3,7 @@ import type { Call } from '../../lib/http.ts';
 import { appendFile, attempt, writeFile } from '../../lib/files.ts';
 import { isExecutable, locate, searchPath } from '../lookup.ts';
 import { ansiQuote } from '../quote.ts';
-import type { Shell } from '../state.ts';
+import { Bad, type Shell } from '../state.ts';
 import { testWords } from '../test.ts';
 import { get } from '../variables.ts';
 import { type Builtin, fault, options, output } from './builtin.ts';
@@ -176,13 +176,22 @@ const history: Builtin = function* (sh, words) {
   return 0;
 };
 
+function* tested(sh: Shell, name: string, words: readonly string[]): Call<number> {
+  try {
+    return yield* testWords(sh, name, words);
+  } catch (error) {
+    if (!(error instanceof Bad)) throw error;
+    return yield* fault(sh, error.message, error.status);
+  }
+}
+
 const test: Builtin = function* (sh, words) {
-  return yield* testWords(sh, 'test', words.slice(1));
+  return yield* tested(sh, 'test', words.slice(1));
 };
 
 const bracket: Builtin = function* (sh, words) {
   if (words.at(-1) !== ']') return yield* fault(sh, "[: missing `]'", 2);
-  return yield* testWords(sh, '[', words.slice(1, -1));
+  return yield* tested(sh, '[', words.slice(1, -1));
 };
 
 export const names: Readonly<Record<string, Builtin>> = { hash, alias, unalias, history, test, '[': bracket };

@@ -262,19 +262,19 @@ const ulimit: Builtin = function* (sh, words) {
   if (on.has('a')) {
     let out = '';
     for (const [, name, label, unit] of LIMITS) {
-      const limit = yield* attempt(sys('prlimit64', 0, name, null), null);
+      const limit = yield* attempt(sys('prlimit64', 0, name.toUpperCase(), null), null);
       if (limit) out += `${label} ${show(limit.cur, unit)}\n`;
     }
     return yield* output(sh, 'ulimit', out);
   }
   const [letter, name, , unit] = LIMITS.find(([l]) => on.has(l)) ?? LIMITS[2]!;
-  const limit = yield* attempt(sys('prlimit64', 0, name, null), null);
+  const limit = yield* attempt(sys('prlimit64', 0, name.toUpperCase(), null), null);
   if (!limit) return yield* fault(sh, `ulimit: not modelled: -${letter}`);
   if (rest[0] === undefined) return yield* output(sh, 'ulimit', `${show(on.has('H') ? limit.max : limit.cur, unit)}\n`);
   const value = rest[0] === 'unlimited' ? Number.POSITIVE_INFINITY : rest[0] === 'hard' ? limit.max : rest[0] === 'soft' ? limit.cur : /^\d+$/.test(rest[0]) ? Number(rest[0]) * unit : Number.NaN;
   if (Number.isNaN(value)) return yield* fault(sh, `ulimit: ${rest[0]}: invalid number`);
   try {
-    yield* sys('prlimit64', 0, name, { cur: on.has('H') && !on.has('S') ? limit.cur : value, max: on.has('S') && !on.has('H') ? limit.max : value });
+    yield* sys('prlimit64', 0, name.toUpperCase(), { cur: on.has('H') && !on.has('S') ? limit.cur : value, max: on.has('S') && !on.has('H') ? limit.max : value });
     return 0;
   } catch (error) {
     if (!(error instanceof SysError)) throw error;

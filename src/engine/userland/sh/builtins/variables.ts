@@ -72,6 +72,7 @@ const declare: Builtin = function* (sh, words, arrays) {
       off.add('x');
     } else on.add('x');
   }
+  if (name === 'export' && on.has('f')) return yield* exportFunctions(sh, rest, !off.has('x'));
   if (on.has('f') || on.has('F')) return yield* functions(sh, rest, on.has('F'), off);
   if (rest.length === 0 || on.has('p')) return yield* show(sh, name, rest, on);
   let status = 0;
@@ -154,6 +155,16 @@ function* functions(sh: Shell, only: readonly string[], namesOnly: boolean, off:
   return yield* output(sh, 'declare', out);
 }
 
+function* exportFunctions(sh: Shell, only: readonly string[], on: boolean): Call<number> {
+  let status = 0;
+  for (const name of only) {
+    const fn = sh.functions.get(name);
+    if (fn) sh.functions.set(name, { ...fn, exported: on });
+    else status = yield* fault(sh, `export: ${name}: not a function`);
+  }
+  return status;
+}
+
 /** A function as it was written, under bash's heading. */
 export function functionText(sh: Shell, name: string): string {
   const fn = sh.functions.get(name)!;
@@ -169,7 +180,7 @@ const unsetBuiltin: Builtin = function* (sh, words) {
     try {
       if (parsed.on.has('f')) sh.functions.delete(arg);
       else if (element) unsetElement(sh, element[1]!, element[2] === '@' || element[2] === '*' ? element[2] : keyOf(sh, element[1]!, element[2]!));
-      else if (!isName(arg)) status = yield* fault(sh, `unset: \`${arg}': not a valid identifier`);
+      else if (!isName(arg) && parsed.on.has('v')) status = yield* fault(sh, `unset: \`${arg}': not a valid identifier`);
       else if (find(sh, arg) || parsed.on.has('v')) unset(sh, arg);
       else sh.functions.delete(arg);
     } catch (error) {
