@@ -15,7 +15,7 @@ export interface HostSpec {
   cpus: number;
   /** Bytes. */
   memory: number;
-  /** IPv4 on the wire between machines, without prefix. */
+  /** IPv4 on the wire between machines, without prefix; empty without a wire. */
   address: string;
   services: readonly Service[];
   /** Images in docker's (or, on a node, containerd's) store at boot. */

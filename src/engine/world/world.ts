@@ -81,7 +81,7 @@ function joinCluster(world: World): void {
 function addHost(world: World, assets: Assets, host: HostSpec): void {
   const kernel = createKernel({
     name: host.name, cpus: host.cpus, memory: host.memory, ghz: GHZ, timeline: world.timeline, trace: world.trace,
-    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: { address: `${host.address}/24` },
+    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: host.address === '' ? null : { address: `${host.address}/24` },
   });
   world.kernels.set(host.name, kernel);
   world.lan.hosts.set(host.address, host.name);

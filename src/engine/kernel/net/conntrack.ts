@@ -123,6 +123,11 @@ function setPorts(packet: Packet, sport: number, dport: number): void {
 export function confirm(track: Track, packet: Packet, now: number): void {
   const { ns, conn, way, related } = track;
   if (related) return;
+  if (packet.flags.includes('R') && way === 'reply' && !conn.replied) {
+    // Refused: there never was a connection.
+    ns.netfilter.connections = ns.netfilter.connections.filter((one) => one !== conn);
+    return;
+  }
   if (!conn.kept) ns.netfilter.connections.unshift(conn);
   conn.kept = true;
   if (way === 'reply') conn.replied = true;

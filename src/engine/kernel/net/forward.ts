@@ -145,7 +145,7 @@ function natOut(walk: Walk, ns: NetNamespace, hook: 'POSTROUTING' | 'INPUT', lin
     if (verdict === 'MASQUERADE') disguise(ns, conn, firstAddress(ns, link, packet.src), null);
     if (verdict === 'SNAT') disguise(ns, conn, address, port ? Number(port.split('-')[0]) : null);
   }
-  if (hook === 'POSTROUTING' && translateOut(found, packet)) note(walk, ns, link, 'nat', `source becomes ${packet.src}:${packet.sport}`);
+  if (translateOut(found, packet)) note(walk, ns, link, 'nat', `source becomes ${packet.src}:${packet.sport}`);
   confirm(found, packet, timeOf(walk.kernel));
 }
 

@@ -152,7 +152,7 @@ function carrierChanged(kernel: Kernel, ns: NetNamespace, link: Link): void {
 }
 
 function autoconfigure(kernel: Kernel, ns: NetNamespace, link: Link): void {
-  if (link.master !== null || !hasCarrier(ns, link)) return;
+  if (link.master !== null || !hasCarrier(ns, link) || link.addresses.some((a) => a.family === 'inet6' && a.scope === 'link')) return;
   give6(kernel, link, { address: linkLocal(link.mac), prefix: 64, scope: 'link', proto: 'kernel_ll' }, timeOf(kernel) + DAD);
 }
 

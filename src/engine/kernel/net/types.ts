@@ -198,6 +198,7 @@ export interface Socket {
   peer: Socket | null;
   /** Inet stream. */
   tcb: Tcb | null;
+  /** Until accept(2) takes it: whose queue it is for. */
   listener: Socket | null;
   error: Errno | null;
   options: Map<string, number>;

@@ -86,6 +86,7 @@ export const socketHandlers = {
     if (socket.state !== 'listening') throw new SysError('EINVAL');
     const taken = socket.accepting.shift();
     if (taken) {
+      taken.listener = null;
       if (socket.family === 'unix') wake(kernel, socketChannel(socket));
       return { fd: installSocket(kernel, task, taken, flags), peer: nameOf(taken, taken.remote) };
     }

@@ -1,11 +1,11 @@
 /** iptables, iptables-save, iptables-restore, conntrack: the tables of this network namespace. Source: iptables(8) 1.8.11, conntrack(8). */
-import { SysError } from '../../../kernel/abi.ts';
+import { SysError, TCGETS } from '../../../kernel/abi.ts';
 import type { Conn } from '../../../kernel/net/conntrack.ts';
 import type { Chain, Rule } from '../../../kernel/net/netfilter.ts';
 import { type Body, type NetlinkRequest, type Program, sys } from '../../../kernel/sys.ts';
 import { text } from '../../../sim/text.ts';
 import { ansiTime, nowNs } from '../../lib/clock.ts';
-import { drain } from '../../lib/files.ts';
+import { attempt, drain } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';
 import { emptyRule, extensionText, IptablesError, ruleOption, ruleWords, TARGETS, usage, VERSION } from './rule.ts';
@@ -123,9 +123,9 @@ function ruleLine(rule: Rule, one: Command, number: number): string {
   const link = (test: Rule['in']): string => `${test?.not ? '!' : ''}${test?.is ?? (one.numeric ? '*' : 'any')}`.padEnd(6);
   const counts = one.verbose ? `${counter(rule.packets, one.exact)} ${counter(rule.bytes, one.exact)} ` : '';
   const links = one.verbose ? `${link(rule.in)} ${link(rule.out)} ` : '';
-  const proto = `${rule.proto?.not ? '!' : ''}${rule.proto?.is ?? 'all'}`.padEnd(5);
+  const proto = `${rule.proto?.not ? '!' : ' '}${(rule.proto?.is ?? 'all').padEnd(4)} `;
   const opt = one.verbose ? '--  ' : '-- ';
-  return `${one.numbers ? `${String(number).padEnd(4)} ` : ''}${counts}${rule.target.padEnd(10)} ${proto}${opt}${links}${place(rule.src)}${place(rule.dst)}${extensionText(rule)}\n`;
+  return `${one.numbers ? `${String(number).padEnd(4)} ` : ''}${counts}${rule.target.padEnd(9)} ${proto}${opt}${links}${place(rule.src)}${place(rule.dst)}${extensionText(rule)}\n`;
 }
 
 function* list(one: Command): Call<void> {
@@ -288,8 +288,13 @@ export const conntrack: Program = complaining(function* (argv) {
     }
     const rows = (yield* sys('netlink', { type: 'ct.list' })) as Conn[];
     const now = yield* sys('clock_gettime', 'monotonic');
-    for (const conn of rows) yield* print(connText(conn, now));
-    yield* complain(`conntrack v1.4.8 (conntrack-tools): ${rows.length} flow entries have been shown.\n`);
+    const shown = rows.map((conn) => connText(conn, now)).join('');
+    const count = `conntrack v1.4.8 (conntrack-tools): ${rows.length} flow entries have been shown.\n`;
+    // Standard output is written line by line to a terminal, at the end to anything else.
+    const terminal = (yield* attempt(sys('ioctl', 1, TCGETS), null)) !== null;
+    if (terminal) yield* print(shown);
+    yield* complain(count);
+    if (!terminal) yield* print(shown);
   } catch (error) {
     if (error instanceof SysError) throw new IptablesError('conntrack v1.4.8 (conntrack-tools): Operation failed: Operation not permitted', 1);
     throw error;

@@ -1,0 +1,33 @@
+/** iproute2, iptables and ping as recorded, replayed in order on one machine: each command's output, errors and status. */
+import { expect, it } from 'vitest';
+import { type Recorded, readTranscript, replayTranscript, report } from '../transcripts.ts';
+
+/** At least so many commands give exactly what was recorded. */
+const HELD = 55;
+
+/** MAC addresses and what is made of them, times, dates; spaces at the ends of lines. */
+export function normal(text: string): string {
+  return text
+    .replace(/\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b/g, (mac) => (/^(00:){5}00$|^(ff:){5}ff$/.test(mac) ? mac : 'MAC'))
+    .replace(/fe80::[0-9a-f:]+/g, 'LINKLOCAL')
+    .replace(/time=[\d.]+ ms/g, 'time=T ms')
+    .replace(/^rtt .*$/gm, 'rtt')
+    .replace(/time \d+ms$/gm, 'time Tms')
+    .replace(/\b(Jan|Nov) +\d+ \d\d:\d\d\b/g, 'DATE')
+    .replace(/ on \w{3} \w{3} +\d+ [\d:]{8} \d{4}$/gm, ' on DATE')
+    .replace(/ id=\d+/g, ' id=ID')
+    .replace(/^(icmp +1|tcp +6) \d+/gm, '$1 LEFT')
+    .replace(/(sport|dport)=[3-6]\d{4}/g, '$1=PORT');
+}
+
+/** The server of one line went on when its recording was stopped. */
+function ended(line: Recorded): Recorded {
+  return typeof line.exit === 'number' ? line : { ...line, exit: 0 };
+}
+
+it('the network recording', () => {
+  const lines = readTranscript(new URL('./network.jsonl', import.meta.url)).map(ended);
+  const result = replayTranscript({ scenario: 'recorded/network', lines, normal, seconds: 50 });
+  report('network', result);
+  expect(result.exact).toBeGreaterThanOrEqual(HELD);
+}, 60_000);
