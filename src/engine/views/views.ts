@@ -1,13 +1,16 @@
 /** The registry of views: what pictures subscribe to, labs check and `nestbox views` lists. */
 import { cgroupHistory, cgroups } from './cgroups.ts';
 import { deployments, kubeEvents, nodes, pods, services } from './cluster.ts';
+import { containers } from './containers.ts';
 import { decisions, filters, scores } from './decisions.ts';
 import { disassembly } from './disassembly.ts';
 import { exitLog, exits } from './exits.ts';
 import { hosts } from './hosts.ts';
+import { images, layerFiles, layers } from './images.ts';
 import { marks } from './marks.ts';
 import { memory } from './memory.ts';
 import { namespaces } from './namespaces.ts';
+import { overlay } from './overlay.ts';
 import { processes } from './processes.ts';
 import { registers } from './registers.ts';
 import { syscalls } from './syscalls.ts';
@@ -20,6 +23,7 @@ import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
+  containers, images, layers, 'layer-files': layerFiles, overlay,
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, disassembly, memory,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
