@@ -5,7 +5,7 @@
  * Arithmetic is done in 64 bits whatever the size; storing cuts it, and `lazy` keeps what the flags need.
  */
 import { GPR, PAGE_BASE, RIP } from './layout';
-import { EXEC_END, g64, gp, canonical, NARROWED, PEND, PEND_EXCEPTION, s64, ud, X_VECTOR } from './state';
+import { CURRENT, EXEC_END, g64, gp, canonical, NARROWED, PEND, PEND_EXCEPTION, s64, ud, X_VECTOR } from './state';
 import { R_BASE, R_DISPLACEMENT, R_DST, R_IMMEDIATE, R_INDEX, R_LENGTH, R_OFFSET, R_OP, R_SCALE, R_SEGMENT, R_SIZE, R_SRC, RECORD } from './record';
 import { borrows, carries, cf, condition, extend, lazy, setCarryOverflow, vector } from './flags';
 import { commit, rd, wr } from './memory';
@@ -336,6 +336,7 @@ function impossible(p: usize): usize {
 export function execute(from: usize): usize {
   let p = from;
   do {
+    store<u32>(CURRENT, u32(p));
     switch (u32(load<u16>(p, R_OP))) {
       case 0x000: rr<u8>(ADD, p); break;
       case 0x001: rr<u16>(ADD, p); break;

@@ -12,7 +12,7 @@ import {
   SEGMENT_SIZE, SEGMENTS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
 } from './layout';
 import {
-  A_HALT, A_INTERRUPT, A_MODE, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, EXEC_END, F_IF, F_RF, F_TF, FAST_FETCH, g32, g64, guest, LINK_EPOCH, PEND, PEND_EXCEPTION, PEND_NONE, PENDING_MTF, raise,
+  CURRENT, A_HALT, A_INTERRUPT, A_MODE, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, EXEC_END, F_IF, F_RF, F_TF, FAST_FETCH, g32, g64, guest, LINK_EPOCH, PEND, PEND_EXCEPTION, PEND_NONE, PENDING_MTF, raise,
   REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND, LF_BITS, user,
 } from './state';
 import { B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_CYCLES, R_OFFSET, R_ORDINAL, RECORD } from './record';
@@ -111,6 +111,7 @@ function loop(limit: u64, most: u64): i32 {
     s64(RIP, g64(PAGE_BASE) + u64(load<u32>(block, B_FALL)));
     s32(EXEC_END, u32(end));
     const at = execute(block + B_HEADER);
+    s32(CURRENT, 0);
     if (g32(PEND) == PEND_NONE) {
       if (at == last) {
         s64(CYCLES, g64(CYCLES) + u64(load<u32>(block, B_CYCLES)));

@@ -58,6 +58,8 @@ export const IO_SIZE: usize = 0x9cc; // 0: nothing is waited for
 export const PENDING_MTF: usize = 0x9d0;
 export const REP_LIMIT: usize = 0x9d4; // iterations of a repeated string instruction in one go
 
+export const CURRENT: usize = 0x9d8; // record that executes; 0 between blocks
+
 // the walker's results and scratch: see paging.ts
 export const W_HOST: usize = 0xa00;
 export const W_GUEST: usize = 0xa08;
