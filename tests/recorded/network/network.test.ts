@@ -6,7 +6,7 @@ import { type Recorded, readTranscript, replayTranscript, report } from '../tran
 const HELD = 55;
 
 /** MAC addresses and what is made of them, times, dates; spaces at the ends of lines. */
-export function normal(text: string): string {
+function normal(text: string): string {
   return text
     .replace(/\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b/g, (mac) => (/^(00:){5}00$|^(ff:){5}ff$/.test(mac) ? mac : 'MAC'))
     .replace(/fe80::[0-9a-f:]+/g, 'LINKLOCAL')
