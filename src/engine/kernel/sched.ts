@@ -10,6 +10,7 @@
  */
 import { cancel, schedule } from '../sim/timeline.ts';
 import { MS, US } from '../sim/units.ts';
+import { countWaiting } from './cgroup/psi.ts';
 import type { Bandwidth, Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
 
 /** ns: least run before another of equal claim gets its turn; longest stretch when nobody waits; wake-up advantage. */
@@ -66,7 +67,7 @@ export function enqueue(kernel: Kernel, task: Task): void {
   for (let q = queue; q.up && q.running === 0 && !q.up.groups.includes(q); q = q.up) {
     q.cgroup.cpu.vruntime = Math.max(q.cgroup.cpu.vruntime, q.up.minVruntime);
   }
-  insert(queue, task);
+  insert(kernel, queue, task);
   claim(kernel, task);
 }
 
@@ -100,7 +101,8 @@ function leastOf(queue: RunQueue): number {
   return least;
 }
 
-function insert(queue: RunQueue, task: Task): void {
+function insert(kernel: Kernel, queue: RunQueue, task: Task): void {
+  countWaiting(kernel, queue.cgroup, 1);
   queue.tasks.push(task);
   for (let q = queue; q.up && !q.up.groups.includes(q); q = q.up) {
     q.up.groups.push(q);
@@ -114,6 +116,7 @@ export function dequeue(kernel: Kernel, task: Task): void {
   const at = queue.tasks.indexOf(task);
   if (at < 0) return;
   queue.tasks.splice(at, 1);
+  countWaiting(kernel, task.cgroup, -1);
   for (let q = queue; q.up && q.tasks.length === 0 && q.groups.length === 0; q = q.up) {
     const index = q.up.groups.indexOf(q);
     if (index >= 0) q.up.groups.splice(index, 1);
@@ -324,7 +327,7 @@ function leave(kernel: Kernel, cpu: Cpu): void {
   onProcessor(kernel, task, -1);
   if (task.state !== 'running') return;
   task.state = 'runnable';
-  insert(queueOf(kernel.sched, task.cgroup), task);
+  insert(kernel, queueOf(kernel.sched, task.cgroup), task);
 }
 
 /** Begins the stretch that pays what the task owes. */

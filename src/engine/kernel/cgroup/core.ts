@@ -49,7 +49,7 @@ function blank(tree: CgroupTree, name: string, parent: Cgroup | null, madeAt: nu
     io: { max: new Map(), stat: new Map(), weight: 100 },
     cpuset: { cpus: '', mems: '', exclusive: '', partition: 'member' },
     removed: false, threaded: false, maxDepth: null, maxDescendants: null, pressure: true,
-    psi: { cpu: noStalls(), memory: noStalls(), io: noStalls() }, attrs: new Map(), dying: [], madeAt,
+    psi: { cpu: noStalls(), memory: noStalls(), io: noStalls() }, waiting: { tasks: 0, since: 0 }, attrs: new Map(), dying: [], madeAt,
   };
 }
 

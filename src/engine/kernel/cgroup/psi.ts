@@ -19,6 +19,20 @@ export function stall(kernel: Kernel, cgroup: Cgroup, resource: 'cpu' | 'memory'
   }
 }
 
+/** So many tasks more (or fewer) wait for a processor in a group: as long as one does, some are stalled. */
+export function countWaiting(kernel: Kernel, cgroup: Cgroup, by: number): void {
+  const { now } = kernel.timeline;
+  for (let at: Cgroup | null = cgroup; at; at = at.parent) {
+    bookWaiting(at, now);
+    at.waiting.tasks += by;
+  }
+}
+
+function bookWaiting({ waiting, psi, pressure }: Cgroup, now: number): void {
+  if (waiting.tasks > 0 && pressure) psi.cpu.some.total += (now - waiting.since) / 1000;
+  waiting.since = now;
+}
+
 function settle(kernel: Kernel, line: PsiLine): void {
   const periods = Math.floor((kernel.timeline.now - line.at) / (2 * SECOND));
   if (periods <= 0) return;
@@ -33,6 +47,7 @@ function settle(kernel: Kernel, line: PsiLine): void {
 
 export function pressureText(kernel: Kernel, cgroup: Cgroup, resource: 'cpu' | 'memory' | 'io'): string {
   let text = '';
+  bookWaiting(cgroup, kernel.timeline.now);
   for (const kind of ['some', 'full'] as const) {
     const line = cgroup.psi[resource][kind];
     settle(kernel, line);

@@ -39,6 +39,8 @@ export interface Cgroup {
   /** cgroup.pressure: whether stalls are accounted. */
   pressure: boolean;
   psi: Record<'cpu' | 'memory' | 'io', Psi>;
+  /** Tasks here and below that wait for a processor, and since when (ns) their number is what it is. */
+  waiting: { tasks: number; since: number };
   /** chmod and chown of its directory ('') and files, for delegation. */
   attrs: Map<string, { mode?: number; uid?: number; gid?: number }>;
   /** Removed children that the kernel has not let go of: until when, or while pages stay charged. */
