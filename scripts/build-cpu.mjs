@@ -53,7 +53,7 @@ function patternOf(family, form) {
   if (family === op.PUSH_SEGMENT || family === op.POP_SEGMENT) return op.P_NONE;
   if (family === op.IN || family === op.OUT) return has(form, 'dx') ? op.P_DX : op.P_I;
   if (form.plus) return immediateOf(form) ? op.P_O_I : b === undefined ? op.P_O : op.P_O_A;
-  if (isRm(a)) {
+  if (isRm(a) || (typeof form.modrm === 'number' && /^r\d/.test(a))) {
     if (b === undefined) return op.P_RM;
     if (b === '1') return op.P_RM_1;
     if (b === 'cl') return op.P_RM_CL;

@@ -22,7 +22,9 @@ export interface Outcome {
 }
 
 const EXTERNAL_INTERRUPT = 1;
+const INTERRUPT_WINDOW = 7;
 const MONITOR_TRAP = 37;
+const EPT_VIOLATION = 48;
 const ENTRY_FAILED = 0x8000_0000;
 const IF = 0x200n;
 const VALID = 0x8000_0000;
@@ -50,8 +52,14 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     spent.guest += Number(cyclesOf(vm.machine) - before);
     const exit = onStop(vm, stop, start + Math.ceil((spent.guest + spent.kernel + spent.user) / vm.ghz), spent);
     if (exit) return { exit, spent };
-    if (mode !== 'run') return { exit: { reason: 'debug' }, spent };
+    if (mode === 'to-exit' || (mode === 'step' && stepped(vm))) return { exit: { reason: 'debug' }, spent };
   }
+}
+
+/** The exit was not on the way to an instruction (a page that was missing, a window): the step is taken. */
+function stepped(vm: Vm): boolean {
+  const reason = Number(readField(vm, 'EXIT_REASON'));
+  return reason !== EPT_VIOLATION && reason !== INTERRUPT_WINDOW;
 }
 
 /** Interrupts can be delivered now: RFLAGS.IF, no shadow of STI or MOV SS. */
