@@ -2,7 +2,7 @@
  * A machine with containerd and dockerd for tests, without the modelled init: mounts, a system.slice, the two daemons, then
  * commands one after another, each by `bash -c` with its streams in files. `lab` boots it; `sh` runs one and gives what it printed.
  */
-import { AT_FDCWD, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, shellStatus, SysError } from '../../../src/engine/kernel/abi.ts';
+import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, TIOCSCTTY, O_WRONLY, shellStatus, SysError } from '../../../src/engine/kernel/abi.ts';
 import { boot, createKernel, registerKernels } from '../../../src/engine/kernel/kernel.ts';
 import type { Kernel } from '../../../src/engine/kernel/records.ts';
 import { type Body, type Program, sys } from '../../../src/engine/kernel/sys.ts';
@@ -26,7 +26,7 @@ import type { HostSpec } from '../../../src/engine/world/scenario.ts';
 export interface Lab {
   kernel: Kernel;
   timeline: Timeline;
-  box: { todo: string | null; status: number | null; ready: boolean };
+  box: { todo: string | null; status: number | null; ready: boolean; terminal: boolean };
 }
 
 export interface Result {
@@ -41,7 +41,7 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   const timeline = createTimeline();
   const kernels = new Map<string, Kernel>();
   registerKernels(timeline, kernels);
-  const box: Lab['box'] = { todo: null, status: null, ready: false };
+  const box: Lab['box'] = { todo: null, status: null, ready: false, terminal: false };
   const programs = new Map(PROGRAMS);
   programs.set('init', () => init(box));
   if (!programs.has('busybox')) programs.set('busybox', applet);
@@ -97,6 +97,10 @@ function* init(box: Lab['box']): Body {
   }
   box.ready = true;
   for (;;) {
+    if (box.terminal) {
+      box.terminal = false;
+      yield* shellOn('/dev/tty1');
+    }
     if (box.todo === null) {
       yield* sys('nanosleep', 1 * MS);
       for (;;) {
@@ -114,6 +118,21 @@ function* init(box: Lab['box']): Body {
       break;
     }
   }
+}
+
+function* shellOn(path: string) {
+  yield* sys('clone', {
+    flags: 0,
+    *run(): Body {
+      yield* sys('setsid');
+      const fd = yield* sys('openat', AT_FDCWD, path, O_RDWR);
+      yield* sys('ioctl', fd, TIOCSCTTY, 0);
+      for (const to of [0, 1, 2]) if (fd !== to) yield* sys('dup3', fd, to, 0);
+      if (fd > 2) yield* sys('close', fd);
+      yield* sys('execve', '/usr/bin/bash', ['bash', '-i'], { ...ENV, PS1: '$ ' });
+      return 127;
+    },
+  });
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any call
@@ -178,4 +197,9 @@ export function sh(m: Lab, line: string, input = '', limit = 120 * SECOND): Resu
   m.box.todo = line;
   until(m, () => m.box.status !== null, limit);
   return { stdout: file(m, '/root/line.out'), stderr: file(m, '/root/line.err'), exit: m.box.status };
+}
+
+/** Starts a bash at tty1. */
+export function terminal(m: Lab): void {
+  m.box.terminal = true;
 }

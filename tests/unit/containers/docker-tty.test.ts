@@ -1,0 +1,58 @@
+/** docker run -it at a terminal: a shell of its own, Ctrl-C, window size, detaching, and the terminal as it was before. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ttyInput, ttyResize, ttyTake } from '../../../src/engine/kernel/kernel.ts';
+import { bytes, text } from '../../../src/engine/sim/text.ts';
+import { SECOND } from '../../../src/engine/sim/units.ts';
+import { type Lab, lab, terminal, until } from './docker-lab.ts';
+
+let m: Lab;
+let shown = '';
+
+/** Types, and waits until what was asked for has come; what the terminal showed meanwhile. */
+function type(keys: string, wanted: RegExp, seconds = 20): string {
+  shown = '';
+  ttyInput(m.kernel, 'tty1', bytes(keys));
+  until(m, () => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the shell's marks are control sequences
+    shown += ttyTake(m.kernel, 'tty1').map((p) => text(p.data)).join('').replaceAll('\r', '').replace(/\x1b\]133;[^\x07]*\x07/g, '');
+    return wanted.test(shown);
+  }, seconds * SECOND);
+  expect(shown).toMatch(wanted);
+  return shown;
+}
+
+beforeAll(() => {
+  m = lab();
+  ttyResize(m.kernel, 'tty1', 100, 30);
+  terminal(m);
+  until(m, () => ttyTake(m.kernel, 'tty1').length > 0, 5 * SECOND);
+});
+
+describe('docker run -it', () => {
+  it('gives a shell with its own pid 1 and hostname', () => {
+    type('docker run -it --name t1 busybox sh\r', /# $/);
+    expect(type('echo pid $$; hostname\r', /pid 1\n[0-9a-f]{12}\n/)).toBeTruthy();
+  });
+  it('has a terminal of its own', () => {
+    type('tty; ls -l /dev/pts/0\r', /\/dev\/pts\/0[\s\S]*# $/);
+  });
+  it('passes Ctrl-C to what runs inside', () => {
+    ttyInput(m.kernel, 'tty1', bytes('sleep 1000\r'));
+    until(m, () => false, 1 * SECOND);
+    type('\x03', /# $/);
+    type('echo still $((40+2))\r', /still 42/);
+  });
+  it('ends with the shell, its status told', () => {
+    type('exit 7\r', /\$ $|# $/);
+    type('echo status $?\r', /status 7/);
+  });
+  it('detaches at C-p C-q and attaches again', () => {
+    type('docker run -it --name t2 busybox sh\r', /# $/);
+    type('\x10\x11', /\$ $|# $/);
+    type('docker ps --format "{{.Names}} up"\r', /t2 up/);
+    type('docker attach t2\r', /attach t2/);
+    type('echo again\r', /\nagain\n/);
+    type('exit\r', /\$ $|# $/);
+    type('echo host $((1+1))\r', /host 2/);
+  });
+});
