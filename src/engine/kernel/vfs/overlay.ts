@@ -20,6 +20,9 @@ import { lookup as lookupPath, sameFile } from './path.ts';
 import { RENAME_EXCHANGE } from './tmpfs.ts';
 import type { Dentry, FileOps, FsOps, Inode, Path, SuperBlock } from './types.ts';
 
+/** Its own attributes; what a program sets under that prefix is kept under the longer one. */
+const OWN = 'trusted.overlay.';
+const ESCAPED = 'trusted.overlay.overlay.';
 const OPAQUE = 'trusted.overlay.opaque';
 const IMPURE = 'trusted.overlay.impure';
 const ORIGIN = 'trusted.overlay.origin';
@@ -123,8 +126,10 @@ function copyAttributes(inode: Inode, layers: Layers): void {
   inode.rdev = from.rdev;
   inode.nlink = from.kind === 'dir' ? (layers.lower.length > 0 ? 1 : from.nlink) : from.nlink;
   inode.kind = from.kind;
-  const hidden = [...(from.xattrs ?? [])].filter(([name]) => !name.startsWith('trusted.overlay.'));
-  inode.xattrs = hidden.length > 0 ? new Map(hidden) : null;
+  const shown = [...(from.xattrs ?? [])].flatMap(([name, value]): [string, Uint8Array][] =>
+    name.startsWith(ESCAPED) ? [[`${OWN}${name.slice(ESCAPED.length)}`, value]] : name.startsWith(OWN) ? [] : [[name, value]],
+  );
+  inode.xattrs = shown.length > 0 ? new Map(shown) : null;
 }
 
 function merged(kernel: Kernel, dir: Dentry, name: string): Dentry | null {
@@ -203,7 +208,7 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   to.gid = from.gid;
   to.mode = from.mode;
   if (from.kind === 'file' && without !== 'data') copyData(kernel, task, copy, from);
-  const xattrs = [...(from.xattrs ?? [])].filter(([name]) => !name.startsWith('trusted.overlay.'));
+  const xattrs = [...(from.xattrs ?? [])].filter(([name]) => !name.startsWith(OWN) || name.startsWith(ESCAPED));
   if (xattrs.length > 0) to.xattrs = new Map(xattrs);
   to.atime = from.atime;
   to.mtime = from.mtime;
@@ -417,9 +422,8 @@ export const overlayOps: FsOps = {
     copyAttributes(entry.inode, layersOf(entry));
   },
   setxattr(kernel, task, entry, name, value) {
-    if (name.startsWith('trusted.overlay.')) throw new SysError('EOPNOTSUPP');
     const upper = copyUp(kernel, task, entry);
-    upper.sb.ops.setxattr?.(kernel, task, upper, name, value);
+    upper.sb.ops.setxattr?.(kernel, task, upper, name.startsWith(OWN) ? `${ESCAPED}${name.slice(OWN.length)}` : name, value);
     copyAttributes(entry.inode, layersOf(entry));
   },
   open(kernel, task, entry, flags) {
