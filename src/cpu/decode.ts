@@ -204,8 +204,6 @@ function lookup(opcode: u32, repeat: u32): u32 {
     const modrm: u32 = load<u8>(at);
     node = load<u16>(NODES + (((node & 0x3fff) + ((modrm >> 3) & 7) + (modrm >= 0xc0 ? 8 : 0)) << 1));
     if (node >> 14 == 2) node = load<u16>(NODES + (((node & 0x3fff) + (modrm & 7)) << 1));
-    // a ModRM that is part of the opcode (0f 01 c1)
-    if (node != 0 && !hasModrm(load<u8>(RULES + node * 12 + 2))) at++;
     // a ModRM that only names the instruction (vmcall, swapgs) is read here, one with operands by `operands`
     if (node != 0 && !hasModrm(load<u8>(RULES + node * 12 + 2))) at++;
   }
