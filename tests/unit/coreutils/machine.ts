@@ -2,7 +2,7 @@
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, shellStatus } from '../../../src/engine/kernel/abi.ts';
 import { type Body, sys } from '../../../src/engine/kernel/sys.ts';
 import { text } from '../../../src/engine/sim/text.ts';
-import { drain, fork, reap, writeFile } from '../../../src/engine/userland/lib/files.ts';
+import { drain, fork, list, reap, removeAll, writeFile } from '../../../src/engine/userland/lib/files.ts';
 import type { Call } from '../../../src/engine/userland/lib/http.ts';
 import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
 import { utilLinux } from '../../../src/engine/userland/util-linux/table.ts';
@@ -28,10 +28,12 @@ const PROGRAMS = Object.fromEntries(
   Object.entries({ ...coreutils, ...utilLinux }).map(([path, program]) => [path.slice(path.lastIndexOf('/') + 1), program]),
 );
 
+const EXISTING = new Set(Object.keys(PROGRAMS));
+
 const MOUNTS = [['proc', '/proc', 'proc'], ['sysfs', '/sys', 'sysfs'], ['udev', '/dev', 'devtmpfs'], ['tmpfs', '/tmp', 'tmpfs'], ['cgroup2', '/sys/fs/cgroup', 'cgroup2']] as const;
 
-/** Runs the cases in order on one machine, all in /tmp/work; what each printed. */
-export function runAll(cases: readonly Case[], limit = 600e9): { outcomes: Outcome[]; machine: Machine } {
+/** Runs the cases in order on one machine, all in /tmp/work (emptied before each where `fresh`); what each printed. */
+export function runAll(cases: readonly Case[], options: { fresh?: boolean; limit?: number } = {}): { outcomes: Outcome[]; machine: Machine } {
   const outcomes: Outcome[] = [];
   let done = false;
   const m = machine({
@@ -45,19 +47,23 @@ export function runAll(cases: readonly Case[], limit = 600e9): { outcomes: Outco
         for (const [source, target, type] of MOUNTS) yield* sys('mount', source, target, type, 0, '');
         yield* sys('mkdirat', AT_FDCWD, '/tmp/work', 0o755);
         yield* sys('chdir', '/tmp/work');
-        for (const one of cases) outcomes.push(yield* runOne(one));
+        for (const one of cases) {
+          if (options.fresh) for (const { name } of yield* list('/tmp/work')) yield* removeAll(`/tmp/work/${name}`);
+          outcomes.push(yield* runOne(one));
+        }
         done = true;
         for (;;) yield* sys('pause');
       },
     },
   });
-  if (!until(m, () => done, limit)) throw new Error(`not finished: ${JSON.stringify(cases[outcomes.length])}`);
+  if (!until(m, () => done, options.limit ?? 6000e9)) throw new Error(`not finished: ${JSON.stringify(cases[outcomes.length])}`);
   return { outcomes, machine: m };
 }
 
 function* runOne(one: Case): Call<Outcome> {
   for (const [name, data] of Object.entries(one.files ?? {})) yield* writeFile(name, data);
   yield* writeFile('/tmp/.in', one.stdin ?? '');
+  if (!EXISTING.has(one.argv[0]!)) return { stdout: '', stderr: 'not modelled', exit: 127 };
   const pid = yield* fork(function* (): Body {
     for (const [fd, path, flags] of [[0, '/tmp/.in', O_RDONLY], [1, '/tmp/.out', O_WRONLY | O_CREAT | O_TRUNC], [2, '/tmp/.err', O_WRONLY | O_CREAT | O_TRUNC]] as const) {
       const opened = yield* sys('openat', AT_FDCWD, path, flags, 0o600);

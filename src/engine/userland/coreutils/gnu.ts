@@ -1,0 +1,41 @@
+/** The everyday programs by name; table.ts installs them and busybox is made of them. */
+import type { Program } from '../../kernel/sys.ts';
+import { chgrp, chmod, chown } from './attributes.ts';
+import { cmp, diff } from './compare.ts';
+import { nice, nohup, pstree, pwdx, renice, setsid, timeout, watch } from './control.ts';
+import { wc } from './count.ts';
+import { cp, install, mv } from './cp.ts';
+import { link, ln, mkdir, mkfifo, mknod, mktemp, touch, truncate } from './create.ts';
+import { dd } from './dd.ts';
+import { base64, digests } from './digest.ts';
+import { df, du, stat } from './disk.ts';
+import { hexdump, od, xxd } from './dump.ts';
+import { head, tail } from './ends.ts';
+import { expr } from './expr.ts';
+import { comm, cut, tr, uniq } from './fields.ts';
+import { find } from './find.ts';
+import { grep } from './grep.ts';
+import { ls } from './ls.ts';
+import { printf } from './printf.ts';
+import { ps } from './ps.ts';
+import { burn, hog, rawCall } from './raw.ts';
+import { rm, rmdir, unlink } from './remove.ts';
+import { sed } from './sed.ts';
+import { kill, killall, pgrep, pidof, pkill } from './signals.ts';
+import {
+  basename, clear, dirname, echo, env, falseProgram, nproc, printenv, pwd, readlink, realpath, reset, seq, sleep, sync, trueProgram, tty, which, whoami, yesProgram,
+} from './small.ts';
+import { sort } from './sort.ts';
+import { chroot, date, dmesg, free, groups, hostname, id, logname, uname, uptime } from './system.ts';
+import { test } from './test.ts';
+import { cat, fold, nl, paste, rev, split, tac, tee } from './texts.ts';
+import { xargs } from './xargs.ts';
+
+export const GNU: Readonly<Record<string, Program>> = {
+  '[': test, base64, basename, burn, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
+  hd: hexdump, head, hexdump, hog, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
+  pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,
+  uptime, watch, wc, which, whoami, xargs, xxd, yes: yesProgram,
+};
+
+export const GNU_SBIN: Readonly<Record<string, Program>> = { chroot };
