@@ -36,9 +36,7 @@ function freeNumbers(kernel: Kernel): () => number {
     for (let user: UserNamespace | null = task.ns.user; user; user = user.parent) used.add(user.ino);
     for (let pid: PidNamespace | null = task.ns.pidForChildren; pid; pid = pid.parent) used.add(pid.ino);
   }
-  for (const type of ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'] as const) {
-    for (const ns of heldByFiles(kernel, type)) used.add((ns as { ino: number }).ino);
-  }
+  for (const ns of heldByFiles(kernel, null)) used.add((ns as { ino: number }).ino);
   let next = Math.max(LATER_INO, kernel.nextNsIno);
   return () => {
     while (used.has(next)) next++;

@@ -72,20 +72,20 @@ export function nsFile(inode: Inode): NsFile | null {
   return inode.sb.type === 'nsfs' && inode.kind === 'file' ? (inode.data as NsFile) : null;
 }
 
-/** Namespaces of one type that an open descriptor or a bind mount holds. */
-export function* heldByFiles(kernel: Kernel, type: NsFile['type']): Generator<object> {
+/** Namespaces of one type (null: of all) that an open descriptor or a bind mount holds. */
+export function* heldByFiles(kernel: Kernel, type: NsFile['type'] | null): Generator<object> {
   const mounts = new Set<MountNamespace>();
   for (const task of kernel.tasks.values()) {
     mounts.add(task.ns.mnt);
     for (const slot of task.files.slots) {
       const file = slot ? nsFile(slot.file.inode) : null;
-      if (file?.type === type) yield file.ns;
+      if (file && (type === null || file.type === type)) yield file.ns;
     }
   }
   for (const ns of mounts) {
     for (const { root } of ns.mounts) {
       const file = nsFile(root.inode);
-      if (file?.type === type) yield file.ns;
+      if (file && (type === null || file.type === type)) yield file.ns;
     }
   }
 }
