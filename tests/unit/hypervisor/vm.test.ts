@@ -6,7 +6,7 @@ import { completeIo } from '../../../src/engine/hypervisor/cpu/exit.ts';
 import { runVm, type RunMode } from '../../../src/engine/hypervisor/cpu/vmx.ts';
 import { guestRegister, setGuestControl, setGuestRegister, setGuestSegment, writeField } from '../../../src/engine/hypervisor/cpu/vmcs.ts';
 import { exitName } from '../../../src/engine/hypervisor/exits.ts';
-import { backPage, writeGuest } from '../../../src/engine/hypervisor/memory/ept.ts';
+import { backPage, resolvePage, writeGuest } from '../../../src/engine/hypervisor/memory/ept.ts';
 import type { Vm } from '../../../src/engine/hypervisor/vm.ts';
 import { type Board, createBoard, readPort, serialLine, writePort } from '../../../src/engine/machine/devices/board.ts';
 import { nextEdge } from '../../../src/engine/machine/devices/irqchip.ts';
@@ -46,7 +46,7 @@ function go(b: Bench, until: number, mode: RunMode = 'run'): void {
   for (let rounds = 0; b.now < until && b.ended === '' && rounds < 100_000; rounds++) {
     const { exit, spent } = runVm(b.vm, b.now, Math.min(1 * MS, until - b.now), mode);
     b.now += Math.ceil((spent.guest + spent.kernel + spent.user) / b.vm.ghz);
-    if (exit.reason === 'page') backPage(b.vm, exit.gpa);
+    if (exit.reason === 'page') resolvePage(b.vm, exit.gpa);
     else if (exit.reason === 'hlt') b.now = Math.max(b.now, Math.min(until, nextEdge(b.vm.chip) ?? until));
     else if (exit.reason === 'io') onPort(b, exit);
     else if (exit.reason === 'debug') return;

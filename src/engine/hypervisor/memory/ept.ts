@@ -59,6 +59,9 @@ export function mapPage(vm: Vm, gpa: number): number {
   return made;
 }
 
+/** A page fault of the guest's is over: the page has its frame and its entry, so the guest's next try succeeds. False: no frame left. */
+export const resolvePage = (vm: Vm, gpa: number): boolean => backPage(vm, gpa) && mapPage(vm, gpa) >= 0;
+
 /** Reads guest-physical memory; pages without a frame read as zeros. */
 export function readGuest(vm: Vm, gpa: number, length: number): Uint8Array {
   const out = new Uint8Array(length);

@@ -9,7 +9,7 @@ import { runVm } from '../../../hypervisor/cpu/vmx.ts';
 import { completeIo } from '../../../hypervisor/cpu/exit.ts';
 import { readField } from '../../../hypervisor/cpu/vmcs.ts';
 import { exitName } from '../../../hypervisor/exits.ts';
-import { backPage, slotOf } from '../../../hypervisor/memory/ept.ts';
+import { resolvePage, slotOf } from '../../../hypervisor/memory/ept.ts';
 import type { Vm, VmExit } from '../../../hypervisor/vm.ts';
 import { nextEdge } from '../../../machine/devices/irqchip.ts';
 import { record } from '../../../sim/trace.ts';
@@ -100,7 +100,10 @@ function faultIn(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, gpa
   if (touched === 'dead') return GONE;
   if (touched === 'more') return AGAIN;
   vcpu.faulting = null;
-  if (!backPage(vm, gpa)) return leave(kernel, task, one, vcpu, vm, { reason: 'internal-error', text: 'not modelled: a host without a frame left' });
+  const tables = vm.ept.tables;
+  const resolved = resolvePage(vm, gpa);
+  if (vm.ept.tables > tables && !charge(kernel, task, 'kernel', vm.ept.tables - tables)) return GONE;
+  if (!resolved) return leave(kernel, task, one, vcpu, vm, { reason: 'internal-error', text: 'not modelled: a host without a frame left' });
   return AGAIN;
 }
 
