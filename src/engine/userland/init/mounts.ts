@@ -27,6 +27,10 @@ export function* mountAll(): Call<void> {
     yield* attempt(mounted(source, at, type, flags, data), undefined, 'EBUSY', 'ENODEV', 'EINVAL', 'ENOENT', 'EACCES', 'EROFS');
   }
   for (const [to, at] of LINKS) yield* attempt(sys('symlinkat', to, AT_FDCWD, at), 0);
+  for (const line of ((yield* tryRead('/etc/fstab')) ?? '').split('\n')) {
+    const [source, at, type, data] = line.trim().split(/\s+/);
+    if (source && at && type && !source.startsWith('#') && at !== '/') yield* attempt(mounted(source, at, type, 0, data === 'defaults' ? '' : (data ?? '')), undefined);
+  }
   for (const dir of ['/run/lock', '/run/user', '/run/systemd']) yield* attempt(sys('mkdirat', AT_FDCWD, dir, 0o755), 0);
 }
 

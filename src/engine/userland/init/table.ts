@@ -1,6 +1,12 @@
-/** init, getty and the service manager by install path. */
+/** init, getty and the service manager's tools by install path. */
 import type { ProgramTable } from '../programs.ts';
+import { cgls } from './cgls.ts';
 import { getty } from './getty.ts';
 import { initProgram } from './init.ts';
+import { journalctl } from './journal.ts';
+import { power, systemctl } from './systemctl.ts';
 
-export const init: ProgramTable = { '/usr/sbin/init': initProgram, '/usr/sbin/agetty': getty };
+export const init: ProgramTable = {
+  '/usr/sbin/init': initProgram, '/usr/sbin/agetty': getty, '/usr/bin/systemctl': systemctl, '/usr/bin/journalctl': journalctl, '/usr/bin/systemd-cgls': cgls,
+  '/usr/sbin/poweroff': power, '/usr/sbin/reboot': power, '/usr/sbin/halt': power, '/usr/sbin/shutdown': power,
+};

@@ -21,11 +21,13 @@ export interface Screen {
   /** What is drawn now. */
   shown: string[];
   at: number;
+  /** The last column is filled and the terminal has not wrapped yet. */
+  pending: boolean;
 }
 
 export function* openScreen(fd: number): Call<Screen> {
   const size = (yield* attempt(sys('ioctl', fd, TIOCGWINSZ), null)) as Winsize | null;
-  return { fd, cols: Math.max(2, size?.cols || 80), rows: size?.rows || 24, origin: 0, row: 0, col: 0, shown: [], at: 0 };
+  return { fd, cols: Math.max(2, size?.cols || 80), rows: size?.rows || 24, origin: 0, row: 0, col: 0, shown: [], at: 0, pending: false };
 }
 
 export function* show(screen: Screen, text: string): Call<void> {
@@ -39,6 +41,7 @@ export function begin(screen: Screen, width: number): void {
   screen.col = screen.origin;
   screen.shown = [];
   screen.at = 0;
+  screen.pending = false;
 }
 
 /** Where the cursor stands after `count` characters. */
@@ -71,14 +74,18 @@ const visible = (chars: readonly string[]): string => chars.map((c) => (c === '\
 export function* draw(screen: Screen, chars: readonly string[], cursor: number): Call<void> {
   const same = common(screen.shown, chars);
   const grows = same === screen.shown.length && screen.at === same && chars.length > same;
-  let out = '';
   const end = place(screen, chars, chars.length);
-  if (grows && cursor === chars.length) out = visible(chars.slice(same)) + wrapped(end);
-  else {
+  let out = '';
+  if (grows && cursor === chars.length) {
+    out = visible(chars.slice(same));
+    screen.pending = end.col === 0 && end.row > 0 && chars.at(-1) !== '\n';
+  } else {
+    if (screen.pending) out = ' \r';
+    screen.pending = false;
     const changed = same < chars.length || same < screen.shown.length;
     if (changed) {
       const from = place(screen, chars, same);
-      out = move(screen.row, screen.col, from) + visible(chars.slice(same)) + (end.row > from.row || same < chars.length ? wrapped(end) : '') + '\x1b[J';
+      out += move(screen.row, screen.col, from) + visible(chars.slice(same)) + (end.row > from.row || same < chars.length ? wrapped(end) : '') + '\x1b[J';
       screen.row = end.row;
       screen.col = end.col;
     }
@@ -110,6 +117,10 @@ function move(row: number, col: number, to: { row: number; col: number }): strin
 
 /** Leaves the input behind: the cursor goes to the line after it. */
 export function* leave(screen: Screen): Call<void> {
+  if (screen.pending) {
+    yield* show(screen, '\r\n');
+    return;
+  }
   const end = place(screen, screen.shown, screen.shown.length);
   yield* show(screen, `${end.row > screen.row ? `\x1b[${end.row - screen.row}B` : ''}\r\n`);
 }
