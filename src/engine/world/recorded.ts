@@ -1,7 +1,12 @@
 /** The scenarios in which the recorded transcripts began: one a file of recordings, by its name. */
 import type { ScenarioSpec } from './scenario.ts';
+import { cgroupScenarios } from './recorded/cgroup2.ts';
 import { dockerScenario } from './recorded/docker.ts';
 import { kubectlScenarios } from './recorded/kubectl.ts';
+import { namespaceScenarios } from './recorded/namespaces.ts';
 import { networkScenario } from './recorded/network.ts';
+import { overlayScenarios } from './recorded/overlayfs.ts';
 
-export const recordedScenarios: Record<string, () => ScenarioSpec> = { ...kubectlScenarios, docker: dockerScenario, network: networkScenario };
+export const recordedScenarios: Record<string, () => ScenarioSpec> = {
+  ...kubectlScenarios, ...namespaceScenarios, ...cgroupScenarios, ...overlayScenarios, docker: dockerScenario, network: networkScenario,
+};
