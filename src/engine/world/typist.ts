@@ -87,9 +87,25 @@ export function perform(typist: Typist, action: Action): void {
   collect(typist);
 }
 
+/** A line that was typed and whose end is still to come. */
+export interface Begun {
+  cmd: string;
+  tty: string;
+  at: number;
+}
+
+const DIRECTIVE = /^#\s*(wait|key|tty)\s+(\S+)\s*$/;
+export const isDirective = (command: string): boolean => DIRECTIVE.test(command);
+
 /** Types one line and waits for the prompt, or obeys a directive. Returns what a command printed, null for a directive. */
 export function line(typist: Typist, command: string): Typed | null {
-  const directive = /^#\s*(wait|key|tty)\s+(\S+)\s*$/.exec(command);
+  const begun = begin(typist, command);
+  return begun && finish(typist, begun);
+}
+
+/** Types one line at the prompt and does not wait for its end: what follows may be keys for the program it runs. */
+export function begin(typist: Typist, command: string): Begun | null {
+  const directive = DIRECTIVE.exec(command);
   if (directive) {
     obey(typist, directive[1]!, directive[2]!);
     return null;
@@ -102,10 +118,17 @@ export function line(typist: Typist, command: string): Typed | null {
   screen.exit = null;
   const at = typist.world.timeline.now;
   type(typist, `${command}\r`);
+  return { cmd: command, tty: typist.tty, at };
+}
+
+/** Waits for the prompt after a line. */
+export function finish(typist: Typist, { cmd, tty, at }: Begun): Typed {
+  const now = typist.tty;
+  typist.tty = tty;
   waitForPrompt(typist);
-  return {
-    cmd: command, stdout: plain(screen.stdout), stderr: plain(screen.stderr), exit: screen.exit, at, took: typist.world.timeline.now - at,
-  };
+  typist.tty = now;
+  const screen = screenOf(typist, tty);
+  return { cmd, stdout: plain(screen.stdout), stderr: plain(screen.stderr), exit: screen.exit, at, took: typist.world.timeline.now - at };
 }
 
 /** The terminal's line ends back to the program's. */
