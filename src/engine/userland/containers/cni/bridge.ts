@@ -126,9 +126,9 @@ function* masquerade(i: Invocation, address: string, cidr: string): Call<void> {
   const comment = `name: "${i.conf.name}" id: "${i.containerId}"`;
   const { network, prefix } = subnetOf(cidr);
   yield* sys('netlink', { type: 'nf.newchain', table: 'nat', chain });
-  yield* sys('netlink', { type: 'nf.append', table: 'nat', chain, rule: { dst: is(`${ip(network)}/${prefix}`), comment, target: 'ACCEPT' } });
-  yield* sys('netlink', { type: 'nf.append', table: 'nat', chain, rule: { dst: { is: '224.0.0.0/4', not: true }, comment, target: 'MASQUERADE' } });
-  yield* sys('netlink', { type: 'nf.append', table: 'nat', chain: 'POSTROUTING', rule: { src: is(`${address}/32`), comment, target: chain } });
+  yield* sys('netlink', { type: 'nf.append', table: 'nat', chain, rule: { dst: is(`${ip(network)}/${prefix}`), comment, modules: ['comment'], target: 'ACCEPT' } });
+  yield* sys('netlink', { type: 'nf.append', table: 'nat', chain, rule: { dst: { is: '224.0.0.0/4', not: true }, comment, modules: ['comment'], target: 'MASQUERADE' } });
+  yield* sys('netlink', { type: 'nf.append', table: 'nat', chain: 'POSTROUTING', rule: { src: is(`${address}/32`), comment, modules: ['comment'], target: chain } });
 }
 
 function* remove(i: Invocation, conf: Invocation['conf'] & { bridge?: string; isGateway?: boolean; isDefaultGateway?: boolean; ipMasq?: boolean; ipam: Ipam }): Call<void> {

@@ -3,13 +3,17 @@
  * Source: containerd 1.7. Left out: content store and leases as services of their own, metrics endpoint, transfer service, NRI.
  */
 import { type Body, sys } from '../../../kernel/sys.ts';
-import { attempt, mkdirAll } from '../../lib/files.ts';
+import { nowNs } from '../../lib/clock.ts';
+import { attempt, mkdirAll, tryRead, writeFile } from '../../lib/files.ts';
 import { beginStream, type Call, type Exchange, reply, serve, writeChunk } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
 import { createCri, criCall } from '../cri/cri.ts';
 import { streamExec } from '../cri/exec.ts';
+import { fullReference } from '../cri/images.ts';
 import type { Cri } from '../cri/state.ts';
+import { hexOf } from '../oci.ts';
 import { dropBell, hear } from '../shim/bell.ts';
+import { layerSizes } from '../store.ts';
 import { type Envelope, Refusal, type Requests, SOCKET, STATUS } from './api.ts';
 import { createDaemon, type Daemon, publish, subscriber } from './daemon.ts';
 import { journal } from './log.ts';
@@ -51,7 +55,7 @@ function* answer(d: Daemon, cri: Cri, exchange: Exchange): Call<void> {
 function* other(d: Daemon, service: string, method: string, namespace: string, body: Record<string, unknown>): Call<object> {
   switch (`${service}/${method}`) {
     case 'containerd.services.version.v1.Version/Version':
-      return { version: VERSION, revision: `${VERSION}-6` };
+      return { version: VERSION, revision: `${VERSION}-6+deb13u1`, uuid: yield* uuid() };
     case 'containerd.services.events.ttrpc.v1.Events/Forward':
       yield* publish(d, body.envelope as Envelope);
       return {};
@@ -59,11 +63,33 @@ function* other(d: Daemon, service: string, method: string, namespace: string, b
       return { namespaces: [...new Set([...d.tasks.values()].map((t) => t.namespace))].sort().map((name) => ({ name })) };
     case 'containerd.services.images.v1.Images/List':
       return {
-        images: [...d.store.images.values()].flatMap((i) => i.tags.map((name) => ({ name, digest: i.id, layers: i.chain.length }))).sort((a, b) => (a.name < b.name ? -1 : 1)),
+        images: yield* imagesOf(d),
       };
   }
   if (service === 'containerd.services.tasks.v1.Tasks') return yield* taskCall(d, namespace, method as keyof Requests, body as never);
   throw new Refusal('UNIMPLEMENTED', `unknown service ${service}: not implemented`);
+}
+
+function* imagesOf(d: Daemon): Call<{ name: string; digest: string; size: number }[]> {
+  const all: { name: string; digest: string; size: number }[] = [];
+  for (const image of d.store.images.values()) {
+    const size = (yield* layerSizes(d.store, image)).reduce((a, b) => a + b, 0);
+    for (const tag of image.tags) all.push({ name: fullReference(tag), digest: image.id, size });
+  }
+  return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+const UUID = '/var/lib/containerd/io.containerd.grpc.v1.introspection/uuid';
+
+/** Of this installation: made at the first start, kept. */
+function* uuid(): Call<string> {
+  const known = yield* tryRead(UUID);
+  if (known !== null) return known;
+  const hex = hexOf(`${(yield* sys('uname')).nodename} ${yield* nowNs()}`);
+  const made = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  yield* mkdirAll(UUID.slice(0, UUID.lastIndexOf('/')));
+  yield* writeFile(UUID, made, 0o600);
+  return made;
 }
 
 /** Events as they come, until the other side has gone. */

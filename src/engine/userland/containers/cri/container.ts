@@ -161,18 +161,19 @@ export function* removeContainer(cri: Cri, r: Message): Call<Message> {
   return {};
 }
 
-const shown = (cri: Cri, c: Container): Message => ({
-  id: c.id, podSandboxId: c.sandboxId, metadata: c.config.metadata, image: { image: c.image === '' ? '' : (cri.d.store.images.get(c.imageId)?.tags[0] ? fullReference(c.image) : c.imageId) }, imageRef: c.imageId,
-  imageId: c.imageId, state: stateOf(c), createdAt: String(c.createdAt), labels: c.config.labels ?? {}, annotations: c.config.annotations ?? {},
+const shown = (c: Container): Message => ({
+  id: c.id, podSandboxId: c.sandboxId, metadata: c.config.metadata, image: { image: c.imageId }, imageRef: c.imageId, imageId: c.imageId, state: stateOf(c), createdAt: String(c.createdAt),
+  labels: c.config.labels ?? {}, annotations: c.config.annotations ?? {},
 });
 
 // biome-ignore lint/correctness/useYield: the type of a method
 export function* containerStatus(cri: Cri, r: Message): Call<Message> {
   const c = containerOf(cri, r.containerId);
   const ended = stateOf(c) === 'CONTAINER_EXITED';
-  const { podSandboxId: _, ...base } = shown(cri, c);
+  const { podSandboxId: _, ...base } = shown(c);
+  const named = cri.d.store.images.get(c.imageId)?.tags[0];
   const status = {
-    ...base, startedAt: String(c.startedAt), finishedAt: String(c.finishedAt), exitCode: c.exitCode, reason: ended ? c.reason || (c.exitCode === 0 ? 'Completed' : 'Error') : '', message: c.message,
+    ...base, image: { image: named ? fullReference(named) : c.imageId }, startedAt: String(c.startedAt), finishedAt: String(c.finishedAt), exitCode: c.exitCode, reason: ended ? c.reason || (c.exitCode === 0 ? 'Completed' : 'Error') : '', message: c.message,
     mounts: (c.config.mounts ?? []).map((m: Message) => ({ containerPath: m.containerPath, hostPath: m.hostPath, readonly: m.readonly ?? false })), logPath: c.logPath,
     resources: { linux: c.config.linux?.resources ?? {} },
   };
@@ -185,7 +186,7 @@ export function* listContainers(cri: Cri, r: Message): Call<Message> {
   const containers = [...cri.containers.values()]
     .filter((c) => (!id || c.id.startsWith(id)) && (!state?.state || state.state === stateOf(c)) && (!podSandboxId || c.sandboxId.startsWith(podSandboxId)))
     .filter((c) => Object.entries(labelSelector ?? {}).every(([k, v]) => c.config.labels?.[k] === v))
-    .map((c) => shown(cri, c)).sort((a, b) => Number(a.createdAt) - Number(b.createdAt));
+    .map(shown).sort((a, b) => Number(a.createdAt) - Number(b.createdAt));
   return { containers };
 }
 

@@ -15,6 +15,7 @@ import { Refusal, type Streams } from '../containerd/api.ts';
 import { taskCall } from '../containerd/tasks.ts';
 import { hexOf } from '../oci.ts';
 import { type Bell, dropBell, hear, makeBell, ring } from '../shim/bell.ts';
+import { CHANNEL, frame, unframe } from './frames.ts';
 import { dropFifos, makeFifos } from './logs.ts';
 import { containerSpec } from './spec.ts';
 import { type Container, containerOf, type Cri, CriError, type Message, NAMESPACE, newId, sandboxOf, stateOf } from './state.ts';
@@ -147,28 +148,6 @@ export function* prepareExec(cri: Cri, r: Message): Call<Message> {
   const token = (yield* newId(cri, `stream ${c.id}`)).slice(0, 8);
   cri.execs.set(token, { containerId: c.id, cmd: (r.cmd ?? []).map(String), tty: r.tty === true, stdin: r.stdin === true });
   return { url: `/exec/${token}` };
-}
-
-const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, end: 3, size: 4, eof: 5 };
-
-export function frame(channel: number, data: Uint8Array): Uint8Array {
-  const head = new Uint8Array(5);
-  new DataView(head.buffer).setUint32(1, data.length);
-  head[0] = channel;
-  return joinBytes([head, data]);
-}
-
-/** Whole frames at the beginning of `held`, and what is left. */
-export function unframe(held: Uint8Array): { frames: { channel: number; data: Uint8Array }[]; rest: Uint8Array } {
-  const frames: { channel: number; data: Uint8Array }[] = [];
-  let at = 0;
-  while (held.length - at >= 5) {
-    const length = new DataView(held.buffer, held.byteOffset + at + 1, 4).getUint32(0);
-    if (held.length - at - 5 < length) break;
-    frames.push({ channel: held[at]!, data: held.subarray(at + 5, at + 5 + length) });
-    at += 5 + length;
-  }
-  return { frames, rest: held.subarray(at) };
 }
 
 /** The connection of a stream that Exec has promised. */
