@@ -35,10 +35,9 @@ export function* log(settings: Settings, level: 'error' | 'warning' | 'info' | '
   else yield* attempt(appendFile(settings.log, line), undefined);
 }
 
-/** The last words: logged, and said on standard error too when the log is a file. */
+/** The last words. They are not repeated on standard error when the log is a file: that is the process's own stream. */
 export function* fatal(settings: Settings, message: string): Call<void> {
   yield* log(settings, 'error', message);
-  if (settings.log !== null) yield* complain(`${message}\n`);
 }
 
 /** The newest error of a JSON log, or ''. */
