@@ -5,6 +5,10 @@ import { NODES } from './devices.ts';
 import { createTmpfs } from './tmpfs.ts';
 import type { SuperBlock } from './types.ts';
 
+/** As /etc/group has them, and udev's rules give the nodes to. */
+const TTY_GROUP = 5;
+const KVM_GROUP = 104;
+
 export function createDevtmpfs(kernel: Kernel): SuperBlock {
   const sb = createTmpfs(kernel, 'tmpfs', 'udev', 'mode=755,inode64', 0o755);
   sb.type = 'devtmpfs';
@@ -17,7 +21,7 @@ export function createDevtmpfs(kernel: Kernel): SuperBlock {
     '/shm': { type: 'dir', mode: 0o1777 },
     '/mqueue': { type: 'dir', mode: 0o1777 },
   };
-  for (const [name, major, minor, mode] of NODES) tree[`/${name}`] = { type: 'chr', major, minor, mode };
+  for (const [name, major, minor, mode] of NODES) tree[`/${name}`] = { type: 'chr', major, minor, mode, gid: name === 'kvm' ? KVM_GROUP : /^tty\d|^ptmx$/.test(name) ? TTY_GROUP : 0 };
   populate(kernel, sb, tree);
   return sb;
 }

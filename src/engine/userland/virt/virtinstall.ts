@@ -1,14 +1,16 @@
 /**
  * virt-install: from options to a domain's XML, which libvirtd defines and starts. There are no installers here, so a
  * domain boots what --boot kernel= names. Source: virt-install(1) 4.1. Left out: disks, networks, graphics, locations;
- * the console is not joined by itself (as with --noautoconsole).
+ * the console is joined by itself only with --graphics none.
  */
 import type { Program } from '../../kernel/sys.ts';
-import { type Call } from '../lib/http.ts';
+import { attempt } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
 import { complain, print } from '../lib/io.ts';
 import { LibvirtError } from './libvirt/xml.ts';
 import { callLibvirt, NoConnection } from './libvirtd/rpc.ts';
 import { properties } from './qemu/options.ts';
+import { isTerminal, joinConsole } from './virsh/console.ts';
 
 interface Wanted {
   name: string;
@@ -17,7 +19,8 @@ interface Wanted {
   vcpus: number;
   kernel: string;
   args: string;
-  serialLog: string;
+  /** Join the console once it runs. */
+  console: boolean;
   start: boolean;
   xml: boolean;
 }
@@ -83,7 +86,7 @@ function decide(all: (...names: string[]) => string[]): Wanted {
   if (boot.kernel === undefined) throw new Bad('not modelled: booting without a kernel (use --boot kernel=FILE)');
   const vcpus = Number(properties(last('vcpus') ?? '1')['']);
   return {
-    name, memory: mib, vcpus, kernel: boot.kernel, args: boot.kernel_args ?? boot['cmdline'] ?? last('extra-args', 'x') ?? '', serialLog: '', start: last('print-xml', 'dry-run') === undefined, xml: last('print-xml') !== undefined,
+    name, memory: mib, vcpus, kernel: boot.kernel, args: boot.kernel_args ?? boot.cmdline ?? last('extra-args', 'x') ?? '', console: last('graphics') === 'none' && last('noautoconsole') === undefined && last('autoconsole') !== 'none', start: last('print-xml', 'dry-run') === undefined, xml: last('print-xml') !== undefined,
   };
 }
 
@@ -128,6 +131,13 @@ function* install(wanted: Wanted): Call<number> {
     yield* callLibvirt('undefine', { domain: wanted.name });
     throw error;
   }
-  yield* print(`Creating domain...                                          |    0 B  00:00     \nDomain creation completed.\nYou can restart your domain by running:\n  virsh --connect qemu:///system start ${wanted.name}\n`);
+  yield* print('Creating domain...                                          |    0 B  00:00     \n');
+  if (wanted.console && (yield* isTerminal(0))) {
+    const { pty } = (yield* callLibvirt('lookup', { domain: wanted.name })) as { pty: string };
+    yield* print(`Running text console command: virsh --connect qemu:///system console ${wanted.name}\nConnected to domain '${wanted.name}'\nEscape character is ^] (Ctrl + ])\n`);
+    yield* attempt(joinConsole(pty), undefined);
+    yield* print('\n');
+  }
+  yield* print(`Domain creation completed.\nYou can restart your domain by running:\n  virsh --connect qemu:///system start ${wanted.name}\n`);
   return 0;
 }

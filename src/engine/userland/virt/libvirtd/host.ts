@@ -106,7 +106,7 @@ function* launch(state: Libvirt, host: Host, lives: Map<number, Life>, domain: D
   yield* mkdirAll(home, 0o750);
   yield* mkdirAll(LOGS, 0o755);
   const argv = commandLine(domain, id);
-  yield* appendFile(logOf(domain.name), `${yield* stamp()}: starting up libvirt version: 9.0.0, qemu version: 7.2.22, hostname: ${state.hostname}\n${argv.join(' \\\n')}\n`);
+  yield* appendFile(logOf(domain.name), `${yield* stamp()}: starting up libvirt version: 9.0.0, qemu version: 7.2.22, hostname: ${state.hostname}\n${loggedLine(argv)}\n`);
   const logged = (yield* statOf(logOf(domain.name)))?.size ?? 0;
   const group = yield* makeScope(id, domain.name);
   const pid = yield* spawnDaemon(argv, logOf(domain.name), group);
@@ -121,6 +121,17 @@ function* launch(state: Libvirt, host: Host, lives: Map<number, Life>, domain: D
   const pty = devices.find((one) => one.label === 'charserial0')?.filename.replace(/^pty:/, '') ?? '';
   if (!paused) yield* command(monitor, 'cont');
   return { pid, pty };
+}
+
+/** An option and its value on one line, as libvirt's logs have them. */
+function loggedLine(argv: readonly string[]): string {
+  const lines = ['LC_ALL=C', `PATH=${PATH}`];
+  for (const word of argv) {
+    const last = lines.at(-1)!;
+    if (last.startsWith('-') && !last.includes(' ') && !word.startsWith('-')) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join(' \\\n');
 }
 
 function* attach(state: Libvirt, host: Host, lives: Map<number, Life>, domain: Domain, id: number, pid: number): Call<Monitor | null> {

@@ -72,7 +72,7 @@ export const lifecycle: Readonly<Record<string, Command>> = {
         message = { execute: line };
       }
       const answer = yield* c.call('qmp', { domain: domain.name, message });
-      c.print(`${p.flags.pretty ? JSON.stringify(answer, null, 2) : JSON.stringify(answer)}\n`);
+      c.print(p.flags.pretty ? JSON.stringify(answer, null, 2) : `${JSON.stringify(answer)}\n`);
       return true;
     },
   },
