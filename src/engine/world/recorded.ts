@@ -3,10 +3,11 @@ import type { ScenarioSpec } from './scenario.ts';
 import { cgroupScenarios } from './recorded/cgroup2.ts';
 import { dockerScenario } from './recorded/docker.ts';
 import { kubectlScenarios } from './recorded/kubectl.ts';
+import { virshScenarios } from './recorded/virsh.ts';
 import { namespaceScenarios } from './recorded/namespaces.ts';
 import { networkScenario } from './recorded/network.ts';
 import { overlayScenarios } from './recorded/overlayfs.ts';
 
 export const recordedScenarios: Record<string, () => ScenarioSpec> = {
-  ...kubectlScenarios, ...namespaceScenarios, ...cgroupScenarios, ...overlayScenarios, docker: dockerScenario, network: networkScenario,
+  ...kubectlScenarios, ...virshScenarios, ...namespaceScenarios, ...cgroupScenarios, ...overlayScenarios, docker: dockerScenario, network: networkScenario,
 };

@@ -107,6 +107,7 @@ function* launch(state: Libvirt, host: Host, lives: Map<number, Life>, domain: D
   yield* mkdirAll(LOGS, 0o755);
   const argv = commandLine(domain, id);
   yield* appendFile(logOf(domain.name), `${yield* stamp()}: starting up libvirt version: 9.0.0, qemu version: 7.2.22, hostname: ${state.hostname}\n${loggedLine(argv)}\n`);
+  for (const what of leftOut(domain)) yield* appendFile(logOf(domain.name), `not modelled, left out: ${what}\n`);
   const logged = (yield* statOf(logOf(domain.name)))?.size ?? 0;
   const group = yield* makeScope(id, domain.name);
   const pid = yield* spawnDaemon(argv, logOf(domain.name), group);
@@ -121,6 +122,13 @@ function* launch(state: Libvirt, host: Host, lives: Map<number, Life>, domain: D
   const pty = devices.find((one) => one.label === 'charserial0')?.filename.replace(/^pty:/, '') ?? '';
   if (!paused) yield* command(monitor, 'cont');
   return { pid, pty };
+}
+
+/** What the definition has and the modelled QEMU has not. */
+function leftOut(domain: Domain): string[] {
+  return [
+    ...domain.disks.map((disk) => `disk ${disk.target}`), ...domain.interfaces.map((nic) => `network interface ${nic.mac}`), ...(domain.balloon ? ['memory balloon'] : []), ...(domain.initrd ? ['initrd'] : []),
+  ];
 }
 
 /** An option and its value on one line, as libvirt's logs have them. */

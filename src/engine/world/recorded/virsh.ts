@@ -1,0 +1,109 @@
+/**
+ * The states in which the virsh transcripts began. `virsh-qemu`: no domain, network default active, the files that its
+ * commands name; the guest at /root/virt/vmlinuz is the lab's own (it answers the power button and otherwise sleeps), as the
+ * recorded one was a Linux. `virsh`: no libvirtd at all, every command brings its own test:///default.
+ */
+import { assemble } from '../../machine/isa/assemble.ts';
+import type { Tree } from '../../kernel/vfs/build.ts';
+import { GiB } from '../../sim/units.ts';
+import type { ScenarioSpec, Service } from '../scenario.ts';
+
+const TINY = `<domain type='qemu'>
+  <name>tiny</name>
+  <uuid>11111111-2222-3333-4444-555555555555</uuid>
+  <memory unit='MiB'>128</memory>
+  <currentMemory unit='MiB'>128</currentMemory>
+  <vcpu current='1'>2</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>/root/virt/vmlinuz</kernel>
+    <initrd>/root/virt/initrd.gz</initrd>
+    <cmdline>console=ttyS0 quiet</cmdline>
+  </os>
+  <features><acpi/><apic/></features>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/>
+      <source file='/root/virt/images/tiny.qcow2'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='network'>
+      <mac address='52:54:00:11:22:33'/>
+      <source network='default'/>
+      <model type='virtio'/>
+    </interface>
+    <serial type='pty'><log file='/root/virt/log/tiny-serial.log' append='off'/></serial>
+    <console type='pty'/>
+    <memballoon model='virtio'/>
+  </devices>
+</domain>
+`;
+
+/** Sleeps until the power button is pressed. */
+const GUEST = `bits 64
+org 0x100000
+    mov rax, on_power
+    mov edi, idt + 41 * 16
+    mov [rdi], ax
+    mov word [rdi + 2], 0x08
+    mov word [rdi + 4], 0x8e00
+    shr rax, 16
+    mov [rdi + 6], ax
+    mov dword [rdi + 8], 0
+    lidt [idtr]
+    mov al, 0x11
+    out 0x20, al
+    out 0xa0, al
+    mov al, 32
+    out 0x21, al
+    mov al, 40
+    out 0xa1, al
+    mov al, 4
+    out 0x21, al
+    mov al, 2
+    out 0xa1, al
+    mov al, 1
+    out 0x21, al
+    out 0xa1, al
+    mov al, 0xfb
+    out 0x21, al
+    mov al, 0xfd
+    out 0xa1, al
+    mov dx, 0x602
+    mov ax, 0x100
+    out dx, ax
+.sleep:
+    sti
+    hlt
+    jmp .sleep
+on_power:
+    mov dx, 0x604
+    mov ax, 0x2000
+    out dx, ax
+    hlt
+idtr: dw 42 * 16 - 1
+    dq idt
+align 16
+idt: times 42 * 16 db 0
+`;
+
+const file = (data: string | Uint8Array): Tree[string] => ({ type: 'file', data, mode: 0o644 });
+
+function scenario(name: string, services: readonly Service[], files: Tree): ScenarioSpec {
+  return {
+    name: `recorded/${name}`, cluster: null, manifests: [],
+    hosts: [{ name: 'vm', cpus: 2, memory: 4 * GiB, address: '10.0.0.5', services, images: [], domains: [], files }],
+  };
+}
+
+export const virshScenarios: Record<string, () => ScenarioSpec> = {
+  virsh: () => scenario('virsh', [], {}),
+  'virsh-qemu': () => scenario('virsh-qemu', ['libvirtd'], {
+    '/root/xml/tiny.xml': file(TINY), '/root/virt/vmlinuz': file(assemble(GUEST, 'guest.asm').bytes), '/root/virt/initrd.gz': file(''), '/root/virt/log': { type: 'dir' },
+    '/root/virt/images': { type: 'dir' },
+  }),
+};
