@@ -42,7 +42,7 @@ test('names come from /etc/hosts; ping says what it cannot reach', () => {
 });
 
 test('tcpdump sees what passes a link; sysctl reads and writes parameters', () => {
-  const all = out(['sh -c "ping -c 2 -i 0.1 127.0.0.1 &; tcpdump -n -i lo -c 2 icmp"', 'sysctl net.ipv4.ip_forward', 'sysctl -w net.ipv4.ip_forward=1', 'sysctl -n net.ipv4.ip_forward', 'sysctl no.such']);
+  const all = out(['sh -c "tcpdump -n -i lo -c 2 icmp &; sleep 0.1; ping -c 1 127.0.0.1; sleep 0.1"', 'sysctl net.ipv4.ip_forward', 'sysctl -w net.ipv4.ip_forward=1', 'sysctl -n net.ipv4.ip_forward', 'sysctl no.such']);
   expect(all[0]).toMatch(/IP 127\.0\.0\.1 > 127\.0\.0\.1: ICMP echo request, id \d+, seq \d, length 64\n\S+ IP 127\.0\.0\.1 > 127\.0\.0\.1: ICMP echo reply/);
   expect(all.slice(1)).toEqual(['net.ipv4.ip_forward = 0\n[0]', 'net.ipv4.ip_forward = 1\n[0]', '1\n[0]', 'sysctl: cannot stat /proc/sys/no/such: No such file or directory\n[1]']);
 });

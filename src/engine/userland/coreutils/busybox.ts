@@ -9,6 +9,7 @@ import { bytes, text } from '../../sim/text.ts';
 import { APPLETS } from '../containers/images.ts';
 import { attempt } from '../lib/files.ts';
 import { command, complain, print } from '../lib/io.ts';
+import { netApplets } from '../net/applets.ts';
 import { mountOver, readMounts } from '../util-linux/mounts.ts';
 import { realPath } from './paths.ts';
 import { readAccounts, userName } from './accounts.ts';
@@ -62,6 +63,7 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   nice: [[/^nice: ‘(.*)’: /, "nice: can't execute '$1': "]],
   unshare: [[/^unshare: unshare failed: /, 'unshare: unshare(0x0): '], [/^unshare: failed to execute (.*): /, "unshare: can't execute '$1': "]],
   nsenter: [[/^nsenter: cannot open (.*): /, "nsenter: can't open '$1': "], [/^nsenter: failed to execute (.*): /, "nsenter: can't execute '$1': "]],
+  ip: [[/^Error: ipv4: Address already assigned\.$/, 'ip: RTNETLINK answers: File exists'], [/^(RTNETLINK answers: .*)$/, 'ip: $1'], [/^(?:Cannot find device|Device) "(.*)".*$/, "ip: can't find device '$1'"]],
   truncate: [[/^truncate: cannot open '(.*)' for writing: /, 'truncate: $1: open: ']],
 };
 
@@ -150,13 +152,13 @@ const df = command(function* (argv) {
 });
 
 /** Applets that are not the GNU program reworded. */
-const OWN: Readonly<Record<string, Program>> = { ps, free, df };
+const OWN: Readonly<Record<string, Program>> = { ps, free, df, ...netApplets };
 
 /** busybox over these programs, by name; `shell` is its sh. */
 export function busyboxOf(programs: ReadonlyMap<string, Program>, shell: Program): Program {
   const appletOf = (name: string): Program | null => {
     if (name === 'sh' || name === 'ash') return shell;
-    if (OWN[name]) return OWN[name];
+    if (OWN[name]) return RULES[name] ? reworded(OWN[name], RULES[name]) : OWN[name];
     const program = programs.get(name);
     return program && APPLETS.includes(name) ? reworded(program, [...(RULES[name] ?? []), ...COMMON]) : null;
   };

@@ -9,7 +9,7 @@ import { joinBytes } from '../../sim/wire.ts';
 import { BadOption, parseOptions, valueOf as optionValue, type Options } from '../lib/args.ts';
 import { readBytes, writeFile } from '../lib/files.ts';
 import { type Call, open, type RequestOptions, type Stream, writeAll } from '../lib/http.ts';
-import { command, complain, print, strerror } from '../lib/io.ts';
+import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { resolve } from './names.ts';
 
 interface Url {
@@ -224,3 +224,41 @@ function* wgetOne(options: Options, text: string, quiet: boolean): Call<number> 
   yield* say(`Length: ${body.length}${stream.headers['content-type'] ? ` [${stream.headers['content-type']}]` : ''}\nSaving to: ‘${file === '-' ? 'STDOUT' : file}’\n\n‘${file === '-' ? '-' : file}’ saved [${body.length}/${body.length}]\n\n`);
   return 0;
 }
+
+/** wget of busybox. Left out: the progress bar. */
+export const busyboxWget: Program = command(function* (argv) {
+  const options = parseOptions('q/quiet O/output-document= S/server-response T/timeout= t/tries= spider post-data= header= c/continue P= U= Y=', argv.slice(1));
+  const quiet = options.on.has('quiet');
+  const text = options.words[0];
+  if (text === undefined) {
+    yield* complain('BusyBox v1.37.0 (Debian 1:1.37.0-6) multi-call binary.\n\nUsage: wget [-cqS] [--spider] [-O FILE] URL...\n');
+    return 1;
+  }
+  const url = parseUrl(text);
+  if (!url || url.scheme !== 'http') throw new Failed(url?.scheme === 'https' ? 'not modelled: TLS' : `not an http or ftp url: ${text}`);
+  const address = yield* resolve(url.host);
+  if (address === null) throw new Failed(`bad address '${url.host}'`);
+  if (!quiet) yield* complain(`Connecting to ${url.host} (${address}:${url.port})\n`);
+  const post = optionValue(options, 'post-data');
+  let stream: Stream;
+  try {
+    stream = yield* open({ family: 'inet', address, port: url.port }, {
+      method: post === undefined ? 'GET' : 'POST', path: url.path, headers: { Host: hostHeader(url), 'User-Agent': 'Wget' }, ...(post === undefined ? {} : { body: post }),
+    });
+  } catch (error) {
+    if (error instanceof SysError) throw new Failed(`can't connect to remote host (${address}): ${strerror(error)}`);
+    throw error;
+  }
+  if (stream.status >= 400) {
+    yield* stream.close();
+    throw new Failed(`server returned error: HTTP/1.1 ${stream.status} ${REASONS[stream.status] ?? ''}`);
+  }
+  const body = yield* allOf(stream);
+  yield* stream.close();
+  if (options.on.has('spider')) return 0;
+  const file = optionValue(options, 'output-document') ?? (url.path.split('?')[0]!.split('/').pop() || 'index.html');
+  if (file === '-') yield* writeAll(1, body);
+  else yield* writeFile(file, body);
+  if (!quiet) yield* complain(file === '-' ? 'writing to stdout\nwritten to stdout\n' : `saving to '${file}'\n'${file}' saved\n`);
+  return 0;
+});

@@ -15,6 +15,8 @@ interface How {
   udp: boolean;
   unix: boolean;
   verbose: boolean;
+  /** busybox says why it could not connect without being asked, in its own words. */
+  busybox: boolean;
   scan: boolean;
   noStdin: boolean;
   shutdown: boolean;
@@ -37,7 +39,8 @@ function* connect(address: SockAddr, how: How): Call<number | null> {
   const fd = yield* socket(how);
   const failed = function* (why: string): Call<null> {
     const to = address.family === 'unix' ? address.path : `${address.address} port ${address.port} (${how.udp ? 'udp' : 'tcp'})`;
-    if (how.verbose) yield* complain(`nc: connect to ${to} failed: ${why}\n`);
+    if (how.busybox) yield* complain(`nc: can't connect to remote host (${address.family === 'unix' ? address.path : address.address}): ${why}\n`);
+    else if (how.verbose) yield* complain(`nc: connect to ${to} failed: ${why}\n`);
     yield* sys('close', fd);
     return null;
   };
@@ -126,21 +129,21 @@ function* serveDatagrams(fd: number, how: How): Call<number> {
   return 0;
 }
 
-export const nc: Program = command(function* (argv) {
+function* run(argv: readonly string[], words: 'openbsd' | 'busybox'): Call<number> {
   const options = parseOptions('4 6 d h k l n N U u v z w= q= p= s= i= b C D t', argv.slice(1));
-  const { on, words } = options;
+  const { on } = options;
   const time = (name: string): number => {
     const text = optionValue(options, name);
     return text === undefined ? -1 : Math.max(0, Number(text)) * SECOND;
   };
   const how: How = {
-    udp: on.has('u'), unix: on.has('U'), verbose: on.has('v'), scan: on.has('z'), noStdin: on.has('d'), shutdown: on.has('N'), timeout: time('w'), quit: time('q'),
+    udp: on.has('u'), unix: on.has('U'), verbose: on.has('v'), busybox: words === 'busybox', scan: on.has('z'), noStdin: on.has('d'), shutdown: on.has('N'), timeout: time('w'), quit: time('q'),
   };
-  const portText = optionValue(options, 'p') ?? (on.has('l') ? words.at(-1) : words[1]);
-  const host = on.has('l') ? (words.length > 1 || (optionValue(options, 'p') !== undefined && words[0] !== undefined) ? words[0]! : '0.0.0.0') : words[0];
+  const portText = optionValue(options, 'p') ?? (on.has('l') ? options.words.at(-1) : options.words[1]);
+  const host = on.has('l') ? (options.words.length > 1 || (optionValue(options, 'p') !== undefined && options.words[0] !== undefined) ? options.words[0]! : '0.0.0.0') : options.words[0];
   if (host === undefined || (!how.unix && portText === undefined)) throw new Failed('usage: nc [-46dhklNnUuvz] [-p source_port] [-q seconds] [-s source] [-w timeout] [destination] [port]');
   if (how.unix) {
-    const at: SockAddr = { family: 'unix', path: words[0] ?? '' };
+    const at: SockAddr = { family: 'unix', path: options.words[0] ?? '' };
     if (on.has('l')) return yield* serve(at, how, on.has('k'));
     return yield* talk(at, how);
   }
@@ -150,7 +153,10 @@ export const nc: Program = command(function* (argv) {
   if (address === null) throw new Failed(`getaddrinfo for host "${host}" port ${port}: Name or service not known`);
   const at: SockAddr = { family: 'inet', address, port };
   return on.has('l') ? yield* serve(at, how, on.has('k')) : yield* talk(at, how);
-});
+}
+
+export const nc: Program = command((argv) => run(argv, 'openbsd'));
+export const busyboxNc: Program = command((argv) => run(argv, 'busybox'));
 
 function* talk(address: SockAddr, how: How): Call<number> {
   const fd = yield* connect(address, how);

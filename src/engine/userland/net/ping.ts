@@ -14,7 +14,17 @@ import { resolve } from './names.ts';
 const MS = 1e6;
 const SECOND = 1e9;
 
+/** Whose words, and from which number it counts. */
+interface Style {
+  first: number;
+  head(host: string, address: string, size: number): string;
+  answer(length: number, ping: Ping, from: string, seq: number, ttl: number, time: string): string;
+  statistics(ping: Ping): string;
+  unknown(host: string): string;
+}
+
 interface Ping {
+  style: Style;
   fd: number;
   id: number;
   shown: string;
@@ -84,8 +94,7 @@ function* receive(ping: Ping): Call<void> {
     const again = ping.answered.has(seq);
     ping.answered.add(seq);
     if (!again) ping.times.push(at - left);
-    const who = ping.shown === ping.address ? from : `${ping.shown} (${from})`;
-    if (!ping.quiet) yield* print(`${icmp.length} bytes from ${who}: icmp_seq=${seq} ttl=${data[8]} time=${timeText(at - left)} ms${again ? ' (DUP!)' : ''}\n`);
+    if (!ping.quiet) yield* print(ping.style.answer(icmp.length, ping, from, seq, data[8]!, `${timeText(at - left)} ms${again ? ' (DUP!)' : ''}`));
     return;
   }
   const quoted = icmp.subarray(28);
@@ -105,20 +114,46 @@ function* listen(ping: Ping, until: number, enough: () => boolean): Call<void> {
   }
 }
 
-function* statistics(ping: Ping): Call<number> {
+function lossText(ping: Ping): string {
   const sent = ping.sent.size;
-  const got = ping.answered.size;
-  const errors = ping.errors > 0 ? `, +${ping.errors} errors` : '';
-  const loss = sent === 0 ? 0 : ((sent - got) * 100) / sent;
-  const lossText = Number.isInteger(loss) ? String(loss) : Number(loss.toPrecision(6)).toString();
-  yield* print(`\n--- ${ping.shown} ping statistics ---\n${sent} packets transmitted, ${got} received${errors}, ${lossText}% packet loss, time ${Math.floor((ping.last - ping.first) / MS)}ms\n`);
-  if (got > 0) {
-    const { times } = ping;
-    const avg = times.reduce((a, b) => a + b, 0) / times.length;
-    const mdev = Math.sqrt(Math.max(0, times.reduce((a, b) => a + b * b, 0) / times.length - avg * avg));
-    yield* print(`rtt min/avg/max/mdev = ${[Math.min(...times), avg, Math.max(...times), mdev].map((t) => (t / MS).toFixed(3)).join('/')} ms\n`);
-  } else yield* print('\n');
-  return got > 0 ? 0 : 1;
+  const loss = sent === 0 ? 0 : ((sent - ping.answered.size) * 100) / sent;
+  return Number.isInteger(loss) ? String(loss) : Number(loss.toPrecision(6)).toString();
+}
+
+/** min, average, max, mean deviation of the times, in ms. */
+function summary({ times }: Ping): string[] {
+  const avg = times.reduce((a, b) => a + b, 0) / times.length;
+  const mdev = Math.sqrt(Math.max(0, times.reduce((a, b) => a + b * b, 0) / times.length - avg * avg));
+  return [Math.min(...times), avg, Math.max(...times), mdev].map((t) => (t / MS).toFixed(3));
+}
+
+const IPUTILS: Style = {
+  first: 1,
+  head: (host, address, size) => `PING ${host} (${address}) ${size}(${size + 28}) bytes of data.\n`,
+  answer: (length, ping, from, seq, ttl, time) => `${length} bytes from ${ping.shown === ping.address ? from : `${ping.shown} (${from})`}: icmp_seq=${seq} ttl=${ttl} time=${time}\n`,
+  statistics(ping) {
+    const errors = ping.errors > 0 ? `, +${ping.errors} errors` : '';
+    const head = `\n--- ${ping.shown} ping statistics ---\n${ping.sent.size} packets transmitted, ${ping.answered.size} received${errors}, ${lossText(ping)}% packet loss, time ${Math.floor((ping.last - ping.first) / MS)}ms\n`;
+    return ping.times.length > 0 ? `${head}rtt min/avg/max/mdev = ${summary(ping).join('/')} ms\n` : `${head}\n`;
+  },
+  unknown: (host) => `${host}: Name or service not known`,
+};
+
+const BUSYBOX: Style = {
+  first: 0,
+  head: (host, address, size) => `PING ${host} (${address}): ${size} data bytes\n`,
+  answer: (length, _ping, from, seq, ttl, time) => `${length} bytes from ${from}: seq=${seq} ttl=${ttl} time=${time}\n`,
+  statistics(ping) {
+    const loss = ping.sent.size === 0 ? 0 : Math.floor(((ping.sent.size - ping.answered.size) * 100) / ping.sent.size);
+    const head = `\n--- ${ping.shown} ping statistics ---\n${ping.sent.size} packets transmitted, ${ping.answered.size} packets received, ${loss}% packet loss\n`;
+    return ping.times.length > 0 ? `${head}round-trip min/avg/max = ${summary(ping).slice(0, 3).join('/')} ms\n` : head;
+  },
+  unknown: (host) => `bad address '${host}'`,
+};
+
+function* statistics(ping: Ping): Call<number> {
+  yield* print(ping.style.statistics(ping));
+  return ping.answered.size > 0 ? 0 : 1;
 }
 
 function seconds(text: string | undefined, otherwise: number): number {
@@ -129,31 +164,31 @@ function seconds(text: string | undefined, otherwise: number): number {
 }
 
 /** The kernel must know a way to there before the first packet is sent. */
-function* probe(address: string): Call<void> {
+function* probe(address: string, what: string): Call<void> {
   const fd = yield* sys('socket', AF_INET, SOCK_DGRAM, 0);
   try {
     yield* sys('connect', fd, { family: 'inet', address, port: 1025 });
   } catch (error) {
-    if (error instanceof SysError) throw new Failed(`connect: ${strerror(error)}`, 2);
+    if (error instanceof SysError) throw new Failed(`${what}: ${strerror(error)}`, what === 'connect' ? 2 : 1);
     throw error;
   } finally {
     yield* sys('close', fd);
   }
 }
 
-export const ping: Program = command(function* (argv) {
+function* run(argv: readonly string[], style: Style): Call<number> {
   const options = parseOptions('c= i= W= w= s= t= I= q n 4 v O a b D R U A', argv.slice(1));
   const [host] = options.words;
   if (host === undefined) throw new Failed('usage error: Destination address required', 1);
   const address = yield* resolve(host);
-  if (address === null) throw new Failed(`${host}: Name or service not known`, 2);
+  if (address === null) throw new Failed(style.unknown(host), style === BUSYBOX ? 1 : 2);
   const countText = optionValue(options, 'c');
   if (countText !== undefined && !/^[1-9]\d*$/.test(countText)) throw new Failed(`invalid argument: '${countText}'`);
   const count = countText === undefined ? Number.POSITIVE_INFINITY : Number(countText);
   const interval = seconds(optionValue(options, 'i'), SECOND);
   const patience = seconds(optionValue(options, 'W'), 10 * SECOND);
   const size = Number(optionValue(options, 's') ?? 56);
-  yield* probe(address);
+  yield* probe(address, style === BUSYBOX ? 'sendto' : 'connect');
   let fd: number;
   try {
     fd = yield* sys('socket', AF_INET, SOCK_RAW, 1);
@@ -164,7 +199,7 @@ export const ping: Program = command(function* (argv) {
   const ttl = optionValue(options, 't');
   if (ttl !== undefined) yield* sys('setsockopt', fd, 'IP_TTL', Number(ttl));
   const state: Ping = {
-    fd, id: (yield* sys('getpid')) & 0xffff, shown: host, address, size, quiet: options.on.has('q'), sent: new Map(), answered: new Set(), times: [],
+    style, fd, id: (yield* sys('getpid')) & 0xffff, shown: host, address, size, quiet: options.on.has('q'), sent: new Map(), answered: new Set(), times: [],
     errors: 0, first: 0, last: 0, stopped: false,
   };
   yield* sys('rt_sigaction', SIG.INT, {
@@ -172,15 +207,19 @@ export const ping: Program = command(function* (argv) {
       state.stopped = true;
     },
   });
-  yield* print(`PING ${host} (${address}) ${size}(${size + 28}) bytes of data.\n`);
+  yield* print(style.head(host, address, size));
   const deadline = optionValue(options, 'w') === undefined ? Number.POSITIVE_INFINITY : (yield* now()) + Number(optionValue(options, 'w')) * SECOND;
-  for (let seq = 1; seq <= count && !state.stopped; seq++) {
-    yield* send(state, seq);
-    if (seq < count) yield* listen(state, Math.min(deadline, state.last + interval), () => false);
+  for (let n = 1; n <= count && !state.stopped; n++) {
+    yield* send(state, style.first + n - 1);
+    if (n < count) yield* listen(state, Math.min(deadline, state.last + interval), () => false);
     if ((yield* now()) >= deadline) break;
   }
   const rest = state.times.length > 0 ? Math.max(2 * Math.max(...state.times), SECOND) : patience;
   const until = Math.min(deadline, state.last + Math.min(rest, patience));
   yield* listen(state, until, () => state.answered.size + state.errors >= state.sent.size);
   return yield* statistics(state);
-});
+}
+
+export const ping: Program = command((argv) => run(argv, IPUTILS));
+/** As busybox prints it. */
+export const busyboxPing: Program = command((argv) => run(argv, BUSYBOX));

@@ -6,6 +6,7 @@ import { conntrack, iptables, iptablesRestore, iptablesSave } from './iptables/i
 import { ip } from './ip/ip.ts';
 import { getent, nslookup } from './lookup.ts';
 import { nc } from './nc.ts';
+import { ifconfig, netstat, route } from './nettools.ts';
 import { ping } from './ping.ts';
 import { ss } from './ss.ts';
 import { sysctl } from './sysctl.ts';
@@ -17,15 +18,18 @@ export const net: ProgramTable = {
   '/usr/bin/curl': curl,
   '/usr/bin/getent': getent,
   '/usr/bin/nc': nc,
+  '/usr/bin/netstat': netstat,
   '/usr/bin/nslookup': nslookup,
   '/usr/bin/ping': ping,
   '/usr/bin/ss': ss,
   '/usr/bin/tcpdump': tcpdump,
   '/usr/bin/wget': wget,
   '/usr/sbin/conntrack': conntrack,
+  '/usr/sbin/ifconfig': ifconfig,
   '/usr/sbin/ip': ip,
   '/usr/sbin/iptables': iptables,
   '/usr/sbin/iptables-restore': iptablesRestore,
   '/usr/sbin/iptables-save': iptablesSave,
+  '/usr/sbin/route': route,
   '/usr/sbin/sysctl': sysctl,
 };

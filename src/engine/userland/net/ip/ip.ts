@@ -79,9 +79,9 @@ function* options(words: Words, into: IpOptions): Call<boolean> {
   }
 }
 
-function* run(argv: readonly string[], env: Readonly<Record<string, string>>): Call<number> {
+function* run(argv: readonly string[], env: Readonly<Record<string, string>>, style: IpOptions['style']): Call<number> {
   const words: Words = { argv: argv.slice(1), at: 0 };
-  const chosen = noOptions();
+  const chosen: IpOptions = { ...noOptions(), style };
   if (!(yield* options(words, chosen))) return 0;
   const object = words.argv[words.at];
   if (object === undefined) throw new Complaint(USAGE.trimEnd(), 255);
@@ -113,4 +113,6 @@ export function complaining(body: (argv: readonly string[], env: Readonly<Record
   };
 }
 
-export const ip: Program = complaining(run);
+export const ip: Program = complaining((argv, env) => run(argv, env, 'iproute2'));
+/** As busybox prints it. */
+export const busyboxIp: Program = complaining((argv, env) => run(argv, env, 'busybox'));

@@ -1,5 +1,7 @@
 /** What stands before ip's object: how to print, and for which family. */
 export interface IpOptions {
+  /** Whose words: iproute2's, or the shorter ones of busybox. */
+  style: 'iproute2' | 'busybox';
   brief: boolean;
   oneline: boolean;
   json: boolean;
@@ -11,7 +13,7 @@ export interface IpOptions {
 }
 
 export function noOptions(): IpOptions {
-  return { brief: false, oneline: false, json: false, pretty: false, statistics: false, details: false, family: 'any', netns: null };
+  return { style: 'iproute2', brief: false, oneline: false, json: false, pretty: false, statistics: false, details: false, family: 'any', netns: null };
 }
 
 /** JSON as iproute2 prints it: on one line, or with -p indented by four. */

@@ -15,7 +15,11 @@ const TYPES: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable
 
 type Shown = Route & { linkdown: boolean };
 
-function routeText(route: Shown): string {
+function routeText(route: Shown, style: IpOptions['style'] = 'iproute2'): string {
+  if (style === 'busybox') {
+    const via = route.via ? `via ${route.via} ` : '';
+    return `${route.to} ${via}dev ${route.dev} ${route.scope === 'global' ? '' : `scope ${route.scope} `}${route.src ? ` src ${route.src} ` : ''}${route.metric ? ` metric ${route.metric} ` : ''}\n`;
+  }
   let text = route.type === 'unicast' ? `${route.to} ` : `${route.type} ${route.to} `;
   if (route.via) text += `via ${route.via} `;
   if (route.type === 'unicast') text += `dev ${route.dev} `;
@@ -57,7 +61,7 @@ function* show(words: Words, options: IpOptions): Call<number> {
     (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (to === undefined || r.to === to),
   );
   if (options.json) yield* print(jsonText(found.map(routeJson), options));
-  else for (const route of found) yield* print(dev === undefined ? routeText(route) : routeText(route).replace(` dev ${dev}`, ''));
+  else for (const route of found) yield* print(dev === undefined ? routeText(route, options.style) : routeText(route, options.style).replace(` dev ${dev}`, ''));
   return 0;
 }
 

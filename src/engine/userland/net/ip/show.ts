@@ -19,24 +19,31 @@ export function nameOf(link: LinkInfo): string {
   return `${link.name}@${link.peerName ?? `if${link.peerIndex}`}`;
 }
 
-export function firstLine(link: LinkInfo, what: 'link' | 'addr'): string {
+export function firstLine(link: LinkInfo, what: 'link' | 'addr', style: IpOptions['style'] = 'iproute2'): string {
+  if (style === 'busybox') return busyboxLine(link);
   const master = link.master ? ` master ${link.master}` : '';
   const mode = what === 'link' ? ' mode DEFAULT' : '';
-  return `${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} qdisc ${link.qdisc}${master} state ${link.operstate}${mode} group default qlen ${link.txqlen}`;
+  return `${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} qdisc ${link.qdisc}${master} state ${link.operstate}${mode} group default${link.txqlen > 0 ? ` qlen ${link.txqlen}` : ''}`;
+}
+
+/** busybox takes the other end of a veth for a link of this namespace that it cannot find: down. */
+function busyboxLine(link: LinkInfo): string {
+  const flags = [...flagsOf(link), ...(link.peerIndex !== null && !link.peerName ? ['M-DOWN'] : [])];
+  return `${link.index}: ${nameOf(link)}: <${flags.join(',')}> mtu ${link.mtu} qdisc ${link.qdisc} ${link.master ? `master ${link.master} ` : ''}${link.txqlen > 0 ? `qlen ${link.txqlen}` : ''}`;
 }
 
 /** `names` are the namespaces of /run/netns by the ids that this one knows them under. */
-export function macLine(link: LinkInfo, names: ReadonlyMap<number, string>): string {
+export function macLine(link: LinkInfo, names: ReadonlyMap<number, string>, style: IpOptions['style'] = 'iproute2'): string {
   const loop = link.kind === 'loopback';
   const name = link.peerNsid === null ? undefined : names.get(link.peerNsid);
-  const where = link.peerNsid === null ? '' : name ? ` link-netns ${name}` : ` link-netnsid ${link.peerNsid}`;
+  const where = link.peerNsid === null || style === 'busybox' ? '' : name ? ` link-netns ${name}` : ` link-netnsid ${link.peerNsid}`;
   return `    link/${loop ? 'loopback' : 'ether'} ${link.mac} brd ${loop ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff'}${where}`;
 }
 
-export function addressText(one: AddressInfo): string {
+export function addressText(one: AddressInfo, style: IpOptions['style'] = 'iproute2'): string {
   const peer = one.broadcast ? ` brd ${one.broadcast}` : '';
   const flags = `${one.secondary ? ' secondary' : ''}${one.tentative ? ' tentative' : ''}`;
-  const tail = one.family === 'inet6' ? `${one.proto ? ` proto ${one.proto}` : ''} ` : ` ${one.label}`;
+  const tail = one.family === 'inet6' ? `${one.proto && style === 'iproute2' ? ` proto ${one.proto}` : ''} ` : ` ${one.label}`;
   return `${one.family} ${one.address}/${one.prefix}${peer} scope ${one.scope}${flags}${tail}`;
 }
 
@@ -57,14 +64,14 @@ export function linkText(link: LinkInfo, names: ReadonlyMap<number, string>, opt
   if (options.brief) return `${nameOf(link).padEnd(16)} ${link.operstate.padEnd(14)} ${link.mac} <${flagsOf(link).join(',')}> \n`;
   const kind = KIND_DETAILS[link.kind];
   const details = options.details && kind ? [`    ${kind} `] : [];
-  return lines([firstLine(link, 'link'), macLine(link, names), ...details, ...(options.statistics ? statLines(link) : [])], options);
+  return lines([firstLine(link, 'link', options.style), macLine(link, names, options.style), ...details, ...(options.statistics ? statLines(link) : [])], options);
 }
 
 export function addressesText(link: LinkInfo, shown: readonly AddressInfo[], names: ReadonlyMap<number, string>, options: IpOptions): string {
   if (options.brief) return `${nameOf(link).padEnd(16)} ${link.operstate.padEnd(14)} ${shown.map((one) => `${one.address}/${one.prefix} `).join('')}\n`;
   if (options.oneline) return shown.map((one) => `${link.index}: ${link.name}    ${addressText(one)}\\${LIFETIME}\n`).join('');
-  const head = options.family === 'any' ? [firstLine(link, 'addr'), macLine(link, names)] : [firstLine(link, 'addr')];
-  const rows = shown.flatMap((one) => [`    ${addressText(one)}`, LIFETIME]);
+  const head = options.family === 'any' ? [firstLine(link, 'addr', options.style), macLine(link, names, options.style)] : [firstLine(link, 'addr', options.style)];
+  const rows = shown.flatMap((one) => [`    ${addressText(one, options.style)}`, LIFETIME]);
   return `${[...head, ...rows, ...(options.statistics ? statLines(link) : [])].join('\n')}\n`;
 }
 
