@@ -5,7 +5,6 @@
  * other exception, of a handler or of a program, is a fault of the engine and is not caught here.
  */
 import { type Errno, SysError } from './abi.ts';
-import { stall } from './cgroup/psi.ts';
 import { endThread, exitTask } from './exit.ts';
 import { touchMemory } from './memory.ts';
 import type { CallRecord, Kernel, Task } from './records.ts';
@@ -94,12 +93,11 @@ function serve(kernel: Kernel, task: Task, request: Request): void {
   if (outcome === 'done') finish(task, undefined);
 }
 
-/** Over memory.high: asleep for a while, whatever it does next. */
+/** Over memory.high, or waiting for the disk: asleep for a while, whatever it does next. */
 function holdBack(kernel: Kernel, task: Task): void {
   const { heldBack } = task;
   task.heldBack = 0;
   if (task.state !== 'running') return;
-  stall(kernel, task.cgroup, 'memory', heldBack, 'some');
   sleepUntil(kernel, task, timeOf(kernel) + heldBack);
   fallAsleep(task);
 }

@@ -249,7 +249,7 @@ export interface Task {
   scratch: unknown;
   /** One a signal handler on the stack: what the code below was doing. */
   saved: { pending: Request | null; resume: Task['resume']; scratch: unknown; mask: number[] }[];
-  /** ns that it is to be held back before it goes on: it was charged beyond memory.high. */
+  /** ns that it is to be held back before it goes on: it was charged beyond memory.high, or the disk is at work for it. */
   heldBack: number;
   /** Set by a signal that may interrupt the pending call. */
   interrupted: boolean;

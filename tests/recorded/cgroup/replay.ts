@@ -5,7 +5,7 @@ import { AT_FDCWD, SysError } from '../../../src/engine/kernel/abi.ts';
 import type { Cgroup, Kernel } from '../../../src/engine/kernel/records.ts';
 import { settleAll } from '../../../src/engine/kernel/sched.ts';
 import { type Body, sys } from '../../../src/engine/kernel/sys.ts';
-import { GiB, SECOND } from '../../../src/engine/sim/units.ts';
+import { GiB, MiB, SECOND } from '../../../src/engine/sim/units.ts';
 import { ENV, machine, until } from '../../unit/kernel/harness.ts';
 import { CGROUPS, type Log, put, workload } from './workload.ts';
 
@@ -46,7 +46,10 @@ export function replay(one: Recorded): Outcome {
   const names = new Map<number, string>();
   const m = machine({
     cpus: one.ncpu, memory: 2 * GiB, programs: { wl: workload(log), init: driver(one, names, exits) },
-    tree: { '/cg': { type: 'dir' }, '/var/tmp/cg': { type: 'dir' } },
+    tree: {
+      '/cg': { type: 'dir' }, '/var/tmp/cg': { type: 'dir' }, '/mnt/f': { type: 'file', data: new Uint8Array(one.group === 'io' ? 16 * MiB : 0) },
+      '/mnt/g': { type: 'file', data: new Uint8Array(0) },
+    },
   });
   const { kernel } = m;
   const group = (path: string): Cgroup => {

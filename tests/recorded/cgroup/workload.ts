@@ -3,7 +3,7 @@
  * by semicolons. What each verb does is told beside it; the recording's own program did the same by real system calls.
  */
 import {
-  AT_FDCWD, CLONE_FILES, CLONE_THREAD, CLONE_VM, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, PROT_READ, PROT_WRITE, SIG, SysError,
+  AT_FDCWD, CLONE_FILES, CLONE_THREAD, CLONE_VM, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, O_CREAT, O_DIRECT, O_RDONLY, O_TRUNC, O_WRONLY, PROT_READ, PROT_WRITE, SIG, SysError,
 } from '../../../src/engine/kernel/abi.ts';
 import { type Body, compute, type Request, sys, touch } from '../../../src/engine/kernel/sys.ts';
 import { bytes, text } from '../../../src/engine/sim/text.ts';
@@ -79,6 +79,17 @@ function* writeFile(path: string, total: number): Call<number> {
   return done;
 }
 
+/** Direct I/O in blocks, and how long it took. */
+function* move(path: string, flags: number, block: number, count: number): Call<string> {
+  const fd = yield* sys('openat', AT_FDCWD, path, flags, 0o644);
+  const began = yield* sys('clock_gettime', 'monotonic');
+  const data = new Uint8Array(block);
+  for (let i = 0; i < count; i++) yield* flags & O_WRONLY ? sys('write', fd, data) : sys('read', fd, block);
+  const ended = yield* sys('clock_gettime', 'monotonic');
+  yield* sys('close', fd);
+  return `bytes=${block * count} ios=${count} secs=${((ended - began) / SECOND).toFixed(3)}`;
+}
+
 function* idle(): Body {
   for (;;) yield* sys('pause');
 }
@@ -128,6 +139,22 @@ const VERBS: Record<string, (s: State, args: string[]) => Call<string | null>> =
   *nice(_s, [value]) {
     yield* sys('setpriority', 0, 0, Number(value));
     return null;
+  },
+  *dwrite(_s, [path, block, count]) {
+    return yield* move(path!, O_WRONLY | O_CREAT | O_DIRECT, size(block!), Number(count));
+  },
+  *dread(_s, [path, block, count]) {
+    return yield* move(path!, O_RDONLY | O_DIRECT, size(block!), Number(count));
+  },
+  *bwrite(_s, [path, word]) {
+    const began = yield* sys('clock_gettime', 'monotonic');
+    const written = yield* writeFile(path!, size(word!));
+    const between = yield* sys('clock_gettime', 'monotonic');
+    const fd = yield* sys('openat', AT_FDCWD, path!, O_RDONLY);
+    yield* sys('fsync', fd);
+    yield* sys('close', fd);
+    const ended = yield* sys('clock_gettime', 'monotonic');
+    return `bytes=${written} write_s=${((between - began) / SECOND).toFixed(3)} fsync_s=${((ended - between) / SECOND).toFixed(3)}`;
   },
   *policy(): Call<never> {
     throw new Error('not modelled: scheduling policies');

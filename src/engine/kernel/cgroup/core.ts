@@ -46,7 +46,7 @@ function blank(tree: CgroupTree, name: string, parent: Cgroup | null, madeAt: nu
       throttledTime: 0, left: 0, vruntime: 0, throttled: false, nrBursts: 0, burstTime: 0,
     },
     pids: { current: 0, max: null, peak: 0, events: 0, eventsLocal: 0 },
-    io: { max: new Map(), stat: new Map(), weight: 100 },
+    io: { max: new Map(), stat: new Map(), weight: 100, next: new Map() },
     cpuset: { cpus: '', mems: '', exclusive: '', partition: 'member' },
     removed: false, threaded: false, maxDepth: null, maxDescendants: null, pressure: true,
     psi: { cpu: noStalls(), memory: noStalls(), io: noStalls() }, waiting: { tasks: 0, since: 0 }, attrs: new Map(), dying: [], madeAt,

@@ -7,6 +7,7 @@
 import { PAGE, SECOND } from '../../sim/units.ts';
 import type { Kernel } from '../records.ts';
 import { countEvent, dropPages, usage } from './charge.ts';
+import { stall as bookStall } from './psi.ts';
 import type { Cgroup } from './types.ts';
 
 interface Giver {
@@ -94,5 +95,7 @@ export function highStall(kernel: Kernel, cgroup: Cgroup, pages: number): number
     // 2^20 precision shifted by 14: one jiffy (4 ms) at HZ=250 for an excess of 1/8, for a batch of 64 pages.
     stall = Math.max(stall, Math.min(2, excess * excess * 64) * (pages / 64) * SECOND);
   }
-  return Math.min(stall, 2 * SECOND);
+  const held = Math.min(stall, 2 * SECOND);
+  if (held > 0) bookStall(kernel, cgroup, 'memory', held, 'some');
+  return held;
 }

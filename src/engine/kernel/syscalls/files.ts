@@ -4,10 +4,12 @@ import {
   SEEK_CUR, SEEK_END, SEEK_SET, type Stat, SysError,
 } from '../abi.ts';
 import { namedId } from '../credentials.ts';
+import { writeBack, writeBackAll } from '../disk.ts';
 import { fifoLacksPeer, joinPipe, makePipe, peersOpened, pipeOps, waitForPeer } from '../pipe.ts';
 import type { Kernel, Task } from '../records.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
 import { capable, capableEverywhere, capableOver, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statFor, wallClock } from '../vfs/inode.ts';
+import { realInode } from '../vfs/overlay.ts';
 import { flock } from '../vfs/flock.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
@@ -381,12 +383,16 @@ export const fileHandlers = {
     if (!file.ops.ioctl) throw new SysError('ENOTTY');
     return file.ops.ioctl(kernel, task, file, request, arg);
   },
-  fsync(_kernel, task, fd) {
+  fsync(kernel, task, fd) {
     const file = fileOf(task, fd);
     if (file.inode.kind !== 'file' && file.inode.kind !== 'dir') throw new SysError('EINVAL');
+    writeBack(kernel, task, file.path?.dentry.sb.type === 'overlay' ? realInode(file.path.dentry) : file.inode);
     return 0;
   },
-  sync: () => 0,
+  sync(kernel, task) {
+    writeBackAll(kernel, task);
+    return 0;
+  },
   flock: (kernel, task, fd, operation) => flock(kernel, task, fileOf(task, fd), operation),
   ...xattrHandlers,
 } satisfies Partial<Handlers>;

@@ -56,6 +56,11 @@ export function layersOf(entry: Dentry): Layers {
   return dataOf(entry.sb).layers.get(entry)!;
 }
 
+/** The inode of the layer that a merged name shows. */
+export function realInode(entry: Dentry): Inode {
+  return real(layersOf(entry)).inode;
+}
+
 export function isWhiteout(inode: Inode): boolean {
   return inode.kind === 'chr' && inode.rdev[0] === 0 && inode.rdev[1] === 0;
 }

@@ -5,7 +5,8 @@
  */
 import { chargeFile } from '../cgroup/cache.ts';
 import { unchargeFile } from '../cgroup/charge.ts';
-import { O_TRUNC, SysError } from '../abi.ts';
+import { O_DIRECT, O_TRUNC, SysError } from '../abi.ts';
+import { dirtied, direct, readThrough, undirty } from '../disk.ts';
 import type { Kernel, Task } from '../records.ts';
 import { type Content, emptyContent, readContent, resizeContent, writeContent } from './content.ts';
 import { createSuperBlock, makeDentry, makeInode, own, wallClock } from './inode.ts';
@@ -56,19 +57,27 @@ function detach(kernel: Kernel, entry: Dentry): void {
 
 function drop(kernel: Kernel, inode: Inode): void {
   inode.ctime = wallClock(kernel);
-  if (inode.nlink === 0 && inode.kind === 'file') unchargeFile(kernel, inode);
+  if (inode.nlink > 0 || inode.kind !== 'file') return;
+  unchargeFile(kernel, inode);
+  undirty(kernel, inode);
 }
 
 const fileOps: FileOps = {
-  read(_kernel, _task, file, count, offset) {
+  read(kernel, task, file, count, offset) {
+    const end = Math.min(offset + count, file.inode.size);
+    if (file.flags & O_DIRECT && file.inode.sb.type === 'ext4') direct(kernel, task, 'read', Math.max(0, end - offset));
+    else readThrough(kernel, task, file.inode, end);
     return readContent(file.inode.data as Content, file.inode.size, offset, count);
   },
   write(kernel, task, file, data, offset) {
     const { inode } = file;
     const end = offset + data.length;
-    chargeFile(kernel, task, inode, Math.max(inode.size, end));
+    const past = (file.flags & O_DIRECT) !== 0 && inode.sb.type === 'ext4';
+    if (past) direct(kernel, task, 'write', data.length);
+    else chargeFile(kernel, task, inode, Math.max(inode.size, end));
     writeContent(inode.data as Content, inode.size, offset, data);
     if (end > inode.size) inode.size = end;
+    if (!past) dirtied(kernel, inode, data.length);
     inode.mtime = wallClock(kernel);
     inode.ctime = inode.mtime;
     return data.length;
