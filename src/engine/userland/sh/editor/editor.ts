@@ -37,7 +37,7 @@ interface Session {
 /** The terminal without echo, line editing and signals; gives what it was. */
 export function* enterRaw(fd: number): Call<Termios | null> {
   const before = (yield* attempt(sys('ioctl', fd, TCGETS), null)) as Termios | null;
-  if (before) yield* attempt(sys('ioctl', fd, TCSETS, { ...before, canonical: false, echo: false, signals: false, mapCrNl: false, postprocess: false }), null);
+  if (before) yield* attempt(sys('ioctl', fd, TCSETS, { ...before, canonical: false, echo: false, signals: false, mapCrNl: true, postprocess: false }), null);
   return before;
 }
 

@@ -16,7 +16,7 @@ const CONTROL: Readonly<Record<number, string>> = {
 };
 const META: Readonly<Record<string, string>> = {
   b: 'word-left', f: 'word-right', d: 'kill-word-right', '\x7f': 'kill-word-left', '\b': 'kill-word-left', u: 'upcase', l: 'downcase', c: 'capitalize', '.': 'last-argument',
-  _: 'last-argument', '<': 'first-history', '>': 'last-history', '\r': 'newline', r: 'undo-all', y: 'nothing', t: 'nothing',
+  _: 'last-argument', '<': 'first-history', '>': 'last-history', '\r': 'newline', '\n': 'newline', r: 'undo-all', y: 'nothing', t: 'nothing',
 };
 const FINAL: Readonly<Record<string, string>> = { A: 'previous', B: 'next', C: 'right', D: 'left', H: 'home', F: 'end', Z: 'complete' };
 const TILDE: Readonly<Record<string, string>> = { 1: 'home', 3: 'delete', 4: 'end', 7: 'home', 8: 'end', 5: 'first-history', 6: 'last-history' };

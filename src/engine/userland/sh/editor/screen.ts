@@ -73,6 +73,7 @@ const visible = (chars: readonly string[]): string => chars.map((c) => (c === '\
 /** Makes the screen show these characters and this cursor. */
 export function* draw(screen: Screen, chars: readonly string[], cursor: number): Call<void> {
   const same = common(screen.shown, chars);
+  if (same === chars.length && same === screen.shown.length && cursor === screen.at) return;
   const grows = same === screen.shown.length && screen.at === same && chars.length > same;
   const end = place(screen, chars, chars.length);
   let out = '';
