@@ -10,7 +10,7 @@ import {
   R_OP, R_ORDINAL, R_REG, R_RM, R_SCALE, R_SEGMENT, R_SIZE, R_SRC, RECORD, RF_NARROW, RF_REP, RF_REPNE, RF_RING0,
 } from './record';
 import {
-  CALL_TO, CMOV, CMOV_LOAD, F_ENDS, F_LOCK, F_MEMORY, F_RIGHTS, F_RING0, I_B, I_BS, I_FIXED, I_MOFFS, I_NONE, I_REL32, I_REL8, I_V, I_W, I_WB, I_Z, JCC, JMP_TO, LEA,
+  CALL, CMOV, CMOV_LOAD, ENTER, F_ENDS, F_LOCK, F_MEMORY, F_RING0, IRET, LEAVE, POP_SEGMENT, POPF, PUSH_SEGMENT, PUSHF, RET, RET_FAR, I_B, I_BS, I_FIXED, I_MOFFS, I_NONE, I_REL32, I_REL8, I_V, I_W, I_WB, I_Z, JCC, LEA,
   LOAD, MOVSX16, MOVSX32, MOVSX8, MOVZX16, MOVZX8, NARROW, NOP, P_A_I, P_A_MOFFS, P_DX, P_I, P_MOFFS_A, P_NONE, P_O, P_O_A, P_O_I, P_R_M, P_R_RM, P_R_RM_I, P_REG_RM, P_RM,
   P_RM_1, P_RM_CL, P_RM_I, P_RM_R, P_RM_R_CL, P_RM_R_I, P_STRING, POP, PUSH, REGISTER, SETCC, SETCC_STORE, STORE, UD, W_16, W_32, W_64, W_BYTE, W_D64, W_IO, W_V, XCHG,
 } from './ops';
@@ -318,9 +318,7 @@ function operands(first: usize, offset: u32, lock: bool): usize {
       break;
     default: break;
   }
-  if (family == PUSH || family == POP || family == CALL_TO || family == JMP_TO) {
-    if (form == REGISTER) store<u16>(record + R_SEGMENT, u16(ZERO_STACK));
-  }
+  if (form == REGISTER && usesStack(family)) store<u16>(record + R_SEGMENT, u16(ZERO_STACK));
   store<u32>(record + R_DST, dst);
   store<u32>(record + R_SRC, src);
   store<u8>(record + R_SIZE, u8(size));
@@ -359,6 +357,14 @@ function sourceAt(family: u32, rm: u32, usual: u32): u32 {
   if (family == MOVZX8 || family == MOVSX8) return register(rm, 0);
   if (family == MOVZX16 || family == MOVSX16 || family == MOVSX32) return register(rm, 2);
   return usual;
+}
+
+/** Its own accesses go by the stack segment. */
+function usesStack(family: u32): bool {
+  switch (family) {
+    case PUSH: case POP: case CALL: case RET: case PUSHF: case POPF: case ENTER: case LEAVE: case IRET: case RET_FAR: case PUSH_SEGMENT: case POP_SEGMENT: return true;
+    default: return false;
+  }
 }
 
 function hasModrm(pattern: u32): bool {

@@ -11,10 +11,11 @@ import {
   WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT,
 } from './layout';
 import {
-  canonical, CR0_PG, CR4_PCIDE, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, g32, g64, gp, leave, newEpoch, PEND, PEND_EXCEPTION, raise,
-  s32, s64, SPLIT, SPLIT_BYTES, SPLIT_FIRST, SPLIT_SECOND, SPLIT_SIZE, TLB_STAMP, user, W_COUNT, W_ERROR, W_GUEST, W_HOST, W_RIGHTS, W_RING, W_SHIFT, X_ADDRESS, X_VECTOR,
+  canonical, CR4_PCIDE, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, g32, g64, gp, leave, newEpoch, raise,
+  s32, s64, SPLIT, SPLIT_BYTES, SPLIT_FIRST, SPLIT_SECOND, SPLIT_SIZE, ss, TLB_STAMP, user, ZERO_STACK, W_COUNT, W_ERROR, W_GUEST, W_HOST, W_RIGHTS, W_RING, W_SHIFT, X_ADDRESS, X_VECTOR,
 } from './state';
 import { beginWalk, BY_USER, endWalk, FETCH, FORMAT_EPT, FORMAT_LONG, KIND, permitted, READ, walk, WRITE } from './paging';
+import { R_SEGMENT } from './record';
 import { codeLineWritten } from './blocks';
 import { ENABLE_EPT, EPT_POINTER, eptInForce, field, secondary, vpidInForce } from './vmx/fields';
 
@@ -39,7 +40,10 @@ export function wrSlow(address: u64, size: u32): usize { return reach(address, s
 export function reach(address: u64, size: u32, access: u32): usize {
   const last = address + u64(size - 1);
   if (!canonical(address) || !canonical(last)) {
-    gp(0);
+    // by the stack segment it is #SS
+    const record: usize = g32(CURRENT);
+    if (record != 0 && load<u16>(record, R_SEGMENT) == u16(ZERO_STACK)) ss(0);
+    else gp(0);
     return 0;
   }
   if (((address ^ last) >> 12) == 0) return translate(address, size, access);
