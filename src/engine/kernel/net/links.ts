@@ -24,7 +24,7 @@ const DAD = 1500 * MS;
 export function createNetNamespace(kernel: Kernel, owner: UserNamespace, ino: number = kernel.nextNsIno++): NetNamespace {
   const ns: NetNamespace = {
     ino, links: [], routes: [], nextIndex: 1, ports: new Map(), flows: new Map(), nextPort: 0, owner, neighbours: [], forwarding: false,
-    bridgeNetfilter: true, unprivilegedFrom: 1024, pingGroups: [1, 0], netfilter: createRuleset(), nsids: new Map(), raw: new Set(),
+    bridgeNetfilter: true, unprivilegedFrom: 1024, pingGroups: [1, 0], ipv6Disabled: new Set(), netfilter: createRuleset(), nsids: new Map(), raw: new Set(),
   };
   netOf(kernel).namespaces.set(ns.ino, ns);
   addLink(kernel, ns, 'loopback', 'lo');
@@ -78,6 +78,7 @@ export function addLink(kernel: Kernel, ns: NetNamespace, kind: LinkKind, name: 
     master: null, peer: null, addresses: [], stats: { rxBytes: 0, rxPackets: 0, txBytes: 0, txPackets: 0, rxDropped: 0, txDropped: 0 },
     qdisc: 'noop', txqlen: 1000, fdb: kind === 'bridge' ? new Map() : null, hadPort: false, macSet: mac !== undefined,
   };
+  if (ns.ipv6Disabled.has('default')) ns.ipv6Disabled.add(name);
   insert(ns, link);
   record(kernel.trace, 'kernel', kernel.name, 'link.add', { ns: ns.ino, name, kind });
   return link;
@@ -118,7 +119,7 @@ export function setUp(kernel: Kernel, ns: NetNamespace, link: Link): void {
     if (!link.addresses.some((a) => a.address === '127.0.0.1')) {
       addAddress(kernel, ns, link, { address: '127.0.0.1', prefix: 8, scope: 'host', broadcast: null });
     }
-    give6(kernel, link, { address: '::1', prefix: 128, scope: 'host', proto: 'kernel_lo' }, 0);
+    give6(ns, link, { address: '::1', prefix: 128, scope: 'host', proto: 'kernel_lo' }, 0);
   }
   for (const one of link.addresses) connect(ns, link, one);
   carrierChanged(kernel, ns, link);
@@ -152,13 +153,24 @@ function carrierChanged(kernel: Kernel, ns: NetNamespace, link: Link): void {
 }
 
 function autoconfigure(kernel: Kernel, ns: NetNamespace, link: Link): void {
-  if (link.master !== null || !hasCarrier(ns, link) || link.addresses.some((a) => a.family === 'inet6' && a.scope === 'link')) return;
-  give6(kernel, link, { address: linkLocal(link.mac), prefix: 64, scope: 'link', proto: 'kernel_ll' }, timeOf(kernel) + DAD);
+  if (!hasCarrier(ns, link) || link.addresses.some((a) => a.family === 'inet6' && a.scope === 'link')) return;
+  give6(ns, link, { address: linkLocal(link.mac), prefix: 64, scope: 'link', proto: 'kernel_ll' }, timeOf(kernel) + DAD);
 }
 
-function give6(_kernel: Kernel, link: Link, one: Pick<Address, 'address' | 'prefix' | 'scope' | 'proto'>, tentativeUntil: number): void {
-  if (link.addresses.some((a) => a.address === one.address)) return;
+function give6(ns: NetNamespace, link: Link, one: Pick<Address, 'address' | 'prefix' | 'scope' | 'proto'>, tentativeUntil: number): void {
+  if (ns.ipv6Disabled.has('all') || ns.ipv6Disabled.has(link.name) || link.addresses.some((a) => a.address === one.address)) return;
   link.addresses.push({ family: 'inet6', ...one, broadcast: null, label: '', tentativeUntil, secondary: false });
+}
+
+/** net.ipv6.conf.NAME.disable_ipv6: addresses go at once, and come back when it is allowed again. */
+export function disableIpv6(kernel: Kernel, ns: NetNamespace, name: string, disabled: 'yes' | 'no'): void {
+  if (disabled === 'yes') ns.ipv6Disabled.add(name);
+  else ns.ipv6Disabled.delete(name);
+  for (const link of ns.links) {
+    if (name !== 'all' && link.name !== name) continue;
+    if (disabled === 'yes') link.addresses = link.addresses.filter((a) => a.family === 'inet');
+    else if (link.up && link.kind !== 'loopback') autoconfigure(kernel, ns, link);
+  }
 }
 
 /** Adds an IPv4 address, and the route to its prefix when the link is up. Throws EEXIST. */
@@ -213,7 +225,6 @@ export function setMaster(kernel: Kernel, ns: NetNamespace, link: Link, bridge: 
   if (link.kind === 'bridge') throw new SysError('ELOOP');
   link.master = bridge.index;
   bridge.hadPort = true;
-  link.addresses = link.addresses.filter((a) => a.family === 'inet');
   chooseMac(ns, bridge);
   carrierChanged(kernel, ns, link);
 }

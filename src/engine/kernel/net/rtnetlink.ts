@@ -2,8 +2,8 @@
  * rtnetlink as one request and its answer: `yield* sys('netlink', { type: 'link.add', … })`. Source: rtnetlink(7).
  *
  *   link.list   {name?}                                              -> LinkInfo[] (in order of index)
- *   link.add    {name?, kind, address?, mtu?, netns?, peer?: {name?, netns?, address?}} -> {index, name}
- *   link.set    {name, up?, newName?, mtu?, address?, txqlen?, master?: name | null, netns?} -> {}
+ *   link.add    {name?, kind, address?, mtu?, txqlen?, netns?, peer?: {name?, netns?, address?}} -> {index, name}
+ *   link.set    {name, up?, newName?, mtu?, address?, txqlen?, master?: name | null, netns?, ipv6?: false} -> {}   (ipv6: disable_ipv6)
  *   link.del    {name}                                               -> {}
  *   addr.list   {dev?}                                               -> AddressInfo[]
  *   addr.add    {dev, address: "10.0.0.1", prefix: 24, broadcast?, label?, scope?} -> {}
@@ -37,7 +37,7 @@ import { lookup } from '../vfs/path.ts';
 import { timeOf } from '../wait.ts';
 import { socketList } from './diag.ts';
 import { formatIp, isMac, networkOf, parseIp, parsePrefix } from './ip.ts';
-import { addAddress, addLink, deleteAddress, deleteLink, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
+import { addAddress, addLink, deleteAddress, deleteLink, disableIpv6, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
 import { isLocal } from './netfilter.ts';
 import { appendRule, deleteChain, deleteRule, flushChain, newChain, setPolicy, tableOf, zeroTable } from './rules.ts';
 import { routeFor } from './routes.ts';
@@ -178,6 +178,7 @@ function linkAdd(kernel: Kernel, task: Task, here: NetNamespace, asked: NetlinkR
   const mac = macOf(asked.address);
   if (kind !== 'veth') {
     const link = addLink(kernel, ns, kind as LinkKind, name, mac);
+    shape(link, asked);
     return { index: link.index, name };
   }
   const peer = (asked.peer ?? {}) as { name?: string; netns?: NsRef; address?: string };
@@ -187,9 +188,17 @@ function linkAdd(kernel: Kernel, task: Task, here: NetNamespace, asked: NetlinkR
   if (linkByName(there, otherName) || (there === ns && otherName === name)) throw new SysError('EEXIST');
   const other = addLink(kernel, there, 'veth', otherName, macOf(peer.address));
   const link = addLink(kernel, ns, 'veth', name, mac);
+  shape(link, asked);
+  shape(other, asked);
   link.peer = { ns: there, index: other.index };
   other.peer = { ns, index: link.index };
   return { index: link.index, name };
+}
+
+/** What a new link may be given at once. */
+function shape(link: Link, asked: NetlinkRequest): void {
+  if (asked.mtu !== undefined) link.mtu = Number(asked.mtu);
+  if (asked.txqlen !== undefined) link.txqlen = Number(asked.txqlen);
 }
 
 function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
@@ -216,6 +225,7 @@ function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkReq
     renameLink(ns, link, String(asked.newName));
   }
   if (asked.master !== undefined) setMaster(kernel, ns, link, asked.master === null ? null : linkNamed(ns, asked.master));
+  if (asked.ipv6 !== undefined) disableIpv6(kernel, ns, link.name, asked.ipv6 === false ? 'yes' : 'no');
   if (asked.up === true) setUp(kernel, ns, link);
   if (asked.up === false) setDown(kernel, ns, link);
   return {};

@@ -31,6 +31,8 @@ export interface NetNamespace {
   unprivilegedFrom: number;
   /** net.ipv4.ping_group_range: groups that may open sockets for ICMP echo. */
   pingGroups: [number, number];
+  /** Links, or "all" and "default", with net.ipv6.conf.*.disable_ipv6. */
+  ipv6Disabled: Set<string>;
   netfilter: Ruleset;
   /** Other namespaces by the ids that rtnetlink names them with here. */
   nsids: Map<number, NetNamespace>;

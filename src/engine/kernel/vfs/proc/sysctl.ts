@@ -5,6 +5,7 @@
 import { hex } from '../../../sim/random.ts';
 import { SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
+import { disableIpv6 } from '../../net/links.ts';
 import type { Kernel, Task, UserNamespace } from '../../records.ts';
 import { fixed, type Node } from '../pseudo.ts';
 
@@ -69,6 +70,18 @@ const flag = (of: 'forwarding' | 'bridgeNetfilter'): Node =>
     task.ns.net[of] = value !== 0;
   }, 0, 1, net, 'net_admin');
 
+/** A directory a link, and two that stand for all and for those to come. */
+function ipv6Conf(): Node {
+  const dir = (name: string): Node =>
+    fixed({
+      disable_ipv6: number((_kernel, task) => (task.ns.net.ipv6Disabled.has(name) ? 1 : 0), (kernel, task, value) => {
+        disableIpv6(kernel, task.ns.net, name, value === 0 ? 'no' : 'yes');
+      }, 0, 1, net, 'net_admin'),
+    });
+  const names = (task: Task | null): string[] => ['all', 'default', ...(task ? task.ns.net.links.map((link) => link.name) : [])];
+  return { kind: 'dir', list: (_kernel, task) => names(task).map((name) => [name, dir(name)] as const), get: (_kernel, name) => dir(name) };
+}
+
 /** Two numbers, the first and the last group. */
 function pingGroups(): Node {
   return {
@@ -124,6 +137,7 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
         ping_group_range: pingGroups(),
          tcp_syn_retries: says(() => 6), tcp_retries2: says(() => 15),
       }),
+      ipv6: fixed({ conf: ipv6Conf() }),
       unix: fixed({ max_dgram_qlen: says(() => 10) }),
     }),
     user: fixed(userLimits()),

@@ -118,7 +118,7 @@ function* raise(n: Network): Call<void> {
   const { Gateway, Subnet } = n.IPAM.Config[0]!;
   const { prefix, first, size } = readSubnet(Subnet);
   const mac = (yield* newId(8)).match(/../g)!.join(':');
-  yield* attempt(sys('netlink', { type: 'link.add', name: n.bridge, kind: 'bridge', address: `02:42:${mac}` }), null, 'EEXIST');
+  yield* attempt(sys('netlink', { type: 'link.add', name: n.bridge, kind: 'bridge', address: `02:42:${mac}`, txqlen: 0 }), null, 'EEXIST');
   yield* attempt(sys('netlink', { type: 'addr.add', dev: n.bridge, address: Gateway!, prefix, broadcast: ipText(first + size - 1) }), null, 'EEXIST');
   yield* sys('netlink', { type: 'link.set', name: n.bridge, up: true });
   if (n.Internal) return;
@@ -177,9 +177,9 @@ export function findNetwork(daemon: Daemon, name: string, missing = `network ${n
   return found;
 }
 
-/** Containers with an endpoint in this network that run. */
+/** Containers that hold an endpoint in this network now. */
 export function membersOf(daemon: Daemon, n: Network): Container[] {
-  return [...daemon.containers.values()].filter((c) => c.State.Running && Object.values(c.network.endpoints).some((e) => e.NetworkID === n.Id && e.EndpointID !== ''));
+  return [...daemon.containers.values()].filter((c) => Object.values(c.network.endpoints).some((e) => e.NetworkID === n.Id && e.EndpointID !== ''));
 }
 
 export function* removeNetwork(daemon: Daemon, n: Network): Call<void> {

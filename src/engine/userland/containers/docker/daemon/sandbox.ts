@@ -65,12 +65,12 @@ export function* joinNetworks(daemon: Daemon, c: Container, pid: number): Call<v
 function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string): Call<void> {
   const host = `veth${yield* newId(8)}`.slice(0, 11);
   const inside = `veth${yield* newId(8)}`.slice(0, 11);
-  yield* sys('netlink', { type: 'link.add', name: inside, kind: 'veth', address: e.MacAddress, peer: { name: host } });
+  yield* sys('netlink', { type: 'link.add', name: inside, kind: 'veth', address: e.MacAddress, txqlen: 0, peer: { name: host } });
   c.live.links[name] = host;
   yield* sys('netlink', { type: 'link.set', name: host, master: n.bridge });
   yield* sys('netlink', { type: 'link.set', name: inside, netns: { pid } });
   const ns = { pid };
-  yield* sys('netlink', { type: 'link.set', name: inside, newName: dev, ns });
+  yield* sys('netlink', { type: 'link.set', name: inside, newName: dev, ipv6: false, ns });
   const subnet = readSubnet(n.IPAM.Config[0]!.Subnet);
   yield* sys('netlink', { type: 'addr.add', dev, address: e.IPAddress, prefix: e.IPPrefixLen, broadcast: ipText(subnet.first + subnet.size - 1), ns });
   yield* sys('netlink', { type: 'link.set', name: dev, up: true, ns });
@@ -101,6 +101,7 @@ function* leave(daemon: Daemon, c: Container, name: string): Call<void> {
   if (!n || e.EndpointID === '') return;
   delete n.leases[e.IPAddress];
   Object.assign(e, { EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, MacAddress: '' });
+  yield* tellNeighbours(daemon, n, c);
   yield* publish(daemon, 'network', 'disconnect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
 }
 
@@ -140,17 +141,27 @@ export function* writeNetworkFiles(daemon: Daemon, c: Container): Call<void> {
   const uts = yield* sys('uname');
   if (host && c.Config.Hostname === '') c.Config.Hostname = uts.nodename;
   yield* writeFile(`${dir}/hostname`, `${c.Config.Hostname}\n`);
+  yield* writeFile(`${dir}/hosts`, yield* hostsText(daemon, c));
+  for (const { n } of bridged(daemon, c)) yield* tellNeighbours(daemon, n, c);
+  yield* writeFile(`${dir}/resolv.conf`, host ? ((yield* tryRead('/etc/resolv.conf')) ?? '') : yield* resolvConf(c));
+}
+
+function* hostsText(daemon: Daemon, c: Container): Call<string> {
+  const base = c.HostConfig.NetworkMode === 'host' ? ((yield* tryRead('/etc/hosts')) ?? '') : HOSTS;
   const extra = (c.HostConfig.ExtraHosts ?? []).map((h) => {
     const cut = h.indexOf(':');
     const address = h.slice(cut + 1);
     return `${address === 'host-gateway' ? '172.17.0.1' : address}\t${h.slice(0, cut)}\n`;
   });
   const names = `${c.Config.Domainname ? `${c.Config.Hostname}.${c.Config.Domainname} ` : ''}${c.Config.Hostname}`;
-  const own = bridged(daemon, c).map(({ e }) => `${e.IPAddress}\t${names}\n`);
-  const base = host ? ((yield* tryRead('/etc/hosts')) ?? '') : HOSTS;
-  yield* writeFile(`${dir}/hosts`, base + extra.join('') + own.join('') + neighbours(daemon, c));
-  for (const { n } of bridged(daemon, c)) for (const one of membersOf(daemon, n)) if (one !== c && n.bridge !== 'docker0') yield* rewriteHosts(daemon, one, base, extra);
-  yield* writeFile(`${dir}/resolv.conf`, host ? ((yield* tryRead('/etc/resolv.conf')) ?? '') : yield* resolvConf(c));
+  const own = bridged(daemon, c).filter(({ e }) => e.IPAddress !== '').map(({ e }) => `${e.IPAddress}\t${names}\n`);
+  return base + extra.join('') + own.join('') + neighbours(daemon, c);
+}
+
+/** Others on a network of its own learn who is there. */
+function* tellNeighbours(daemon: Daemon, n: Network, except: Container): Call<void> {
+  if (n.bridge === 'docker0') return;
+  for (const one of membersOf(daemon, n)) if (one !== except) yield* attempt(writeFile(`${directoryOf(one.ID)}/hosts`, yield* hostsText(daemon, one)), undefined);
 }
 
 function neighbours(daemon: Daemon, c: Container): string {
@@ -158,11 +169,6 @@ function neighbours(daemon: Daemon, c: Container): string {
     const e = Object.values(o.network.endpoints).find((x) => x.NetworkID === n.Id)!;
     return `${e.IPAddress}\t${(e.DNSNames ?? []).join(' ')}\n`;
   })).join('');
-}
-
-function* rewriteHosts(daemon: Daemon, c: Container, base: string, _extra: string[]): Call<void> {
-  const own = bridged(daemon, c).map(({ e }) => `${e.IPAddress}\t${c.Config.Hostname}\n`).join('');
-  yield* writeFile(`${directoryOf(c.ID)}/hosts`, base + own + neighbours(daemon, c));
 }
 
 function* resolvConf(c: Container): Call<string> {
