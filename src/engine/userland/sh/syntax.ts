@@ -31,6 +31,8 @@ export function read(text: string, firstLine: number, name: string, aliases: Rea
   const faults = script.errors ?? [];
   const open = faults.filter((f) => atEnd(f.message, f.pos, body));
   const definite = faults.filter((f) => !atEnd(f.message, f.pos, body) && !(open.length > 0 && f.message.startsWith('expected command')));
+  const deep = faults.find((f) => f.message.startsWith('maximum'));
+  if (deep) return { state: 'wrong', message: deep.message, line: firstLine, lineText: '' };
   if (definite.length > 0) return wrong(body, definite[0]!, firstLine);
   if (open.length > 0) return inTest(body, open[0]!, firstLine) ?? { state: 'incomplete', eof: eofMessage(body, open[0]!), script, source };
   if (/(^|[^\\])(\\\\)*\\\n?$/.test(body) && body.trimEnd().endsWith('\\')) return { state: 'incomplete', eof: '', script, source };
