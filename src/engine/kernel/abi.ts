@@ -58,6 +58,7 @@ export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
 export const MS_REMOUNT = 32;
+export const MS_NOATIME = 1024;
 export const MS_BIND = 4096;
 export const MS_MOVE = 8192;
 export const MS_REC = 16384;
@@ -65,6 +66,7 @@ export const MS_UNBINDABLE = 1 << 17;
 export const MS_PRIVATE = 1 << 18;
 export const MS_SLAVE = 1 << 19;
 export const MS_SHARED = 1 << 20;
+export const MS_STRICTATIME = 1 << 24;
 export const MNT_DETACH = 2;
 
 export const WNOHANG = 1;
@@ -187,11 +189,17 @@ export const ERRNO = {
 
 export type Errno = keyof typeof ERRNO;
 
+const ENGINE = Error as unknown as { stackTraceLimit?: number | undefined };
+
 /** A failed system call, thrown into the program that made it. */
 export class SysError extends Error {
   readonly errno: Errno;
   constructor(errno: Errno) {
+    // A failed call is ordinary: no stack is collected for it, which would cost more than the call.
+    const limit = ENGINE.stackTraceLimit;
+    ENGINE.stackTraceLimit = 0;
     super(ERRNO[errno][1]);
+    ENGINE.stackTraceLimit = limit;
     this.errno = errno;
   }
 }
