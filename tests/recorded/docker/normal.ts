@@ -2,6 +2,7 @@
 import type { Recorded } from '../transcripts.ts';
 
 const RULES: readonly (readonly [RegExp, string])[] = [
+  [/overlay2\/[a-z0-9]{25}\b/g, 'overlay2/ID64'],
   [/\b6\.12\.\d+\+deb13(?:-cloud)?-amd64/g, 'KERNEL'],
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, 'UUID'],
   [/\b[0-9a-f]{64}\b/g, 'ID64'],
@@ -20,9 +21,13 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   [/"(NFd|NGoroutines)":\d+/g, '"$1":N'],
   [/^(real|user|sys)\t\S+$/gm, '$1 T'],
   [/^\[ *\d+\.\d+\]/gm, '[T]'],
-  [/\b\d+(?:\.\d+)?s done\b/g, 'Ns done'],
   [/^(#\d+ DONE) \S+$/gm, '$1 N'],
-  [/^(#\d+ transferring (?:context|dockerfile):(?: \d+B)?) .*$/gm, '$1 N'],
+  [/^#\d+ transferring (?:context|dockerfile):.*\n/gm, ''],
+  [/^#\d+ (?:exporting layers|writing image sha256:\w+|naming to \S+)\n/gm, ''],
+  [/^(#\d+ (?:exporting layers|writing image sha256:\w+|naming to \S+)).* done$/gm, '$1 done'],
+  [/^#\d+ exporting layers done\n/gm, ''],
+  [/(Sending build context to Docker daemon) +\S+/g, '$1 SIZE'],
+  [/(COPY|ADD) (multi|file|dir):[0-9a-f]+…/g, '$1 $2:HEX'],
   [/execDuration=\d+/g, 'execDuration=N'],
   [/\d+(?:\.\d+)?(?:B|kB|MB|KiB|MiB|GiB) \/ /g, 'SIZE / '],
   [/ \/ \d+(?:\.\d+)?(?:B|kB)\b/g, ' / SIZE'],

@@ -6,6 +6,7 @@ import { attempt, drain, fork, reap } from '../../../lib/files.ts';
 import { beginStream, type Call, endStream, type Exchange, hijack, reply, thread, writeAll, writeChunk } from '../../../lib/http.ts';
 import { Refusal, tasks } from '../../containerd/api.ts';
 import { commitContainer, exportContainer, getArchive, importImage, loadImages, putArchive, saveImages, statArchive } from './archive.ts';
+import { serveBuild } from './build.ts';
 import { createNetwork, findNetwork, membersOf, networkJson, removeNetwork } from './bridges.ts';
 import { checkFree, createContainer, emptyEndpoint } from './create.ts';
 import { emit, eventJson, eventMatches, publish, readFilters } from './events.ts';
@@ -159,7 +160,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   })],
   ['DELETE', /^\/volumes\/([^/]+)$/, give(204, (d, _x, name) => removeVolume(d, name))],
   ['POST', /^\/build\/prune$/, give(200, function* () { return { CachesDeleted: null, SpaceReclaimed: 0 }; })],
-  ['POST', /^\/build$/, give(501, function* () { throw new Refused(501, 'not modelled: docker build'); })],
+  ['POST', /^\/build$/, serveBuild],
 ];
 
 /** Answers one request. */

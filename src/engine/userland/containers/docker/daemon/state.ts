@@ -20,6 +20,8 @@ export interface Daemon {
   volumes: Map<string, Volume>;
   execs: Map<string, Exec>;
   events: { log: DockerEvent[]; watchers: Waiters };
+  /** Steps of builds, by what they were made from. */
+  cache: Map<string, { built: unknown; size: number; used: number; made: number }>;
   /** Host ports handed out for "-p 80": the next to try. */
   nextPort: number;
   cgroupDriver: 'systemd' | 'cgroupfs';
