@@ -7,7 +7,8 @@ import { virshScenarios } from './recorded/virsh.ts';
 import { namespaceScenarios } from './recorded/namespaces.ts';
 import { networkScenario } from './recorded/network.ts';
 import { overlayScenarios } from './recorded/overlayfs.ts';
+import { runcScenario } from './recorded/runc.ts';
 
 export const recordedScenarios: Record<string, () => ScenarioSpec> = {
-  ...kubectlScenarios, ...virshScenarios, ...namespaceScenarios, ...cgroupScenarios, ...overlayScenarios, docker: dockerScenario, network: networkScenario,
+  ...kubectlScenarios, ...virshScenarios, ...namespaceScenarios, ...cgroupScenarios, ...overlayScenarios, docker: dockerScenario, network: networkScenario, runc: runcScenario,
 };

@@ -35,7 +35,7 @@ const tmpfs: MakeFileSystem = (kernel, _task, source, data) => {
   const mode = options.get('mode');
   if (mode !== undefined) {
     if (!/^[0-7]{1,4}$/.test(mode)) throw new SysError('EINVAL');
-    shown.push(`mode=${mode.replace(/^0+(?=.)/, '')}`);
+    if (Number.parseInt(mode, 8) !== 0o1777) shown.push(`mode=${mode.replace(/^0+(?=.)/, '')}`);
   }
   shown.push('inode64');
   return createTmpfs(kernel, 'tmpfs', source, shown.join(','), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
@@ -64,6 +64,10 @@ export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   sysfs: (kernel, task, source) => createPseudo(kernel, 'sysfs', source, sysfsRoot(kernel, task)),
   cgroup2,
   overlay: createOverlay,
-  mqueue: (kernel, _task, source) => createTmpfs(kernel, 'tmpfs', source, '', 0o1777),
+  mqueue(kernel, _task, source) {
+    const sb = createTmpfs(kernel, 'tmpfs', source, '', 0o1777);
+    sb.type = 'mqueue';
+    return sb;
+  },
   securityfs: (kernel, _task, source) => createPseudo(kernel, 'securityfs', source, fixed({}, 0o755)),
 };

@@ -4,7 +4,7 @@
  * Left out: slave propagation chains beyond one level, expiring mounts.
  */
 import {
-  MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, SysError,
+  MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_UNBINDABLE, SysError,
 } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
@@ -13,7 +13,9 @@ import { capable, capableEverywhere } from './inode.ts';
 import { lookup, sameFile } from './path.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
-const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+/** How the time of access is kept: noatime, strictatime; neither is relatime. */
+const ATIME_FLAGS = MS_NOATIME | MS_STRICTATIME;
+const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | ATIME_FLAGS;
 
 export function createMount(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, root: Dentry, at: Path | null, flags: number, source: string): Mount {
   const mount: Mount = {
@@ -123,7 +125,7 @@ function requireRootOf(at: Path): Mount {
 
 function remount(at: Path, flags: number, data: string): 0 {
   const target = requireRootOf(at);
-  target.flags = flags & KEPT_FLAGS;
+  target.flags = (flags & ATIME_FLAGS ? flags : flags | (target.flags & ATIME_FLAGS)) & KEPT_FLAGS;
   if (!(flags & MS_BIND)) {
     target.sb.readonly = (flags & MS_RDONLY) !== 0;
     if (data !== '') target.sb.options = data;

@@ -1,5 +1,5 @@
 /** The mounts that a process sees: /proc/PID/mounts, mountinfo, mountstats. Source: proc_pid_mountinfo(5), fstab(5). */
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../abi.ts';
+import { MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_STRICTATIME } from '../../abi.ts';
 import type { Task } from '../../records.ts';
 import { pathText } from '../path.ts';
 import type { Mount } from '../types.ts';
@@ -10,7 +10,8 @@ function optionText(mount: Mount): string {
   if (flags & MS_NOSUID) text += ',nosuid';
   if (flags & MS_NODEV) text += ',nodev';
   if (flags & MS_NOEXEC) text += ',noexec';
-  return mount.sb.type === 'nsfs' ? text : `${text},relatime`;
+  if (flags & MS_NOATIME) text += ',noatime';
+  return mount.sb.type === 'nsfs' || flags & (MS_NOATIME | MS_STRICTATIME) ? text : `${text},relatime`;
 }
 
 /** Mounts that `task` can reach, in order, with the path each hangs at. */

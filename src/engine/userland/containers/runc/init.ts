@@ -6,7 +6,7 @@
  */
 import {
   AF_UNIX, AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_PARENT, MAP_ANONYMOUS, MAP_PRIVATE, O_CLOEXEC, O_RDONLY, O_WRONLY,
-  PROT_READ, PROT_WRITE, SOCK_STREAM, SysError,
+  PROT_READ, PROT_WRITE, SIG, SOCK_STREAM, SysError,
 } from '../../../kernel/abi.ts';
 import { compute, sys, touch } from '../../../kernel/sys.ts';
 import { bytes } from '../../../sim/text.ts';
@@ -199,6 +199,7 @@ function* become(program: string, config: InitConfig): Call<number> {
   const { process } = config;
   const env = yield* startEnv(process);
   yield* closeOnExec(3);
+  yield* sys('rt_sigaction', SIG.PIPE, { handler: 'default' });
   try {
     yield* sys('execve', program, process.args, env);
   } catch (error) {

@@ -122,15 +122,14 @@ function* answer(l: Launch, lines: Lines, pid: number): Call<void> {
         yield* rlimits(pid, l.config.process);
         ran = true;
       }
-      yield* tell(lines.fd, { type: 'run' });
-      continue;
+      if ((yield* attempt(tell(lines.fd, { type: 'run' }), null, 'EPIPE')) !== null) continue;
     }
     if (sync === null && ran && (yield* stillThere(pid))) return;
     if ((yield* keyed(`${l.cgroup}/memory.events`, 'oom_kill')) > 0 && l.config.kind === 'standard') {
       throw new Fatal('unable to start container process: container init was OOM-killed (memory limit too low?)');
     }
     if (sync === null && ran) return;
-    throw new Fatal(`unable to start container process: ${sync?.type === 'error' ? `${ran ? '' : 'error during container init: '}${sync.message}` : 'error during container init: EOF'}`);
+    throw new Fatal(`unable to start container process: ${sync?.type === 'error' ? `${ran ? '' : 'error during container init: '}${sync.message}` : 'error during container init: unexpected EOF'}`);
   }
 }
 

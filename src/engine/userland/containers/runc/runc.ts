@@ -30,6 +30,7 @@ type Command = (settings: Settings, o: Options, words: readonly string[]) => Cal
 
 export function* runc(argv: readonly string[]): Body {
   if (argv[1] === 'init') return yield* init();
+  yield* sys('rt_sigaction', SIG.PIPE, { handler: 'ignore' });
   const settings: Settings = { root: '/run/runc', systemd: false, log: null, json: false, debug: false };
   try {
     const o = options(GLOBAL_SPEC, argv.slice(1));
@@ -199,6 +200,7 @@ function* psCommand(settings: Settings, o: Options, [id, ...rest]: readonly stri
     yield* sys('dup3', to, 1, 0);
     yield* sys('close', to);
     yield* sys('close', from);
+    yield* sys('rt_sigaction', SIG.PIPE, { handler: 'default' });
     yield* sys('execve', '/usr/bin/ps', ['ps', ...(rest.length > 0 ? rest : ['-ef'])], { PATH: '/usr/bin:/bin' });
     return 127;
   });
