@@ -78,7 +78,7 @@ export const monitoring: Readonly<Record<string, Command>> = {
         c.error(`failed to get domain '${missing}'`);
         return false;
       }
-      for (const d of chosen as DomainInfo[]) c.print(statsOf(d, p.flags));
+      c.print((chosen as DomainInfo[]).map((d) => statsOf(d, p.flags)).join('\n'));
       return true;
     },
   },
@@ -149,5 +149,5 @@ function statsOf(d: DomainInfo, flags: Readonly<Record<string, string | true>>):
   if (want('cpu-total') && d.cpuTime !== null) lines.push(`  cpu.time=${d.cpuTime}`);
   if (want('balloon')) lines.push(`  balloon.current=${d.current}`, `  balloon.maximum=${d.memory}`);
   if (want('vcpu')) lines.push(`  vcpu.current=${d.vcpusNow}`, `  vcpu.maximum=${d.vcpus}`);
-  return `${lines.join('\n')}\n\n`;
+  return `${lines.join('\n')}\n`;
 }

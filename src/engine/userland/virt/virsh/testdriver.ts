@@ -3,7 +3,7 @@
  * machine. The rules are those of libvirtd, on a host whose processes are imagined; they are gone when virsh ends.
  * Source: libvirt's test_driver.c, its default connection.
  */
-import { createLibvirt, type Host, METHODS } from '../libvirt/domains.ts';
+import { createLibvirt, ended, type Host, METHODS } from '../libvirt/domains.ts';
 import { LibvirtError, parseDomain } from '../libvirt/xml.ts';
 import type { Call } from '../../lib/http.ts';
 
@@ -48,6 +48,15 @@ export function testDriver(hostname: string): (method: string, args: Readonly<Re
   const domain = parseDomain(DOMAIN, () => '');
   state.domains.set('test', { domain, persistent: true, autostart: false, running: { id: state.nextId++, pid: 0, pty: '', paused: false }, reason: 'unknown' });
   return function* (method, args) {
-    return yield* METHODS[method]!(state, host, args);
+    const kept = state.domains.get(String(args.domain ?? ''));
+    const running = kept?.running && !kept.running.paused;
+    if ((method === 'suspend' || method === 'shutdown') && !(running || (method === 'shutdown' && kept?.running))) throw new LibvirtError(`internal error: domain '${String(args.domain)}' not running`);
+    if (method === 'resume' && !kept?.running?.paused) throw new LibvirtError(`internal error: domain '${String(args.domain)}' not paused`);
+    if (method === 'shutdown' && args.mode !== '') throw new LibvirtError('unsupported flags (0x1) in function testDomainShutdownFlags');
+    if (method === 'start' && args.paused === true) throw new LibvirtError('unsupported flags (0x1) in function testDomainCreateWithFlags');
+    if (method === 'shutdown') return yield* ended(state, host, kept!, 'shutdown');
+    const answer = yield* METHODS[method]!(state, host, args);
+    if (method === 'reboot') kept!.reason = 'booted';
+    return answer ?? {};
   };
 }
