@@ -10,17 +10,14 @@
  */
 import { cancel, schedule } from '../sim/timeline.ts';
 import { MS, US } from '../sim/units.ts';
+import { dropBandwidth, endPeriod, newQuota, overrun, returnQuota, takeQuota } from './bandwidth.ts';
 import { countWaiting } from './cgroup/psi.ts';
-import type { Bandwidth, Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
+import type { Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
 
 /** ns: least run before another of equal claim gets its turn; longest stretch when nobody waits; wake-up advantage. */
 const SLICE = 3 * MS;
 const LONG_STRETCH = 100 * MS;
 const WAKEUP_GRANULARITY = 1 * MS;
-/** A quota is handed out in parts. */
-const QUOTA_SLICE = 5 * MS;
-/** An empty quota is noticed at a tick: what sleeps before goes into debt instead. */
-const OVERSHOOT = 2 * MS;
 
 /** Weight by nice value, -20 to 19 (kernel's sched_prio_to_weight). */
 const NICE_WEIGHT = [
@@ -146,9 +143,7 @@ export function changeCgroup(kernel: Kernel, task: Task, to: Cgroup): void {
 /** Forgets the queue of a cgroup that was removed. */
 export function dropQueue(kernel: Kernel, cgroup: Cgroup): void {
   kernel.sched.queues.delete(cgroup);
-  const bandwidth = kernel.sched.bandwidth.get(cgroup.id);
-  if (bandwidth?.ticket) cancel(bandwidth.ticket);
-  kernel.sched.bandwidth.delete(cgroup.id);
+  dropBandwidth(kernel, cgroup);
 }
 
 function cpuOf(kernel: Kernel, task: Task): Cpu | null {
@@ -404,119 +399,13 @@ function account(kernel: Kernel, cpu: Cpu, task: Task, ns: number): void {
 
 // ---- cpu.max
 
-function bandwidthOf(kernel: Kernel, cgroup: Cgroup): Bandwidth {
-  let bandwidth = kernel.sched.bandwidth.get(cgroup.id);
-  if (!bandwidth) {
-    bandwidth = { cgroup, ticket: null, idle: false, throttledAt: 0, grid: null, snap: 0 };
-    kernel.sched.bandwidth.set(cgroup.id, bandwidth);
-  }
-  return bandwidth;
-}
-
-/** How much of `wanted` ns the quotas above allow; taken from them. 0 throttles the groups whose quota is empty. */
-function takeQuota(kernel: Kernel, cgroup: Cgroup, wanted: number): number {
-  let allowed = wanted;
-  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
-    if (group.cpu.quota === null) continue;
-    startPeriod(kernel, group);
-    const { left } = group.cpu;
-    if (wanted <= left + OVERSHOOT) continue;
-    allowed = Math.min(allowed, QUOTA_SLICE, Math.max(0, left));
-    if (left <= 0) throttle(kernel, group);
-  }
-  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
-    if (group.cpu.quota !== null) group.cpu.left -= allowed;
-  }
-  return allowed;
-}
-
-function returnQuota(cgroup: Cgroup, ns: number): void {
-  for (let group: Cgroup | null = cgroup; group; group = group.parent) if (group.cpu.quota !== null) group.cpu.left += ns;
-}
-
-/** Time spent that was not taken beforehand (calls that ended in sleep): the quota goes into debt. */
-function overrun(kernel: Kernel, cgroup: Cgroup, ns: number): void {
-  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
-    if (group.cpu.quota === null) continue;
-    startPeriod(kernel, group);
-    group.cpu.left -= ns;
-  }
-}
-
-function startPeriod(kernel: Kernel, group: Cgroup): void {
-  const bandwidth = bandwidthOf(kernel, group);
-  bandwidth.idle = false;
-  if (bandwidth.ticket) return;
-  if (bandwidth.grid === null) {
-    bandwidth.grid = kernel.timeline.now;
-    group.cpu.left = group.cpu.quota! * US;
-    bandwidth.snap = group.cpu.left;
-  }
-  armPeriod(kernel, bandwidth);
-}
-
-/** Periods keep their grid over stretches in which the timer rests. */
-function armPeriod(kernel: Kernel, bandwidth: Bandwidth): void {
-  const period = bandwidth.cgroup.cpu.period * US;
-  const { now } = kernel.timeline;
-  const at = now + period - ((now - bandwidth.grid!) % period);
-  bandwidth.ticket = schedule(kernel.timeline, at, { kind: 'kernel.period', who: kernel.name, arg: { cgroup: bandwidth.cgroup.id } });
-}
-
-function throttle(kernel: Kernel, group: Cgroup): void {
-  if (group.cpu.throttled) return;
-  group.cpu.throttled = true;
-  bandwidthOf(kernel, group).throttledAt = kernel.timeline.now;
-}
-
-function unthrottle(kernel: Kernel, bandwidth: Bandwidth): void {
-  const { cpu } = bandwidth.cgroup;
-  if (!cpu.throttled) return;
-  cpu.throttled = false;
-  cpu.throttledTime += kernel.timeline.now - bandwidth.throttledAt;
-}
-
-/** The event of a period timer. It stops after a period in which nothing was taken and nothing waited. */
+/** The event of a period timer. */
 export function onPeriod(kernel: Kernel, cgroupId: number): void {
-  const bandwidth = kernel.sched.bandwidth.get(cgroupId);
-  if (!bandwidth) return;
-  bandwidth.ticket = null;
-  const { cpu } = bandwidth.cgroup;
-  if (cpu.quota === null) return;
-  const wasThrottled = cpu.throttled;
-  cpu.nrPeriods++;
-  refill(bandwidth);
-  if (bandwidth.idle && !wasThrottled) return;
-  bandwidth.idle = !wasThrottled;
-  if (wasThrottled) cpu.nrThrottled++;
-  armPeriod(kernel, bandwidth);
-  if (wasThrottled && cpu.left > 0) {
-    unthrottle(kernel, bandwidth);
-    rescheduleAll(kernel);
-  }
+  if (endPeriod(kernel, cgroupId)) rescheduleAll(kernel);
 }
 
-/** A new quota; what is left over from before stays up to the burst. */
-function refill(bandwidth: Bandwidth): void {
-  const { cpu } = bandwidth.cgroup;
-  const quota = cpu.quota! * US;
-  cpu.left += quota;
-  const beyond = bandwidth.snap - cpu.left;
-  if (beyond > 0) {
-    cpu.burstTime += beyond;
-    cpu.nrBursts++;
-  }
-  cpu.left = Math.min(cpu.left, quota + cpu.burst * US);
-  bandwidth.snap = cpu.left;
-}
-
-/** cpu.max was written: the new quota holds from now. */
+/** cpu.max was written. */
 export function cpuMaxChanged(kernel: Kernel, cgroup: Cgroup): void {
-  const bandwidth = bandwidthOf(kernel, cgroup);
-  if (bandwidth.ticket) cancel(bandwidth.ticket);
-  bandwidth.ticket = null;
-  bandwidth.grid = null;
-  unthrottle(kernel, bandwidth);
-  if (cgroup.cpu.quota !== null) startPeriod(kernel, cgroup);
+  newQuota(kernel, cgroup);
   rescheduleAll(kernel);
 }

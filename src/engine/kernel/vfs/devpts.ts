@@ -6,7 +6,8 @@
 import { O_NONBLOCK, POLLHUP, POLLIN, POLLOUT, SysError, TIOCGPTN, TIOCGPTPEER, TIOCSPTLCK } from '../abi.ts';
 import { joinBytes } from '../../sim/wire.ts';
 import type { Kernel, Task } from '../records.ts';
-import { createTty, hangUp, openTty, outputChannel, receive, type Tty, ttyIoctl } from '../tty.ts';
+import { hangUp, openTty, ttyIoctl } from '../terminal.ts';
+import { createTty, outputChannel, receive, type Tty } from '../tty.ts';
 import { waitOn, wake } from '../wait.ts';
 import { install, makeFile } from './descriptors.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';

@@ -1,0 +1,135 @@
+/**
+ * cpu.max: the time that a group and all below it may use in a period. Whoever is about to run takes its time here first, from
+ * every group above that has a quota; an empty one throttles its group until the period's end refills it. What is left over
+ * stays up to the burst. Source: kernel doc sched-bwc. Left out: per-processor slices of the quota.
+ */
+import { cancel, schedule } from '../sim/timeline.ts';
+import { MS, US } from '../sim/units.ts';
+import type { Bandwidth, Cgroup, Kernel } from './records.ts';
+
+/** A quota is handed out in parts. */
+const QUOTA_SLICE = 5 * MS;
+/** An empty quota is noticed at a tick: what sleeps before goes into debt instead. */
+const OVERSHOOT = 2 * MS;
+
+function bandwidthOf(kernel: Kernel, cgroup: Cgroup): Bandwidth {
+  let bandwidth = kernel.sched.bandwidth.get(cgroup.id);
+  if (!bandwidth) {
+    bandwidth = { cgroup, ticket: null, idle: false, throttledAt: 0, grid: null, snap: 0 };
+    kernel.sched.bandwidth.set(cgroup.id, bandwidth);
+  }
+  return bandwidth;
+}
+
+/** How much of `wanted` ns the quotas above allow; taken from them. 0 throttles the groups whose quota is empty. */
+export function takeQuota(kernel: Kernel, cgroup: Cgroup, wanted: number): number {
+  let allowed = wanted;
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.quota === null) continue;
+    startPeriod(kernel, group);
+    const { left } = group.cpu;
+    if (wanted <= left + OVERSHOOT) continue;
+    allowed = Math.min(allowed, QUOTA_SLICE, Math.max(0, left));
+    if (left <= 0) throttle(kernel, group);
+  }
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.quota !== null) group.cpu.left -= allowed;
+  }
+  return allowed;
+}
+
+export function returnQuota(cgroup: Cgroup, ns: number): void {
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) if (group.cpu.quota !== null) group.cpu.left += ns;
+}
+
+/** Time spent that was not taken beforehand (calls that ended in sleep): the quota goes into debt. */
+export function overrun(kernel: Kernel, cgroup: Cgroup, ns: number): void {
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.quota === null) continue;
+    startPeriod(kernel, group);
+    group.cpu.left -= ns;
+  }
+}
+
+function startPeriod(kernel: Kernel, group: Cgroup): void {
+  const bandwidth = bandwidthOf(kernel, group);
+  bandwidth.idle = false;
+  if (bandwidth.ticket) return;
+  if (bandwidth.grid === null) {
+    bandwidth.grid = kernel.timeline.now;
+    group.cpu.left = group.cpu.quota! * US;
+    bandwidth.snap = group.cpu.left;
+  }
+  armPeriod(kernel, bandwidth);
+}
+
+/** Periods keep their grid over stretches in which the timer rests. */
+function armPeriod(kernel: Kernel, bandwidth: Bandwidth): void {
+  const period = bandwidth.cgroup.cpu.period * US;
+  const { now } = kernel.timeline;
+  const at = now + period - ((now - bandwidth.grid!) % period);
+  bandwidth.ticket = schedule(kernel.timeline, at, { kind: 'kernel.period', who: kernel.name, arg: { cgroup: bandwidth.cgroup.id } });
+}
+
+function throttle(kernel: Kernel, group: Cgroup): void {
+  if (group.cpu.throttled) return;
+  group.cpu.throttled = true;
+  bandwidthOf(kernel, group).throttledAt = kernel.timeline.now;
+}
+
+function unthrottle(kernel: Kernel, bandwidth: Bandwidth): void {
+  const { cpu } = bandwidth.cgroup;
+  if (!cpu.throttled) return;
+  cpu.throttled = false;
+  cpu.throttledTime += kernel.timeline.now - bandwidth.throttledAt;
+}
+
+/** A period has ended. The timer stops after one in which nothing was taken and nothing waited. True: a throttled group goes on. */
+export function endPeriod(kernel: Kernel, cgroupId: number): boolean {
+  const bandwidth = kernel.sched.bandwidth.get(cgroupId);
+  if (!bandwidth) return false;
+  bandwidth.ticket = null;
+  const { cpu } = bandwidth.cgroup;
+  if (cpu.quota === null) return false;
+  const wasThrottled = cpu.throttled;
+  cpu.nrPeriods++;
+  refill(bandwidth);
+  if (bandwidth.idle && !wasThrottled) return false;
+  bandwidth.idle = !wasThrottled;
+  if (wasThrottled) cpu.nrThrottled++;
+  armPeriod(kernel, bandwidth);
+  if (!wasThrottled || cpu.left <= 0) return false;
+  unthrottle(kernel, bandwidth);
+  return true;
+}
+
+/** A new quota; what is left over from before stays up to the burst. */
+function refill(bandwidth: Bandwidth): void {
+  const { cpu } = bandwidth.cgroup;
+  const quota = cpu.quota! * US;
+  cpu.left += quota;
+  const beyond = bandwidth.snap - cpu.left;
+  if (beyond > 0) {
+    cpu.burstTime += beyond;
+    cpu.nrBursts++;
+  }
+  cpu.left = Math.min(cpu.left, quota + cpu.burst * US);
+  bandwidth.snap = cpu.left;
+}
+
+/** Another quota: it holds from now. */
+export function newQuota(kernel: Kernel, cgroup: Cgroup): void {
+  const bandwidth = bandwidthOf(kernel, cgroup);
+  if (bandwidth.ticket) cancel(bandwidth.ticket);
+  bandwidth.ticket = null;
+  bandwidth.grid = null;
+  unthrottle(kernel, bandwidth);
+  if (cgroup.cpu.quota !== null) startPeriod(kernel, cgroup);
+}
+
+/** Forgets a group that was removed. */
+export function dropBandwidth(kernel: Kernel, cgroup: Cgroup): void {
+  const bandwidth = kernel.sched.bandwidth.get(cgroup.id);
+  if (bandwidth?.ticket) cancel(bandwidth.ticket);
+  kernel.sched.bandwidth.delete(cgroup.id);
+}
