@@ -44,7 +44,7 @@ export const build: Command = {
       buildargs: JSON.stringify(buildArgs(client, flags)),
     };
     const quiet = flags.has('quiet');
-    if (classic && !quiet) yield* print(`Sending build context to Docker daemon ${decimalSize(raw.length).padStart(8)}\n`);
+    if (classic && !quiet) yield* print(`Sending build context to Docker daemon ${decimalSize(raw.length).padStart(8)}\r\r\n`);
     const id = yield* follow(yield* stream(client, 'POST', '/build', { raw, query }), classic, quiet);
     if (quiet && id) yield* print(`${id}\n`);
     if (flags.get('iidfile')) yield* writeFile(flags.get('iidfile')!, id);

@@ -90,7 +90,7 @@ const LAYERING = new Set(['RUN', 'COPY', 'ADD', 'WORKDIR']);
 function* plainBuild(b: Build, there: boolean, target: string): Call<void> {
   yield* beginStream(b.x, 200, { 'Content-Type': 'application/json' });
   try {
-    yield* say(b, '#0 building with "default" instance using docker driver\n\n');
+    yield* say(b, '#0 building with "default" instance using docker driver\n');
     yield* vertex(b, `[internal] load build definition from ${b.name}`, [`transferring dockerfile: ${there ? b.source.length + 27 + b.name.length : 2}B 0.0s done`]);
     if (!there) throw new Failed(`failed to solve: failed to read dockerfile: open ${b.name}: no such file or directory`);
     yield* plainStages(b, target);
@@ -114,7 +114,7 @@ function failure(b: Build, error: unknown): Failed {
 /** One line of progress with its number, its notes, and DONE. */
 function* vertex(b: Build, title: string, notes: readonly string[], end = 'DONE 0.0s'): Call<void> {
   const n = b.n++;
-  yield* say(b, `#${n} ${title}\n${notes.map((note) => `#${n} ${note}\n`).join('')}#${n} ${end}\n\n`);
+  yield* say(b, `\n#${n} ${title}\n${notes.map((note) => `#${n} ${note}\n`).join('')}#${n} ${end}\n`);
 }
 
 function* plainStages(b: Build, target: string): Call<void> {
@@ -157,7 +157,7 @@ function* metadata(b: Build, s: Stage): Call<void> {
   const path = r.name.includes('/') ? r.name : `library/${r.name}`;
   const url = `https://registry-1.docker.io/v2/${path}/manifests/${r.tag}`;
   const why = `failed to do request: ${(yield* unreachable(url)).replace(/^Get/, 'Head')}`;
-  yield* say(b, `#${b.n} ${title}\n#${b.n++} ERROR: ${why}\n`);
+  yield* say(b, `\n#${b.n} ${title}\n#${b.n++} ERROR: ${why}\n`);
   throw new Failed(`failed to solve: ${s.image}: failed to resolve source metadata for ${shownImage(s.image)}: ${why}`, `------\n > ${title}:\n------\n${excerpt(b.source, b.name, s.from.from, s.from.to)}`);
 }
 
@@ -178,7 +178,7 @@ function* plainStage(b: Build, stages: readonly Stage[], index: number, loadCont
   const total = s.steps.filter((one) => LAYERING.has(one.word)).length + (base ? 1 : 0);
   let at = base ? 1 : 0;
   let built = base ? (context.stages.get(s.image) ?? (yield* builtFrom(daemon, findImage(daemon.store, s.image)!))) : scratch();
-  built = { ...built, args: new Map() };
+  built = { ...built, config: withPath(built.config), args: new Map() };
   const known = `from ${built.key}`;
   if (base) {
     yield* vertex(b, `[${label}1/${total}] FROM ${shownImage(s.image)}`, [], daemon.cache.has(known) && !(yield* nextIsCached(b, built, s.steps)) ? 'CACHED' : 'DONE 0.0s');
@@ -193,6 +193,12 @@ function* plainStage(b: Build, stages: readonly Stage[], index: number, loadCont
     built = yield* plainStep(b, built, one, `[${label}${++at}/${total}] ${one.word} ${shownStep(built, one)}`);
   }
   return built;
+}
+
+/** BuildKit gives an image without PATH the usual one. */
+function withPath(config: Built['config']): Built['config'] {
+  const env: string[] = config.Env ?? [];
+  return env.some((e) => e.startsWith('PATH=')) ? config : { ...config, Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...env] };
 }
 
 /** RUN shows its command as BuildKit does, variables of ARG put in. */
@@ -221,12 +227,12 @@ function* plainStep(b: Build, built: Built, one: Instruction, title: string): Ca
     const where = excerpt(b.source, b.name, one.from, one.to);
     if (error instanceof RunFailed) {
       const lines = error.output.split('\n').filter((l) => l.trim() !== '');
-      yield* say(b, `#${n} ${title}\n${lines.map((l) => `#${n} 0.100 ${l.replace(/\r$/, '')}\n`).join('')}#${n} ERROR: ${error.message}\n`);
+      yield* say(b, `\n#${n} ${title}\n${lines.map((l) => `#${n} 0.100 ${l.replace(/\r$/, '')}\n`).join('')}#${n} ERROR: ${error.message}\n`);
       throw new Failed(`failed to solve: ${error.message}`, `------\n > ${title}:\n${lines.map((l) => `0.100 ${l.replace(/\r$/, '')}\n`).join('')}------\n${where}`);
     }
     if (!(error instanceof Refused) || error.status !== 404) throw error;
     const why = `failed to calculate checksum of ref ${b.daemon.id}::${refOf(built.key)}: ${error.message}`;
-    yield* say(b, `#${n} ${title}\n#${n} ERROR: ${why}\n`);
+    yield* say(b, `\n#${n} ${title}\n#${n} ERROR: ${why}\n`);
     throw new Failed(`failed to solve: failed to compute cache key: ${why}`, `------\n > ${title}:\n------\n${where}`);
   }
   const lines = outcome.output.split('\n').map((l) => l.replace(/\r$/, '')).filter((l) => l !== '');

@@ -104,7 +104,7 @@ export function* step(daemon: Daemon, context: Context, before: Built, one: Inst
   const built: Built = { ...before, config: { ...before.config }, layers: before.layers.slice(), history: before.history.slice(), args: new Map(before.args) };
   if (one.word === 'RUN') return yield* runStep(daemon, context, built, one);
   built.image = '';
-  const filled = one.word === 'COPY' || one.word === 'ADD' ? yield* copyEntries(daemon, context, built, one) : one.word === 'WORKDIR' ? workdir(built, one) : null;
+  const filled = one.word === 'COPY' || one.word === 'ADD' ? yield* copyEntries(daemon, context, built, one) : one.word === 'WORKDIR' ? workdir(context, built, one) : null;
   if (filled) return yield* layered(daemon, context, built, one, filled.entries, filled.by);
   const by = configure(context, built, one);
   return yield* remembered(daemon, context, built, one, by, null);
@@ -140,11 +140,11 @@ function finishStep(built: Built, by: string, tar: Uint8Array | null, created: s
 
 const nop = (context: Context, plain: string, shown: string): string => (context.classic ? `/bin/sh -c #(nop) ${plain}` : shown);
 
-function workdir(built: Built, one: Instruction): { entries: TarEntry[]; by: string } {
+function workdir(context: Context, built: Built, one: Instruction): { entries: TarEntry[]; by: string } {
   const path = substitute(one.rest, environment(built));
   const at = path.startsWith('/') ? path : `${built.config.WorkingDir || ''}/${path}`;
   built.config.WorkingDir = at.replace(/\/+/g, '/');
-  return { entries: [entry(built.config.WorkingDir.slice(1), { type: 'dir', mode: 0o755 })].filter((e) => e.name !== ''), by: `WORKDIR ${built.config.WorkingDir}` };
+  return { entries: [entry(built.config.WorkingDir.slice(1), { type: 'dir', mode: 0o755 })].filter((e) => e.name !== ''), by: nop(context, `WORKDIR ${built.config.WorkingDir}`, `WORKDIR ${built.config.WorkingDir}`) };
 }
 
 /** Changes the configuration; how history tells it. */

@@ -32,7 +32,11 @@ const APPLY: Readonly<Record<string, (c: Any, rest: string) => void>> = {
     c.Entrypoint = commandOf(rest);
   },
   ENV: (c, rest) => {
-    for (const [name, value] of assignments(rest)) c.Env = [...(c.Env ?? []).filter((e: string) => !e.startsWith(`${name}=`)), `${name}=${value}`];
+    for (const [name, value] of assignments(rest)) {
+      const env: string[] = c.Env ?? [];
+      const at = env.findIndex((e) => e.startsWith(`${name}=`));
+      c.Env = at < 0 ? [...env, `${name}=${value}`] : env.with(at, `${name}=${value}`);
+    }
   },
   LABEL: (c, rest) => {
     c.Labels = { ...(c.Labels ?? {}), ...Object.fromEntries(assignments(rest)) };
