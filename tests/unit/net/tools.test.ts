@@ -46,3 +46,20 @@ test('tcpdump sees what passes a link; sysctl reads and writes parameters', () =
   expect(all[0]).toMatch(/IP 127\.0\.0\.1 > 127\.0\.0\.1: ICMP echo request, id \d+, seq \d, length 64\n\S+ IP 127\.0\.0\.1 > 127\.0\.0\.1: ICMP echo reply/);
   expect(all.slice(1)).toEqual(['net.ipv4.ip_forward = 0\n[0]', 'net.ipv4.ip_forward = 1\n[0]', '1\n[0]', 'sysctl: cannot stat /proc/sys/no/such: No such file or directory\n[1]']);
 });
+
+test('traceroute names every router on the way; ss and netstat name who listens', () => {
+  const all = out([
+    'ip netns add r; ip netns add far; ip link add a type veth peer name b netns r; ip addr add 10.1.0.1/24 dev a; ip link set a up',
+    'ip -n r addr add 10.1.0.2/24 dev b; ip -n r link set b up; ip -n r link add c type veth peer name d netns far; ip -n r addr add 10.2.0.1/24 dev c; ip -n r link set c up',
+    'ip -n far addr add 10.2.0.2/24 dev d; ip -n far link set d up; ip -n far route add default via 10.2.0.1; ip route add 10.2.0.0/24 via 10.1.0.2',
+    'traceroute -n -q 1 10.2.0.2', 'ip netns exec r sysctl -w net.ipv4.ip_forward=1', 'traceroute -n -q 1 10.2.0.2', 'traceroute -n -q 1 10.2.0.9',
+    'sh -c "httpd 8080 &; sleep 0.1"', 'ss -tlnp', 'netstat -tlnp',
+  ]).map((o) => o.replace(/[\d.]+ ms/g, 'T').replace(/pid=\d+/, 'pid=N').replace(/ \d+\/httpd +/, ' N/httpd'));
+  expect(all.slice(3)).toEqual([
+    `traceroute to 10.2.0.2 (10.2.0.2), 30 hops max, 60 byte packets\n${Array.from({ length: 30 }, (_, i) => `${String(i + 1).padStart(2)}  *\n`).join('')}[0]`,
+    'net.ipv4.ip_forward = 1\n[0]', 'traceroute to 10.2.0.2 (10.2.0.2), 30 hops max, 60 byte packets\n 1  10.1.0.2  T\n 2  10.2.0.2  T\n[0]',
+    'traceroute to 10.2.0.9 (10.2.0.9), 30 hops max, 60 byte packets\n 1  10.1.0.2  T\n 2  10.1.0.2  T !H\n[0]', '[0]',
+    'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess                          \n'.trimEnd().concat('\nLISTEN 0      128          0.0.0.0:8080      0.0.0.0:*   users:(("httpd",pid=N,fd=3))\n[0]'),
+    'Active Internet connections (only servers)\nProto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name    \ntcp        0      0 0.0.0.0:8080            0.0.0.0:*               LISTEN      N/httpd\n[0]',
+  ]);
+});

@@ -55,10 +55,11 @@ export function track(ns: NetNamespace, packet: Packet, now: number): Track | nu
     if (same(conn.reply, tuple)) return { ns, conn, way: 'reply', related: inner !== null };
     if (same(conn.orig, tuple)) return { ns, conn, way: 'orig', related: inner !== null };
   }
+  if (inner) return null;
   const orig = tupleOf(packet);
   const state = packet.proto === 'tcp' ? 'SYN_SENT' : '';
   const conn: Conn = { orig, reply: reversed(orig), replied: false, state, until: 0, natted: { pre: false, post: false }, kept: false };
-  return { ns, conn, way: 'orig', related: inner !== null };
+  return { ns, conn, way: 'orig', related: false };
 }
 
 /** As ctstate has it. */

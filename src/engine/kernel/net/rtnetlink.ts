@@ -174,19 +174,24 @@ function linkAdd(kernel: Kernel, task: Task, here: NetNamespace, asked: NetlinkR
   const ns = asked.netns === undefined ? here : namespaceOf(kernel, task, asked.netns as NsRef);
   if (asked.name !== undefined && linkByName(ns, String(asked.name))) throw new SysError('EEXIST');
   if (!KINDS.has(kind)) throw new Refused('EOPNOTSUPP', 'Unknown device type.');
-  const name = asked.name === undefined ? freeName(ns, `${kind}%d`) : String(asked.name);
   const mac = macOf(asked.address);
-  if (kind !== 'veth') {
-    const link = addLink(kernel, ns, kind as LinkKind, name, mac);
-    shape(link, asked);
-    return { index: link.index, name };
-  }
+  if (kind === 'veth') return vethAdd(kernel, task, ns, asked, mac);
+  const link = addLink(kernel, ns, kind as LinkKind, asked.name === undefined ? freeName(ns, `${kind}%d`) : String(asked.name), mac);
+  shape(link, asked);
+  return { index: link.index, name: link.name };
+}
+
+/** The other end is made first: it takes the lower index and, without a name, the first free one. */
+function vethAdd(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest, mac: string | undefined): { index: number; name: string } {
   const peer = (asked.peer ?? {}) as { name?: string; netns?: NsRef; address?: string };
   const there = peer.netns === undefined ? ns : namespaceOf(kernel, task, peer.netns);
   if (peer.name !== undefined) checkName(peer.name);
-  const otherName = peer.name ?? freeName(there, there === ns && name === 'veth0' ? 'veth1' : 'veth%d');
-  if (linkByName(there, otherName) || (there === ns && otherName === name)) throw new SysError('EEXIST');
-  const other = addLink(kernel, there, 'veth', otherName, macOf(peer.address));
+  const other = addLink(kernel, there, 'veth', peer.name ?? freeName(there, 'veth%d'), macOf(peer.address));
+  const name = asked.name === undefined ? freeName(ns, 'veth%d') : String(asked.name);
+  if (linkByName(ns, name)) {
+    deleteLink(kernel, there, other);
+    throw new SysError('EEXIST');
+  }
   const link = addLink(kernel, ns, 'veth', name, mac);
   shape(link, asked);
   shape(other, asked);

@@ -1,9 +1,9 @@
 /** netstat, route, ifconfig of net-tools: from /proc/net and the kernel's links. Source: netstat(8), route(8), ifconfig(8). */
 import type { LinkInfo } from '../../kernel/net/rtnetlink.ts';
-import { SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { parseOptions } from '../lib/args.ts';
-import { attempt, readText } from '../lib/files.ts';
+import { attempt, list, readText, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { broadcastOf, ipNumber, ipText, parseAddress } from './addresses.ts';
@@ -23,7 +23,20 @@ const STATES: Record<string, string> = {
   '01': 'ESTABLISHED', '02': 'SYN_SENT', '03': 'SYN_RECV', '04': 'FIN_WAIT1', '05': 'FIN_WAIT2', '06': 'TIME_WAIT', '07': '', '08': 'CLOSE_WAIT', '09': 'LAST_ACK', '0A': 'LISTEN', '0B': 'CLOSING',
 };
 
-function* inetRows(kind: 'tcp' | 'udp', wanted: (state: string) => boolean): Call<string> {
+/** Who has which socket open: inode to "pid/name". */
+function* owners(): Call<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const { name: pid } of yield* list('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    for (const { name: fd } of yield* list(`/proc/${pid}/fd`)) {
+      const ino = /^socket:\[(\d+)\]$/.exec(yield* attempt(sys('readlinkat', AT_FDCWD, `/proc/${pid}/fd/${fd}`), ''))?.[1];
+      if (ino && !found.has(ino)) found.set(ino, `${pid}/${((yield* tryRead(`/proc/${pid}/comm`)) ?? '').trim()}`);
+    }
+  }
+  return found;
+}
+
+function* inetRows(kind: 'tcp' | 'udp', wanted: (state: string) => boolean, who: ReadonlyMap<string, string> | null): Call<string> {
   let out = '';
   for (const line of (yield* readText(`/proc/net/${kind}`)).split('\n').slice(1)) {
     const f = line.trim().split(/\s+/);
@@ -31,7 +44,7 @@ function* inetRows(kind: 'tcp' | 'udp', wanted: (state: string) => boolean): Cal
     const state = STATES[f[3]!] ?? '';
     if (!wanted(kind === 'udp' ? 'UDP' : state)) continue;
     const [tx, rx] = f[4]!.split(':').map((n) => Number.parseInt(n, 16)) as [number, number];
-    out += `${kind.padEnd(5)} ${String(rx).padStart(6)} ${String(tx).padStart(6)} ${end(f[1]!).padEnd(23)} ${end(f[2]!).padEnd(23)} ${state.padEnd(11)} \n`;
+    out += `${kind.padEnd(5)} ${String(rx).padStart(6)} ${String(tx).padStart(6)} ${end(f[1]!).padEnd(23)} ${end(f[2]!).padEnd(23)} ${state.padEnd(11)} ${who ? (who.get(f[9]!) ?? '-').padEnd(20) : ''}\n`;
   }
   return out;
 }
@@ -59,11 +72,12 @@ export const netstat: Program = command(function* (argv) {
   const [tcp, udp, unix] = [on.has('tcp'), on.has('udp'), on.has('unix')];
   const every = !tcp && !udp && !unix;
   const wanted = (state: string): boolean => on.has('all') || (on.has('listening') ? state === 'LISTEN' || state === 'UDP' : state !== 'LISTEN' && state !== 'UDP');
+  const who = on.has('program') ? yield* owners() : null;
   const which = on.has('all') ? '(servers and established)' : on.has('listening') ? '(only servers)' : '(w/o servers)';
   if (every || tcp || udp) {
-    yield* print(`Active Internet connections ${which}\nProto Recv-Q Send-Q Local Address           Foreign Address         State      \n`);
-    if (every || tcp) yield* print(yield* inetRows('tcp', wanted));
-    if (every || udp) yield* print(yield* inetRows('udp', wanted));
+    yield* print(`Active Internet connections ${which}\nProto Recv-Q Send-Q Local Address           Foreign Address         State       ${who ? 'PID/Program name    ' : ''}\n`);
+    if (every || tcp) yield* print(yield* inetRows('tcp', wanted, who));
+    if (every || udp) yield* print(yield* inetRows('udp', wanted, who));
   }
   if (!every && !unix) return;
   yield* print(`Active UNIX domain sockets ${which}\nProto RefCnt Flags       Type       State         I-Node   Path\n`);

@@ -71,7 +71,6 @@ function* send(ping: Ping, seq: number): Call<void> {
     yield* sys('sendto', ping.fd, request(ping.id, seq, ping.size), { family: 'inet', address: ping.address, port: 0 });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    ping.errors++;
     yield* complain(`ping: sendmsg: ${strerror(error)}\n`);
   }
 }

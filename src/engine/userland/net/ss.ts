@@ -13,6 +13,8 @@ interface Row {
   local: [address: string, port: string];
   peer: [address: string, port: string];
   process: string;
+  /** Between address and port: a unix socket's path and inode stand apart. */
+  between: ':' | ' ';
 }
 
 const NETIDS: Record<string, string> = {
@@ -30,8 +32,8 @@ function users(row: SocketInfo): string {
 
 function rowOf(one: SocketInfo, withUsers: boolean): Row {
   const base = {
-    netid: NETIDS[`${one.family} ${one.type}`] ?? '???', state: one.state, recvq: String(one.recvq), sendq: String(one.sendq), process: withUsers ? users(one) : '',
-  };
+    netid: NETIDS[`${one.family} ${one.type}`] ?? '???', state: one.state, recvq: String(one.recvq), sendq: String(one.sendq), process: withUsers ? users(one) : '', between: one.family === 'inet' ? ':' : ' ',
+  } as const;
   if (one.family === 'inet') return { ...base, local: end(one.local, '0.0.0.0'), peer: one.state === 'LISTEN' ? ['0.0.0.0', '*'] : end(one.remote, '0.0.0.0') };
   const path = one.local?.family === 'unix' && one.local.path !== '' ? one.local.path.replace(/^\0/, '@') : '*';
   return { ...base, local: [path, String(one.ino)], peer: ['*', String(one.peer)] };
@@ -39,13 +41,13 @@ function rowOf(one: SocketInfo, withUsers: boolean): Row {
 
 /** Columns as wide as their widest entry; addresses end and ports begin at the colon. */
 function table(rows: readonly Row[], withNetid: boolean, head: boolean): string {
-  const all = [...(head ? [{ netid: 'Netid', state: 'State', recvq: 'Recv-Q', sendq: 'Send-Q', local: ['Local Address', 'Port'], peer: ['Peer Address', 'Port'], process: 'Process' } as Row] : []), ...rows];
+  const all = [...(head ? [{ netid: 'Netid', state: 'State', recvq: 'Recv-Q', sendq: 'Send-Q', local: ['Local Address', 'Port'], peer: ['Peer Address', 'Port'], process: 'Process', between: ':' } as Row] : []), ...rows];
   const width = (of: (row: Row) => string): number => Math.max(0, ...all.map((row) => of(row).length));
   const w = { netid: width((r) => r.netid), state: width((r) => r.state), recvq: width((r) => r.recvq), sendq: width((r) => r.sendq), la: width((r) => r.local[0]), lp: width((r) => r.local[1]), pa: width((r) => r.peer[0]), pp: width((r) => r.peer[1]) };
   return all
     .map((r) => {
       const left = `${withNetid ? `${r.netid.padEnd(w.netid)} ` : ''}${r.state.padEnd(w.state)} ${r.recvq.padEnd(w.recvq)} ${r.sendq.padEnd(w.sendq)} `;
-      return `${left}${r.local[0].padStart(w.la)}:${r.local[1].padEnd(w.lp)} ${r.peer[0].padStart(w.pa)}:${r.peer[1].padEnd(w.pp)}${r.process}\n`;
+      return `${left}${r.local[0].padStart(w.la)}${r.between}${r.local[1].padEnd(w.lp)} ${r.peer[0].padStart(w.pa)}${r.between}${r.peer[1].padEnd(w.pp)}${r.process}\n`;
     })
     .join('');
 }
@@ -94,6 +96,6 @@ export const ss: Program = command(function* (argv) {
     yield* print(`Total: ${rows.length}\nTCP:   ${count('tcp')} (estab ${estab}, closed 0, orphaned 0, timewait ${rows.filter((one) => one.state === 'TIME-WAIT').length})\n`);
     return 0;
   }
-  yield* print(table(shown.map((one) => rowOf(one, on.has('processes'))).filter(keep), kinds.length !== 1, !on.has('no-header')));
+  yield* print(table(shown.map((one) => rowOf(one, on.has('processes'))).filter(keep), kinds.length !== 1 || kinds[0] === 'unix', !on.has('no-header')));
   return 0;
 });

@@ -11,6 +11,7 @@ import { ping } from './ping.ts';
 import { ss } from './ss.ts';
 import { sysctl } from './sysctl.ts';
 import { tcpdump } from './tcpdump.ts';
+import { traceroute } from './traceroute.ts';
 
 export const net: ProgramTable = {
   '/usr/sbin/brctl': brctl,
@@ -23,6 +24,7 @@ export const net: ProgramTable = {
   '/usr/bin/ping': ping,
   '/usr/bin/ss': ss,
   '/usr/bin/tcpdump': tcpdump,
+  '/usr/bin/traceroute': traceroute,
   '/usr/bin/wget': wget,
   '/usr/sbin/conntrack': conntrack,
   '/usr/sbin/ifconfig': ifconfig,
