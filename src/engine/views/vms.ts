@@ -37,10 +37,17 @@ function row(guest: Guest): VmRow {
   const id = kvm ? Number(/<domain type='\w+' id='(\d+)'/.exec(status)?.[1] ?? kvm.id) : null;
   return {
     key: `${kernel.name}:${name}`, host: kernel.name, name, id, state: stateOf(guest), pid: kvm?.pid ?? null,
-    memory: vm ? [...vm.slots.values()].reduce((sum, slot) => sum + slot.bytes, 0) : number(/<memory unit='KiB'>(\d+)/) * 1024, vcpus: number(/<vcpu[^>]*>(\d+)/) || 1,
+    memory: vm ? [...vm.slots.values()].reduce((sum, slot) => sum + slot.bytes, 0) : memoryOf(xml), vcpus: number(/<vcpu[^>]*>(\d+)/) || 1,
     technique: vm?.technique ?? '', instructions: vm ? Number(instructions(vm.machine)) : 0, cycles: vm ? Number(cycles(vm.machine)) : 0, exits: vm?.exitsEver ?? 0,
     rip: vm ? hex(guestRegister(vm, 'rip')) : '', mode: vm ? modeOf(vm) : '', debugger: kvm?.debug.held ? 'held' : '', serialBytes: vm?.serial.bytes ?? 0,
   };
+}
+
+const UNITS: Readonly<Record<string, number>> = { b: 1, KiB: 1024, k: 1024, MiB: 2 ** 20, M: 2 ** 20, GiB: 2 ** 30, G: 2 ** 30 };
+
+function memoryOf(xml: string): number {
+  const m = /<memory(?:\s+unit=['"](\w+)['"])?>\s*(\d+)/.exec(xml);
+  return m ? Number(m[2]) * (UNITS[m[1] ?? 'KiB'] ?? 0) : 0;
 }
 
 function stateOf({ kvm, status }: Guest): string {

@@ -39,7 +39,7 @@ export interface Lab {
   pass(ns: number): void;
 }
 
-export function lab(files: Tree = {}): Lab {
+export function lab(files: Tree = {}, hostname = 'lab'): Lab {
   const timeline = createTimeline();
   const trace = createTrace(timeline);
   const kernels = new Map<string, Kernel>();
@@ -61,7 +61,7 @@ export function lab(files: Tree = {}): Lab {
   };
   const programs = new Map<string, Program>(Object.entries(virt).map(([path, program]) => [path.split('/').pop()!, program]));
   programs.set('init', init);
-  const kernel = createKernel({ name: 'lab', cpus: 2, memory: 2 ** 30, ghz: 2, timeline, trace, seed: 1, programs, hostname: 'lab', network: null });
+  const kernel = createKernel({ name: 'lab', cpus: 2, memory: 2 ** 30, ghz: 2, timeline, trace, seed: 1, programs, hostname, network: null });
   kernels.set('lab', kernel);
   installKvm(kernel, loadAssets().cpu);
   const tree: Tree = {

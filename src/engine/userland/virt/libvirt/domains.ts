@@ -35,7 +35,10 @@ export interface Running extends Live {
 }
 
 export interface Kept {
+  /** As it runs; the definition while it does not. */
   domain: Domain;
+  /** The definition for the next boot, once it differs from what runs. */
+  next: Domain | null;
   persistent: boolean;
   autostart: boolean;
   running: Running | null;
@@ -188,23 +191,21 @@ export const METHODS: Readonly<Record<string, Method>> = {
     const kept = known(state, args);
     const { domain } = kept;
     const kib = Number(args.kib);
-    if (kib > domain.memory) throw new LibvirtError('invalid argument: cannot set memory higher than max memory');
+    if (kib > (args.config === true ? (kept.next ?? domain) : domain).memory) throw new LibvirtError('invalid argument: cannot set memory higher than max memory');
     if (args.config !== true) {
       const answer = (yield* host.qmp(running(kept).pid, { execute: 'balloon', arguments: { value: kib * 1024 } })) as { error?: { desc: string } };
       if (answer.error) throw new LibvirtError(`internal error: unable to execute QEMU command 'balloon': ${answer.error.desc}`);
       if (kept.running!.paused) return {};
     }
-    domain.current = kib;
-    if (kept.persistent && args.config === true) yield* host.save(`${CONFIG}/${domain.name}.xml`, formatDomain(domain));
+    if (args.config === true) yield* configure(host, kept, { current: kib });
+    else domain.current = kib;
     return {};
   },
   *setmaxmem(state, host, args) {
     const kept = known(state, args);
     if (kept.running && args.config !== true) throw new LibvirtError('Requested operation is not valid: cannot resize the maximum memory on an active domain');
-    if (kept.running) throw new LibvirtError('not modelled: a definition apart from the running domain');
-    kept.domain.memory = Number(args.kib);
-    kept.domain.current = Math.min(kept.domain.current, kept.domain.memory);
-    yield* host.save(`${CONFIG}/${kept.domain.name}.xml`, formatDomain(kept.domain));
+    const memory = Number(args.kib);
+    yield* configure(host, kept, { memory, current: Math.min((kept.next ?? kept.domain).current, memory) });
     return {};
   },
   *memtune(state, host, args) {
@@ -232,7 +233,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
   },
   *dumpxml(state, _host, args) {
     const kept = known(state, args);
-    return formatDomain(kept.domain, args.inactive === true ? null : kept.running);
+    return args.inactive === true ? formatDomain(kept.next ?? kept.domain) : formatDomain(kept.domain, kept.running);
   },
   *define(state, host, args) {
     const domain = parseDomain(String(args.xml ?? ''), (name) => uuidOf(state, name));
@@ -240,8 +241,9 @@ export const METHODS: Readonly<Record<string, Method>> = {
     const old = state.domains.get(domain.name);
     if (old) {
       old.persistent = true;
-      if (!old.running) old.domain = domain;
-    } else state.domains.set(domain.name, { domain, persistent: true, autostart: false, running: null, reason: 'unknown' });
+      if (old.running) old.next = domain;
+      else old.domain = domain;
+    } else state.domains.set(domain.name, { domain, next: null, persistent: true, autostart: false, running: null, reason: 'unknown' });
     yield* host.save(`${CONFIG}/${domain.name}.xml`, formatDomain(domain));
     return { name: domain.name };
   },
@@ -250,7 +252,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
     clash(state, domain);
     const old = state.domains.get(domain.name);
     if (old?.running) throw new LibvirtError(`operation failed: domain '${domain.name}' already exists with uuid ${domain.uuid}`);
-    const kept = old ?? { domain, persistent: false, autostart: false, running: null, reason: 'unknown' };
+    const kept = old ?? { domain, next: null, persistent: false, autostart: false, running: null, reason: 'unknown' };
     kept.domain = domain;
     state.domains.set(domain.name, kept);
     try {
@@ -334,7 +336,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
   *qmp(state, host, args) {
     return yield* host.qmp(running(known(state, args)).pid, args.message as Record<string, unknown>);
   },
-  *setvcpus(state, _host, args) {
+  *setvcpus(state, host, args) {
     const kept = known(state, args);
     const wanted = Number(args.count);
     if (args.config !== true) {
@@ -342,7 +344,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
       throw new LibvirtError('this function is not supported by the connection driver: hot-plug of processors is not modelled');
     }
     if (wanted > kept.domain.vcpus) throw new LibvirtError(`invalid argument: requested vcpus is greater than max allowable vcpus for the persistent domain: ${wanted} > ${kept.domain.vcpus}`);
-    kept.domain.vcpusNow = wanted;
+    yield* configure(host, kept, { vcpusNow: wanted });
     return {};
   },
   *memstat(state, _host, args) {
@@ -372,6 +374,14 @@ function* boot(state: Libvirt, host: Host, kept: Kept, paused: boolean): Call<vo
   yield* saveStatus(host, kept);
 }
 
+/** Changes the definition: of a domain that runs, what its next boot will be. */
+function* configure(host: Host, kept: Kept, change: Partial<Domain>): Call<void> {
+  const definition = { ...(kept.next ?? kept.domain), ...change };
+  if (kept.running) kept.next = definition;
+  else kept.domain = definition;
+  if (kept.persistent) yield* host.save(`${CONFIG}/${definition.name}.xml`, formatDomain(definition));
+}
+
 /** The status file: what a restarted daemon, or anybody, can know of a running domain. */
 function* saveStatus(host: Host, kept: Kept): Call<void> {
   const { running: now, domain } = kept;
@@ -394,6 +404,8 @@ export function parseStatus(source: string): { domain: string; running: Running;
 export function* ended(state: Libvirt, host: Host, kept: Kept, reason: string): Call<void> {
   kept.running = null;
   kept.reason = reason;
+  if (kept.next) kept.domain = kept.next;
+  kept.next = null;
   yield* host.remove(`${STATE}/${kept.domain.name}.xml`);
   if (!kept.persistent) state.domains.delete(kept.domain.name);
 }

@@ -44,7 +44,7 @@ function* readDefined(state: Libvirt): Call<void> {
     try {
       const domain = parseDomain(source, (n) => uuidOf(state, n));
       const marked = yield* exists(`${CONFIG}/autostart/${name}`);
-      state.domains.set(domain.name, { domain, persistent: true, autostart: marked, running: null, reason: 'unknown' });
+      state.domains.set(domain.name, { domain, next: null, persistent: true, autostart: marked, running: null, reason: 'unknown' });
     } catch (error) {
       if (!(error instanceof LibvirtError)) throw error;
       yield* complain(`libvirtd: ${CONFIG}/${name}: ${error.message}\n`);
@@ -58,7 +58,7 @@ function* readRunning(state: Libvirt, host: ReturnType<typeof createHost>): Call
     const status = parseStatus((yield* tryRead(`${STATE}/${name}`)) ?? '');
     if (!status) continue;
     const domain = parseDomain(status.domain, (n) => uuidOf(state, n));
-    const kept: Kept = state.domains.get(domain.name) ?? { domain, persistent: false, autostart: false, running: null, reason: 'unknown' };
+    const kept: Kept = state.domains.get(domain.name) ?? { domain, next: null, persistent: false, autostart: false, running: null, reason: 'unknown' };
     kept.running = status.running;
     kept.reason = status.reason;
     state.domains.set(domain.name, kept);

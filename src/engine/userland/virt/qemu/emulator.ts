@@ -10,6 +10,7 @@ import {
 import { sys } from '../../../kernel/sys.ts';
 import { type Board, createBoard, powerLine, SCI_IRQ, SERIAL_IRQ, serialLine } from '../../../machine/devices/board.ts';
 import { receive, takeOutput } from '../../../machine/devices/uart.ts';
+import { isoNano, nowNs } from '../../lib/clock.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
@@ -162,8 +163,20 @@ export function* leave(emu: Emulator, status: number): Call<never> {
   return yield* sys('exit_group', status);
 }
 
+/** A message to whoever started this process. */
+export function* tell(options: Options, message: string): Call<void> {
+  const time = options.timestamp ? `${isoMicro(yield* nowNs())} ` : '';
+  yield* complain(`${time}${message}\n`);
+}
+
+/** "2026-01-15T09:00:00.000123Z". */
+function isoMicro(ns: number): string {
+  const [head, fraction = 'Z'] = isoNano(ns).split('.');
+  return `${head!.replace(/Z$/, '')}.${fraction.replace('Z', '').padEnd(6, '0').slice(0, 6)}Z`;
+}
+
 export function* terminate(emu: Emulator, signal: number): Call<never> {
-  yield* complain(`qemu-system-x86_64: terminating on signal ${signal}\n`);
+  yield* tell(emu.options, `qemu-system-x86_64: terminating on signal ${signal}`);
   yield* emu.emit('SHUTDOWN', { guest: false, reason: 'host-signal' });
   return yield* leave(emu, 0);
 }

@@ -30,8 +30,8 @@ export interface Options {
   noShutdown: boolean;
   paused: boolean;
   pidfile: string | null;
-  /** Where messages about the command line go as warnings. */
-  warnings: string[];
+  /** -msg timestamp=on: messages begin with the time. */
+  timestamp: boolean;
   /** Print this and leave with 0. */
   text: string | null;
 }
@@ -44,7 +44,7 @@ const VALUES = new Set(
     'watchdog-action dfilter seed trace fw_cfg acpitable tpmdev icount').split(' '),
 );
 const FLAGS = new Set('enable-kvm nographic no-reboot no-shutdown S nodefaults no-user-config version help h s snapshot daemonize no-hpet no-acpi usb no-fd-bootchk preconfig only-migratable'.split(' '));
-const IGNORED = new Set('rtc boot msg global object overcommit sandbox d D vga k L seed trace action run-with smbios parallel usbdevice audio audiodev no-hpet no-acpi no-fd-bootchk usb nic net dfilter watchdog-action'.split(' '));
+const IGNORED = new Set('rtc boot global object overcommit sandbox d D vga k L seed trace action run-with smbios parallel usbdevice audio audiodev no-hpet no-acpi no-fd-bootchk usb nic net dfilter watchdog-action'.split(' '));
 const MODELS = new Set(
   'e1000 e1000e rtl8139 virtio-net-pci virtio-blk-pci virtio-scsi-pci virtio-balloon-pci virtio-serial-pci virtio-rng-pci ide-hd ide-cd scsi-hd VGA qxl-vga vfio-pci nvme piix3-usb-uhci qemu-xhci usb-tablet pc-testdev pvpanic pcie-root-port AC97 intel-iommu'.split(' '),
 );
@@ -69,7 +69,7 @@ export function parseOptions(argv: readonly string[]): Options {
   const draft: Draft = {
     options: {
       name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', kernel: null, append: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
-      debugExit: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, warnings: [], text: null,
+      debugExit: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, timestamp: false, text: null,
     },
     serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], nographic: false, display: null, nodefaults: false,
   };
@@ -135,6 +135,7 @@ function withValue(draft: Draft, name: string, value: string): void {
     case 'kernel': options.kernel = value; return;
     case 'append': options.append = value; return;
     case 'pidfile': options.pidfile = value; return;
+    case 'msg': options.timestamp = props.timestamp === 'on'; return;
     default: if (!IGNORED.has(name)) throw bad(name, value, 'not modelled');
   }
 }

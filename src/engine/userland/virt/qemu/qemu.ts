@@ -18,7 +18,7 @@ import { attempt, writeFile } from '../../lib/files.ts';
 import { type Call, listen, thread } from '../../lib/http.ts';
 import { complain, Failed, print, strerror } from '../../lib/io.ts';
 import { type Console, greetMonitor, onKeys } from './console.ts';
-import { type Channel, type Emulator, ENDING_SIGNALS, feedSerial, interrupted, powerOn, terminate } from './emulator.ts';
+import { type Channel, type Emulator, ENDING_SIGNALS, feedSerial, interrupted, powerOn, tell, terminate } from './emulator.ts';
 import { BadImage, type Image, readImage } from './image.ts';
 import { type Chardev, type Options, parseOptions } from './options.ts';
 import { emitTo, greet, type QmpClient, receiveQmp } from './qmp.ts';
@@ -45,7 +45,7 @@ export const qemu: Program = function* (argv): Body {
 
 function* main(options: Options): Call<number> {
   if (options.memory > MEMORY_MAX) throw new Failed('not modelled: guests of more than 1 GiB of memory');
-  if (options.accel === 'tcg') yield* complain(`${ME}: warning: not modelled: TCG; the guest runs under KVM\n`);
+  if (options.accel === 'tcg') yield* tell(options, `${ME}: warning: not modelled: TCG; the guest runs under KVM`);
   const kvm = yield* openKvm();
   if (options.kernel === null) throw new Failed('not modelled: firmware and disks; give a flat 64-bit image with -kernel');
   const descriptors = yield* createMachine(kvm, options);

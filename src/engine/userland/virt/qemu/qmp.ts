@@ -122,6 +122,7 @@ function* onCommand(emu: Emulator, client: QmpClient, line: string): Call<void> 
     yield* done({});
     return yield* requestShutdown(emu, 'host-qmp-quit');
   }
+  if (name === 'balloon' || name === 'query-balloon') return yield* fail('DeviceNotActive', 'No balloon device has been activated');
   if (!Object.hasOwn(COMMANDS, name)) return yield* fail('CommandNotFound', `The command ${name} has not been found`);
   yield* done(yield* COMMANDS[name]!(emu, message.arguments ?? {}));
 }

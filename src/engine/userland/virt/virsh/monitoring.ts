@@ -1,7 +1,7 @@
 /** Commands that look into a domain: devices, statistics, jobs, what a guest agent would tell. */
 import type { Call, DomainInfo } from '../libvirt/domains.ts';
 import type { Disk, Interface } from '../libvirt/xml.ts';
-import { attempt, type Command, type Context, table } from './command.ts';
+import { attempt, type Command, type Context, type Parsed, table } from './command.ts';
 
 const STOPPED = 'Requested operation is not valid: domain is not running';
 const NO_AGENT = 'argument unsupported: QEMU guest agent is not configured';
@@ -22,6 +22,16 @@ const live = (summary: string, run: (c: Context, d: DomainInfo) => boolean, more
   *run(c, _p, d) {
     if (d.id !== null) return run(c, d);
     c.error(stopped);
+    return false;
+  },
+});
+
+/** What is absent here but, as in life, is refused first for a domain that does not run. */
+const absent = (name: string, summary: string, words: readonly string[], prefix: ((d: DomainInfo, p: Parsed) => string) | null, more: Partial<Command> = {}): Command => ({
+  words, summary, ...more,
+  *run(c, p, d) {
+    if (d.id === null && prefix) c.error(prefix(d, p));
+    c.error(d.id === null ? STOPPED : `not modelled: ${name}`);
     return false;
   },
 });
@@ -115,6 +125,19 @@ export const monitoring: Readonly<Record<string, Command>> = {
   guestinfo: agent('query information about the guest (via agent)', { flags: ['user', 'os', 'timezone', 'hostname', 'filesystem', 'disk', 'interface'] }),
   dompmsuspend: agent('suspend a domain gracefully using power management functions', { words: ['domain', 'target'], values: ['duration'] }, (d) => `Domain '${d.name}' could not be suspended`),
   'qemu-agent-command': agent('QEMU Guest Agent Command', { words: ['domain', 'cmd*'], flags: ['async', 'block', 'pretty'], values: ['timeout'] }),
+  save: absent('save', 'save a domain state to a file', ['domain', 'file'], (d, p) => `Failed to save domain '${d.name}' to ${p.words[1]}`, { flags: ['bypass-cache', 'running', 'paused', 'verbose'], values: ['xml'] }),
+  managedsave: absent('managedsave', 'managed save of a domain state', ['domain'], (d) => `Failed to save domain '${d.name}' state`, { flags: ['bypass-cache', 'running', 'paused', 'verbose'] }),
+  dump: absent('dump', 'dump the core of a domain to a file for analysis', ['domain', 'file'], (d, p) => `Failed to core dump domain '${d.name}' to ${p.words[1]}`, { flags: ['live', 'crash', 'bypass-cache', 'reset', 'verbose', 'memory-only'], values: ['format'] }),
+  domblkstat: absent('domblkstat', 'get device block stats for a domain', ['domain', 'device?'], null, { flags: ['human'] }),
+  domifstat: absent('domifstat', 'get network interface stats for a domain', ['domain', 'interface'], (d, p) => `Failed to get interface stats ${d.name} ${p.words[1]}`),
+  domifaddr: absent('domifaddr', "Get network interfaces' addresses for a running domain", ['domain', 'interface?'], () => 'Failed to query for interfaces addresses', { flags: ['full'], values: ['source'] }),
+  'managedsave-remove': {
+    words: ['domain'], summary: 'Remove managed save of a domain',
+    *run(c, _p, d) {
+      c.print(`Domain '${d.name}' has no manage save image; removal skipped`);
+      return true;
+    },
+  },
   'inject-nmi': live('Inject NMI to the guest', refusing('not modelled: inject-nmi')),
   'send-key': live('Send keycodes to the guest', refusing('not modelled: a keyboard (use the serial console)'), { words: ['domain', 'keycode*'], values: ['codeset', 'holdtime'] }),
   iothreadinfo: {

@@ -13,10 +13,10 @@ export const NOBODY: DomainInfo = {
 /** Commands of the real program that are absent here: their name is known, so it is not called unknown. */
 const UNMODELLED = new Set(
   ('allocpages attach-device attach-disk attach-interface backup-begin backup-dumpxml blkdeviotune blkiotune blockcommit blockcopy blockjob blockpull blockresize capabilities change-media checkpoint-create checkpoint-list ' +
-    'connect cpu-baseline cpu-compare cpu-models cpu-stats detach-device detach-device-alias detach-disk detach-interface domblkinfo domblkstat domblkthreshold domcapabilities domdirtyrate-calc domfsfreeze domfsthaw domfstrim ' +
-    'domif-getlink domif-setlink domifaddr domifstat domiftune domlaunchsecinfo dompmwakeup domxml-from-native domxml-to-native dump edit event freecell freepages guestvcpus guest-agent-timeout hypervisor-cpu-baseline iface-list ' +
-    'managedsave managedsave-remove managedsave-dumpxml migrate net-create net-define net-dhcp-leases net-dumpxml net-edit net-info net-uuid net-name net-undefine net-update net-autostart nodedev-list nodedev-dumpxml ' +
-    'node-memory-tune nodesuspend numatune nwfilter-define nwfilter-dumpxml perf pool-create pool-create-as pool-define pool-define-as pool-info pool-list pool-refresh pool-start pool-destroy restore save save-image-dumpxml ' +
+    'connect cpu-baseline cpu-compare cpu-models cpu-stats detach-device detach-device-alias detach-disk detach-interface domblkinfo domblkthreshold domcapabilities domdirtyrate-calc domfsfreeze domfsthaw domfstrim ' +
+    'domif-getlink domif-setlink domiftune domlaunchsecinfo dompmwakeup domxml-from-native domxml-to-native edit event freecell freepages guestvcpus guest-agent-timeout hypervisor-cpu-baseline iface-list ' +
+    'managedsave-dumpxml migrate net-create net-define net-dhcp-leases net-dumpxml net-edit net-info net-uuid net-name net-undefine net-update net-autostart nodedev-list nodedev-dumpxml ' +
+    'node-memory-tune nodesuspend numatune nwfilter-define nwfilter-dumpxml perf pool-create pool-create-as pool-define pool-define-as pool-info pool-list pool-refresh pool-start pool-destroy restore save-image-dumpxml ' +
     'save-image-edit schedinfo secret-define setvcpu snapshot-create snapshot-create-as snapshot-current snapshot-delete snapshot-dumpxml snapshot-info snapshot-list snapshot-parent snapshot-revert update-device ' +
     'vol-clone vol-create vol-create-as vol-delete vol-dumpxml vol-info vol-list vol-path vol-resize').split(' '),
 );

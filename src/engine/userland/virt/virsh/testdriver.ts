@@ -46,7 +46,7 @@ export function testDriver(hostname: string): (method: string, args: Readonly<Re
     },
   };
   const domain = parseDomain(DOMAIN, () => '');
-  state.domains.set('test', { domain, persistent: true, autostart: false, running: { id: state.nextId++, pid: 0, pty: '', paused: false }, reason: 'unknown' });
+  state.domains.set('test', { domain, next: null, persistent: true, autostart: false, running: { id: state.nextId++, pid: 0, pty: '', paused: false }, reason: 'unknown' });
   return function* (method, args) {
     const kept = state.domains.get(String(args.domain ?? ''));
     const running = kept?.running && !kept.running.paused;
