@@ -1,11 +1,12 @@
 /** The kubelet's own port: logs of containers and commands in them. kubectl dials it directly; the real API server would proxy. */
 import type { Json } from '../../cluster/types/objects.ts';
 import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
-import { sys } from '../../kernel/sys.ts';
+import { type Body, sys } from '../../kernel/sys.ts';
 import { fromBase64, text } from '../../sim/text.ts';
-import { beginStream, type Call, endStream, type Exchange, reply, writeChunk } from '../lib/http.ts';
+import { attempt } from '../lib/files.ts';
+import { beginStream, type Call, endStream, type Exchange, hijack, reply, thread, upgrade, writeAll, writeChunk } from '../lib/http.ts';
 import { parseJson, slurp } from './api.ts';
-import { cri, refused } from './cri.ts';
+import { cri, refused, SOCKET } from './cri.ts';
 import type { Held, Kubelet } from './node.ts';
 
 export function* answerKubelet(k: Kubelet, exchange: Exchange): Call<void> {
@@ -72,12 +73,16 @@ function* tail(path: string, from: number): Call<string | null> {
   }
 }
 
+/** gRPC's description without its code. */
+const described = (error: string): string => error.replace(/^rpc error: code = \w+ desc = /, '');
+
 function* execute(held: Held, container: string, exchange: Exchange): Call<void> {
   const id = held.ids.get(container);
   const body = parseJson(exchange.body) as Json;
   if (!id || !Array.isArray(body?.cmd)) return yield* reply(exchange, 400, `error: unable to upgrade connection: container not found ("${container}")`);
+  if (exchange.headers.upgrade) return yield* stream(id, body, exchange);
   const answer = yield* cri('ExecSync', { containerId: id, cmd: body.cmd, timeout: '0' });
-  if (refused(answer)) return yield* reply(exchange, 500, `error: Internal error occurred: error executing command in container: ${answer.error}`);
+  if (refused(answer)) return yield* reply(exchange, 500, `error: Internal error occurred: error executing command in container: ${described(answer.error)}`);
   const decode = (x: Json): string => {
     try {
       return text(fromBase64(String(x ?? '')));
@@ -86,4 +91,29 @@ function* execute(held: Held, container: string, exchange: Exchange): Call<void>
     }
   };
   return yield* reply(exchange, 200, { stdout: decode(answer.stdout), stderr: decode(answer.stderr), exitCode: Number(answer.exitCode ?? 0) });
+}
+
+/** An upgraded request: the runtime's stream of the command, passed on as it is in both directions. */
+function* stream(id: string, body: Json, exchange: Exchange): Call<void> {
+  const promised = yield* cri('Exec', { containerId: id, cmd: body.cmd, tty: body.tty === true, stdin: body.stdin === true, stdout: true, stderr: body.tty !== true });
+  if (refused(promised)) return yield* reply(exchange, 500, `error: Internal error occurred: error executing command in container: ${described(promised.error)}`);
+  const { stream: runtime, rest } = yield* upgrade({ family: 'unix', path: SOCKET }, { method: 'POST', path: String(promised.url) });
+  const fd = yield* hijack(exchange);
+  if (rest.length > 0) yield* writeAll(fd, rest);
+  yield* thread(function* (): Body {
+    yield* copy(fd, runtime.fd);
+    yield* attempt(sys('shutdown', runtime.fd, SHUT_WR), 0);
+    return 0;
+  });
+  yield* copy(runtime.fd, fd);
+  yield* runtime.close();
+}
+
+const SHUT_WR = 1;
+
+function* copy(from: number, to: number): Call<void> {
+  for (;;) {
+    const data = yield* attempt(sys('read', from, 65536), new Uint8Array(0));
+    if (data.length === 0 || (yield* attempt(writeAll(to, data), null)) === null) return;
+  }
 }

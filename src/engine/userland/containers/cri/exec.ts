@@ -182,7 +182,13 @@ export function* streamExec(cri: Cri, token: string, exchange: Exchange): Call<v
 
 /** What the other side sends: input, sizes of its window, the end of input. */
 function* listen(cri: Cri, c: Container, execId: string, fd: number, stdin: string): Call<void> {
-  const input = stdin === '' ? -1 : yield* sys('openat', AT_FDCWD, stdin, O_RDWR | O_CLOEXEC);
+  let input = stdin === '' ? -1 : yield* sys('openat', AT_FDCWD, stdin, O_RDWR | O_CLOEXEC);
+  const end = function* (): Call<void> {
+    if (input < 0) return;
+    yield* attempt(sys('close', input), 0);
+    input = -1;
+    yield* closeStdin(cri, c, execId);
+  };
   yield* thread(function* (): Body {
     let held: Uint8Array = new Uint8Array(0);
     for (;;) {
@@ -192,11 +198,11 @@ function* listen(cri: Cri, c: Container, execId: string, fd: number, stdin: stri
       held = rest;
       for (const f of frames) {
         if (f.channel === CHANNEL.stdin && input >= 0) yield* attempt(writeAll(input, f.data), undefined);
-        if (f.channel === CHANNEL.eof) yield* closeStdin(cri, c, execId);
+        if (f.channel === CHANNEL.eof) yield* end();
         if (f.channel === CHANNEL.size) yield* resize(cri, c, execId, text(f.data));
       }
     }
-    if (input >= 0) yield* attempt(sys('close', input), 0);
+    yield* end();
     return 0;
   });
 }

@@ -11,11 +11,13 @@ import { CHANNEL, frame, unframe } from './frames.ts';
 export type StreamEnd = { exitCode: number } | { error: string };
 
 /** Connects and stays until the command has ended. The terminal is put back as it was. */
-export function* attachStream(address: SockAddr, path: string, o: { tty: boolean; stdin: boolean }): Call<StreamEnd> {
-  const { stream, rest } = yield* upgrade(address, { method: 'POST', path });
+export function* attachStream(address: SockAddr, path: string, o: { tty: boolean; stdin: boolean }, body = ''): Call<StreamEnd> {
+  const { stream, rest } = yield* upgrade(address, { method: 'POST', path, body });
   if (stream.status !== 101) {
+    let said = '';
+    for (let piece = yield* stream.readChunk(); piece !== null; piece = yield* stream.readChunk()) said += text(piece);
     yield* stream.close();
-    return { error: `unable to upgrade connection: status ${stream.status}` };
+    return { error: said.trim() || `unable to upgrade connection: status ${stream.status}` };
   }
   const { fd } = stream;
   const before = o.tty ? yield* rawMode(0) : null;

@@ -2,10 +2,12 @@
 import { kindNamed } from '../../../cluster/types/kinds.ts';
 import type { Deployment, Pod } from '../../../cluster/types/objects.ts';
 import { matchesSelector } from '../../../cluster/types/selectors.ts';
-import { SysError } from '../../../kernel/abi.ts';
+import { SysError, TCGETS } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { text } from '../../../sim/text.ts';
 import { formatQuery } from '../../../sim/wire.ts';
+import { attachStream } from '../../containers/cri/stream.ts';
+import { attempt } from '../../lib/files.ts';
 import { type Call, open, request } from '../../lib/http.ts';
 import { type Client, err, Fatal, listKind, out } from './client.ts';
 import { type Flags, on } from './flags.ts';
@@ -114,11 +116,10 @@ export function* exec(client: Client, flags: Flags): Call<number> {
   const pod = yield* podOf(client, name, (_n, failure) => failure);
   if (pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') throw new Fatal(`error: cannot exec into a container in a completed pod; current phase is ${pod.status.phase}`);
   const container = yield* containerOf(pod, flags, on(flags, 'quiet'));
-  const stdin = on(flags, 'stdin') ? yield* readAll() : '';
+  const path = `/exec/${pod.metadata.namespace}/${pod.metadata.name}/${container}`;
   try {
-    const r = yield* request(kubelet(pod), {
-      method: 'POST', path: `/exec/${pod.metadata.namespace}/${pod.metadata.name}/${container}`, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ cmd: flags.rest, stdin }),
-    });
+    if (on(flags, 'stdin') || on(flags, 'tty')) return yield* interactive(pod, path, flags);
+    const r = yield* request(kubelet(pod), { method: 'POST', path, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ cmd: flags.rest }) });
     if (r.status >= 400) throw new Fatal(r.body.trim());
     const answer = JSON.parse(r.body) as { stdout?: string; stderr?: string; exitCode?: number };
     if (answer.stdout) yield* out(answer.stdout);
@@ -131,11 +132,16 @@ export function* exec(client: Client, flags: Flags): Call<number> {
   }
 }
 
-function* readAll(): Call<string> {
-  let all = '';
-  for (;;) {
-    const piece = yield* sys('read', 0, 65536);
-    if (piece.length === 0) return all;
-    all += text(piece);
+/** With -i or -t: both directions live, over an upgraded connection to the kubelet. */
+function* interactive(pod: Pod, path: string, flags: Flags): Call<number> {
+  const stdin = on(flags, 'stdin');
+  let tty = on(flags, 'tty');
+  if (tty && (yield* attempt(sys('ioctl', 0, TCGETS), null)) === null) {
+    yield* err('Unable to use a TTY - input is not a terminal or the right kind of file\n');
+    tty = false;
   }
+  const end = yield* attachStream(kubelet(pod), path, { tty, stdin }, JSON.stringify({ cmd: flags.rest, tty, stdin }));
+  if ('error' in end) throw new Fatal(end.error.startsWith('error') ? end.error : `error: Internal error occurred: error executing command in container: ${end.error}`);
+  if (end.exitCode) yield* err(`command terminated with exit code ${end.exitCode}\n`);
+  return end.exitCode;
 }
