@@ -27,7 +27,7 @@
  * (ip -n). Changes need CAP_NET_ADMIN (EPERM). Other errors are the kernel's: EEXIST, ENODEV, EOPNOTSUPP, EINVAL, ESRCH,
  * ENETUNREACH, EADDRNOTAVAIL; `extack` then has its text, if it gives one.
  */
-import { SysError, type Errno } from '../abi.ts';
+import { SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { NetlinkRequest } from '../sys.ts';
 import { fileOf } from '../vfs/descriptors.ts';
@@ -36,13 +36,13 @@ import { nsFile } from '../vfs/nsfs.ts';
 import { lookup } from '../vfs/path.ts';
 import { timeOf } from '../wait.ts';
 import { socketList } from './diag.ts';
-import { formatIp, isMac, networkOf, parseIp, parsePrefix } from './ip.ts';
+import { isMac, parseIp } from './ip.ts';
 import { addAddress, addLink, deleteAddress, deleteLink, disableIpv6, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
-import { isLocal } from './netfilter.ts';
+import { linkNamed, Refused } from './refusal.ts';
 import { appendRule, deleteChain, deleteRule, flushChain, newChain, setPolicy, tableOf, zeroTable } from './rules.ts';
-import { routeFor } from './routes.ts';
+import { isLinkDown, routeAdd, routeDel, routeGet, sortedRoutes } from './rtroutes.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, operState, peerOf } from './state.ts';
-import type { Link, LinkKind, NetNamespace, Route } from './types.ts';
+import type { Link, LinkKind, NetNamespace } from './types.ts';
 
 export type NsRef = { pid: number } | { fd: number } | { path: string };
 
@@ -83,15 +83,6 @@ export interface AddressInfo {
 
 type Ask = (kernel: Kernel, task: Task, ns: NetNamespace, request: NetlinkRequest) => unknown;
 
-/** A refusal with the text that the kernel sends along. */
-class Refused extends SysError {
-  readonly text: string;
-  constructor(errno: Errno, text: string) {
-    super(errno);
-    this.text = text;
-  }
-}
-
 export function request(kernel: Kernel, task: Task, asked: NetlinkRequest): unknown {
   const one = REQUESTS[asked.type];
   if (!one) throw new SysError('EOPNOTSUPP');
@@ -121,12 +112,6 @@ export function namespaceOf(kernel: Kernel, task: Task, ref: NsRef): NetNamespac
   const file = nsFile(inode);
   if (file?.type !== 'net') throw new SysError('EINVAL');
   return file.ns as NetNamespace;
-}
-
-function linkNamed(ns: NetNamespace, name: unknown): Link {
-  const link = linkByName(ns, String(name));
-  if (!link) throw new SysError('ENODEV');
-  return link;
 }
 
 function nsidOf(ns: NetNamespace, other: NetNamespace): number {
@@ -263,86 +248,6 @@ function addrDel(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRe
   return {};
 }
 
-/** The route that a request describes, its gateway and device checked. */
-function routeOf(ns: NetNamespace, asked: NetlinkRequest): Route {
-  const p = parsePrefix(String(asked.to));
-  if (!p) throw new SysError('EINVAL');
-  if (networkOf(p.network, p.prefix) !== p.network) throw new Refused('EINVAL', 'Invalid prefix for given prefix length.');
-  const to = p.prefix === 0 ? 'default' : p.prefix === 32 ? formatIp(p.network) : `${formatIp(p.network)}/${p.prefix}`;
-  const type = String(asked.kind ?? 'unicast');
-  const via = asked.via === undefined ? null : String(asked.via);
-  let dev = asked.dev === undefined ? '' : linkNamed(ns, asked.dev).name;
-  if (type === 'unicast') {
-    if (via !== null) dev = gatewayLink(ns, via, dev, asked.onlink === true);
-    if (dev === '') throw new SysError('ENODEV');
-    if (!linkByName(ns, dev)!.up) throw new Refused('ENETDOWN', 'Device for nexthop is not up.');
-  } else dev = linkByName(ns, 'lo') ? 'lo' : '';
-  const src = asked.src === undefined ? null : String(asked.src);
-  if (src !== null && !isLocal(ns, src)) throw new Refused('EINVAL', 'Invalid prefsrc address.');
-  return {
-    to, via, dev, src, proto: String(asked.proto ?? 'boot'), scope: String(asked.scope ?? (via === null && type === 'unicast' ? 'link' : 'global')),
-    metric: Number(asked.metric ?? 0), type, onlink: asked.onlink === true,
-  };
-}
-
-/** The link that a gateway is reached by. */
-function gatewayLink(ns: NetNamespace, via: string, dev: string, onlink: boolean): string {
-  if (parseIp(via) === null) throw new SysError('EINVAL');
-  if (onlink && dev !== '') return dev;
-  const found = routeFor(ns, via);
-  if (isLocal(ns, via) || found === null || found.route.via !== null || (dev !== '' && found.route.dev !== dev)) {
-    throw new Refused(isLocal(ns, via) ? 'EINVAL' : 'ENETUNREACH', 'Nexthop has invalid gateway.');
-  }
-  return found.route.dev;
-}
-
-const sameKey = (a: Route, b: Route): boolean => a.to === b.to && a.metric === b.metric;
-
-function routeAdd(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
-  const route = routeOf(ns, asked);
-  const at = ns.routes.findIndex((r) => sameKey(r, route));
-  if (at >= 0 && asked.type === 'route.add') throw new SysError('EEXIST');
-  if (at >= 0) ns.routes[at] = route;
-  else ns.routes.push(route);
-  return {};
-}
-
-function routeDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
-  const p = parsePrefix(String(asked.to));
-  if (!p) throw new SysError('EINVAL');
-  const to = p.prefix === 0 ? 'default' : p.prefix === 32 ? formatIp(p.network) : `${formatIp(p.network)}/${p.prefix}`;
-  const at = ns.routes.findIndex(
-    (r) => r.to === to && (asked.via === undefined || r.via === asked.via) && (asked.dev === undefined || r.dev === asked.dev) &&
-      (asked.metric === undefined || r.metric === Number(asked.metric)),
-  );
-  if (at < 0) throw new SysError('ESRCH');
-  ns.routes.splice(at, 1);
-  return {};
-}
-
-function routeGet(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
-  const to = String(asked.to);
-  if (parseIp(to) === null) throw new SysError('EINVAL');
-  if (isLocal(ns, to)) return { type: 'local', to, via: null, dev: 'lo', src: to };
-  const found = routeFor(ns, to);
-  if (!found) throw new SysError('ENETUNREACH');
-  if (found.route.type !== 'unicast') throw new SysError(found.route.type === 'unreachable' ? 'EHOSTUNREACH' : found.route.type === 'prohibit' ? 'EACCES' : 'EINVAL');
-  return { type: 'unicast', to, via: found.route.via, dev: found.route.dev, src: found.src };
-}
-
-/** In the order in which the kernel's trie dumps them: by address, longest prefix first, then metric. */
-function sortedRoutes(ns: NetNamespace): Route[] {
-  const key = (r: Route): [number, number, number] => {
-    const p = parsePrefix(r.to)!;
-    return [p.network, -p.prefix, r.metric];
-  };
-  return ns.routes.slice().sort((a, b) => {
-    const x = key(a);
-    const y = key(b);
-    return x[0] - y[0] || y[1] - x[1] || x[2] - y[2];
-  });
-}
-
 function neighList(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object[] {
   const now = timeOf(kernel);
   return ns.neighbours
@@ -427,8 +332,3 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   }),
   extack: reads(() => ''),
 };
-
-function isLinkDown(ns: NetNamespace, route: Route): boolean {
-  const link = linkByName(ns, route.dev);
-  return link !== null && link.up && !hasCarrier(ns, link);
-}

@@ -1,0 +1,96 @@
+/** Requests about routes: see rtnetlink.ts for their shapes. Source: rtnetlink(7), net/ipv4/fib_semantics.c's refusals. */
+import { SysError } from '../abi.ts';
+import type { Kernel, Task } from '../records.ts';
+import type { NetlinkRequest } from '../sys.ts';
+import { formatIp, networkOf, parseIp, parsePrefix } from './ip.ts';
+import { isLocal } from './netfilter.ts';
+import { linkNamed, Refused } from './refusal.ts';
+import { routeFor } from './routes.ts';
+import { hasCarrier, linkByName } from './state.ts';
+import type { NetNamespace, Route } from './types.ts';
+
+/** The route that a request describes, its gateway and device checked. */
+function routeOf(ns: NetNamespace, asked: NetlinkRequest): Route {
+  const p = parsePrefix(String(asked.to));
+  if (!p) throw new SysError('EINVAL');
+  if (networkOf(p.network, p.prefix) !== p.network) throw new Refused('EINVAL', 'Invalid prefix for given prefix length.');
+  const to = p.prefix === 0 ? 'default' : p.prefix === 32 ? formatIp(p.network) : `${formatIp(p.network)}/${p.prefix}`;
+  const type = String(asked.kind ?? 'unicast');
+  const via = asked.via === undefined ? null : String(asked.via);
+  let dev = asked.dev === undefined ? '' : linkNamed(ns, asked.dev).name;
+  if (type === 'unicast') {
+    if (via !== null) dev = gatewayLink(ns, via, dev, asked.onlink === true);
+    if (dev === '') throw new SysError('ENODEV');
+    if (!linkByName(ns, dev)!.up) throw new Refused('ENETDOWN', 'Device for nexthop is not up.');
+  } else dev = linkByName(ns, 'lo') ? 'lo' : '';
+  const src = asked.src === undefined ? null : String(asked.src);
+  if (src !== null && !isLocal(ns, src)) throw new Refused('EINVAL', 'Invalid prefsrc address.');
+  return {
+    to, via, dev, src, proto: String(asked.proto ?? 'boot'), scope: String(asked.scope ?? (via === null && type === 'unicast' ? 'link' : 'global')),
+    metric: Number(asked.metric ?? 0), type, onlink: asked.onlink === true,
+  };
+}
+
+/** The link that a gateway is reached by. */
+function gatewayLink(ns: NetNamespace, via: string, dev: string, onlink: boolean): string {
+  if (parseIp(via) === null) throw new SysError('EINVAL');
+  if (onlink && dev !== '') return dev;
+  const found = routeFor(ns, via);
+  if (isLocal(ns, via) || found === null || found.route.via !== null || (dev !== '' && found.route.dev !== dev)) {
+    throw new Refused(isLocal(ns, via) ? 'EINVAL' : 'ENETUNREACH', 'Nexthop has invalid gateway.');
+  }
+  return found.route.dev;
+}
+
+const sameKey = (a: Route, b: Route): boolean => a.to === b.to && a.metric === b.metric;
+
+export function routeAdd(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const route = routeOf(ns, asked);
+  const at = ns.routes.findIndex((r) => sameKey(r, route));
+  if (at >= 0 && asked.type === 'route.add') throw new SysError('EEXIST');
+  if (at >= 0) ns.routes[at] = route;
+  else ns.routes.push(route);
+  return {};
+}
+
+export function routeDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const p = parsePrefix(String(asked.to));
+  if (!p) throw new SysError('EINVAL');
+  const to = p.prefix === 0 ? 'default' : p.prefix === 32 ? formatIp(p.network) : `${formatIp(p.network)}/${p.prefix}`;
+  const at = ns.routes.findIndex(
+    (r) => r.to === to && (asked.via === undefined || r.via === asked.via) && (asked.dev === undefined || r.dev === asked.dev) &&
+      (asked.metric === undefined || r.metric === Number(asked.metric)),
+  );
+  if (at < 0) throw new SysError('ESRCH');
+  ns.routes.splice(at, 1);
+  return {};
+}
+
+export function routeGet(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  const to = String(asked.to);
+  if (parseIp(to) === null) throw new SysError('EINVAL');
+  if (isLocal(ns, to)) return { type: 'local', to, via: null, dev: 'lo', src: to };
+  const found = routeFor(ns, to);
+  if (!found) throw new SysError('ENETUNREACH');
+  if (found.route.type !== 'unicast') throw new SysError(found.route.type === 'unreachable' ? 'EHOSTUNREACH' : found.route.type === 'prohibit' ? 'EACCES' : 'EINVAL');
+  return { type: 'unicast', to, via: found.route.via, dev: found.route.dev, src: found.src };
+}
+
+/** In the order in which the kernel's trie dumps them: by address, longest prefix first, then metric. */
+export function sortedRoutes(ns: NetNamespace): Route[] {
+  const key = (r: Route): [number, number, number] => {
+    const p = parsePrefix(r.to)!;
+    return [p.network, -p.prefix, r.metric];
+  };
+  return ns.routes.slice().sort((a, b) => {
+    const x = key(a);
+    const y = key(b);
+    return x[0] - y[0] || y[1] - x[1] || x[2] - y[2];
+  });
+}
+
+/** A route whose link is up without a carrier. */
+export function isLinkDown(ns: NetNamespace, route: Route): boolean {
+  const link = linkByName(ns, route.dev);
+  return link !== null && link.up && !hasCarrier(ns, link);
+}
