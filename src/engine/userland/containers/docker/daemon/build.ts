@@ -209,11 +209,15 @@ function shownStep(built: Built, one: Instruction): string {
 /** Whether the first step after FROM that makes a layer was made before. */
 function* nextIsCached(b: Build, from: Built, steps: readonly Instruction[]): Call<boolean> {
   let built = from;
-  for (const one of steps) {
-    if (one.word === 'RUN' || ((one.word === 'COPY' || one.word === 'ADD'))) return false;
-    const outcome = yield* step(b.daemon, b.context, built, one);
-    if (LAYERING.has(one.word)) return outcome.cached;
-    built = outcome.built;
+  try {
+    for (const one of steps) {
+      const outcome = yield* step(b.daemon, { ...b.context, asking: true }, built, one);
+      if (LAYERING.has(one.word)) return outcome.cached;
+      built = outcome.built;
+    }
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return false;
   }
   return true;
 }

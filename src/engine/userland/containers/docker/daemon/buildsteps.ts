@@ -38,6 +38,8 @@ export interface Context {
   stages: Map<string, Built>;
   buildArgs: Record<string, string>;
   classic: boolean;
+  /** Only asks what is remembered: nothing is run or kept. */
+  asking?: true;
 }
 
 /** What a step did. */
@@ -71,7 +73,7 @@ export function* builtFrom(daemon: Daemon, image: StoredImage): Call<Built> {
 
 /** The image so far, in the store. */
 export function* imageOf(daemon: Daemon, built: Built, more: Any = {}): Call<string> {
-  const created = built.history.at(-1)?.created ?? isoNano(yield* nowNs());
+  const created = built.history.at(-1)?.created ?? '1970-01-01T00:00:00Z';
   const config: ImageConfig = {
     architecture: 'amd64', config: built.config, created, history: built.history, os: 'linux', rootfs: { type: 'layers', diff_ids: built.layers.map((l) => l.diffId) }, ...more,
   };
@@ -122,11 +124,11 @@ function* remembered(daemon: Daemon, context: Context, built: Built, one: Instru
   const known = daemon.cache.get(key);
   built.key = key;
   if (known) {
-    known.used++;
+    if (!context.asking) known.used++;
     return { built: { ...(known.built as Built), args: built.args }, cached: true, output: '', container: '' };
   }
   finishStep(built, by, tar, isoNano(yield* nowNs()), context.classic);
-  daemon.cache.set(key, { built, size: tar ? tarSize(tar) : 0, used: 0, made: yield* nowNs() });
+  if (!context.asking) daemon.cache.set(key, { built, size: tar ? tarSize(tar) : 0, used: 0, made: yield* nowNs() });
   return { built, cached: false, output: '', container: '' };
 }
 
@@ -275,9 +277,10 @@ function* runStep(daemon: Daemon, context: Context, built: Built, one: Instructi
   const key = digestOf(`${context.classic} ${built.key} RUN ${by}`);
   const known = daemon.cache.get(key);
   if (known) {
-    known.used++;
+    if (!context.asking) known.used++;
     return { built: { ...(known.built as Built), args: built.args }, cached: true, output: '', container: '' };
   }
+  if (context.asking) return { built, cached: false, output: '', container: '' };
   const image = built.image || (yield* wayside(daemon, built));
   const c = yield* hiddenContainer(daemon, image, { Cmd: command, Env: [...((built.config.Env ?? []) as string[]), ...args.filter((a) => !((built.config.Env ?? []) as string[]).some((e) => e.startsWith(`${a.split('=')[0]}=`)))] });
   const output = yield* runToEnd(daemon, c);

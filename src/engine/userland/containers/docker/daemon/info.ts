@@ -87,6 +87,16 @@ export function* diskUsage(daemon: Daemon): Call<Any> {
   for (const v of daemon.volumes.values()) volumes.push({ ...volumeJson(v), UsageData: { RefCount: usersOf(daemon, v.Name).length, Size: yield* treeSize(v.Mountpoint) } });
   volumes.sort((a, b) => parseIso(b.CreatedAt) - parseIso(a.CreatedAt) || (a.Name < b.Name ? -1 : 1));
   return {
-    LayersSize: [...sizeOf.values()].reduce((a, b) => a + b, 0), Images: images, Containers: yield* listContainers(daemon, { all: true, limit: 0, size: true, filters: {} }), Volumes: volumes, BuildCache: [],
+    LayersSize: [...sizeOf.values()].reduce((a, b) => a + b, 0), Images: images, Containers: yield* listContainers(daemon, { all: true, limit: 0, size: true, filters: {} }), Volumes: volumes, BuildCache: cacheRows(daemon),
   };
+}
+
+/** Steps of builds that made a layer. */
+export function cacheRows(daemon: Daemon): Any[] {
+  const used = new Set([...daemon.store.images.values()].flatMap((i) => i.config.rootfs.diff_ids));
+  return [...daemon.cache].filter(([key, c]) => key.startsWith('sha256:') && c.built !== null).flatMap(([key, c]) => {
+    const last = (c.built as { layers: { diffId: string }[]; history: { empty_layer?: boolean }[] });
+    if (last.history.at(-1)?.empty_layer) return [];
+    return [{ ID: key.slice(7, 32), Type: 'regular', Size: c.size, CreatedAt: Math.floor(c.made / 1e9), LastUsedAt: Math.floor(c.made / 1e9), UsageCount: c.used + 1, InUse: false, Shared: used.has(last.layers.at(-1)?.diffId ?? '') }];
+  });
 }

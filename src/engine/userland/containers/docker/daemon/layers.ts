@@ -125,13 +125,8 @@ function* walk(upper: string, path: string, lowers: readonly string[], found: Ma
     if (!sameDir) {
       const Kind = gone ? 2 : below ? 0 : 1;
       found.set(at, { Path: at, Kind });
-      if (Kind !== 0) parents(path, found);
+      if (Kind !== 0 && path !== '' && !found.has(path)) found.set(path, { Path: path, Kind: 0 });
     }
     if (isDir(stat)) yield* walk(upper, at, lowers, found);
   }
 }
-
-function parents(path: string, found: Map<string, Change>): void {
-  for (let at = path; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) if (!found.has(at)) found.set(at, { Path: at, Kind: 0 });
-}
-

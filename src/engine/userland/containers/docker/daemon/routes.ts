@@ -12,7 +12,7 @@ import { checkFree, createContainer, emptyEndpoint } from './create.ts';
 import { emit, eventJson, eventMatches, publish, readFilters } from './events.ts';
 import { createExec, execJson, startExec, waitExec } from './exec.ts';
 import { getImage, historyOf, inspectImage, listImages, pruneImages, pullImage, pushImage, removeImage, tagImage, unreachable } from './imageapi.ts';
-import { diskUsage, infoJson, versionJson } from './info.ts';
+import { cacheRows, diskUsage, infoJson, versionJson } from './info.ts';
 import { inspectJson, labelled, listContainers } from './inspect.ts';
 import { changes, rwSize } from './layers.ts';
 import { ignoreRefusal, NS, refusable } from './containerd.ts';
@@ -159,7 +159,11 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
     return volumeJson(v);
   })],
   ['DELETE', /^\/volumes\/([^/]+)$/, give(204, (d, _x, name) => removeVolume(d, name))],
-  ['POST', /^\/build\/prune$/, give(200, function* () { return { CachesDeleted: null, SpaceReclaimed: 0 }; })],
+  ['POST', /^\/build\/prune$/, give(200, function* (d) {
+    const gone = cacheRows(d).filter((row) => !row.Shared);
+    d.cache.clear();
+    return { CachesDeleted: gone.length > 0 ? gone.map((row) => row.ID) : null, SpaceReclaimed: gone.reduce((n, row) => n + row.Size, 0) };
+  })],
   ['POST', /^\/build$/, serveBuild],
 ];
 

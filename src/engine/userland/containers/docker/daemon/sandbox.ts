@@ -133,7 +133,9 @@ export function* writeNetworkFiles(daemon: Daemon, c: Container): Call<void> {
   const dir = directoryOf(c.ID);
   const other = /^container:(.+)$/.exec(c.HostConfig.NetworkMode);
   if (other) {
-    const from = directoryOf(findContainer(daemon, other[1]!).ID);
+    const peer = findContainer(daemon, other[1]!);
+    const from = directoryOf(peer.ID);
+    c.Config.Hostname = peer.Config.Hostname;
     for (const file of ['hostname', 'hosts', 'resolv.conf']) yield* writeFile(`${dir}/${file}`, (yield* tryRead(`${from}/${file}`)) ?? '');
     return;
   }
