@@ -13,11 +13,20 @@ export function normal(text: string): string {
     .replace(/^\d+ \d+ \d+:\d+ /gm, 'ID ID DEV ')
     .replace(/(shared|master):\d+/g, '$1:N')
     .replace(/^(\/proc\/sys\/user\/max_\w+:)\d+$/gm, '$1N')
-    .replace(/^(Vm\w+|Rss\w+):.*$/gm, '$1: KIB');
+    .replace(/^(Vm\w+|Rss\w+|FDSize):.*$/gm, '$1: N')
+    // Its init, its kernel threads, how many processes it had; pid_max, hence the width of pids; the terminal of the replay.
+    .replace(/\/sbin\/init|\/bin\/bash(?: |\\x20)\/oracle-init/g, 'INIT')
+    .replace(/^.* kdevtmpfs.*\n/gm, '')
+    .replace(/ +/g, ' ').replace(/^ /gm, '')
+    .replace(/^( *NS \w+ (?:\S*\/ns\/\w+)?) *\d+ +\d+/gm, '$1 N PID').replace(/"nprocs": \d+/, '"nprocs": N')
+    .replace(/\btty1\b/g, '?').replace(/ [RS]\+? /g, ' S ')
+    .replace(/^root \d+ [\d.]+ [\d.]+ \d+ \d+ \? (\w+) \d\d:\d\d/gm, 'root PID ? $1').replace(/ \d\d:\d\d (\? \d\d:\d\d:\d\d)/g, ' TIME $1')
+    .replace(/^NSpid:\t\d\d+/gm, 'NSpid:\tPID')
+    .replace(/(\/proc\/self -> )\d+\n\d+/, '$1PID');
 }
 
 /** How many are the same; only ever raised. */
-const REACHED = 0;
+const REACHED = 51;
 
 test('namespaces transcript', () => {
   const lines = readTranscript(new URL('namespaces.jsonl', import.meta.url));

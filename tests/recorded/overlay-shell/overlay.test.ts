@@ -2,22 +2,19 @@
 import { expect, test } from 'vitest';
 import { readTranscript, type Recorded, replayTranscript, report } from '../transcripts.ts';
 
-/** Dates, process ids, namespace and mount numbers, devices: what no two machines share. */
+/** Dates, mount and inode numbers, devices, and the bytes of uuid and origin: what no two machines share. */
 export function normal(text: string): string {
   return text
     .replaceAll('/bin/bash: line', 'bash: line')
     .replace(/\b[A-Z][a-z]{2} [ \d]\d \d\d:\d\d\b/g, 'DATE')
-    .replace(/\b402653\d{4}\b/g, 'NS')
-    .replace(/(line \d+:) +\d+ (Killed|Terminated) +/g, '$1 PID $2 ')
-    .replace(/\/proc\/\d+\//g, '/proc/PID/')
-    .replace(/^\d+ \d+ \d+:\d+ /gm, 'ID ID DEV ')
-    .replace(/(shared|master):\d+/g, '$1:N')
-    .replace(/^(\/proc\/sys\/user\/max_\w+:)\d+$/gm, '$1N')
-    .replace(/^(Vm\w+|Rss\w+):.*$/gm, '$1: KIB');
+    .replace(/^\d+ \d+ \d+:\d+ /gm, 'ID ID DEV ').replace(/ shared:\d+/g, '')
+    .replace(/(trusted\.overlay\.(?:uuid|origin))=.*$/gm, '$1=VALUE')
+    .replace(/\bdev=\d+ ino=\d+/g, 'dev=N ino=N').replace(/^\d+ (l1|merged|upper)\//gm, 'INO $1/').replace(/^(upper\/\S+) \d+ (\d)$/gm, '$1 INO $2')
+    .replace(/^(overlay +overlay) +\d+ +\d+ +\d+/gm, '$1 SIZES');
 }
 
 /** How many are the same; only ever raised. */
-const REACHED = 0;
+const REACHED = 31;
 
 test('overlayfs transcript', () => {
   const lines = readTranscript(new URL('overlayfs.jsonl', import.meta.url));

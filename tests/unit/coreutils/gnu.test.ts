@@ -25,7 +25,7 @@ function record(): void {
 }
 
 /** How many are the same, byte for byte; only ever raised. */
-const REACHED = 0;
+const REACHED = 465;
 
 test('text tools say what the real ones say', () => {
   if (process.env.RECORD_GNU) record();

@@ -1,7 +1,7 @@
 /** A machine with every program installed, on which commands run one after another with their streams in files. */
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, shellStatus } from '../../../src/engine/kernel/abi.ts';
 import { type Body, sys } from '../../../src/engine/kernel/sys.ts';
-import { text } from '../../../src/engine/sim/text.ts';
+import { bytes, text } from '../../../src/engine/sim/text.ts';
 import { drain, fork, list, reap, removeAll, writeFile } from '../../../src/engine/userland/lib/files.ts';
 import type { Call } from '../../../src/engine/userland/lib/http.ts';
 import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
@@ -61,17 +61,21 @@ export function runAll(cases: readonly Case[], options: { fresh?: boolean; limit
 }
 
 function* runOne(one: Case): Call<Outcome> {
-  for (const [name, data] of Object.entries(one.files ?? {})) yield* writeFile(name, data);
-  yield* writeFile('/tmp/.in', one.stdin ?? '');
   if (!EXISTING.has(one.argv[0]!)) return { stdout: '', stderr: 'not modelled', exit: 127 };
+  for (const [name, data] of Object.entries(one.files ?? {})) yield* writeFile(name, data);
+  const [input, feed] = yield* sys('pipe2', 0);
+  if (one.stdin) yield* sys('write', feed, bytes(one.stdin));
+  yield* sys('close', feed);
   const pid = yield* fork(function* (): Body {
-    for (const [fd, path, flags] of [[0, '/tmp/.in', O_RDONLY], [1, '/tmp/.out', O_WRONLY | O_CREAT | O_TRUNC], [2, '/tmp/.err', O_WRONLY | O_CREAT | O_TRUNC]] as const) {
+    yield* sys('dup3', input, 0, 0);
+    for (const [fd, path, flags] of [[1, '/tmp/.out', O_WRONLY | O_CREAT | O_TRUNC], [2, '/tmp/.err', O_WRONLY | O_CREAT | O_TRUNC]] as const) {
       const opened = yield* sys('openat', AT_FDCWD, path, flags, 0o600);
       yield* sys('dup3', opened, fd, 0);
     }
     yield* sys('execve', `/bin/${one.argv[0]!}`, one.argv, { ...ENVIRONMENT, ...one.env });
     return 127;
   });
+  yield* sys('close', input);
   const exit = shellStatus(yield* reap(pid));
   return { stdout: yield* take('/tmp/.out'), stderr: yield* take('/tmp/.err'), exit };
 }

@@ -217,7 +217,8 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   if (xattrs.length > 0) to.xattrs = new Map(xattrs);
   to.atime = from.atime;
   to.mtime = from.mtime;
-  ops.setxattr?.(kernel, task, copy, ORIGIN, bytes(`${from.sb.dev}:${from.ino}`));
+  // One name of several is a file of its own from here on: it has no origin.
+  if (from.kind === 'dir' || from.nlink === 1) ops.setxattr?.(kernel, task, copy, ORIGIN, bytes(`${from.sb.dev}:${from.ino}`));
   if (from.kind !== 'dir') markImpure(kernel, task, parent);
   else markImpure(kernel, task, parent);
   layers.upper = copy;
@@ -255,18 +256,20 @@ const below = (kernel: Kernel, layers: Layers, name: string): boolean => {
   return false;
 };
 
-/** Hides a name of the lower trees: a whiteout in the upper one. */
-function whiteout(kernel: Kernel, task: Task, dir: Dentry, name: string): void {
+/** Hides a name of the lower trees: a whiteout in the upper one, a link of the shared one or, as a rename leaves it, of its own. */
+function whiteout(kernel: Kernel, task: Task, dir: Dentry, name: string, how: 'shared' | 'own' = 'shared'): void {
   const upper = layersOf(dir).upper!;
   const data = dataOf(dir.sb);
-  if (data.whiteout) upper.sb.ops.link!(kernel, task, upper, name, data.whiteout);
+  if (data.whiteout && how === 'shared') upper.sb.ops.link!(kernel, task, upper, name, data.whiteout);
   else {
     const made = upper.sb.ops.create!(kernel, task, upper, name, 'chr', 0, [0, 0], '');
     made.inode.uid = 0;
     made.inode.gid = 0;
-    // One more name of it is kept in the work directory, to link the next one from.
-    made.inode.nlink = 2;
-    data.whiteout = makeDentry(name, null, made.inode);
+    if (how === 'shared') {
+      // One more name of it is kept in the work directory, to link the next one from.
+      made.inode.nlink = 2;
+      data.whiteout = makeDentry(name, null, made.inode);
+    }
   }
   record(kernel.trace, 'kernel', kernel.name, 'overlay.whiteout', { path: `${pathOf(dir) === '/' ? '' : pathOf(dir)}/${name}`, upper: upperName(dir.sb) });
 }
@@ -396,7 +399,7 @@ export const overlayOps: FsOps = {
       if (full) throw new SysError('ENOTEMPTY');
       if (old) removeUpper(kernel, task, old);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, 0);
-      if (below(kernel, layersOf(from), entry.name)) whiteout(kernel, task, from, entry.name);
+      if (below(kernel, layersOf(from), entry.name)) whiteout(kernel, task, from, entry.name, 'own');
       if (source.inode.xattrs?.has(ORIGIN)) markImpure(kernel, task, toUpper);
       if (there) forget(there);
       const data = dataOf(entry.sb);
@@ -487,7 +490,7 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
     if (lowers.length < 1) throw new SysError('EINVAL');
   }
   if (upper) identify(kernel, task, upper.dentry);
-  const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`, 'uuid=on'] : [])];
+  const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`, 'uuid=on'] : ['redirect_dir=on'])];
   const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown.join(','));
   sb.readonly = upper === null;
   sb.nextIno = 1;

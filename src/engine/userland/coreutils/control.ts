@@ -17,7 +17,10 @@ import { parseInterval } from './small.ts';
 export const timeout = command(function* (argv, env) {
   const o = parseOptions('f/foreground k/kill-after= p/preserve-status s/signal= v/verbose', argv.slice(1), 'in-order');
   const [span, ...words] = o.words;
-  if (span === undefined || words.length === 0) throw new BadOption(span === undefined ? 'missing operand' : `missing operand after ${curly(span)}`);
+  if (span === undefined || words.length === 0) {
+    yield* complain("Try 'timeout --help' for more information.\n");
+    return 125;
+  }
   const limit = interval(span);
   const killAfter = o.on.has('kill-after') ? interval(valueOf(o, 'kill-after')!) : 0;
   const signal = signalOf(valueOf(o, 'signal') ?? 'TERM');

@@ -23,6 +23,8 @@ interface Search {
   before: number;
   after: number;
   out: Out;
+  /** Something has been printed: a group of another file is set apart. */
+  printed: boolean;
   found: boolean;
   failed: boolean;
   stop: boolean;
@@ -74,7 +76,7 @@ function* prepare(o: Options, name: string): Call<Search | null> {
   };
   const recursive = o.on.has('recursive') || o.on.has('dereference-recursive');
   return {
-    options: o, patterns, before: context('before-context'), after: context('after-context'), out: createOut(), found: false, failed: false, stop: false,
+    options: o, patterns, before: context('before-context'), after: context('after-context'), out: createOut(), printed: false, found: false, failed: false, stop: false,
     named: o.on.has('with-filename') || (!o.on.has('no-filename') && (o.words.length > 1 || recursive)),
   };
 }
@@ -133,11 +135,13 @@ function* searchFile(s: Search, fd: number, name: string): Call<void> {
   const silent = quiet || on.has('count') || on.has('files-with-matches') || on.has('files-without-match');
   const reader = createReader(fd);
   const held: { text: string; n: number }[] = [];
-  let [n, count, trailing, lastPrinted, binary] = [0, 0, 0, 0, false];
+  let [n, count, trailing, lastPrinted, binary, offset] = [0, 0, 0, 0, false, 0];
   while (count < limit) {
     const line = yield* nextLine(reader, end);
     if (line === null) break;
     n++;
+    const start = offset;
+    offset += line.length;
     const body = decoded(chomp(line, end));
     if (!binary && end === '\n' && !on.has('text') && line.includes('\0')) binary = true;
     const matched = s.patterns.some((p) => matches(s, p, body));
@@ -155,11 +159,12 @@ function* searchFile(s: Search, fd: number, name: string): Call<void> {
         return;
       }
       const first = n - held.length;
-      if ((s.before > 0 || s.after > 0) && lastPrinted > 0 && first > lastPrinted + 1) yield* put(s.out, '--\n');
+      if ((s.before > 0 || s.after > 0) && s.printed && (lastPrinted === 0 || first > lastPrinted + 1)) yield* put(s.out, '--\n');
       for (const h of held.splice(0)) yield* put(s.out, `${prefix(s, name, h.n, '-')}${h.text}${end}`);
-      if (on.has('only-matching')) yield* onlyMatches(s, name, n, body, end);
-      else yield* put(s.out, `${prefix(s, name, n, ':')}${chomp(line, end)}${end}`);
+      if (on.has('only-matching')) yield* onlyMatches(s, name, n, body, end, start);
+      else yield* put(s.out, `${prefix(s, name, n, ':')}${on.has('byte-offset') ? `${start}:` : ''}${chomp(line, end)}${end}`);
       lastPrinted = n;
+      s.printed = true;
       trailing = s.after;
     } else if (trailing > 0 && !silent) {
       trailing--;
@@ -192,7 +197,7 @@ function prefix(s: Search, name: string, n: number, mark: string): string {
   return `${s.named ? `${encoded(name)}${on.has('null') ? '\0' : mark}` : ''}${on.has('line-number') ? `${n}${mark}` : ''}`;
 }
 
-function* onlyMatches(s: Search, name: string, n: number, body: string, end: string): Call<void> {
+function* onlyMatches(s: Search, name: string, n: number, body: string, end: string, start: number): Call<void> {
   if (s.options.on.has('invert-match')) return;
   let at = 0;
   while (at <= body.length) {
@@ -202,7 +207,10 @@ function* onlyMatches(s: Search, name: string, n: number, body: string, end: str
       if (found && (!best || found[0]! < best[0]! || (found[0] === best[0] && found[1]! > best[1]!))) best = found;
     }
     if (!best) return;
-    if (best[1]! > best[0]!) yield* put(s.out, `${prefix(s, name, n, ':')}${encoded(body.slice(best[0], best[1]))}${end}`);
+    if (best[1]! > best[0]!) {
+      const where = s.options.on.has('byte-offset') ? `${start + encoded(body.slice(0, best[0])).length}:` : '';
+      yield* put(s.out, `${prefix(s, name, n, ':')}${where}${encoded(body.slice(best[0], best[1]))}${end}`);
+    }
     at = best[1]! > best[0]! ? best[1]! : best[1]! + 1;
   }
 }

@@ -358,14 +358,28 @@ export function columns(cells: readonly string[], width: number, order: 'columns
   for (let row = 0; row < best.rows; row++) {
     let line = '';
     let column = 0;
+    let at = 0;
     for (let k = 0; k < best.count; k++) {
       const i = order === 'columns' ? k * best.rows + row : row * best.count + k;
       if (i >= cells.length) break;
       const before = column;
-      line += `${' '.repeat(Math.max(0, before - [...line].length))}${cells[i]!}`;
+      line += padding(at, before) + cells[i]!;
+      at = before + lengths[i]!;
       column += best.widths[k]!;
     }
     out += `${line}\n`;
+  }
+  return out;
+}
+
+/** From one column to another, by tabs where they reach. */
+function padding(from: number, to: number): string {
+  let out = '';
+  let at = from;
+  while (at < to) {
+    const tab = Math.floor(to / 8) > Math.floor((at + 1) / 8);
+    out += tab ? '\t' : ' ';
+    at += tab ? 8 - (at % 8) : 1;
   }
   return out;
 }

@@ -55,6 +55,8 @@ function alternatives(p: Parser, depth: number): Node {
 
 function sequence(p: Parser, depth: number): Node {
   const items: Node[] = [];
+  // An extended expression's star with nothing before it repeats nothing.
+  while (p.options.syntax === 'extended' && /[*+?]/.test(p.source[p.at] ?? '')) p.at++;
   const start = p.at;
   while (p.at < p.source.length && !operator(p, '|')) {
     if (operator(p, ')')) {

@@ -15,7 +15,7 @@ import { run } from './run.ts';
 import { encoded, putOut } from './streams.ts';
 
 export const yesProgram = command(function* (argv) {
-  const words = argv.slice(1);
+  const { words } = parseOptions('', argv.slice(1));
   const line = encoded(words.length > 0 ? `${words.join(' ')}\n` : 'y\n');
   const block = line.repeat(Math.max(1, Math.floor(8192 / line.length)));
   for (;;) yield* putOut(block);
@@ -46,8 +46,8 @@ export const echo = command(function* (argv) {
 });
 
 export const seq = command(function* (argv) {
-  const numeric = /^-(\d|\.\d)/;
-  const cut = argv.findIndex((a, i) => i > 0 && numeric.test(a));
+  const numeric = /^[-+]?(\d|\.\d)/;
+  const cut = argv.findIndex((a, i) => i > 0 && numeric.test(a) && !/^-[fs]$/.test(argv[i - 1]!));
   const args = cut < 0 ? argv.slice(1) : [...argv.slice(1, cut), '--', ...argv.slice(cut)];
   const o = parseOptions('f/format= s/separator= w/equal-width', args, 'in-order');
   if (o.words.length === 0) throw new BadOption('missing operand');

@@ -6,10 +6,14 @@ import { shellMain } from '../sh/shell.ts';
 import { utilLinux } from '../util-linux/table.ts';
 import { busyboxOf } from './busybox.ts';
 import { GNU, GNU_SBIN } from './gnu.ts';
+import { packaged } from './package.ts';
 
 const at = (dir: string, programs: Readonly<Record<string, Program>>): ProgramTable => Object.fromEntries(Object.entries(programs).map(([name, program]) => [`${dir}/${name}`, program]));
 
-const installed: ProgramTable = { ...at('/usr/bin', GNU), ...at('/usr/sbin', GNU_SBIN) };
+/** These take --version as any other word, or have their own. */
+const PLAIN = new Set(['[', 'test', 'true', 'false', 'echo', 'printf', 'expr', 'hog', 'burn', 'sys']);
+
+const installed: ProgramTable = packaged({ ...at('/usr/bin', GNU), ...at('/usr/sbin', GNU_SBIN) }, '(GNU coreutils) 9.7', PLAIN);
 
 const byName = new Map<string, Program>(
   Object.entries({ ...installed, ...utilLinux, ...net }).map(([path, program]) => [path.slice(path.lastIndexOf('/') + 1), program]),

@@ -190,9 +190,9 @@ export const fold = command(function* (argv) {
     const out = createOut();
     for (let line = yield* nextLine(reader); line !== null; line = yield* nextLine(reader)) {
       let rest = decoded(chomp(line));
-      while (rest.length > width) {
-        const blank = o.on.has('spaces') ? rest.slice(0, width).lastIndexOf(' ') + 1 : 0;
-        const at = blank > 0 ? blank : width;
+      for (let fits = fitting(rest, width); fits < rest.length; fits = fitting(rest, width)) {
+        const blank = o.on.has('spaces') ? rest.slice(0, fits).lastIndexOf(' ') + 1 : 0;
+        const at = blank > 0 ? blank : fits;
         yield* put(out, `${encoded(rest.slice(0, at))}\n`);
         rest = rest.slice(at);
       }
@@ -201,6 +201,16 @@ export const fold = command(function* (argv) {
     yield* flush(out);
   });
 });
+
+/** How many characters come before this column; a tab goes to the next multiple of eight. */
+function fitting(line: string, width: number): number {
+  let column = 0;
+  for (let i = 0; i < line.length; i++) {
+    column = line[i] === '\t' ? column + 8 - (column % 8) : column + 1;
+    if (column > width) return Math.max(1, i);
+  }
+  return line.length;
+}
 
 export const split = command(function* (argv) {
   const o = parseOptions('a/suffix-length= b/bytes= d/numeric-suffixes l/lines= additional-suffix=', argv.slice(1));

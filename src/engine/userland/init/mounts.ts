@@ -1,5 +1,5 @@
 /** What pid 1 mounts before anything else, the machine's name, and its network links up. Source: systemd's mount-setup, file-hierarchy(7). */
-import { AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, MS_SHARED, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { attempt, list, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
@@ -29,7 +29,8 @@ export function* mountAll(): Call<void> {
   for (const [to, at] of LINKS) yield* attempt(sys('symlinkat', to, AT_FDCWD, at), 0);
   for (const line of ((yield* tryRead('/etc/fstab')) ?? '').split('\n')) {
     const [source, at, type, data] = line.trim().split(/\s+/);
-    if (source && at && type && !source.startsWith('#') && at !== '/') yield* attempt(mounted(source, at, type, 0, data === 'defaults' ? '' : (data ?? '')), undefined);
+    if (at === '/' && data?.split(',').includes('rshared')) yield* attempt(sys('mount', 'none', '/', '', MS_SHARED | MS_REC, ''), 0);
+    else if (source && at && type && !source.startsWith('#') && at !== '/') yield* attempt(mounted(source, at, type, 0, data === 'defaults' ? '' : (data ?? '')), undefined);
   }
   for (const dir of ['/run/lock', '/run/user', '/run/systemd']) yield* attempt(sys('mkdirat', AT_FDCWD, dir, 0o755), 0);
 }

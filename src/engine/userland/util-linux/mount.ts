@@ -3,13 +3,14 @@
  * Source: mount(8), libmount's context_mount.c behaviour.
  */
 import {
-  type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, SysError,
+  type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, S_IFBLK, SysError,
 } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
 import { attempt, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print, strerror } from '../lib/io.ts';
+import { isType } from '../coreutils/modes.ts';
 import { realPath } from '../coreutils/paths.ts';
 import { allOptions, mountAt, type MountRow, readMounts } from './mounts.ts';
 
@@ -193,6 +194,7 @@ function* explain(error: SysError, tried: Tried): Call<number> {
 
 function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<string> {
   const source = tried.source ?? '';
+  const plain = !tried.remaking && !(tried.flags & (MS_BIND | MS_MOVE | MS_REMOUNT));
   const euid = yield* sys('geteuid');
   const texts: Partial<Record<Errno, string>> = {
     EPERM: euid === 0 ? 'permission denied.' : 'must be superuser to use mount.',
@@ -204,6 +206,7 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     ENXIO: `${source} is not a valid block device.`,
     ELOOP: 'too many levels of symbolic links.',
   };
+  if (plain && ['ENODEV', 'ENOTBLK', 'ENOENT'].includes(error.errno) && targetThere && !(yield* isBlock(source))) return `fsconfig() failed: ${source}: Can't lookup blockdev.`;
   if (error.errno === 'ENOENT') {
     if (!targetThere) return 'mount point does not exist.';
     return tried.flags & (MS_BIND | MS_MOVE) || (yield* statOf(source)) === null && source.startsWith('/') ? `special device ${source} does not exist.` : `mount(2) system call failed: ${strerror(error)}.`;
@@ -213,6 +216,11 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     return `wrong fs type, bad option, bad superblock on ${source}, missing codepage or helper program, or other error.`;
   }
   return texts[error.errno] ?? `mount(2) system call failed: ${strerror(error)}.`;
+}
+
+function* isBlock(source: string): Call<boolean> {
+  const stat = yield* statOf(source);
+  return stat !== null && isType(stat.mode, S_IFBLK);
 }
 
 export const umount = command(function* (argv) {
@@ -238,6 +246,8 @@ function* umountAll(o: Options): Call<number> {
 function* umountOne(o: Options, word: string): Call<number> {
   const path = yield* attempt(realPath(word, 'none'), null);
   const rows = yield* readMounts();
+  // Without /proc only the kernel knows.
+  if (rows.length === 0 && path !== null) return yield* detach(o, path);
   const row = (path === null ? null : mountAt(rows, path)) ?? rows.findLast((r) => r.source === word && word.startsWith('/')) ?? null;
   if (path === null && !row) {
     if (!o.on.has('quiet')) yield* complain(`umount: ${word}: no mount point specified.\n`);

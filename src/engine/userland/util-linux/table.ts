@@ -1,5 +1,6 @@
 /** util-linux, attr and libcap by install path. */
 import type { ProgramTable } from '../programs.ts';
+import { packaged } from '../coreutils/package.ts';
 import { findmnt, mountpoint } from './findmnt.ts';
 import { capsh, flock, getcap, getpcaps, logger, pivotRoot, prlimit, setcap, setpriv } from './identity.ts';
 import { lsns } from './lsns.ts';
@@ -7,8 +8,10 @@ import { mount, umount } from './mount.ts';
 import { nsenter, unshare } from './unshare.ts';
 import { getfattr, setfattr } from './xattr.ts';
 
-export const utilLinux: ProgramTable = {
+const programs: ProgramTable = {
   '/usr/bin/findmnt': findmnt, '/usr/bin/flock': flock, '/usr/bin/getfattr': getfattr, '/usr/bin/logger': logger, '/usr/bin/lsns': lsns, '/usr/bin/mount': mount, '/usr/bin/mountpoint': mountpoint, '/usr/bin/nsenter': nsenter,
   '/usr/bin/prlimit': prlimit, '/usr/bin/setfattr': setfattr, '/usr/bin/setpriv': setpriv, '/usr/bin/umount': umount, '/usr/bin/unshare': unshare, '/usr/sbin/capsh': capsh, '/usr/sbin/getcap': getcap, '/usr/sbin/getpcaps': getpcaps,
   '/usr/sbin/pivot_root': pivotRoot, '/usr/sbin/setcap': setcap,
 };
+
+export const utilLinux: ProgramTable = packaged(programs, 'from util-linux 2.41.5');

@@ -48,8 +48,9 @@ export const unshare = command(function* (argv, env) {
     throw new Failed(`unshare failed: ${strerror(error)}`);
   }
   if (flags & CLONE_NEWUSER) yield* writeMaps(o, maps);
-  if (outside) yield* outside();
-  else for (const pin of pins) yield* bindNamespace(yield* sys('getpid'), pin);
+  if (outside) {
+    if (!(yield* outside())) return 1;
+  } else for (const pin of pins) yield* bindNamespace(yield* sys('getpid'), pin);
   if (flags & CLONE_NEWNS && propagation !== 0) {
     yield* named('cannot change root filesystem propagation', sys('mount', 'none', '/', '', propagation, ''));
   }
@@ -109,8 +110,8 @@ function* bindNamespace(pid: number, pin: Pin): Call<void> {
   yield* named(`mount ${source} on ${pin.path} failed`, sys('mount', source, pin.path, '', MS_BIND, ''));
 }
 
-/** A child that stays in the old mount namespace and pins the new ones when told to. */
-function* binder(pins: readonly Pin[]): Call<() => Call<void>> {
+/** A child that stays in the old mount namespace and pins the new ones when told to; it complains itself. */
+function* binder(pins: readonly Pin[]): Call<() => Call<boolean>> {
   const parent = yield* sys('getpid');
   const [go, tell] = yield* sys('pipe2', 0);
   const child = yield* fork(function* (): Body {
@@ -128,15 +129,8 @@ function* binder(pins: readonly Pin[]): Call<() => Call<void>> {
   yield* sys('close', go);
   return function* () {
     yield* sys('close', tell);
-    if (exited(yield* reap(child)) !== 0) throw new Quiet();
+    return exited(yield* reap(child)) === 0;
   };
-}
-
-/** The child has complained already. */
-class Quiet extends Failed {
-  constructor() {
-    super('');
-  }
 }
 
 function* named(what: string, call: Call<unknown>): Call<void> {
@@ -175,7 +169,7 @@ function* reported(who: string, run: Call<number>): Body {
     return yield* run;
   } catch (error) {
     if (!(error instanceof Failed)) throw error;
-    if (error.message !== '') yield* complain(`${who}: ${error.message}\n`);
+    yield* complain(`${who}: ${error.message}\n`);
     return error.status;
   }
 }

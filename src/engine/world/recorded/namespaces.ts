@@ -10,4 +10,6 @@ export function plainMachine(name: string, files: Tree): ScenarioSpec {
   };
 }
 
-export const namespaceScenarios: Record<string, () => ScenarioSpec> = { namespaces: () => plainMachine('namespaces', {}) };
+export const namespaceScenarios: Record<string, () => ScenarioSpec> = {
+  namespaces: () => plainMachine('namespaces', { '/etc/fstab': { type: 'file', data: '/dev/vda1 / ext4 rshared 0 1\ntmpfs /tmp tmpfs defaults 0 0\n' } }),
+};

@@ -28,7 +28,7 @@ const escaped = (text: string): string => text.replace(/[ \t\n\\]/g, (c) => `\\$
 
 export function mountsText(task: Task): string {
   return reachable(task)
-    .map(({ mount, at }) => `${escaped(mount.source)} ${escaped(at)} ${mount.sb.type} ${optionText(mount)}${mount.sb.options ? `,${mount.sb.options}` : ''} 0 0\n`)
+    .map(({ mount, at }) => `${escaped(mount.source)} ${escaped(at)} ${mount.sb.type} ${mount.sb.readonly ? optionText(mount).replace(/^rw/, 'ro') : optionText(mount)}${mount.sb.options ? `,${mount.sb.options}` : ''} 0 0\n`)
     .join('');
 }
 
