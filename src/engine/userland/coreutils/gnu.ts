@@ -11,6 +11,7 @@ import { base64, digests } from './digest.ts';
 import { df, du, stat } from './disk.ts';
 import { hexdump, od, xxd } from './dump.ts';
 import { head, tail } from './ends.ts';
+import { awk } from './awk.ts';
 import { expr } from './expr.ts';
 import { comm, cut, tr, uniq } from './fields.ts';
 import { find } from './find.ts';
@@ -32,6 +33,7 @@ import { cat, fold, nl, paste, rev, split, tac, tee } from './texts.ts';
 import { xargs } from './xargs.ts';
 
 export const GNU: Readonly<Record<string, Program>> = {
+  awk, mawk: awk,
   '[': test, base64, basename, burn, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
   hd: hexdump, head, hexdump, hog, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
   pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,
