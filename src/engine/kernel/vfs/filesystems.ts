@@ -25,7 +25,7 @@ function shared(kernel: Kernel, name: string, make: () => SuperBlock): SuperBloc
 
 const SIZE_UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-const tmpfs: MakeFileSystem = (kernel, _task, source, data) => {
+const tmpfs: MakeFileSystem = (kernel, task, source, data) => {
   const options = mountOptions(data);
   const size = options.get('size');
   const parsed = size === undefined ? null : /^(\d+)([kmg%]?)$/i.exec(size);
@@ -38,7 +38,10 @@ const tmpfs: MakeFileSystem = (kernel, _task, source, data) => {
     if (Number.parseInt(mode, 8) !== 0o1777) shown.push(`mode=${mode.replace(/^0+(?=.)/, '')}`);
   }
   shown.push('inode64');
-  return createTmpfs(kernel, 'tmpfs', source, shown.join(','), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
+  const sb = createTmpfs(kernel, 'tmpfs', source, shown.join(','), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
+  sb.root.inode.uid = task.cred.euid;
+  sb.root.inode.gid = task.cred.egid;
+  return sb;
 };
 
 const CGROUP2_OPTIONS = ['nsdelegate', 'favordynmods', 'memory_localevents', 'memory_recursiveprot', 'memory_hugetlb_accounting', 'pids_localevents'];

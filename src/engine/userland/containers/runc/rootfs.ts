@@ -85,14 +85,21 @@ const DEVICES: readonly [string, number, number][] = [['null', 1, 3], ['random',
 const DEVICE_LINKS: readonly [string, string][] = [['fd', '/proc/self/fd'], ['stdin', '/proc/self/fd/0'], ['stdout', '/proc/self/fd/1'], ['stderr', '/proc/self/fd/2'], ['core', '/proc/kcore'], ['ptmx', 'pts/ptmx']];
 
 function* makeDevices(spec: Spec, root: string): Call<void> {
-  for (const [name, major, minor] of DEVICES) {
-    yield* attempt(sys('mknodat', AT_FDCWD, `${root}/dev/${name}`, S_IFCHR | 0o666, major, minor), 0, 'EEXIST');
-    yield* attempt(sys('fchmodat', AT_FDCWD, `${root}/dev/${name}`, 0o666), 0);
-  }
-  for (const d of spec.linux.devices ?? []) {
-    if (d.path.startsWith('/dev/')) yield* attempt(sys('mknodat', AT_FDCWD, root + d.path, S_IFCHR | (d.fileMode ?? 0o666), d.major, d.minor), 0, 'EEXIST');
-  }
+  for (const [name, major, minor] of DEVICES) yield* makeDevice(root, `/dev/${name}`, 0o666, major, minor);
+  for (const d of spec.linux.devices ?? []) if (d.path.startsWith('/dev/')) yield* makeDevice(root, d.path, d.fileMode ?? 0o666, d.major, d.minor);
   for (const [name, target] of DEVICE_LINKS) yield* attempt(sys('symlinkat', target, AT_FDCWD, `${root}/dev/${name}`), 0, 'EEXIST');
+}
+
+/** A node; in a user namespace, where none can be made, the host's is bound in its place. */
+function* makeDevice(root: string, path: string, mode: number, major: number, minor: number): Call<void> {
+  try {
+    yield* attempt(sys('mknodat', AT_FDCWD, root + path, S_IFCHR | mode, major, minor), 0, 'EEXIST');
+    yield* attempt(sys('fchmodat', AT_FDCWD, root + path, mode), 0);
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== 'EPERM') throw error;
+    yield* touchFile(root + path);
+    yield* sys('mount', path, root + path, 'bind', MS_BIND, '');
+  }
 }
 
 /** Makes `root` the root directory and lets go of the old one. */
