@@ -30,6 +30,7 @@ interface Exports {
   setFlags(value: bigint): void;
   modeChanged(): void;
   rdmsr(index: number): number;
+  cpuid(leaf: number, subleaf: number): void;
   wrmsr(index: number, value: bigint): number;
   probe(gva: bigint, access: number): bigint;
 }
@@ -158,8 +159,8 @@ export const setGeneral = (m: Machine, n: number, value: bigint): void => setSlo
 /** No checks: what a debugger or a reset writes. Translations and mode follow. */
 export function setRegister(m: Machine, name: string, value: bigint): void {
   const masked = BigInt.asUintN(64, value);
-  if (name === 'rflags') return m.cpu.setFlags(masked);
-  setSlot(m, offsetOf(name), masked);
+  if (name === 'rflags') m.cpu.setFlags(masked);
+  else setSlot(m, offsetOf(name), masked);
   if (/^cr[034]$|^efer$/.test(name)) m.cpu.modeChanged();
 }
 
@@ -194,6 +195,13 @@ export function readMsr(m: Machine, index: number): bigint | null {
 }
 /** False: #GP. */
 export const writeMsr = (m: Machine, index: number, value: bigint): boolean => m.cpu.wrmsr(index, BigInt.asUintN(64, value)) === 0;
+
+/** What CPUID answers without a hypervisor. */
+export function cpuid(m: Machine, leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number } {
+  m.cpu.cpuid(leaf, subleaf);
+  const [eax, ebx, ecx, edx] = payload(m).map(Number) as [number, number, number, number];
+  return { eax, ebx, ecx, edx };
+}
 
 export const cycles = (m: Machine): bigint => slot(m, at.CYCLES);
 export const addCycles = (m: Machine, n: bigint): void => setSlot(m, at.CYCLES, slot(m, at.CYCLES) + n);

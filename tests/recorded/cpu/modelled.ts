@@ -40,7 +40,9 @@ export function modelled(code: Uint8Array): m.Machine {
   put(0x7008, BigInt(DATA_AT + 4096) | 7n | (1n << 63n));
   put(0x6000 + 8 * (STACK >> 21), 0x8007n);
   put(0x8000, BigInt(STACK_AT) | 7n | (1n << 63n));
-  [0n, 0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00cff3000000ffffn, 0x00affb000000ffffn, 0x0000890000000067n | (BigInt(TSS) << 16n), 0xffff8000n].forEach((d, n) => put(GDT + 8 * n, d));
+  [0n, 0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00cff3000000ffffn, 0x00affb000000ffffn, 0x0000890000000067n | (BigInt(TSS) << 16n), 0xffff8000n].forEach((d, n) => {
+    put(GDT + 8 * n, d);
+  });
   put(TSS + 4, UPPER + 0xa000n);
   for (let vector = 0; vector < 32; vector++) {
     put(0x9000 + 16 * vector, BigInt(HANDLERS) | (8n << 16n) | (0xee00n << 32n));

@@ -6,7 +6,7 @@ import { snippet } from './snippets.ts';
 
 const missing = lacking();
 const FIRST = Number(process.env.SNIPPETS_FIRST ?? 1_000_000);
-const COUNT = Number(process.env.SNIPPETS ?? 2_000);
+const COUNT = Number(process.env.SNIPPETS ?? 1_000);
 
 describe('against the processor of this machine', () => {
   it.skipIf(missing !== null)(missing ? `skipped: this machine has not ${missing}` : `${COUNT} snippets end alike`, () => {

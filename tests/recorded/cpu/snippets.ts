@@ -80,34 +80,35 @@ function memory(w: Writer, bytes: number, aligned = 1): string {
   return bytes === 0 ? text : `${WORD[bytes]} ${text}`;
 }
 
-const put = (w: Writer, text: string, defines = 0, undefines = 0): void => {
+const put = (w: Writer, text: string, defines = 0, undefines = 0): number => {
   w.lines.push(text);
   w.defined = (w.defined | defines) & ~undefines;
+  return w.defined;
 };
 const rm = (w: Writer, bytes: number): string => (w.next(3) === 0 ? memory(w, bytes) : to(w, bytes));
 
 // ---- kinds of instruction
-function alu(w: Writer): void {
+function alu(w: Writer): number {
   const op = pick(w, ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp', 'test']);
   if ((op === 'adc' || op === 'sbb') && !(w.defined & CF)) return put(w, 'clc', CF);
   const bytes = size(w);
   const logic = /^(or|and|xor|test)$/.test(op);
-  const end = (text: string): void => put(w, `${op} ${text}`, ALL, logic ? AF : 0);
+  const end = (text: string): number => put(w, `${op} ${text}`, ALL, logic ? AF : 0);
   switch (w.next(6)) {
     case 0: return end(`${to(w, bytes)}, ${from(w, bytes)}`);
     case 1: return end(op === 'test' ? `${memory(w, bytes)}, ${from(w, bytes)}` : `${to(w, bytes)}, ${memory(w, bytes)}`);
-    case 2: return end(`${w.next(6) === 0 && op !== 'cmp' && op !== 'test' ? '' : ''}${memory(w, bytes)}, ${from(w, bytes)}`);
+    case 2: return end(`${memory(w, bytes)}, ${from(w, bytes)}`);
     case 3: return end(`${to(w, bytes)}, ${immediate(w, bytes)}`);
     case 4: return end(`${memory(w, bytes)}, ${immediate(w, bytes)}`);
     default: return end(`${pick(w, HIGH)}, ${pick(w, [...HIGH, 'al', 'cl', 'dl', 'bl'])}`);
   }
 }
-function locked(w: Writer): void {
+function locked(w: Writer): number {
   const op = pick(w, ['add', 'or', 'and', 'sub', 'xor']);
   const bytes = size(w);
-  put(w, `lock ${op} ${memory(w, bytes)}, ${from(w, bytes)}`, ALL, op === 'add' || op === 'sub' ? 0 : AF);
+  return put(w, `lock ${op} ${memory(w, bytes)}, ${from(w, bytes)}`, ALL, op === 'add' || op === 'sub' ? 0 : AF);
 }
-function move(w: Writer): void {
+function move(w: Writer): number {
   const bytes = size(w);
   switch (w.next(9)) {
     case 0: return put(w, `mov ${to(w, bytes)}, ${from(w, bytes)}`);
@@ -121,7 +122,7 @@ function move(w: Writer): void {
     default: return put(w, `xchg ${rm(w, bytes)}, ${to(w, bytes)}`);
   }
 }
-function extend(w: Writer): void {
+function extend(w: Writer): number {
   switch (w.next(4)) {
     case 0: return put(w, `${pick(w, ['movzx', 'movsx'])} ${to(w, wide(w))}, ${w.next(2) ? memory(w, 1) : from(w, 1)}`);
     case 1: return put(w, `${pick(w, ['movzx', 'movsx'])} ${to(w, pick(w, [4, 8]))}, ${w.next(2) ? memory(w, 2) : from(w, 2)}`);
@@ -129,17 +130,17 @@ function extend(w: Writer): void {
     default: return put(w, pick(w, ['cbw', 'cwde', 'cdqe', 'cwd', 'cdq', 'cqo']));
   }
 }
-function address(w: Writer): void {
+function address(w: Writer): number {
   const base = NAMES[8]![w.next(16)]!;
   const index = NAMES[8]![pick(w, TO)]!;
-  put(w, `lea ${to(w, wide(w))}, [${base}+${index}*${pick(w, [1, 2, 4, 8])}${pick(w, ['+0x12', '-0x80', '+0x12345678', ''])}]`);
+  return put(w, `lea ${to(w, wide(w))}, [${base}+${index}*${pick(w, [1, 2, 4, 8])}${pick(w, ['+0x12', '-0x80', '+0x12345678', ''])}]`);
 }
-function unary(w: Writer): void {
+function unary(w: Writer): number {
   const op = pick(w, ['inc', 'dec', 'not', 'neg']);
   const bytes = size(w);
-  put(w, `${w.next(8) === 0 ? `lock ${op} ${memory(w, bytes)}` : `${op} ${rm(w, bytes)}`}`, op === 'not' ? 0 : op === 'neg' ? ALL : ALL & ~CF);
+  return put(w, `${w.next(8) === 0 ? `lock ${op} ${memory(w, bytes)}` : `${op} ${rm(w, bytes)}`}`, op === 'not' ? 0 : op === 'neg' ? ALL : ALL & ~CF);
 }
-function shift(w: Writer): void {
+function shift(w: Writer): number {
   const op = pick(w, ['shl', 'shr', 'sar', 'rol', 'ror', 'rcl', 'rcr']);
   if (op.startsWith('rc') && !(w.defined & CF)) return put(w, 'stc', CF);
   const bytes = size(w);
@@ -158,49 +159,49 @@ function shift(w: Writer): void {
     const nothing = through && bytes < 4 && count % (bytes * 8 + 1) === 0;
     return put(w, `${op} ${target}, ${count}`, nothing ? 0 : CF, count === 1 ? 0 : OF);
   }
-  put(w, `${op} ${target}, ${count}`, ALL, AF | (count === 1 ? 0 : OF) | (over && op !== 'sar' ? CF : 0));
+  return put(w, `${op} ${target}, ${count}`, ALL, AF | (count === 1 ? 0 : OF) | (over && op !== 'sar' ? CF : 0));
 }
-function double(w: Writer): void {
+function double(w: Writer): number {
   const op = pick(w, ['shld', 'shrd']);
   const bytes = wide(w);
   const target = rm(w, bytes);
   if (bytes > 2 && w.next(2)) return put(w, `${op} ${target}, ${from(w, bytes)}, cl`, 0, OF | AF);
   const count = 1 + w.next(bytes === 2 ? 15 : bytes * 8 - 1);
-  put(w, `${op} ${target}, ${from(w, bytes)}, ${count}`, ALL, AF | (count === 1 ? 0 : OF));
+  return put(w, `${op} ${target}, ${from(w, bytes)}, ${count}`, ALL, AF | (count === 1 ? 0 : OF));
 }
-function multiply(w: Writer): void {
+function multiply(w: Writer): number {
   const bytes = size(w);
   const big = wide(w);
   const text = pick(w, [
     () => `mul ${rm(w, bytes)}`, () => `imul ${rm(w, bytes)}`, () => `imul ${to(w, big)}, ${rm(w, big)}`, () => `imul ${to(w, big)}, ${rm(w, big)}, ${immediate(w, 1)}`,
     () => `imul ${to(w, big)}, ${from(w, big)}, ${immediate(w, big)}`,
   ])();
-  put(w, text, CF | OF, ZF | SF | PF | AF);
+  return put(w, text, CF | OF, ZF | SF | PF | AF);
 }
-function divide(w: Writer): void {
+function divide(w: Writer): number {
   const bytes = size(w);
   const signed = w.next(2) === 1;
   if (w.next(8) > 0) put(w, bytes === 1 ? (signed ? 'cbw' : 'movzx eax, al') : signed ? { 2: 'cwd', 4: 'cdq', 8: 'cqo' }[bytes]! : 'mov edx, 0');
   if (bytes === 8 && w.next(3) === 0) put(w, 'mov edx, 0x123');
   const by = w.next(2) ? memory(w, bytes) : NAMES[bytes]![pick(w, [1, 3, 5, 6, 7, 8, 9, 12])]!;
-  put(w, `${signed ? 'idiv' : 'div'} ${by}`, 0, ALL);
+  return put(w, `${signed ? 'idiv' : 'div'} ${by}`, 0, ALL);
 }
-function bits(w: Writer): void {
+function bits(w: Writer): number {
   const op = pick(w, ['bt', 'bts', 'btr', 'btc']);
   const bytes = wide(w);
   const text = pick(w, [
     () => `${op} ${to(w, bytes)}, ${from(w, bytes)}`, () => `${op} ${rm(w, bytes)}, ${w.next(256)}`, () => `${op} ${memory(w, 0)}, ${NAMES[bytes]![14]}`, () => `${op} ${memory(w, bytes)}, ${w.next(64)}`,
   ])();
-  put(w, text, CF, OF | SF | AF | PF);
+  return put(w, text, CF, OF | SF | AF | PF);
 }
-function scan(w: Writer): void {
+function scan(w: Writer): number {
   const bytes = wide(w);
   if (w.next(2)) return put(w, `popcnt ${to(w, bytes === 2 ? 4 : bytes)}, ${rm(w, bytes === 2 ? 4 : bytes)}`, ALL);
   const op = pick(w, ['bsf', 'bsr']);
   put(w, `or ${NAMES[bytes]![1]}, 0x100`, ALL, AF);
-  put(w, `${op} ${to(w, bytes)}, ${NAMES[bytes]![1]}`, ZF, ALL & ~ZF);
+  return put(w, `${op} ${to(w, bytes)}, ${NAMES[bytes]![1]}`, ZF, ALL & ~ZF);
 }
-function exchange(w: Writer): void {
+function exchange(w: Writer): number {
   const bytes = size(w);
   switch (w.next(6)) {
     case 0: return put(w, `bswap ${to(w, pick(w, [4, 8]))}`);
@@ -218,7 +219,7 @@ function exchange(w: Writer): void {
     }
   }
 }
-function conditional(w: Writer): void {
+function conditional(w: Writer): number {
   const usable = CONDITIONS.filter(([, reads]) => (w.defined & reads) === reads);
   if (usable.length === 0) return put(w, 'test eax, eax', ALL, AF);
   const [name] = pick(w, usable);
@@ -236,7 +237,7 @@ function conditional(w: Writer): void {
     }
   }
 }
-function stack(w: Writer): void {
+function stack(w: Writer): number {
   switch (w.next(7)) {
     case 0: return put(w, `push ${from(w, 8)}`);
     case 1: return put(w, `push ${immediate(w, 4)}`);
@@ -247,8 +248,7 @@ function stack(w: Writer): void {
       const label = `.l${w.labels++}`;
       put(w, `call ${label}`);
       move(w);
-      put(w, `${label}: pop ${to(w, 8)}`);
-      return;
+      return put(w, `${label}: pop ${to(w, 8)}`);
     }
     default:
       put(w, `enter ${w.next(64) * 8}, ${w.next(3)}`);
@@ -256,7 +256,7 @@ function stack(w: Writer): void {
       return put(w, 'leave');
   }
 }
-function flags(w: Writer): void {
+function flags(w: Writer): number {
   const choice = pick(w, ['clc', 'stc', 'cmc', 'sahf', 'lahf', 'pushfq']);
   if (choice === 'cmc' && !(w.defined & CF)) return put(w, 'clc', CF);
   if (choice === 'sahf') return put(w, 'sahf', ALL & ~OF);
@@ -265,9 +265,9 @@ function flags(w: Writer): void {
     if (w.defined !== ALL) return put(w, 'cmp rax, rcx', ALL);
     return put(w, `pushfq\npop ${to(w, 8)}`);
   }
-  put(w, choice, CF);
+  return put(w, choice, CF);
 }
-function strings(w: Writer): void {
+function strings(w: Writer): number {
   const op = pick(w, ['movs', 'stos', 'lods', 'cmps', 'scas']) + pick(w, ['b', 'w', 'd', 'q']);
   const down = w.next(4) === 0;
   if (down) put(w, 'std');
@@ -278,9 +278,9 @@ function strings(w: Writer): void {
   if (prefix) put(w, `mov ecx, ${w.next(40)}`);
   if (compares && prefix) put(w, 'cmp eax, ebx', ALL);
   put(w, prefix + op, compares ? ALL : 0);
-  if (down) put(w, 'cld');
+  return down ? put(w, 'cld') : w.defined;
 }
-function odd(w: Writer): void {
+function odd(w: Writer): number {
   switch (w.next(6)) {
     case 0: return put(w, pick(w, ['nop', 'pause', 'nop dword [rax]', 'db 0x66, 0x0f, 0x1f, 0x44, 0, 0', 'db 0xf3, 0x0f, 0x1e, 0xfa']));
     case 1:
@@ -304,11 +304,11 @@ function odd(w: Writer): void {
   }
 }
 
-const KINDS: readonly [kind: (w: Writer) => void, weight: number][] = [
+const KINDS: readonly [kind: (w: Writer) => number, weight: number][] = [
   [alu, 8], [move, 6], [extend, 3], [address, 2], [unary, 3], [shift, 6], [double, 2], [multiply, 3], [divide, 1], [bits, 3], [scan, 2], [exchange, 3], [conditional, 5], [stack, 3], [flags, 2],
   [strings, 1], [odd, 1], [locked, 1],
 ];
-const BAG = KINDS.flatMap(([kind, weight]) => Array<(w: Writer) => void>(weight).fill(kind));
+const BAG = KINDS.flatMap(([kind, weight]) => Array<(w: Writer) => number>(weight).fill(kind));
 
 export interface Snippet {
   text: string;

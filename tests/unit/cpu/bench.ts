@@ -38,10 +38,13 @@ export function assembleOrThrow(source: string, origin = CODE): { bytes: Uint8Ar
 /** GDT: 8 kernel code, 10 kernel data, 18 user data, 20 user code, 28 TSS (rsp0 at 0x9000, ist1 0xa000). IDT: gates of `gates`. */
 export function descriptors(memory: DataView, labels: ReadonlyMap<string, bigint>, gates: Readonly<Record<number, string | [label: string, flags: number]>>, base = 0): void {
   const put = (offset: number, value: bigint): void => memory.setBigUint64(base + offset, value, true);
-  [0n, 0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00cff3000000ffffn, 0x00affb000000ffffn].forEach((d, n) => put(GDT + 8 * n, d));
+  [0n, 0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00cff3000000ffffn, 0x00affb000000ffffn].forEach((d, n) => {
+    put(GDT + 8 * n, d);
+  });
   put(GDT + 0x28, 0x0000890000000067n | (BigInt(TSS) << 16n));
   put(TSS + 4, 0x9000n);
   put(TSS + 36, 0xa000n);
+  memory.setUint16(base + TSS + 102, 0x68, true);
   for (const [vector, gate] of Object.entries(gates)) {
     const [label, flags] = typeof gate === 'string' ? [gate, 0x8e00] : gate;
     const to = labels.get(label);
