@@ -1,6 +1,8 @@
 /** Network programs from the command line: what they print, when they end, with which status. */
 import { expect, test } from 'vitest';
-import { type Body, type Program } from '../../../src/engine/kernel/sys.ts';
+import { AF_INET, SOCK_DGRAM } from '../../../src/engine/kernel/abi.ts';
+import { type Body, type Program, sys } from '../../../src/engine/kernel/sys.ts';
+import { encodeAnswer, queryName } from '../../../src/engine/userland/net/dns.ts';
 import { reply, serve } from '../../../src/engine/userland/lib/http.ts';
 import { runCommands } from './commands.ts';
 
@@ -31,13 +33,37 @@ test('ss, curl, wget and nc on a server of this machine', () => {
 });
 
 test('names come from /etc/hosts; ping says what it cannot reach', () => {
-  const all = out(['getent hosts web', 'getent hosts nosuch', 'nslookup web', 'ping -c 1 web', 'ping -c 1 nosuch', 'ping -c 1 -W 5 10.9.0.77', 'ping -c 1 10.77.0.1', 'ping']);
+  const all = out(['getent hosts web', 'getent hosts nosuch', 'ping -c 1 web', 'ping -c 1 nosuch', 'ping -c 1 -W 5 10.9.0.77', 'ping -c 1 10.77.0.1', 'ping']);
   expect(all.map((o) => o.replace(/time=[\d.]+ ms|rtt .*/g, 'T'))).toEqual([
-    '10.9.0.1        web.example web\n[0]', '[2]', 'Name:\tweb\nAddress: 10.9.0.1\n\n[0]',
+    '10.9.0.1        web.example web\n[0]', '[2]',
     'PING web (10.9.0.1) 56(84) bytes of data.\n64 bytes from web (10.9.0.1): icmp_seq=1 ttl=64 T\n\n--- web ping statistics ---\n1 packets transmitted, 1 received, 0% packet loss, time 0ms\nT\n[0]',
-    'ping: nosuch: Name or service not known\n[2]',
+    'ping: nosuch: Temporary failure in name resolution\n[2]',
     'PING 10.9.0.77 (10.9.0.77) 56(84) bytes of data.\nFrom 10.9.0.1 icmp_seq=1 Destination Host Unreachable\n\n--- 10.9.0.77 ping statistics ---\n1 packets transmitted, 0 received, +1 errors, 100% packet loss, time 0ms\n\n[1]',
     'ping: connect: Network is unreachable\n[2]', 'ping: usage error: Destination address required\n[1]',
+  ]);
+});
+
+/** A name server that knows one name. */
+const dnsd: Program = function* (): Body {
+  const fd = yield* sys('socket', AF_INET, SOCK_DGRAM, 0);
+  yield* sys('bind', fd, { family: 'inet', address: '0.0.0.0', port: 53 });
+  for (;;) {
+    const { data, from } = yield* sys('recvfrom', fd, 512);
+    const known = queryName(data) === 'svc.lab.example';
+    yield* sys('sendto', fd, encodeAnswer(data, known ? 0 : 3, known ? ['10.9.0.1', '10.9.0.7'] : []), from);
+  }
+};
+
+test('names come from a name server over UDP, with search domains; an unknown one is told from no server at all', () => {
+  const tree = { ...HOSTS, '/etc/resolv.conf': { type: 'file', data: 'nameserver 10.9.0.1\nsearch lab.example\noptions timeout:1 attempts:1\n' } } as const;
+  const all = runCommands(['nslookup svc', 'getent hosts svc', 'sh -c "dnsd &; sleep 0.1"', 'getent hosts svc', 'nslookup svc', 'nslookup nosuch', 'ping -c 1 nosuch', 'ping -q -c 1 svc', 'curl http://nosuch/'], {
+    programs: { dnsd }, tree, network: { address: '10.9.0.1/24' },
+  }).map((o) => `${o.stdout}${o.stderr}[${o.exit}]`.replace(/rtt .*/, 'rtt'));
+  expect(all).toEqual([
+    `${';; communications error to 10.9.0.1#53: connection refused\n'.repeat(3)};; no servers could be reached\n\n[1]`, '[2]', '[0]', '10.9.0.1        svc\n[0]',
+    'Server:\t\t10.9.0.1\nAddress:\t10.9.0.1#53\n\nNon-authoritative answer:\nName:\tsvc.lab.example\nAddress: 10.9.0.1\nName:\tsvc.lab.example\nAddress: 10.9.0.7\n\n[0]',
+    "Server:\t\t10.9.0.1\nAddress:\t10.9.0.1#53\n\n** server can't find nosuch: NXDOMAIN\n\n[1]", 'ping: nosuch: Name or service not known\n[2]',
+    'PING svc (10.9.0.1) 56(84) bytes of data.\n\n--- svc ping statistics ---\n1 packets transmitted, 1 received, 0% packet loss, time 0ms\nrtt\n[0]', 'curl: (6) Could not resolve host: nosuch\n[6]',
   ]);
 });
 

@@ -298,7 +298,7 @@ function forwarded(walk: Walk, ns: NetNamespace, link: Link): Place | null {
     return drop(walk, ns, link.name, 'time to live exceeded');
   }
   const found = routeFor(ns, packet.dst);
-  if (!found || found.route.type !== 'unicast') {
+  if (found?.route.type !== 'unicast') {
     const code = found?.route.type === 'unreachable' ? 1 : found?.route.type === 'prohibit' ? 13 : 0;
     if (found?.route.type !== 'blackhole') unreachable(walk, ns, 3, code, 0);
     return drop(walk, ns, link.name, found ? `${found.route.type} route ${found.route.to}` : 'no route');

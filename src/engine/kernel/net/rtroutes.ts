@@ -92,5 +92,5 @@ export function sortedRoutes(ns: NetNamespace): Route[] {
 /** A route whose link is up without a carrier. */
 export function isLinkDown(ns: NetNamespace, route: Route): boolean {
   const link = linkByName(ns, route.dev);
-  return link !== null && link.up && !hasCarrier(ns, link);
+  return link?.up === true && !hasCarrier(ns, link);
 }

@@ -10,7 +10,7 @@ import { BadOption, parseOptions, valueOf as optionValue, type Options } from '.
 import { readBytes, writeFile } from '../lib/files.ts';
 import { type Call, open, type RequestOptions, type Stream, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
-import { resolve } from './names.ts';
+import { GAI, getaddrinfo, resolve } from './names.ts';
 
 interface Url {
   scheme: string;
@@ -189,16 +189,17 @@ function* wgetOne(options: Options, text: string, quiet: boolean): Call<number> 
   const say = function* (line: string): Call<void> {
     if (!quiet) yield* complain(line);
   };
-  if (!url || url.scheme !== 'http') {
+  if (url?.scheme !== 'http') {
     yield* say(`${text}: not modelled: ${url?.scheme === 'https' ? 'TLS' : 'this scheme'}.\n`);
     return 1;
   }
   const file = optionValue(options, 'output-document') ?? (url.path.split('?')[0]!.split('/').pop() || 'index.html');
-  const address = yield* resolve(url.host);
-  if (address === null) {
-    yield* say(`Resolving ${url.host} (${url.host})... failed: Name or service not known.\nwget: unable to resolve host address ‘${url.host}’\n`);
+  const found = yield* getaddrinfo(url.host);
+  if ('failure' in found) {
+    yield* say(`Resolving ${url.host} (${url.host})... failed: ${GAI[found.failure]}.\nwget: unable to resolve host address ‘${url.host}’\n`);
     return 4;
   }
+  const { address } = found;
   yield* say(`Connecting to ${url.host === address ? address : `${url.host} (${url.host})|${address}|`}:${url.port}... `);
   let stream: Stream;
   const post = optionValue(options, 'post-data');
@@ -235,7 +236,7 @@ export const busyboxWget: Program = command(function* (argv) {
     return 1;
   }
   const url = parseUrl(text);
-  if (!url || url.scheme !== 'http') throw new Failed(url?.scheme === 'https' ? 'not modelled: TLS' : `not an http or ftp url: ${text}`);
+  if (url?.scheme !== 'http') throw new Failed(url?.scheme === 'https' ? 'not modelled: TLS' : `not an http or ftp url: ${text}`);
   const address = yield* resolve(url.host);
   if (address === null) throw new Failed(`bad address '${url.host}'`);
   if (!quiet) yield* complain(`Connecting to ${url.host} (${address}:${url.port})\n`);

@@ -1,10 +1,12 @@
-/** getent and nslookup: names from the files that the machine has. DNS is not modelled; nslookup says so when a name is not in /etc/hosts. */
+/** getent, which asks as programs do, and nslookup, which asks name servers only. Source: getent(1), nslookup(1) of BIND. */
+import { SysError } from '../../kernel/abi.ts';
 import type { Program } from '../../kernel/sys.ts';
 import { tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
-import { command, complain, print } from '../lib/io.ts';
+import { command, complain, print, strerror } from '../lib/io.ts';
 import { ipNumber } from './addresses.ts';
-import { hosts, nameOf, resolve } from './names.ts';
+import { askServer, candidates, type DnsAnswer, type ResolvConf, resolvConf } from './dns.ts';
+import { hosts, resolve } from './names.ts';
 
 function* getentHosts(keys: readonly string[]): Call<number> {
   const all = yield* hosts();
@@ -15,7 +17,9 @@ function* getentHosts(keys: readonly string[]): Call<number> {
   let status = 0;
   for (const key of keys) {
     const found = all.find((one) => one.names.includes(key) || one.address === key);
+    const address = found || ipNumber(key) !== null ? null : yield* resolve(key);
     if (found) yield* print(`${found.address.padEnd(15)} ${found.names.join(' ')}\n`);
+    else if (address) yield* print(`${address.padEnd(15)} ${key}\n`);
     else status = 2;
   }
   return status;
@@ -54,17 +58,43 @@ export const getent: Program = command(function* (argv) {
 });
 
 export const nslookup: Program = command(function* (argv) {
-  const name = argv.slice(1).find((word) => !word.startsWith('-'));
+  const [name, server] = argv.slice(1).filter((word) => !word.startsWith('-'));
   if (name === undefined) {
     yield* complain('nslookup: not modelled: interactive mode\n');
     return 1;
   }
-  const address = yield* resolve(name);
-  if (address === null) {
-    yield* print(`** server can't find ${name}: NXDOMAIN (not modelled: DNS; names come from /etc/hosts)\n\n`);
-    return 1;
+  const conf = yield* resolvConf();
+  if (server !== undefined) conf.servers = [(yield* resolve(server)) ?? server];
+  for (const at of conf.servers) {
+    const status = yield* askAbout(at, name, conf);
+    if (status !== null) return status;
   }
-  const shown = ipNumber(name) === null ? name : ((yield* nameOf(address)) ?? address);
-  yield* print(`Name:\t${shown}\nAddress: ${address}\n\n`);
-  return 0;
+  yield* print(';; no servers could be reached\n\n');
+  return 1;
 });
+
+/** What one server says; null when it says nothing. */
+function* askAbout(server: string, name: string, conf: ResolvConf): Call<number | null> {
+  for (const candidate of candidates(name, conf)) {
+    let answer: DnsAnswer | null = null;
+    for (let attempt = 0; attempt < 3 && !answer; attempt++) {
+      try {
+        answer = yield* askServer(server, candidate, conf.timeout);
+        if (!answer) yield* print(`;; communications error to ${server}#53: timed out\n`);
+      } catch (error) {
+        if (!(error instanceof SysError)) throw error;
+        yield* print(`;; communications error to ${server}#53: ${strerror(error).toLowerCase()}\n`);
+      }
+    }
+    if (!answer) return null;
+    if (answer.addresses.length === 0 && candidate !== candidates(name, conf).at(-1)) continue;
+    yield* print(`Server:\t\t${server}\nAddress:\t${server}#53\n\n`);
+    if (answer.addresses.length === 0) {
+      yield* print(`** server can't find ${name}: ${answer.code === 3 ? 'NXDOMAIN' : answer.code === 0 ? 'No answer' : 'SERVFAIL'}\n\n`);
+      return 1;
+    }
+    yield* print(`Non-authoritative answer:\n${answer.addresses.map((address) => `Name:\t${candidate}\nAddress: ${address}\n`).join('')}\n`);
+    return 0;
+  }
+  return null;
+}

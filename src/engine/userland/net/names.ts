@@ -1,7 +1,8 @@
-/** Names to addresses: numbers, then /etc/hosts as nsswitch's "files". DNS is not modelled. Source: hosts(5), getent(1). */
-import type { Call } from '../lib/http.ts';
+/** Names to addresses as getaddrinfo(3) does for programs: numbers, /etc/hosts, then DNS (dns.ts). Source: hosts(5), nsswitch.conf(5). */
 import { tryRead } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
 import { ipNumber } from './addresses.ts';
+import { lookup } from './dns.ts';
 
 /** Lines of /etc/hosts: an address and its names. */
 export function* hosts(): Call<{ address: string; names: string[] }[]> {
@@ -12,11 +13,23 @@ export function* hosts(): Call<{ address: string; names: string[] }[]> {
   });
 }
 
+/** EAI_NONAME and EAI_AGAIN, as gai_strerror(3) says them. */
+export const GAI = { unknown: 'Name or service not known', 'try again': 'Temporary failure in name resolution' } as const;
+
+/** The IPv4 address of a name, or why there is none. */
+export function* getaddrinfo(name: string): Call<{ address: string } | { failure: keyof typeof GAI }> {
+  if (ipNumber(name) !== null) return { address: name };
+  for (const { address, names } of yield* hosts()) if (names.includes(name) && ipNumber(address) !== null) return { address };
+  if (name === 'localhost') return { address: '127.0.0.1' };
+  if (name === '' || !/^[A-Za-z0-9_.-]+$/.test(name)) return { failure: 'unknown' };
+  const found = yield* lookup(name);
+  return 'failure' in found ? found : { address: found.addresses[0]! };
+}
+
 /** The IPv4 address of a name; null when nobody knows it. */
 export function* resolve(name: string): Call<string | null> {
-  if (ipNumber(name) !== null) return name;
-  for (const { address, names } of yield* hosts()) if (names.includes(name) && ipNumber(address) !== null) return address;
-  return name === 'localhost' ? '127.0.0.1' : null;
+  const found = yield* getaddrinfo(name);
+  return 'failure' in found ? null : found.address;
 }
 
 /** The first name of an address; null when it has none. */

@@ -7,7 +7,7 @@ import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
-import { resolve } from './names.ts';
+import { GAI, getaddrinfo } from './names.ts';
 
 const SECOND = 1e9;
 
@@ -149,8 +149,9 @@ function* run(argv: readonly string[], words: 'openbsd' | 'busybox'): Call<numbe
   }
   const port = Number(portText);
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Failed(`port number invalid: ${portText}`);
-  const address = yield* resolve(host);
-  if (address === null) throw new Failed(`getaddrinfo for host "${host}" port ${port}: Name or service not known`);
+  const found = yield* getaddrinfo(host);
+  if ('failure' in found) throw new Failed(words === 'busybox' ? `bad address '${host}'` : `getaddrinfo for host "${host}" port ${port}: ${GAI[found.failure]}`);
+  const { address } = found;
   const at: SockAddr = { family: 'inet', address, port };
   return on.has('l') ? yield* serve(at, how, on.has('k')) : yield* talk(at, how);
 }

@@ -9,7 +9,7 @@ import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { ipText } from './addresses.ts';
-import { resolve } from './names.ts';
+import { GAI, getaddrinfo } from './names.ts';
 
 const MS = 1e6;
 const SECOND = 1e9;
@@ -20,7 +20,7 @@ interface Style {
   head(host: string, address: string, size: number): string;
   answer(length: number, ping: Ping, from: string, seq: number, ttl: number, time: string): string;
   statistics(ping: Ping): string;
-  unknown(host: string): string;
+  unknown(host: string, why: string): string;
 }
 
 interface Ping {
@@ -135,7 +135,7 @@ const IPUTILS: Style = {
     const head = `\n--- ${ping.shown} ping statistics ---\n${ping.sent.size} packets transmitted, ${ping.answered.size} received${errors}, ${lossText(ping)}% packet loss, time ${Math.floor((ping.last - ping.first) / MS)}ms\n`;
     return ping.times.length > 0 ? `${head}rtt min/avg/max/mdev = ${summary(ping).join('/')} ms\n` : `${head}\n`;
   },
-  unknown: (host) => `${host}: Name or service not known`,
+  unknown: (host, why) => `${host}: ${why}`,
 };
 
 const BUSYBOX: Style = {
@@ -179,8 +179,9 @@ function* run(argv: readonly string[], style: Style): Call<number> {
   const options = parseOptions('c= i= W= w= s= t= I= q n 4 v O a b D R U A', argv.slice(1));
   const [host] = options.words;
   if (host === undefined) throw new Failed('usage error: Destination address required', 1);
-  const address = yield* resolve(host);
-  if (address === null) throw new Failed(style.unknown(host), style === BUSYBOX ? 1 : 2);
+  const found = yield* getaddrinfo(host);
+  if ('failure' in found) throw new Failed(style.unknown(host, GAI[found.failure]), style === BUSYBOX ? 1 : 2);
+  const { address } = found;
   const countText = optionValue(options, 'c');
   if (countText !== undefined && !/^[1-9]\d*$/.test(countText)) throw new Failed(`invalid argument: '${countText}'`);
   const count = countText === undefined ? Number.POSITIVE_INFINITY : Number(countText);

@@ -5,7 +5,7 @@ import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print, strerror } from '../lib/io.ts';
 import { ipText } from './addresses.ts';
-import { nameOf, resolve } from './names.ts';
+import { GAI, getaddrinfo, nameOf } from './names.ts';
 
 const WAIT = 5e9;
 const PROBES = 3;
@@ -48,8 +48,9 @@ export const traceroute: Program = command(function* (argv) {
   const options = parseOptions('n I T U m= q= w= 4', argv.slice(1));
   const host = options.words[0];
   if (host === undefined) throw new Failed('Specify "host" missing argument.', 2);
-  const address = yield* resolve(host);
-  if (address === null) throw new Failed(`${host}: Name or service not known\nCannot handle "host" cmdline arg \`${host}' on position 1 (argc 1)`, 2);
+  const found = yield* getaddrinfo(host);
+  if ('failure' in found) throw new Failed(`${host}: ${GAI[found.failure]}\nCannot handle "host" cmdline arg \`${host}' on position 1 (argc 1)`, 2);
+  const { address } = found;
   const test = yield* sys('socket', AF_INET, SOCK_DGRAM, 0);
   try {
     yield* sys('connect', test, { family: 'inet', address, port: 33434 });

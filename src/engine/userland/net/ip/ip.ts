@@ -9,7 +9,7 @@ import { link } from './link.ts';
 import { netns, switchTo } from './netns.ts';
 import { type IpOptions, noOptions } from './options.ts';
 import { neighbour, route } from './route.ts';
-import { type Words } from './words.ts';
+import type { Words } from './words.ts';
 
 export const USAGE = `Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
        ip [ -force ] -batch filename

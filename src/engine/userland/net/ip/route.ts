@@ -8,7 +8,7 @@ import { ipNumber, parseAddress } from '../addresses.ts';
 import { ask, Complaint } from '../rtnl.ts';
 import { requireDevice } from './link.ts';
 import { type IpOptions, jsonText } from './options.ts';
-import { garbage, matching, need, peek, type Words } from './words.ts';
+import { garbage, matching, need, peek, take, type Words } from './words.ts';
 
 const COMMANDS = ['list', 'show', 'add', 'append', 'change', 'chg', 'replace', 'delete', 'get', 'flush', 'help'];
 const TYPES: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable', 'prohibit']);
@@ -82,8 +82,10 @@ function* change(words: Words, type: 'route.add' | 'route.replace' | 'route.del'
   const request: NetlinkRequest = { type };
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
-    if (word === 'via') request.via = gatewayOf(peek(words) === 'inet' ? (words.at++, need(words)) : need(words));
-    else if (word === 'dev' || word === 'oif') request.dev = need(words);
+    if (word === 'via') {
+      take(words, 'inet');
+      request.via = gatewayOf(need(words));
+    } else if (word === 'dev' || word === 'oif') request.dev = need(words);
     else if (word === 'src') request.src = gatewayOf(need(words));
     else if (word === 'metric' || word === 'preference') request.metric = Number(need(words));
     else if (word === 'proto' || word === 'protocol') request.proto = need(words);

@@ -27,7 +27,7 @@ const MATCHES: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp', 'conntrack',
 /** "10.0.0.0/8", "10.0.0.1/32", "10.0.0.0/255.0.0.0". */
 function network(word: string): string {
   const [address, mask] = word.split('/') as [string, string | undefined];
-  const wide = mask !== undefined && mask.includes('.') ? String(32 - Math.log2(4294967296 - ipNumber(mask)!)) : mask;
+  const wide = mask?.includes('.') ? String(32 - Math.log2(4294967296 - ipNumber(mask)!)) : mask;
   const found = parseAddress(wide === undefined ? address : `${address}/${wide}`);
   if (!found) throw usage(`host/network \`${word}' not found`);
   return `${networkText(found.address, found.prefix)}/${found.prefix}`;
@@ -110,7 +110,7 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   '--to-ports': (rule, value) => {
     rule.to = value;
   },
-  '--reject-with': (rule, value) => {
+  '--reject-with': (_rule, value) => {
     if (value !== 'icmp-port-unreachable') throw usage(`not modelled: --reject-with ${value}`);
   },
 };
