@@ -34,7 +34,7 @@ export function cpuid(index: number, _sub: number): CpuidLeaf {
   if (index === 0x4000_0000) return leaf(0x4000_0001, word('KVMK', 0), word('VMKV', 0), word('M', 0));
   if (index === 0x4000_0001) return leaf();
   if (index >= 0x8000_0000 && index <= 0x8000_0008) return extended(index);
-  switch (index > LAST ? LAST : index) {
+  switch (Math.min(index, LAST)) {
     case 0: return leaf(LAST, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4));
     case 1: return leaf(0x0005_0654, 0x0001_0800, (HYPERVISOR | CX16) >>> 0, FEATURES_EDX);
     default: return leaf();

@@ -15,10 +15,8 @@ const SIZES: Readonly<Record<number, string>> = { 12: '4 KiB', 21: '2 MiB', 30: 
 export function lastWalk(vm: Vm): Walk | null {
   for (let back = 0; ; back++) {
     const one = walkAt(vm.machine, back);
-    if (!one) return null;
-    if (one.result === 'ok' && one.eptp !== 0n) return one;
+    if (!one || (one.result === 'ok' && one.eptp !== 0n)) return one;
   }
-  return null;
 }
 
 function found(world: World, arg: Arg): { vm: Vm; walk: Walk; ghz: number } | null {

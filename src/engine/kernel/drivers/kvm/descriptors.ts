@@ -18,7 +18,7 @@ import type { Kernel, Task } from '../../records.ts';
 import { install, makeFile } from '../../vfs/descriptors.ts';
 import { createSuperBlock, makeInode } from '../../vfs/inode.ts';
 import type { File, FileOps, MayBlock, SuperBlock } from '../../vfs/types.ts';
-import { AGAIN, BLOCK, GONE, wake } from '../../wait.ts';
+import { AGAIN, GONE, wake } from '../../wait.ts';
 import { channelOf, type KvmVm, kvmOf, machineOf, type Vcpu } from './state.ts';
 import * as u from './uapi.ts';
 import { runVcpu, touchGuest } from './vcpu.ts';

@@ -3,7 +3,8 @@
  * machine. The rules are those of libvirtd, on a host whose processes are imagined; they are gone when virsh ends.
  * Source: libvirt's test_driver.c, its default connection.
  */
-import { createLibvirt, ended, type Host, METHODS } from '../libvirt/domains.ts';
+import { createLibvirt, ended, type Host } from '../libvirt/domains.ts';
+import { METHODS } from '../libvirt/methods.ts';
 import { LibvirtError, parseDomain } from '../libvirt/xml.ts';
 import type { Call } from '../../lib/http.ts';
 
