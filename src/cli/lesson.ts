@@ -8,7 +8,7 @@ import type { Query } from '../bridge/protocol.ts';
 import { SECOND } from '../engine/sim/units.ts';
 import { answer, type Answer } from '../engine/views/match.ts';
 import { VIEWS } from '../engine/views/views.ts';
-import { createTypist, line, type Typist, wait, waitForPrompt } from '../engine/world/typist.ts';
+import { createTypist, script, type Typist, wait, waitForPrompt } from '../engine/world/typist.ts';
 import { createWorld, type World } from '../engine/world/world.ts';
 import { type Lab, type LabStep, parseLab } from '../labs/format.ts';
 import { questionsOf, SHOWN } from '../labs/question.ts';
@@ -41,7 +41,7 @@ export function passes(world: World, step: LabStep): boolean {
 /** Types lines, then lets up to `patience` ns pass until the step's checks hold; says whether they do. */
 export function attempt(lesson: Lesson, step: LabStep, lines: readonly string[], patience: number): boolean {
   const { typist, world } = lesson;
-  for (const one of lines) line(typist, one);
+  script(typist, lines);
   const end = world.timeline.now + patience;
   while (!passes(world, step)) {
     if (world.timeline.now >= end) return false;

@@ -6,7 +6,7 @@ import type { Cell } from '../bridge/protocol.ts';
 import { toBase64 } from '../engine/sim/text.ts';
 import { BadRecording, parseRecording } from '../engine/world/recording.ts';
 import { BadScenario } from '../engine/world/scenario.ts';
-import { begin, type Begun, createTypist, finish, isDirective, parseDuration, perform, TimeUp, type Typist, waitForPrompt } from '../engine/world/typist.ts';
+import { createTypist, parseDuration, perform, script, TimeUp, type Typist, waitForPrompt } from '../engine/world/typist.ts';
 import { advanceSome, createWorld, openRecording, toRecording, type World, worldHash } from '../engine/world/world.ts';
 import { VIEWS } from '../engine/views/views.ts';
 import { bytesOf, options, textOf, Usage } from './arguments.ts';
@@ -45,7 +45,7 @@ export function run(args: string[]): number {
       while (!advanceSome(world, target, () => Date.now() > ends)) throw new TimeUp('time is up');
     }
     for (const action of files) perform(typist, action);
-    status = script(typist, values, json, out);
+    status = typeScript(typist, values, json, out);
   } catch (error) {
     if (error instanceof TimeUp) {
       console.error(`nestbox run: ${error.message} at ${(world.timeline.now / 1e9).toFixed(3)} s simulated`);
@@ -61,28 +61,15 @@ export function run(args: string[]): number {
   return status;
 }
 
-function script(typist: Typist, values: { script?: string; replay?: string; quiet?: boolean }, json: boolean, out: Screen): number {
+function typeScript(typist: Typist, values: { script?: string; replay?: string; quiet?: boolean }, json: boolean, out: Screen): number {
   const source = values.script !== undefined ? textOf(values.script) : values.replay === undefined || !process.stdin.isTTY ? standardInput() : '';
   let status = 0;
   if (source !== '' || values.replay === undefined) waitForPrompt(typist);
-  const lines = source.split('\n').filter((command) => command.trim() !== '');
-  const running = new Map<string, Begun>();
-  const end = (): void => {
-    const begun = running.get(typist.tty);
-    if (!begun) return;
-    running.delete(typist.tty);
-    const done = finish(typist, begun);
+  script(typist, source.split('\n').filter((command) => command.trim() !== ''), (done) => {
     status = done.exit ?? 0;
     if (json) console.log(JSON.stringify(done));
     else if (values.quiet) out.plain(done.stdout, done.stderr);
-  };
-  for (const [n, command] of lines.entries()) {
-    if (!isDirective(command)) end();
-    const begun = begin(typist, command);
-    if (begun) running.set(typist.tty, begun);
-    // directives act while the command runs: keys for a console, time for a watch, a look from another terminal
-    if (!isDirective(lines[n + 1] ?? '')) end();
-  }
+  });
   return status;
 }
 

@@ -131,6 +131,26 @@ export function finish(typist: Typist, { cmd, tty, at }: Begun): Typed {
   return { cmd, stdout: plain(screen.stdout), stderr: plain(screen.stderr), exit: screen.exit, at, took: typist.world.timeline.now - at };
 }
 
+/**
+ * Types lines in order, each when the shell of its terminal is back. Directives act while the command before them runs:
+ * keys for a console, time for a watch, a look from another terminal. `done` is told of every command that ended.
+ */
+export function script(typist: Typist, lines: readonly string[], done: (typed: Typed) => void = () => {}): void {
+  const running = new Map<string, Begun>();
+  const end = (): void => {
+    const begun = running.get(typist.tty);
+    if (!begun) return;
+    running.delete(typist.tty);
+    done(finish(typist, begun));
+  };
+  for (const [n, command] of lines.entries()) {
+    if (!isDirective(command)) end();
+    const begun = begin(typist, command);
+    if (begun) running.set(typist.tty, begun);
+    if (!isDirective(lines[n + 1] ?? '')) end();
+  }
+}
+
 /** The terminal's line ends back to the program's. */
 const plain = (shown: string): string => shown.replaceAll('\r\n', '\n');
 
