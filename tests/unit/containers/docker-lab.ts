@@ -15,10 +15,7 @@ import { createTimeline, nextAt, step, type Timeline } from '../../../src/engine
 import { createTrace } from '../../../src/engine/sim/trace.ts';
 import { GiB, MS, SECOND } from '../../../src/engine/sim/units.ts';
 import { bytes } from '../../../src/engine/sim/text.ts';
-import { gather } from '../../../src/engine/userland/containers/docker/cli/copy.ts';
 import { hog } from '../../../src/engine/userland/containers/programs/small.ts';
-import { type TarEntry, writeTar } from '../../../src/engine/userland/containers/tar.ts';
-import { writeAll } from '../../../src/engine/userland/lib/http.ts';
 import { PROGRAMS } from '../../../src/engine/userland/table.ts';
 import { treeOf } from '../../../src/engine/world/install.ts';
 import type { HostSpec } from '../../../src/engine/world/scenario.ts';
@@ -45,10 +42,6 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   const programs = new Map(PROGRAMS);
   programs.set('init', () => init(box));
   if (!programs.has('busybox')) programs.set('busybox', applet);
-  if (!programs.has('tar')) {
-    programs.set('tar', archive);
-    more = { ...more, files: { ...more.files, '/usr/bin/tar': { type: 'program', name: 'tar', mode: 0o755 } } };
-  }
   if (!programs.has('hog')) programs.set('hog', hog);
   const kernel = createKernel({
     name: 'lab', cpus: 2, memory: more.memory ?? 4 * GiB, ghz: 2, timeline, trace: createTrace(timeline), seed: 1, programs, hostname: more.name ?? 'lab', network: { address: '10.0.0.5/24' },
@@ -61,14 +54,6 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   until(m, () => box.ready, 20 * SECOND);
   return m;
 }
-
-/** Until a tar is modelled: `tar -C DIR -c .`. */
-const archive: Program = function* (argv): Body {
-  const entries: TarEntry[] = [];
-  yield* gather(argv[2]!, '', entries);
-  yield* writeAll(1, writeTar(entries.filter((e) => e.name !== '')));
-  return 0;
-};
 
 /** Until a busybox is modelled: the host's program of that name. */
 const applet: Program = (argv, env) => {

@@ -194,7 +194,7 @@ function configure(context: Context, built: Built, one: Instruction): string {
   }
 }
 
-const escape = (pattern: string): RegExp => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[^/]*').replace(/\?/g, '[^/]')}$`);
+const globOf = (pattern: string): RegExp => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[^/]*').replace(/\?/g, '[^/]')}$`);
 
 interface Source { name: string; entries: TarEntry[] }
 
@@ -203,7 +203,7 @@ function* sourcesOf(daemon: Daemon, context: Context, from: string | undefined, 
   const clean = pattern.replace(/^(\.?\/)+/, '').replace(/\/+$/, '').replace(/^\.$/, '');
   if (from === undefined) {
     if (clean === '') return [{ name: '', entries: [entry('', { type: 'dir', mode: 0o755 }), ...context.entries] }];
-    const heads = context.entries.filter((e) => escape(clean).test(e.name));
+    const heads = context.entries.filter((e) => globOf(clean).test(e.name));
     return heads.map((h) => ({ name: h.name, entries: context.entries.filter((e) => e.name === h.name || e.name.startsWith(`${h.name}/`)) }));
   }
   const stage = context.stages.get(from);
