@@ -1,8 +1,9 @@
 /**
  * The run loop of a virtual processor under VT-x: deliver what waits, enter, run until an exit, answer it, again; until the
- * budget of simulated time is spent or somebody else must answer. The processor's interval timer and the end of the budget
- * are host interrupts that take the guest out (exit 1), as the host's timer does on a real machine. After `runVm` the guest
- * is always out, its state in the VMCS. Source: KVM's vcpu_enter_guest, SDM 3C 27-28.
+ * budget of simulated time is spent or somebody else must answer. The host's tick and the timer that stands behind the guest's
+ * interval timer are host interrupts that take the guest out (exit 1). The end of a budget that falls between them is only
+ * the model's: it is no exit and costs nothing. After `runVm` the guest is always out, its state in the VMCS.
+ * Source: KVM's vcpu_enter_guest, SDM 3C 27-28.
  */
 import { addCycles, cycles as cyclesOf, enterGuest, leaveGuest, run, type Stop } from '../../machine/machine.ts';
 import { irqPending, nextEdge, takeVector } from '../../machine/devices/irqchip.ts';
@@ -21,6 +22,8 @@ export interface Outcome {
   spent: { guest: number; kernel: number; user: number };
 }
 
+/** ns between ticks of the host, CONFIG_HZ=250. */
+const HOST_TICK = 4_000_000;
 const EXTERNAL_INTERRUPT = 1;
 const INTERRUPT_WINDOW = 7;
 const MONITOR_TRAP = 37;
@@ -44,12 +47,16 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     vm.halted = false;
     deliver(vm, ready);
     syncTsc(vm, now);
-    const edge = nextEdge(vm.chip);
-    const most = Math.min(limit - total, edge === null ? limit : Math.max(1, Math.ceil((edge - now) * vm.ghz)));
+    const interrupt = Math.min(nextEdge(vm.chip) ?? Number.POSITIVE_INFINITY, (Math.floor(now / HOST_TICK) + 1) * HOST_TICK);
+    const most = Math.min(limit - total, Math.max(1, Math.ceil((interrupt - now) * vm.ghz)));
     const before = cyclesOf(vm.machine);
     const stop = enterGuest(vm.machine) ?? run(vm.machine, BigInt(most), mode === 'step' ? 1n : none);
     if (stop.reason === 'budget') leaveGuest(vm.machine, mode === 'step' ? MONITOR_TRAP : EXTERNAL_INTERRUPT);
     spent.guest += Number(cyclesOf(vm.machine) - before);
+    if (stop.reason === 'budget' && mode !== 'step' && start + (spent.guest + spent.kernel + spent.user) / vm.ghz < interrupt) {
+      keepEvent(vm);
+      continue;
+    }
     const exit = onStop(vm, stop, start + Math.ceil((spent.guest + spent.kernel + spent.user) / vm.ghz), spent);
     if (exit) return { exit, spent };
     if (mode === 'to-exit' || (mode === 'step' && stepped(vm))) return { exit: { reason: 'debug' }, spent };

@@ -22,7 +22,7 @@ import { channelOf, type KvmVm, machineOf, type Vcpu } from './state.ts';
 import { KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
 
 /** Longest stretch of guest time without a look at the rest of the machine. */
-const SLICE = 1 * MS;
+const SLICE = 0.2 * MS;
 const EMULATION_FAILED = 1;
 const UNEXPECTED_EXIT = 4;
 
