@@ -76,7 +76,7 @@ function units(host: HostSpec): Tree {
   for (const service of host.services) {
     const { exec, description, after } = UNITS[service];
     tree[`/etc/systemd/system/${service}.service`] = file(
-      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nExecStart=${exec}\nRestart=always\n\n[Install]\nWantedBy=multi-user.target\n`,
+      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'Delegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
     );
   }
   return tree;

@@ -14,7 +14,7 @@ const PROGRAMS = { ...coreutils, ...shell, ...init };
 const byName = (): Record<string, Program> => Object.fromEntries(Object.entries(PROGRAMS).map(([path, p]) => [path.split('/').pop()!, p]));
 
 const FILES: Tree = {
-  '/sbin': { type: 'dir' }, '/usr/sbin/agetty': { type: 'program', name: 'agetty' },
+  '/sbin': { type: 'dir' }, '/usr/lib': { type: 'dir' }, '/usr/sbin/agetty': { type: 'program', name: 'agetty' },
   '/etc/passwd': { type: 'file', data: 'root:x:0:0:root:/root:/bin/bash\n' }, '/etc/hostname': { type: 'file', data: 'lab\n' },
 };
 

@@ -3,7 +3,7 @@
  * the journal's writer, login shells in scopes of user.slice, and orders from systemctl. One loop over poll: children that ended (a pipe
  * that SIGCHLD writes to), services' output, orders, deadlines. Source: systemd(1), systemd.service(5).
  */
-import { AF_UNIX, O_CLOEXEC, POLLIN, SIG, SOCK_STREAM, SysError, WNOHANG, exited, termSignal } from '../../kernel/abi.ts';
+import { AF_UNIX, O_CLOEXEC, O_NONBLOCK, POLLIN, SIG, SOCK_STREAM, SysError, WNOHANG, exited, termSignal } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { attempt, exists, mkdirAll, poke, tryRead } from '../lib/files.ts';
@@ -109,7 +109,7 @@ export function* isEnabled(unit: UnitFile): Call<boolean> {
 function gettyUnit(tty: string, getty: string): UnitFile {
   return {
     name: `getty@${tty}.service`, path: '/usr/lib/systemd/system/getty@.service', description: `Getty on ${tty}`, after: [], exec: [getty, '--autologin', 'root', tty], environment: {}, cwd: '/',
-    type: 'idle', restart: 'always', restartAfter: 0, installable: true, slice: 'system.slice',
+    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'control-group', installable: true, slice: 'system.slice', killMode: 'process',
   };
 }
 
@@ -144,7 +144,10 @@ function* startService(m: Manager, service: Service): Call<void> {
   if (service.tty !== null) service.cgroup = `/user.slice/user-0.slice/session-${++m.sessions}.scope`;
   let pipe: readonly [number, number] | null = null;
   try {
-    if (service.tty === null) pipe = yield* sys('pipe2', O_CLOEXEC);
+    if (service.tty === null) {
+      pipe = yield* sys('pipe2', O_CLOEXEC);
+      yield* sys('fcntl', pipe[0], 'setfl', O_NONBLOCK);
+    }
     service.pid = yield* start({ cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
@@ -188,7 +191,8 @@ function* accept(m: Manager): Call<void> {
 
 /** What a service wrote, line by line into the journal. */
 function* takeOutput(service: Service): Call<void> {
-  const data = yield* attempt(sys('read', service.output, 65536), new Uint8Array(0));
+  const data = yield* attempt(sys('read', service.output, 65536), null, 'EAGAIN', 'EINTR');
+  if (data === null) return;
   if (data.length === 0) {
     yield* sys('close', service.output);
     service.output = -1;
@@ -272,7 +276,8 @@ function* due(m: Manager): Call<void> {
     if (service.killAt > 0 && service.killAt <= now) {
       service.killAt = 0;
       yield* say(service, `${service.unit.name}: State 'stop-sigterm' timed out. Killing.`, 4);
-      yield* attempt(poke(`/sys/fs/cgroup${service.cgroup}/cgroup.kill`, '1'), undefined);
+      if (service.unit.killMode === 'process') yield* attempt(sys('kill', service.pid, SIG.KILL), 0);
+      else yield* attempt(poke(`/sys/fs/cgroup${service.cgroup}/cgroup.kill`, '1'), undefined);
     }
   }
 }
@@ -290,8 +295,12 @@ function* stopService(service: Service): Call<void> {
   yield* signalAll(service, SIG.TERM);
 }
 
-/** KillMode=control-group: every process of the cgroup. */
+/** KillMode=control-group: every process of the cgroup; process: the first alone (containerd's shims go on). */
 function* signalAll(service: Service, signal: number): Call<void> {
+  if (service.unit.killMode === 'process') {
+    if (service.pid > 0) yield* attempt(sys('kill', service.pid, signal), 0);
+    return;
+  }
   const pids = new Set([service.pid, ...((yield* tryRead(`/sys/fs/cgroup${service.cgroup}/cgroup.procs`)) ?? '').split('\n').filter(Boolean).map(Number)]);
   for (const pid of pids) if (pid > 0) yield* attempt(sys('kill', pid, signal), 0);
 }

@@ -18,9 +18,12 @@ export interface UnitFile {
   restart: 'no' | 'always' | 'on-failure';
   /** ns. */
   restartAfter: number;
+  /** Whom a stop reaches: every process of the cgroup, or the first alone. */
+  killMode: 'control-group' | 'process';
   /** Says where it wants to be enabled; without, it is static. */
   installable: boolean;
   slice: string;
+  killMode: 'control-group' | 'process' | 'none';
 }
 
 export function parseUnit(name: string, path: string, source: string): UnitFile {
@@ -45,7 +48,9 @@ export function parseUnit(name: string, path: string, source: string): UnitFile 
     name, path, description: one('Unit.Description') || name, after: (values.get('Unit.After') ?? []).flatMap((v) => v.split(/\s+/).filter(Boolean)),
     exec: splitWords(one('Service.ExecStart').replace(/^[-@:+!]+/, '')), environment: environmentOf(values.get('Service.Environment') ?? []), cwd: one('Service.WorkingDirectory') || '/',
     type: one('Service.Type') || 'simple', restart: restart === 'always' || restart === 'on-failure' ? restart : 'no', restartAfter: seconds(delay === '' ? '100ms' : delay),
+    killMode: one('Service.KillMode') === 'process' ? 'process' : 'control-group',
     installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice',
+    killMode: (['process', 'none'] as const).find((k) => k === one('Service.KillMode')) ?? 'control-group',
   };
 }
 

@@ -3,7 +3,7 @@ import type { ArrayValue, Assignment } from 'unbash';
 import type { Call } from '../lib/http.ts';
 import { evaluate, keyOf } from './arithmetic.ts';
 import { expandOne, expandWords, wordOf } from './expand.ts';
-import type { Shell } from './state.ts';
+import { Bad, type Shell } from './state.ts';
 import { element, find, get, isName, set, setArray, setElement } from './variables.ts';
 
 export function* arrayElements(sh: Shell, name: string, value: ArrayValue, kind: 'array' | 'assoc'): Call<[string | null, string][]> {
@@ -24,6 +24,7 @@ export function* arrayElements(sh: Shell, name: string, value: ArrayValue, kind:
 
 /** NAME=value, NAME+=value, NAME[i]=value, NAME=(…). */
 export function* assign(sh: Shell, one: Assignment): Call<void> {
+  if (sh.flavour !== 'bash' && (one.value.type === 'ArrayValue' || one.index)) throw new Bad('Syntax error: "(" unexpected', { status: 2, fatal: true });
   if (one.value.type === 'ArrayValue') {
     const kind = find(sh, one.name)?.kind === 'assoc' ? 'assoc' : 'array';
     setArray(sh, one.name, yield* arrayElements(sh, one.name, one.value, kind), one.append === true);

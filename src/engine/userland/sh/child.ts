@@ -7,6 +7,7 @@ import { type Body, sys } from '../../kernel/sys.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { complain, strerror } from '../lib/io.ts';
+import { reword } from './flavour.ts';
 import { setForeground } from './jobs.ts';
 import { defaultSignal, ignoreSignal, resetSignals, runTrap } from './signals.ts';
 import { Bad, copyShell, type Job, Jump, prefix, type Shell } from './state.ts';
@@ -55,7 +56,7 @@ function* childBody(child: Shell, part: Part, plumbing: Plumbing, pgid: number):
     if (!plumbing.background) yield* setForeground(child, pgid === 0 ? child.pid : pgid);
   }
   child.options.delete('monitor');
-  child.jobs = [];
+  child.jobs = child.jobs.filter((j) => j.id > 0).map((j) => ({ ...j, foreign: true, told: true }));
   child.subshells++;
   yield* resetSignals(child, wasInteractive);
   if (plumbing.background && pgid < 0) {
@@ -125,8 +126,9 @@ function* outcome(sh: Shell, body: Call<number>): Call<number> {
 /** Prints what went wrong; the status it means. An error that is none of the shell's is thrown on. */
 export function* explain(sh: Shell, error: unknown): Call<number> {
   if (error instanceof Bad) {
-    yield* attempt(complain(`${prefix(sh)}${error.message}\n`), undefined);
-    return error.status;
+    const said = reword(sh.flavour, error.message);
+    if (said.message !== '') yield* attempt(complain(`${prefix(sh)}${said.message}\n`), undefined);
+    return sh.flavour === 'bash' ? error.status : Math.max(2, error.status === 127 ? 2 : error.status);
   }
   if (error instanceof SysError) {
     if (error.errno === 'EPIPE') return 1;

@@ -6,7 +6,7 @@ import { attempt, isDir, readBytes, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { complain, strerror } from '../lib/io.ts';
 import { prefix, type Shell, type Variable } from './state.ts';
-import { blank } from './variables.ts';
+import { blank, get } from './variables.ts';
 
 /** Replaces this process by a program; comes back with a status only when that fails. */
 export function* become(sh: Shell, path: string | null, words: readonly string[], env: Record<string, string>): Call<number> {
@@ -25,6 +25,7 @@ export function* become(sh: Shell, path: string | null, words: readonly string[]
 }
 
 function notFound(sh: Shell, name: string): string {
+  if (sh.flavour === 'bash' && !get(sh, 'PATH')) return `${prefix(sh)}${name}: No such file or directory\n`;
   return sh.flavour === 'bash' ? `${prefix(sh)}${name}: command not found\n` : `${prefix(sh)}${name}: not found\n`;
 }
 

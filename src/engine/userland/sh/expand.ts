@@ -18,7 +18,7 @@ import { get } from './variables.ts';
 export function* expandWords(sh: Shell, words: readonly Word[]): Call<string[]> {
   const out: string[] = [];
   for (const word of words) {
-    for (const one of braced(word)) {
+    for (const one of sh.flavour === 'bash' ? braced(word) : [word]) {
       const sink = openSink(true);
       yield* into(sh, one, sink);
       endField(sink);
@@ -94,7 +94,8 @@ function* into(sh: Shell, word: Word, sink: Sink, tilde: 'word' | 'assignment' =
 
 /** Unquoted text as written: backslashes quote, a tilde may stand for a directory. */
 function* literal(sh: Shell, text: string, sink: Sink, tilde: 'word' | 'assignment', first: boolean): Call<void> {
-  let at = 0;
+  let at = first ? (/^[A-Za-z_]\w*=(?=~)/.exec(text)?.[0].length ?? 0) : 0;
+  if (at > 0) put(sink, text.slice(0, at), false);
   for (let tildeHere = first; at < text.length; tildeHere = false) {
     if (tildeHere && text[at] === '~') {
       const end = /^~[^/:\\]*/.exec(text.slice(at))![0].length;
@@ -138,8 +139,10 @@ export function* expandPart(sh: Shell, part: WordPart, sink: Sink, quoted: boole
     case 'Literal':
       put(sink, part.value, quoted);
       return;
-    case 'SingleQuoted':
     case 'AnsiCQuoted':
+      put(sink, sh.flavour === 'dash' ? `$${part.text.slice(2, -1)}` : part.value, true);
+      return;
+    case 'SingleQuoted':
       put(sink, part.value, true);
       return;
     case 'DoubleQuoted':

@@ -11,7 +11,7 @@ import { DESCRIPTIONS, settle } from './signals.ts';
 import { type Job, lineOf, type Shell } from './state.ts';
 
 export function addJob(sh: Shell, text: string, foreground: boolean): Job {
-  const job: Job = { id: 0, pgid: 0, processes: [], text: text.trim(), foreground, told: foreground, disowned: false, grouped: sh.options.has('monitor') };
+  const job: Job = { id: 0, pgid: 0, processes: [], text: text.trim(), foreground, told: foreground, disowned: false, grouped: sh.options.has('monitor'), foreign: false };
   sh.jobs.push(job);
   return job;
 }
@@ -64,7 +64,7 @@ export function* waitAny(sh: Shell): Call<boolean> {
   } catch (error) {
     if (error instanceof SysError && error.errno === 'EINTR') return sh.pending.length === 0;
     if (!(error instanceof SysError) || error.errno !== 'ECHILD') throw error;
-    for (const job of sh.jobs) for (const p of job.processes) p.status ??= 127 << 8;
+    for (const job of sh.jobs) if (!job.foreign) for (const p of job.processes) p.status ??= 127 << 8;
     return false;
   }
 }

@@ -3,6 +3,7 @@ import type { ParameterExpansionPart, ParameterOperation, SimpleExpansionPart, W
 import type { Call } from '../lib/http.ts';
 import { evaluate, keyOf } from './arithmetic.ts';
 import { endField, ifsOf, put, putSplit, type Sink } from './fields.ts';
+import { knows } from './flavour.ts';
 import { compile, type Pattern, prefixMatch, suffixMatch } from './pattern.ts';
 import { ansiQuote, unescapeAnsi } from './quote.ts';
 import { Bad, type Shell } from './state.ts';
@@ -35,7 +36,7 @@ export function* parameter(sh: Shell, part: Part, sink: Sink, quoted: boolean, w
     return;
   }
   const { operation } = part;
-  if (operation?.type === 'Unknown' || part.parameter === '') throw new Bad(`${part.text}: bad substitution`, { fatal: true });
+  if (operation?.type === 'Unknown' || part.parameter === '' || (operation && !knows(sh.flavour, operation)) || (part.index && sh.flavour !== 'bash')) throw new Bad(`${part.text}: bad substitution`, { fatal: true });
   const index = part.index ? yield* indexText(sh, part, words) : null;
   if (operation?.type === 'Names') {
     const found = names(sh).filter((n) => n.startsWith(part.parameter));

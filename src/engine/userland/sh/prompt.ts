@@ -37,8 +37,8 @@ function* decode(sh: Shell, raw: string): Call<string> {
 function* promptEscape(sh: Shell, letter: string): Call<string> {
   switch (letter) {
     case 'u': return yield* userName();
-    case 'h': return (yield* sys('uname')).nodename.split('.')[0]!;
-    case 'H': return (yield* sys('uname')).nodename;
+    case 'h': return sh.host.split('.')[0]!;
+    case 'H': return sh.host;
     case 'w': return quoted(directory(sh));
     case 'W': return quoted(directory(sh) === '/' ? '/' : directory(sh).split('/').pop()!);
     case '$': return (yield* sys('geteuid')) === 0 ? '#' : '\\$';

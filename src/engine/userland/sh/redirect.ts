@@ -135,6 +135,7 @@ function failure(sh: Shell, path: string, operator: string, error: SysError): st
 
 function* hereDoc(sh: Shell, one: HereDoc, saved: Saved[] | null): Call<void> {
   let body = one.body.text;
+  if (body !== '' && !body.endsWith('\n')) body += '\n';
   if (one.operator === '<<-') body = body.replace(/^\t+/gm, '');
   const text = one.delimiter?.quoted ? body : yield* expandHere(sh, { text: body, parts: one.body.parts });
   yield* feed(sh, text, one, saved);

@@ -59,7 +59,11 @@ export function* execute(sh: Shell, node: Node): Call<number> {
 
 function* dispatch(sh: Shell, node: Node): Call<number> {
   switch (node.type) {
-    case 'Command': return yield* checked(sh, yield* simple(sh, node));
+    case 'Command': {
+      const status = yield* simple(sh, node);
+      sh.pipeStatus = [status];
+      return yield* checked(sh, status);
+    }
     case 'Pipeline': return yield* pipeline(sh, node);
     case 'AndOr': return yield* andOr(sh, node);
     case 'If': return yield* conditional(sh, node);
@@ -71,11 +75,25 @@ function* dispatch(sh: Shell, node: Node): Call<number> {
     case 'BraceGroup': return yield* compound(sh, node.body);
     case 'CompoundList': return yield* compound(sh, node);
     case 'Subshell': return yield* checked(sh, yield* subshell(sh, node));
-    case 'TestCommand': return yield* checked(sh, (yield* testExpression(sh, node.expression)) ? 0 : 1);
+    case 'TestCommand': return yield* checked(sh, yield* conditionalCommand(sh, node));
     case 'ArithmeticCommand': return yield* checked(sh, (yield* evaluateText(sh, node.body)) === 0n ? 1 : 0);
     case 'Redirected': return yield* redirected(sh, node);
     case 'Function': return define(sh, node);
     case 'Coproc': throw new Bad('not modelled: coproc');
+  }
+}
+
+/** [[ … ]]: 2 for a pattern that is none. dash takes it for a command's name. */
+function* conditionalCommand(sh: Shell, node: Extract<Node, { type: 'TestCommand' }>): Call<number> {
+  if (sh.flavour === 'dash') {
+    yield* complain(`${prefix(sh)}[[: not found\n`);
+    return 127;
+  }
+  try {
+    return (yield* testExpression(sh, node.expression)) ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof Bad) || error.message !== '') throw error;
+    return error.status;
   }
 }
 
@@ -445,9 +463,11 @@ export function* runText(sh: Shell, source: Source, what = ''): Call<number> {
       if (reading.state === 'wrong') {
         yield* complain(syntaxMessage(sh, source, reading, what));
         sh.status = 2;
+        if (sh.flavour !== 'bash' && !sh.interactive) throw new Jump('exit', 2);
         return 2;
       }
       sh.source = reading.source;
+      if (reading.state === 'complete' && reading.warning) yield* complain(`${source.name || sh.arg0}: ${reading.warning}\n`);
       if (sh.options.has('verbose')) yield* complain(reading.source.text);
       if (reading.script.commands.length > 0) yield* list(sh, reading.script.commands);
     }
@@ -460,10 +480,11 @@ export function* runText(sh: Shell, source: Source, what = ''): Call<number> {
 
 /** What bash prints about a command that it cannot parse. */
 export function syntaxMessage(sh: Shell, source: Source, wrong: { message: string; line: number; lineText: string }, what = ''): string {
-  if (sh.flavour === 'dash') return `${source.name || sh.arg0}: ${wrong.line}: ${posixMessage(wrong.message)}\n`;
+  if (sh.flavour === 'dash') return `${source.name || sh.arg0}: ${wrong.line}: ${what === 'eval' ? 'eval: ' : ''}${posixMessage(wrong.message)}\n`;
   if (sh.flavour === 'ash') return `${sh.from === 'prompt' ? 'sh' : source.name || sh.arg0}: ${sh.from === 'script' ? `line ${wrong.line}: ` : ''}${posixMessage(wrong.message)}\n`;
   if (sh.from === 'prompt' && source.name === '' && what === '') return `${prefix(sh)}${wrong.message}\n`;
-  const name = source.name || sh.arg0.replace(sh.from === 'prompt' ? /^-|^.*\// : '', '');
+  const shell = sh.arg0.replace(/^-|^.*\//, '');
+  const name = sh.from === 'prompt' ? (source.name ? `${shell}: ${source.name}` : shell) : source.name || sh.arg0;
   const where = `${name}: ${what !== '' ? `${what}: ` : sh.from === 'string' && source.name === '' ? '-c: ' : ''}line ${wrong.line}: `;
   return `${where}${wrong.message}\n${wrong.lineText === '' ? '' : `${where}\`${wrong.lineText}'\n`}`;
 }

@@ -21,7 +21,7 @@ import { compound, lastList, list, processSubstitution, runText, substitute, syn
 import { guardInteractive, settle } from './signals.ts';
 import { call, runWords } from './simple.ts';
 import { type Flavour, Jump, prefix, type Shell, type Source, type Variable } from './state.ts';
-import { commands, read, type Reading } from './syntax.ts';
+import { commands, cutShort, read, type Reading } from './syntax.ts';
 import { blank, get, set, target } from './variables.ts';
 
 const CALLS: Shell['calls'] = { list, compound, text: runText, substitute, processSubstitution, words: runWords, call };
@@ -117,7 +117,7 @@ function* createShell(flavour: Flavour, arg0: string, asked: Invocation, env: Re
     subshells: 0, scopes: [scope], functions: new Map(), aliases: new Map(), options: new Set(asked.options), shopts: new Set(['expand_aliases', 'extglob', 'sourcepath', 'promptvars']),
     params: [], status: 0, pipeStatus: [0], lastBackground: 0, jobs: [], traps: new Map(), pending: [], ignored: yield* ignoredSignals(), hashed: new Map(), cwd: '/', oldDirs: [],
     functionNames: [], functionScopes: [], sourceDepth: 0, loopDepth: 0, errexitOff: 0, source: { text: '', firstLine: 1, name: '' }, pos: 0, getopts: { index: 1, offset: 0 },
-    history: [], historyRead: 0, random: Math.imul(pid, 2654435761) >>> 0, startedAt: yield* sys('clock_gettime', 'monotonic'), tty: -1, pgid: yield* sys('getpgid', 0), warned: false,
+    history: [], historyRead: 0, random: Math.imul(pid, 2654435761) >>> 0, startedAt: yield* sys('clock_gettime', 'monotonic'), tty: -1, pgid: yield* sys('getpgid', 0), host: (yield* sys('uname')).nodename, warned: false,
     replaceable: false, substituted: -1, lastWord: arg0, substitutions: [],
   };
   yield* defaults(sh);
@@ -161,7 +161,7 @@ function* defaults(sh: Shell): Call<void> {
     set(sh, 'SHLVL', String((Number.isFinite(level) ? level : 0) + 1));
     target(sh, 'SHLVL').exported = true;
     const identity: Record<string, string> = {
-      HOSTNAME: (yield* sys('uname')).nodename, HOSTTYPE: 'x86_64', MACHTYPE: 'x86_64-pc-linux-gnu', OSTYPE: 'linux-gnu', UID: String(yield* sys('getuid')), EUID: String(yield* sys('geteuid')),
+      HOSTNAME: sh.host, HOSTTYPE: 'x86_64', MACHTYPE: 'x86_64-pc-linux-gnu', OSTYPE: 'linux-gnu', UID: String(yield* sys('getuid')), EUID: String(yield* sys('geteuid')),
     };
     for (const [name, value] of Object.entries(identity)) if (get(sh, name) === undefined) set(sh, name, value);
   }
@@ -278,6 +278,7 @@ function* obey(sh: Shell, source: Source, reading: Reading, last: boolean): Call
     throw new Jump('exit', 2);
   }
   sh.source = reading.source;
+  if (reading.state === 'complete' && reading.warning && sh.flavour === 'bash') yield* complain(`${source.name || sh.arg0}: ${reading.warning}\n`);
   if (sh.options.has('verbose')) yield* complain(reading.source.text);
   try {
     if (last) yield* lastList(sh, reading.script.commands);
@@ -307,7 +308,7 @@ function* fromInput(sh: Shell): Call<number> {
     let reading = read(held, line, '', sh.aliases);
     if (reading.state === 'incomplete') {
       if (next !== null) continue;
-      reading = reading.eof === '' ? { ...reading, state: 'complete' } : { state: 'wrong', message: reading.eof, line: reading.eof.startsWith('unexpected') ? line : line + lines, lineText: '' };
+      reading = reading.eof === '' ? cutShort(reading.script, reading.source, line + lines - 1) : { state: 'wrong', message: reading.eof, line: reading.eof.startsWith('unexpected') ? line : line + lines, lineText: '' };
     }
     yield* obey(sh, { text: held, firstLine: line, name: '' }, reading, false);
     line += lines;

@@ -13,6 +13,7 @@ import { BUILTINS, DECLARATIONS, SPECIAL } from './builtins/table.ts';
 import { explain, spawn } from './child.ts';
 import { become } from './exec.ts';
 import { expandOne, expandString, expandWords, wordOf } from './expand.ts';
+import { MISSING } from './flavour.ts';
 import { addJob, waitForeground } from './jobs.ts';
 import { locate } from './lookup.ts';
 import { plainQuote } from './quote.ts';
@@ -67,7 +68,7 @@ function* perform(sh: Shell, node: Command, replace: boolean): Call<number> {
   if (sh.options.has('xtrace')) yield* trace(sh, [...assignments.map((a) => a.text), ...words.map(plainQuote)]);
   const name = words[0]!;
   const fn = SPECIAL.has(name) && sh.flavour !== 'bash' ? undefined : sh.functions.get(name);
-  const builtin = fn ? undefined : BUILTINS[name];
+  const builtin = fn || MISSING[sh.flavour].has(name) ? undefined : BUILTINS[name];
   if (!fn && !builtin) return yield* external(sh, words, node, assignments, replace);
   const saved: Saved[] = [];
   const keep = name === 'exec' && !fn;
@@ -75,7 +76,8 @@ function* perform(sh: Shell, node: Command, replace: boolean): Call<number> {
     yield* redirect(sh, node.redirects, keep && words.length === 1 ? null : saved);
   } catch (error) {
     yield* restore(saved);
-    const status = yield* explain(sh, error);
+    const told = yield* explain(sh, error);
+    const status = sh.flavour === 'ash' ? 1 : told;
     if (keep && !sh.interactive) throw new Jump('exit', status);
     return status;
   }
@@ -184,7 +186,7 @@ export function* runWords(sh: Shell, words: readonly string[], how: 'any' | 'no-
   const name = words[0]!;
   const fn = how === 'any' ? sh.functions.get(name) : undefined;
   if (fn) return yield* call(sh, fn, words.slice(1));
-  const builtin = BUILTINS[name];
+  const builtin = MISSING[sh.flavour].has(name) ? undefined : BUILTINS[name];
   if (builtin) return yield* builtin(sh, words, new Map());
   if (how === 'builtin') throw new Bad(`builtin: ${name}: not a shell builtin`);
   return yield* program(sh, words, environment(sh), [], false, words.join(' '));

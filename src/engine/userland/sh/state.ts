@@ -54,6 +54,8 @@ export interface Job {
   disowned: boolean;
   /** Runs in a process group of its own. */
   grouped: boolean;
+  /** The parent shell's: shown, not waited for. */
+  foreign: boolean;
 }
 
 /** What files of the shell need of each other without importing each other. */
@@ -122,6 +124,8 @@ export interface Shell {
   /** Descriptor of the controlling terminal of an interactive shell; -1 none. */
   tty: number;
   pgid: number;
+  /** The machine's name when the shell began. */
+  host: string;
   /** An exit was asked for while jobs were stopped. */
   warned: boolean;
   /** The process may be replaced by the last command. */
@@ -188,6 +192,6 @@ export function prefix(sh: Shell): string {
   const name = sh.from === 'prompt' ? sh.arg0.replace(/^-/, '').replace(/^.*\//, '') : sh.source.name || sh.arg0;
   if (sh.flavour === 'dash') return sh.from === 'prompt' ? `${name}: ${lineOf(sh)}: ` : `${name}: ${lineOf(sh)}: `;
   if (sh.flavour === 'ash') return sh.from === 'script' ? `${name}: line ${lineOf(sh)}: ` : `${name}: `;
-  if (sh.from === 'prompt' && sh.sourceDepth === 0) return `${name}: `;
+  if (sh.from === 'prompt') return `${name}: `;
   return `${name}: line ${lineOf(sh)}: `;
 }

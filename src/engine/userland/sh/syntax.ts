@@ -7,7 +7,7 @@ import { type Command, forEachChild, parse, type ParsedScript, type SyntaxNode }
 import type { Shell, Source } from './state.ts';
 
 export type Reading =
-  | { state: 'complete'; script: ParsedScript; source: Source }
+  | { state: 'complete'; script: ParsedScript; source: Source; warning?: string }
   /** More lines are needed. */
   | { state: 'incomplete'; eof: string; script: ParsedScript; source: Source }
   | { state: 'wrong'; message: string; line: number; lineText: string };
@@ -187,6 +187,20 @@ function aliasOf(node: Command, aliases: ReadonlyMap<string, string>, found: { p
   found.push({ pos: word.pos, end: word.end, value: self ? `\\${value}` : value });
 }
 
+/** A text that ends inside a here-document or after a backslash is a command all the same. */
+export function cutShort(script: ParsedScript, source: Source, lastLine: number): Reading {
+  let wanted: { delimiter: string; pos: number } | null = null;
+  const visit = (node: SyntaxNode): void => {
+    if (node.type === 'HereDoc' && !node.closing) wanted = { delimiter: node.delimiter?.value ?? '', pos: node.pos };
+    if (node.type !== 'Word') forEachChild(node, visit);
+  };
+  forEachChild(script, visit);
+  const open = wanted as { delimiter: string; pos: number } | null;
+  if (!open) return { state: 'complete', script, source };
+  const at = lineAt(source.text, open.pos, source.firstLine);
+  return { state: 'complete', script, source, warning: `line ${lastLine}: warning: here-document at line ${at} delimited by end-of-file (wanted \`${open.delimiter}')` };
+}
+
 /** Cuts a text into complete commands, as bash reads a script. */
 export function* commands(sh: Shell, source: Source): Generator<Reading, void, void> {
   const { text } = source;
@@ -203,7 +217,7 @@ export function* commands(sh: Shell, source: Source): Generator<Reading, void, v
       reading = read(text.slice(at, end), line, source.name, sh.aliases);
     } while (reading.state === 'incomplete' && end < text.length);
     if (reading.state === 'incomplete') {
-      reading = reading.eof === '' ? { state: 'complete', script: reading.script, source: reading.source } : { state: 'wrong', message: reading.eof, line: endLine(text, source, reading.eof, line), lineText: '' };
+      reading = reading.eof === '' ? cutShort(reading.script, reading.source, line + lines - 1) : { state: 'wrong', message: reading.eof, line: endLine(text, source, reading.eof, line), lineText: '' };
     }
     yield reading;
     if (reading.state === 'wrong') return;

@@ -191,7 +191,8 @@ export function unset(sh: Shell, name: string): void {
     const v = sh.scopes[i]!.get(resolved);
     if (!v) continue;
     if (v.readonly) throw new Bad(`unset: ${name}: cannot unset: readonly variable`);
-    sh.scopes[i]!.delete(resolved);
+    if (i > 0) sh.scopes[i]!.set(resolved, blank());
+    else sh.scopes[i]!.delete(resolved);
     return;
   }
 }

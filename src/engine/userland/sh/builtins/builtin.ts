@@ -2,7 +2,8 @@
 import { SysError } from '../../../kernel/abi.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print, strerror } from '../../lib/io.ts';
-import { prefix, type Shell } from '../state.ts';
+import { reword } from '../flavour.ts';
+import { Jump, prefix, type Shell } from '../state.ts';
 
 /** Arrays given to declare and its kin: name to elements. */
 export type Arrays = Map<string, readonly (readonly [string | null, string])[]>;
@@ -12,7 +13,9 @@ export type Builtin = (sh: Shell, words: readonly string[], arrays: Arrays) => C
 
 /** "bash: cd: /x: No such file or directory": one message, the status 1 or as given. */
 export function* fault(sh: Shell, message: string, status = 1): Call<number> {
-  yield* complain(`${prefix(sh)}${message}\n`);
+  const said = reword(sh.flavour, message);
+  yield* complain(`${prefix(sh)}${said.message}\n`);
+  if (said.fatal && !sh.interactive) throw new Jump('exit', 2);
   return status;
 }
 

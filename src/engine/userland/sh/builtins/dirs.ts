@@ -48,7 +48,7 @@ const cd: Builtin = function* (sh, words) {
     path = old;
     show = true;
   }
-  if (path === '') return 0;
+  if (path === '') return show ? yield* output(sh, 'cd', '\n') : 0;
   const found = yield* throughCdpath(sh, path);
   try {
     yield* enter(sh, found ?? path, on.has('P') || sh.options.has('physical'));

@@ -39,6 +39,7 @@ const leave: Builtin = function* (sh, words) {
 
 const exit: Builtin = function* (sh, words) {
   const n = words[1];
+  if (words[0] === 'logout' && !sh.login) return yield* fault(sh, "logout: not login shell: use `exit'");
   if (sh.interactive) {
     yield* complain(words[0] === 'logout' ? 'logout\n' : sh.login ? 'logout\n' : 'exit\n');
     if (!sh.warned && sh.jobs.some(isStopped)) {
@@ -150,7 +151,7 @@ const shift: Builtin = function* (sh, words) {
   const n = words[1] ?? '1';
   if (!/^-?\d+$/.test(n)) return yield* fault(sh, `shift: ${n}: numeric argument required`);
   if (Number(n) < 0) return yield* fault(sh, `shift: ${n}: shift count out of range`);
-  if (Number(n) > sh.params.length) return 1;
+  if (Number(n) > sh.params.length) return sh.flavour === 'bash' ? 1 : yield* fault(sh, `shift: ${n}: shift count out of range`);
   sh.params = sh.params.slice(Number(n));
   return 0;
 };
@@ -235,7 +236,7 @@ const getopts: Builtin = function* (sh, words) {
   };
   if (at < 0 || letter === ':') {
     if (!inWord) advance();
-    if (!silent) yield* complain(`${sh.arg0}: illegal option -- ${letter}\n`);
+    if (!silent) yield* complain(sh.flavour === 'bash' ? `${sh.arg0}: illegal option -- ${letter}\n` : `Illegal option -${letter}\n`);
     done('?', silent ? letter : null);
     return 0;
   }
@@ -248,7 +249,7 @@ const getopts: Builtin = function* (sh, words) {
   if (!inWord) state.index++;
   advance();
   if (value === undefined) {
-    if (!silent) yield* complain(`${sh.arg0}: option requires an argument -- ${letter}\n`);
+    if (!silent) yield* complain(sh.flavour === 'bash' ? `${sh.arg0}: option requires an argument -- ${letter}\n` : `No arg for -${letter} option\n`);
     done(silent ? ':' : '?', silent ? letter : null);
     return 0;
   }

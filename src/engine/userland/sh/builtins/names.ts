@@ -1,5 +1,6 @@
 /** Builtins on names of commands: type, command, hash, alias, unalias, history, help, test. Source: bash(1). */
 import type { Call } from '../../lib/http.ts';
+import { complain } from '../../lib/io.ts';
 import { appendFile, attempt, writeFile } from '../../lib/files.ts';
 import { isExecutable, locate, searchPath } from '../lookup.ts';
 import { ansiQuote } from '../quote.ts';
@@ -57,7 +58,8 @@ export function namesOf(builtins: ReadonlySet<string>): Readonly<Record<string, 
       if (on.has('P')) found = found.filter((m) => m.kind === 'file').length > 0 ? found.filter((m) => m.kind === 'file') : yield* fileOnly(sh, name);
       if (found.length === 0) {
         status = 1;
-        if (!on.has('t') && !on.has('p') && !on.has('P')) yield* fault(sh, sh.flavour === 'bash' ? `type: ${name}: not found` : `${name}: not found`);
+        if (sh.flavour !== 'bash') yield* output(sh, 'type', `${name}: not found\n`);
+        else if (!on.has('t') && !on.has('p') && !on.has('P')) yield* fault(sh, `type: ${name}: not found`);
       }
       for (const m of on.has('a') ? found : found.slice(0, 1)) {
         const line = on.has('t') ? m.kind : on.has('p') || on.has('P') ? (m.path ?? '') : m.text;
@@ -138,7 +140,11 @@ const alias: Builtin = function* (sh, words) {
     const cut = arg.indexOf('=');
     if (cut > 0) sh.aliases.set(arg.slice(0, cut), arg.slice(cut + 1));
     else if (sh.aliases.has(arg)) yield* output(sh, 'alias', show(arg, sh.aliases.get(arg)!));
-    else status = yield* fault(sh, sh.flavour === 'bash' ? `alias: ${arg}: not found` : `alias: ${arg} not found`);
+    else if (sh.flavour === 'bash') status = yield* fault(sh, `alias: ${arg}: not found`);
+    else {
+      yield* complain(`alias: ${arg} not found\n`);
+      status = 1;
+    }
   }
   return status;
 };

@@ -40,7 +40,7 @@ function* goOn(sh: Shell, job: Job): Call<void> {
 }
 
 const foreground: Builtin = function* (sh, words) {
-  if (!sh.options.has('monitor')) return yield* fault(sh, 'fg: no job control');
+  if (!sh.options.has('monitor')) return yield* fault(sh, 'fg: no job control', sh.flavour === 'bash' ? 1 : 2);
   yield* poll(sh);
   const job = findJob(sh, words[1] ?? '%+');
   if (!job) return yield* fault(sh, `fg: ${words[1] ?? 'current'}: no such job`);
@@ -80,7 +80,7 @@ const wait: Builtin = function* (sh, words) {
   const { on, rest } = parsed;
   if (on.has('n')) return yield* waitNext(sh, on.get('p'));
   if (rest.length === 0) {
-    while (sh.jobs.some((j) => !j.foreground && !isDone(j) && !j.disowned)) if (!(yield* waitAny(sh)) && (yield* interrupted(sh))) return 130;
+    while (sh.jobs.some((j) => !j.foreground && !isDone(j) && !j.disowned && !j.foreign)) if (!(yield* waitAny(sh)) && (yield* interrupted(sh))) return 130;
     sh.jobs = sh.jobs.filter((j) => j.foreground || j.disowned || !isDone(j) || sh.interactive);
     return 0;
   }
@@ -100,7 +100,8 @@ function* waitOne(sh: Shell, spec: string): Call<number> {
   if (!/^(%.*|\d+)$/.test(spec)) return yield* fault(sh, `wait: \`${spec}': not a pid or valid job spec`);
   const pid = Number(spec);
   const job = spec.startsWith('%') ? findJob(sh, spec) : (sh.jobs.find((j) => j.processes.some((p) => p.pid === pid)) ?? null);
-  if (!job) return yield* fault(sh, spec.startsWith('%') ? `wait: ${spec}: no such job` : `wait: pid ${spec} is not a child of this shell`, 127);
+  if ((!job || job.foreign) && sh.flavour !== 'bash') return 127;
+  if (!job || job.foreign) return yield* fault(sh, spec.startsWith('%') ? `wait: ${spec}: no such job` : `wait: pid ${spec} is not a child of this shell`, 127);
   const process = job.processes.find((p) => p.pid === pid) ?? job.processes.at(-1)!;
   while (process.status === null) {
     const signal = sh.pending[0];
@@ -115,13 +116,13 @@ function* waitOne(sh: Shell, spec: string): Call<number> {
 
 function* waitNext(sh: Shell, into: string | undefined): Call<number> {
   for (;;) {
-    const done = sh.jobs.find((j) => !j.foreground && isDone(j) && !j.disowned);
+    const done = sh.jobs.find((j) => !j.foreground && isDone(j) && !j.disowned && !j.foreign);
     if (done) {
       sh.jobs = sh.jobs.filter((j) => j !== done);
       if (into) set(sh, into, String(done.processes.at(-1)!.pid));
       return jobStatus(sh, done);
     }
-    if (!sh.jobs.some((j) => !j.foreground && !isDone(j))) return 127;
+    if (!sh.jobs.some((j) => !j.foreground && !isDone(j) && !j.foreign)) return 127;
     if (!(yield* waitAny(sh)) && (yield* interrupted(sh))) return 130;
   }
 }
@@ -290,6 +291,7 @@ const times: Builtin = function* (sh) {
 };
 
 const suspend: Builtin = function* (sh, words) {
+  if (!sh.options.has('monitor')) return yield* fault(sh, 'suspend: cannot suspend: no job control');
   if (sh.login && words[1] !== '-f') return yield* fault(sh, 'suspend: cannot suspend a login shell');
   yield* sys('kill', sh.pid, SIG.STOP);
   return 0;

@@ -218,7 +218,7 @@ export function* takeOptions(sh: Shell, words: readonly string[], from: number):
           yield* output(sh, 'set', OPTIONS.map((o) => (on ? `${o.padEnd(15)}\t${isOn(sh, o) ? 'on' : 'off'}\n` : `set ${isOn(sh, o) ? '-' : '+'}o ${o}\n`)).join(''));
           return at + 1;
         }
-        if (!OPTIONS.includes(name)) {
+        if (!OPTIONS.includes(name) || (name === 'pipefail' && sh.flavour === 'dash')) {
           yield* fault(sh, `set: ${name}: invalid option name`);
           return null;
         }
