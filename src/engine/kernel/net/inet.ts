@@ -29,7 +29,7 @@ const PORTS = 28232;
 
 function inetOf(address: SockAddr): Inet {
   if (address.family !== 'inet') throw new SysError('EAFNOSUPPORT');
-  if (parseIp(address.address) === null || !(address.port >= 0 && address.port <= 65535)) throw new SysError('EINVAL');
+  if (parseIp(address.address) === null || !(Number.isInteger(address.port) && address.port >= 0 && address.port <= 65535)) throw new SysError('EINVAL');
   return address;
 }
 

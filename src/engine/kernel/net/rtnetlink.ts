@@ -36,6 +36,7 @@ import { nsFile } from '../vfs/nsfs.ts';
 import { lookup } from '../vfs/path.ts';
 import { timeOf } from '../wait.ts';
 import { socketList } from './diag.ts';
+import { fieldsFit } from './fields.ts';
 import { isMac, parseIp } from './ip.ts';
 import { addAddress, addLink, deleteAddress, deleteLink, disableIpv6, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
 import { linkNamed, Refused } from './refusal.ts';
@@ -84,8 +85,9 @@ export interface AddressInfo {
 type Ask = (kernel: Kernel, task: Task, ns: NetNamespace, request: NetlinkRequest) => unknown;
 
 export function request(kernel: Kernel, task: Task, asked: NetlinkRequest): unknown {
-  const one = REQUESTS[asked.type];
+  const one = Object.hasOwn(REQUESTS, asked.type) ? REQUESTS[asked.type] : undefined;
   if (!one) throw new SysError('EOPNOTSUPP');
+  if (!fieldsFit(asked)) throw new SysError('EINVAL');
   const { extack } = netOf(kernel);
   if (asked.type === 'extack') return extack.get(task.tgid) ?? '';
   extack.delete(task.tgid);

@@ -1,0 +1,42 @@
+/** Do the fields of a netlink request have the types that they should (the kernel's nla_policy)? Unknown fields do not fit. */
+import type { NetlinkRequest } from '../sys.ts';
+
+type Fit = (value: unknown) => boolean;
+
+const text: Fit = (value) => typeof value === 'string' && value.length <= 256;
+const number: Fit = (value) => typeof value === 'number' && Number.isSafeInteger(value);
+const flag: Fit = (value) => typeof value === 'boolean';
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A namespace by pid, descriptor or path. */
+const ns: Fit = (value) => isRecord(value) && (number(value.pid) || number(value.fd) || text(value.path));
+
+function record(fields: Record<string, Fit>): Fit {
+  return (value) => isRecord(value) && Object.entries(value).every(([key, one]) => one === undefined || (Object.hasOwn(fields, key) && fields[key]!(one)));
+}
+
+const test = (is: Fit): Fit => (value) => isRecord(value) && is(value.is) && flag(value.not);
+const words: Fit = (value) => Array.isArray(value) && value.length <= 64 && value.every(text);
+const rule = record({
+  in: test(text), out: test(text), src: test(text), dst: test(text), proto: test(text), sport: test(text), dport: test(text), ctstate: test(words), srctype: test(text),
+  dsttype: test(text), comment: text, modules: words, target: text, to: text, packets: number, bytes: number,
+});
+
+const request = record({
+  type: text, ns, name: text, newName: text, kind: text, address: text, mtu: number, txqlen: number, up: flag, ipv6: flag, netns: ns,
+  master: (value) => value === null || text(value), peer: record({ name: text, netns: ns, address: text }), dev: text, prefix: number, broadcast: text, label: text, scope: text,
+  to: text, from: text, via: text, src: text, proto: text, metric: number, onlink: flag, mac: text, id: number, table: text, chain: text,
+  rule: (value) => rule(value) && text((value as { target?: unknown }).target), at: number, policy: text, since: number,
+});
+
+/** What a request cannot do without. */
+const NEEDS: Readonly<Record<string, readonly string[]>> = {
+  'link.add': ['kind'], 'link.set': ['name'], 'link.del': ['name'], 'addr.add': ['dev', 'address', 'prefix'], 'addr.del': ['dev', 'address', 'prefix'], 'route.add': ['to'],
+  'route.replace': ['to'], 'route.del': ['to'], 'route.get': ['to'], 'neigh.add': ['address', 'dev', 'mac'], 'neigh.del': ['address', 'dev'], 'nsid.get': ['netns'],
+  'nsid.set': ['netns', 'id'], 'nf.list': ['table'], 'nf.append': ['table', 'chain', 'rule'], 'nf.insert': ['table', 'chain', 'rule'], 'nf.delete': ['table', 'chain'],
+  'nf.newchain': ['table', 'chain'], 'nf.delchain': ['table'], 'nf.flush': ['table'], 'nf.zero': ['table'], 'nf.policy': ['table', 'chain', 'policy'],
+};
+
+export function fieldsFit(asked: NetlinkRequest): boolean {
+  return request(asked) && (NEEDS[asked.type] ?? []).every((key) => asked[key] !== undefined);
+}
