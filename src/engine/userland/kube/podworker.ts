@@ -111,6 +111,18 @@ function* prepare(w: Work): Call<void> {
   w.ip = refused(status) ? '' : pod.spec.hostNetwork ? k.ip : (status.status?.network?.ip ?? '');
 }
 
+/** A sandbox whose pause process has ended takes its containers along: a new one is made at the next look. */
+function* sandboxGone(w: Work): Call<boolean> {
+  const status = yield* cri('PodSandboxStatus', { podSandboxId: w.sandbox });
+  if (!refused(status) && status.status?.state === 'SANDBOX_READY') return false;
+  yield* say(w.k, w.held.pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+  yield* cri('StopPodSandbox', { podSandboxId: w.sandbox });
+  yield* cri('RemovePodSandbox', { podSandboxId: w.sandbox });
+  w.sandbox = null;
+  for (const r of w.runners) r.id = null;
+  return true;
+}
+
 /** Makes emptyDirs, writes ConfigMaps and Secrets out. Returns what is missing, in the kubelet's words. */
 function* volumes(w: Work): Call<string | null> {
   const { pod } = w.held;
@@ -234,7 +246,7 @@ function* launch(w: Work, r: Runner, again: boolean): Call<void> {
     },
   });
   if (refused(made)) {
-    yield* fail(w, r, 'CreateContainerError', made.error);
+    if (!(yield* sandboxGone(w))) yield* fail(w, r, 'CreateContainerError', made.error);
     return;
   }
   const before = held.logs.get(r.spec.name);

@@ -21,6 +21,8 @@ export interface Subscriber {
 export interface Daemon {
   /** By "namespace/id". */
   tasks: Map<string, Task>;
+  /** Sockets of shims whose end is watched for. */
+  watched: Set<string>;
   subscribers: Set<Subscriber>;
   store: Store;
   /** Counts what needs an id. */
@@ -32,7 +34,7 @@ export interface Daemon {
 export const RUN = '/run/containerd/io.containerd.runtime.v2.task';
 
 export function* createDaemon(): Call<Daemon> {
-  return { tasks: new Map(), subscribers: new Set(), store: yield* openStore(CONTAINERD), counter: 0, listeners: [] };
+  return { tasks: new Map(), watched: new Set(), subscribers: new Set(), store: yield* openStore(CONTAINERD), counter: 0, listeners: [] };
 }
 
 export function* subscriber(d: Daemon, namespace: string): Call<Subscriber> {

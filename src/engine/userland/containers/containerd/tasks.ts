@@ -2,13 +2,14 @@
  * containerd's task service: it makes the bundle, starts the shim, and passes calls on to it. Tasks outlive containerd:
  * it finds them again by the bundles under /run. Source: containerd runtime/v2/{manager,shim,bundle}.go.
  */
-import { sys } from '../../../kernel/sys.ts';
+import { type Body, sys } from '../../../kernel/sys.ts';
 import { text } from '../../../sim/text.ts';
+import { nowIso } from '../../lib/clock.ts';
 import { attempt, drain, exists, list, mkdirAll, reap, removeAll, tryRead, writeFile } from '../../lib/files.ts';
-import type { Call } from '../../lib/http.ts';
+import { type Call, thread } from '../../lib/http.ts';
 import { spawn } from '../shim/spawn.ts';
 import { call, Refusal, type Requests, type Responses, SOCKET, type TaskState } from './api.ts';
-import { type Daemon, RUN, type Task } from './daemon.ts';
+import { type Daemon, publish, RUN, type Task } from './daemon.ts';
 import { journal } from './log.ts';
 
 const SHIM = '/usr/bin/containerd-shim-runc-v2';
@@ -24,6 +25,7 @@ export function* recover(d: Daemon): Call<void> {
       try {
         yield* toShim(task, 'Get', { containerId: id });
         d.tasks.set(key(namespace, id), task);
+        yield* watchShim(d, task.socket);
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         yield* journal('warning', 'cleaning up after shim disconnected', { id, namespace });
@@ -65,6 +67,7 @@ function* createTask(d: Daemon, namespace: string, r: Requests['Create']): Call<
     const { spec: _, ...rest } = r;
     const made = (yield* call(`${SERVICE}/Create`, { ...rest, bundle }, namespace, task.socket)) as Responses['Create'];
     d.tasks.set(key(namespace, id), task);
+    yield* watchShim(d, task.socket);
     return made;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -108,6 +111,32 @@ function* deleteTask(d: Daemon, task: Task): Call<Responses['Delete']> {
   d.tasks.delete(key(task.namespace, task.id));
   yield* journal('info', 'shim disconnected', { id: task.id, namespace: task.namespace });
   return answer;
+}
+
+/** A call that a shim answers only by ending. What it held then is killed and told of, as its own end would have been. */
+function* watchShim(d: Daemon, socket: string): Call<void> {
+  if (d.watched.has(socket)) return;
+  d.watched.add(socket);
+  yield* thread(function* (): Body {
+    try {
+      yield* call(`${SERVICE}/Connect`, {}, '', socket);
+    } catch (error) {
+      if (!(error instanceof Refusal) && !(error instanceof SyntaxError)) throw error;
+    }
+    d.watched.delete(socket);
+    for (const task of [...d.tasks.values()]) if (task.socket === socket) yield* lost(d, task);
+    return 0;
+  });
+}
+
+function* lost(d: Daemon, task: Task): Call<void> {
+  const { id, namespace } = task;
+  yield* journal('warning', 'cleaning up after shim disconnected', { id, namespace });
+  yield* cleanUp(task);
+  d.tasks.delete(key(namespace, id));
+  const now = yield* nowIso();
+  yield* publish(d, { timestamp: now, namespace, topic: '/tasks/exit', event: { containerId: id, id, exitStatus: 137, exitedAt: now } });
+  yield* publish(d, { timestamp: now, namespace, topic: '/tasks/delete', event: { containerId: id, id, exitStatus: 137, exitedAt: now } });
 }
 
 /** What a shim that is gone has left. */

@@ -12,6 +12,7 @@ import { type Call, dial, type Exchange, listen, reply, serveOn, thread } from '
 import { complain, print } from '../../lib/io.ts';
 import { Refusal, STATUS } from '../containerd/api.ts';
 import { hexOf } from '../oci.ts';
+import { hear, makeBell } from './bell.ts';
 import { createShim, publisher, type Shim, watchChildren } from './state.ts';
 import { spawn } from './spawn.ts';
 import { METHODS } from './tasks.ts';
@@ -66,6 +67,7 @@ function* daemon(namespace: string, address: string): Call<number> {
 function* answer(state: Shim, exchange: Exchange): Call<void> {
   const name = exchange.path.replace(/^\/containerd\.task\.v3\.Task\//, '');
   if (name === 'Shutdown') return yield* shutdown(state, exchange);
+  if (name === 'Connect') return yield* hear(yield* makeBell());
   const method = METHODS[name];
   if (!method) return yield* reply(exchange, 501, { code: 'UNIMPLEMENTED', message: `method ${name} not implemented` });
   try {
