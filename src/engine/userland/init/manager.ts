@@ -109,7 +109,7 @@ export function* isEnabled(unit: UnitFile): Call<boolean> {
 function gettyUnit(tty: string, getty: string): UnitFile {
   return {
     name: `getty@${tty}.service`, path: '/usr/lib/systemd/system/getty@.service', description: `Getty on ${tty}`, after: [], exec: [getty, '--autologin', 'root', tty], environment: {}, cwd: '/',
-    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'control-group', installable: true, slice: 'system.slice', killMode: 'process',
+    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice',
   };
 }
 
@@ -229,6 +229,7 @@ function* ended(m: Manager, service: Service, status: number): Call<void> {
   service.code = code === null ? 'killed' : 'exited';
   service.status = code ?? termSignal(status) ?? 0;
   if (service.output >= 0) yield* takeOutput(service);
+  yield* signalAll(service, SIG.KILL);
   yield* attempt(sys('unlinkat', -100, `/sys/fs/cgroup${service.cgroup}`, 0x200), 0);
   const clean = stopping || code === 0 || [SIG.TERM, SIG.INT, SIG.HUP, SIG.PIPE].some((s) => s === termSignal(status));
   service.result = clean ? 'success' : code === null ? 'signal' : 'exit-code';

@@ -23,7 +23,6 @@ export interface UnitFile {
   /** Says where it wants to be enabled; without, it is static. */
   installable: boolean;
   slice: string;
-  killMode: 'control-group' | 'process' | 'none';
 }
 
 export function parseUnit(name: string, path: string, source: string): UnitFile {
@@ -50,7 +49,6 @@ export function parseUnit(name: string, path: string, source: string): UnitFile 
     type: one('Service.Type') || 'simple', restart: restart === 'always' || restart === 'on-failure' ? restart : 'no', restartAfter: seconds(delay === '' ? '100ms' : delay),
     killMode: one('Service.KillMode') === 'process' ? 'process' : 'control-group',
     installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice',
-    killMode: (['process', 'none'] as const).find((k) => k === one('Service.KillMode')) ?? 'control-group',
   };
 }
 
