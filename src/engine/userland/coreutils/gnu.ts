@@ -1,5 +1,6 @@
 /** The everyday programs by name; table.ts installs them and busybox is made of them. */
 import type { Program } from '../../kernel/sys.ts';
+import { gzip, tar } from './archive.ts';
 import { chgrp, chmod, chown } from './attributes.ts';
 import { cmp, diff } from './compare.ts';
 import { nice, nohup, pstree, pwdx, renice, setsid, timeout, watch } from './control.ts';
@@ -16,7 +17,9 @@ import { expr } from './expr.ts';
 import { comm, cut, tr, uniq } from './fields.ts';
 import { find } from './find.ts';
 import { grep } from './grep.ts';
+import { file, hint, lsof, stty, w, who } from './look.ts';
 import { ls } from './ls.ts';
+import { less } from './pager.ts';
 import { printf } from './printf.ts';
 import { ps } from './ps.ts';
 import { burn, hog, rawCall } from './raw.ts';
@@ -30,14 +33,23 @@ import { sort } from './sort.ts';
 import { chroot, date, dmesg, free, groups, hostname, id, logname, uname, uptime } from './system.ts';
 import { test } from './test.ts';
 import { cat, fold, nl, paste, rev, split, tac, tee } from './texts.ts';
+import { top, vmstat } from './top.ts';
 import { xargs } from './xargs.ts';
 
 export const GNU: Readonly<Record<string, Program>> = {
-  awk, mawk: awk,
+  awk, mawk: awk, file, gunzip: gzip, gzip, less, lsof, more: less, stty, tar, top, vmstat, w, who, zcat: gzip,
   '[': test, base64, basename, burn, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
   hd: hexdump, head, hexdump, hog, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
   pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,
   uptime, watch, wc, which, whoami, xargs, xxd, yes: yesProgram,
+};
+
+const EDIT = 'an editor of files; write one with `cat > FILE` (Ctrl-D ends it) or a here-document, change one with `sed -i`, read one with `less`';
+
+/** What people look for and what is there instead. */
+export const HINTS: Readonly<Record<string, Program>> = {
+  nano: hint(EDIT), vi: hint(EDIT), vim: hint(EDIT), emacs: hint(EDIT), strace: hint('tracing of another process; the System calls picture and `sys NAME ARG…` show calls one by one'),
+  mkswap: hint('swap'), swapon: hint('swap'), swapoff: hint('swap'), python3: hint('interpreters of other languages; there is awk'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
 };
 
 export const GNU_SBIN: Readonly<Record<string, Program>> = { chroot };

@@ -5,7 +5,7 @@ import type { ProgramTable } from '../programs.ts';
 import { shellMain } from '../sh/shell.ts';
 import { utilLinux } from '../util-linux/table.ts';
 import { busyboxOf } from './busybox.ts';
-import { GNU, GNU_SBIN } from './gnu.ts';
+import { GNU, GNU_SBIN, HINTS } from './gnu.ts';
 import { packaged } from './package.ts';
 
 const at = (dir: string, programs: Readonly<Record<string, Program>>): ProgramTable => Object.fromEntries(Object.entries(programs).map(([name, program]) => [`${dir}/${name}`, program]));
@@ -15,8 +15,10 @@ const PLAIN = new Set(['[', 'test', 'true', 'false', 'echo', 'printf', 'expr', '
 
 const installed: ProgramTable = packaged({ ...at('/usr/bin', GNU), ...at('/usr/sbin', GNU_SBIN) }, '(GNU coreutils) 9.7', PLAIN);
 
+const hints = at('/usr/bin', HINTS);
+
 const byName = new Map<string, Program>(
   Object.entries({ ...installed, ...utilLinux, ...net }).map(([path, program]) => [path.slice(path.lastIndexOf('/') + 1), program]),
 );
 
-export const coreutils: ProgramTable = { ...installed, '/usr/bin/busybox': busyboxOf(byName, shellMain('ash')) };
+export const coreutils: ProgramTable = { ...installed, ...hints, '/usr/bin/busybox': busyboxOf(byName, shellMain('ash')) };

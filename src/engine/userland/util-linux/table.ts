@@ -4,11 +4,14 @@ import { packaged } from '../coreutils/package.ts';
 import { findmnt, mountpoint } from './findmnt.ts';
 import { capsh, flock, getcap, getpcaps, logger, pivotRoot, prlimit, setcap, setpriv } from './identity.ts';
 import { lsns } from './lsns.ts';
+import { lsblk, lscpu, lsmem, lsmod } from './machine.ts';
 import { mount, umount } from './mount.ts';
+import { chrt, ionice, script, taskset } from './script.ts';
 import { nsenter, unshare } from './unshare.ts';
 import { getfattr, setfattr } from './xattr.ts';
 
 const programs: ProgramTable = {
+  '/usr/bin/chrt': chrt, '/usr/bin/ionice': ionice, '/usr/bin/lsblk': lsblk, '/usr/bin/lscpu': lscpu, '/usr/bin/lsmem': lsmem, '/usr/bin/script': script, '/usr/bin/taskset': taskset, '/usr/sbin/lsmod': lsmod,
   '/usr/bin/findmnt': findmnt, '/usr/bin/flock': flock, '/usr/bin/getfattr': getfattr, '/usr/bin/logger': logger, '/usr/bin/lsns': lsns, '/usr/bin/mount': mount, '/usr/bin/mountpoint': mountpoint, '/usr/bin/nsenter': nsenter,
   '/usr/bin/prlimit': prlimit, '/usr/bin/setfattr': setfattr, '/usr/bin/setpriv': setpriv, '/usr/bin/umount': umount, '/usr/bin/unshare': unshare, '/usr/sbin/capsh': capsh, '/usr/sbin/getcap': getcap, '/usr/sbin/getpcaps': getpcaps,
   '/usr/sbin/pivot_root': pivotRoot, '/usr/sbin/setcap': setcap,
