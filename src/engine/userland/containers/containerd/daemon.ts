@@ -12,7 +12,7 @@ export interface Task {
   socket: string;
 }
 
-export interface Subscriber {
+interface Subscriber {
   namespace: string;
   queue: Envelope[];
   bell: Bell;

@@ -33,7 +33,7 @@ export function cgroupOf(parent: string, id: string): { cgroupsPath: string; sys
 }
 
 /** Command line, after the rules of Kubernetes over an image's Entrypoint and Cmd. */
-export function argsOf(command: readonly string[], args: readonly string[], image: ImageConfig): string[] {
+function argsOf(command: readonly string[], args: readonly string[], image: ImageConfig): string[] {
   const { Entrypoint, Cmd } = image.config;
   const out = command.length > 0 ? [...command, ...args] : [...(Entrypoint ?? []), ...(args.length > 0 ? args : (Cmd ?? []))];
   if (out.length === 0) throw new CriError('Unknown', 'failed to generate container spec: no command specified');

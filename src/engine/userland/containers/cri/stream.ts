@@ -8,7 +8,7 @@ import { type Call, thread, upgrade, writeAll } from '../../lib/http.ts';
 import { rawMode, restoreMode } from '../runc/console.ts';
 import { CHANNEL, frame, unframe } from './frames.ts';
 
-export type StreamEnd = { exitCode: number } | { error: string };
+type StreamEnd = { exitCode: number } | { error: string };
 
 /** Connects and stays until the command has ended. The terminal is put back as it was. */
 export function* attachStream(address: SockAddr, path: string, o: { tty: boolean; stdin: boolean }, body = ''): Call<StreamEnd> {

@@ -24,7 +24,7 @@ export function cgroupDir(id: string, cgroupsPath: string | undefined, systemd: 
 }
 
 /** "kubepods-burstable.slice" is kubepods.slice/kubepods-burstable.slice. */
-export function expandSlice(slice: string): string {
+function expandSlice(slice: string): string {
   const parts = slice.replace(/\.slice$/, '').split('-');
   return parts.map((_, i) => `${parts.slice(0, i + 1).join('-')}.slice`).join('/');
 }

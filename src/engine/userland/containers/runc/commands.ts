@@ -1,7 +1,7 @@
 /** runc's subcommands as data: usage, description and options; the parser and the help texts read the same rows. */
 import { tabulate } from '../../kube/kubectl/tabwriter.ts';
 
-export interface CommandHelp {
+interface CommandHelp {
   usage: string;
   /** What follows "runc NAME [command options]". */
   args: string;

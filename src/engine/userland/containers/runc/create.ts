@@ -31,7 +31,7 @@ export interface CreateOptions {
 }
 
 /** Reads a bundle's config.json. Throws Fatal. */
-export function* readSpec(bundle: string): Call<Spec> {
+function* readSpec(bundle: string): Call<Spec> {
   let source: string;
   try {
     source = yield* readText(`${bundle}/config.json`);

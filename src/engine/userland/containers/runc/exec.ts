@@ -10,7 +10,7 @@ import { Fatal, type Settings } from './log.ts';
 import type { Process } from './spec.ts';
 import { load, statusOf, type Saved } from './state.ts';
 
-export interface ExecOptions {
+interface ExecOptions {
   id: string;
   args: readonly string[];
   consoleSocket: string;

@@ -40,7 +40,7 @@ export type Sync = { type: 'hooks' | 'ready' } | { type: 'error'; message: strin
 /** Descriptors of `runc init`: the pipe to the parent, the state directory, the console's socket. */
 export const INIT_FDS = { pipe: 3, state: 4, console: 5 };
 
-export interface Launch {
+interface Launch {
   boot: Boot;
   config: InitConfig;
   cgroup: string;

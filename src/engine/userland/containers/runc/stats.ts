@@ -92,7 +92,7 @@ export function* events(settings: Settings, id: string, once: boolean, intervalN
 }
 
 /** units.RAMInBytes: "64m", "1.5g", "-1". */
-export function ramInBytes(source: string): number | null {
+function ramInBytes(source: string): number | null {
   const m = /^(\d+(?:\.\d+)?) ?([kmgtpe])?(i?b)?$/i.exec(source);
   if (!m) return source === '-1' ? -1 : null;
   return Math.floor(Number(m[1]) * 1024 ** (m[2] ? 'kmgtpe'.indexOf(m[2].toLowerCase()) + 1 : 0));

@@ -7,7 +7,7 @@ import { closeOnExec } from '../runc/identity.ts';
 
 export const ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
-export interface Spawn {
+interface Spawn {
   argv: readonly string[];
   /** Descriptors that become 0, 1 and 2; -1 is /dev/null. */
   stdio: readonly number[];

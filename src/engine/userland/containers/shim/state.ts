@@ -89,7 +89,7 @@ export function* publisher(shim: Shim): Body {
 }
 
 /** Reaps whatever ends below this subreaper. */
-export function* reaper(shim: Shim): Body {
+function* reaper(shim: Shim): Body {
   for (;;) {
     let ended: { pid: number; status: number };
     try {

@@ -19,7 +19,7 @@ import { announce, waitFor, catchUp, type Held, newProc, type Proc, type Shim, w
 import { attachConsole, closeChild, closeStdin, type Io, pipes, withoutStreams } from './streams.ts';
 
 /** As the shim takes Create: containerd has made the bundle. */
-export type ShimCreate = Requests['Create'] & { bundle: string };
+type ShimCreate = Requests['Create'] & { bundle: string };
 
 const RUNC = '/usr/sbin/runc';
 
