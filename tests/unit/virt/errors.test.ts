@@ -24,6 +24,8 @@ it.each([
   [['/usr/bin/virsh', '--bogus'], 1, '', "error: unsupported option '--bogus'. See --help.\n"],
   [['/usr/bin/virsh', '-c', 'test:///default', 'list'], 0, ' Id   Name   State\n----------------------\n 1    test   running\n\n', ''],
   [['/usr/bin/virsh', 'console', 'tiny'], 1, '\n', 'error: The domain is not running\n'],
+  [['/usr/bin/virt-host-validate', 'bogus'], 1, '', 'virt-host-validate: unsupported hypervisor name bogus\n'],
+  [['/usr/bin/systemd-detect-virt', '-c'], 1, 'none\n', ''],
   [['/usr/bin/virt-install', '--memory', '64'], 1, '', 'ERROR    --name is required\n'],
 ])('%j', (argv, status, stdout, stderr) => {
   expect(machine.run(...argv)).toEqual({ status: status << 8, stdout, stderr });

@@ -1,13 +1,17 @@
 /** Virtualization programs by install path. */
 import type { ProgramTable } from '../programs.ts';
 import { libvirtd } from './libvirtd/libvirtd.ts';
+import { systemdDetectVirt, virtHostValidate, virtWhat } from './probe.ts';
 import { qemu } from './qemu/qemu.ts';
 import { virsh } from './virsh/virsh.ts';
 import { virtInstall } from './virtinstall.ts';
 
 export const virt: ProgramTable = {
   '/usr/bin/qemu-system-x86_64': qemu,
+  '/usr/bin/systemd-detect-virt': systemdDetectVirt,
   '/usr/bin/virsh': virsh,
+  '/usr/bin/virt-host-validate': virtHostValidate,
   '/usr/bin/virt-install': virtInstall,
   '/usr/sbin/libvirtd': libvirtd,
+  '/usr/sbin/virt-what': virtWhat,
 };
