@@ -9,7 +9,7 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{12}\b/g, 'ID12'],
   [/\b[a-z0-9]{25}\b/g, 'ID25'],
   [/\b[A-Z2-7]{26}\b/g, 'LINK'],
-  [/\b[a-z]+_[a-z]+\b(?=\)|,|$|\s)/gm, 'NAME'],
+  [/\b[a-z]+_[a-z]+\b(?=\)|,|$|\s|"})/gm, 'NAME'],
   [/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| \+0000 UTC)?/g, 'TIME'],
   [/"(time|timeNano)":\d+/g, '"$1":N'],
   [/\b(?:Less than a second|About an? (?:minute|hour)|\d+ (?:second|minute|hour|day|week|month|year)s?)(?: ago)?\b/g, 'AGE'],

@@ -55,4 +55,28 @@ describe('docker run -it', () => {
     type('exit\r', /\$ $|# $/);
     type('echo host $((1+1))\r', /host 2/);
   });
+  it('passes signals on without a terminal, and gives up at the third', () => {
+    ttyInput(m.kernel, 'tty1', bytes('docker run --name t3 busybox sleep 1000\r'));
+    until(m, () => false, 2 * SECOND);
+    type('\x03', /\^C/);
+    until(m, () => false, 1 * SECOND);
+    type('\x03', /\^C/);
+    until(m, () => false, 1 * SECOND);
+    type('\x03', /got 3 SIGTERM\/SIGINTs, forcefully exiting\n[\s\S]*\$ $/);
+    type('docker kill t3\r', /\nt3\n/);
+  });
+  it('ends docker run when what it runs hears the signal', () => {
+    ttyInput(m.kernel, 'tty1', bytes('docker run --rm busybox sh -c "trap \'echo got it; exit 9\' INT; while :; do sleep 0.1; done"\r'));
+    until(m, () => false, 2 * SECOND);
+    type('\x03', /got it\n[\s\S]*\$ $/);
+    type('echo status $?\r', /status 9/);
+  });
+  it('ends what follows at Ctrl-C', () => {
+    ttyInput(m.kernel, 'tty1', bytes('docker events\r'));
+    until(m, () => false, 1 * SECOND);
+    type('\x03', /\$ $/);
+    ttyInput(m.kernel, 'tty1', bytes('docker stats\r'));
+    until(m, () => false, 3 * SECOND);
+    type('\x03', /\$ $/);
+  });
 });

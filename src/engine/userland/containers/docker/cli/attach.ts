@@ -5,6 +5,7 @@
  */
 import { SIG, SysError, TCGETS, TCSETS, type Termios, TIOCGWINSZ, type Winsize } from '../../../../kernel/abi.ts';
 import { type Body, sys } from '../../../../kernel/sys.ts';
+import { bytes } from '../../../../sim/text.ts';
 import { joinBytes } from '../../../../sim/wire.ts';
 import { attempt } from '../../../lib/files.ts';
 import { type Call, type Stream, thread, writeAll } from '../../../lib/http.ts';
@@ -140,10 +141,15 @@ function* quietly(call: Call<void>): Body {
   yield* attempt(call, undefined);
 }
 
-/** Signals sent to the command go to the container. */
+/** Signals sent to the command go to the container; the third that asks it to end does end it. */
 export function* proxySignals(client: Client, id: string): Call<void> {
+  let asked = 0;
   for (const [name, signal] of Object.entries({ HUP: SIG.HUP, INT: SIG.INT, QUIT: SIG.QUIT, TERM: SIG.TERM, USR1: SIG.USR1, USR2: SIG.USR2 })) {
     const handler = function* (): Body {
+      if ((signal === SIG.INT || signal === SIG.TERM) && ++asked === 3) {
+        yield* attempt(writeAll(2, bytes('\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n')), undefined);
+        yield* sys('exit_group', 1);
+      }
       try {
         yield* api(client, 'POST', `/containers/${id}/kill`, { query: { signal: name } });
       } catch (error) {

@@ -153,10 +153,12 @@ export function* pruneImages(daemon: Daemon, filters: Filters): Call<Any> {
   let space = 0;
   for (const image of [...daemon.store.images.values()]) {
     if ((!all && image.tags.length > 0) || usersOfImage(daemon, image.id) > 0) continue;
-    const size = yield* sizeOf(daemon, image);
+    const sizes = yield* layerSizes(daemon.store, image);
+    const before = deleted.length;
     try {
       for (const one of image.tags.length > 0 ? image.tags.slice() : [image.id]) deleted.push(...(yield* removeImage(daemon, one, true)));
-      space += size;
+      const gone = new Set(deleted.slice(before).map((d) => d.Deleted));
+      space += image.chain.reduce((n, id, i) => n + (gone.has(id) ? sizes[i]! : 0), 0);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
     }

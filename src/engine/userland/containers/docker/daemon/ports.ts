@@ -82,11 +82,13 @@ function programming(c: Container, e: Endpoint, why: string): Refused {
   return new Refused(500, `driver failed programming external connectivity on endpoint ${c.Name.slice(1)} (${e.EndpointID}): ${why}`);
 }
 
+/** What it holds, the highest host port first, as docker programs them. */
 function held(c: Container): Binding[] {
-  return Object.entries(c.network.ports).flatMap(([key, list]) => (list ?? []).map((b) => {
+  const all = Object.entries(c.network.ports).flatMap(([key, list]) => (list ?? []).map((b) => {
     const [inside, proto = 'tcp'] = key.split('/');
     return { key, proto, inside: Number(inside), ip: b.HostIp, port: Number(b.HostPort) };
   }));
+  return all.sort((x, y) => y.port - x.port);
 }
 
 function* forward(b: Binding, e: Endpoint, n: Network, type: 'nf.append' | 'nf.delete'): Call<void> {

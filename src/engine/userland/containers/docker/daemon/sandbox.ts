@@ -5,7 +5,7 @@
  */
 import { AT_FDCWD, MNT_DETACH, MS_BIND } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
-import { attempt, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
+import { attempt, exists, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
 import { findNetwork, ipText, lease, membersOf, readSubnet } from './bridges.ts';
 import { publish } from './events.ts';
@@ -51,15 +51,24 @@ export function bridged(daemon: Daemon, c: Container): Bridged[] {
 
 /** Gives the namespace of this process its interfaces, and the ports their proxies. */
 export function* joinNetworks(daemon: Daemon, c: Container, pid: number): Call<void> {
-  if (c.HostConfig.NetworkMode.startsWith('container:') || c.HostConfig.NetworkMode === 'host') return;
+  if (c.HostConfig.NetworkMode.startsWith('container:')) return;
+  if (c.HostConfig.NetworkMode === 'host') {
+    yield* keepNamespace('/run/docker/netns/default', '/proc/self/ns/net');
+    return;
+  }
   yield* attempt(sys('netlink', { type: 'link.set', name: 'lo', up: true, ns: { pid } }), null);
-  yield* attempt(mkdirAll('/run/docker/netns'), undefined);
-  const key = c.network.sandboxKey.replace('/var/run', '/run');
-  yield* attempt(writeFile(key, ''), undefined);
-  yield* attempt(sys('mount', `/proc/${pid}/ns/net`, key, '', MS_BIND, ''), 0);
+  yield* keepNamespace(c.network.sandboxKey.replace('/var/run', '/run'), `/proc/${pid}/ns/net`);
   const all = bridged(daemon, c);
   for (const [i, b] of all.entries()) yield* plug(c, b, pid, `eth${i}`);
   if (all[0]) yield* publishPorts(c, all[0].e, all[0].n);
+}
+
+/** A name for a namespace, kept by a mount; once. */
+function* keepNamespace(at: string, from: string): Call<void> {
+  if (yield* exists(at)) return;
+  yield* attempt(mkdirAll('/run/docker/netns'), undefined);
+  yield* attempt(writeFile(at, ''), undefined);
+  yield* attempt(sys('mount', from, at, '', MS_BIND, ''), 0);
 }
 
 function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string): Call<void> {
@@ -84,7 +93,7 @@ export function* leaveNetworks(daemon: Daemon, c: Container): Call<void> {
   yield* releasePorts(c, first?.e ?? null, first?.n ?? null);
   for (const name of Object.keys(c.network.endpoints).sort()) yield* leave(daemon, c, name);
   const key = c.network.sandboxKey.replace('/var/run', '/run');
-  if (key !== '') {
+  if (key !== '' && c.HostConfig.NetworkMode !== 'host') {
     yield* attempt(sys('umount2', key, MNT_DETACH), 0);
     yield* attempt(sys('unlinkat', AT_FDCWD, key, 0), 0);
   }
