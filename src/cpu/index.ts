@@ -96,6 +96,16 @@ function loop(limit: u64, most: u64): i32 {
         continue;
       }
     }
+    if ((g32(ATTENTION) | g32(TRACE_ON)) == 0) {
+      block = straight(block, min<u64>(limit, g64(TIMER)), most - events);
+      if (block == 0) {
+        if (g32(PEND) == PEND_NONE) continue;
+        const r = fault();
+        if (r >= 0) return r;
+        events++;
+        continue;
+      }
+    }
     s64(PAGE_BASE, g64(RIP) & ~u64(0xfff));
     const last: usize = load<u32>(block, B_END);
     const ceiling = min<u64>(limit, g64(TIMER)) - g64(CYCLES);
@@ -141,6 +151,33 @@ function loop(limit: u64, most: u64): i32 {
       return STOP_EXIT;
     }
   }
+}
+
+/**
+ * Whole blocks, as long as they fit the budget and nothing asks for attention: the way of nearly all instructions. Gives
+ * back the block that no longer fits; 0: look again, or `pend` says why an instruction did not complete.
+ */
+function straight(from: usize, ceiling: u64, most: u64): usize {
+  let block = from;
+  do {
+    if (g64(CYCLES) + u64(load<u32>(block, B_CYCLES)) > ceiling || g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)) > most) return block;
+    const base = g64(RIP) & ~u64(0xfff);
+    const last: usize = load<u32>(block, B_END);
+    s64(PAGE_BASE, base);
+    s64(RIP, base + u64(load<u32>(block, B_FALL)));
+    s32(EXEC_END, u32(last));
+    const at = execute(block + B_HEADER);
+    s32(CURRENT, 0);
+    if (at != last || g32(PEND) != PEND_NONE) {
+      stopAt(at);
+      return 0;
+    }
+    s64(CYCLES, g64(CYCLES) + u64(load<u32>(block, B_CYCLES)));
+    s64(INSTRUCTIONS, g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)));
+    if (g32(ATTENTION) != 0) return 0;
+    block = next(block);
+  } while (block != 0);
+  return 0;
 }
 
 /** The records before this one are done, this one is not. */
