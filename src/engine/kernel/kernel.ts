@@ -46,8 +46,8 @@ export interface KernelSpec {
   seed: number;
   programs: ReadonlyMap<string, Program>;
   hostname: string;
-  /** "10.0.0.5/24"; null without a wire. */
-  network: { address: string; gateway?: string } | null;
+  /** "10.0.0.5/24", and static routes; null without a wire. */
+  network: { address: string; gateway?: string; routes?: readonly { to: string; via: string }[] } | null;
 }
 
 export interface BootSpec {

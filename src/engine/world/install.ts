@@ -7,7 +7,7 @@ import { bytes } from '../sim/text.ts';
 import { assemble } from '../machine/isa/assemble.ts';
 import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
 import { INSTALLED } from '../userland/table.ts';
-import { API_SERVER, type HostSpec, type ScenarioSpec, type Service } from './scenario.ts';
+import { API_SERVER, type HostSpec, podSubnet, type ScenarioSpec, type Service } from './scenario.ts';
 
 /** What the engine is given from outside: the processor's module and the sources of its guests. */
 export interface Assets {
@@ -87,13 +87,12 @@ function kubernetes(host: HostSpec): Tree {
     `apiVersion: v1\nkind: Config\nclusters:\n- name: nestbox\n  cluster:\n    server: http://${API_SERVER.address}:${API_SERVER.port}\nusers:\n- name: ${user}\n  user: {}\ncontexts:\n- name: nestbox\n  context:\n    cluster: nestbox\n    user: ${user}\ncurrent-context: nestbox\n`;
   const tree: Tree = { '/root/.kube/config': file(config('admin'), 0o600), '/root/web.yaml': file(WEB_YAML) };
   if (!host.services.includes('kubelet')) return tree;
-  const subnet = Number(host.address.split('.')[3]) - 10;
   return {
     ...tree,
     ...Object.fromEntries(['bridge', 'host-local', 'loopback'].map((name) => [`/opt/cni/bin/${name}`, { type: 'program' as const, name: `cni-${name}`, mode: 0o755 }])),
     '/etc/kubernetes/kubelet.conf': file(config(`system:node:${host.name}`), 0o600),
     '/etc/cni/net.d/10-bridge.conf': file(
-      `${JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, ipam: { type: 'host-local', ranges: [[{ subnet: `10.244.${subnet}.0/24` }]], routes: [{ dst: '0.0.0.0/0' }] } }, null, 2)}\n`,
+      `${JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, ipam: { type: 'host-local', ranges: [[{ subnet: podSubnet(host.address) }]], routes: [{ dst: '0.0.0.0/0' }] } }, null, 2)}\n`,
     ),
   };
 }

@@ -44,6 +44,11 @@ export interface ScenarioSpec {
 }
 
 export const API_SERVER = { address: '10.0.0.10', port: 6443 };
+/** The pods of a node, by the node's address: 10.0.0.11 has 10.244.1.0/24. */
+export function podSubnet(address: string): string {
+  return `10.244.${Number(address.split('.')[3]) - 10}.0/24`;
+}
+
 const IMAGES = ['busybox', 'alpine', 'stress', 'nginx', 'redis', 'hello-world'] as const;
 const NODE_IMAGES = ['busybox', 'nginx', 'redis', 'registry.k8s.io/pause', 'stress'] as const;
 

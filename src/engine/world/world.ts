@@ -3,7 +3,7 @@
  * applies what people did; it decides nothing. A world is a function of (scenario, seed, inputs).
  */
 import type { Action, Input, Recording } from '../../bridge/protocol.ts';
-import { boot, createKernel, registerKernels, ttyInput, ttyResize, ttyTake } from '../kernel/kernel.ts';
+import { boot, createKernel, type KernelSpec, registerKernels, ttyInput, ttyResize, ttyTake } from '../kernel/kernel.ts';
 import type { Kernel } from '../kernel/records.ts';
 import { debugVm, installKvm } from '../kernel/drivers/kvm.ts';
 import { putFile } from '../kernel/vfs/build.ts';
@@ -16,7 +16,7 @@ import { createTrace, mix, record, traceHash, type Trace } from '../sim/trace.ts
 import { bytes, fromBase64, text } from '../sim/text.ts';
 import { PROGRAMS } from '../userland/table.ts';
 import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf } from './lan.ts';
-import { API_SERVER, findScenario, type HostSpec, type ScenarioSpec } from './scenario.ts';
+import { API_SERVER, findScenario, type HostSpec, podSubnet, type ScenarioSpec } from './scenario.ts';
 import { type Assets, treeOf } from './install.ts';
 
 export interface World {
@@ -81,13 +81,20 @@ function joinCluster(world: World): void {
 function addHost(world: World, assets: Assets, host: HostSpec): void {
   const kernel = createKernel({
     name: host.name, cpus: host.cpus, memory: host.memory, ghz: GHZ, timeline: world.timeline, trace: world.trace,
-    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: host.address === '' ? null : { address: `${host.address}/24` },
+    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: networkOf(world.scenario, host),
   });
   world.kernels.set(host.name, kernel);
   world.lan.hosts.set(host.address, host.name);
   kernel.uplink = uplinkOf(world.lan);
   installKvm(kernel, assets.cpu);
   boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
+}
+
+/** A node knows the way to the pods of the others. */
+function networkOf(scenario: ScenarioSpec, host: HostSpec): KernelSpec['network'] {
+  if (host.address === '') return null;
+  const others = host.services.includes('kubelet') ? scenario.hosts.filter((other) => other !== host && other.services.includes('kubelet')) : [];
+  return { address: `${host.address}/24`, routes: others.map((other) => ({ to: podSubnet(other.address), via: other.address })) };
 }
 
 /** Rebuilds the world of a recording at time zero, its inputs still to come. */

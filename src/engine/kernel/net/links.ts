@@ -32,7 +32,9 @@ export function createNetNamespace(kernel: Kernel, owner: UserNamespace, ino: nu
 }
 
 /** The machine's own links at boot: lo is up, and eth0 with its address when the machine is on a network. `address` is "192.168.1.10/24". */
-export function bootLinks(kernel: Kernel, ns: NetNamespace, network: { address: string; gateway?: string } | null): void {
+export function bootLinks(
+  kernel: Kernel, ns: NetNamespace, network: { address: string; gateway?: string; routes?: readonly { to: string; via: string }[] } | null,
+): void {
   setUp(kernel, ns, linkByName(ns, 'lo')!);
   if (!network) return;
   const eth0 = addLink(kernel, ns, 'ether', 'eth0');
@@ -41,7 +43,8 @@ export function bootLinks(kernel: Kernel, ns: NetNamespace, network: { address: 
   const n = parseIp(address)!;
   const broadcast = formatIp(networkOf(n, Number(prefix)) + 2 ** 32 - maskOf(Number(prefix)) - 1);
   addAddress(kernel, ns, eth0, { address, prefix: Number(prefix), scope: 'global', broadcast });
-  if (network.gateway) ns.routes.push({ to: 'default', via: network.gateway, dev: 'eth0', src: null, proto: 'static', scope: 'global', metric: 0, type: 'unicast', onlink: false });
+  const routes = [...(network.gateway ? [{ to: 'default', via: network.gateway }] : []), ...(network.routes ?? [])];
+  for (const { to, via } of routes) ns.routes.push({ to, via, dev: 'eth0', src: null, proto: 'static', scope: 'global', metric: 0, type: 'unicast', onlink: false });
 }
 
 /** A locally administered address that no other link of this world has: drawn from the kernel's seed, its name and a counter. */
