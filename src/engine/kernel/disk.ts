@@ -7,7 +7,7 @@
  */
 import { PAGE, SECOND } from '../sim/units.ts';
 import { chargeFile } from './cgroup/cache.ts';
-import { cachedPages } from './cgroup/charge.ts';
+import { cachedPages, holesOf } from './cgroup/charge.ts';
 import { countIo, DISK } from './cgroup/io.ts';
 import { stall } from './cgroup/psi.ts';
 import type { Cgroup } from './cgroup/types.ts';
@@ -75,7 +75,7 @@ function transfer(kernel: Kernel, task: Task, kind: 'read' | 'write', bytes: num
 /** A read up to `end`: what the page cache lacks comes from the disk. */
 export function readThrough(kernel: Kernel, task: Task, inode: Inode, end: number): void {
   if (!onDisk(inode)) return;
-  const missing = Math.ceil(Math.min(end, inode.size) / PAGE) - cachedPages(inode);
+  const missing = Math.ceil(Math.min(end, inode.size) / PAGE) - holesOf(inode) - cachedPages(inode);
   if (missing <= 0) return;
   chargeFile(kernel, task, inode, Math.min(end, inode.size));
   transfer(kernel, task, 'read', missing * PAGE, READ_AHEAD);

@@ -12,6 +12,7 @@ import { refuses } from './seccomp.ts';
 import { deliverSignals, signalPending } from './signals.ts';
 import type { Request, Syscalls } from './sys.ts';
 import { callCost } from './syscalls/costs.ts';
+import { argumentFault } from './syscalls/signatures.ts';
 import { SYSCALLS } from './syscalls/table.ts';
 import { AGAIN, BLOCK, GONE, sleepUntil, timeOf } from './wait.ts';
 
@@ -121,9 +122,9 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
   let result: unknown;
   try {
     if (task.seccomp.length > 0 && refuses(task, name)) throw new SysError('EPERM');
-    const handler = SYSCALLS[name] as AnyHandler | undefined;
-    if (!handler) throw new SysError('ENOSYS');
-    result = handler(kernel, task, ...args);
+    const fault = argumentFault(name, args);
+    if (fault) throw new SysError(fault);
+    result = (SYSCALLS[name] as AnyHandler)(kernel, task, ...args);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     spend(kernel, task, callCost(name, args, null));

@@ -146,6 +146,7 @@ export function mappedBytes(mm: AddressSpace): number {
 /** A new area. Throws EINVAL, ENOMEM (RLIMIT_AS, overcommit 2, more than the machine could ever give). */
 export function map(kernel: Kernel, task: Task, length: number, prot: number, flags: number, file: Path | null): Area {
   if (!(length > 0)) throw new SysError('EINVAL');
+  if (length > MMAP_TOP) throw new SysError('ENOMEM');
   const size = roundUp(length);
   const { mm } = task;
   const limit = task.limits.RLIMIT_AS?.cur ?? Number.POSITIVE_INFINITY;
@@ -225,6 +226,7 @@ export function setBreak(kernel: Kernel, task: Task, address: number): number {
   if (address < mm.brk.start) return mm.brk.end;
   const heap = areaAt(mm, mm.brk.start);
   const size = roundUp(address - mm.brk.start);
+  if (size > (heap?.length ?? 0) && size > kernel.memory) return mm.brk.end;
   if (heap && size < heap.length) {
     discard(kernel, mm, heap, size / PAGE, heap.length / PAGE);
     if (size === 0) mm.areas.splice(mm.areas.indexOf(heap), 1);

@@ -1,9 +1,9 @@
 /**
  * Terminals with the line discipline N_TTY: editing of a line in canonical mode, echo, signals to the foreground group,
- * CR and NL mapping, window size, job control. The picture: bytes typed go through `receive`, become signals, edits of
+ * CR and NL mapping, window size. The picture: bytes typed go through `receive`, become signals, edits of
  * `line`, or input that is ready; bytes written go through `emit` to `output`, from where the world (a console) or the
- * master (a pseudo-terminal) takes them. Source: termios(3), tty_ioctl(4), credentials(7).
- * Left out: flow control by ^S and ^Q, VMIN and VTIME, other settings of termios than those in abi.ts, TOSTOP.
+ * master (a pseudo-terminal) takes them; terminal.ts has the rest. Source: termios(3).
+ * Left out: flow control by ^S and ^Q, VMIN and VTIME, other settings of termios than those in abi.ts.
  */
 import { SIG, type Termios, type Winsize } from './abi.ts';
 import { joinBytes } from '../sim/wire.ts';

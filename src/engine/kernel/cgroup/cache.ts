@@ -4,13 +4,13 @@ import { SysError } from '../abi.ts';
 import { reclaimOrKill } from '../oom.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Inode } from '../vfs/types.ts';
-import { cachedPages, fileKind } from './charge.ts';
+import { cachedPages, fileKind, holesOf } from './charge.ts';
 import { highStall } from './reclaim.ts';
 import type { Cgroup } from './types.ts';
 
 /** Makes the page cache of a file as large as `size` needs; the new pages are charged to the group of the task that grew it. */
 export function chargeFile(kernel: Kernel, task: Task, inode: Inode, size: number): void {
-  const more = Math.ceil(size / PAGE) - cachedPages(inode);
+  const more = Math.ceil(size / PAGE) - holesOf(inode) - cachedPages(inode);
   if (more <= 0) return;
   const { cgroup } = task;
   // A file larger than its group may hold goes through in parts: what was cached first makes room for the rest.

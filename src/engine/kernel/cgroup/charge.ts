@@ -87,6 +87,11 @@ export function cachedPages(inode: Inode): number {
   return pages;
 }
 
+/** Pages of a file that were never written: a hole is not in memory. */
+export function holesOf(inode: Inode): number {
+  return (inode.data as { holes?: number } | null)?.holes ?? 0;
+}
+
 /** Gives back the pages past `size` (all, at 0). */
 export function unchargeFile(kernel: Kernel, inode: Inode, size = 0): void {
   let excess = cachedPages(inode) - Math.ceil(size / PAGE);

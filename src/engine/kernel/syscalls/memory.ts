@@ -53,7 +53,8 @@ export const memoryHandlers = {
     if (!begun) {
       const limit = resourceLimits(kernel, task, 'MEMLOCK').cur;
       if (length + task.mm.locked * 4096 > limit && !nsCapable(task, kernel.init.user, 'ipc_lock')) throw new SysError(limit === 0 ? 'EPERM' : 'ENOMEM');
-      if (!areaAt(task.mm, address)) throw new SysError('ENOMEM');
+      const area = areaAt(task.mm, address);
+      if (!area || length < 0 || address + length > area.start + area.length) throw new SysError('ENOMEM');
       task.scratch = { address, touch: undefined };
     }
     const outcome = populate(kernel, task, address, length);

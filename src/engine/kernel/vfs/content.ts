@@ -6,6 +6,8 @@ export interface Content {
   /** Shared, read-only beginning. */
   base: Uint8Array | null;
   chunks: Map<number, Uint8Array>;
+  /** Pages skipped by writing past the end or lengthening: nobody pays for them. */
+  holes?: number;
 }
 
 const CHUNK = 65536;

@@ -4,7 +4,8 @@
  * order of making. Pages of file content are charged to the writer's cgroup: shmem on tmpfs, file on the disk.
  */
 import { chargeFile } from '../cgroup/cache.ts';
-import { unchargeFile } from '../cgroup/charge.ts';
+import { PAGE } from '../../sim/units.ts';
+import { holesOf, unchargeFile } from '../cgroup/charge.ts';
 import { O_DIRECT, O_TRUNC, SysError } from '../abi.ts';
 import { dirtied, direct, readThrough, undirty } from '../disk.ts';
 import type { Kernel, Task } from '../records.ts';
@@ -14,6 +15,8 @@ import { pipeOps } from '../pipe.ts';
 import { deviceOps } from './devices.ts';
 import type { Dentry, FileOps, FsOps, Inode, InodeKind, SuperBlock } from './types.ts';
 
+/** Bytes: the largest file. */
+const FILE_MAX = 2 ** 43;
 /** BOGO_DIRENT_SIZE. */
 const ENTRY = 20;
 
@@ -62,6 +65,12 @@ function drop(kernel: Kernel, inode: Inode): void {
   undirty(kernel, inode);
 }
 
+/** What lies between the end and `to` becomes a hole. */
+function skip(inode: Inode, to: number): void {
+  const pages = Math.ceil(to / PAGE) - Math.ceil(inode.size / PAGE);
+  if (pages > 0) (inode.data as Content).holes = holesOf(inode) + pages;
+}
+
 const fileOps: FileOps = {
   read(kernel, task, file, count, offset) {
     const end = Math.min(offset + count, file.inode.size);
@@ -72,6 +81,8 @@ const fileOps: FileOps = {
   write(kernel, task, file, data, offset) {
     const { inode } = file;
     const end = offset + data.length;
+    if (end > FILE_MAX) throw new SysError('EFBIG');
+    skip(inode, offset);
     const past = (file.flags & O_DIRECT) !== 0 && inode.sb.type === 'ext4';
     if (past) direct(kernel, task, 'write', data.length);
     else chargeFile(kernel, task, inode, Math.max(inode.size, end));
@@ -184,7 +195,9 @@ export function setInode(
   change: Partial<Pick<Inode, 'mode' | 'uid' | 'gid' | 'atime' | 'mtime' | 'size'>>,
 ): void {
   if (change.size !== undefined) {
-    if (change.size > inode.size) chargeFile(kernel, task, inode, change.size);
+    if (change.size > FILE_MAX) throw new SysError('EFBIG');
+    if (change.size > inode.size) skip(inode, change.size);
+    else (inode.data as Content).holes = Math.min(holesOf(inode), Math.ceil(change.size / PAGE));
     resizeContent(inode.data as Content, inode.size, change.size);
     if (change.size < inode.size) unchargeFile(kernel, inode, change.size);
   }
