@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { readTranscript, type Recorded, replayTranscript, report } from '../transcripts.ts';
 
 /** Dates, mount and inode numbers, devices, and the bytes of uuid and origin: what no two machines share. */
-export function normal(text: string): string {
+function normal(text: string): string {
   return text
     .replaceAll('/bin/bash: line', 'bash: line')
     .replace(/\b[A-Z][a-z]{2} [ \d]\d \d\d:\d\d\b/g, 'DATE')

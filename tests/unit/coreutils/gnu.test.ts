@@ -25,7 +25,7 @@ function record(): void {
 }
 
 /** How many are the same, byte for byte; only ever raised. */
-const REACHED = 465;
+const REACHED = 495;
 
 test('text tools say what the real ones say', () => {
   if (process.env.RECORD_GNU) record();

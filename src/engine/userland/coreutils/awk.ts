@@ -432,7 +432,7 @@ function* builtin(m: Machine, name: string, args: readonly Expr[]): Call<Value> 
     const parts = split(m, text, by);
     const arr = array(m, (args[1] as { name: string }).name);
     arr.clear();
-    parts.forEach((part, i) => arr.set(String(i + 1), { text: part }));
+    for (const [i, part] of parts.entries()) arr.set(String(i + 1), { text: part });
     return parts.length;
   }
   if (name === 'sub' || name === 'gsub') return yield* replace(m, name, args);

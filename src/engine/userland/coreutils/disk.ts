@@ -9,7 +9,7 @@ import { mountOver, type MountRow, readMounts } from '../util-linux/mounts.ts';
 import { type Accounts, groupName, readAccounts, userName } from './accounts.ts';
 import { strftime } from './calendar.ts';
 import { idOf } from './copy.ts';
-import { unescape } from './escapes.ts';
+import { unescaped } from './escapes.ts';
 import { isType, modeString, typeName } from './modes.ts';
 import { joined, realPath } from './paths.ts';
 import { quoted } from './quote.ts';
@@ -205,7 +205,7 @@ function* statFile(o: Options, path: string, accounts: Accounts, mounts: readonl
     const value = statField(letter, path, s, target, accounts, where, flags, precision);
     return flags.includes('-') ? value.padEnd(Number(width)) : value.padStart(Number(width), flags.includes('0') ? '0' : ' ');
   });
-  return o.on.has('printf') ? unescape(text, 'printf').text : `${text}\n`;
+  return o.on.has('printf') ? unescaped(text, 'printf').text : `${text}\n`;
 }
 
 function statField(letter: string, path: string, s: Stat, target: string | null, accounts: Accounts, where: string, flags: string, precision: string | undefined): string {
@@ -274,7 +274,7 @@ function* statFs(o: Options, path: string): Call<string> {
   if (format !== undefined) {
     const fields: Record<string, string> = { a: String(fs.bavail), b: String(fs.blocks), c: String(fs.files), d: String(fs.ffree), f: String(fs.bfree), i: '0', l: '255', n: path, s: String(fs.bsize), S: String(fs.bsize), t: '0', T: type, '%': '%' };
     const text = format.replace(/%(.)/g, (_, letter: string) => fields[letter] ?? '?');
-    return o.on.has('printf') ? unescape(text, 'printf').text : `${text}\n`;
+    return o.on.has('printf') ? unescaped(text, 'printf').text : `${text}\n`;
   }
   return `  File: "${path}"
     ID: 0        Namelen: 255     Type: ${type}

@@ -12,7 +12,7 @@ export interface Unescaped {
 }
 
 /** `style`: echo and %b take \0NNN, a printf format \NNN; \xHH, \uHHHH and \UHHHHHHHH in both. */
-export function unescape(source: string, style: 'echo' | 'printf'): Unescaped {
+export function unescaped(source: string, style: 'echo' | 'printf'): Unescaped {
   let out = '';
   for (let i = 0; i < source.length; i++) {
     const c = source[i]!;

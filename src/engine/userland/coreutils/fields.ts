@@ -4,7 +4,7 @@ import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, strerror } from '../lib/io.ts';
-import { unescape } from './escapes.ts';
+import { unescaped } from './escapes.ts';
 import { curly } from './quote.ts';
 import { binaryOf, chomp, createOut, createReader, eachInput, encoded, flush, lineWaits, nextLine, put, putOut, READ } from './streams.ts';
 
@@ -127,7 +127,7 @@ function setOf(spec: string, repeatTo: number): number[] {
     if (text[i] !== '\\' || i + 1 >= text.length) return [text.charCodeAt(i), i + 1];
     const octal = /^\\([0-7]{1,3})/.exec(text.slice(i));
     if (octal) return [Number.parseInt(octal[1]!, 8) & 255, i + octal[0].length];
-    const one = unescape(text.slice(i, i + 2), 'printf').text;
+    const one = unescaped(text.slice(i, i + 2), 'printf').text;
     return [(one.length === 1 ? one : text[i + 1]!).charCodeAt(0), i + 2];
   };
   for (let i = 0; i < text.length; ) {

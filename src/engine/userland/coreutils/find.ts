@@ -7,7 +7,7 @@ import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { type Accounts, findGroup, findUser, groupName, readAccounts, userName } from './accounts.ts';
 import { strftime } from './calendar.ts';
 import { agreed } from './copy.ts';
-import { unescape } from './escapes.ts';
+import { unescaped } from './escapes.ts';
 import { globOf } from './ls.ts';
 import { changedMode, modeString, typeLetter } from './modes.ts';
 import { baseName, dirName, joined } from './paths.ts';
@@ -403,7 +403,7 @@ function* printed(f: Finder, format: string, v: Visit): Call<string> {
     const shown = encoded(field);
     return flag === '-' ? shown.padEnd(Number(width)) : shown.padStart(Number(width), flag === '0' ? '0' : ' ');
   });
-  return unescape(text, 'printf').text;
+  return unescaped(text, 'printf').text;
 }
 
 const timeField = (at: number, letter: string): string => (letter === '@' ? `${at.toFixed(9)}0` : letter === '+' ? strftime('%F+%T.%N0', at) : strftime(`%${letter}`, at));

@@ -1,6 +1,5 @@
 /** The everyday programs by name; table.ts installs them and busybox is made of them. */
 import type { Program } from '../../kernel/sys.ts';
-import { gzip, tar } from './archive.ts';
 import { chgrp, chmod, chown } from './attributes.ts';
 import { cmp, diff } from './compare.ts';
 import { nice, nohup, pstree, pwdx, renice, setsid, timeout, watch } from './control.ts';
@@ -12,6 +11,7 @@ import { base64, digests } from './digest.ts';
 import { df, du, stat } from './disk.ts';
 import { hexdump, od, xxd } from './dump.ts';
 import { head, tail } from './ends.ts';
+import { gzip } from './gzip.ts';
 import { awk } from './awk.ts';
 import { expr } from './expr.ts';
 import { comm, cut, tr, uniq } from './fields.ts';
@@ -22,7 +22,7 @@ import { ls } from './ls.ts';
 import { less } from './pager.ts';
 import { printf } from './printf.ts';
 import { ps } from './ps.ts';
-import { burn, hog, rawCall } from './raw.ts';
+import { rawCall } from './raw.ts';
 import { rm, rmdir, unlink } from './remove.ts';
 import { sed } from './sed.ts';
 import { kill, killall, pgrep, pidof, pkill } from './signals.ts';
@@ -37,9 +37,9 @@ import { top, vmstat } from './top.ts';
 import { xargs } from './xargs.ts';
 
 export const GNU: Readonly<Record<string, Program>> = {
-  awk, mawk: awk, file, gunzip: gzip, gzip, less, lsof, more: less, stty, tar, top, vmstat, w, who, zcat: gzip,
-  '[': test, base64, basename, burn, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
-  hd: hexdump, head, hexdump, hog, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
+  awk, mawk: awk, file, gunzip: gzip, gzip, less, lsof, more: less, stty, top, vmstat, w, who, zcat: gzip,
+  '[': test, base64, basename, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
+  hd: hexdump, head, hexdump, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
   pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,
   uptime, watch, wc, which, whoami, xargs, xxd, yes: yesProgram,
 };

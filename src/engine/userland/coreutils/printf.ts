@@ -1,7 +1,7 @@
 /** printf: formats with the conversions of printf(1), over and over while arguments last. */
 import { BadOption } from '../lib/args.ts';
 import { command, complain } from '../lib/io.ts';
-import { unescape } from './escapes.ts';
+import { unescaped } from './escapes.ts';
 import { curly } from './quote.ts';
 import { encoded, putOut } from './streams.ts';
 
@@ -21,7 +21,7 @@ export function formatted(format: string, args: readonly string[]): Formatted {
     const pieces = encoded(format).split(/(%(?:%|[-+ #0']*(?:\*|\d+)?(?:\.(?:\*|-?\d+)?)?[a-zA-Z]|[^a-zA-Z]?))/);
     for (const [i, piece] of pieces.entries()) {
       if (i % 2 === 0 || piece === '%%') {
-        const literal = i % 2 === 0 ? unescape(piece, 'printf') : { text: '%', stop: false };
+        const literal = i % 2 === 0 ? unescaped(piece, 'printf') : { text: '%', stop: false };
         out.text += literal.text;
         if (literal.stop) return out;
         continue;
@@ -58,7 +58,7 @@ function one(letter: string, flags: string, precision: number | null, arg: strin
     case 's': return plain(cut(encoded(arg ?? ''), precision));
     case 'c': return plain(encoded(arg ?? '').slice(0, 1));
     case 'b': {
-      const read = unescape(encoded(arg ?? ''), 'echo');
+      const read = unescaped(encoded(arg ?? ''), 'echo');
       return { text: cut(read.text, precision), stop: read.stop };
     }
     case 'q': return plain(encoded(shellQuoted(arg ?? '')));

@@ -278,7 +278,7 @@ function forest(rows: Shown[]): Shown[] {
     row.branch = top ? '' : `${prefix} \\_ `;
     out.push(row);
     const children = rows.filter((r) => r.process.ppid === row.process.pid && r !== row);
-    children.forEach((child, i) => walk(child, top ? '' : `${prefix} ${last ? ' ' : '|'}  `, i === children.length - 1, false));
+    for (const [i, child] of children.entries()) walk(child, top ? '' : `${prefix} ${last ? ' ' : '|'}  `, i === children.length - 1, false);
   };
   for (const row of rows) if (!byPid.has(row.process.ppid) || row.process.ppid === row.process.pid) walk(row, '', true, true);
   return out;

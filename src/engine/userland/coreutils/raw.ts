@@ -1,13 +1,10 @@
 /**
  * `sys NAME ARG…`: one raw system call, its result or its errno's name. Numbers, names of flags joined by |, JSON for lists
- * and records; anything else is a string. And hog and burn, which take memory and processor time.
+ * and records; anything else is a string.
  */
 import * as abi from '../../kernel/abi.ts';
-import { compute, type Request, sys, touch } from '../../kernel/sys.ts';
+import type { Request } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
-import { MiB, MS } from '../../sim/units.ts';
-import { parseOptions } from '../lib/args.ts';
-import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print } from '../lib/io.ts';
 
 /** Which argument of a call is bytes. */
@@ -61,31 +58,4 @@ function shown(result: unknown): string {
   if (result instanceof Uint8Array) return text(result);
   if (typeof result === 'object' && result !== null) return JSON.stringify(result, (_, value) => (value instanceof Uint8Array ? text(value) : value));
   return String(result);
-}
-
-/** hog MIB [SECONDS]: takes that much memory, page by page, says so, and keeps it that long. */
-export const hog = command(function* (argv) {
-  const { words } = parseOptions('', argv.slice(1));
-  const size = Number(words[0] ?? 0);
-  if (!(size >= 0)) throw new Failed(`bad size: ${words[0]}`);
-  for (let done = 0; done < size; done++) {
-    const some = Math.min(1, size - done) * MiB;
-    const address = yield* sys('mmap', some, abi.PROT_READ | abi.PROT_WRITE, abi.MAP_PRIVATE | abi.MAP_ANONYMOUS);
-    yield* touch(address, some, 'w');
-  }
-  yield* print(`allocated ${size} MiB\n`);
-  const seconds = Number(words[1] ?? 0);
-  if (seconds > 0) yield* sys('nanosleep', seconds * 1e9);
-});
-
-/** burn [SECONDS]: spends processor time, that long or for ever. */
-export const burn = command(function* (argv) {
-  const seconds = Number(argv[1] ?? Number.POSITIVE_INFINITY);
-  const end = (yield* sys('clock_gettime', 'monotonic')) + seconds * 1e9;
-  while ((yield* sys('clock_gettime', 'monotonic')) < end) yield* compute(1 * MS);
-});
-
-export function* notModelled(name: string, instead: string): Call<number> {
-  yield* complain(`${name}: not modelled: ${instead}\n`);
-  return 1;
 }

@@ -80,7 +80,7 @@ function atomOf(p: Parser, depth: number, first: boolean): Node {
     p.at += width(p);
     return { type: 'group', index, item };
   }
-  if (c === '\\') return escape(p);
+  if (c === '\\') return escapeOf(p);
   p.at++;
   if (c === '[') return bracket(p);
   if (c === '.') return { type: 'any' };
@@ -91,7 +91,7 @@ function atomOf(p: Parser, depth: number, first: boolean): Node {
 
 const WORD = '[:alnum:]_';
 
-function escape(p: Parser): Node {
+function escapeOf(p: Parser): Node {
   const c = p.source[p.at + 1];
   if (c === undefined) throw new BadRegex('Trailing backslash');
   p.at += 2;
@@ -164,7 +164,10 @@ const CLASSES: Readonly<Record<string, RegExp>> = {
 
 function setOf(body: string, negated: boolean): CharSet {
   const set: CharSet = { low: new Uint8Array(256), ranges: [], negated };
-  for (const m of body.matchAll(/\[:(\w+):\]|([^])/g)) m[1] ? addClass(set, m[1]) : addRange(set, m[2]!.charCodeAt(0), m[2]!.charCodeAt(0));
+  for (const m of body.matchAll(/\[:(\w+):\]|(.)/gs)) {
+    if (m[1]) addClass(set, m[1]);
+    else addRange(set, m[2]!.charCodeAt(0), m[2]!.charCodeAt(0));
+  }
   return set;
 }
 

@@ -6,7 +6,7 @@ import { attempt, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { readAccounts, userName } from './accounts.ts';
-import { unescape } from './escapes.ts';
+import { unescaped } from './escapes.ts';
 import { isType } from './modes.ts';
 import { baseName, dirName, realPath, type Missing } from './paths.ts';
 import { floating } from './printf.ts';
@@ -41,7 +41,7 @@ export const echo = command(function* (argv) {
     }
   }
   const words = encoded(argv.slice(at).join(' '));
-  const read = escapes ? unescape(words, 'echo') : { text: words, stop: false };
+  const read = escapes ? unescaped(words, 'echo') : { text: words, stop: false };
   yield* putOut(read.text + (newline && !read.stop ? '\n' : ''));
 });
 

@@ -6,7 +6,7 @@ import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
 import { quoted } from './quote.ts';
-import { unescape } from './escapes.ts';
+import { unescaped } from './escapes.ts';
 import { chomp, createOut, createReader, decoded, eachInput, encoded, flush, lineWaits, nextLine, put, putOut, READ, type Reader, readRest, refuseDirectory } from './streams.ts';
 
 export const cat = command(function* (argv) {
@@ -114,7 +114,7 @@ export const tee = command(function* (argv) {
 
 export const paste = command(function* (argv) {
   const o = parseOptions('d/delimiters= s/serial z/zero-terminated', argv.slice(1));
-  const list = unescape(encoded(valueOf(o, 'delimiters') ?? '\t').replaceAll('\\0', '\x00'), 'printf').text;
+  const list = unescaped(encoded(valueOf(o, 'delimiters') ?? '\t').replaceAll('\\0', '\x00'), 'printf').text;
   const delimiters = [...list].map((c) => (c === '\x00' ? '' : c));
   const between = (i: number): string => (delimiters.length === 0 ? '' : delimiters[i % delimiters.length]!);
   const readers: Reader[] = [];

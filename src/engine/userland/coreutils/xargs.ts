@@ -5,7 +5,7 @@ import { type Options, parseOptions, valueOf } from '../lib/args.ts';
 import { fork } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed } from '../lib/io.ts';
-import { unescape } from './escapes.ts';
+import { unescaped } from './escapes.ts';
 import { run } from './run.ts';
 import { chomp, createReader, decoded, nextLine, type Reader } from './streams.ts';
 import { quoted } from './quote.ts';
@@ -73,7 +73,7 @@ function* batches(run: Run, reader: Reader, max: number): Call<void> {
 function delimiterOf(o: Options): string | null {
   if (o.on.has('null')) return '\0';
   const given = valueOf(o, 'delimiter');
-  return given === undefined ? null : unescape(given, 'printf').text;
+  return given === undefined ? null : unescaped(given, 'printf').text;
 }
 
 /** One input line (or what the delimiter divides), blanks at its start taken off. */
