@@ -94,6 +94,21 @@ export function setWinsize(kernel: Kernel, tty: Tty, size: Winsize): void {
   if (tty.foreground) signalGroup(kernel, tty.foreground, SIG.WINCH, 'tty');
 }
 
+/** The structures that requests point to. Throw EFAULT when there is none. */
+function winsizeIn(arg: unknown): Winsize {
+  const { rows, cols } = (arg ?? {}) as Partial<Winsize>;
+  if (!Number.isInteger(rows) || !Number.isInteger(cols)) throw new SysError('EFAULT');
+  return { rows: Math.min(65535, Math.max(0, rows!)), cols: Math.min(65535, Math.max(0, cols!)) };
+}
+
+function termiosIn(tty: Tty, arg: unknown): Termios {
+  if (typeof arg !== 'object' || arg === null) throw new SysError('EFAULT');
+  const given = arg as Partial<Record<keyof Termios, unknown>>;
+  const next = { ...tty.termios };
+  for (const key of Object.keys(next) as (keyof Termios)[]) if (typeof given[key] === 'boolean') next[key] = given[key];
+  return next;
+}
+
 /** The requests that both ends of a pty, and consoles, answer. */
 export function ttyIoctl(kernel: Kernel, task: Task, tty: Tty, request: number, arg: unknown): unknown {
   switch (request) {
@@ -104,7 +119,7 @@ export function ttyIoctl(kernel: Kernel, task: Task, tty: Tty, request: number, 
     case TCSETSF:
       if (backgroundStops(kernel, task, tty, SIG.TTOU)) return BLOCK;
       if (request === TCSETSF) flushInput(tty);
-      setTermios(kernel, tty, arg as Termios);
+      setTermios(kernel, tty, termiosIn(tty, arg));
       return 0;
     case TCFLSH:
       flushInput(tty);
@@ -112,7 +127,7 @@ export function ttyIoctl(kernel: Kernel, task: Task, tty: Tty, request: number, 
     case TIOCGWINSZ:
       return { ...tty.winsize };
     case TIOCSWINSZ:
-      setWinsize(kernel, tty, arg as Winsize);
+      setWinsize(kernel, tty, winsizeIn(arg));
       return 0;
     case TIOCGPGRP:
       if (task.tty !== tty && !tty.isPty) throw new SysError('ENOTTY');
