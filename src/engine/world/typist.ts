@@ -226,7 +226,10 @@ function read(screen: Screen, stream: 1 | 2, data: string, show: (data: string) 
       screen.output = false;
       screen.exit = Number(mark[2] ?? 0);
     }
-    if (mark[1] === 'A') screen.prompt = false;
+    if (mark[1] === 'A') {
+      screen.prompt = false;
+      screen.output = false;
+    }
     if (mark[1] === 'B') screen.prompt = true;
   }
   emit(all.slice(from));

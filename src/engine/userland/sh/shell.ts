@@ -423,8 +423,10 @@ function* runReading(sh: Shell, reading: Reading): Call<void> {
     }
   } catch (error) {
     if (!(error instanceof Jump)) sh.status = yield* explain(sh, error);
-    else if (error.kind === 'exit') throw error;
-    else sh.status = error.count;
+    else if (error.kind === 'exit') {
+      yield* mark(sh, `D;${error.count & 255}`);
+      throw error;
+    } else sh.status = error.count;
     resetDepth(sh);
   }
   yield* mark(sh, `D;${sh.status}`);
