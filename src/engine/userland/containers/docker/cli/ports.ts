@@ -28,7 +28,7 @@ function bind(out: Ports, spec: string): void {
   const container = parts.at(-1)!;
   const host = parts.length > 1 ? parts.at(-2)! : '';
   const ip = v6 ? v6[1]! : parts.length > 2 ? parts.slice(0, -2).join(':') : '';
-  if (ip !== '' && !/^[\d.]+$|:/.test(ip)) throw new Stop(`Invalid ip address: ${ip}`);
+  if (ip !== '' && !isAddress(ip)) throw new Stop(`Invalid ip address: ${ip}`);
   if (container === '') throw new Stop(`No port specified: ${spec}<empty>`);
   const inside = rangeOf(container);
   if (!inside) throw new Stop(`Invalid containerPort: ${container}`);
@@ -44,6 +44,12 @@ function bind(out: Ports, spec: string): void {
     const hostPort = outside === null ? '' : inside[0] === inside[1] && outside[0] !== outside[1] ? host : String(outside[0] + i);
     out.bindings[key] = [...(out.bindings[key] ?? []), { HostIp: ip, HostPort: hostPort }];
   }
+}
+
+function isAddress(text: string): boolean {
+  const four = text.split('.');
+  if (four.length === 4) return four.every((p) => /^\d{1,3}$/.test(p) && Number(p) < 256);
+  return /^[\da-f:]+$/i.test(text) && (text.includes('::') ? text.split(':').length <= 8 : text.split(':').length === 8);
 }
 
 function rangeOf(text: string): [number, number] | null {

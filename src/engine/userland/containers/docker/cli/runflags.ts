@@ -125,7 +125,7 @@ export function* createBody(client: Client, flags: Flags): Call<CreateBody> {
     ...(flags.get('stop-signal') ? { StopSignal: flags.get('stop-signal') } : {}),
     ...(flags.has('stop-timeout') ? { StopTimeout: Number(flags.get('stop-timeout')) } : {}),
   };
-  const network = flags.get('network') ?? flags.get('net') ?? 'default';
+  const network = flags.get('network') || flags.get('net') || 'default';
   const hostConfig = hostConfigOf(flags, { network, binds, mounts, tmpfs, bindings });
   return { image, body: { ...config, HostConfig: hostConfig, NetworkingConfig: networkingOf(flags, network) } };
 }

@@ -15,9 +15,31 @@ import { type Any, type Config, type Container, type Daemon, type HostConfig, NE
 const MASKED = ['/proc/asound', '/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list', '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap'];
 const READONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
+const SHAPES: readonly (readonly [string, 'list' | 'map' | 'text'])[] = [
+  ['Cmd', 'list'], ['Entrypoint', 'list'], ['Env', 'list'], ['Labels', 'map'], ['Volumes', 'map'], ['ExposedPorts', 'map'], ['HostConfig', 'map'], ['NetworkingConfig', 'map'], ['Healthcheck', 'map'],
+  ['Image', 'text'], ['Hostname', 'text'], ['User', 'text'], ['WorkingDir', 'text'], ['StopSignal', 'text'],
+];
+const HOST_SHAPES: readonly (readonly [string, 'list' | 'map' | 'text'])[] = [
+  ['Binds', 'list'], ['CapAdd', 'list'], ['CapDrop', 'list'], ['Dns', 'list'], ['DnsSearch', 'list'], ['DnsOptions', 'list'], ['ExtraHosts', 'list'], ['GroupAdd', 'list'], ['SecurityOpt', 'list'], ['VolumesFrom', 'list'],
+  ['PortBindings', 'map'], ['Tmpfs', 'map'], ['Sysctls', 'map'], ['LogConfig', 'map'], ['RestartPolicy', 'map'], ['NetworkMode', 'text'], ['PidMode', 'text'], ['IpcMode', 'text'], ['UTSMode', 'text'], ['CgroupParent', 'text'],
+  ['CpusetCpus', 'text'],
+];
+
+/** Throws Refused for a field that is of another kind. */
+function checkShape(body: Any, field: string, shape: 'list' | 'map' | 'text'): void {
+  const x: unknown = body[field];
+  if (x === undefined || x === null) return;
+  const strings = Array.isArray(x) && x.every((s) => typeof s === 'string');
+  const fits = shape === 'text' ? typeof x === 'string' : shape === 'list' ? strings || (typeof x === 'string' && /^(Cmd|Entrypoint)$/.test(field)) : typeof x === 'object' && !Array.isArray(x);
+  if (!fits) throw new Refused(400, `json: cannot unmarshal ${Array.isArray(x) ? 'array' : typeof x} into Go struct field ContainerConfigWrapper.${field}`);
+}
+
 /** Makes the container. Throws Refused in docker's words. */
 export function* createContainer(daemon: Daemon, name: string, body: Any): Call<{ Id: string; Warnings: string[] }> {
   if (!body || typeof body !== 'object' || Array.isArray(body)) throw new Refused(400, 'EOF');
+  for (const [field, shape] of SHAPES) checkShape(body, field, shape);
+  for (const [field, shape] of HOST_SHAPES) checkShape(body.HostConfig ?? {}, field, shape);
+  for (const field of ['Cmd', 'Entrypoint']) if (typeof body[field] === 'string') body[field] = [body[field]];
   const hostConfig = hostConfigOf(body.HostConfig ?? {});
   const warnings = yield* verify(daemon, body, hostConfig);
   const image = findImage(daemon.store, String(body.Image ?? ''));

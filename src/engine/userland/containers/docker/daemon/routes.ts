@@ -1,4 +1,5 @@
 /** The Engine API as a table: method, path, what answers. Source: docs.docker.com engine API v1.45. */
+import { SysError } from '../../../../kernel/abi.ts';
 import { type Body, sys } from '../../../../kernel/sys.ts';
 import { text } from '../../../../sim/text.ts';
 import { nowNs } from '../../../lib/clock.ts';
@@ -181,7 +182,7 @@ export function* route(daemon: Daemon, x: Exchange): Call<void> {
     }
     throw new Refused(404, 'page not found');
   } catch (error) {
-    if (!(error instanceof Refused) && !(error instanceof Refusal) && !(error instanceof URIError)) throw error;
+    if (error instanceof SysError || !(error instanceof Error)) throw error;
     if (x.answered === 'no') yield* reply(x, error instanceof Refused ? error.status : 500, { message: error.message });
     else if (x.answered === 'hijacked') yield* attempt(writeAll(x.fd, new TextEncoder().encode(`${error.message}\r\n`)), undefined);
   }
