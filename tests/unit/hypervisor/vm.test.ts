@@ -12,6 +12,7 @@ import { type Board, createBoard, readPort, serialLine, writePort } from '../../
 import { nextEdge } from '../../../src/engine/machine/devices/irqchip.ts';
 import { setLine } from '../../../src/engine/machine/devices/pic.ts';
 import { receive, takeOutput } from '../../../src/engine/machine/devices/uart.ts';
+import { createRandom, uint32 } from '../../../src/engine/sim/random.ts';
 import { assemble } from '../../../src/engine/machine/isa/assemble.ts';
 import { type Walk, walk } from '../../../src/engine/machine/machine.ts';
 import { loadAssets } from '../../../src/cli/assets.ts';
@@ -21,8 +22,8 @@ const MS = 1e6;
 
 interface Bench { vm: Vm; board: Board; now: number; said: string; ended: string }
 
-function power(source: string, memory = 16 * 2 ** 20): Bench {
-  const image = assemble(source, 'guest.asm');
+function power(source: string | Uint8Array, memory = 16 * 2 ** 20): Bench {
+  const image = typeof source === 'string' ? assemble(source, 'guest.asm') : { bytes: source, errors: [] };
   expect(image.errors).toEqual([]);
   const vm = createVm(loadAssets().cpu, { name: 'test', technique: 'vmx-ept', memoryBytes: memory, vpid: 1, ghz: 2, now: 0 });
   vm.slots.set(0, { gpa: 0, bytes: memory, userspace: 0 });
@@ -147,4 +148,15 @@ it('keeps time: cycles become ns at the clock rate, and the time-stamp counter g
   const delta = new DataView(b.vm.machine.memory.buffer, b.vm.machine.memory.byteOffset).getUint32(b.vm.frames.get(0x180)!, true);
   expect(delta).toBeGreaterThan(999_999);
   expect(delta).toBeLessThan(b.now * 2);
+});
+
+it('ends somehow or goes on, whatever bytes it is given', () => {
+  const random = createRandom(7);
+  const ends = new Set<string>();
+  for (let n = 0; n < 60; n++) {
+    const b = power(Uint8Array.from({ length: 256 }, () => uint32(random) & 255), 2 * 2 ** 20);
+    go(b, 1 * MS);
+    ends.add(b.ended.slice(0, 20));
+  }
+  expect(ends.size).toBeGreaterThan(0);
 });

@@ -116,12 +116,22 @@ function setRegion(kernel: Kernel, one: KvmVm, region: u.MemoryRegion): number {
     return 0;
   }
   if (memorySize > MEMORY_MAX) throw new SysError('ENOMEM');
-  one.vm ??= createVm(kvmOf(kernel).module, { name: one.name, technique: 'vmx-ept', memoryBytes: memorySize, vpid: one.id, ghz: kernel.ghz, now: kernel.timeline.now });
+  one.vm ??= makeVm(kernel, one, memorySize);
   for (const [n, other] of one.vm.slots) {
     if (n !== slot && guestPhysAddr < other.gpa + other.bytes && other.gpa < guestPhysAddr + memorySize) throw new SysError('EEXIST');
   }
   one.vm.slots.set(slot, { gpa: guestPhysAddr, bytes: memorySize, userspace: userspaceAddr });
   return 0;
+}
+
+/** Throws ENOMEM when the memory of a processor cannot be had from whoever runs this model. */
+function makeVm(kernel: Kernel, one: KvmVm, memoryBytes: number): Vm {
+  try {
+    return createVm(kvmOf(kernel).module, { name: one.name, technique: 'vmx-ept', memoryBytes, vpid: ((one.id - 1) % 0xffff) + 1, ghz: kernel.ghz, now: kernel.timeline.now });
+  } catch (error) {
+    if (error instanceof RangeError) throw new SysError('ENOMEM');
+    throw error;
+  }
 }
 
 function createVcpu(kernel: Kernel, task: Task, one: KvmVm, id: number): number {

@@ -7,9 +7,10 @@ import { SIG, SysError, TCSETS, type Termios } from '../../../kernel/abi.ts';
 import {
   KVM_IMMEDIATE_EXIT, KVM_IRQ_LINE, KVM_SET_REGS, KVM_SET_SREGS,
 } from '../../../kernel/drivers/kvm/uapi.ts';
-import { sys } from '../../../kernel/sys.ts';
+import { compute, sys } from '../../../kernel/sys.ts';
 import { type Board, createBoard, powerLine, SCI_IRQ, SERIAL_IRQ, serialLine } from '../../../machine/devices/board.ts';
 import { receive, takeOutput } from '../../../machine/devices/uart.ts';
+import { MS } from '../../../sim/units.ts';
 import { isoNano, nowNs } from '../../lib/clock.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
@@ -110,9 +111,13 @@ export function* powerOn(emu: Emulator): Call<void> {
   yield* sys('ioctl', emu.vcpu, KVM_SET_REGS, emu.image.regs);
 }
 
+/** ns of processor time that the firmware of a real machine takes from reset to the image. */
+const FIRMWARE = 50 * MS;
+
 /** The vCPU's own part of a reset. */
 export function* reset(emu: Emulator): Call<void> {
   emu.resetting = false;
+  yield* compute(FIRMWARE);
   emu.board = createBoard(emu.options.debugExit);
   yield* updateLines(emu);
   yield* powerOn(emu);

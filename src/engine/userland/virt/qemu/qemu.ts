@@ -89,7 +89,12 @@ function* createMachine(kvm: number, options: Options): Call<{ vm: number; vcpu:
   yield* sys('ioctl', vm, KVM_SET_TSS_ADDR, 0xfeffd000);
   yield* sys('ioctl', vm, KVM_CREATE_IRQCHIP);
   yield* sys('ioctl', vm, KVM_CREATE_PIT2, { flags: 0 });
-  yield* sys('ioctl', vm, KVM_SET_USER_MEMORY_REGION, { slot: 0, flags: 0, guestPhysAddr: 0, memorySize: size, userspaceAddr: at });
+  try {
+    yield* sys('ioctl', vm, KVM_SET_USER_MEMORY_REGION, { slot: 0, flags: 0, guestPhysAddr: 0, memorySize: size, userspaceAddr: at });
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(`kvm_set_user_memory_region: KVM_SET_USER_MEMORY_REGION failed, slot=0, start=0x0, size=0x${size.toString(16)}: ${strerror(error)}`);
+  }
   return { vm, vcpu: (yield* sys('ioctl', vm, KVM_CREATE_VCPU, 0)) as number };
 }
 
