@@ -5,7 +5,7 @@
  */
 import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_COUNT, BLOCKS, CODE_LINES, HOST, MEMORY_BYTES, PAGE_BLOCKS } from './layout';
 import { ARENA_TOP, EXEC_END, g32, g64, newEpoch, s32, s64 } from './state';
-import { B_END, B_FALL, B_HEADER, B_KEY, B_NEXT, RECORD } from './record';
+import { B_END, B_HEADER, B_KEY, B_NEXT, RECORD } from './record';
 import { forgetWrites } from './memory';
 
 const DEAD: u64 = ~u64(0);
@@ -49,11 +49,12 @@ function linesOf(hpa: u64, bytes: u32): u64 {
   return (~u64(0) >> u64(63 - last)) & (~u64(0) << u64(first));
 }
 
+/** Were instructions decoded from these bytes of one page? */
+export function holdsCode(hpa: u64, bytes: u32): bool { return (load<u64>(CODE_LINES + (usize(hpa >> 12) << 3)) & linesOf(hpa, bytes)) != 0; }
+
 /** Bytes within one page are about to change. */
 export function codeLineWritten(hpa: u64, bytes: u32): void {
-  const page = usize(hpa >> 12);
-  if ((load<u64>(CODE_LINES + (page << 3)) & linesOf(hpa, bytes)) == 0) return;
-  dropPage(page);
+  if (holdsCode(hpa, bytes)) dropPage(usize(hpa >> 12));
 }
 
 function dropPage(page: usize): void {

@@ -130,7 +130,7 @@ function loop(limit: u64, most: u64): i32 {
           const r = stepped(before, shadow);
           if (r >= 0) return r;
           block = 0;
-        } else block = g32(ATTENTION) != 0 ? 0 : next(block);
+        } else block = 0;
         continue;
       }
       stopAt(at);
@@ -194,7 +194,7 @@ function cut(first: usize, last: usize, room: u64, ceiling: u64): usize {
   return p;
 }
 
-/** The block that follows, by link when nothing changed since it was made. */
+/** The block that follows, by link when nothing changed since it was made; 0: look it up, or `pend`: fetching failed. */
 @inline function next(block: usize): usize {
   const to = g64(RIP);
   const epoch = g32(LINK_EPOCH);
@@ -206,11 +206,7 @@ function cut(first: usize, last: usize, room: u64, ceiling: u64): usize {
 function link(block: usize, to: u64): usize {
   if (load<u64>(block, B_KEY) == DEAD) return 0;
   const follower = current();
-  if (follower == 0) {
-    // the fetch faults: tell it again when the loop asks
-    s32(PEND, PEND_NONE);
-    return 0;
-  }
+  if (follower == 0) return 0;
   if (load<u64>(follower, B_KEY) == DEAD || load<u64>(block, B_KEY) == DEAD) return load<u64>(follower, B_KEY) == DEAD ? follower : 0;
   const epoch = g32(LINK_EPOCH);
   const place = block + B_LINK + (load<u32>(block, B_LINK + 12) == epoch && load<u32>(block, B_LINK + 8) != 0 ? 16 : 0);

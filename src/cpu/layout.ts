@@ -170,10 +170,12 @@ export const RIGHT_DIRTY = 16; // dirty is set wherever it is kept, so a write n
 export const RIGHT_EPT_WRITE = 32;
 export const RIGHT_EPT_EXECUTE = 64;
 
-// ---- fast front of the TLB: direct mapped, read, write and fetch for supervisor and for user
+// ---- fast fronts of the TLB, direct mapped: read, write, fetch for the supervisor, the same for the user, then for each
+// writes to pages that hold decoded code
 export const FAST = 0x44000;
 export const FAST_COUNT = 256;
-export const FAST_BYTES = 0x1000; // one of six
+export const FAST_BYTES = 0x1000; // one of them
+export const FAST_FRONTS = 8;
 
 // ---- instructions executed, when TRACE_ON
 export const TRACE = 0x4c000;

@@ -6,7 +6,7 @@
  * and EPT root; the least recently refilled or missed-to way goes first. Source: SDM 3A 4.10, SDM 3C 29.4.
  */
 import {
-  CODE_LINES, CPL, CR0, CR3, FAST, FAST_BYTES, FAST_COUNT, HOST, MEMORY_BYTES, RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_GLOBAL, TLB,
+  CODE_LINES, CPL, CR0, CR3, FAST, FAST_BYTES, FAST_COUNT, FAST_FRONTS, HOST, MEMORY_BYTES, RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_GLOBAL, TLB,
   TLB_ENTRY_SIZE, TLB_EPT, TLB_GUEST, TLB_HOST, TLB_LINEAR, TLB_RIGHTS, TLB_SETS, TLB_SHIFT, TLB_TAG, TLB_USED, TLB_WAYS, VMX, VOID_READ, VOID_WRITE,
   WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT,
 } from './layout';
@@ -16,7 +16,7 @@ import {
 } from './state';
 import { beginWalk, BY_USER, endWalk, FETCH, FORMAT_EPT, FORMAT_LONG, KIND, permitted, READ, walk, WRITE } from './paging';
 import { R_SEGMENT } from './record';
-import { codeLineWritten } from './blocks';
+import { codeLineWritten, holdsCode } from './blocks';
 import { ENABLE_EPT, EPT_POINTER, eptInForce, field, secondary, vpidInForce } from './vmx/fields';
 
 @inline export function rd(address: u64, size: u32): usize {
@@ -34,7 +34,18 @@ import { ENABLE_EPT, EPT_POINTER, eptInForce, field, secondary, vpidInForce } fr
 @inline export function commit(at: usize): void { if (at == SPLIT) commitSplit(); }
 
 export function rdSlow(address: u64, size: u32): usize { return reach(address, size, READ | (user() ? BY_USER : 0)); }
-export function wrSlow(address: u64, size: u32): usize { return reach(address, size, WRITE | (user() ? BY_USER : 0)); }
+/** Pages with decoded code have a front of their own, good for the lines without any. */
+export function wrSlow(address: u64, size: u32): usize {
+  const e = codeFront(address);
+  if (load<u64>(e) == (address | 0xfff) && (u32(address) & 0xfff) <= 4096 - size) {
+    const pointer: usize = load<u32>(e + 8) + (u32(address) & 0xfff);
+    if (!holdsCode(u64(pointer - HOST), size)) return pointer;
+  }
+  return reach(address, size, WRITE | (user() ? BY_USER : 0));
+}
+function codeFront(address: u64): usize {
+  return FAST + (user() ? 7 : 6) * FAST_BYTES + usize((u32(address >> 12) & (FAST_COUNT - 1)) << 4);
+}
 
 /** An access with its privilege said: the processor's own to descriptor tables, stacks of other rings. */
 export function reach(address: u64, size: u32, access: u32): usize {
@@ -87,6 +98,11 @@ export function translate(address: u64, size: u32, access: u32): usize {
   const kind = access & KIND;
   if (kind == WRITE && load<u64>(CODE_LINES + (usize(hpa >> 12) << 3)) != 0) {
     codeLineWritten(hpa, size);
+    if (((access & BY_USER) != 0) == user()) {
+      const e = codeFront(address);
+      s64(e, address | 0xfff);
+      s32(e + 8, u32(pointer & ~0xfff));
+    }
     return pointer;
   }
   if (((access & BY_USER) != 0) == user()) {
@@ -191,14 +207,14 @@ function drop(at: usize): void {
 /** The fast front forgets one page. */
 function forget(linear: u64): void {
   let e = FAST + usize((u32(linear >> 12) & (FAST_COUNT - 1)) << 4);
-  for (let n = 0; n < 6; n++, e += FAST_BYTES) {
+  for (let n = 0; n < FAST_FRONTS; n++, e += FAST_BYTES) {
     if (load<u64>(e) == (linear | 0xfff)) store<u64>(e, 0);
   }
 }
 
 /** Nothing is known without asking the TLB: privilege rules, address space or TLB changed. */
 export function flushFast(): void {
-  memory.fill(FAST, 0, 6 * FAST_BYTES);
+  memory.fill(FAST, 0, FAST_FRONTS * FAST_BYTES);
   newEpoch();
 }
 
