@@ -21,12 +21,12 @@ const out = (lines: string[]) => runCommands(lines, { programs: { httpd }, tree:
 test('ss, curl, wget and nc on a server of this machine', () => {
   const all = out([
     'sh -c "httpd 8080 &; sleep 0.1"', 'ss -tln', 'curl -s http://127.0.0.1:8080/a', 'curl -s -d x=1 web:8080/b', 'curl -s -f http://web:8080/missing', 'curl http://web:81/',
-    'curl https://web/', 'curl http://nosuch/', 'wget -qO- http://web:8080/c', 'wget -q http://web:81/', 'nc -zv 127.0.0.1 8080', 'nc -zv 127.0.0.1 81', 'nc -w 2 -z 10.77.0.1 80',
+    'curl https://web/', 'curl http://nosuch/', 'curl -m 2 http://10.9.0.77/', 'wget -qO- http://web:8080/c', 'wget -q http://web:81/', 'nc -zv 127.0.0.1 8080', 'nc -zv 127.0.0.1 81', 'nc -w 2 -z 10.77.0.1 80',
   ]);
   expect(all.slice(1)).toEqual([
     'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\nLISTEN 0      128          0.0.0.0:8080      0.0.0.0:*          \n[0]'.replace('*          \n', '*   \n'),
     'you asked for /a of 127.0.0.1:8080, sent nothing\n[0]', 'you asked for /b of web:8080, sent x=1\n[0]', '[22]',
-    'curl: (7) Failed to connect to web port 81 after 0 ms: Could not connect to server\n[7]', 'curl: (35) not modelled: TLS\n[35]', 'curl: (6) Could not resolve host: nosuch\n[6]',
+    'curl: (7) Failed to connect to web port 81 after 0 ms: Could not connect to server\n[7]', 'curl: (35) not modelled: TLS\n[35]', 'curl: (6) Could not resolve host: nosuch\n[6]', 'curl: (28) Connection timed out after 2000 milliseconds\n[28]',
     'you asked for /c of web:8080, sent nothing\n[0]', '[4]', 'Connection to 127.0.0.1 8080 port [tcp/*] succeeded!\n[0]',
     'nc: connect to 127.0.0.1 port 81 (tcp) failed: Connection refused\n[1]', '[1]',
   ]);

@@ -2,7 +2,7 @@
  * curl and wget over plain HTTP/1.1. Source: curl(1) 8.14, wget(1) 1.25. Left out: TLS (refused), proxies, HTTP/2, cookies, retries, progress bars,
  * other schemes.
  */
-import { SysError } from '../../kernel/abi.ts';
+import { SIG, SysError } from '../../kernel/abi.ts';
 import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
 import { bytes } from '../../sim/text.ts';
 import { joinBytes } from '../../sim/wire.ts';
@@ -88,6 +88,7 @@ function* exchange(options: Options, url: Url): Call<Stream> {
     return yield* open(at, request);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
+    if (error.errno === 'EINTR') throw new CurlError(28, `Connection timed out after ${Math.ceil(((yield* sys('clock_gettime', 'monotonic')) - began) / 1e6)} milliseconds`);
     const ms = Math.floor(((yield* sys('clock_gettime', 'monotonic')) - began) / 1e6);
     if (error.errno === 'EIO' || error.errno === 'ECONNRESET') throw new CurlError(52, 'Empty reply from server');
     if (error.errno === 'ETIMEDOUT') throw new CurlError(28, `Failed to connect to ${url.host} port ${url.port} after ${ms} ms: Could not connect to server`);
@@ -126,6 +127,18 @@ function* fetchOne(options: Options, text: string): Call<void> {
   }
 }
 
+/** A timer that ends whatever call is under way, for -m and --connect-timeout; whole seconds. */
+function* limitTime(options: Options): Call<void> {
+  const limit = optionValue(options, 'max-time') ?? optionValue(options, 'connect-timeout');
+  if (limit === undefined) return;
+  yield* sys('rt_sigaction', SIG.ALRM, {
+    *handler() {
+      // Its arrival is what counts: the call fails with EINTR.
+    },
+  });
+  yield* sys('alarm', Math.max(1, Math.ceil(Number(limit))));
+}
+
 /** The body, and with -i or -I the head, to where it is wanted; piece by piece to the terminal. */
 function* deliver(options: Options, url: Url, stream: Stream): Call<void> {
   const head = options.on.has('include') || options.on.has('head') ? headText(stream) : '';
@@ -160,13 +173,15 @@ export const curl: Program = command(function* (argv) {
   }
   let status = 0;
   for (const url of options.words) {
+    yield* limitTime(options);
     try {
       yield* fetchOne(options, url);
     } catch (error) {
       if (error instanceof SysError && error.errno === 'ECONNRESET') status = 18;
+      else if (error instanceof SysError && error.errno === 'EINTR') status = 28;
       else if (!(error instanceof CurlError)) throw error;
       else status = error.code;
-      if (!options.on.has('silent') || options.on.has('show-error')) yield* complain(`curl: (${status}) ${error.message}\n`);
+      if (!options.on.has('silent') || options.on.has('show-error')) yield* complain(`curl: (${status}) ${status === 28 && error instanceof SysError ? 'Operation timed out' : error.message}\n`);
     }
   }
   return status;

@@ -22,7 +22,7 @@ export function usage(message: string): IptablesError {
 export const TARGETS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'REJECT', 'RETURN', 'MASQUERADE', 'DNAT', 'SNAT', 'REDIRECT']);
 const PROTOCOLS: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp']);
 const NUMBERS: Record<string, string> = { '1': 'icmp', '6': 'tcp', '17': 'udp' };
-const MATCHES: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp', 'conntrack', 'state', 'addrtype', 'comment', 'multiport']);
+const MATCHES: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp', 'conntrack', 'state', 'addrtype', 'comment', 'multiport', 'statistic']);
 
 /** "10.0.0.0/8", "10.0.0.1/32", "10.0.0.0/255.0.0.0". */
 function network(word: string): string {
@@ -98,6 +98,13 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   '--src-type': (rule, value, not) => {
     rule.srctype = tested(value, not);
   },
+  '--mode': (_rule, value) => {
+    if (value !== 'random') throw usage(`not modelled: --mode ${value}`);
+  },
+  '--probability': (rule, value) => {
+    if (!(Number(value) >= 0 && Number(value) <= 1)) throw usage(`statistic: "--probability": must be between 0.000000 and 1.000000`);
+    rule.probability = Number(value);
+  },
   '--comment': (rule, value) => {
     rule.comment = value;
   },
@@ -159,12 +166,17 @@ function moduleWords(rule: Rule, module: string): string {
       return rule.ctstate ? ` -m state${rule.ctstate.not ? ' !' : ''} --state ${rule.ctstate.is.join(',')}` : ' -m state';
     case 'addrtype':
       return ` -m addrtype${part('--src-type', rule.srctype)}${part('--dst-type', rule.dsttype)}`;
+    case 'statistic':
+      return ` -m statistic --mode random --probability ${fixed31(rule.probability ?? 0)}`;
     case 'comment':
       return ` -m comment --comment ${/[\s"']/.test(rule.comment ?? '') ? `"${rule.comment}"` : rule.comment}`;
     default:
       return ` -m ${module}`;
   }
 }
+
+/** The kernel keeps 31 bits of a probability. */
+const fixed31 = (p: number): string => (Math.round(p * 2 ** 31) / 2 ** 31).toFixed(11);
 
 const TO: Record<string, string> = { DNAT: '--to-destination', SNAT: '--to-source', REDIRECT: '--to-ports', MASQUERADE: '--to-ports' };
 
@@ -195,6 +207,7 @@ export function extensionText(rule: Rule): string {
     else if (module === 'conntrack' && rule.ctstate) text += ` ${rule.ctstate.not ? '! ' : ''}ctstate ${rule.ctstate.is.join(',')}`;
     else if (module === 'state' && rule.ctstate) text += ` ${rule.ctstate.not ? '! ' : ''}state ${rule.ctstate.is.join(',')}`;
     else if (module === 'addrtype') text += ` ADDRTYPE match${rule.srctype ? ` src-type ${rule.srctype.is}` : ''}${rule.dsttype ? ` dst-type ${rule.dsttype.is}` : ''}`;
+    else if (module === 'statistic') text += ` statistic mode random probability ${fixed31(rule.probability ?? 0)}`;
     else if (module === 'comment') text += ` /* ${rule.comment} */`;
   }
   if (rule.target === 'REJECT') text += ' reject-with icmp-port-unreachable';
