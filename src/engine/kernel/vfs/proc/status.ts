@@ -83,7 +83,7 @@ export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer:
     ['Groups', cred.groups.map((id) => `${shownGid(viewer, id)} `).join('') || ' '],
     ['NStgid', leader.nspids.slice(ns.level).join('\t')], ['NSpid', levels.join('\t')], ['NSpgid', below(kernel, ns, task, task.pgid)], ['NSsid', below(kernel, ns, task, task.sid)],
     ['Kthread', 0], ...memoryLines(task), ['CoreDumping', 0], ['THP_enabled', 1], ['untag_mask', '0xffffffffffffffff'],
-    ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${Math.floor(kernel.memory / PAGE / 64)}`],
+    ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${Math.floor(kernel.frames.total / 64)}`],
     ['SigPnd', signalMask([])], ['ShdPnd', signalMask(leader.signals.pending)], ['SigBlk', signalMask(signals.blocked)],
     ['SigIgn', signalMask(handled(task, 'ignore'))], ['SigCgt', signalMask(handled(task, 'caught'))],
     ['CapInh', capMask(cred.caps.inheritable)], ['CapPrm', capMask(cred.caps.permitted)], ['CapEff', capMask(cred.caps.effective)],

@@ -98,7 +98,7 @@ function pingGroups(): Node {
 const LIMITED = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
 /** Of the machine's memory: as many as threads may be, halved. */
-const threadsMax = (kernel: Kernel): number => Math.floor(kernel.memory / 4096 / 32);
+const threadsMax = (kernel: Kernel): number => Math.floor(kernel.frames.total / 32);
 
 function userLimits(): Record<string, Node> {
   const entries: Record<string, Node> = {};
