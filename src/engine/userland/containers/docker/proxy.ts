@@ -23,6 +23,7 @@ export const dockerProxy: Program = function* (argv) {
     proto: option('proto', 'tcp'), hostIp: option('host-ip', '0.0.0.0'), hostPort: Number(option('host-port', '0')), ip: option('container-ip', ''), port: Number(option('container-port', '0')),
   };
   yield* sys('rt_sigaction', SIG.PIPE, { handler: 'ignore' });
+  yield* attempt(sys('prctl', 'PR_SET_PDEATHSIG', SIG.TERM), 0);
   if (ends.hostIp.includes(':')) {
     yield* report('0\n');
     for (;;) yield* attempt(sys('pause'), 0);

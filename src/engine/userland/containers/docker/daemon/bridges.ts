@@ -84,17 +84,23 @@ export function* rules(type: string, table: 'nat' | 'filter', chain: string, rul
   yield* attempt(sys('netlink', { type, table, chain, ...(whole ? { rule: whole } : {}) }), null, 'EEXIST', 'ENOENT', 'EOPNOTSUPP');
 }
 
+/** Adds a rule that is there once, also after a daemon that left it. */
+function* ensure(type: 'nf.append' | 'nf.insert', table: 'nat' | 'filter', chain: string, rule: Rule): Call<void> {
+  yield* rules('nf.delete', table, chain, rule);
+  yield* rules(type, table, chain, rule);
+}
+
 /** The chains that docker keeps, and the jumps to them. */
 function* firewall(): Call<void> {
   for (const chain of ['DOCKER', 'DOCKER-ISOLATION-STAGE-1', 'DOCKER-ISOLATION-STAGE-2', 'DOCKER-USER']) yield* rules('nf.newchain', 'filter', chain);
   yield* rules('nf.newchain', 'nat', 'DOCKER');
-  yield* rules('nf.append', 'nat', 'PREROUTING', { dsttype: is('LOCAL'), target: 'DOCKER' });
-  yield* rules('nf.append', 'nat', 'OUTPUT', { dst: not('127.0.0.0/8'), dsttype: is('LOCAL'), target: 'DOCKER' });
-  yield* rules('nf.append', 'filter', 'FORWARD', { target: 'DOCKER-USER' });
-  yield* rules('nf.append', 'filter', 'FORWARD', { target: 'DOCKER-ISOLATION-STAGE-1' });
-  yield* rules('nf.append', 'filter', 'DOCKER-USER', { target: 'RETURN' });
-  yield* rules('nf.append', 'filter', 'DOCKER-ISOLATION-STAGE-1', { target: 'RETURN' });
-  yield* rules('nf.append', 'filter', 'DOCKER-ISOLATION-STAGE-2', { target: 'RETURN' });
+  yield* ensure('nf.append', 'nat', 'PREROUTING', { dsttype: is('LOCAL'), target: 'DOCKER' });
+  yield* ensure('nf.append', 'nat', 'OUTPUT', { dst: not('127.0.0.0/8'), dsttype: is('LOCAL'), target: 'DOCKER' });
+  yield* ensure('nf.append', 'filter', 'FORWARD', { target: 'DOCKER-USER' });
+  yield* ensure('nf.append', 'filter', 'FORWARD', { target: 'DOCKER-ISOLATION-STAGE-1' });
+  yield* ensure('nf.append', 'filter', 'DOCKER-USER', { target: 'RETURN' });
+  yield* ensure('nf.append', 'filter', 'DOCKER-ISOLATION-STAGE-1', { target: 'RETURN' });
+  yield* ensure('nf.append', 'filter', 'DOCKER-ISOLATION-STAGE-2', { target: 'RETURN' });
   yield* attempt(sys('netlink', { type: 'nf.policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }), null);
 }
 
@@ -122,7 +128,7 @@ function* raise(n: Network): Call<void> {
   yield* attempt(sys('netlink', { type: 'addr.add', dev: n.bridge, address: Gateway!, prefix, broadcast: ipText(first + size - 1) }), null, 'EEXIST');
   yield* sys('netlink', { type: 'link.set', name: n.bridge, up: true });
   if (n.Internal) return;
-  for (const [type, table, chain, rule] of rulesOf(n)) yield* rules(type, table, chain, rule);
+  for (const [type, table, chain, rule] of rulesOf(n)) yield* ensure(type, table, chain, rule);
 }
 
 /** POST /networks/create. Throws Refused. */

@@ -7,26 +7,30 @@ import { type Body, type Program, sys } from '../../../../kernel/sys.ts';
 import { MS, SECOND } from '../../../../sim/units.ts';
 import { nowNs } from '../../../lib/clock.ts';
 import { exists, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
-import { type Call, serve, thread } from '../../../lib/http.ts';
+import { type Call, listen, serveOn, thread } from '../../../lib/http.ts';
 import { complain } from '../../../lib/io.ts';
-import { type Envelope, nextEvents, Refusal, subscribe, type Subscription } from '../../containerd/api.ts';
+import { notifyReady } from '../../../lib/notify.ts';
+import { type Envelope, nextEvents, Refusal, subscribe, type Subscription, tasks } from '../../containerd/api.ts';
 import { DOCKER, openStore } from '../../store.ts';
 import { loadNetworks } from './bridges.ts';
 import { emit } from './events.ts';
 import { handleExecExit } from './exec.ts';
 import { unmountLayer } from './layers.ts';
-import { NS } from './containerd.ts';
-import { handleExit, startContainer } from './lifecycle.ts';
+import { ignoreRefusal, NS } from './containerd.ts';
+import { handleExit, removeContainer, startContainer, stopContainer } from './lifecycle.ts';
 import { loadVolumes } from './mounts.ts';
 import { loadContainers, newId, saveContainer } from './record.ts';
+import { leaveNetworks } from './sandbox.ts';
 import { route } from './routes.ts';
 import { type Daemon, Refused, ROOT } from './state.ts';
 
 const SOCKET = '/var/run/docker.sock';
 
-export const dockerd: Program = function* (argv) {
+export const dockerd: Program = function* (argv, env) {
   if (argv.includes('--version') || argv.includes('-v')) return 0;
   yield* sys('rt_sigaction', SIG.PIPE, { handler: 'ignore' });
+  // As docker.socket does: who comes before the daemon is ready waits for it.
+  const listening = yield* listen({ family: 'unix', path: SOCKET });
   yield* mkdirAll(ROOT, 0o710);
   yield* mkdirAll(`${ROOT}/containers`, 0o710);
   yield* mkdirAll('/run/docker/containerd', 0o711);
@@ -34,7 +38,9 @@ export const dockerd: Program = function* (argv) {
   const heard = yield* hearContainerd();
   yield* thread(() => listenEvents(daemon, heard));
   yield* revive(daemon);
-  yield* serve({ family: 'unix', path: SOCKET }, (x) => route(daemon, x));
+  yield* leaveAtTerm(daemon);
+  yield* notifyReady(env);
+  yield* serveOn(listening, (x) => route(daemon, x));
   return 0;
 };
 
@@ -65,7 +71,7 @@ function* hearContainerd(): Call<Subscription> {
     } catch (error) {
       if (!(error instanceof SysError) && !(error instanceof Refusal)) throw error;
       if (tries === 600) yield* complain('failed to start daemon: failed to dial "/run/containerd/containerd.sock": context deadline exceeded\n');
-      yield* sys('nanosleep', tries < 100 ? 20 * MS : SECOND);
+      yield* sys('nanosleep', tries < 500 ? 2 * MS : SECOND);
     }
   }
 }
@@ -108,19 +114,59 @@ function* quietly(call: Call<void>): Body {
   return 0;
 }
 
-/** What ran in an earlier life has ended; what must always run starts again. */
+/** What an earlier life of the daemon left running is stopped; what must always run starts again. Source: daemon.restore. */
 function* revive(daemon: Daemon): Call<void> {
-  for (const c of daemon.containers.values()) {
-    if (!c.State.Running) continue;
-    c.State = { ...c.State, Status: 'exited', Running: false, Paused: false, Restarting: false, Pid: 0, ExitCode: 255 };
-    yield* unmountLayer(c);
-    yield* saveContainer(c);
+  for (const { containerId } of (yield* ignoreRefusal(tasks(NS, 'List', {})))?.tasks ?? []) yield* clearTask(containerId);
+  for (const c of [...daemon.containers.values()]) {
+    if (c.State.Running) {
+      c.State = { ...c.State, Status: 'exited', Running: false, Paused: false, Restarting: false, Pid: 0, ExitCode: 255 };
+      yield* leaveNetworks(daemon, c);
+      yield* unmountLayer(c);
+      yield* saveContainer(c);
+    }
     const { Name } = c.HostConfig.RestartPolicy;
-    if (Name === 'always' || (Name === 'unless-stopped' && !c.HasBeenManuallyStopped)) yield* thread(() => quietly(again(daemon, c.ID)));
+    const again = Name === 'always' || (!c.HasBeenManuallyStopped && (Name === 'unless-stopped' || (Name === 'on-failure' && c.State.ExitCode !== 0)));
+    if (c.HostConfig.AutoRemove) yield* removeContainer(daemon, c, { force: true, volumes: true });
+    else if (c.HasBeenStartedBefore && again) yield* thread(() => quietly(startAgain(daemon, c.ID)));
   }
 }
 
-function* again(daemon: Daemon, id: string): Call<void> {
+function* clearTask(containerId: string): Call<void> {
+  yield* ignoreRefusal(tasks(NS, 'Kill', { containerId, signal: SIG.KILL, all: true }));
+  yield* ignoreRefusal(tasks(NS, 'Wait', { containerId }));
+  yield* ignoreRefusal(tasks(NS, 'Delete', { containerId }));
+}
+
+/** SIGTERM: every container is stopped, then the daemon ends. */
+function* leaveAtTerm(daemon: Daemon): Call<void> {
+  let leaving = false;
+  yield* sys('rt_sigaction', SIG.TERM, {
+    restart: true,
+    *handler(): Body {
+      if (leaving) return;
+      leaving = true;
+      yield* thread(() => leave(daemon));
+    },
+  });
+}
+
+function* leave(daemon: Daemon): Body {
+  const running = [...daemon.containers.values()].filter((c) => c.State.Running);
+  for (const c of running) yield* thread(() => quietly(end(daemon, c.ID)));
+  for (let tries = 0; tries < 150 && running.some((c) => c.State.Running || c.HasBeenManuallyStopped); tries++) yield* sys('nanosleep', 100 * MS);
+  yield* sys('exit_group', 0);
+}
+
+function* end(daemon: Daemon, id: string): Call<void> {
+  const c = daemon.containers.get(id);
+  if (!c) return;
+  const manually = c.HasBeenManuallyStopped;
+  yield* stopContainer(daemon, c, null);
+  c.HasBeenManuallyStopped = manually;
+  yield* saveContainer(c);
+}
+
+function* startAgain(daemon: Daemon, id: string): Call<void> {
   const c = daemon.containers.get(id);
   if (c) yield* startContainer(daemon, c);
 }
