@@ -89,3 +89,17 @@ test('traceroute names every router on the way; ss and netstat name who listens'
     'Active Internet connections (only servers)\nProto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name    \ntcp        0      0 0.0.0.0:8080            0.0.0.0:*               LISTEN      N/httpd\n[0]',
   ]);
 });
+
+test('iptables takes and gives back what it is told, quoted and in its order', () => {
+  const rules = [
+    '-A FORWARD -s 10.0.0.0/8 ! -d 10.1.0.0/16 -i eth+ ! -o br0 -p tcp -m tcp --sport 1024:65535 --dport 80 -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT',
+    '-A FORWARD -p udp -m multiport --dports 53,67:68 -m comment --comment "names and leases" -j REJECT --reject-with icmp-port-unreachable',
+    '-A FORWARD -m statistic --mode random --probability 0.50000000000 -j DROP',
+  ];
+  const all = out([...rules.map((rule) => `iptables ${rule}`), 'iptables -S FORWARD', 'iptables -C FORWARD -m statistic --mode random --probability 0.5 -j DROP', 'iptables -D FORWARD 2', 'iptables -L FORWARD -n --line-numbers', 'iptables -I FORWARD 9 -j DROP']);
+  expect(all.slice(3)).toEqual([
+    `-P FORWARD ACCEPT\n${rules.map((rule) => `${rule}\n`).join('')}[0]`, '[0]', '[0]',
+    'Chain FORWARD (policy ACCEPT)\nnum  target     prot opt source               destination         \n1    ACCEPT     tcp  --  10.0.0.0/8          !10.1.0.0/16          tcp spts:1024:65535 dpt:80 ctstate NEW,ESTABLISHED\n2    DROP       all  --  0.0.0.0/0            0.0.0.0/0            statistic mode random probability 0.50000000000\n[0]',
+    'iptables: Index of insertion too big.\n[1]',
+  ]);
+});

@@ -19,7 +19,7 @@ const test = (is: Fit): Fit => (value) => isRecord(value) && is(value.is) && fla
 const words: Fit = (value) => Array.isArray(value) && value.length <= 64 && value.every(text);
 const rule = record({
   in: test(text), out: test(text), src: test(text), dst: test(text), proto: test(text), sport: test(text), dport: test(text), ctstate: test(words), srctype: test(text),
-  dsttype: test(text), comment: text, modules: words, target: text, to: text, packets: number, bytes: number,
+  dsttype: test(text), probability: (value) => typeof value === 'number' && value >= 0 && value <= 1, comment: text, modules: words, target: text, to: text, packets: number, bytes: number,
 });
 
 const request = record({

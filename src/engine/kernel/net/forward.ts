@@ -167,6 +167,7 @@ function localOutput(walk: Walk, ns: NetNamespace): Place | null {
   }
   const dev = local ? 'lo' : found!.route.dev;
   const { verdict, by } = filter(walk, ns, 'OUTPUT', '', dev);
+  if (verdict === 'REJECT') unreachable(walk, ns, 3, 3, 0);
   if (verdict === 'DROP' || verdict === 'REJECT') return refuse(walk, ns, 'EPERM', by);
   natOut(walk, ns, 'POSTROUTING', dev);
   const link = linkByName(ns, dev);

@@ -27,6 +27,8 @@ export interface Rule {
   ctstate?: Test<string[]>;
   srctype?: Test<string>;
   dsttype?: Test<string>;
+  /** Of the match statistic in mode random. */
+  probability?: number;
   comment?: string;
   /** Matches in the order in which they were given, as lists show them. */
   modules?: string[];
@@ -54,6 +56,8 @@ export interface Ruleset {
   /** Connections are tracked once a rule needs it. */
   tracking: boolean;
   connections: Conn[];
+  /** What the next random match draws from. */
+  draw: number;
 }
 
 const BUILT_IN: Record<TableName, Hook[]> = {
@@ -63,7 +67,7 @@ const BUILT_IN: Record<TableName, Hook[]> = {
 
 export function createRuleset(): Ruleset {
   const chains = (table: TableName): Chain[] => BUILT_IN[table].map((name) => ({ name, policy: 'ACCEPT', packets: 0, bytes: 0, rules: [], hooked: false }));
-  return { tables: { filter: chains('filter'), nat: chains('nat') }, tracking: false, connections: [] };
+  return { tables: { filter: chains('filter'), nat: chains('nat') }, tracking: false, connections: [], draw: 1 };
 }
 
 /** What a packet is, where it meets the rules. */
@@ -133,8 +137,15 @@ function matches(rule: Rule, { ns, packet, in: input, out, state }: Seen): boole
     test(rule.proto, (is) => is === packet.proto) &&
     test(rule.sport, (is) => packet.proto !== 'icmp' && portIs(is, packet.sport)) && test(rule.dport, (is) => packet.proto !== 'icmp' && portIs(is, packet.dport)) &&
     test(rule.ctstate, (is) => is.includes(state)) &&
-    test(rule.srctype, (is) => typeOf(ns, packet.src) === is) && test(rule.dsttype, (is) => typeOf(ns, packet.dst) === is)
+    test(rule.srctype, (is) => typeOf(ns, packet.src) === is) && test(rule.dsttype, (is) => typeOf(ns, packet.dst) === is) &&
+    (rule.probability === undefined || chance(ns.netfilter) < rule.probability)
   );
+}
+
+/** From 0 to 1; the same sequence in every run (a linear congruence after Numerical Recipes). */
+function chance(rules: Ruleset): number {
+  rules.draw = (Math.imul(rules.draw, 1664525) + 1013904223) >>> 0;
+  return rules.draw / 2 ** 32;
 }
 
 /** LOCAL, BROADCAST or UNICAST: how this namespace's routes see an address. */
