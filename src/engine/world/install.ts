@@ -20,6 +20,7 @@ const UNITS: Record<Service, { exec: string; description: string; after: string 
   containerd: { exec: '/usr/bin/containerd', description: 'containerd container runtime', after: '' },
   docker: { exec: '/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock', description: 'Docker Application Container Engine', after: 'containerd.service' },
   libvirtd: { exec: '/usr/sbin/libvirtd', description: 'Virtualization daemon', after: '' },
+  'kube-proxy': { exec: '/usr/bin/kube-proxy --kubeconfig=/etc/kubernetes/kubelet.conf', description: 'Kubernetes Kube-Proxy Server', after: '' },
   kubelet: { exec: '/usr/bin/kubelet', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
 };
 
@@ -76,7 +77,7 @@ function units(host: HostSpec): Tree {
   for (const service of host.services) {
     const { exec, description, after } = UNITS[service];
     tree[`/etc/systemd/system/${service}.service`] = file(
-      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'Delegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
+      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nType=${service === 'kubelet' ? 'simple' : 'notify'}\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'Delegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
     );
   }
   return tree;

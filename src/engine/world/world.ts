@@ -90,11 +90,14 @@ function addHost(world: World, assets: Assets, host: HostSpec): void {
   boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
 }
 
+/** Where a node sends what is for elsewhere; nobody is there, but addresses of services are turned into pods' on the way. */
+const GATEWAY = '10.0.0.1';
+
 /** A node knows the way to the pods of the others. */
 function networkOf(scenario: ScenarioSpec, host: HostSpec): KernelSpec['network'] {
   if (host.address === '') return null;
   const others = host.services.includes('kubelet') ? scenario.hosts.filter((other) => other !== host && other.services.includes('kubelet')) : [];
-  return { address: `${host.address}/24`, routes: others.map((other) => ({ to: podSubnet(other.address), via: other.address })) };
+  return { address: `${host.address}/24`, ...(host.services.includes('kubelet') ? { gateway: GATEWAY } : {}), routes: others.map((other) => ({ to: podSubnet(other.address), via: other.address })) };
 }
 
 /** Rebuilds the world of a recording at time zero, its inputs still to come. */

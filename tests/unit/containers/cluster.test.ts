@@ -45,6 +45,8 @@ describe('three nodes', () => {
     expect(pods).toHaveLength(3);
     for (const pod of pods) expect(pod).toMatch(/^web-\S+ +1\/1 +Running +0 +\S+ +10\.244\.[123]\.\d+ +node-[123]/);
     expect(kubectl(`exec ${pods[0]!.split(' ')[0]} -- cat /etc/hostname`)).toBe(`${pods[0]!.split(' ')[0]}\n`);
+    const ip = kubectl('get service web -o jsonpath={.spec.clusterIP}');
+    for (let i = 0; i < 4; i++) expect(kubectl(`exec ${pods[1]!.split(' ')[0]} -- wget -qO- ${ip}`)).toContain('Welcome to nginx!');
     kubectl(`delete pod ${pods[0]!.split(' ')[0]} --now`);
     wait(6);
     const after = kubectl('get pods --no-headers').trim().split('\n');
