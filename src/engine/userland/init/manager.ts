@@ -3,7 +3,7 @@
  * the journal's writer, login shells in scopes of user.slice, and orders from systemctl. One loop over poll: children that ended (a pipe
  * that SIGCHLD writes to), services' output, orders, deadlines. Source: systemd(1), systemd.service(5).
  */
-import { AF_UNIX, O_CLOEXEC, O_NONBLOCK, POLLIN, SIG, SOCK_STREAM, SysError, WNOHANG, exited, termSignal } from '../../kernel/abi.ts';
+import { AF_UNIX, O_CLOEXEC, O_NONBLOCK, POLLIN, SIG, SOCK_DGRAM, SOCK_STREAM, SysError, WNOHANG, exited, termSignal } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { attempt, exists, mkdirAll, poke, tryRead } from '../lib/files.ts';
@@ -50,9 +50,15 @@ interface Manager {
   connections: Connection[];
   children: number;
   listener: number;
+  /** Where daemons of Type=notify say that they are ready. */
+  notified: number;
+  /** Services that wait for those before them, in order. */
+  queue: Service[];
   getty: string;
   env: Readonly<Record<string, string>>;
   sessions: number;
+  /** Terminals wait for the services' start no longer than this, monotonic ns. */
+  idleUntil: number;
 }
 
 const CONTROLLERS = '+cpuset +cpu +io +memory +pids';
@@ -62,17 +68,25 @@ const BURST = 5;
 const INTERVAL_NS = 10e9;
 const STOP_NS = 90e9;
 const MAX_BACKOFF_NS = 5e9;
+/** Type=idle waits so long at most; TimeoutStartSec=. */
+const IDLE_NS = 5e9;
+const START_NS = 90e9;
+const NOTIFY = '/run/systemd/notify';
 
 export function* manage(terminals: readonly string[], getty: string, env: Readonly<Record<string, string>>): Call<void> {
   yield* makeSlices();
   yield* openJournal();
-  const m: Manager = { services: [], connections: [], children: yield* childPipe(), listener: yield* listen(), getty, env, sessions: 0 };
+  const m: Manager = { services: [], connections: [], children: yield* childPipe(), listener: yield* listen(), notified: yield* listenNotify(), queue: [], idleUntil: 0, getty, env, sessions: 0 };
   const units = inOrder(yield* readUnits());
   yield* firstBoot(units);
   for (const unit of units) m.services.push(created(unit, null));
   for (const tty of terminals) m.services.push(created(gettyUnit(tty, getty), tty));
-  for (const service of m.services) if (service.tty !== null || (yield* isEnabled(service.unit))) yield* startService(m, service);
-  for (;;) yield* turn(m);
+  for (const service of m.services) if (service.tty !== null || (yield* isEnabled(service.unit))) m.queue.push(service);
+  m.idleUntil = (yield* monotonic()) + IDLE_NS;
+  for (;;) {
+    yield* startReady(m);
+    yield* turn(m);
+  }
 }
 
 /** init.scope for itself, the slices, and every controller handed down. */
@@ -93,6 +107,42 @@ function* listen(): Call<number> {
   yield* attempt(sys('bind', fd, { family: 'unix', path: SOCKET }), 0);
   yield* sys('listen', fd, 16);
   return fd;
+}
+
+function* listenNotify(): Call<number> {
+  const fd = yield* sys('socket', AF_UNIX, SOCK_DGRAM, 0);
+  yield* sys('fcntl', fd, 'setfd', 1);
+  yield* sys('bind', fd, { family: 'unix', path: NOTIFY });
+  return fd;
+}
+
+/** Starts what no longer waits: After= a service that is not ready yet, or a terminal (Type=idle) while anything starts. */
+function* startReady(m: Manager): Call<void> {
+  const now = yield* monotonic();
+  for (let again = true; again; ) {
+    again = false;
+    const starting = (s: Service): boolean => m.queue.includes(s) || (s.active === 'activating' && s.sub === 'start');
+    for (const service of m.queue.slice()) {
+      const waits =
+        service.tty === null ? service.unit.after.some((name) => m.services.some((s) => s !== service && s.unit.name === name && starting(s))) : now < m.idleUntil && m.services.some((s) => s.tty === null && starting(s));
+      if (waits) continue;
+      m.queue = m.queue.filter((s) => s !== service);
+      yield* startService(m, service);
+      again = true;
+    }
+  }
+}
+
+/** "READY=1" and who says so. */
+function* takeNotice(m: Manager): Call<void> {
+  const notice = yield* attempt(sys('recvfrom', m.notified, 4096), null);
+  if (!notice) return;
+  const said = text(notice.data);
+  const service = m.services.find((s) => s.pid > 0 && s.pid === Number(/^MAINPID=(\d+)$/m.exec(said)?.[1]));
+  if (!service || !/^READY=1$/m.test(said) || service.sub !== 'start') return;
+  service.killAt = 0;
+  yield* become(service, 'active', 'running');
+  yield* say(service, `Started ${title(service)}.`);
 }
 
 /** On a disk that never booted every unit that can be enabled is, as presets say. */
@@ -148,7 +198,7 @@ function* startService(m: Manager, service: Service): Call<void> {
       pipe = yield* sys('pipe2', O_CLOEXEC);
       yield* sys('fcntl', pipe[0], 'setfl', O_NONBLOCK);
     }
-    service.pid = yield* start({ cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd });
+    service.pid = yield* start({ cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     service.result = 'resources';
@@ -162,6 +212,12 @@ function* startService(m: Manager, service: Service): Call<void> {
   service.output = pipe?.[0] ?? -1;
   service.result = 'success';
   service.code = '';
+  if (unit.type === 'notify') {
+    service.killAt = now + START_NS;
+    yield* become(service, 'activating', 'start');
+    yield* say(service, `Starting ${title(service)}...`);
+    return;
+  }
   yield* become(service, 'active', 'running');
   yield* say(service, `Started ${title(service)}.`);
 }
@@ -170,12 +226,13 @@ function* startService(m: Manager, service: Service): Call<void> {
 
 function* turn(m: Manager): Call<void> {
   const now = yield* monotonic();
-  const deadlines = m.services.flatMap((s) => [s.restartAt, s.killAt]).filter((t) => t > 0);
+  const deadlines = [...m.services.flatMap((s) => [s.restartAt, s.killAt]), m.queue.length > 0 && now < m.idleUntil ? m.idleUntil : 0].filter((t) => t > 0);
   const timeout = deadlines.length === 0 ? -1 : Math.max(0, Math.min(...deadlines) - now);
-  const fds = [m.children, m.listener, ...m.services.map((s) => s.output).filter((fd) => fd >= 0), ...m.connections.filter((c) => !c.order).map((c) => c.fd)];
+  const fds = [m.children, m.listener, m.notified, ...m.services.map((s) => s.output).filter((fd) => fd >= 0), ...m.connections.filter((c) => !c.order).map((c) => c.fd)];
   const ready = yield* attempt(sys('poll', fds.map((fd) => ({ fd, events: POLLIN })), timeout), [], 'EINTR');
   const has = (fd: number): boolean => ready.some((r) => r.fd === fd && r.revents !== 0);
   for (const service of m.services) if (service.output >= 0 && has(service.output)) yield* takeOutput(service);
+  if (has(m.notified)) yield* takeNotice(m);
   if (has(m.children)) yield* attempt(sys('read', m.children, 4096), null);
   yield* reapAll(m);
   for (const connection of m.connections.slice()) if (!connection.order && has(connection.fd)) yield* receive(m, connection);
@@ -276,7 +333,7 @@ function* due(m: Manager): Call<void> {
     if (service.restartAt > 0 && service.restartAt <= now) yield* startService(m, service);
     if (service.killAt > 0 && service.killAt <= now) {
       service.killAt = 0;
-      yield* say(service, `${service.unit.name}: State 'stop-sigterm' timed out. Killing.`, 4);
+      yield* say(service, `${service.unit.name}: State '${service.sub === 'start' ? 'start' : 'stop-sigterm'}' timed out. Killing.`, 4);
       if (service.unit.killMode === 'process') yield* attempt(sys('kill', service.pid, SIG.KILL), 0);
       else yield* attempt(poke(`/sys/fs/cgroup${service.cgroup}/cgroup.kill`, '1'), undefined);
     }
@@ -375,6 +432,7 @@ function* settleOrder(m: Manager, connection: Connection): Call<void> {
   const order = connection.order!;
   const named = m.services.filter((s) => order.units.includes(s.unit.name));
   if (named.some((s) => s.active === 'deactivating') && (order.verb === 'stop' || order.verb === 'restart')) return;
+  if (named.some((s) => s.active === 'activating' && s.sub === 'start') && (order.verb === 'start' || order.verb === 'restart')) return;
   const answer: Answer = {
     units: (order.verb === 'list' && order.units.length === 0 ? m.services : named).map(rowOf),
     missing: order.units.filter((name) => !m.services.some((s) => s.unit.name === name)),

@@ -5,8 +5,9 @@
 import { type Body, sys } from '../../../kernel/sys.ts';
 import { nowNs } from '../../lib/clock.ts';
 import { attempt, mkdirAll, tryRead, writeFile } from '../../lib/files.ts';
-import { beginStream, type Call, type Exchange, reply, serve, writeChunk } from '../../lib/http.ts';
+import { beginStream, type Call, type Exchange, listen, reply, serveOn, writeChunk } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
+import { notifyReady } from '../../lib/notify.ts';
 import { createCri, criCall } from '../cri/cri.ts';
 import { streamExec } from '../cri/exec.ts';
 import { fullReference } from '../cri/images.ts';
@@ -21,7 +22,7 @@ import { recover, taskCall } from './tasks.ts';
 
 export const VERSION = '1.7.24~ds1';
 
-export function* containerd(argv: readonly string[]): Body {
+export function* containerd(argv: readonly string[], env: Readonly<Record<string, string>>): Body {
   if (argv.includes('--version') || argv.includes('-v')) {
     yield* print(`containerd github.com/containerd/containerd/v2 ${VERSION} ${VERSION}-6\n`);
     return 0;
@@ -33,7 +34,9 @@ export function* containerd(argv: readonly string[]): Body {
   yield* recover(d);
   const cri = yield* createCri(d);
   yield* journal('info', `serving... `, { address: SOCKET });
-  return yield* serve({ family: 'unix', path: SOCKET }, (exchange) => answer(d, cri, exchange));
+  const listening = yield* listen({ family: 'unix', path: SOCKET });
+  yield* notifyReady(env);
+  return yield* serveOn(listening, (exchange) => answer(d, cri, exchange));
 }
 
 function* answer(d: Daemon, cri: Cri, exchange: Exchange): Call<void> {

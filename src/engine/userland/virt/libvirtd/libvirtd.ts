@@ -7,13 +7,14 @@ import { sys } from '../../../kernel/sys.ts';
 import { exists, list, mkdirAll, tryRead } from '../../lib/files.ts';
 import { type Call, listen, serveOn } from '../../lib/http.ts';
 import { command, complain } from '../../lib/io.ts';
+import { notifyReady } from '../../lib/notify.ts';
 import { CONFIG, createLibvirt, ended, type Kept, type Libvirt, parseStatus, STATE, uuidOf } from '../libvirt/domains.ts';
 import { METHODS } from '../libvirt/methods.ts';
 import { LibvirtError, parseDomain } from '../libvirt/xml.ts';
 import { createHost } from './host.ts';
 import { serveCalls, SOCKET } from './rpc.ts';
 
-export const libvirtd: Program = command(function* (argv) {
+export const libvirtd: Program = command(function* (argv, env) {
   if (argv.includes('--version') || argv.includes('-V')) {
     yield* complain('/usr/sbin/libvirtd (libvirt) 9.0.0\n');
     return 0;
@@ -28,6 +29,7 @@ export const libvirtd: Program = command(function* (argv) {
   yield* readDefined(state);
   yield* readRunning(state, host);
   yield* autostart(state, host);
+  yield* notifyReady(env);
   return yield* serveOn(
     listening,
     serveCalls(function* (method, args) {
