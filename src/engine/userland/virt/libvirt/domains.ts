@@ -131,6 +131,9 @@ export function* boot(state: Libvirt, host: Host, kept: Kept, paused: boolean): 
     if (!network) throw new LibvirtError(`Network not found: no network with matching name '${nic.network}'`);
     if (!network.active) throw new LibvirtError(`Requested operation is not valid: network '${nic.network}' is not active`);
   }
+  for (const file of [kept.domain.kernel, kept.domain.initrd]) {
+    if (file !== '' && (yield* host.size(file)) === null) throw new LibvirtError(`unable to stat: ${file}: No such file or directory`);
+  }
   const id = state.nextId++;
   const { pid, pty } = yield* host.launch(kept.domain, id, paused);
   kept.running = { id, pid, pty, paused };

@@ -117,6 +117,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
   *define(state, host, args) {
     const domain = parseDomain(String(args.xml ?? ''), (name) => uuidOf(state, name));
     clash(state, domain);
+    if ((yield* host.size(domain.emulator)) === null) throw new LibvirtError(`Cannot check QEMU binary ${domain.emulator}: No such file or directory`);
     const old = state.domains.get(domain.name);
     if (old) {
       old.persistent = true;

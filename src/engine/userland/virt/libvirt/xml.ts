@@ -5,6 +5,8 @@
  * of `Domain`; they are dropped at define.
  */
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import { checkDomain, LibvirtError } from './check.ts';
+import { complaint } from './wellformed.ts';
 
 export interface Disk {
   type: string;
@@ -32,6 +34,7 @@ export interface Domain {
   current: number;
   vcpus: number;
   vcpusNow: number;
+  arch: string;
   machine: string;
   kernel: string;
   initrd: string;
@@ -49,8 +52,7 @@ export interface Domain {
   balloon: boolean;
 }
 
-/** A refusal in libvirt's words. */
-export class LibvirtError extends Error {}
+export { LibvirtError };
 
 type Node = { [key: string]: unknown };
 const list = (value: unknown): Node[] => (value === undefined ? [] : Array.isArray(value) ? value : [value]).map((v) => (typeof v === 'object' && v !== null ? (v as Node) : { '#text': v }));
@@ -63,11 +65,10 @@ const attribute = (node: Node | undefined, name: string): string => String(node?
 
 /** Throws LibvirtError. `makeUuid` is asked when the text names none. */
 export function parseDomain(source: string, makeUuid: (name: string) => string): Domain {
-  const trimmed = source.trim();
-  if (trimmed === '') throw new LibvirtError('(domain_definition):1: Document is empty\n(null)\n^');
-  if (!trimmed.startsWith('<')) throw new LibvirtError(`(domain_definition):1: Start tag expected, '<' not found\n${trimmed.split('\n')[0]}\n^`);
+  const broken = complaint(source);
+  if (broken !== null) throw new LibvirtError(broken);
   const valid = XMLValidator.validate(source);
-  if (valid !== true) throw new LibvirtError(`XML error: (domain_definition):${valid.err.line}: ${valid.err.msg}`);
+  if (valid !== true) throw new LibvirtError(`(domain_definition):${valid.err.line}: ${valid.err.msg}`);
   let root: Node;
   try {
     root = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '@', parseTagValue: false, parseAttributeValue: false }).parse(source) as Node;
@@ -75,14 +76,17 @@ export function parseDomain(source: string, makeUuid: (name: string) => string):
     throw new LibvirtError(`XML error: ${error instanceof Error ? error.message : 'not XML'}`);
   }
   const tag = Object.keys(root).find((key) => !key.startsWith('?')) ?? '';
-  if (tag !== 'domain') throw new LibvirtError(`XML error: unexpected root element <${tag}>, expecting <domain>`);
+  if (tag !== 'domain') throw new LibvirtError(`XML error: expecting root element of 'domain', not '${tag}'`);
   const domain = list(root.domain)[0] ?? {};
   const type = attribute(domain, 'type');
   if (type === '') throw new LibvirtError('internal error: missing domain type attribute');
   if (type !== 'kvm' && type !== 'qemu') throw new LibvirtError(`unsupported configuration: invalid domain type ${type}`);
   const name = textOf(domain.name).trim();
   if (name === '') throw new LibvirtError('missing name information');
-  return recordOf(domain, type, name, makeUuid);
+  if (name.includes('/')) throw new LibvirtError(`XML error: name ${name} cannot contain '/'`);
+  const made = recordOf(domain, type, name, makeUuid);
+  checkDomain(made);
+  return made;
 }
 
 function recordOf(domain: Node, type: Domain['type'], name: string, makeUuid: (name: string) => string): Domain {
@@ -95,11 +99,13 @@ function recordOf(domain: Node, type: Domain['type'], name: string, makeUuid: (n
   const vcpu = list(domain.vcpu)[0];
   const vcpus = vcpu ? count(textOf(vcpu), 'vcpu') : 1;
   const now = attribute(vcpu, 'current') === '' ? vcpus : count(attribute(vcpu, 'current'), 'vcpu');
-  if (now > vcpus) throw new LibvirtError(`internal error: maxvcpus must not be less than current vcpus (${vcpus} < ${now})`);
+  if (now > vcpus) throw new LibvirtError('unsupported configuration: maximum vCPU count must not be less than current vCPU count');
   const machine = attribute(list(os.type)[0], 'machine');
+  if (textOf(os.type).trim() === '') throw new LibvirtError('XML error: an os <type> must be specified');
   return {
     type, name, uuid: uuid || makeUuid(name), title: textOf(domain.title), description: textOf(domain.description),
     memory, current: kib(domain.currentMemory, 'currentMemory') || memory, vcpus, vcpusNow: now,
+    arch: attribute(list(os.type)[0], 'arch') || 'x86_64',
     machine: machine === '' || machine === 'pc' ? 'pc-i440fx-7.2' : machine === 'q35' ? 'pc-q35-7.2' : machine,
     kernel: textOf(os.kernel), initrd: textOf(os.initrd), cmdline: textOf(os.cmdline),
     features: Object.keys(list(domain.features)[0] ?? {}).filter((key) => /^[a-z]/.test(key)),
@@ -114,7 +120,7 @@ function recordOf(domain: Node, type: Domain['type'], name: string, makeUuid: (n
 
 function diskOf(node: Node): Disk {
   const target = list(node.target)[0];
-  if (attribute(target, 'dev') === '') throw new LibvirtError("XML error: Missing required attribute 'dev' in element 'target'");
+  if (attribute(target, 'dev') === '') throw new LibvirtError(`missing target information for device ${attribute(list(node.source)[0], 'file')}`);
   return {
     type: attribute(node, 'type') || 'file', device: attribute(node, 'device') || 'disk', driver: attribute(list(node.driver)[0], 'type') || 'raw',
     source: attribute(list(node.source)[0], 'file'), target: attribute(target, 'dev'), bus: attribute(target, 'bus') || (attribute(target, 'dev').startsWith('vd') ? 'virtio' : 'ide'),
@@ -170,7 +176,7 @@ export function formatDomain(domain: Domain, live: Live | null = null): string {
   put(1, `<vcpu placement='static'${domain.vcpusNow < domain.vcpus ? ` current='${domain.vcpusNow}'` : ''}>${domain.vcpus}</vcpu>`);
   if (live) out.push('  <resource>', '    <partition>/machine</partition>', '  </resource>');
   put(1, '<os>');
-  put(2, `<type arch='x86_64' machine='${escaped(domain.machine)}'>hvm</type>`);
+  put(2, `<type arch='${escaped(domain.arch)}' machine='${escaped(domain.machine)}'>hvm</type>`);
   leaf(2, 'kernel', domain.kernel);
   leaf(2, 'initrd', domain.initrd);
   leaf(2, 'cmdline', domain.cmdline);

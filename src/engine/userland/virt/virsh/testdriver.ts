@@ -34,7 +34,7 @@ export function testDriver(hostname: string): (method: string, args: Readonly<Re
       return 0;
     },
     *size() {
-      return null;
+      return 0;
     },
     *knob() {
       return null;
