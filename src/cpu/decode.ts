@@ -144,7 +144,8 @@ function decodeOne(record: usize, bytes: usize, end: usize, offset: u32, ordinal
   const next = operands(record, offset, lock);
   if (short) return outOfBytes(record, end, bytes, offset, ordinal, cyclesBefore);
   if (next == 0) return undefinedRecord(record, offset, ordinal, cyclesBefore);
-  cost = load<u16>(rule + 6);
+  // xchg of the accumulator with itself is nop
+  cost = load<u16>(record, R_OP) == NOP * 16 && load<u16>(rule) == XCHG ? 1 : load<u16>(rule + 6);
   ends = ends || (ruleFlags & F_ENDS) != 0;
   for (let r = record; r < next; r += RECORD) {
     store<u8>(r + R_LENGTH, u8(at - startAt));

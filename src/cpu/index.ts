@@ -105,6 +105,7 @@ function loop(limit: u64, most: u64): i32 {
         events++;
         continue;
       }
+      if (g64(CYCLES) >= min<u64>(limit, g64(TIMER)) || g64(INSTRUCTIONS) + events >= most) continue;
     }
     s64(PAGE_BASE, g64(RIP) & ~u64(0xfff));
     const last: usize = load<u32>(block, B_END);
