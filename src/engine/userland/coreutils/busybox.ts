@@ -101,12 +101,22 @@ function rewordedRequest(request: Request, rules: readonly Rule[]): Request {
   return { op: 'sys', name: 'write', args: [2, bytes(kept.join('\n'))] };
 }
 
+/** Applets that fail with 1 where the GNU program has 2. */
+const PLAIN_FAILURE = new Set(['ls', 'sort', 'printenv']);
+
+function graded(program: Program, name: string): Program {
+  if (!PLAIN_FAILURE.has(name)) return program;
+  return function* (argv, env) {
+    return Math.min(1, ((yield* program(argv, env)) ?? 0) as number);
+  };
+}
+
 const ps = command(function* (argv) {
-  const o = parseOptions('o= T a e f w x u', argv.slice(1).map((a) => (a.startsWith('-') ? a : `-${a}`)));
+  parseOptions('o= T a e f w x u', argv.slice(1).map((a) => (a.startsWith('-') ? a : `-${a}`)));
   const accounts = yield* readAccounts();
   let out = 'PID   USER     COMMAND\n';
-  for (const p of yield* readProcesses()) out += `${String(p.pid).padStart(5)} ${userName(accounts, p.euid).slice(0, 8).padEnd(8)} ${p.args.length > 0 ? commandLine(p) : `${p.state === 'Z' ? '[' : '['}${p.comm}]`}\n`;
-  yield* print(o.on.has('o') ? out : out);
+  for (const p of yield* readProcesses()) out += `${String(p.pid).padStart(5)} ${userName(accounts, p.euid).slice(0, 8).padEnd(8)} ${p.args.length > 0 ? commandLine(p) : `[${p.comm}]`}\n`;
+  yield* print(out);
 });
 
 const free = command(function* (argv) {
@@ -160,7 +170,7 @@ export function busyboxOf(programs: ReadonlyMap<string, Program>, shell: Program
     if (name === 'sh' || name === 'ash') return shell;
     if (OWN[name]) return RULES[name] ? reworded(OWN[name], RULES[name]) : OWN[name];
     const program = programs.get(name);
-    return program && APPLETS.includes(name) ? reworded(program, [...(RULES[name] ?? []), ...COMMON]) : null;
+    return program && APPLETS.includes(name) ? graded(reworded(program, [...(RULES[name] ?? []), ...COMMON]), name) : null;
   };
   return function* (argv, env): Body {
     const called = (argv[0] ?? '').split('/').pop()!.replace(/^-/, '');

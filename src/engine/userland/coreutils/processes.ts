@@ -114,8 +114,9 @@ export interface Machine {
 export function* readMachine(): Call<Machine> {
   const uptime = Number(((yield* tryRead('/proc/uptime')) ?? '0').split(' ')[0]);
   const now = (yield* sys('clock_gettime', 'realtime')) / 1e9;
+  const btime = /^btime (\d+)/m.exec((yield* tryRead('/proc/stat')) ?? '');
   const max = ((yield* tryRead('/proc/sys/kernel/pid_max')) ?? '32768').trim();
-  return { uptime, booted: now - uptime, now, memory: yield* readMeminfo(), pidWidth: Math.max(5, String(Number(max) - 1).length) };
+  return { uptime, booted: btime ? Number(btime[1]) : now - uptime, now, memory: yield* readMeminfo(), pidWidth: Math.max(5, String(Number(max) - 1).length) };
 }
 
 export function* readMeminfo(): Call<Record<string, number>> {

@@ -270,17 +270,17 @@ function order(rows: Shown[], sort: readonly string[]): Shown[] {
   });
 }
 
-/** Children under their parents, as --forest draws them. */
+/** Children under their parents, as --forest draws them; those of pid 1 stand for themselves. */
 function forest(rows: Shown[]): Shown[] {
   const byPid = new Map(rows.map((r) => [r.process.pid, r]));
   const out: Shown[] = [];
   const walk = (row: Shown, prefix: string, last: boolean, top: boolean): void => {
     row.branch = top ? '' : `${prefix} \\_ `;
     out.push(row);
-    const children = rows.filter((r) => r.process.ppid === row.process.pid && r !== row);
+    const children = row.process.pid === 1 ? [] : rows.filter((r) => r.process.ppid === row.process.pid && r !== row);
     for (const [i, child] of children.entries()) walk(child, top ? '' : `${prefix} ${last ? ' ' : '|'}  `, i === children.length - 1, false);
   };
-  for (const row of rows) if (!byPid.has(row.process.ppid) || row.process.ppid === row.process.pid) walk(row, '', true, true);
+  for (const row of rows) if (!byPid.has(row.process.ppid) || row.process.ppid === 1 || row.process.ppid === row.process.pid) walk(row, '', true, true);
   return out;
 }
 

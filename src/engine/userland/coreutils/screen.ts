@@ -10,6 +10,8 @@ export interface Screen {
   /** Keys come from here: /dev/tty, as standard input may be a pipe. */
   fd: number;
   before: Termios | null;
+  /** Keys that came together and were not taken yet. */
+  keys: string[];
 }
 
 /** Null when standard output is no terminal. */
@@ -18,7 +20,7 @@ export function* openScreen(): Call<Screen | null> {
   const fd = yield* attempt(sys('openat', AT_FDCWD, '/dev/tty', O_RDWR), 0);
   const before = (yield* attempt(sys('ioctl', fd, TCGETS), null)) as Termios | null;
   if (before) yield* sys('ioctl', fd, TCSETS, { ...before, canonical: false, echo: false });
-  const screen = { fd, before };
+  const screen: Screen = { fd, before, keys: [] };
   yield* sys('rt_sigaction', SIG.INT, { handler: function* (): Body {
     yield* closeScreen(screen);
     yield* sys('exit_group', 130);
@@ -39,8 +41,11 @@ export function* sizeOf(): Call<Winsize> {
 
 /** The next key ("q", "\x1b[A"), or null after so many ns without one; -1 waits for ever. */
 export function* nextKey(screen: Screen, timeout: number): Call<string | null> {
+  const waiting = screen.keys.shift();
+  if (waiting !== undefined) return waiting;
   const ready = yield* sys('poll', [{ fd: screen.fd, events: POLLIN }], timeout);
   if (ready.length === 0) return null;
-  const data = yield* sys('read', screen.fd, 16);
-  return data.length === 0 ? 'q' : binaryOf(data);
+  const data = yield* sys('read', screen.fd, 256);
+  screen.keys = binaryOf(data).match(/\x1b\[[0-9;]*[A-Za-z~]|./gs) ?? ['q'];
+  return screen.keys.shift()!;
 }

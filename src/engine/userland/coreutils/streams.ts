@@ -86,28 +86,35 @@ export function lineWaits(reader: Reader, end = '\n'): boolean {
 
 /** The next line with its end mark (the last one may lack it), or null at end of file. */
 export function* nextLine(reader: Reader, end = '\n'): Call<string | null> {
-  let from = reader.at;
-  for (;;) {
-    const found = reader.text.indexOf(end, from);
-    if (found >= 0) {
-      const line = reader.text.slice(reader.at, found + 1);
-      reader.at = found + 1;
-      return line;
-    }
-    if (reader.ended) {
-      const rest = reader.text.slice(reader.at);
-      reader.text = '';
-      reader.at = 0;
-      return rest === '' ? null : rest;
-    }
-    reader.text = reader.text.slice(reader.at);
-    reader.at = 0;
-    from = reader.text.length;
-    const data = yield* sys('read', reader.fd, READ);
-    if (data.length === 0) reader.ended = true;
-    else reader.text += binaryOf(data);
-    if (reader.text.length > READ * 4) yield* hold(reader.heap, reader.text.length);
+  const found = reader.text.indexOf(end, reader.at);
+  if (found >= 0) {
+    const line = reader.text.slice(reader.at, found + 1);
+    reader.at = found + 1;
+    return line;
   }
+  const parts = [reader.text.slice(reader.at)];
+  let size = parts[0]!.length;
+  reader.text = '';
+  reader.at = 0;
+  while (!reader.ended) {
+    const data = yield* sys('read', reader.fd, READ);
+    if (data.length === 0) {
+      reader.ended = true;
+      break;
+    }
+    const chunk = binaryOf(data);
+    const at = chunk.indexOf(end);
+    parts.push(at < 0 ? chunk : chunk.slice(0, at + 1));
+    if (at >= 0) {
+      reader.text = chunk;
+      reader.at = at + 1;
+      return parts.join('');
+    }
+    size += data.length;
+    if (size > READ * 4) yield* hold(reader.heap, size);
+  }
+  const rest = parts.join('');
+  return rest === '' ? null : rest;
 }
 
 /** Everything up to end of file. */

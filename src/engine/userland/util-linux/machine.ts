@@ -22,7 +22,7 @@ export const lscpu = command(function* (argv) {
     return 0;
   }
   const flags = (first.flags ?? '').split(' ');
-  const range = ids.length > 1 ? `0-${ids.length - 1}` : '0';
+  const range = ids.length > 2 ? `0-${ids.length - 1}` : ids.join(',');
   const rows: [string, string][] = [
     ['Architecture', 'x86_64'], ['CPU op-mode(s)', '32-bit, 64-bit'], ['Address sizes', first['address sizes'] ?? ''], ['Byte Order', 'Little Endian'], ['CPU(s)', String(ids.length)], ['On-line CPU(s) list', range],
     ['Vendor ID', first.vendor_id ?? ''], ['Model name', first['model name'] ?? ''], ['CPU family', first['cpu family'] ?? ''], ['Model', first.model ?? ''], ['Thread(s) per core', '1'], ['Core(s) per socket', String(ids.length)], ['Socket(s)', '1'],
