@@ -46,7 +46,7 @@ export const dockerd: Program = function* (argv, env) {
 
 function* open(): Call<Daemon> {
   const daemon: Daemon = {
-    id: yield* engineId(), store: yield* openStore(DOCKER), containers: new Map(), names: new Map(), networks: new Map(), volumes: new Map(), execs: new Map(), events: { log: [], watchers: new Set() },
+    id: yield* engineId(), store: yield* openStore(DOCKER), containers: new Map(), names: new Map(), networks: new Map(), volumes: new Map(), execs: new Map(), events: { log: [], count: 0, watchers: new Set() },
     cache: new Map(), nextPort: 32768, cgroupDriver: (yield* exists('/sys/fs/cgroup/system.slice')) ? 'systemd' : 'cgroupfs', startedAt: yield* nowNs(),
   };
   yield* loadVolumes(daemon);

@@ -11,6 +11,7 @@ export function* emit(daemon: Daemon, type: 'container', action: string, c: Cont
 
 export function* publish(daemon: Daemon, Type: string, Action: string, ID: string, Attributes: Record<string, string>): Call<void> {
   daemon.events.log.push({ Type, Action, Actor: { ID, Attributes }, timeNano: yield* nowNs() });
+  daemon.events.count++;
   if (daemon.events.log.length > 256) daemon.events.log.shift();
   yield* wake(daemon.events.watchers);
 }

@@ -11,7 +11,7 @@ import { newId } from './record.ts';
 import { environmentOf, userOf } from './spec.ts';
 import { type Any, type Container, type Daemon, type Exec, Refused } from './state.ts';
 import { closeAll, createStreams, drained, finish, joinStreams, makeFifos, openOutputs, removeFifos } from './streams.ts';
-import { waitOn, wake } from './waiters.ts';
+import { waitWhile, wake } from './waiters.ts';
 
 export function running(c: Container): void {
   if (!c.State.Running) throw new Refused(409, `container ${c.ID} is not running`);
@@ -90,7 +90,7 @@ export function* handleExecExit(daemon: Daemon, exec: Exec, exitStatus: number):
 }
 
 export function* waitExec(exec: Exec): Call<void> {
-  while (exec.ExitCode === null) yield* waitOn(exec.exit);
+  yield* waitWhile(exec.exit, () => exec.ExitCode === null);
 }
 
 export function execJson(exec: Exec): Any {

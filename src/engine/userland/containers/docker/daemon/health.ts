@@ -12,7 +12,7 @@ import { createExec, startExec } from './exec.ts';
 import { saveContainer } from './record.ts';
 import { type Container, type Daemon, type Exec, type Healthcheck, Refused } from './state.ts';
 import { createStreams } from './streams.ts';
-import { waitFor } from './waiters.ts';
+import { waitWhile } from './waiters.ts';
 
 const INTERVAL = 30 * SECOND;
 
@@ -53,7 +53,7 @@ function* probe(daemon: Daemon, c: Container, check: Healthcheck, round: number,
     const heard = yield* listen(exec);
     yield* startExec(daemon, exec);
     const timeout = check.Timeout || 30 * SECOND;
-    if (exec.ExitCode === null && !(yield* waitFor(exec.exit, timeout)) && exec.ExitCode === null) {
+    if (!(yield* waitWhile(exec.exit, () => exec.ExitCode === null, timeout))) {
       try {
         yield* tasks(NS, 'Kill', { containerId: c.ID, execId: exec.ID, signal: 9 });
       } catch (error) {

@@ -21,7 +21,7 @@ import { signalNumber } from './signals.ts';
 import { specOf } from './spec.ts';
 import { type Container, type Daemon, NEVER, Refused } from './state.ts';
 import { closeAll, createStreams, drained, type Fifos, finish, joinStreams, makeFifos, openOutputs, removeFifos, type Streams } from './streams.ts';
-import { waitFor, waitOn, wake, withLock } from './waiters.ts';
+import { waitWhile, wake, withLock } from './waiters.ts';
 
 export function streamsOf(c: Container): Streams {
   c.live.streams ??= createStreams(c.Config.Tty, c.HostConfig.LogConfig.Type === 'json-file' ? logPath(c) : '', c.live.logged);
@@ -158,15 +158,7 @@ function* restartLater(daemon: Daemon, c: Container, delay: number) {
 
 /** Waits until it does not run; at most `ns` when given. Says whether it ended. */
 export function* waitExit(c: Container, ns = -1): Call<boolean> {
-  const until = ns < 0 ? 0 : (yield* nowNs()) + ns;
-  while (c.State.Running && !c.State.Restarting) {
-    if (ns < 0) yield* waitOn(c.live.exit);
-    else {
-      const left = until - (yield* nowNs());
-      if (left <= 0 || !(yield* waitFor(c.live.exit, left))) return !c.State.Running;
-    }
-  }
-  return true;
+  return yield* waitWhile(c.live.exit, () => c.State.Running && !c.State.Restarting, ns);
 }
 
 export function* killContainer(daemon: Daemon, c: Container, signal: string): Call<void> {

@@ -6,7 +6,7 @@ import { beginStream, type Call, endStream, type Exchange, writeChunk } from '..
 import { logPath } from './record.ts';
 import { type Container, Refused } from './state.ts';
 import { frame } from './streams.ts';
-import { waitOn } from './waiters.ts';
+import { waitWhile } from './waiters.ts';
 
 interface Line {
   log: string;
@@ -39,17 +39,18 @@ export function* serveLogs(c: Container, x: Exchange): Call<void> {
   const until = query.until && query.until !== '0' ? Number(query.until) * 1e9 : Number.POSITIVE_INFINITY;
   const wanted = (l: Line): boolean => on(l.stream) && parseIso(l.time) >= since && parseIso(l.time) <= until;
   yield* beginStream(x, 200, { 'Content-Type': c.Config.Tty ? 'application/vnd.docker.raw-stream' : 'application/vnd.docker.multiplexed-stream' });
-  let seen = 0;
-  const first = yield* linesOf(c, 0);
-  seen = first.length;
   const tail = /^\d+$/.test(query.tail ?? '') ? Number(query.tail) : -1;
-  const shown = first.filter(wanted);
-  for (const line of tail < 0 ? shown : tail === 0 ? [] : shown.slice(-tail)) yield* writeChunk(x, encode(c, line, on('timestamps')));
-  while (on('follow') && (c.State.Running || c.live.streams?.readers)) {
-    yield* waitOn(c.live.logged);
+  let seen = 0;
+  for (let first = true; ; first = false) {
+    const going = (): boolean => c.State.Running || (c.live.streams?.readers ?? 0) > 0;
+    const last = !on('follow') || !going();
+    const count = c.live.streams?.lines ?? 0;
     const more = yield* linesOf(c, seen);
     seen += more.length;
-    for (const line of more.filter(wanted)) yield* writeChunk(x, encode(c, line, on('timestamps')));
+    const shown = more.filter(wanted);
+    for (const line of !first || tail < 0 ? shown : tail === 0 ? [] : shown.slice(-tail)) yield* writeChunk(x, encode(c, line, on('timestamps')));
+    if (last) break;
+    yield* waitWhile(c.live.logged, () => going() && (c.live.streams?.lines ?? 0) === count);
   }
   yield* endStream(x);
 }

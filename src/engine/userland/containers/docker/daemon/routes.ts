@@ -17,7 +17,7 @@ import { cacheRows, diskUsage, infoJson, versionJson } from './info.ts';
 import { inspectJson, labelled, listContainers } from './inspect.ts';
 import { changes, rwSize } from './layers.ts';
 import { ignoreRefusal, NS, refusable } from './containerd.ts';
-import { killContainer, pauseContainer, removeContainer, restartContainer, startContainer, stopContainer, streamsOf, unpause } from './lifecycle.ts';
+import { killContainer, pauseContainer, removeContainer, restartContainer, startContainer, stopContainer, streamsOf, unpause, waitExit } from './lifecycle.ts';
 import { replay, serveLogs } from './logs.ts';
 import { pidsOf, serveStats } from './metrics.ts';
 import { createVolume, removeVolume, usersOf, volumeJson } from './mounts.ts';
@@ -27,7 +27,7 @@ import { resourcesOf } from './spec.ts';
 import { type Any, type Container, type Daemon, Refused } from './state.ts';
 import { createStreams, serveAttached } from './streams.ts';
 import { updateContainer } from './update.ts';
-import { waitFor, waitOn } from './waiters.ts';
+import { waitWhile } from './waiters.ts';
 
 type Answer = (daemon: Daemon, x: Exchange, name: string) => Call<void>;
 
@@ -194,7 +194,9 @@ function* serveEvents(daemon: Daemon, x: Exchange): Call<void> {
   const until = x.query.until ? Number(x.query.until) * 1e9 : Number.POSITIVE_INFINITY;
   yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
   const known = new Set(since === Number.POSITIVE_INFINITY ? daemon.events.log : []);
+  let seen = -1;
   for (;;) {
+    seen = daemon.events.count;
     for (const e of daemon.events.log) {
       if (known.has(e) || (since !== Number.POSITIVE_INFINITY && e.timeNano < since)) continue;
       known.add(e);
@@ -202,8 +204,7 @@ function* serveEvents(daemon: Daemon, x: Exchange): Call<void> {
     }
     const left = until - (yield* nowNs());
     if (left <= 0) break;
-    if (left === Number.POSITIVE_INFINITY) yield* waitOn(daemon.events.watchers);
-    else yield* waitFor(daemon.events.watchers, left);
+    yield* waitWhile(daemon.events.watchers, () => daemon.events.count === seen, left === Number.POSITIVE_INFINITY ? -1 : left);
   }
   yield* endStream(x);
 }
@@ -214,9 +215,9 @@ function* serveWait(daemon: Daemon, x: Exchange, name: string): Call<void> {
   if (!['not-running', 'next-exit', 'removed'].includes(condition)) throw new Refused(400, `invalid condition: ${JSON.stringify(condition)}`);
   const before = c.live.exits;
   yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
-  if (condition === 'removed') while (daemon.containers.has(c.ID)) yield* waitOn(c.live.gone);
-  else if (condition === 'next-exit') while (c.live.exits === before && daemon.containers.has(c.ID)) yield* waitOn(c.live.exit);
-  else while (c.State.Running && !c.State.Restarting) yield* waitOn(c.live.exit);
+  if (condition === 'removed') yield* waitWhile(c.live.gone, () => daemon.containers.has(c.ID));
+  else if (condition === 'next-exit') yield* waitWhile(c.live.exit, () => c.live.exits === before && daemon.containers.has(c.ID));
+  else yield* waitExit(c);
   yield* writeChunk(x, `${JSON.stringify({ StatusCode: c.State.ExitCode })}\n`);
   yield* endStream(x);
 }
@@ -276,7 +277,8 @@ function* attach(daemon: Daemon, x: Exchange, name: string): Call<void> {
   yield* serveAttached(streamsOf(c), { fd, stdin, stdout: on(x, 'stdout'), stderr: on(x, 'stderr') }, function* () {
     if (!c.Config.StdinOnce || c.Config.Tty) return;
     const s = streamsOf(c);
-    while (s.stdin === null && c.live.exits === 0 && s.readers === 0 && daemon.containers.has(c.ID)) yield* waitFor(s.ready, 1e9);
+    const exits = c.live.exits;
+    yield* waitWhile(s.ready, () => s.stdin === null && c.live.exits === exits && s.readers === 0 && daemon.containers.has(c.ID), 60e9);
     if (s.stdin !== null) yield* attempt(sys('close', s.stdin), 0);
     s.stdin = null;
     yield* ignoreRefusal(tasks(NS, 'CloseIO', { containerId: c.ID }));
@@ -315,7 +317,7 @@ function* serveExec(daemon: Daemon, x: Exchange, id: string): Call<void> {
   });
   yield* serveAttached(streams, { fd, stdin: exec.body.AttachStdin === true, stdout: true, stderr: true }, function* () {
     if (exec.body.Tty) return;
-    while (streams.stdin === null && exec.ExitCode === null && !exec.Running) yield* waitFor(streams.ready, 1e8);
+    yield* waitWhile(streams.ready, () => streams.stdin === null && exec.ExitCode === null, 60e9);
     if (streams.stdin !== null) yield* attempt(sys('close', streams.stdin), 0);
     streams.stdin = null;
     yield* ignoreRefusal(tasks(NS, 'CloseIO', { containerId: exec.container, execId: exec.ID }));

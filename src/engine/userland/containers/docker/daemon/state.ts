@@ -19,7 +19,7 @@ export interface Daemon {
   networks: Map<string, Network>;
   volumes: Map<string, Volume>;
   execs: Map<string, Exec>;
-  events: { log: DockerEvent[]; watchers: Waiters };
+  events: { log: DockerEvent[]; count: number; watchers: Waiters };
   /** Steps of builds, by what they were made from. */
   cache: Map<string, { built: unknown; size: number; used: number; made: number }>;
   /** Host ports handed out for "-p 80": the next to try. */

@@ -10,7 +10,7 @@ import { joinBytes } from '../../../../sim/wire.ts';
 import { isoNano, nowNs } from '../../../lib/clock.ts';
 import { appendFile, attempt, mkdirAll, removeAll } from '../../../lib/files.ts';
 import { type Call, thread, writeAll } from '../../../lib/http.ts';
-import { type Waiters, waitFor, waitOn, wake } from './waiters.ts';
+import { type Waiters, waitWhile, wake } from './waiters.ts';
 
 export interface Attached {
   fd: number;
@@ -35,10 +35,12 @@ export interface Streams {
   /** File that output is logged to, or empty. */
   log: string;
   logged: Waiters;
+  /** Lines logged in this life of the daemon. */
+  lines: number;
 }
 
 export function createStreams(tty: boolean, log: string, logged: Waiters): Streams {
-  return { tty, stdin: null, ready: new Set(), clients: new Set(), readers: 0, drained: new Set(), held: false, log, logged };
+  return { tty, stdin: null, ready: new Set(), clients: new Set(), readers: 0, drained: new Set(), held: false, log, logged, lines: 0 };
 }
 
 export interface Fifos {
@@ -137,7 +139,7 @@ export function* finish(s: Streams): Call<void> {
 
 /** Waits until all output has been read, at most `ns`. */
 export function* drained(s: Streams, ns: number): Call<void> {
-  if (s.readers > 0) yield* waitFor(s.drained, ns);
+  yield* waitWhile(s.drained, () => s.readers > 0, ns);
 }
 
 const MAX_LINE = 16384;
@@ -154,12 +156,14 @@ function* logLines(s: Streams, stream: 1 | 2, data: Uint8Array): Call<Uint8Array
     from = to;
   }
   if (out !== '') yield* appendFile(s.log, out);
+  s.lines += out.split('\n').length - 1;
   if (out !== '') yield* wake(s.logged);
   return Uint8Array.from(data.subarray(from));
 }
 
 function* logOne(s: Streams, stream: 1 | 2, line: string): Call<void> {
   yield* appendFile(s.log, logLine(line, stream, isoNano(yield* nowNs())));
+  s.lines++;
   yield* wake(s.logged);
 }
 
@@ -179,11 +183,11 @@ export function* serveAttached(s: Streams, want: { fd: number; stdin: boolean; s
     if (data === null) break;
     if (data.length === 0) {
       if (want.stdin && !client.gone) yield* closeStdin();
-      if (!client.gone) yield* waitOn(client.ended);
+      yield* waitWhile(client.ended, () => !client.gone);
       break;
     }
     if (!want.stdin) continue;
-    while (s.stdin === null && !client.gone) yield* waitFor(s.ready, 1e9);
+    yield* waitWhile(s.ready, () => s.stdin === null && !client.gone, 60e9);
     if (s.stdin !== null) yield* attempt(writeAll(s.stdin, data), undefined);
   }
   yield* detach(s, client);

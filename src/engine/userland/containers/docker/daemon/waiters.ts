@@ -1,4 +1,5 @@
 /** Threads of the daemon that wait for one another: a pipe each, woken by a byte. A lock is the same with one holder. */
+import { POLLIN } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { attempt } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
@@ -8,25 +9,28 @@ export type Waiters = Set<number>;
 
 const BYTE = new Uint8Array(1);
 
-/** Waits until somebody wakes the list; the caller has checked that what it wants is not so yet. */
-export function* waitOn(waiters: Waiters): Call<void> {
+/**
+ * Waits while something is so, asked again at every wake and once more after the list has been joined, so that no wake is
+ * missed. At most `ns` when given; says whether it came to an end in time.
+ */
+export function* waitWhile(waiters: Waiters, so: () => boolean, ns = -1): Call<boolean> {
+  if (!so()) return true;
+  const until = ns < 0 ? 0 : (yield* sys('clock_gettime', 'monotonic')) + ns;
   const [read, write] = yield* sys('pipe2', 0);
   waiters.add(write);
-  yield* attempt(sys('read', read, 1), null);
-  waiters.delete(write);
-  yield* attempt(sys('close', read), 0);
-  yield* attempt(sys('close', write), 0);
-}
-
-/** As waitOn, for at most `ns`; says whether it was woken. */
-export function* waitFor(waiters: Waiters, ns: number): Call<boolean> {
-  const [read, write] = yield* sys('pipe2', 0);
-  waiters.add(write);
-  const ready = yield* attempt(sys('poll', [{ fd: read, events: 1 }], Math.max(0, ns)), []);
-  waiters.delete(write);
-  yield* attempt(sys('close', read), 0);
-  yield* attempt(sys('close', write), 0);
-  return ready.length > 0;
+  try {
+    while (so()) {
+      const left = ns < 0 ? -1 : until - (yield* sys('clock_gettime', 'monotonic'));
+      if (ns >= 0 && left <= 0) return false;
+      const ready = yield* attempt(sys('poll', [{ fd: read, events: POLLIN }], left), [], 'EINTR');
+      if (ready.length > 0) yield* sys('read', read, 64);
+    }
+    return true;
+  } finally {
+    waiters.delete(write);
+    yield* attempt(sys('close', read), 0);
+    yield* attempt(sys('close', write), 0);
+  }
 }
 
 export function* wake(waiters: Waiters): Call<void> {
@@ -44,7 +48,7 @@ export function createLock(): Lock {
 
 /** Runs a call while nobody else holds the lock. */
 export function* withLock<T>(lock: Lock, call: () => Call<T>): Call<T> {
-  while (lock.held) yield* waitOn(lock.waiters);
+  while (lock.held) yield* waitWhile(lock.waiters, () => lock.held);
   lock.held = true;
   try {
     return yield* call();
