@@ -56,6 +56,28 @@ describe('runc', () => {
     expect(done.log).toMatch(/oom-kill:constraint=CONSTRAINT_MEMCG.*oom_memcg=\/c1,task_memcg=\/c1,task=show/);
   });
 
+  it('maps users, with the host\'s devices where none can be made', () => {
+    const tree = bundle(['show'], (s) => {
+      s.process.args = ['show', 'cat', '/proc/self/uid_map'];
+      s.linux.namespaces.push({ type: 'user' });
+      const map = [{ containerID: 0, hostID: 100000, size: 65536 }];
+      Object.assign(s.linux, { uidMappings: map, gidMappings: map });
+    });
+    const owned = Object.fromEntries(Object.entries(tree).map(([path, e]) => [path, { ...e, uid: 100000, gid: 100000 }]));
+    const done = onHost(() => command(['runc', 'run', '-b', '/oci', 'c1']), { programs, tree: { ...owned, '/oci/rootfs': { type: 'dir', uid: 100000, gid: 100000 } } });
+    expect(done).toEqual({ stdout: '         0     100000      65536\n', stderr: '', exit: 0 });
+  });
+
+  it('puts a container into a scope of a slice', () => {
+    const tree = bundle(['show'], (s) => {
+      s.linux.namespaces = s.linux.namespaces.filter((n) => n.type !== 'cgroup');
+      s.process.args = ['show', 'cat', '/proc/self/cgroup'];
+      s.linux.cgroupsPath = 'a-b.slice:runc:c1';
+    });
+    const done = onHost(() => command(['runc', '--systemd-cgroup', 'run', '-b', '/oci', 'c1']), { programs, tree });
+    expect(done).toEqual({ stdout: '0::/a.slice/a-b.slice/runc-c1.scope\n', stderr: '', exit: 0 });
+  });
+
   it('creates, starts, enters, pauses, kills and deletes', () => {
     const runc = (...args: string[]) => command(['runc', ...args]);
     const out = onHost(function* () {
