@@ -7,11 +7,12 @@ const SCENES = ['Spectrum', 'Layers', 'Page walk', 'I/O', 'Containers', 'VM or c
 
 for (const theme of ['light', 'dark', 'projector']) {
   test(`no axe violation in any scene, ${theme}`, async ({ page }) => {
-    test.setTimeout(120_000);
+    test.setTimeout(180_000);
     await page.addInitScript((name) => localStorage.setItem('nestbox.page', JSON.stringify({ theme: name })), theme);
     await open(page);
     await run(page, 'virsh start tiny && docker run -d --name web -m 64m nginx && kubectl apply -f web.yaml', /service\/web created/);
     await page.waitForTimeout(2500);
+    await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
     for (const name of SCENES) {
       await page.getByRole('tab', { name: new RegExp(`^\\d ${name}$`) }).click();
       await page.waitForTimeout(250);

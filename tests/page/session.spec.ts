@@ -23,7 +23,7 @@ test('a recording made in the browser has the same hash in Node', async ({ page 
   await run(page, 'virsh start tiny', /started/);
   await run(page, 'docker run --rm busybox echo from a container', /from a container/);
   await run(page, 'kubectl get nodes', /node-3\s+Ready/);
-  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
   const path = await download(page);
   const recording = JSON.parse(readFileSync(path, 'utf8'));
   expect(recording.hash).toMatch(/^[0-9a-f]{16}$/);
@@ -69,7 +69,7 @@ test('stepping back and scrubbing show the past, and acting there goes on from i
   await run(page, 'echo first', /^first/m);
   await page.waitForTimeout(300);
   await run(page, 'echo second', /^second/m);
-  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
   for (let n = 0; n < 3; n++) {
     await page.getByRole('button', { name: 'Step back by an event' }).click();
     await page.waitForTimeout(200);

@@ -11,6 +11,7 @@ const short = v.pipe(v.string(), v.maxLength(200));
 const tty = v.pipe(v.string(), v.regex(/^tty[1-4]$/, 'terminals are tty1 to tty4'));
 
 const input = v.variant('do', [
+  v.strictObject({ t: time, do: v.literal('open'), tty }),
   v.strictObject({ t: time, do: v.literal('type'), tty, data: v.pipe(v.string(), v.maxLength(1 << 20)) }),
   v.strictObject({
     t: time, do: v.literal('resize'), tty,

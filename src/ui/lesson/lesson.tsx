@@ -5,12 +5,13 @@ import { describeCheck, type Lab, type LabStep } from '../../labs/format.ts';
 import { call } from '../bridge/client.ts';
 import { OutcomeMark } from '../parts/marks.tsx';
 import { partsCss, Runnable } from '../parts/parts.tsx';
-import { act, openFresh, run } from '../session/session.ts';
+import { act, openFresh } from '../session/session.ts';
 import { progressOf, set, setProgress, useStore } from '../store.ts';
 import frame from '../frame/frame.module.css';
 import { labOf, labs, showStep, startLab } from './labs.ts';
 import css from './lesson.module.css';
 import { Markdown } from './markdown.tsx';
+import { asked, typeAll } from './solution.ts';
 
 export default function Lesson({ folded }: { folded: boolean }) {
   const id = useStore((s) => s.lab);
@@ -184,8 +185,12 @@ function Hints({ lab, step, shown }: { lab: Lab; step: LabStep; shown: number })
       {shown > order.length && step.solution.length > 0 ? (
         <div className={css.solution}>
           <div className={css.ask}>One way to do it</div>
-          {step.solution.map((line) => <Runnable key={line} line={line.replace(/^[!@:]\s*/, '')} />)}
-          {step.solution.length > 1 ? <button type="button" className={partsCss.button} style={{ marginTop: 6 }} onClick={() => void step.solution.reduce((before, line) => before.then(() => run(line)), Promise.resolve())}>Type all</button> : null}
+          {step.solution.map((line, i) => {
+            const todo = asked(line);
+            // biome-ignore lint/suspicious/noArrayIndexKey: lines may repeat
+            return todo === null ? <Runnable key={i} line={line} /> : todo === '' ? null : <p key={i} className={css.press}>{todo}</p>;
+          })}
+          {step.solution.length > 1 ? <button type="button" className={partsCss.button} style={{ marginTop: 6 }} onClick={() => void typeAll(step.solution)}>Type all</button> : null}
         </div>
       ) : null}
       <span hidden>{lab.id}</span>

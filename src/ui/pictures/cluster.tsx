@@ -40,7 +40,7 @@ function Nodes({ nodes, pods, chosen }: { nodes: NodeRow[]; pods: PodRow[]; chos
       <div className={css.nodes}>
         {nodes.map((node) => (
           <section key={node.key} className={css.node} aria-label={`Node ${node.name}`}>
-            <button type="button" className={css.nodeHead} onClick={() => select({ kind: 'node', id: node.name })}><RoleMark role="hardware" />{node.name}<small>{node.ready ? (node.unschedulable ? 'cordoned' : `${node.pods} pods`) : <><OutcomeMark outcome="warn" size={12} /> not ready</>}</small></button>
+            <button type="button" className={css.nodeHead} onClick={() => select({ kind: 'node', id: node.name })}><RoleMark role="hardware" />{node.name}<small>{node.ready ? (node.unschedulable ? 'cordoned' : `${node.pods} ${node.pods === 1 ? 'pod' : 'pods'}`) : <><OutcomeMark outcome="warn" size={12} /> not ready</>}</small></button>
             <div className={css.podsBox}>{pods.filter((pod) => pod.node === node.name).map((pod) => <Pod key={pod.key} pod={pod} on={pod === chosen} />)}</div>
             <div className={css.req}><span>cpu</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.cpuRequested / node.cpuMilli) * 100)}%` }} /></span><span>{node.cpuRequested} / {node.cpuMilli}m</span></div>
             <div className={css.req}><span>memory</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.memoryRequested / node.memory) * 100)}%` }} /></span><span>{size(node.memoryRequested)}</span></div>
@@ -91,7 +91,7 @@ function Decision({ pod }: { pod: PodRow }) {
               return <div key={plugin} className={css.filter}><span>{plugin}</span><span className={css.trough}><i style={{ width: `${((rows.length - refused.length) / Math.max(1, rows.length)) * 100}%` }} /></span><span>{rows.length - refused.length} of {rows.length}</span>{refused.length > 0 ? <span className={css.why}>{[...new Set(refused.map((row) => row.reason))].map((reason) => `${refused.filter((row) => row.reason === reason).map((row) => row.node).slice(0, 3).join(', ')}${refused.length > 3 ? ` and ${refused.length - 3} more` : ''}: ${reason}`).join('; ')}</span> : null}</div>;
             })}
           </div>
-          <div style={{ overflowX: 'auto', minWidth: 0 }}>
+          <div style={{ overflowX: 'auto', minWidth: 0 }} tabIndex={0} role="region" aria-label="Scores">
             {ranked.length === 0 ? <p style={{ color: 'var(--ink-2)' }}>{decision?.feasible === 1 ? 'Only one node was feasible: nothing to score.' : 'No node was feasible: nothing to score.'}</p> : (
               <table className={css.scores}>
                 <thead><tr><th scope="col"><b>Score</b> of 100, times weight</th>{columns.map((name) => <th key={name} scope="col">{name.replace(/([a-z])([A-Z])/g, '$1 $2')}<br /><b>×{scores.find((row) => row.plugin === name)?.weight}</b></th>)}<th scope="col" style={{ textAlign: 'right' }}>Total</th></tr></thead>
