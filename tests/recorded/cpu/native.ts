@@ -10,6 +10,8 @@ const has = (tool: string): boolean => spawnSync(tool, ['--version']).status ===
 /** Null when this machine can judge, otherwise what it lacks. */
 export const lacking = (): string | null => (arch() !== 'x64' ? 'an x86-64 processor' : !has('nasm') ? 'nasm' : !has('gcc') ? 'gcc' : null);
 
+const PIECE = 250;
+
 export interface Native {
   code: Uint8Array;
   outcomes: Outcome[];
@@ -18,11 +20,8 @@ export interface Native {
 export function runNatively(first: number, count: number): Native {
   const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
   try {
-    const asm = join(folder, 's.asm');
-    writeFileSync(asm, source(first, count));
-    execFileSync('nasm', ['-w-all', '-f', 'bin', '-o', join(folder, 's.bin'), asm], { maxBuffer: 1 << 24 });
     execFileSync('gcc', ['-O1', '-o', join(folder, 'harness'), new URL('harness.c', import.meta.url).pathname]);
-    const code = readFileSync(join(folder, 's.bin'));
+    const code = assembleAll(folder, first, count);
     if (code.length !== count * STRIDE) throw new Error(`${code.length} bytes of code for ${count} snippets`);
     const head = Buffer.alloc(8);
     head.writeUInt32LE(count, 0);
@@ -32,6 +31,17 @@ export function runNatively(first: number, count: number): Native {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** NASM's time grows faster than its source, so in pieces. */
+function assembleAll(folder: string, first: number, count: number): Buffer {
+  const pieces: Buffer[] = [];
+  for (let n = 0; n < count; n += PIECE) {
+    writeFileSync(join(folder, 's.asm'), source(first + n, Math.min(PIECE, count - n), n));
+    execFileSync('nasm', ['-w-all', '-f', 'bin', '-o', join(folder, 's.bin'), join(folder, 's.asm')], { maxBuffer: 1 << 24 });
+    pieces.push(readFileSync(join(folder, 's.bin')));
+  }
+  return Buffer.concat(pieces);
 }
 
 function outcome(out: Buffer, at: number): Outcome {

@@ -325,9 +325,9 @@ export function snippet(number: number): Snippet {
   return { text: w.lines.join('\n'), mask: w.defined };
 }
 
-/** One NASM source of many: number n begins at CODE + n * STRIDE. */
-export function source(first: number, count: number): string {
-  const out = ['bits 64', `org ${hex(CODE)}`];
+/** One NASM source of many: the first begins at CODE + index * STRIDE. */
+export function source(first: number, count: number, index: number): string {
+  const out = ['bits 64', `org ${hex(CODE + index * STRIDE)}`];
   for (let n = 0; n < count; n++) out.push(`s${n}:`, snippet(first + n).text, `times ${STRIDE}-($-s${n}) db 0xcc`);
   return `${out.join('\n')}\n`;
 }
