@@ -12,7 +12,7 @@ export function createVm(module: WebAssembly.Module, options: VmOptions): Vm {
   const vm: Vm = {
     name: options.name, technique: options.technique, machine, costs: COSTS.default, ghz: options.ghz, vpid: options.vpid, chip: createIrqchip(), slots: new Map(),
     frames: new Map(), nextFrame: 0x1000, ept: { root: 0, pointer: 0n, tables: 0 }, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0,
-    serial: { bytes: 0, latch: false }, broken: null,
+    serial: { bytes: 0, latch: false }, walked: { ns: options.now, cycles: 0n, walks: 0n }, broken: null,
   };
   createEpt(vm);
   initVmcs(vm, options.now);

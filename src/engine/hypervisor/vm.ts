@@ -101,6 +101,8 @@ export interface Vm {
   exitsEver: number;
   /** Bytes sent to COM1, ever; the divisor latch is open. */
   serial: { bytes: number; latch: boolean };
+  /** When the stretch began in which the newest page walk was recorded, and its cycles then: dates the walk. */
+  walked: { ns: number; cycles: bigint; walks: bigint };
   /** Broken beyond running: why. */
   broken: string | null;
 }

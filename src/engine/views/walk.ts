@@ -80,7 +80,7 @@ export const walkHead: View = {
     const row: WalkHeadRow = {
       key: 'walk', walk: Number(w.number), gva: hex(w.gva), gpa: hex(w.gpa), hpa: hex(w.hpa), access: w.access, size: SIZES[small] ?? '', ring: w.privilege, rip: hex(w.rip),
       instruction: instructionAt(vm, w.rip), cr3: hex(w.cr3), eptp: hex(w.eptp), references: w.references.length, cycles: w.cycles, result: w.result,
-      guestPage: SIZES[w.guestShift] ?? '', hostPage: SIZES[w.hostShift] ?? '', t: Math.round(Number(w.at) / ghz),
+      guestPage: SIZES[w.guestShift] ?? '', hostPage: SIZES[w.hostShift] ?? '', t: vm.walked.ns + Math.round(Number(w.at - vm.walked.cycles) / ghz),
     };
     return [row];
   },

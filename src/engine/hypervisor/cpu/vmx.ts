@@ -7,6 +7,7 @@
  */
 import { addCycles, cycles as cyclesOf, enterGuest, leaveGuest, run, type Stop } from '../../machine/machine.ts';
 import { irqPending, nextEdge, takeVector } from '../../machine/devices/irqchip.ts';
+import { WALKS } from '../../../cpu/layout.ts';
 import { lightCost } from '../costs.ts';
 import { type ExitReason, exitRow } from '../exits.ts';
 import { LOG, type Vm, type VmExit } from '../vm.ts';
@@ -30,13 +31,13 @@ const MONITOR_TRAP = 37;
 const EPT_VIOLATION = 48;
 const ENTRY_FAILED = 0x8000_0000;
 const IF = 0x200n;
+const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
 const VALID = 0x8000_0000;
 
 /** Runs from `start` (ns) for at most `budget` ns. */
 export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'run'): Outcome {
   const spent = { guest: 0, kernel: 0, user: 0 };
   const limit = Math.max(1, Math.floor(budget * vm.ghz));
-  const none = BigInt(Number.MAX_SAFE_INTEGER);
   for (;;) {
     if (vm.broken) return { exit: { reason: 'internal-error', text: vm.broken }, spent };
     const total = spent.guest + spent.kernel + spent.user;
@@ -50,9 +51,10 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     const interrupt = Math.min(nextEdge(vm.chip) ?? Number.POSITIVE_INFINITY, (Math.floor(now / HOST_TICK) + 1) * HOST_TICK);
     const most = Math.min(limit - total, Math.max(1, Math.ceil((interrupt - now) * vm.ghz)));
     const before = cyclesOf(vm.machine);
-    const stop = enterGuest(vm.machine) ?? run(vm.machine, BigInt(most), mode === 'step' ? 1n : none);
-    if (stop.reason === 'budget') leaveGuest(vm.machine, mode === 'step' ? MONITOR_TRAP : EXTERNAL_INTERRUPT);
+    const stop = stretch(vm, most, mode);
     spent.guest += Number(cyclesOf(vm.machine) - before);
+    const walks = vm.machine.state.getBigUint64(WALKS, true);
+    if (walks !== vm.walked.walks) vm.walked = { ns: now, cycles: before, walks };
     if (stop.reason === 'budget' && mode !== 'step' && start + (spent.guest + spent.kernel + spent.user) / vm.ghz < interrupt) {
       keepEvent(vm);
       continue;
@@ -61,6 +63,13 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     if (exit) return { exit, spent };
     if (mode === 'to-exit' || (mode === 'step' && stepped(vm))) return { exit: { reason: 'debug' }, spent };
   }
+}
+
+/** Once into the guest and out again; a guest that did not leave by itself is taken out. */
+function stretch(vm: Vm, cycles: number, mode: RunMode): Stop {
+  const stop = enterGuest(vm.machine) ?? run(vm.machine, BigInt(cycles), mode === 'step' ? 1n : NO_LIMIT);
+  if (stop.reason === 'budget') leaveGuest(vm.machine, mode === 'step' ? MONITOR_TRAP : EXTERNAL_INTERRUPT);
+  return stop;
 }
 
 /** The exit was not on the way to an instruction (a page that was missing, a window): the step is taken. */
