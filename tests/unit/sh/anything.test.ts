@@ -71,6 +71,7 @@ describe('limits', () => {
     ['x=$((1', /unexpected EOF while looking for matching `\)'/, 2],
     [`echo ${'('.repeat(3000)}`, /syntax error/, 2],
     [`echo $((${'('.repeat(3000)}1${')'.repeat(3000)}))`, /nested|nesting/, 2],
+    ['[[ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa! =~ ^(a+)+$ ]]', /^$/, 1],
     ['coproc cat', /not modelled: coproc/, 1],
     ['echo > /dev/tcp/1.2.3.4/80', /not modelled: \/dev\/tcp/, 1],
     ['eval "eval \\"eval nosuch\\""', /nosuch: command not found/, 127],

@@ -6,10 +6,11 @@ import { SECOND } from '../../../src/engine/sim/units.ts';
 import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
 import { init } from '../../../src/engine/userland/init/table.ts';
 import { mountAll } from '../../../src/engine/userland/init/mounts.ts';
+import { shellMain } from '../../../src/engine/userland/sh/shell.ts';
 import { shell } from '../../../src/engine/userland/sh/table.ts';
 import { type Machine, machine, type Ran, run, screen, type, until } from '../kernel/harness.ts';
 
-const PROGRAMS = { ...coreutils, ...shell, ...init };
+const PROGRAMS = { ...coreutils, ...shell, ...init, '/usr/bin/busybox-sh': shellMain('ash') };
 
 const byName = (): Record<string, Program> => Object.fromEntries(Object.entries(PROGRAMS).map(([path, p]) => [path.split('/').pop()!, p]));
 

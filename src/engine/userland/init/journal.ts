@@ -5,7 +5,7 @@
 import type { Program } from '../../kernel/sys.ts';
 import { sys } from '../../kernel/sys.ts';
 import { strftime } from '../coreutils/calendar.ts';
-import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import { appendFile, mkdirAll, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';

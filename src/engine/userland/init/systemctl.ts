@@ -2,7 +2,7 @@
 import { SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { strftime } from '../coreutils/calendar.ts';
-import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import { attempt, exists, mkdirAll, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print } from '../lib/io.ts';

@@ -128,7 +128,8 @@ export function* explain(sh: Shell, error: unknown): Call<number> {
   if (error instanceof Bad) {
     const said = reword(sh.flavour, error.message);
     if (said.message !== '') yield* attempt(complain(`${prefix(sh)}${said.message}\n`), undefined);
-    return sh.flavour === 'bash' ? error.status : Math.max(2, error.status === 127 ? 2 : error.status);
+    if (sh.flavour === 'bash') return error.status;
+    return sh.flavour === 'ash' && !error.fatal ? error.status : 2;
   }
   if (error instanceof SysError) {
     if (error.errno === 'EPIPE') return 1;

@@ -4,7 +4,7 @@
  * Source: bash(1) "Pattern Matching".
  */
 
-type Item =
+export type Item =
   | { type: 'char'; char: string }
   | { type: 'any' }
   | { type: 'star' }
@@ -36,7 +36,7 @@ export function compile(text: string): Pattern {
   return parse({ chars: Array.from(text), at: 0 }, false);
 }
 
-interface Cursor {
+export interface Cursor {
   chars: string[];
   at: number;
 }
@@ -82,7 +82,7 @@ function group(c: Cursor, operator: string): Item {
 }
 
 /** After "[": null (and nothing read) when it is not closed. */
-function bracket(c: Cursor): Item | null {
+export function bracket(c: Cursor): Item | null {
   let at = c.at;
   let not = false;
   if (c.chars[at] === '!' || c.chars[at] === '^') {

@@ -46,7 +46,7 @@ export function* simple(sh: Shell, node: Command): Call<number> {
   } catch (error) {
     if (error instanceof Jump) throw error;
     const status = yield* explain(sh, error);
-    if (error instanceof Bad && !sh.interactive && (error.fatal || sh.flavour !== 'bash')) throw new Jump('exit', status === 127 && sh.from !== 'string' ? 1 : status);
+    if (error instanceof Bad && !sh.interactive && (error.fatal || sh.flavour !== 'bash')) throw new Jump('exit', sh.flavour !== 'bash' ? 2 : status === 127 && sh.from !== 'string' ? 1 : status);
     if (error instanceof Bad) throw new Jump('abandon', status);
     return status;
   } finally {

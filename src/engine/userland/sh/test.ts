@@ -8,6 +8,7 @@ import { attempt, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { evaluate } from './arithmetic.ts';
 import { expandOne, expandPattern } from './expand.ts';
+import { wholePattern } from './ere.ts';
 import { compile, matches } from './pattern.ts';
 import { Bad, type Shell } from './state.ts';
 import { entries, find, setArray } from './variables.ts';
@@ -104,6 +105,12 @@ function* testBinary(sh: Shell, node: Extract<TestExpression, { type: 'TestBinar
 function regular(sh: Shell, subject: string, pattern: string): boolean {
   let source = pattern.replace(/\[\[:(\w+):\]\]/g, (_, name: string) => `[${CLASS[name] ?? ''}]`).replace(/\[:(\w+):\]/g, (_, name: string) => CLASS[name] ?? '');
   source = source.replace(/\\([@!^-])/g, (all, c: string) => (c === '@' || c === '!' ? c : all));
+  const noCase = sh.shopts.has('nocasematch');
+  const whole = wholePattern(pattern);
+  if (whole && !matches(whole, subject.slice(0, 100_000), noCase)) {
+    setArray(sh, 'BASH_REMATCH', [], false);
+    return false;
+  }
   let found: RegExpExecArray | null;
   try {
     found = new RegExp(source, `u${sh.shopts.has('nocasematch') ? 'i' : ''}`).exec(subject.slice(0, 100_000));
