@@ -33,6 +33,7 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   [/ \/ \d+(?:\.\d+)?(?:B|kB)\b/g, ' / SIZE'],
   [/\b\d+\.\d\d%/g, 'PERCENT'],
   [/\bveth[0-9a-f]{7}\b/g, 'VETH'],
+  [/^ +(?!1 )\d+ (?=root )/gm, 'PID '],
   [/[ \t]{2,}/g, '  '],
   [/ +$/gm, ''],
 ];

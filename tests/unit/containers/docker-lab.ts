@@ -5,17 +5,15 @@
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, TIOCSCTTY, O_WRONLY, shellStatus, SysError } from '../../../src/engine/kernel/abi.ts';
 import { boot, createKernel, registerKernels } from '../../../src/engine/kernel/kernel.ts';
 import type { Kernel } from '../../../src/engine/kernel/records.ts';
-import { type Body, type Program, sys } from '../../../src/engine/kernel/sys.ts';
+import { type Body, sys } from '../../../src/engine/kernel/sys.ts';
 import { type Content, readContent } from '../../../src/engine/kernel/vfs/content.ts';
 import { childrenOf } from '../../../src/engine/kernel/vfs/tmpfs.ts';
 import type { SuperBlock } from '../../../src/engine/kernel/vfs/types.ts';
 import { putFile, type Tree } from '../../../src/engine/kernel/vfs/build.ts';
-import { text } from '../../../src/engine/sim/text.ts';
 import { createTimeline, nextAt, step, type Timeline } from '../../../src/engine/sim/timeline.ts';
 import { createTrace } from '../../../src/engine/sim/trace.ts';
 import { GiB, MS, SECOND } from '../../../src/engine/sim/units.ts';
-import { bytes } from '../../../src/engine/sim/text.ts';
-import { hog } from '../../../src/engine/userland/containers/programs/small.ts';
+import { bytes, text } from '../../../src/engine/sim/text.ts';
 import { PROGRAMS } from '../../../src/engine/userland/table.ts';
 import { treeOf } from '../../../src/engine/world/install.ts';
 import type { HostSpec } from '../../../src/engine/world/scenario.ts';
@@ -41,8 +39,6 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   const box: Lab['box'] = { todo: null, status: null, ready: false, terminal: false };
   const programs = new Map(PROGRAMS);
   programs.set('init', () => init(box));
-  if (!programs.has('busybox')) programs.set('busybox', applet);
-  if (!programs.has('hog')) programs.set('hog', hog);
   const kernel = createKernel({
     name: 'lab', cpus: 2, memory: more.memory ?? 4 * GiB, ghz: 2, timeline, trace: createTrace(timeline), seed: 1, programs, hostname: more.name ?? 'lab', network: { address: '10.0.0.5/24' },
   });
@@ -54,13 +50,6 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   until(m, () => box.ready, 20 * SECOND);
   return m;
 }
-
-/** Until a busybox is modelled: the host's program of that name. */
-const applet: Program = (argv, env) => {
-  const name = argv[0]!.split('/').pop()!;
-  if (name === 'busybox') return applet(argv.slice(1), env);
-  return PROGRAMS.get(name)?.(argv, env) ?? (function* () { return 127; })();
-};
 
 function* init(box: Lab['box']): Body {
   const mount = (source: string, target: string, type: string, data = '') => quiet(sys('mount', source, target, type, 0, data));
