@@ -2,7 +2,7 @@
  * What the run loop must do besides running: take interrupts, leave a guest because of one, single-step. Worked out anew
  * whenever something changed that it depends on, so that the loop tests one word. Sources: SDM 3A 6.8, SDM 3C 26.2, 26.5.2.
  */
-import { ACTIVITY, CPL, INTERRUPTIBILITY, LINE, MODE, MODE_LONG, NMI_LINE, RFLAGS, VMX } from './layout';
+import { ACTIVITY, INTERRUPTIBILITY, LINE, MODE, MODE_LONG, NMI_LINE, RFLAGS } from './layout';
 import { A_HALT, A_INTERRUPT, A_MODE, A_STEP, ATTENTION, F_IF, F_RF, F_TF, g32, g64, guest, IO_SIZE, A_STOP, PENDING_MTF, s32 } from './state';
 import { field32, PIN_BASED_CONTROLS, PRIMARY_PROCESSOR_CONTROLS } from './vmx/fields';
 

@@ -3,10 +3,10 @@
  * shadow, and writing it otherwise than the shadow leaves the guest (SDM 3C 26.1.3, 26.3). Faults by SDM 2 MOV CR, SDM 3A 2.5.
  * Debug registers hold their values; hardware breakpoints are not modelled.
  */
-import { CR0, CR2, CR3, CR4, CR8, DR0, DR6, DR7, EFER, GPR, RFLAGS } from './layout';
+import { CR0, CR2, CR3, CR4, CR8, DR0, DR6, DR7, EFER, GPR } from './layout';
 import {
-  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, g32, g64, gp, guest, leave, raise, s64,
-  ud,
+  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, g64, gp, guest, leave, raise,
+  s64, ud,
 } from './state';
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM } from './record';
 import { flushContext, flushFast, flushPage, flushTlb, rd, tagInForce } from './memory';

@@ -3,16 +3,16 @@
  * opcode (maps 0F and 0F 38), ModRM, SIB, displacement, immediate (SDM 2A 2.1-2.2), at most 15 bytes. What no rule explains
  * becomes a record that raises #UD when it is reached. Left out: VEX, EVEX, x87 and every vector instruction.
  */
-import { CODE_LINES, GPR, HOST, PAGE_BASE, SEGMENT_SIZE, SEGMENTS, ZERO } from './layout';
-import { ARENA_TOP, g32, NARROWED, ZERO_STACK } from './state';
+import { GPR, HOST, PAGE_BASE, SEGMENT_SIZE, SEGMENTS, ZERO } from './layout';
+import { NARROWED, ZERO_STACK } from './state';
 import {
   B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_BASE, R_CYCLES, R_DISPLACEMENT, R_DST, R_FLAGS, R_IMMEDIATE, R_INDEX, R_LENGTH, R_OFFSET,
   R_OP, R_ORDINAL, R_REG, R_RM, R_SCALE, R_SEGMENT, R_SIZE, R_SRC, RECORD, RF_NARROW, RF_REP, RF_REPNE, RF_RING0,
 } from './record';
 import {
-  CALL, CMOV, CMOV_LOAD, ENTER, F_ENDS, F_LOCK, F_MEMORY, F_RING0, IRET, LEAVE, POP_SEGMENT, POPF, PUSH_SEGMENT, PUSHF, RET, RET_FAR, I_B, I_BS, I_FIXED, I_MOFFS, I_NONE, I_REL32, I_REL8, I_V, I_W, I_WB, I_Z, JCC, LEA,
-  LOAD, MOVSX16, MOVSX32, MOVSX8, MOVZX16, MOVZX8, NARROW, NOP, P_A_I, P_A_MOFFS, P_DX, P_I, P_MOFFS_A, P_NONE, P_O, P_O_A, P_O_I, P_R_M, P_R_RM, P_R_RM_I, P_REG_RM, P_RM,
-  P_RM_1, P_RM_CL, P_RM_I, P_RM_R, P_RM_R_CL, P_RM_R_I, P_STRING, POP, PUSH, REGISTER, SETCC, SETCC_STORE, STORE, UD, W_16, W_32, W_64, W_BYTE, W_D64, W_IO, W_V, XCHG,
+  CALL, CMOV, CMOV_LOAD, ENTER, F_ENDS, F_LOCK, F_MEMORY, F_RING0, IRET, LEAVE, POP_SEGMENT, POPF, PUSH_SEGMENT, PUSHF, RET, RET_FAR, I_B, I_BS, I_FIXED, I_MOFFS, I_REL32, I_REL8,
+  I_V, I_W, I_WB, I_Z, JCC, LOAD, MOVSX16, MOVSX32, MOVSX8, MOVZX16, MOVZX8, NARROW, NOP, P_A_I, P_A_MOFFS, P_I, P_MOFFS_A, P_O, P_O_A, P_O_I, P_R_M, P_R_RM, P_R_RM_I, P_REG_RM,
+  P_RM, P_RM_1, P_RM_CL, P_RM_I, P_RM_R, P_RM_R_CL, P_RM_R_I, POP, PUSH, REGISTER, SETCC, SETCC_STORE, STORE, UD, W_16, W_32, W_BYTE, W_D64, W_IO, W_V, XCHG,
 } from './ops';
 import { keepBlock, newBlock } from './blocks';
 import { NODES, RULES, TABLE } from './tables';

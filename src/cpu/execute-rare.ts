@@ -1,9 +1,8 @@
 /** Operations outside the inner loop, by family. False: not done, `pend` says why. */
-import { CPL } from './layout';
-import { F_AC, F_CF, F_DF, g32, g64, gp, leave, s64, trap, ud } from './state';
-import { CPL as CPL_AT, GPR, RFLAGS } from './layout';
-import { R_DST, R_FLAGS, R_IMMEDIATE, R_LENGTH, R_OP, RF_RING0 } from './record';
-import { cf, flags, setCarry } from './flags';
+import { CPL, RFLAGS } from './layout';
+import { F_AC, F_DF, g32, g64, gp, leave, s64, trap, ud } from './state';
+import { R_FLAGS, R_IMMEDIATE, R_LENGTH, R_OP, RF_RING0 } from './record';
+import { cf, setCarry } from './flags';
 import { bitTest, byteSwap, compareExchange, compareExchangeWide, countBits, divide, doubleShift, exchangeAdd, multiplyWide, scanBits } from './arithmetic';
 import { enter, lahf, leaveFrame, loop, popFlags, pushFlags, sahf, translateByte } from './stack';
 import { stringOperation } from './strings';
@@ -12,7 +11,7 @@ import { clearTaskSwitched, fromControl, fromDebug, invalidatePage, invalidatePc
 import { accessRights, fromSegment, loadFarPointer, loadLocal, loadTable, loadTask, popSegment, pushSegment, storeSelector, storeTable, swapGs, toSegment, verify } from './segments';
 import { callFar, interruptReturn, jumpFar, returnFar, systemCall, systemReturn } from './transfer';
 import { PRIMARY_PROCESSOR_CONTROLS, field32 } from './vmx/fields';
-import { guest, flagOn, CR4_SMAP, CR4_VMXE, feature4 } from './state';
+import { guest, CR4_VMXE, feature4 } from './state';
 import { flushFast } from './memory';
 import {
   BSF, BSR, BSWAP, BT, BTC, BTR, BTS, CALL_FAR, CLC, CLD, CLI, CLTS, CMC, CMPS, CMPXCHG, CMPXCHG8B, CPUID, DIV, ENTER, HLT, IDIV, IMUL, IN, INS, INT, INT1, INT3, INVD, INVLPG, INVPCID, IRET,

@@ -4,15 +4,15 @@
  * for what a guest's exceptions do. Costs EVENT_COST cycles. Left out: task gates, shadow stacks.
  */
 import {
-  CPL, CR2, CS, CYCLES, DR6, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SEGMENTS, SEGMENT_SIZE, SS,
-  STOP_EXIT, STOP_SHUTDOWN, TR, ACTIVITY,
+  CPL, CR2, CS, CYCLES, DR6, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, TR,
+  ACTIVITY,
 } from './layout';
 import {
   canonical, E_QUALIFICATION, E_REASON, F_IF, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, guest, np, PEND, PEND_EXIT, PEND_NONE, s32, s64, setPrivilege, ss, ts, X_ADDRESS, X_ERROR, X_HAS_ERROR,
   X_KIND, X_LENGTH, X_VECTOR,
 } from './state';
 import { flags, setFlagsWhole } from './flags';
-import { commit, flushFast, reach } from './memory';
+import { commit, reach } from './memory';
 import { BY_USER, IMPLICIT, READ, WRITE } from './paging';
 import { baseFrom, findDescriptor, limitFrom, markAccessed, rightsFrom, segmentAt, setSegment } from './segments';
 import { refreshAttention } from './attention';

@@ -1,6 +1,6 @@
 /** Flags by the stack and AH, stack frames, LOOP and XLAT. Source: SDM 2; what POPF may change: SDM 2B POPF table 4-16. */
 import { CPL, GPR, PAGE_BASE, RFLAGS, RIP } from './layout';
-import { F_AC, F_ARITHMETIC, F_DF, F_IF, F_IOPL, F_NT, F_RF, F_TF, F_VM, g32, g64, s64, user } from './state';
+import { F_AC, F_ARITHMETIC, F_DF, F_IF, F_IOPL, F_NT, F_RF, F_TF, F_VM, g32, g64, s64 } from './state';
 import { R_DISPLACEMENT, R_FLAGS, R_IMMEDIATE, R_SEGMENT, R_SIZE, RF_NARROW } from './record';
 import { flags, setFlagsWhole, zf } from './flags';
 import { commit, flushFast, rd, wr } from './memory';

@@ -3,9 +3,9 @@
  * 5.8. Only code segments of 64-bit mode are entered and left; returning to compatibility mode loads its segment, and the
  * next instruction raises #UD because that mode is not modelled. Call gates and task gates: #GP.
  */
-import { CPL, CS, CSTAR, EFER, FMASK, GPR, INTERRUPTIBILITY, LSTAR, MODE, MODE_LONG, RFLAGS, RIP, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SS, STAR } from './layout';
-import { canonical, EFER_SCE, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, np, s32, s64, setPrivilege, ss, ud } from './state';
-import { R_IMMEDIATE, R_SIZE, R_SEGMENT } from './record';
+import { CPL, CS, EFER, FMASK, GPR, INTERRUPTIBILITY, LSTAR, RFLAGS, RIP, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SS, STAR } from './layout';
+import { canonical, EFER_SCE, F_NT, F_RF, F_VM, g32, g64, gp, np, s32, s64, setPrivilege, ss, ud } from './state';
+import { R_IMMEDIATE, R_SIZE } from './record';
 import { flags, setFlagsWhole } from './flags';
 import { flushFast, rd } from './memory';
 import { ea, following, pushValue } from './execute';

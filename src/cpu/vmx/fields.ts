@@ -3,8 +3,8 @@
  * A field is one slot of the layout; its place follows from its encoding. Link and host-state fields are kept, not used:
  * the host is the program round this processor.
  */
-import { VMCS, VMX } from '../layout';
-import { g32, g64, guest } from '../state';
+import { VMCS } from '../layout';
+import { guest } from '../state';
 
 export const VPID: u32 = 0x0000;
 export const IO_BITMAP_A: u32 = 0x2000;
