@@ -1,7 +1,7 @@
 /** chmod, chown and chgrp, through trees with -R. */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, type Stat, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { isDir, list, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -46,7 +46,7 @@ export const chmod = command(function* (argv) {
   const dashed = args.indexOf('\x00');
   const mode0 = dashed >= 0 ? args.splice(dashed, 2)[1]! : null;
   const o = parseOptions('c/changes f/silent quiet R/recursive v/verbose reference= preserve-root no-preserve-root h/no-dereference', args);
-  const reference = valueOf(o, 'reference');
+  const reference = lastValue(o, 'reference');
   const spec = mode0 ?? (reference === undefined ? o.words.shift() : undefined);
   if (spec === undefined && reference === undefined) throw new BadOption('missing operand');
   if (o.words.length === 0) throw new BadOption(`missing operand after ${curly(spec ?? '')}`);
@@ -92,7 +92,7 @@ interface Ids {
 }
 
 function* ownerOf(o: Options, accounts: Accounts, what: 'user' | 'group'): Call<Ids> {
-  const reference = valueOf(o, 'reference');
+  const reference = lastValue(o, 'reference');
   if (reference !== undefined) {
     const stat = yield* statOf(reference);
     if (!stat) throw new Failed(`failed to get attributes of ${quoted(reference)}: No such file or directory`);

@@ -1,7 +1,7 @@
 /** cmp and diff (normal and unified). The differences are the shortest edit script, by Myers' method. */
 import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { isDir, list, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -26,7 +26,7 @@ export const cmp = command(function* (argv) {
   const o = parseOptions('b/print-bytes i/ignore-initial= l/verbose n/bytes= s/quiet silent', argv.slice(1));
   const [a, b = '-'] = o.words;
   if (a === undefined) throw new BadOption(`missing operand after ${curly('cmp')}`);
-  const limit = Number(valueOf(o, 'bytes') ?? Number.POSITIVE_INFINITY);
+  const limit = Number(lastValue(o, 'bytes') ?? Number.POSITIVE_INFINITY);
   const [x, y] = [(yield* contents('cmp', a)).slice(0, limit), (yield* contents('cmp', b)).slice(0, limit)];
   const least = Math.min(x.length, y.length);
   let [line, status] = [1, 0];
@@ -151,7 +151,7 @@ function* pair(o: Options, a0: string, b0: string, words: readonly string[]): Ca
       return label ?? `${name}\t${strftime('%Y-%m-%d %H:%M:%S.%N %z', stat?.mtime ?? 0)}`;
     };
     yield* putOut(encoded(`--- ${yield* title(a, labels[0])}\n+++ ${yield* title(b, labels[1])}\n`));
-    yield* putOut(unified(p, q, hunks, Number(valueOf(o, 'unified') ?? 3)));
+    yield* putOut(unified(p, q, hunks, Number(lastValue(o, 'unified') ?? 3)));
   } else yield* putOut(normal(p, q, hunks));
   return 1;
 }

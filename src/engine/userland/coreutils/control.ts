@@ -1,7 +1,7 @@
 /** Programs that run others: timeout, nice, nohup, renice, time's kin, watch, setsid. */
 import { AT_FDCWD, O_APPEND, O_CREAT, O_WRONLY, SIG, SysError, TIOCGWINSZ, exited, shellStatus, termSignal, type Winsize } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
-import { BadOption, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, drain, fork, reap } from '../lib/files.ts';
 import { type Call, thread } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -22,9 +22,9 @@ export const timeout = command(function* (argv, env) {
     return 125;
   }
   const limit = interval(span);
-  const killAfter = o.on.has('kill-after') ? interval(valueOf(o, 'kill-after')!) : 0;
-  const signal = signalOf(valueOf(o, 'signal') ?? 'TERM');
-  if (signal === null) throw new BadOption(`${curly(valueOf(o, 'signal')!)}: invalid signal`);
+  const killAfter = o.on.has('kill-after') ? interval(lastValue(o, 'kill-after')!) : 0;
+  const signal = signalOf(lastValue(o, 'signal') ?? 'TERM');
+  if (signal === null) throw new BadOption(`${curly(lastValue(o, 'signal')!)}: invalid signal`);
   if (!o.on.has('foreground')) yield* attempt(sys('setpgid', 0, 0), 0);
   for (const one of [SIG.TTIN, SIG.TTOU]) yield* sys('rt_sigaction', one, { handler: 'ignore' });
   const child = yield* fork(function* (): Body {
@@ -36,7 +36,7 @@ export const timeout = command(function* (argv, env) {
     yield* thread(function* (): Body {
       yield* sys('nanosleep', Math.min(limit, 1e16));
       state.fired = true;
-      if (o.on.has('verbose')) yield* complain(`timeout: sending signal ${valueOf(o, 'signal') ?? 'TERM'} to command ${curly(words[0]!)}\n`);
+      if (o.on.has('verbose')) yield* complain(`timeout: sending signal ${lastValue(o, 'signal') ?? 'TERM'} to command ${curly(words[0]!)}\n`);
       yield* sendAll(child, signal, o.on.has('foreground'));
       if (killAfter > 0) {
         yield* sys('nanosleep', killAfter);
@@ -79,7 +79,7 @@ export const nice = command(function* (argv, env) {
     yield* print(`${now}\n`);
     return 0;
   }
-  const by = valueOf(o, 'adjustment') ?? '10';
+  const by = lastValue(o, 'adjustment') ?? '10';
   if (!/^[-+]?\d+$/.test(by)) throw new BadOption(`invalid adjustment ${curly(by)}`);
   try {
     yield* sys('setpriority', 0, 0, Math.max(-20, Math.min(19, now + Number(by))));
@@ -145,8 +145,8 @@ export const watch = command(function* (argv, env) {
     yield* complain('\nUsage:\n watch [options] command\n\nFor more details see watch(1).\n');
     return 1;
   }
-  const pause = Number((valueOf(o, 'interval') ?? '2').replace(',', '.'));
-  if (Number.isNaN(pause)) throw new Failed(`failed to parse argument: '${valueOf(o, 'interval')}'`);
+  const pause = Number((lastValue(o, 'interval') ?? '2').replace(',', '.'));
+  if (Number.isNaN(pause)) throw new Failed(`failed to parse argument: '${lastValue(o, 'interval')}'`);
   const line = o.on.has('exec') ? o.words : ['sh', '-c', o.words.join(' ')];
   const host = (yield* sys('uname')).nodename;
   let before = '';

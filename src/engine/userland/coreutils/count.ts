@@ -1,7 +1,7 @@
 /** wc: lines, words, characters and bytes. */
 import { AT_FDCWD, O_RDONLY, S_IFMT, S_IFREG, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print, strerror } from '../lib/io.ts';
@@ -38,7 +38,7 @@ export const wc = command(function* (argv) {
     total.longest = Math.max(total.longest, counts.longest);
     yield* print(row(o, counts, width, names.length === 0 ? '' : name));
   }
-  const when = valueOf(o, 'total') ?? 'auto';
+  const when = lastValue(o, 'total') ?? 'auto';
   if (when === 'always' || when === 'only' || (when === 'auto' && names.length > 1)) yield* print(row(o, total, width, when === 'only' ? '' : 'total'));
   return status;
 });

@@ -1,7 +1,7 @@
 /** cp, mv and install: where things go, and what the options ask of the copy. */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, type Stat, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, isDir, mkdirAll, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -18,7 +18,7 @@ const CP_SPEC =
 function* rulesOf(who: 'cp' | 'mv', o: Options): Call<CopyRules> {
   const { on } = o;
   const archive = on.has('archive') || who === 'mv';
-  const kept = new Set((valueOf(o, 'preserve') ?? (on.has('preserve') ? 'mode,ownership,timestamps' : '')).split(','));
+  const kept = new Set((lastValue(o, 'preserve') ?? (on.has('preserve') ? 'mode,ownership,timestamps' : '')).split(','));
   const keeps = (what: string): boolean => archive || (on.has('p') && ['mode', 'ownership', 'timestamps'].includes(what)) || kept.has(what) || kept.has('all');
   const recursive = archive || on.has('recursive') || on.has('r');
   const umask = yield* sys('umask', 0o22);
@@ -36,7 +36,7 @@ function* rulesOf(who: 'cp' | 'mv', o: Options): Call<CopyRules> {
 /** Each source with its full new name. Throws BadOption or Failed for operands that do not fit. */
 export function* destinations(o: Options): Call<[string, string][]> {
   const { words } = o;
-  const target = valueOf(o, 'target-directory');
+  const target = lastValue(o, 'target-directory');
   const inside = (dir: string, sources: readonly string[]): [string, string][] =>
     sources.map((s) => [s, o.on.has('parents') ? joined(dir, s.replace(/^\/+/, '')) : joined(dir, baseName(s))]);
   if (words.length === 0) throw new BadOption('missing file operand');
@@ -155,13 +155,13 @@ function* carry(rules: CopyRules, from: string, to: string, old: Stat | null): C
 
 export const install = command(function* (argv) {
   const o = parseOptions('b c C/compare d/directory D g/group= m/mode= o/owner= p/preserve-timestamps s/strip t/target-directory= T/no-target-directory v/verbose', argv.slice(1));
-  const mode = changedMode(valueOf(o, 'mode') ?? '755', 0, 0, false);
-  if (mode === null) throw new Failed(`invalid mode ${curly(valueOf(o, 'mode')!)}`);
+  const mode = changedMode(lastValue(o, 'mode') ?? '755', 0, 0, false);
+  if (mode === null) throw new Failed(`invalid mode ${curly(lastValue(o, 'mode')!)}`);
   const accounts = yield* readAccounts();
-  const uid = o.on.has('owner') ? (findUser(accounts, valueOf(o, 'owner')!)?.uid ?? null) : -1;
-  if (uid === null) throw new Failed(`invalid user ${curly(valueOf(o, 'owner')!)}`);
-  const gid = o.on.has('group') ? findGroup(accounts, valueOf(o, 'group')!) : -1;
-  if (gid === null) throw new Failed(`invalid group ${curly(valueOf(o, 'group')!)}`);
+  const uid = o.on.has('owner') ? (findUser(accounts, lastValue(o, 'owner')!)?.uid ?? null) : -1;
+  if (uid === null) throw new Failed(`invalid user ${curly(lastValue(o, 'owner')!)}`);
+  const gid = o.on.has('group') ? findGroup(accounts, lastValue(o, 'group')!) : -1;
+  if (gid === null) throw new Failed(`invalid group ${curly(lastValue(o, 'group')!)}`);
   if (o.on.has('directory')) {
     for (const dir of o.words) {
       yield* mkdirAll(dir);

@@ -3,7 +3,7 @@ import {
   AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_CREAT, O_EXCL, O_RDWR, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO, type Stat, SysError,
 } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { isDir, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -21,7 +21,7 @@ export function* umaskNow(): Call<number> {
 }
 
 function* modeOption(o: Options, otherwise: number): Call<number | null> {
-  const spec = valueOf(o, 'mode');
+  const spec = lastValue(o, 'mode');
   if (spec === undefined) return null;
   const mode = changedMode(spec, otherwise, yield* umaskNow(), false);
   if (mode === null) throw new Failed(`invalid mode ${curly(spec)}`);
@@ -72,7 +72,7 @@ export const touch = command(function* (argv) {
   if (o.words.length === 0) throw new BadOption('missing file operand');
   const when = yield* touchTimes(o);
   const flags = o.on.has('no-dereference') ? AT_SYMLINK_NOFOLLOW : 0;
-  const word = valueOf(o, 'time');
+  const word = lastValue(o, 'time');
   const onlyA = o.on.has('a') || word === 'access' || word === 'atime' || word === 'use';
   const onlyM = o.on.has('m') || word === 'modify' || word === 'mtime';
   let status = 0;
@@ -95,20 +95,20 @@ export const touch = command(function* (argv) {
 });
 
 function* touchTimes(o: Options): Call<[number | 'now', number | 'now']> {
-  const reference = valueOf(o, 'reference');
+  const reference = lastValue(o, 'reference');
   if (reference !== undefined) {
     const stat = yield* statOf(reference);
     if (!stat) throw new Failed(`failed to get attributes of ${quoted(reference)}: No such file or directory`);
     return [stat.atime, stat.mtime];
   }
   const now = (yield* sys('clock_gettime', 'realtime')) / 1e9;
-  const date = valueOf(o, 'date');
+  const date = lastValue(o, 'date');
   if (date !== undefined) {
     const at = parseDate(date, now);
     if (at === null) throw new Failed(`invalid date format ${curly(date)}`);
     return [at, at];
   }
-  const stamp = valueOf(o, 't');
+  const stamp = lastValue(o, 't');
   if (stamp === undefined) return ['now', 'now'];
   const m = /^(\d\d)?(\d\d)?(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d\d))?$/.exec(stamp);
   if (!m) throw new Failed(`invalid date format ${curly(stamp)}`);
@@ -129,7 +129,7 @@ export const ln = command(function* (argv) {
 function* linkPairs(o: Options): Call<[string, string][]> {
   const { words } = o;
   if (words.length === 0) throw new BadOption('missing file operand');
-  const dir = valueOf(o, 'target-directory');
+  const dir = lastValue(o, 'target-directory');
   const inside = (to: string, targets: readonly string[]): [string, string][] => targets.map((t) => [t, joined(to, baseName(t))]);
   if (dir !== undefined) return inside(dir, words);
   if (words.length === 1) return inside('.', words).map(([t, p]) => [t, p.slice(2)]);
@@ -246,8 +246,8 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 export const mktemp = command(function* (argv, env) {
   const o = parseOptions('d/directory u/dry-run q/quiet p= t suffix= tmpdir?', argv.slice(1));
   if (o.words.length > 1) throw new BadOption('too many templates');
-  const dir = valueOf(o, 'p') ?? valueOf(o, 'tmpdir') ?? (o.words.length === 0 || o.on.has('t') || o.on.has('tmpdir') ? (env.TMPDIR ?? '/tmp') : null);
-  const template = (o.words[0] ?? 'tmp.XXXXXXXXXX') + (valueOf(o, 'suffix') ?? '');
+  const dir = lastValue(o, 'p') ?? lastValue(o, 'tmpdir') ?? (o.words.length === 0 || o.on.has('t') || o.on.has('tmpdir') ? (env.TMPDIR ?? '/tmp') : null);
+  const template = (o.words[0] ?? 'tmp.XXXXXXXXXX') + (lastValue(o, 'suffix') ?? '');
   const run = /X{3,}(?=[^X/]*$)/.exec(template);
   if (!run) throw new Failed(`too few X's in template ${curly(template)}`);
   for (let tries = 0; tries < 100; tries++) {
@@ -279,8 +279,8 @@ function* chance(length: number): Call<string> {
 
 export const truncate = command(function* (argv) {
   const o = parseOptions('c/no-create o/io-blocks r/reference= s/size=', argv.slice(1));
-  const spec = valueOf(o, 'size');
-  const reference = valueOf(o, 'reference');
+  const spec = lastValue(o, 'size');
+  const reference = lastValue(o, 'reference');
   if (spec === undefined && reference === undefined) throw new BadOption('you must specify either ‘--size’ or ‘--reference’');
   if (o.words.length === 0) throw new BadOption('missing file operand');
   const m = /^([-+<>/%]?)(.+)$/.exec((spec ?? '0').trim());

@@ -5,7 +5,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { toBase64 } from '../../sim/text.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { drain, readText } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -96,8 +96,8 @@ export const digests: Readonly<Record<Name, Program>> = {
 export const base64 = command(function* (argv) {
   const o = parseOptions('d/decode D i/ignore-garbage w/wrap=', argv.slice(1));
   if (o.words.length > 1) throw new BadOption(`extra operand ${curly(o.words[1]!)}`);
-  const width = Number(valueOf(o, 'wrap') ?? 76);
-  if (Number.isNaN(width)) throw new Failed(`invalid wrap size: ${curly(valueOf(o, 'wrap')!)}`);
+  const width = Number(lastValue(o, 'wrap') ?? 76);
+  if (Number.isNaN(width)) throw new Failed(`invalid wrap size: ${curly(lastValue(o, 'wrap')!)}`);
   return yield* eachInput('base64', o.words, function* ({ fd }) {
     if (o.on.has('decode')) return yield* decode(yield* readRest(fd), o.on.has('ignore-garbage'));
     const text = toBase64(yield* drain(fd));

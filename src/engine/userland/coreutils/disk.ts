@@ -1,7 +1,7 @@
 /** df, du, stat, sync's kin: what file systems and files take. Sources: coreutils df(1), du(1), stat(1). */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFBLK, S_IFCHR, S_IFLNK, type Stat, type Statfs, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, isDir, list, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -19,7 +19,7 @@ import { putOut, encoded } from './streams.ts';
 function unitOf(o: Options): { show: (bytes: number) => string; size: number; label: string } {
   if (o.on.has('human-readable')) return { show: (n) => humanSize(n), size: 1, label: 'h' };
   if (o.on.has('si') || o.on.has('H')) return { show: (n) => humanSize(n, 1000), size: 1, label: 'h' };
-  const spec = valueOf(o, 'block-size') ?? (o.on.has('bytes') || o.on.has('b') ? '1' : o.on.has('m') || o.on.has('megabytes') ? '1M' : '1K');
+  const spec = lastValue(o, 'block-size') ?? (o.on.has('bytes') || o.on.has('b') ? '1' : o.on.has('m') || o.on.has('megabytes') ? '1M' : '1K');
   const size = parseSize(/^[KMGTPE]/.test(spec) ? `1${spec}` : spec);
   if (size === null || size === 0) throw new Failed(`invalid --block-size argument ${quoted(spec)}`);
   return { show: (n) => String(blocksOf(n, size)), size, label: spec };
@@ -123,8 +123,8 @@ interface Walk {
 
 export const du = command(function* (argv) {
   const o = parseOptions('0/null a/all A/apparent-size b/bytes B/block-size= c/total D d/max-depth= h/human-readable H k L/dereference l/count-links m P S/separate-dirs s/summarize t= x/one-file-system X= exclude= si time', argv.slice(1));
-  const depth = o.on.has('summarize') ? 0 : Number(valueOf(o, 'max-depth') ?? Number.POSITIVE_INFINITY);
-  if (Number.isNaN(depth)) throw new BadOption(`invalid maximum depth ${quoted(valueOf(o, 'max-depth')!)}`);
+  const depth = o.on.has('summarize') ? 0 : Number(lastValue(o, 'max-depth') ?? Number.POSITIVE_INFINITY);
+  if (Number.isNaN(depth)) throw new BadOption(`invalid maximum depth ${quoted(lastValue(o, 'max-depth')!)}`);
   const walk: Walk = { o, show: unitOf(o).show, seen: new Set(), depth, dev: -1, status: 0, excluded: (o.values.get('exclude') ?? []).map((g) => new RegExp(`^${g.replace(/[.+^${}()|\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.')}$`)) };
   let total = 0;
   for (const word of o.words.length === 0 ? ['.'] : o.words) {
@@ -198,7 +198,7 @@ const deviceText = (dev: number): string => `${Math.floor(dev / 256) % 4096},${(
 function* statFile(o: Options, path: string, accounts: Accounts, mounts: readonly MountRow[]): Call<string> {
   const s = path === '-' ? yield* sys('fstat', 0) : yield* sys('newfstatat', AT_FDCWD, path, o.on.has('dereference') ? 0 : AT_SYMLINK_NOFOLLOW);
   const target = isType(s.mode, S_IFLNK) ? yield* attempt(sys('readlinkat', AT_FDCWD, path), null) : null;
-  const format = valueOf(o, 'printf') ?? valueOf(o, 'format') ?? (o.on.has('terse') ? '%n %s %b %f %u %g %D %i %h %t %T %X %Y %Z %W %o' : null);
+  const format = lastValue(o, 'printf') ?? lastValue(o, 'format') ?? (o.on.has('terse') ? '%n %s %b %f %u %g %D %i %h %t %T %X %Y %Z %W %o' : null);
   if (format === null) return statDefault(path, s, target, accounts);
   const where = format.includes('%m') ? mountOver(mounts, yield* attempt(realPath(path, 'none'), '/'))?.target ?? '/' : '/';
   const text = format.replace(/%([-#+ 0I]*)(\d*)(?:\.(\d+))?(H[dr]|L[dr]|[a-zA-Z%])/g, (_, flags: string, width: string, precision: string | undefined, letter: string) => {
@@ -270,7 +270,7 @@ const FS_NAMES: Readonly<Record<string, string>> = { overlay: 'overlayfs', cgrou
 function* statFs(o: Options, path: string): Call<string> {
   const fs = yield* sys('statfs', path);
   const type = FS_NAMES[fs.type] ?? fs.type;
-  const format = valueOf(o, 'format') ?? valueOf(o, 'printf');
+  const format = lastValue(o, 'format') ?? lastValue(o, 'printf');
   if (format !== undefined) {
     const fields: Record<string, string> = { a: String(fs.bavail), b: String(fs.blocks), c: String(fs.files), d: String(fs.ffree), f: String(fs.bfree), i: '0', l: '255', n: path, s: String(fs.bsize), S: String(fs.bsize), t: '0', T: type, '%': '%' };
     const text = format.replace(/%(.)/g, (_, letter: string) => fields[letter] ?? '?');

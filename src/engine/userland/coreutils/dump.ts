@@ -1,7 +1,7 @@
 /** od, hexdump, xxd: bytes as numbers. */
 import { AT_FDCWD, O_CREAT, O_TRUNC, O_WRONLY } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, Failed } from '../lib/io.ts';
 import { curly } from './quote.ts';
@@ -64,11 +64,11 @@ export const od = command(function* (argv) {
   const o = parseOptions('A/address-radix= a b c d f i j/skip-bytes= l N/read-bytes= o s S= t/format= v/output-duplicates w/width? x h endian= traditional', argv.slice(1).map((a) => (/^-w\d+$/.test(a) ? `--width=${a.slice(2)}` : a)));
   const formats = [...[...o.on.keys()].filter((k) => NAMED[k]).flatMap((k) => formatOf(NAMED[k]!)), ...(o.values.get('format') ?? []).flatMap(formatOf)];
   if (formats.length === 0) formats.push(...formatOf('o2'));
-  const width = o.on.has('width') ? Number(valueOf(o, 'width') ?? 32) : 16;
-  const radix = valueOf(o, 'address-radix') ?? 'o';
+  const width = o.on.has('width') ? Number(lastValue(o, 'width') ?? 32) : 16;
+  const radix = lastValue(o, 'address-radix') ?? 'o';
   const { text, status } = yield* input('od', o);
-  const skip = parseSize(valueOf(o, 'skip-bytes') ?? '0') ?? 0;
-  const data = text.slice(skip, o.on.has('read-bytes') ? skip + (parseSize(valueOf(o, 'read-bytes')!) ?? 0) : undefined);
+  const skip = parseSize(lastValue(o, 'skip-bytes') ?? '0') ?? 0;
+  const data = text.slice(skip, o.on.has('read-bytes') ? skip + (parseSize(lastValue(o, 'read-bytes')!) ?? 0) : undefined);
   const out = createOut();
   const address = (n: number): string => (radix === 'n' ? '' : radix === 'x' ? n.toString(16).padStart(6, '0') : radix === 'd' ? String(n).padStart(7, '0') : n.toString(8).padStart(7, '0'));
   // Cells of different sizes line up: the widest needs of one unit set the pitch.
@@ -112,8 +112,8 @@ export const hexdump = command(function* (argv) {
   const canonical = (argv[0] ?? '').endsWith('hd');
   const o = parseOptions('b c C/canonical d e= f= n/length= o s/skip= v/no-squeezing x', argv.slice(1));
   const { text, status } = yield* input('hexdump', o);
-  const skip = parseSize(valueOf(o, 'skip') ?? '0') ?? 0;
-  const data = text.slice(skip, o.on.has('length') ? skip + (parseSize(valueOf(o, 'length')!) ?? 0) : undefined);
+  const skip = parseSize(lastValue(o, 'skip') ?? '0') ?? 0;
+  const data = text.slice(skip, o.on.has('length') ? skip + (parseSize(lastValue(o, 'length')!) ?? 0) : undefined);
   const wide = o.on.has('canonical') || canonical;
   const kind = o.on.has('b') ? 'b' : o.on.has('c') ? 'c' : o.on.has('d') ? 'd' : o.on.has('o') ? 'o' : o.on.has('x') ? 'x' : '';
   const address = (n: number): string => n.toString(16).padStart(wide ? 8 : 7, '0');
@@ -165,16 +165,16 @@ export const xxd = command(function* (argv) {
     text = yield* readRest(fd);
   });
   if (status > 0) return 2;
-  const skip = parseSize(valueOf(o, 's') ?? '0') ?? 0;
+  const skip = parseSize(lastValue(o, 's') ?? '0') ?? 0;
   if (o.on.has('r')) return yield* deliver(fromDump(text, o.on.has('p')), target);
-  const data = text.slice(skip, o.on.has('l') ? skip + (parseSize(valueOf(o, 'l')!) ?? 0) : undefined);
+  const data = text.slice(skip, o.on.has('l') ? skip + (parseSize(lastValue(o, 'l')!) ?? 0) : undefined);
   if (o.on.has('p')) {
     const digits = [...data].map((c) => hex(c.charCodeAt(0))).join('');
-    const width = o.on.has('c') ? Number(valueOf(o, 'c')) * 2 : 60;
+    const width = o.on.has('c') ? Number(lastValue(o, 'c')) * 2 : 60;
     return yield* deliver((digits.match(new RegExp(`.{1,${width}}`, 'g')) ?? []).map((l) => `${l}\n`).join(''), target);
   }
-  const width = Number(valueOf(o, 'c') ?? (o.on.has('b') ? 6 : 16));
-  const group = Number(valueOf(o, 'g') ?? (o.on.has('b') ? 1 : 2)) || width;
+  const width = Number(lastValue(o, 'c') ?? (o.on.has('b') ? 6 : 16));
+  const group = Number(lastValue(o, 'g') ?? (o.on.has('b') ? 1 : 2)) || width;
   const cell = o.on.has('b') ? 8 : 2;
   let out = '';
   for (let at = 0; at < data.length; at += width) {

@@ -4,7 +4,7 @@
  */
 import { AT_FDCWD, O_RDONLY, S_IFMT, S_IFREG, type Stat, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, exists } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -24,7 +24,7 @@ interface Count {
 function countOf(o: Options, mark: '+' | '-'): Count {
   const unit = [...o.on.keys()].filter((k) => k === 'bytes' || k === 'lines').at(-1) as Count['unit'] | undefined;
   if (!unit) return { unit: 'lines', n: 10, fromOtherEnd: false };
-  const spec = valueOf(o, unit)!;
+  const spec = lastValue(o, unit)!;
   const n = parseSize(spec.replace(/^[-+]/, ''));
   if (n === null) throw new Failed(`invalid number of ${unit}: ${curly(spec)}`);
   return { unit, n, fromOtherEnd: spec.startsWith(mark) };
@@ -270,9 +270,9 @@ function* printEnd(pieces: readonly Piece[], count: Count, skipBytes: number, li
 }
 
 function* follow(o: Options, followed: Followed[], titles: boolean): Call<void> {
-  const pause = Number(valueOf(o, 'sleep-interval') ?? 1) * 1e9;
-  const pid = valueOf(o, 'pid');
-  const byName = o.on.has('F') || valueOf(o, 'follow') === 'name';
+  const pause = Number(lastValue(o, 'sleep-interval') ?? 1) * 1e9;
+  const pid = lastValue(o, 'pid');
+  const byName = o.on.has('F') || lastValue(o, 'follow') === 'name';
   let shown = followed.at(-1)?.name ?? '';
   for (;;) {
     for (const file of followed) {

@@ -1,7 +1,7 @@
 /** uniq, cut, tr, comm, join of columns: text by lines, fields and characters. */
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, strerror } from '../lib/io.ts';
 import { unescaped } from './escapes.ts';
@@ -43,9 +43,9 @@ export const uniq = command(function* (argv) {
 
 function uniqKey(o: Options, line: string): string {
   let rest = line;
-  for (let n = Number(valueOf(o, 'skip-fields') ?? 0); n > 0; n--) rest = rest.replace(/^[ \t]*[^ \t]*/, '');
-  rest = rest.slice(Number(valueOf(o, 'skip-chars') ?? 0));
-  if (o.on.has('check-chars')) rest = rest.slice(0, Number(valueOf(o, 'check-chars')));
+  for (let n = Number(lastValue(o, 'skip-fields') ?? 0); n > 0; n--) rest = rest.replace(/^[ \t]*[^ \t]*/, '');
+  rest = rest.slice(Number(lastValue(o, 'skip-chars') ?? 0));
+  if (o.on.has('check-chars')) rest = rest.slice(0, Number(lastValue(o, 'check-chars')));
   return o.on.has('ignore-case') ? rest.toLowerCase() : rest;
 }
 
@@ -75,12 +75,12 @@ export const cut = command(function* (argv) {
   if (lists.length > 1) throw new BadOption('only one list may be specified');
   const byFields = lists[0] === 'fields';
   if (!byFields && o.on.has('delimiter')) throw new BadOption('an input delimiter may be specified only when operating on fields');
-  const given = valueOf(o, 'delimiter');
+  const given = lastValue(o, 'delimiter');
   const delimiter = encoded(given ?? '\t');
   if (byFields && delimiter.length > 1) throw new BadOption('the delimiter must be a single character');
-  const ranges = rangesOf(valueOf(o, lists[0]!)!, byFields ? 'field' : 'byte/character position').sort((a, b) => a[0] - b[0]);
+  const ranges = rangesOf(lastValue(o, lists[0]!)!, byFields ? 'field' : 'byte/character position').sort((a, b) => a[0] - b[0]);
   const chosen = (n: number): boolean => ranges.some(([a, b]) => n >= a && n <= b) !== o.on.has('complement');
-  const between = valueOf(o, 'output-delimiter');
+  const between = lastValue(o, 'output-delimiter');
   const end = o.on.has('zero-terminated') ? '\0' : '\n';
   return yield* eachInput('cut', o.words, function* ({ fd }) {
     const reader = createReader(fd);
@@ -216,7 +216,7 @@ export const comm = command(function* (argv) {
   const [first, second] = o.words;
   if (first === undefined || second === undefined) throw new BadOption(first === undefined ? 'missing operand' : `missing operand after ${curly(first)}`);
   const [a, b] = [createReader(yield* opened(first, 'comm')), createReader(yield* opened(second, 'comm'))];
-  const tab = valueOf(o, 'output-delimiter') ?? '\t';
+  const tab = lastValue(o, 'output-delimiter') ?? '\t';
   const shown = (column: 1 | 2 | 3, line: string): string => {
     if (o.on.has(String(column))) return '';
     return `${[1, 2, 3].filter((c) => c < column && !o.on.has(String(c))).map(() => tab).join('')}${line}\n`;

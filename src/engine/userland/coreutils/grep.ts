@@ -1,7 +1,7 @@
 /** grep, egrep, fgrep. Source: grep(1); a file with a NUL byte is binary, as there. */
 import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { isDir, list, readText, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -70,7 +70,7 @@ function* prepare(o: Options, name: string): Call<Search | null> {
     }
   });
   const context = (option: string): number => {
-    const given = valueOf(o, option) ?? valueOf(o, 'context') ?? '0';
+    const given = lastValue(o, option) ?? lastValue(o, 'context') ?? '0';
     if (!/^\d+$/.test(given)) throw new Failed(`${given}: invalid context length argument`, 2);
     return Number(given);
   };
@@ -114,7 +114,7 @@ function* visit(s: Search, path: string, recursive: boolean, how: 'named' | 'imp
   try {
     const fd = path === '-' ? 0 : yield* sys('openat', AT_FDCWD, path, O_RDONLY);
     try {
-      yield* searchFile(s, fd, path === '-' ? (valueOf(s.options, 'label') ?? '(standard input)') : path);
+      yield* searchFile(s, fd, path === '-' ? (lastValue(s.options, 'label') ?? '(standard input)') : path);
     } finally {
       if (fd > 0) yield* sys('close', fd);
     }
@@ -130,7 +130,7 @@ function* visit(s: Search, path: string, recursive: boolean, how: 'named' | 'imp
 function* searchFile(s: Search, fd: number, name: string): Call<void> {
   const { on } = s.options;
   const end = on.has('null-data') ? '\0' : '\n';
-  const limit = on.has('max-count') ? Number(valueOf(s.options, 'max-count')) : Number.POSITIVE_INFINITY;
+  const limit = on.has('max-count') ? Number(lastValue(s.options, 'max-count')) : Number.POSITIVE_INFINITY;
   const quiet = on.has('quiet') || on.has('silent');
   const silent = quiet || on.has('count') || on.has('files-with-matches') || on.has('files-without-match');
   const reader = createReader(fd);

@@ -5,7 +5,7 @@
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFDIR, S_IFIFO, S_IFLNK, S_IFSOCK, type Stat, SysError, TIOCGWINSZ, type Winsize } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { bytes } from '../../sim/text.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, isDir } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, strerror } from '../lib/io.ts';
@@ -62,7 +62,7 @@ export const ls = command(function* (argv) {
 function* prepare(options: Options): Call<Listing> {
   const size = yield* attempt(sys('ioctl', 1, TIOCGWINSZ), null);
   const terminal = size !== null;
-  const width = valueOf(options, 'width') ?? (terminal ? String((size as Winsize).cols || 80) : '80');
+  const width = lastValue(options, 'width') ?? (terminal ? String((size as Winsize).cols || 80) : '80');
   if (!/^\d+$/.test(width)) throw new BadOption(`invalid line width: ${quoted(width)}`);
   const long = ['l', 'g', 'o', 'numeric-uid-gid', 'full-time'].some((o) => options.on.has(o));
   const last = [...options.on.keys()].filter((o) => ['C', 'x', 'm', '1'].includes(o)).at(-1);
@@ -180,7 +180,7 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function sortEntries(listing: Listing, entries: Entry[]): void {
   const { on } = listing.options;
-  const word = valueOf(listing.options, 'sort');
+  const word = lastValue(listing.options, 'sort');
   const key = on.has('U') || on.has('f') ? 'none' : on.has('S') ? 'size' : on.has('t') ? 'time' : on.has('X') ? 'extension' : on.has('v') ? 'version' : (word ?? 'name');
   if (key === 'none') return;
   const when = timeField(listing.options);
@@ -209,7 +209,7 @@ export function versionOrder(a: string, b: string): number {
 }
 
 function timeField(options: Options): 'mtime' | 'atime' | 'ctime' {
-  const word = valueOf(options, 'time');
+  const word = lastValue(options, 'time');
   if (options.on.has('c') || word === 'ctime' || word === 'status') return 'ctime';
   return options.on.has('u') || word === 'atime' || word === 'access' ? 'atime' : 'mtime';
 }
@@ -223,7 +223,7 @@ function nameOf(listing: Listing, name: string): string {
 
 function mark(listing: Listing, entry: Entry): string {
   const { on } = listing.options;
-  const style = valueOf(listing.options, 'indicator-style');
+  const style = lastValue(listing.options, 'indicator-style');
   const slash = on.has('p') || style === 'slash';
   const classify = on.has('classify') || on.has('file-type') || style === 'classify' || style === 'file-type';
   if (entry.type === 'd') return slash || classify ? '/' : '';
@@ -318,7 +318,7 @@ function sizeCells(listing: Listing, entries: readonly Entry[]): string[] {
 }
 
 function timeCells(listing: Listing, entries: readonly Entry[]): string[] {
-  const style = listing.options.on.has('full-time') ? 'full-iso' : (valueOf(listing.options, 'time-style') ?? 'locale');
+  const style = listing.options.on.has('full-time') ? 'full-iso' : (lastValue(listing.options, 'time-style') ?? 'locale');
   const when = timeField(listing.options);
   const cells = entries.map((e) => (e.stat ? timeText(style, e.stat[when], listing.now) : '?'));
   return aligned(cells);

@@ -1,7 +1,7 @@
 /** sed: one script, lines through it. Source: sed(1p) and GNU's additions (-i, -E, -s, I and M flags, addr,+N, first~step). */
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -74,7 +74,7 @@ export const sed = command(function* (argv) {
 });
 
 function* edited(m: Machine, name: string): Call<void> {
-  const suffix = valueOf(m.o, 'in-place');
+  const suffix = lastValue(m.o, 'in-place');
   const stat = yield* attempt(sys('newfstatat', AT_FDCWD, name, 0), null);
   if (!stat) {
     yield* complain(`sed: can't read ${name}: No such file or directory\n`);

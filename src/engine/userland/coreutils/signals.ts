@@ -1,7 +1,7 @@
 /** kill, pkill, pgrep, killall, pidof: signals by name and number, processes by what they are called. */
 import { ERRNO, SIG, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { findUser, readAccounts } from './accounts.ts';
@@ -109,7 +109,7 @@ function* selected(o: Options): Call<Process[]> {
   const filters = euids || ruids || parents || sessions || groups || ttys || o.values.has('runstates');
   if (o.words.length === 0 && !filters) throw new BadOption('no matching criteria specified');
   const pattern = o.words.length === 0 ? null : compiled(o.words[0]!, o.on.has('ignore-case'));
-  const states = valueOf(o, 'runstates');
+  const states = lastValue(o, 'runstates');
   const matches = (p: Process): boolean => {
     if (euids && !euids.has(p.euid)) return false;
     if (ruids && !ruids.has(p.uid)) return false;
@@ -144,7 +144,7 @@ export const pgrep = command(function* (argv) {
   if (o.on.has('count')) yield* print(`${found.length}\n`);
   else if (found.length > 0) {
     const shown = found.map((p) => (o.on.has('list-full') ? `${p.pid} ${p.args.join(' ') || p.comm}` : o.on.has('list-name') ? `${p.pid} ${o.on.has('full') ? p.args.join(' ') : p.comm}` : String(p.pid)));
-    yield* print(`${shown.join(valueOf(o, 'delimiter') ?? '\n')}\n`);
+    yield* print(`${shown.join(lastValue(o, 'delimiter') ?? '\n')}\n`);
   }
   return found.length > 0 ? 0 : 1;
 }, 2);
@@ -152,7 +152,7 @@ export const pgrep = command(function* (argv) {
 export const pkill = command(function* (argv) {
   const at = argv.findIndex((a, i) => i > 0 && /^-(\d+|[A-Z][A-Z0-9+]+)$/.test(a) && signalOf(a.slice(1)) !== null);
   const o = parseOptions(GREP_SPEC, argv.slice(1).filter((_, i) => i + 1 !== at));
-  const word = at > 0 ? argv[at]!.slice(1) : valueOf(o, 'signal');
+  const word = at > 0 ? argv[at]!.slice(1) : lastValue(o, 'signal');
   const signal = word === undefined ? SIG.TERM : signalOf(word);
   if (signal === null) throw new Failed(`Unknown signal "${word}".`, 2);
   const found = yield* selected(o);
@@ -181,7 +181,7 @@ export const killall = command(function* (argv) {
   const at = argv.findIndex((a, i) => i > 0 && /^-(\d+|[A-Z][A-Z0-9+]+)$/.test(a) && signalOf(a.slice(1)) !== null);
   const o = parseOptions('e/exact g/process-group i/interactive l/list q/quiet s/signal= v/verbose w/wait u/user= I/ignore-case', argv.slice(1).filter((_, i) => i + 1 !== at));
   if (o.on.has('list')) return yield* listSignals([], '-l');
-  const word = at > 0 ? argv[at]!.slice(1) : (valueOf(o, 'signal') ?? 'TERM');
+  const word = at > 0 ? argv[at]!.slice(1) : (lastValue(o, 'signal') ?? 'TERM');
   const signal = signalOf(word);
   if (signal === null) throw new Failed(`${word}: unknown signal; killall -l lists signals.`);
   if (o.words.length === 0) throw new BadOption('no process name specified');
@@ -216,6 +216,6 @@ export const pidof = command(function* (argv) {
   const found = (yield* readProcesses()).filter((p) => p.pid !== me && !omitted.has(String(p.pid)) && o.words.some((w) => isNamed(p, w)));
   const shown = found.map((p) => p.pid).sort((a, b) => b - a);
   const some = o.on.has('s') ? shown.slice(0, 1) : shown;
-  if (some.length > 0 && !o.on.has('q')) yield* print(`${some.join(valueOf(o, 'separator') ?? ' ')}\n`);
+  if (some.length > 0 && !o.on.has('q')) yield* print(`${some.join(lastValue(o, 'separator') ?? ' ')}\n`);
   return some.length > 0 ? 0 : 1;
 });

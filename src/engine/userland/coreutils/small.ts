@@ -1,7 +1,7 @@
 /** Programs of a few lines: true, false, echo, yes, seq, basename, dirname, pwd, sleep, env, nproc, tty and their like. */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, SysError, TIOCGWINSZ } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
-import { BadOption, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -56,12 +56,12 @@ export const seq = command(function* (argv) {
   const [first, step, last] = o.words.length === 1 ? ['1', '1', o.words[0]!] : o.words.length === 2 ? [o.words[0]!, '1', o.words[1]!] : (o.words as [string, string, string]);
   if (Number(step) === 0) throw new BadOption(`invalid Zero increment value: ${curly(step)}`);
   const places = Math.max(...[first, step].map((w) => (w.split('.')[1] ?? '').length));
-  const format = valueOf(o, 'format');
+  const format = lastValue(o, 'format');
   const m = format === undefined ? null : /^([^%]*)%([-+ #0]*)(\d*)(?:\.(\d+))?([efgEFG])(.*)$/.exec(format);
   if (format !== undefined && !m) throw new Failed(`format ${curly(format)} has no % directive`);
   const count = Math.floor((Number(last) - Number(first)) / Number(step) + 1e-10);
   const width = o.on.has('equal-width') ? Math.max(Number(first).toFixed(places).length, (Number(first) + Math.max(0, count) * Number(step)).toFixed(places).length, Number(last).toFixed(places).length) : 0;
-  const separator = valueOf(o, 'separator') ?? '\n';
+  const separator = lastValue(o, 'separator') ?? '\n';
   let text = '';
   for (let i = 0; i <= count; i++) {
     const n = Number(first) + i * Number(step);
@@ -80,7 +80,7 @@ export const basename = command(function* (argv) {
   if (o.words.length === 0) throw new BadOption('missing operand');
   const many = o.on.has('multiple') || o.on.has('suffix');
   if (!many && o.words.length > 2) throw new BadOption(`extra operand ${curly(o.words[2]!)}`);
-  const suffix = valueOf(o, 'suffix') ?? (many ? '' : (o.words[1] ?? ''));
+  const suffix = lastValue(o, 'suffix') ?? (many ? '' : (o.words[1] ?? ''));
   for (const word of many ? o.words : o.words.slice(0, 1)) {
     const base = baseName(word);
     yield* print(`${suffix !== '' && base.endsWith(suffix) && base !== suffix ? base.slice(0, -suffix.length) : base}${o.on.has('zero') ? '\0' : '\n'}`);
@@ -143,7 +143,7 @@ export const env = command(function* (argv, environment) {
     const word = words.shift()!;
     set[word.slice(0, word.indexOf('='))] = word.slice(word.indexOf('=') + 1);
   }
-  const dir = valueOf(o, 'chdir');
+  const dir = lastValue(o, 'chdir');
   if (dir !== undefined) {
     try {
       yield* sys('chdir', dir);
@@ -206,7 +206,7 @@ export const realpath = command(function* (argv) {
 
 export const nproc = command(function* (argv) {
   const o = parseOptions('all ignore=', argv.slice(1));
-  const ignore = Number(valueOf(o, 'ignore') ?? 0);
+  const ignore = Number(lastValue(o, 'ignore') ?? 0);
   const cpus = ((yield* tryRead('/proc/cpuinfo')) ?? 'processor\t: 0\n').match(/^processor\s*:/gm)?.length ?? 1;
   const allowed = o.on.has('all') ? null : /^Cpus_allowed_list:\s*(\S+)/m.exec((yield* tryRead('/proc/self/status')) ?? '');
   yield* print(`${Math.max(1, (allowed ? countList(allowed[1]!) : cpus) - ignore)}\n`);

@@ -1,7 +1,7 @@
 /** sort: keys, orders and the last resort of comparing whole lines, bytes as the C locale has them. */
 import { AT_FDCWD, O_CREAT, O_TRUNC, O_WRONLY } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed } from '../lib/io.ts';
 import { versionOrder } from './ls.ts';
@@ -41,7 +41,7 @@ const PLAIN: Order = { kind: 'text', reverse: false, fold: false, blanks: false,
 
 export const sort = command(function* (argv) {
   const o = parseOptions(SPEC, argv.slice(1));
-  const general = ordering([...o.on.keys()].map((k) => LONG[k] ?? '').join('') + ({ numeric: 'n', general: 'g', human: 'h', month: 'M', version: 'V', random: 'R' }[valueOf(o, 'sort') ?? ''] ?? ''))!;
+  const general = ordering([...o.on.keys()].map((k) => LONG[k] ?? '').join('') + ({ numeric: 'n', general: 'g', human: 'h', month: 'M', version: 'V', random: 'R' }[lastValue(o, 'sort') ?? ''] ?? ''))!;
   const separator = separatorOf(o);
   const keys = (o.values.get('key') ?? []).map((k) => keyOf(k));
   const end = o.on.has('zero-terminated') ? '\0' : '\n';
@@ -59,7 +59,7 @@ export const sort = command(function* (argv) {
   lines.sort(compare);
   const kept = o.on.has('unique') ? lines.filter((line, i) => i === 0 || compare(lines[i - 1]!, line) !== 0) : lines;
   const text = kept.map((line) => line + end).join('');
-  const target = valueOf(o, 'output');
+  const target = lastValue(o, 'output');
   if (target === undefined) yield* putOut(text);
   else {
     const fd = yield* sys('openat', AT_FDCWD, target, O_WRONLY | O_CREAT | O_TRUNC, 0o666);
@@ -70,7 +70,7 @@ export const sort = command(function* (argv) {
 }, 2);
 
 function separatorOf(o: Options): string | null {
-  const given = valueOf(o, 'field-separator');
+  const given = lastValue(o, 'field-separator');
   if (given === undefined) return null;
   if (given === '') throw new Failed('empty tab', 2);
   if (given === '\\0') return '\0';

@@ -1,7 +1,7 @@
 /** What the machine is and how it does: uname, hostname, uptime, free, dmesg, date, id, groups. */
 import { SysError } from '../../kernel/abi.ts';
 import { type LogLine, sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, readText, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -26,7 +26,7 @@ export const uname = command(function* (argv) {
 
 export const hostname = command(function* (argv) {
   const o = parseOptions('a/alias b/boot d/domain f/fqdn long F/file= i/ip-address I/all-ip-addresses s/short y/yp A', argv.slice(1));
-  const file = valueOf(o, 'file');
+  const file = lastValue(o, 'file');
   const wanted = file !== undefined ? (yield* nameIn(file)) : o.words[0];
   if (wanted !== undefined) {
     if (wanted.length > 64) throw new Failed('name too long');
@@ -104,8 +104,8 @@ export const free = command(function* (argv) {
   const unit = [...o.on.keys()].filter((k) => SCALES[k]).at(-1) ?? 'kibi';
   const [times, by] = SCALES[unit]!;
   const show = (kib: number): string => (o.on.has('human') ? humanKib(kib, o.on.has('si') ? 1000 : 1024) : String(Math.floor((kib * times) / by)));
-  const every = valueOf(o, 'seconds');
-  let left = o.on.has('count') ? Number(valueOf(o, 'count')) : every === undefined ? 1 : Number.POSITIVE_INFINITY;
+  const every = lastValue(o, 'seconds');
+  let left = o.on.has('count') ? Number(lastValue(o, 'count')) : every === undefined ? 1 : Number.POSITIVE_INFINITY;
   for (; left > 0; left--) {
     yield* print(freeTable(o, yield* readMeminfo(), show));
     if (left === 1) break;
@@ -154,8 +154,8 @@ export const dmesg = command(function* (argv) {
     argv.slice(1),
   );
   if (o.on.has('clear') || o.on.has('console-off') || o.on.has('console-on') || o.on.has('console-level')) return o.on.has('clear') ? yield* ring('clear', () => sys('syslog', 'clear')) : 0;
-  const levels = o.on.has('level') ? new Set(valueOf(o, 'level')!.split(',').map((l) => (/^\d$/.test(l) ? Number(l) : LEVELS.indexOf(l)))) : null;
-  if (levels?.has(-1)) throw new Failed(`unknown level '${valueOf(o, 'level')!}'`);
+  const levels = o.on.has('level') ? new Set(lastValue(o, 'level')!.split(',').map((l) => (/^\d$/.test(l) ? Number(l) : LEVELS.indexOf(l)))) : null;
+  if (levels?.has(-1)) throw new Failed(`unknown level '${lastValue(o, 'level')!}'`);
   const { booted } = yield* readMachine();
   let seen = 0;
   let lines: LogLine[] = [];
@@ -190,7 +190,7 @@ function* ring(doing: 'read' | 'clear', call: () => Call<unknown>): Call<number>
 function logText(o: Options, line: LogLine, booted: number): string {
   const micro = Math.floor(line.at / 1000);
   const plain = `[${String(Math.floor(micro / 1e6)).padStart(5)}.${String(micro % 1e6).padStart(6, '0')}] `;
-  const format = valueOf(o, 'time-format');
+  const format = lastValue(o, 'time-format');
   const at = booted + line.at / 1e9;
   const time = o.on.has('notime') || format === 'notime' ? '' : o.on.has('ctime') || o.on.has('human') || format === 'ctime' ? `[${strftime('%a %b %e %H:%M:%S %Y', at)}] `
     : format === 'iso' ? `${strftime('%Y-%m-%dT%H:%M:%S', at)},${String(micro % 1e6).padStart(6, '0')}+00:00 ` : plain;
@@ -202,8 +202,8 @@ export const date = command(function* (argv) {
   const o = parseOptions('d/date= f/file= I/iso-8601? r/reference= R/rfc-email s/set= u/utc universal debug rfc-3339= resolution', argv.slice(1).map((a) => (/^-I(seconds|minutes|hours|date|ns)$/.test(a) ? `--iso-8601=${a.slice(2)}` : a)));
   const now = (yield* sys('clock_gettime', 'realtime')) / 1e9;
   let at: number | null = now;
-  const given = valueOf(o, 'date') ?? valueOf(o, 'set');
-  const reference = valueOf(o, 'reference');
+  const given = lastValue(o, 'date') ?? lastValue(o, 'set');
+  const reference = lastValue(o, 'reference');
   if (given !== undefined) at = parseDate(given, now);
   if (at === null) throw new Failed(`invalid date ${curly(given!)}`);
   if (reference !== undefined) {
@@ -214,9 +214,9 @@ export const date = command(function* (argv) {
   const [format, extra] = o.words;
   if (extra !== undefined) throw new BadOption(`extra operand ${curly(extra)}`);
   if (format !== undefined && !format.startsWith('+')) throw new Failed(/^\d{8,12}(\.\d\d)?$/.test(format) ? 'cannot set date: Operation not permitted' : `invalid date ${curly(format)}`);
-  const iso = valueOf(o, 'iso-8601') ?? (o.on.has('iso-8601') ? 'date' : undefined);
+  const iso = lastValue(o, 'iso-8601') ?? (o.on.has('iso-8601') ? 'date' : undefined);
   const named = { date: '%Y-%m-%d', hours: '%Y-%m-%dT%H%:z', minutes: '%Y-%m-%dT%H:%M%:z', seconds: '%Y-%m-%dT%H:%M:%S%:z', ns: '%Y-%m-%dT%H:%M:%S,%N%:z' }[iso ?? ''];
-  const rfc = { date: '%Y-%m-%d', seconds: '%Y-%m-%d %H:%M:%S%:z', ns: '%Y-%m-%d %H:%M:%S.%N%:z' }[valueOf(o, 'rfc-3339') ?? ''];
+  const rfc = { date: '%Y-%m-%d', seconds: '%Y-%m-%d %H:%M:%S%:z', ns: '%Y-%m-%d %H:%M:%S.%N%:z' }[lastValue(o, 'rfc-3339') ?? ''];
   const chosen = format?.slice(1) ?? named ?? rfc ?? (o.on.has('rfc-email') ? '%a, %d %b %Y %H:%M:%S %z' : '%a %b %e %H:%M:%S %Z %Y');
   if (o.on.has('set')) yield* complain('date: cannot set date: Operation not permitted\n');
   yield* print(`${strftime(chosen, at)}\n`);
@@ -293,7 +293,7 @@ export const chroot = command(function* (argv, env) {
   const o = parseOptions('userspec= groups= skip-chdir', argv.slice(1), 'in-order');
   const [root, ...words] = o.words;
   if (root === undefined) throw new BadOption('missing operand');
-  const spec = valueOf(o, 'userspec');
+  const spec = lastValue(o, 'userspec');
   const accounts = spec === undefined ? null : yield* readAccounts();
   try {
     yield* sys('chroot', root);

@@ -1,7 +1,7 @@
 /** cat, tac, rev, tee, paste, nl, fold, split of lines: what passes text through. */
 import { AT_FDCWD, O_APPEND, O_CREAT, O_TRUNC, O_WRONLY, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -58,7 +58,7 @@ function caret(code: number): string {
 
 export const tac = command(function* (argv) {
   const o = parseOptions('b/before r/regex s/separator=', argv.slice(1));
-  const separator = encoded(valueOf(o, 'separator') ?? '\n');
+  const separator = encoded(lastValue(o, 'separator') ?? '\n');
   return yield* eachInput('tac', o.words, function* ({ fd }) {
     yield* refuseDirectory(fd);
     const pieces = (yield* readRest(fd)).split(separator);
@@ -114,7 +114,7 @@ export const tee = command(function* (argv) {
 
 export const paste = command(function* (argv) {
   const o = parseOptions('d/delimiters= s/serial z/zero-terminated', argv.slice(1));
-  const list = unescaped(encoded(valueOf(o, 'delimiters') ?? '\t').replaceAll('\\0', '\x00'), 'printf').text;
+  const list = unescaped(encoded(lastValue(o, 'delimiters') ?? '\t').replaceAll('\\0', '\x00'), 'printf').text;
   const delimiters = [...list].map((c) => (c === '\x00' ? '' : c));
   const between = (i: number): string => (delimiters.length === 0 ? '' : delimiters[i % delimiters.length]!);
   const readers: Reader[] = [];
@@ -161,11 +161,11 @@ export const paste = command(function* (argv) {
 
 export const nl = command(function* (argv) {
   const o = parseOptions('b/body-numbering= n/number-format= s/number-separator= w/number-width= v/starting-line-number= i/line-increment= f= h= d= l= p', argv.slice(1));
-  const style = valueOf(o, 'body-numbering') ?? 't';
-  const format = valueOf(o, 'number-format') ?? 'rn';
-  const width = Number(valueOf(o, 'number-width') ?? 6);
-  const separator = encoded(valueOf(o, 'number-separator') ?? '\t');
-  let n = Number(valueOf(o, 'starting-line-number') ?? 1);
+  const style = lastValue(o, 'body-numbering') ?? 't';
+  const format = lastValue(o, 'number-format') ?? 'rn';
+  const width = Number(lastValue(o, 'number-width') ?? 6);
+  const separator = encoded(lastValue(o, 'number-separator') ?? '\t');
+  let n = Number(lastValue(o, 'starting-line-number') ?? 1);
   return yield* eachInput('nl', o.words, function* ({ fd }) {
     const reader = createReader(fd);
     const out = createOut();
@@ -174,7 +174,7 @@ export const nl = command(function* (argv) {
       const numbered = style === 'a' || (style === 't' && body !== '');
       const shown = format === 'ln' ? String(n).padEnd(width) : String(n).padStart(width, format === 'rz' ? '0' : ' ');
       yield* put(out, numbered ? `${shown}${separator}${body}\n` : `${' '.repeat(width + separator.length)}${body}\n`);
-      if (numbered) n += Number(valueOf(o, 'line-increment') ?? 1);
+      if (numbered) n += Number(lastValue(o, 'line-increment') ?? 1);
     }
     yield* flush(out);
   });
@@ -183,8 +183,8 @@ export const nl = command(function* (argv) {
 export const fold = command(function* (argv) {
   const args = argv.slice(1).map((a) => (/^-\d+$/.test(a) ? `-w${a.slice(1)}` : a));
   const o = parseOptions('b/bytes s/spaces w/width=', args);
-  const width = Number(valueOf(o, 'width') ?? 80);
-  if (!(width > 0)) throw new Failed(`invalid number of columns: ‘${valueOf(o, 'width')}’`);
+  const width = Number(lastValue(o, 'width') ?? 80);
+  if (!(width > 0)) throw new Failed(`invalid number of columns: ‘${lastValue(o, 'width')}’`);
   return yield* eachInput('fold', o.words, function* ({ fd }) {
     const reader = createReader(fd);
     const out = createOut();
@@ -216,9 +216,9 @@ export const split = command(function* (argv) {
   const o = parseOptions('a/suffix-length= b/bytes= d/numeric-suffixes l/lines= additional-suffix=', argv.slice(1));
   const [name = '-', prefix = 'x'] = o.words;
   if (o.words.length > 2) throw new BadOption(`extra operand ${quoted(o.words[2]!)}`);
-  const bytes = o.on.has('bytes') ? Number(/^\d+/.exec(valueOf(o, 'bytes')!)?.[0] ?? 0) * ({ k: 1024, K: 1024, m: 1048576, M: 1048576 }[valueOf(o, 'bytes')!.slice(-1) as 'K'] ?? 1) : 0;
-  const lines = Number(valueOf(o, 'lines') ?? 1000);
-  const length = Number(valueOf(o, 'suffix-length') ?? 2);
+  const bytes = o.on.has('bytes') ? Number(/^\d+/.exec(lastValue(o, 'bytes')!)?.[0] ?? 0) * ({ k: 1024, K: 1024, m: 1048576, M: 1048576 }[lastValue(o, 'bytes')!.slice(-1) as 'K'] ?? 1) : 0;
+  const lines = Number(lastValue(o, 'lines') ?? 1000);
+  const length = Number(lastValue(o, 'suffix-length') ?? 2);
   let text = '';
   const status = yield* eachInput('split', [name], function* ({ fd }) {
     text = yield* readRest(fd);
@@ -232,7 +232,7 @@ export const split = command(function* (argv) {
   }
   for (const [i, piece] of pieces.entries()) {
     const suffix = o.on.has('numeric-suffixes') ? String(i).padStart(length, '0') : lettered(i, length);
-    const fd = yield* sys('openat', AT_FDCWD, `${prefix}${suffix}${valueOf(o, 'additional-suffix') ?? ''}`, O_WRONLY | O_CREAT | O_TRUNC, 0o666);
+    const fd = yield* sys('openat', AT_FDCWD, `${prefix}${suffix}${lastValue(o, 'additional-suffix') ?? ''}`, O_WRONLY | O_CREAT | O_TRUNC, 0o666);
     const out = Uint8Array.from(piece, (c) => c.charCodeAt(0));
     yield* attempt(writeAll(fd, out), undefined);
     yield* sys('close', fd);

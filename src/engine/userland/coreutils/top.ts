@@ -1,6 +1,6 @@
 /** top and vmstat of procps: what the processors did since the last look, and for whom. Keys of top: q, M, P, T, 1, k is not. */
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
 import { tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, print } from '../lib/io.ts';
@@ -45,14 +45,14 @@ export const top = command(function* (argv) {
   const args = argv.slice(1).map((a) => (/^[a-zA-Z0-9]+$/.test(a) && argv[1] === a ? `-${a}` : a));
   const o = parseOptions('b c d= e E= H h i n= o= O p= s S u= U= w? 1', args);
   const accounts = yield* readAccounts();
-  const delay = Number(valueOf(o, 'd') ?? 3);
-  if (Number.isNaN(delay)) throw new BadOption(`bad delay interval '${valueOf(o, 'd')}'`);
-  const user = valueOf(o, 'u') ?? valueOf(o, 'U');
+  const delay = Number(lastValue(o, 'd') ?? 3);
+  if (Number.isNaN(delay)) throw new BadOption(`bad delay interval '${lastValue(o, 'd')}'`);
+  const user = lastValue(o, 'u') ?? lastValue(o, 'U');
   const view: View = {
-    sort: { '%MEM': 'memory', MEM: 'memory', PID: 'pid', 'TIME+': 'time' }[(valueOf(o, 'o') ?? '').replace(/^[-+]/, '')] as SortKey | undefined ?? 'cpu', full: o.on.has('c'), each: o.on.has('1'),
+    sort: { '%MEM': 'memory', MEM: 'memory', PID: 'pid', 'TIME+': 'time' }[(lastValue(o, 'o') ?? '').replace(/^[-+]/, '')] as SortKey | undefined ?? 'cpu', full: o.on.has('c'), each: o.on.has('1'),
     users: user === undefined ? null : new Set([findUser(accounts, user)?.uid ?? -1]), pids: o.on.has('p') ? new Set(o.values.get('p')!.flatMap((v) => v.split(',').map(Number))) : null,
   };
-  let left = Number(valueOf(o, 'n') ?? Number.POSITIVE_INFINITY);
+  let left = Number(lastValue(o, 'n') ?? Number.POSITIVE_INFINITY);
   const screen = o.on.has('b') ? null : yield* openScreen();
   let before: Sample | null = null;
   while (left-- > 0) {

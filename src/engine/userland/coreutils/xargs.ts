@@ -1,7 +1,7 @@
 /** xargs: command lines built from standard input. Source: xargs(1). -P runs that many at once. */
 import { SIG, SysError, exited, termSignal } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
-import { type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { fork } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed } from '../lib/io.ts';
@@ -24,12 +24,12 @@ interface Run {
 
 export const xargs = command(function* (argv, env) {
   const o = parseOptions(SPEC, argv.slice(1), 'in-order');
-  const max = Number(valueOf(o, 'max-args') ?? 0);
-  if (o.on.has('max-args') && !(max > 0)) throw new Failed(`value ${valueOf(o, 'max-args')} for -n option should be >= 1`);
-  const run: Run = { o, env, line: o.words.length > 0 ? o.words : ['echo'], running: 0, procs: Number(valueOf(o, 'max-procs') ?? 1) || 1000, status: 0, stop: false };
-  const file = valueOf(o, 'arg-file');
+  const max = Number(lastValue(o, 'max-args') ?? 0);
+  if (o.on.has('max-args') && !(max > 0)) throw new Failed(`value ${lastValue(o, 'max-args')} for -n option should be >= 1`);
+  const run: Run = { o, env, line: o.words.length > 0 ? o.words : ['echo'], running: 0, procs: Number(lastValue(o, 'max-procs') ?? 1) || 1000, status: 0, stop: false };
+  const file = lastValue(o, 'arg-file');
   const reader = createReader(file === undefined ? 0 : yield* sys('openat', -100, file, 0));
-  const insert = valueOf(o, 'I') ?? (o.on.has('replace') || o.on.has('i') ? (valueOf(o, 'replace') ?? '{}') : undefined);
+  const insert = lastValue(o, 'I') ?? (o.on.has('replace') || o.on.has('i') ? (lastValue(o, 'replace') ?? '{}') : undefined);
   if (insert !== undefined) {
     for (let item = yield* whole(o, reader); item !== null && !run.stop; item = yield* whole(o, reader)) {
       yield* start(run, run.line.map((w) => w.replaceAll(insert, item!)));
@@ -41,8 +41,8 @@ export const xargs = command(function* (argv, env) {
 
 function* batches(run: Run, reader: Reader, max: number): Call<void> {
   const { o } = run;
-  const lines = o.on.has('max-lines') ? Number(valueOf(o, 'max-lines')) : o.on.has('l') ? 1 : 0;
-  const limit = Number(valueOf(o, 'max-chars') ?? 131072);
+  const lines = o.on.has('max-lines') ? Number(lastValue(o, 'max-lines')) : o.on.has('l') ? 1 : 0;
+  const limit = Number(lastValue(o, 'max-chars') ?? 131072);
   let held: string[] = [];
   let size = 0;
   let any = false;
@@ -72,7 +72,7 @@ function* batches(run: Run, reader: Reader, max: number): Call<void> {
 
 function delimiterOf(o: Options): string | null {
   if (o.on.has('null')) return '\0';
-  const given = valueOf(o, 'delimiter');
+  const given = lastValue(o, 'delimiter');
   return given === undefined ? null : unescaped(given, 'printf').text;
 }
 
@@ -107,7 +107,7 @@ function* nextItem(o: Options, reader: Reader): Call<string | null> {
     const line = yield* nextLine(reader);
     if (line === null) return null;
     queue.push(...wordsOf(decoded(chomp(line))));
-    const end = valueOf(o, 'E');
+    const end = lastValue(o, 'E');
     if (end !== undefined && queue.includes(end)) {
       queue.length = queue.indexOf(end);
       reader.ended = true;

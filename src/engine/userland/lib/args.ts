@@ -90,6 +90,6 @@ function note(out: Options, one: Spec, value: string | null): void {
 }
 
 /** The last value given for an option, or undefined. */
-export function valueOf(options: Options, name: string): string | undefined {
+export function lastValue(options: Options, name: string): string | undefined {
   return options.values.get(name)?.at(-1);
 }

@@ -6,7 +6,7 @@ import { SIG, SysError } from '../../kernel/abi.ts';
 import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
 import { bytes } from '../../sim/text.ts';
 import { joinBytes } from '../../sim/wire.ts';
-import { BadOption, parseOptions, valueOf as optionValue, type Options } from '../lib/args.ts';
+import { BadOption, parseOptions, lastValue as optionValue, type Options } from '../lib/args.ts';
 import { readBytes, writeFile } from '../lib/files.ts';
 import { type Call, open, type RequestOptions, type Stream, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';

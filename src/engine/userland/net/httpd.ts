@@ -1,7 +1,7 @@
 /** busybox httpd: files of a directory over HTTP. Source: BusyBox 1.37 networking/httpd.c. Left out: CGI, configuration files, authentication. */
 import { SIG, SysError } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
-import { parseOptions, valueOf as given } from '../lib/args.ts';
+import { parseOptions, lastValue as given } from '../lib/args.ts';
 import { attempt, fork, isDir, readBytes, statOf } from '../lib/files.ts';
 import { type Call, type Exchange, listen, reply, serveOn } from '../lib/http.ts';
 import { command, Failed } from '../lib/io.ts';

@@ -3,7 +3,7 @@
  */
 import { AF_INET, AF_UNIX, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, SOCK_DGRAM, SOCK_STREAM, SysError } from '../../kernel/abi.ts';
 import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
-import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';

@@ -4,7 +4,7 @@
  */
 import { AF_INET, POLLIN, SIG, SOCK_DGRAM, SOCK_RAW, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
-import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';

@@ -6,7 +6,7 @@ import type { Hop, Packet } from '../../kernel/net/types.ts';
 import type { LinkInfo } from '../../kernel/net/rtnetlink.ts';
 import { SIG, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
-import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';

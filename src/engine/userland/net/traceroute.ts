@@ -1,7 +1,7 @@
 /** traceroute: probes whose time to live grows, and who tells that it ended. Source: traceroute(8). ICMP probes, as -I sends them. */
 import { AF_INET, POLLIN, SOCK_DGRAM, SOCK_RAW, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
-import { parseOptions, valueOf as optionValue } from '../lib/args.ts';
+import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print, strerror } from '../lib/io.ts';
 import { ipText } from './addresses.ts';

@@ -2,7 +2,7 @@
 import { realPath } from '../coreutils/paths.ts';
 import { humanSize } from '../coreutils/sizes.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, isDir, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print } from '../lib/io.ts';
@@ -20,10 +20,10 @@ const PSEUDO = new Set(['proc', 'sysfs', 'devtmpfs', 'devpts', 'tmpfs', 'cgroup2
 
 export const findmnt = command(function* (argv) {
   const o = parseOptions(SPEC, argv.slice(1));
-  const rows = yield* readMounts(o.on.has('task') ? `/proc/${valueOf(o, 'task')}/mountinfo` : undefined);
+  const rows = yield* readMounts(o.on.has('task') ? `/proc/${lastValue(o, 'task')}/mountinfo` : undefined);
   const standard = o.on.has('df') ? ['SOURCE', 'FSTYPE', 'SIZE', 'USED', 'AVAIL', 'USE%', 'TARGET'] : ['TARGET', 'SOURCE', 'FSTYPE', 'OPTIONS'];
-  const names = o.on.has('output') ? valueOf(o, 'output')!.replace(/^\+/, '').split(',').map((n) => n.toUpperCase()) : o.on.has('output-all') ? COLUMNS : standard;
-  if (valueOf(o, 'output')?.startsWith('+')) names.unshift(...standard);
+  const names = o.on.has('output') ? lastValue(o, 'output')!.replace(/^\+/, '').split(',').map((n) => n.toUpperCase()) : o.on.has('output-all') ? COLUMNS : standard;
+  if (lastValue(o, 'output')?.startsWith('+')) names.unshift(...standard);
   for (const name of names) if (!COLUMNS.includes(name)) throw new Failed(`unknown column: ${name}`);
   const { chosen, searched } = yield* choose(o, rows);
   const cells = new Map<number, Row>();
@@ -38,11 +38,11 @@ export const findmnt = command(function* (argv) {
 });
 
 function* choose(o: ReturnType<typeof parseOptions>, rows: readonly MountRow[]): Call<{ chosen: MountRow[]; searched: boolean }> {
-  const types = valueOf(o, 'types')?.split(',');
-  const options = valueOf(o, 'options')?.split(',');
-  const source = valueOf(o, 'source') ?? (o.words.length === 2 ? o.words[0] : undefined);
-  const word = valueOf(o, 'mountpoint') ?? (o.words.length === 2 ? o.words[1] : o.words[0]);
-  const inside = valueOf(o, 'target');
+  const types = lastValue(o, 'types')?.split(',');
+  const options = lastValue(o, 'options')?.split(',');
+  const source = lastValue(o, 'source') ?? (o.words.length === 2 ? o.words[0] : undefined);
+  const word = lastValue(o, 'mountpoint') ?? (o.words.length === 2 ? o.words[1] : o.words[0]);
+  const inside = lastValue(o, 'target');
   let chosen = [...rows];
   if (types) chosen = chosen.filter((r) => types.includes(r.type) !== o.on.has('invert'));
   if (options) chosen = chosen.filter((r) => options.every((x) => allOptions(r).split(',').includes(x)));

@@ -4,7 +4,7 @@ import { type Body, type CapSets, sys } from '../../kernel/sys.ts';
 import { findGroup, findUser, groupName, readAccounts, userName } from '../coreutils/accounts.ts';
 import { execOr } from '../coreutils/control.ts';
 import { ownIds } from '../coreutils/system.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, fork, reap, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
@@ -46,15 +46,15 @@ export const setpriv = command(function* (argv, env) {
   const ids = yield* idsOf(o);
   const caps = yield* sys('capget', 0);
   if (o.on.has('no-new-privs') || o.on.has('nnp')) yield* sys('prctl', 'PR_SET_NO_NEW_PRIVS', 1);
-  if (o.on.has('bounding-set')) yield* said('apply bounding set', sys('capset', { bounding: changedSet(caps.bounding, valueOf(o, 'bounding-set')!) }));
-  if (o.on.has('groups')) yield* said('setgroups failed', sys('setgroups', valueOf(o, 'groups')!.split(',').map(Number)));
+  if (o.on.has('bounding-set')) yield* said('apply bounding set', sys('capset', { bounding: changedSet(caps.bounding, lastValue(o, 'bounding-set')!) }));
+  if (o.on.has('groups')) yield* said('setgroups failed', sys('setgroups', lastValue(o, 'groups')!.split(',').map(Number)));
   else if (o.on.has('clear-groups')) yield* said('setgroups failed', sys('setgroups', []));
   else if (o.on.has('init-groups')) yield* said('setgroups failed', sys('setgroups', ids.initial));
   if (ids.gid.some((g) => g >= 0)) yield* said('setresgid failed', sys('setresgid', ids.gid[0]!, ids.gid[1]!, ids.gid[1]!));
   if (ids.uid.some((u) => u >= 0)) yield* said('setresuid failed', sys('setresuid', ids.uid[0]!, ids.uid[1]!, ids.uid[1]!));
-  if (o.on.has('inh-caps')) yield* said('cap_set_proc failed', sys('capset', { inheritable: changedSet(caps.inheritable, valueOf(o, 'inh-caps')!) }));
-  if (o.on.has('ambient-caps')) yield* said('cap_set_proc failed', sys('capset', { ambient: changedSet(caps.ambient, valueOf(o, 'ambient-caps')!) }));
-  if (o.on.has('pdeathsig')) yield* attempt(sys('prctl', 'PR_SET_PDEATHSIG', Number(valueOf(o, 'pdeathsig')) || 0), 0);
+  if (o.on.has('inh-caps')) yield* said('cap_set_proc failed', sys('capset', { inheritable: changedSet(caps.inheritable, lastValue(o, 'inh-caps')!) }));
+  if (o.on.has('ambient-caps')) yield* said('cap_set_proc failed', sys('capset', { ambient: changedSet(caps.ambient, lastValue(o, 'ambient-caps')!) }));
+  if (o.on.has('pdeathsig')) yield* attempt(sys('prctl', 'PR_SET_PDEATHSIG', Number(lastValue(o, 'pdeathsig')) || 0), 0);
   return yield* execOr('setpriv', o.words, env);
 }, 127);
 
@@ -71,14 +71,14 @@ function* said(what: string, call: Call<unknown>): Call<void> {
 function* idsOf(o: Options): Call<{ uid: number[]; gid: number[]; initial: number[] }> {
   const accounts = yield* readAccounts();
   const user = (name: string): number => {
-    const given = valueOf(o, name);
+    const given = lastValue(o, name);
     if (given === undefined) return -1;
     const found = findUser(accounts, given);
     if (!found) throw new Failed(`failed to parse ${name}: '${given}'`);
     return found.uid;
   };
   const group = (name: string): number => {
-    const given = valueOf(o, name);
+    const given = lastValue(o, name);
     if (given === undefined) return -1;
     const found = findGroup(accounts, given);
     if (found === null) throw new Failed(`failed to parse ${name}: '${given}'`);
@@ -207,10 +207,10 @@ const LIMITS: readonly [resource: string, description: string, units: string, le
 
 export const prlimit = command(function* (argv, env) {
   const o = parseOptions(`p/pid= o/output= n/noheadings noheadings raw verbose ${LIMITS.map(([, , , l]) => `${l}?`).join(' ')}`, argv.slice(1), 'in-order');
-  const pid = Number(valueOf(o, 'pid') ?? 0);
+  const pid = Number(lastValue(o, 'pid') ?? 0);
   const rows = [];
   for (const [resource, description, units, letter] of LIMITS) {
-    const given = valueOf(o, letter);
+    const given = lastValue(o, letter);
     try {
       if (given !== undefined) {
         const old = yield* sys('prlimit64', pid, resource, null);
@@ -256,10 +256,10 @@ export const flock = command(function* (argv, env) {
   const o = parseOptions('s/shared e/exclusive x u/unlock n/nonblock nb w/timeout= wait= o/close F/no-fork c/command= E/conflict-exit-code= verbose', argv.slice(1), 'in-order');
   const [target, ...words] = o.words;
   if (target === undefined) throw new Failed('requires file descriptor, file or directory', 64);
-  const conflict = Number(valueOf(o, 'conflict-exit-code') ?? 1);
+  const conflict = Number(lastValue(o, 'conflict-exit-code') ?? 1);
   const fd = /^\d+$/.test(target) && words.length === 0 ? Number(target) : yield* sys('openat', AT_FDCWD, target, O_RDONLY | O_CREAT, 0o666);
   const operation = (o.on.has('shared') ? 1 : o.on.has('unlock') ? 8 : 2) | (o.on.has('nonblock') || o.on.has('nb') || o.on.has('timeout') ? 4 : 0);
-  const deadline = (yield* sys('clock_gettime', 'monotonic')) + Number(valueOf(o, 'timeout') ?? 0) * 1e9;
+  const deadline = (yield* sys('clock_gettime', 'monotonic')) + Number(lastValue(o, 'timeout') ?? 0) * 1e9;
   for (;;) {
     const won = yield* attempt(sys('flock', fd, operation), 'busy' as const, 'EAGAIN' satisfies Errno);
     if (won === 0) break;
@@ -278,7 +278,7 @@ export const flock = command(function* (argv, env) {
 export const logger = command(function* (argv) {
   const o = parseOptions('t/tag= p/priority= s/stderr i/id f/file= e S=', argv.slice(1));
   const name = userName(yield* readAccounts(), yield* sys('getuid'));
-  const line = `${valueOf(o, 'tag') ?? name}${o.on.has('id') ? `[${yield* sys('getpid')}]` : ''}: ${o.words.join(' ')}`;
+  const line = `${lastValue(o, 'tag') ?? name}${o.on.has('id') ? `[${yield* sys('getpid')}]` : ''}: ${o.words.join(' ')}`;
   if (o.on.has('stderr')) yield* complain(`<13>${line}\n`);
   yield* attempt(sys('syslog', 'write', line), []);
 });

@@ -1,6 +1,6 @@
 /** lscpu, lsblk, lsmem: the machine's parts, from /proc and /sys. */
 import { tryRead } from '../lib/files.ts';
-import { BadOption, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
 import { command, print } from '../lib/io.ts';
 import { humanSize } from '../coreutils/sizes.ts';
 import { type ColumnSpec, render, type Row, rowOf } from './columns.ts';
@@ -58,7 +58,7 @@ export const lsblk = command(function* (argv) {
     if (parent && !o.on.has('nodeps')) rows.get(parent)!.children.push(row);
     else if (!parent) top.push(row);
   }
-  const names = valueOf(o, 'output')?.toUpperCase().split(',') ?? (o.on.has('fs') ? ['NAME', 'FSTYPE', 'MOUNTPOINTS'] : ['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS']);
+  const names = lastValue(o, 'output')?.toUpperCase().split(',') ?? (o.on.has('fs') ? ['NAME', 'FSTYPE', 'MOUNTPOINTS'] : ['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS']);
   const right = new Set(['SIZE', 'RM', 'RO']);
   for (const name of names) if (!['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS', 'MOUNTPOINT', 'FSTYPE'].includes(name)) throw new BadOption(`unknown column: ${name}`);
   const style = o.on.has('json') ? 'json' : o.on.has('raw') ? 'raw' : o.on.has('pairs') ? 'pairs' : 'table';

@@ -6,7 +6,7 @@ import {
   type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, S_IFBLK, SysError,
 } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print, strerror } from '../lib/io.ts';
@@ -66,8 +66,8 @@ const DMESG = '       dmesg(1) may have more information after failed mount syst
 
 export const mount = command(function* (argv) {
   const o = parseOptions(SPEC, argv.slice(1));
-  const source0 = valueOf(o, 'source');
-  const target0 = valueOf(o, 'target');
+  const source0 = lastValue(o, 'source');
+  const target0 = lastValue(o, 'target');
   const words = [...(source0 === undefined ? [] : [source0]), ...(target0 === undefined ? [] : [target0]), ...o.words];
   const wish = readOptions(o.values.get('options') ?? []);
   for (const name of Object.keys(PROPAGATION)) if (o.on.has(`make-${name}`)) wish.propagation.push(PROPAGATION[name]!);
@@ -79,12 +79,12 @@ export const mount = command(function* (argv) {
   if (o.on.has('all')) return yield* mountAll(o);
   if (words.length === 0) {
     if (o.on.size > 0 && !o.on.has('types') && !o.on.has('show-labels') && !o.on.has('verbose')) throw new BadOption('bad usage');
-    yield* listMounts(valueOf(o, 'types'));
+    yield* listMounts(lastValue(o, 'types'));
     return 0;
   }
   if (words.length > 2) throw new BadOption('bad usage');
   let [source, target] = words.length === 2 ? (words as [string, string]) : [null, words[0]!];
-  let type = valueOf(o, 'types') ?? null;
+  let type = lastValue(o, 'types') ?? null;
   const remaking = (wish.flags & MS_REMOUNT) !== 0 || (wish.propagation.length > 0 && !(wish.flags & MS_BIND) && type === null);
   if (source === null && !remaking) {
     const entry = yield* fromTable(target);
@@ -233,7 +233,7 @@ export const umount = command(function* (argv) {
 });
 
 function* umountAll(o: Options): Call<number> {
-  const types = valueOf(o, 'types')?.split(',');
+  const types = lastValue(o, 'types')?.split(',');
   const kept = new Set(['/', '/proc', '/sys', '/dev', '/run']);
   let status = 0;
   for (const row of (yield* readMounts()).reverse()) {

@@ -5,7 +5,7 @@ import {
 import { type Body, sys } from '../../kernel/sys.ts';
 import { strftime } from '../coreutils/calendar.ts';
 import { execOr } from '../coreutils/control.ts';
-import { parseOptions, valueOf } from '../lib/args.ts';
+import { parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, fork, reap, tryRead } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';
@@ -16,7 +16,7 @@ export const script = command(function* (argv, env) {
   const path = o.words[0] ?? 'typescript';
   const log = yield* sys('openat', AT_FDCWD, path, O_WRONLY | O_CREAT | (o.on.has('append') ? O_APPEND : O_TRUNC), 0o666);
   const shell = env.SHELL ?? '/bin/sh';
-  const line = valueOf(o, 'command');
+  const line = lastValue(o, 'command');
   const now = (yield* sys('clock_gettime', 'realtime')) / 1e9;
   const stamp = strftime('%Y-%m-%d %H:%M:%S+00:00', now);
   if (!o.on.has('quiet')) yield* print(`Script started, output log file is '${path}'.\n`);

@@ -9,7 +9,7 @@ import {
 import { type Body, sys } from '../../kernel/sys.ts';
 import { signalOf } from '../coreutils/signals.ts';
 import { execvp } from '../coreutils/run.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, fork, poke, reap, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -35,11 +35,11 @@ export const unshare = command(function* (argv, env) {
   let flags = KINDS.filter(([option]) => on.has(option)).reduce((all, [, , flag]) => all | flag, 0);
   if (maps.users.length > 0 || maps.groups.length > 0) flags |= CLONE_NEWUSER;
   if (on.has('mount-proc')) flags |= CLONE_NEWNS;
-  const propagation = PROPAGATION[valueOf(o, 'propagation') ?? 'private'];
-  if (propagation === undefined) throw new Failed(`unsupported propagation mode: ${valueOf(o, 'propagation')}`);
-  const killWith = on.has('kill-child') ? signalOf(valueOf(o, 'kill-child') ?? 'KILL') : null;
-  if (on.has('kill-child') && killWith === null) throw new Failed(`unknown signal: ${valueOf(o, 'kill-child')}`);
-  const pins = KINDS.flatMap(([option, file]) => (o.values.has(option) ? [{ file: file === 'pid' || file === 'time' ? `${file}_for_children` : file, path: valueOf(o, option)! }] : []));
+  const propagation = PROPAGATION[lastValue(o, 'propagation') ?? 'private'];
+  if (propagation === undefined) throw new Failed(`unsupported propagation mode: ${lastValue(o, 'propagation')}`);
+  const killWith = on.has('kill-child') ? signalOf(lastValue(o, 'kill-child') ?? 'KILL') : null;
+  if (on.has('kill-child') && killWith === null) throw new Failed(`unknown signal: ${lastValue(o, 'kill-child')}`);
+  const pins = KINDS.flatMap(([option, file]) => (o.values.has(option) ? [{ file: file === 'pid' || file === 'time' ? `${file}_for_children` : file, path: lastValue(o, option)! }] : []));
   const outside = flags & CLONE_NEWNS && pins.length > 0 ? yield* binder(pins) : null;
   try {
     yield* sys('unshare', flags);
@@ -74,8 +74,8 @@ function mapsOf(o: Options, uid: number, gid: number): Maps {
     maps.users.push(`${uid} ${uid} 1`);
     maps.groups.push(`${gid} ${gid} 1`);
   }
-  if (o.on.has('map-user')) maps.users = [`${valueOf(o, 'map-user')} ${uid} 1`];
-  if (o.on.has('map-group')) maps.groups = [`${valueOf(o, 'map-group')} ${gid} 1`];
+  if (o.on.has('map-user')) maps.users = [`${lastValue(o, 'map-user')} ${uid} 1`];
+  if (o.on.has('map-group')) maps.groups = [`${lastValue(o, 'map-group')} ${gid} 1`];
   const ranges = (name: string): string[] => (o.values.get(name) ?? []).map((v) => (v.includes(':') ? v.split(':').join(' ') : v.split(',').join(' ')));
   maps.users.push(...ranges('map-users'));
   maps.groups.push(...ranges('map-groups'));
@@ -84,7 +84,7 @@ function mapsOf(o: Options, uid: number, gid: number): Maps {
 }
 
 function* writeMaps(o: Options, maps: Maps): Call<void> {
-  const policy = valueOf(o, 'setgroups');
+  const policy = lastValue(o, 'setgroups');
   if (policy !== undefined && policy !== 'allow' && policy !== 'deny') throw new Failed(`unsupported --setgroups argument '${policy}'`);
   const write = function* (file: string, text: string): Call<void> {
     try {
@@ -175,21 +175,21 @@ function* reported(who: string, run: Call<number>): Body {
 }
 
 function* inside(o: Options, env: Readonly<Record<string, string>>): Call<number> {
-  const root = valueOf(o, 'root');
-  const wd = valueOf(o, 'wd');
+  const root = lastValue(o, 'root');
+  const wd = lastValue(o, 'wd');
   if (root !== undefined) {
     yield* named(`cannot change root directory to '${root}'`, sys('chroot', root));
     yield* named("cannot chdir to '/'", sys('chdir', '/'));
   }
   if (wd !== undefined) yield* named(`cannot chdir to '${wd}'`, sys('chdir', wd));
   if (o.on.has('mount-proc')) {
-    const where = valueOf(o, 'mount-proc') ?? '/proc';
+    const where = lastValue(o, 'mount-proc') ?? '/proc';
     // The old /proc may be shared with the parent's namespace.
     yield* attempt(sys('mount', 'none', where, '', MS_PRIVATE | MS_REC, ''), 0);
     yield* named(`mount ${where} failed`, sys('mount', 'proc', where, 'proc', MS_NOSUID | MS_NOEXEC | MS_NODEV, ''));
   }
-  const gid = valueOf(o, 'setgid');
-  const uid = valueOf(o, 'setuid');
+  const gid = lastValue(o, 'setgid');
+  const uid = lastValue(o, 'setuid');
   if (gid !== undefined) {
     yield* attempt(sys('setgroups', []), 0);
     yield* named('setgid failed', sys('setresgid', Number(gid), Number(gid), Number(gid)));
@@ -222,19 +222,19 @@ export const nsenter = command(function* (argv, env) {
     return m ? [`--${{ m: 'mount', u: 'uts', i: 'ipc', n: 'net', p: 'pid', C: 'cgroup', U: 'user', T: 'time', r: 'root', w: 'wd', W: 'wdns' }[m[1] as 'm']}=${m[2]!.replace(/^=/, '')}`] : [a];
   });
   const o = parseOptions(NSENTER, args, 'in-order');
-  const target = valueOf(o, 'target');
+  const target = lastValue(o, 'target');
   if (target !== undefined && !/^\d+$/.test(target)) throw new Failed(`failed to parse pid: '${target}'`);
   const chosen: { fd: number; file: string; flag: number; path: string }[] = [];
   for (const [option, file, flag] of KINDS) {
-    const path = valueOf(o, option) ?? (target === undefined ? undefined : `/proc/${target}/ns/${file}`);
+    const path = lastValue(o, option) ?? (target === undefined ? undefined : `/proc/${target}/ns/${file}`);
     if (!o.on.has(option) && !o.on.has('all')) continue;
     if (path === undefined) throw new BadOption('no target PID specified');
     if (o.on.has('all') && !o.on.has(option) && (yield* isOwn(path, file))) continue;
     chosen.push({ fd: yield* opened(path), file, flag, path });
   }
   const follow = target === undefined ? undefined : `/proc/${target}/`;
-  const rootPath = o.on.has('root') ? (valueOf(o, 'root') ?? `${follow}root`) : null;
-  const wdPath = o.on.has('wd') ? (valueOf(o, 'wd') ?? `${follow}cwd`) : null;
+  const rootPath = o.on.has('root') ? (lastValue(o, 'root') ?? `${follow}root`) : null;
+  const wdPath = o.on.has('wd') ? (lastValue(o, 'wd') ?? `${follow}cwd`) : null;
   const rootFd = rootPath === null ? null : yield* opened(rootPath);
   const wdFd = wdPath === null ? null : yield* opened(wdPath);
   yield* enter(chosen);
@@ -243,7 +243,7 @@ export const nsenter = command(function* (argv, env) {
     yield* named('chroot failed', sys('chroot', '.'));
   }
   if (wdFd !== null) yield* named('change directory by working directory file descriptor failed', sys('fchdir', wdFd));
-  const ids = { uid: valueOf(o, 'setuid'), gid: valueOf(o, 'setgid'), user: chosen.some((c) => c.file === 'user') && !o.on.has('preserve-credentials') };
+  const ids = { uid: lastValue(o, 'setuid'), gid: lastValue(o, 'setgid'), user: chosen.some((c) => c.file === 'user') && !o.on.has('preserve-credentials') };
   const environment = o.on.has('env') && target !== undefined ? yield* environmentOf(target) : env;
   const rest = function* (): Call<number> {
     yield* become(ids);

@@ -6,7 +6,7 @@ import { joined } from '../coreutils/paths.ts';
 import { BadRegex, compileRegex } from '../coreutils/regex.ts';
 import { search } from '../coreutils/regex-program.ts';
 import { binaryOf, bytesOf, encoded, putOut } from '../coreutils/streams.ts';
-import { BadOption, type Options, parseOptions, valueOf } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { isDir, list } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -22,7 +22,7 @@ interface Show {
 export const getfattr = command(function* (argv) {
   const o = parseOptions('n/name= d/dump e/encoding= h/no-dereference m/match= absolute-names only-values R/recursive L/logical P/physical', argv.slice(1));
   if (o.words.length === 0) throw new BadOption('missing operand');
-  const match = valueOf(o, 'match') ?? '^user\\.';
+  const match = lastValue(o, 'match') ?? '^user\\.';
   let pattern: Show['pattern'] = null;
   try {
     pattern = match === '-' ? null : compileRegex(match, { syntax: 'extended' });
@@ -42,7 +42,7 @@ function* showFile(show: Show, path: string): Call<void> {
   try {
     const stat = yield* sys('newfstatat', AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
     const link = isType(stat.mode, S_IFLNK) && o.on.has('no-dereference');
-    const given = valueOf(o, 'name');
+    const given = lastValue(o, 'name');
     const names = link ? [] : given !== undefined ? [given] : (yield* sys('listxattr', path)).filter((n) => !show.pattern || search(show.pattern, n)).sort();
     let text = '';
     for (const name of names) {
@@ -53,7 +53,7 @@ function* showFile(show: Show, path: string): Call<void> {
       try {
         const value = yield* sys('getxattr', path, name);
         if (o.on.has('only-values')) yield* putOut(binaryOf(value));
-        else text += `${encoded(name)}=${shown(value, valueOf(o, 'encoding'))}\n`;
+        else text += `${encoded(name)}=${shown(value, lastValue(o, 'encoding'))}\n`;
       } catch (error) {
         if (!(error instanceof SysError)) throw error;
         yield* complain(`${path}: ${attributeError(error, name)}\n`);
@@ -86,7 +86,7 @@ function shown(value: Uint8Array, encoding: string | undefined): string {
 
 export const setfattr = command(function* (argv) {
   const o = parseOptions('n/name= v/value= x/remove= h/no-dereference raw restore=', argv.slice(1));
-  const name = valueOf(o, 'name') ?? valueOf(o, 'remove');
+  const name = lastValue(o, 'name') ?? lastValue(o, 'remove');
   if (name === undefined || o.words.length === 0) {
     yield* complain("Usage: setfattr {-n name} [-v value] [-h] file...\n       setfattr {-x name} [-h] file...\nTry `setfattr --help' for more information.\n");
     return 2;
@@ -95,7 +95,7 @@ export const setfattr = command(function* (argv) {
   for (const path of o.words) {
     try {
       if (o.on.has('remove')) yield* sys('removexattr', path, name);
-      else yield* sys('setxattr', path, name, valueBytes(valueOf(o, 'value') ?? ''), 0);
+      else yield* sys('setxattr', path, name, valueBytes(lastValue(o, 'value') ?? ''), 0);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       yield* complain(`setfattr: ${path}: ${error.errno === 'ENODATA' ? 'No such attribute' : strerror(error)}\n`);

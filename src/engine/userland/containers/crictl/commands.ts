@@ -3,7 +3,7 @@ import { AT_FDCWD, O_RDONLY, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { fromBase64, text } from '../../../sim/text.ts';
 import { SECOND } from '../../../sim/units.ts';
-import { type Options, valueOf as valueIn } from '../../lib/args.ts';
+import { type Options, lastValue as valueIn } from '../../lib/args.ts';
 import { decimalSize, humanDuration, nowNs } from '../../lib/clock.ts';
 import { readText } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';

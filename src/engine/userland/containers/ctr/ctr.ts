@@ -1,7 +1,7 @@
 /** ctr: containerd's own client, as far as looking goes: version, namespaces, images, containers, tasks and their metrics, kill. */
 import { SIG } from '../../../kernel/abi.ts';
 import { type Body } from '../../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf as valueIn } from '../../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue as valueIn } from '../../lib/args.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';
 import { decimalSize } from '../../lib/clock.ts';

@@ -5,7 +5,7 @@
 import { AT_FDCWD, exited, O_CREAT, O_RDWR, SIG, SysError, termSignal } from '../../../kernel/abi.ts';
 import { type Body, compute, sys, touch } from '../../../kernel/sys.ts';
 import { MS, SECOND, US } from '../../../sim/units.ts';
-import { BadOption, type Options, parseOptions, valueOf as valueIn } from '../../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue as valueIn } from '../../lib/args.ts';
 import { attempt, fork } from '../../lib/files.ts';
 import { type Call, writeAll } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';

@@ -6,7 +6,7 @@ import { isoSeconds } from '../../lib/clock.ts';
 import { attempt, drain, readBytes } from '../../lib/files.ts';
 import { type Call, writeAll } from '../../lib/http.ts';
 import { command, complain, Failed, print } from '../../lib/io.ts';
-import { parseOptions, valueOf as given } from '../../lib/args.ts';
+import { parseOptions, lastValue as given } from '../../lib/args.ts';
 import { gather } from '../docker/cli/copy.ts';
 import { inflate } from '../oci.ts';
 import { unpack } from '../store.ts';

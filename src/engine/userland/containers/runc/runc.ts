@@ -4,7 +4,7 @@
  */
 import { SIG, SysError } from '../../../kernel/abi.ts';
 import { type Body, sys } from '../../../kernel/sys.ts';
-import { BadOption, type Options, parseOptions, valueOf as valueIn } from '../../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue as valueIn } from '../../lib/args.ts';
 import { attempt, drain, exists, fork, reap, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';

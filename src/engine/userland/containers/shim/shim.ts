@@ -6,7 +6,7 @@
 import { AT_FDCWD } from '../../../kernel/abi.ts';
 import { type Body, sys } from '../../../kernel/sys.ts';
 import { MS } from '../../../sim/units.ts';
-import { type Options, parseOptions, valueOf as valueIn } from '../../lib/args.ts';
+import { type Options, parseOptions, lastValue as valueIn } from '../../lib/args.ts';
 import { attempt, poke } from '../../lib/files.ts';
 import { type Call, dial, type Exchange, listen, reply, serveOn, thread } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';

@@ -21,6 +21,8 @@ export interface Host {
   remove(path: string): Call<void>;
   /** ns of processor time the process has used. */
   cpuTime(pid: number): Call<number>;
+  /** KiB of it that are in memory. */
+  rss(pid: number): Call<number>;
   /** Bytes of a file; null when it is not there. */
   size(path: string): Call<number | null>;
   /** An interface file of the domain's control group: read, or written when a value is given; null when there is none. */

@@ -227,10 +227,9 @@ export const METHODS: Readonly<Record<string, Method>> = {
     yield* configure(host, kept, { vcpusNow: wanted });
     return {};
   },
-  *memstat(state, _host, args) {
+  *memstat(state, host, args) {
     const kept = known(state, args);
-    running(kept);
-    return { actual: kept.domain.current };
+    return { actual: kept.domain.current, rss: yield* host.rss(running(kept).pid) };
   },
 };
 

@@ -66,6 +66,9 @@ export function createHost(state: Libvirt): Host & { adopt(kept: Kept): Call<boo
       yield* attempt(sys('unlinkat', AT_FDCWD, path, 0), 0);
     },
     cpuTime,
+    *rss(pid) {
+      return Number(/^VmRSS:\s+(\d+)/m.exec((yield* tryRead(`/proc/${pid}/status`)) ?? '')?.[1] ?? 0);
+    },
     *size(path) {
       return (yield* statOf(path))?.size ?? null;
     },

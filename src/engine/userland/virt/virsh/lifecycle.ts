@@ -186,9 +186,9 @@ export const lifecycle: Readonly<Record<string, Command>> = {
   dommemstat: {
     words: ['domain'], values: ['period'], flags: ['config', 'live', 'current'], summary: 'get memory statistics for a domain',
     *run(c, _p, d) {
-      const stats = (yield* attempt(c, `Failed to get memory statistics for domain ${d.name}`, 'memstat', { domain: d.name })) as { actual: number } | undefined;
+      const stats = (yield* attempt(c, `Failed to get memory statistics for domain ${d.name}`, 'memstat', { domain: d.name })) as { actual: number; rss: number } | undefined;
       if (!stats) return false;
-      c.print(`actual ${stats.actual}\n`);
+      c.print(`actual ${stats.actual}\nrss ${stats.rss}\n`);
       return true;
     },
   },

@@ -30,6 +30,9 @@ export function testDriver(hostname: string): (method: string, args: Readonly<Re
     *monitor() {},
     *save() {},
     *remove() {},
+    *rss() {
+      return 0;
+    },
     *cpuTime() {
       return 0;
     },
