@@ -20,7 +20,7 @@ const JOURNEYS: Record<string, Case[]> = {
     { run: 'docker run --name hog -m 64m busybox tail /dev/zero', exit: 137, out: '' },
     { run: "docker inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' hog", out: 'true 137\n' },
     { run: 'dmesg | tail -1', out: /Memory cgroup out of memory: Killed process \d+ \(tail\)/ },
-    { run: 'docker run --rm -m 64m stress stress --vm 1 --vm-bytes 128m', exit: 1, err: /<-- worker \d+ got signal 9[\s\S]*failed run completed/ },
+    { run: 'docker run --rm -m 64m stress --vm 1 --vm-bytes 128m', exit: 1, err: /<-- worker \d+ got signal 9[\s\S]*failed run completed/ },
     { run: 'docker rm hog', out: 'hog\n' },
   ],
   'statuses and streams come back': [

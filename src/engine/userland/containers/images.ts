@@ -89,7 +89,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   stress: {
     tags: ['stress:latest'],
     layers: [baseLayer(ADD), { by: 'COPY stress /usr/bin/stress # buildkit', entries: [dir('usr'), dir('usr/bin'), program('usr/bin/stress', 'stress')] }],
-    config: { Env: [PATH], Cmd: ['stress', '--help'] },
+    config: { Env: [PATH], Entrypoint: ['stress'], Cmd: ['--help'] },
   },
   nginx: {
     tags: ['nginx:latest', 'nginx:1.29'],
