@@ -104,6 +104,7 @@ function release(key: string): void {
 /** The live rows of a view; a null view or argument subscribes to nothing. */
 export function useRows<T extends { key: string }>(view: string | null, arg?: Arg | null): T[] {
   const key = view && arg !== null ? `${view} ${JSON.stringify(arg ?? {})}` : '';
+  // biome-ignore lint/correctness/useExhaustiveDependencies: key stands for view and arg, which are new objects at every call
   useEffect(() => {
     if (key === '' || !view) return;
     const one = hold(key, view, arg ?? undefined);
@@ -111,7 +112,6 @@ export function useRows<T extends { key: string }>(view: string | null, arg?: Ar
     for (const listener of waiting.get(key) ?? []) one.listeners.add(listener);
     for (const listener of one.listeners) listener();
     return () => release(key);
-    // biome-ignore lint/correctness/useExhaustiveDependencies: key stands for view and arg
   }, [key]);
   return useSyncExternalStore(
     (listener) => {

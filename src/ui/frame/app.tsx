@@ -89,7 +89,7 @@ export function App() {
   const style = { '--lesson': lesson, '--lesson-full': `${Math.min(s.lessonWidth, 300)}px`, '--inspector': inspector, '--present-zoom': Math.min(2, Math.max(1, innerWidth / 1000)) } as React.CSSProperties;
   return (
     <div className={`${css.app} ${s.full ? css.full : ''} ${s.present ? css.present : ''}`} style={style} data-tab={s.tab}>
-      <a className={css.skip} href="#picture" onClick={(e) => { e.preventDefault(); document.getElementById('picture')?.focus(); }}>Skip to the picture</a>
+      <button type="button" className={css.skip} onClick={() => document.getElementById('picture')?.focus()}>Skip to the picture</button>
       <TopBar />
       <aside className={css.lesson} id="lesson" aria-label="Lesson" tabIndex={-1}>
         <Suspense fallback={null}><Lesson folded={s.lessonFolded && !phone} /></Suspense>
@@ -109,11 +109,11 @@ export function App() {
         <Inspector folded={s.inspectorFolded && !phone} />
       </aside>
       {s.present ? <Caption /> : <TimeBar />}
-      <nav className={css.bottom} role="tablist" aria-label="Parts of the page">
+      <div className={css.bottom} role="tablist" aria-label="Parts of the page">
         {([['lesson', 'Lesson', FileText], ['picture', 'Picture', Grid3x3], ['bits', 'Bits', TableProperties], ['terminal', 'Terminal', SquareTerminal]] as const).map(([id, name, Icon]) => (
           <button key={id} type="button" role="tab" aria-selected={s.tab === id} onClick={() => set({ tab: id as Tab })}><Icon size={18} aria-hidden="true" />{name}</button>
         ))}
-      </nav>
+      </div>
       <Overlays />
       {dropping ? <div className={css.drop}>Drop it: it appears under /root/uploads</div> : null}
       <div className={css.toasts} role="status">
@@ -130,11 +130,12 @@ function Overlays() {
   const fault = useStore((s) => s.fault);
   const broken = useStore((s) => s.broken);
   const [slow, setSlow] = useState(false);
+  const replaying = seeking !== null;
   useEffect(() => {
-    if (seeking === null) { setSlow(false); return; }
+    if (!replaying) return setSlow(false);
     const timer = setTimeout(() => setSlow(true), 400);
     return () => clearTimeout(timer);
-  }, [seeking === null]);
+  }, [replaying]);
   if (fault || broken) {
     return (
       <div className={css.fault} role="alertdialog" aria-label="The engine stopped">

@@ -79,12 +79,12 @@ function Palette() {
           else return;
           e.preventDefault();
         }} />
-      <ul id="found" role="listbox" aria-label="Found">
+      <div id="found" role="listbox" aria-label="Found" className={css.found}>
         {found.map((item, i) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the combobox has the keys
-          <li key={`${item.what} ${item.text}`} id={`found-${i}`} role="option" aria-selected={i === chosen} ref={(li) => { if (i === chosen) li?.scrollIntoView({ block: 'nearest' }); }} onClick={() => go(item)}>{item.text}<span>{item.what}</span></li>
+          <div key={`${item.what} ${item.text}`} id={`found-${i}`} role="option" tabIndex={-1} aria-selected={i === chosen} ref={(box) => { if (i === chosen) box?.scrollIntoView({ block: 'nearest' }); }} onClick={() => go(item)}>{item.text}<span>{item.what}</span></div>
         ))}
-      </ul>
+      </div>
     </div>
   );
 }
@@ -134,7 +134,7 @@ function Incoming() {
       <h2>A shared session</h2>
       <p>Scenario {own ? 'of its own (a file in the link)' : <b>{recording.scenario}</b>}, seed {recording.seed}, {count(recording.inputs.length)} inputs, {clock(recording.until)} s of simulated time{recording.lab ? `, lab ${recording.lab}` : ''}. It runs in this tab only; your own session is replaced.</p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-      <div className={css.commands} tabIndex={0} role="region" aria-label="What was typed in it">{lines.length === 0 ? 'Nothing was typed.' : lines.slice(0, 500).map((line, i) => <div key={`${i}${line}`}>{line}</div>)}</div>
+      <section className={css.commands} tabIndex={0} aria-label="What was typed in it">{lines.length === 0 ? 'Nothing was typed.' : lines.slice(0, 500).join('\n')}</section>
       <div className={css.row}>
         <button type="button" className={partsCss.button} onClick={() => { clearHash(); set({ dialog: null }); }}>Keep my session</button>
         <button type="button" className={`${partsCss.button} ${partsCss.primary}`} onClick={() => void open()}>Open it</button>

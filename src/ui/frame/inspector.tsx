@@ -39,10 +39,10 @@ function Panel({ title, sub, children, line }: { title: ReactNode; sub?: ReactNo
         </span>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-      <div className={frame.body} tabIndex={0} role="region" aria-label="What is selected">
+      <section className={frame.body} tabIndex={0} aria-label="What is selected">
         {children}
         {line ? <Part title="The same in a terminal"><Runnable line={line} /></Part> : null}
-      </div>
+      </section>
     </>
   );
 }
@@ -65,7 +65,7 @@ function Reference({ id }: { id: string }) {
   return (
     <Panel title={`${guest ? 'Guest' : 'EPT'} ${row.level} [${row.index}]`} sub={`reference ${row.n}`} line={`virsh qemu-monitor-command ${vm.name} --hmp 'xp /1gx ${guest ? row.gpa : row.hpa}'`}>
       <Part>
-        <Chip role={guest ? 'guest-kernel' : 'hypervisor'}>{guest ? 'written by the guest kernel' : 'written by the hypervisor'}</Chip>
+        <Chip place={guest ? 'guest-kernel' : 'hypervisor'}>{guest ? 'written by the guest kernel' : 'written by the hypervisor'}</Chip>
         <div className={css.raw}>{group(entry)}</div>
         <div className={css.at}><span>at</span><span>{guest ? <><Address value={row.gpa} space="gpa" tag /><br /></> : null}<Address value={row.hpa} space="hpa" tag /></span></div>
       </Part>
@@ -105,6 +105,7 @@ function Bits({ entry, fields, lit, onLight }: { entry: bigint; fields: Field[];
             const field = fields.find((one) => bit <= one.hi && bit >= one.lo);
             const on = ((entry >> BigInt(bit)) & 1n) === 1n;
             const style = field?.frame ? { color: `var(--${field.frame}-ink)`, borderBottom: `1.5px ${field.frame === 'gpa' ? 'dashed' : 'solid'} var(--${field.frame})`, background: on ? `var(--${field.frame}-tint)` : undefined } : undefined;
+            // biome-ignore lint/a11y/noStaticElementInteractions: a light for the pointer; the table below says the same
             return <span key={bit} className={`${on ? css.one : ''} ${lit && lit === field ? css.litBit : ''}`} style={style} onMouseEnter={() => onLight(field ?? null)} onMouseLeave={() => onLight(null)}>{on ? 1 : 0}</span>;
           })}
           <i>{top - 15}</i>
@@ -121,7 +122,7 @@ function Why({ kind, id, title }: { kind: string; id: string; title: string }) {
     <Part title={title} sub="each line is a jump">
       <ol className={css.why}>{rows.map((row, i) => (
         <li key={row.key}><button type="button" onClick={() => { void seek(row.t); jump(row); }}>
-          {i === 0 && /kill|OOM/i.test(row.text) ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark role={roleOfFloor(row.floor)} size={12} />}
+          {i === 0 && /kill|OOM/i.test(row.text) ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place={roleOfFloor(row.floor)} size={12} />}
           <b>{row.text}</b><time>{seconds(row.t)}</time><span>{row.figure || row.detail.slice(0, 90)}</span>
         </button></li>
       ))}</ol>
@@ -143,7 +144,7 @@ function Process({ pid, host }: { pid: string; host: string }) {
   const row = useRows<ProcessRow>('processes', { host }).find((one) => String(one.pid) === pid);
   if (!row) return <Gone what={`pid ${pid}`} />;
   return (
-    <Panel title={<>{row.killedBy ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark role="host-kernel" />} {row.comm}</>} sub={`pid ${row.pid}`} line={row.exit === null ? `cat /proc/${row.pid}/status` : 'dmesg | tail -n 30'}>
+    <Panel title={<>{row.killedBy ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place="host-kernel" />} {row.comm}</>} sub={`pid ${row.pid}`} line={row.exit === null ? `cat /proc/${row.pid}/status` : 'dmesg | tail -n 30'}>
       {row.exit !== null ? <Why kind="process" id={pid} title={row.killedBy ? 'Why was it killed?' : 'Why did it end?'} /> : null}
       <Part><Facts facts={[['command', row.args], ['state', row.exit !== null ? `ended, ${row.killedBy ? `killed by ${row.killedBy}` : `status ${row.exit}`}` : row.state], ['parent', row.ppid], ['pid inside', row.container ? row.nspid : null], ['container', row.container.slice(0, 12)], ['uid', row.uid], ['RSS', `${mib(row.rss * 1024)} MiB`], ['oom_score_adj', row.oomScoreAdj], ['cgroup', row.cgroup]]} /></Part>
       <Part title="Namespaces" sub="inode numbers"><Facts facts={[['pid', row.pidns], ['mnt', row.mntns], ['net', row.netns], ['uts', row.utsns], ['ipc', row.ipcns], ['user', row.userns], ['cgroup', row.cgroupns]]} /><Runnable line={`ls -l /proc/${row.pid}/ns`} /></Part>
@@ -154,7 +155,7 @@ function Container({ id }: { id: string }) {
   const row = useRows<ContainerRow>('containers', { host: 'lab' }).find((one) => one.id === id);
   if (!row) return <Gone what="Container" />;
   return (
-    <Panel title={<>{row.oomKilled ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark role="container" />} {row.name}</>} sub={row.id.slice(0, 12)} line={`docker inspect ${row.name}`}>
+    <Panel title={<>{row.oomKilled ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place="container" />} {row.name}</>} sub={row.id.slice(0, 12)} line={`docker inspect ${row.name}`}>
       {row.running ? null : <Why kind="container" id={row.id} title={row.oomKilled ? 'Why was it killed?' : 'Why did it end?'} />}
       <Part><Facts facts={[['status', row.status], ['image', row.image], ['command', row.command], ['pid on the host', row.running ? row.pid : null], ['exit code', row.exitCode], ['OOMKilled', String(row.oomKilled)], ['memory limit', row.memoryLimit > 0 ? size(row.memoryLimit) : 'none'], ['address', row.ip], ['created', seconds(row.createdAt)], ['started', row.startedAt === null ? null : seconds(row.startedAt)], ['finished', row.finishedAt === null ? null : seconds(row.finishedAt)], ['cgroup', row.cgroup]]} /></Part>
     </Panel>
@@ -166,7 +167,7 @@ function Cgroup({ path, host }: { path: string; host: string }) {
   const whole = Math.max(1, row.current ?? 0);
   const parts: [string, number, string][] = [['anon', row.anon, 'container'], ['file', row.file, 'guest-user'], ['kernel', row.kernel, 'host-kernel']];
   return (
-    <Panel title={<><RoleMark role={row.container ? 'container' : 'host-kernel'} /> {row.name || '/'}</>} line={`cat /sys/fs/cgroup${path === '/' ? '' : path}/${row.current === null ? 'cgroup.procs' : 'memory.events'}`}>
+    <Panel title={<><RoleMark place={row.container ? 'container' : 'host-kernel'} /> {row.name || '/'}</>} line={`cat /sys/fs/cgroup${path === '/' ? '' : path}/${row.current === null ? 'cgroup.procs' : 'memory.events'}`}>
       {row.oomKills > 0 ? <Why kind="cgroup" id={path} title="Why was something killed?" /> : null}
       <Part title="Files" sub={path}><Facts facts={[['memory.current', row.current === null ? 'no account' : `${row.current}`], ['memory.peak', row.peak], ['memory.max', row.max], ['memory.high', row.high], ['memory.low', row.low], ['memory.min', row.min], ['cpu.weight', row.cpuWeight], ['cpu.max', row.cpuMax], ['pids.current', row.pids], ['pids.max', row.pidsMax], ['processes', row.procs]]} /></Part>
       <Part title="memory.events" sub="of this cgroup">
@@ -186,7 +187,7 @@ function Pod({ id }: { id: string }) {
   if (!row) return <Gone what={id} />;
   const own = scores.filter((one) => one.node === row.node);
   return (
-    <Panel title={<><RoleMark role="container" /> {row.name}</>} line={`kubectl describe pod ${row.name}${row.namespace === 'default' ? '' : ` -n ${row.namespace}`}`}>
+    <Panel title={<><RoleMark place="container" /> {row.name}</>} line={`kubectl describe pod ${row.name}${row.namespace === 'default' ? '' : ` -n ${row.namespace}`}`}>
       <Part><Facts facts={[['status', row.status], ['phase', row.phase], ['ready', row.ready], ['restarts', row.restarts], ['node', row.node || 'none yet'], ['address', row.ip], ['requests', `cpu ${row.cpuMilli}m, memory ${size(row.memory)}`], ['QoS', row.qos], ['owner', row.owner], ['labels', row.labels], ['containers', row.containers], ['created', seconds(row.createdAt)]]} /></Part>
       {own.length > 0 ? <Part title={`Why ${row.node}?`} sub={`${own[0]!.total} in all`}><table className={css.fields}><tbody>{own.map((one) => <tr key={one.key} className={one.weighted === 0 ? css.zero : ''}><td style={{ fontFamily: 'var(--font-text)' }}>{one.plugin}</td><td>{one.score} × {one.weight}</td><td><b>{one.weighted}</b></td></tr>)}</tbody></table>{own.filter((one) => one.formula).map((one) => <p key={one.key} className={css.formula}>{one.plugin}: <code>{one.formula}</code></p>)}</Part> : null}
       <Why kind="pod" id={id} title="How it came to this" />
@@ -196,11 +197,11 @@ function Pod({ id }: { id: string }) {
 function Node({ name }: { name: string }) {
   const row = useRows<NodeRow>('nodes').find((one) => one.name === name);
   if (!row) return <Gone what={name} />;
-  return <Panel title={<><RoleMark role="hardware" /> {name}</>} line={`kubectl describe node ${name}`}><Part><Facts facts={[['ready', String(row.ready)], ['schedulable', String(!row.unschedulable)], ['address', row.ip], ['kubelet', row.version], ['cpu', `${row.cpuRequested}m of ${row.cpuMilli}m requested`], ['memory', `${size(row.memoryRequested)} of ${size(row.memory)} requested`], ['pods', `${row.pods} of ${row.podsMax}`], ['taints', row.taints || 'none']]} /></Part></Panel>;
+  return <Panel title={<><RoleMark place="hardware" /> {name}</>} line={`kubectl describe node ${name}`}><Part><Facts facts={[['ready', String(row.ready)], ['schedulable', String(!row.unschedulable)], ['address', row.ip], ['kubelet', row.version], ['cpu', `${row.cpuRequested}m of ${row.cpuMilli}m requested`], ['memory', `${size(row.memoryRequested)} of ${size(row.memory)} requested`], ['pods', `${row.pods} of ${row.podsMax}`], ['taints', row.taints || 'none']]} /></Part></Panel>;
 }
 function Exit({ id }: { id: string }) {
   const vm = useVm();
   const row = useRows<ExitRow>('exits', argOf(vm)).find((one) => one.key === id);
   if (!row) return <Gone what="Exit" />;
-  return <Panel title={<><RoleMark role="trap" /> {row.name}</>} sub={`reason ${row.reason}`} line={`virsh domstats ${vm?.name ?? ''}`}><Part><Facts facts={[['count', count(row.count)], ['cycles', count(row.cycles)], ['per exit', count(row.cycles / Math.max(1, row.count))], ['last qualification', row.lastQualification], ['last rip', row.lastRip]]} /></Part><Why kind="exit" id={String(row.reason)} title="The last one, and why" /></Panel>;
+  return <Panel title={<><RoleMark place="trap" /> {row.name}</>} sub={`reason ${row.reason}`} line={`virsh domstats ${vm?.name ?? ''}`}><Part><Facts facts={[['count', count(row.count)], ['cycles', count(row.cycles)], ['per exit', count(row.cycles / Math.max(1, row.count))], ['last qualification', row.lastQualification], ['last rip', row.lastRip]]} /></Part><Why kind="exit" id={String(row.reason)} title="The last one, and why" /></Panel>;
 }

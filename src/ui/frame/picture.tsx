@@ -1,14 +1,11 @@
-/** The picture panel: one header a scene (title, modes, facts), its drawing, and its text twin. */
-import { Maximize2, Minimize2, Table2 } from 'lucide-react';
-import type { ReactNode } from 'react';
+/** Which scene is drawn: the pictures that are there, and a word about those that are not yet. */
 import { Cluster } from '../pictures/cluster.tsx';
 import { Containers } from '../pictures/containers.tsx';
 import { LATER, Later } from '../pictures/later.tsx';
 import { Toolbox } from '../pictures/toolbox.tsx';
 import { Walk } from '../pictures/walk.tsx';
-import { partsCss, Segments } from '../parts/parts.tsx';
-import { SCENES, type SceneId, set, useStore } from '../store.ts';
-import css from './frame.module.css';
+import { SCENES, type SceneId, useStore } from '../store.ts';
+import { Frame } from './panel.tsx';
 
 export const READY: ReadonlySet<SceneId> = new Set<SceneId>(['walk', 'containers', 'cluster', 'toolbox']);
 
@@ -20,27 +17,4 @@ export function Picture() {
   const name = SCENES.find((one) => one.id === scene)!.name;
   if (scene === 'toolbox') return <Frame title={name} sub="commands to start from; each runs in the terminal"><Toolbox /></Frame>;
   return <Frame title={name} sub="not in this version yet"><Later {...LATER[scene]!} /></Frame>;
-}
-
-export function Frame({ title, sub, modes, mode, onMode, facts, twin, children }: {
-  title: string; sub?: ReactNode; modes?: readonly (readonly [string, string])[]; mode?: string; onMode?: (mode: string) => void; facts?: ReactNode; twin?: ReactNode; children: ReactNode;
-}) {
-  const full = useStore((s) => s.full);
-  const asTable = useStore((s) => s.asTable);
-  return (
-    <>
-      <div className={css.head}>
-        <h2>{title}</h2>
-        {modes && mode && onMode ? <Segments label={`What ${title} shows`} value={mode} options={modes} onChange={onMode} /> : null}
-        {sub ? <span className={css.sub}>{sub}</span> : null}
-        {facts ? <span className={css.facts}>{facts}</span> : null}
-        <span className={css.end}>
-          {twin ? <button type="button" className={partsCss.icon} aria-label="As a table" aria-pressed={asTable} title="The same as a table" onClick={() => set({ asTable: !asTable })}><Table2 size={15} aria-hidden="true" /></button> : null}
-          <button type="button" className={partsCss.icon} aria-label={full ? 'Leave the full page' : 'Picture over the whole page'} onClick={() => set({ full: !full })}>{full ? <Minimize2 size={15} aria-hidden="true" /> : <Maximize2 size={15} aria-hidden="true" />}</button>
-        </span>
-      </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-      <div className={css.body} tabIndex={0} role="region" aria-label={title}>{twin && asTable ? twin : children}</div>
-    </>
-  );
 }

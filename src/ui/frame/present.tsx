@@ -23,12 +23,12 @@ export function Caption() {
     return () => removeEventListener('keydown', key);
   });
   return (
-    <footer className={css.caption} aria-label="Presenter" id="time">
+    <section className={css.caption} aria-label="Presenter" id="time">
       <small>{marks.length === 0 ? 'No moments yet' : `Moment ${at + 1} of ${marks.length}`}</small>
       <p>{at < 0 ? 'Nothing has happened yet.' : `${marks[at]!.text.charAt(0).toUpperCase()}${marks[at]!.text.slice(1)}.`}</p>
       <button type="button" className={partsCss.button} disabled={at <= 0} onClick={() => go(at - 1)}><ChevronLeft size={16} aria-hidden="true" />Back</button>
       <button type="button" className={`${partsCss.button} ${partsCss.primary}`} disabled={at >= marks.length - 1} onClick={() => go(at + 1)}>Next<ChevronRight size={16} aria-hidden="true" /></button>
       <button type="button" className={partsCss.icon} aria-label="Leave presenter mode" onClick={() => set({ present: false })}><X size={18} aria-hidden="true" /></button>
-    </footer>
+    </section>
   );
 }

@@ -36,7 +36,7 @@ export function TimeBar() {
   const vms = useRows<VmRow>('vms');
   const chosen = vms.find((one) => one.name === vm && one.id !== null) ?? vms.find((one) => one.id !== null);
   return (
-    <footer className={css.time} id="time" aria-label="Time">
+    <section className={css.time} id="time" aria-label="Time">
       <div className={css.controls}>
         <button type="button" className={`${partsCss.icon} ${css.wide}`} aria-label="Go to the start" onClick={() => void seek(0)}><SkipBack size={16} aria-hidden="true" /></button>
         <button type="button" className={partsCss.icon} aria-label="Step back by an event" title="Step back ( , )" onClick={() => step(-1)}><StepBack size={16} aria-hidden="true" /></button>
@@ -47,13 +47,13 @@ export function TimeBar() {
       </div>
       <Scrubber t={t} end={end} />
       <div className={css.clock}>
-        <b aria-label="Simulated time">{clock(t)} s</b>
+        <b><span className="sr">Simulated time </span>{clock(t)} s</b>
         <div className={css.low}>
           <span>{instructions > 0 ? `instruction ${count(instructions)}` : t < end ? `of ${clock(end)} s` : running ? 'now' : 'paused'}</span>
           <select aria-label="Speed" value={speed} onChange={(e) => play(running, Number(e.target.value))}>{SPEEDS.map((one) => <option key={one} value={one}>{one}×</option>)}</select>
         </div>
       </div>
-    </footer>
+    </section>
   );
 }
 

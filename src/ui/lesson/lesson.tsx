@@ -40,7 +40,7 @@ function Welcome() {
   const progress = useStore((s) => s.progress);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <div className={css.scroll} tabIndex={0} role="region" aria-label="Welcome">
+    <section className={css.scroll} tabIndex={0} aria-label="Welcome">
       <p className={css.text}>Below is the terminal of a machine that runs in this tab: virtual machines, containers and a cluster, down to their bits.</p>
       <h3 className={css.ask}>Try one of these first</h3>
       {FIRST.map(([line, what]) => <div key={line}><small>{what}</small><Runnable line={line} /></div>)}
@@ -51,7 +51,7 @@ function Welcome() {
           return <li key={lab.id}><button type="button" onClick={() => void startLab(lab.id)}><b>{lab.title}</b><small>{lab.minutes} min</small><small>{lab.section} {lab.track}</small><small>{done === lab.steps.length ? <><OutcomeMark outcome="ok" size={11} /> done</> : done > 0 ? `${done} of ${lab.steps.length}` : ''}</small></button></li>;
         })}
       </ul>
-    </div>
+    </section>
   );
 }
 
@@ -67,7 +67,7 @@ function Work({ lab }: { lab: Lab }) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-      <div className={css.scroll} tabIndex={0} role="region" aria-label="Step">
+      <section className={css.scroll} tabIndex={0} aria-label="Step">
         <div className={css.meta}><span>Step {at + 1} of {lab.steps.length}</span><span>{lab.minutes} min in all</span></div>
         <nav className={css.steps} aria-label="Steps">{lab.steps.map((one, i) => <button key={one.id} type="button" aria-label={`Step ${i + 1}${state.done.includes(one.id) ? ', done' : ''}`} aria-current={i === at ? 'step' : undefined} className={i === at ? css.here : state.done.includes(one.id) ? css.done : ''} onClick={() => go(i)}><i /></button>)}</nav>
         <h3 className={css.title}>{at === 0 ? lab.title : heading(step)}</h3>
@@ -90,7 +90,7 @@ function Work({ lab }: { lab: Lab }) {
         </div>
         <Hints lab={lab} step={step} shown={state.hints[step.id] ?? 0} />
         {done && at === lab.steps.length - 1 && lab.steps.every((one) => state.done.includes(one.id)) ? <p className={css.goal}><OutcomeMark outcome="ok" /> The lab is done.</p> : null}
-      </div>
+      </section>
       <div className={css.foot}>
         <button type="button" className={partsCss.button} onClick={() => (at === 0 ? set({ lab: null }) : go(at - 1))}>{at === 0 ? 'All labs' : 'Previous'}</button>
         <Hint lab={lab} step={step} shown={state.hints[step.id] ?? 0} />

@@ -25,14 +25,14 @@ export function roleShape(role: Role): ReactNode {
 export function outcomeShape(outcome: Outcome): ReactNode {
   return <g fill={`var(--${outcome})`}>{OUTCOMES[outcome]}</g>;
 }
-export function RoleMark({ role, size = 11 }: { role: Role; size?: number }) {
-  return <svg className={css.mark} width={size} height={size} viewBox="0 0 12 12" aria-hidden="true">{roleShape(role)}</svg>;
+export function RoleMark({ place, size = 11 }: { place: Role; size?: number }) {
+  return <svg className={css.mark} width={size} height={size} viewBox="0 0 12 12" aria-hidden="true">{roleShape(place)}</svg>;
 }
 export function OutcomeMark({ outcome, size = 14 }: { outcome: Outcome; size?: number }) {
   return <svg className={css.mark} width={size} height={size} viewBox="0 0 12 12" aria-hidden="true">{outcomeShape(outcome)}</svg>;
 }
-export function Chip({ role, children }: { role: Role; children: ReactNode }) {
-  return <span className={css.chip} style={{ background: `var(--${role}-tint)`, borderColor: `var(--${role}-edge)`, color: `var(--${role}-ink)` }}><RoleMark role={role} />{children}</span>;
+export function Chip({ place, children }: { place: Role; children: ReactNode }) {
+  return <span className={css.chip} style={{ background: `var(--${place}-tint)`, borderColor: `var(--${place}-edge)`, color: `var(--${place}-ink)` }}><RoleMark place={place} />{children}</span>;
 }
 export function roleOfFloor(floor: string): Role {
   if (floor === 'guest') return 'guest-kernel';

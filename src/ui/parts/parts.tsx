@@ -10,13 +10,13 @@ export type Space = 'gva' | 'gpa' | 'hpa';
 export function Address({ value, space, tag = false, digits = 0 }: { value: string; space: Space; tag?: boolean; digits?: number }) {
   if (value === '') return null;
   const text = big(value).toString(16).padStart(digits, '0');
-  const groups: string[] = [];
-  for (let end = text.length; end > 0; end -= 4) groups.unshift(text.slice(Math.max(0, end - 4), end));
+  const groups: { from: number; text: string; light: boolean }[] = [];
+  for (let end = text.length; end > 0; end -= 4) groups.unshift({ from: text.length - end, text: text.slice(Math.max(0, end - 4), end), light: end < text.length && /^0+$/.test(text.slice(0, end)) });
   return (
     <>
       {tag ? <span className={`${css.tag} ${css[space]}`}>{space.toUpperCase()}</span> : null}
       <span className={`${css.address} ${css[space]}`}>
-        <span>0x</span>{groups.map((g, i) => <span key={`${i}${g}`} className={css.group} style={{ fontWeight: /^0+$/.test(g) && i < groups.length - 1 ? 400 : 600 }}>{g}</span>)}
+        <span>0x</span>{groups.map((g) => <span key={g.from} className={css.group} style={{ fontWeight: g.light ? 400 : 600 }}>{g.text}</span>)}
       </span>
     </>
   );

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'react';
 import type { DecisionRow, DeploymentRow, FilterRow, KubeEventRow, NodeRow, PodRow, ScoreRow, ServiceRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
-import { Frame } from '../frame/picture.tsx';
+import { Frame } from '../frame/panel.tsx';
 import { count, seconds, size } from '../format.ts';
 import { OutcomeMark, RoleMark } from '../parts/marks.tsx';
 import { Empty, Runnable, RowsTable } from '../parts/parts.tsx';
@@ -40,7 +40,7 @@ function Nodes({ nodes, pods, chosen }: { nodes: NodeRow[]; pods: PodRow[]; chos
       <div className={css.nodes}>
         {nodes.map((node) => (
           <section key={node.key} className={css.node} aria-label={`Node ${node.name}`}>
-            <button type="button" className={css.nodeHead} onClick={() => select({ kind: 'node', id: node.name })}><RoleMark role="hardware" />{node.name}<small>{node.ready ? (node.unschedulable ? 'cordoned' : `${node.pods} ${node.pods === 1 ? 'pod' : 'pods'}`) : <><OutcomeMark outcome="warn" size={12} /> not ready</>}</small></button>
+            <button type="button" className={css.nodeHead} onClick={() => select({ kind: 'node', id: node.name })}><RoleMark place="hardware" />{node.name}<small>{node.ready ? (node.unschedulable ? 'cordoned' : `${node.pods} ${node.pods === 1 ? 'pod' : 'pods'}`) : <><OutcomeMark outcome="warn" size={12} /> not ready</>}</small></button>
             <div className={css.podsBox}>{pods.filter((pod) => pod.node === node.name).map((pod) => <Pod key={pod.key} pod={pod} on={pod === chosen} />)}</div>
             <div className={css.req}><span>cpu</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.cpuRequested / node.cpuMilli) * 100)}%` }} /></span><span>{node.cpuRequested} / {node.cpuMilli}m</span></div>
             <div className={css.req}><span>memory</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.memoryRequested / node.memory) * 100)}%` }} /></span><span>{size(node.memoryRequested)}</span></div>
@@ -63,6 +63,7 @@ function Many({ nodes, pods }: { nodes: NodeRow[]; pods: PodRow[] }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const hit = useRef<((x: number, y: number) => string | null) | null>(null);
   const theme = useStore((s) => s.theme);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas takes the theme's colours when it is drawn
   useEffect(() => { hit.current = draw(canvas.current!, nodes, pods, canvas.current!.parentElement!.clientWidth - 32).nodeAt; }, [nodes, pods, theme]);
   return <div style={{ padding: 16 }}><canvas ref={canvas} role="img" style={{ width: '100%' }} aria-label={`${nodes.length} nodes with ${pods.length} pods; the table has them all`} onClick={(e) => { const name = hit.current?.(e.nativeEvent.offsetX, e.nativeEvent.offsetY); if (name) select({ kind: 'node', id: name }); }} /></div>;
 }
@@ -79,7 +80,7 @@ function Decision({ pod }: { pod: PodRow }) {
   const ranked = [...byNode.entries()].sort((a, b) => (b[1][0]!.total - a[1][0]!.total) || (a[1][0]!.chosen ? -1 : b[1][0]!.chosen ? 1 : 0));
   return (
     <section className={css.block} style={{ borderTop: 'var(--border)' }} aria-label="Decision of the scheduler">
-      <h3><RoleMark role="container" /> {pod.name} <small>{decision ? `attempt ${decision.attempt} at ${seconds(decision.t)}: ${decision.node ? `${decision.node}, of ${decision.feasible} feasible${decision.tied > 1 ? `; ${decision.tied} tied, drawn by lot` : ''}` : 'no node'}` : 'no decision recorded for it'}</small></h3>
+      <h3><RoleMark place="container" /> {pod.name} <small>{decision ? `attempt ${decision.attempt} at ${seconds(decision.t)}: ${decision.node ? `${decision.node}, of ${decision.feasible} feasible${decision.tied > 1 ? `; ${decision.tied} tied, drawn by lot` : ''}` : 'no node'}` : 'no decision recorded for it'}</small></h3>
       {decision?.message && !decision.node ? <p style={{ color: 'var(--trap-ink)', margin: '6px 0' }}>{decision.message}</p> : null}
       {filters.length === 0 && scores.length === 0 ? null : (
         <div style={{ display: 'grid', gridTemplateColumns: 'minmax(180px, 1fr) minmax(320px, 2.4fr)', gap: 24, marginTop: 8 }}>
@@ -91,7 +92,8 @@ function Decision({ pod }: { pod: PodRow }) {
               return <div key={plugin} className={css.filter}><span>{plugin}</span><span className={css.trough}><i style={{ width: `${((rows.length - refused.length) / Math.max(1, rows.length)) * 100}%` }} /></span><span>{rows.length - refused.length} of {rows.length}</span>{refused.length > 0 ? <span className={css.why}>{[...new Set(refused.map((row) => row.reason))].map((reason) => `${refused.filter((row) => row.reason === reason).map((row) => row.node).slice(0, 3).join(', ')}${refused.length > 3 ? ` and ${refused.length - 3} more` : ''}: ${reason}`).join('; ')}</span> : null}</div>;
             })}
           </div>
-          <div style={{ overflowX: 'auto', minWidth: 0 }} tabIndex={0} role="region" aria-label="Scores">
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
+          <section style={{ overflowX: 'auto', minWidth: 0 }} tabIndex={0} aria-label="Scores">
             {ranked.length === 0 ? <p style={{ color: 'var(--ink-2)' }}>{decision?.feasible === 1 ? 'Only one node was feasible: nothing to score.' : 'No node was feasible: nothing to score.'}</p> : (
               <table className={css.scores}>
                 <thead><tr><th scope="col"><b>Score</b> of 100, times weight</th>{columns.map((name) => <th key={name} scope="col">{name.replace(/([a-z])([A-Z])/g, '$1 $2')}<br /><b>×{scores.find((row) => row.plugin === name)?.weight}</b></th>)}<th scope="col" style={{ textAlign: 'right' }}>Total</th></tr></thead>
@@ -102,7 +104,7 @@ function Decision({ pod }: { pod: PodRow }) {
                 ))}</tbody>
               </table>
             )}
-          </div>
+          </section>
         </div>
       )}
     </section>

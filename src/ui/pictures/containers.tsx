@@ -3,7 +3,7 @@ import { linkHorizontal } from 'd3-shape';
 import { useEffect, useRef, useState } from 'react';
 import type { CgroupHistoryRow, CgroupRow, ContainerRow, HostRow, OverlayRow, ProcessRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
-import { Frame } from '../frame/picture.tsx';
+import { Frame } from '../frame/panel.tsx';
 import { limit, mib, size } from '../format.ts';
 import { OutcomeMark, RoleMark } from '../parts/marks.tsx';
 import { Empty, RowsTable } from '../parts/parts.tsx';
@@ -72,8 +72,8 @@ function Processes({ processes, containers }: { processes: ProcessRow[]; contain
   return (
     <section className={css.block} aria-label="Processes">
       <div className={css.two}>
-        <h3><RoleMark role="host-kernel" /> The host sees <small>pid, command, RSS MiB</small></h3>
-        <h3 style={{ paddingLeft: '8%' }}><RoleMark role="container" /> The container sees <small>its own pid namespace</small></h3>
+        <h3><RoleMark place="host-kernel" /> The host sees <small>pid, command, RSS MiB</small></h3>
+        <h3 style={{ paddingLeft: '8%' }}><RoleMark place="container" /> The container sees <small>its own pid namespace</small></h3>
       </div>
       <div className={css.procs} ref={ref} style={{ height }}>
         <svg className={css.links} width={width} height={height} aria-hidden="true">
@@ -97,7 +97,7 @@ function Processes({ processes, containers }: { processes: ProcessRow[]; contain
         {boxes.map(({ container, y: top, inside }) => (
           <div key={container.key} className={`${css.box} ${container.running ? '' : css.ghostBox}`} style={{ top }}>
             <button type="button" style={{ width: '100%' }} onClick={() => select({ kind: 'container', id: container.id })}>
-              <header><RoleMark role="container" /><b>{container.name}</b><code>{container.id.slice(0, 12)}</code><span>{container.oomKilled ? <><OutcomeMark outcome="killed" size={12} />OOM-killed, {container.exitCode}</> : container.running ? container.image : `exited ${container.exitCode ?? ''}`}</span></header>
+              <header><RoleMark place="container" /><b>{container.name}</b><code>{container.id.slice(0, 12)}</code><span>{container.oomKilled ? <><OutcomeMark outcome="killed" size={12} />OOM-killed, {container.exitCode}</> : container.running ? container.image : `exited ${container.exitCode ?? ''}`}</span></header>
             </button>
             {inside.length === 0 ? <div className={css.in}><span /><span className={css.cmd} style={{ color: 'var(--ink-3)' }}>no process left</span></div> : null}
             {inside.map(({ process }) => (
@@ -121,7 +121,7 @@ function Groups({ cgroups, containers, machine, host }: { cgroups: CgroupRow[]; 
   const scale = machine?.memory || 1;
   return (
     <section className={css.block} aria-label="Control groups">
-      <h3><RoleMark role="host-kernel" /> Control groups <small>memory.current against memory.max</small></h3>
+      <h3><RoleMark place="host-kernel" /> Control groups <small>memory.current against memory.max</small></h3>
       <div className={css.tree}>
         {cgroups.slice(0, 400).map((one) => {
           const max = limit(one.max);
@@ -129,9 +129,9 @@ function Groups({ cgroups, containers, machine, host }: { cgroups: CgroupRow[]; 
           const container = containers.find((c) => one.container !== '' && same(one.container, c));
           return (
             <button type="button" key={one.key} className={`${css.leaf} ${chosen?.path === one.path && selection?.kind === 'cgroup' ? css.on : ''}`} onClick={() => select({ kind: 'cgroup', id: one.path, host })}>
-              <span className={css.name} style={{ paddingLeft: one.depth * 12 }}>{one.container ? <RoleMark role="container" /> : null}<span style={{ overflow: 'hidden', textOverflow: 'ellipsis' }}>{one.name === '' || one.path === '/' ? '/' : shorten(one.name)}</span>{container ? <b>{container.name}</b> : null}</span>
+              <span className={css.name} style={{ paddingLeft: one.depth * 12 }}>{one.container ? <RoleMark place="container" /> : null}<span style={{ overflow: 'hidden', textOverflow: 'ellipsis' }}>{one.name === '' || one.path === '/' ? '/' : shorten(one.name)}</span>{container ? <b>{container.name}</b> : null}</span>
               {one.current === null ? <span style={{ gridColumn: '2 / 4', fontFamily: 'var(--font-text)' }}>keeps no account</span> : <>
-                <Gauge value={one.current} max={max} high={limit(one.high)} scale={scale} role={one.container ? 'container' : 'host-kernel'} hit={hit} />
+                <Gauge value={one.current} max={max} high={limit(one.high)} scale={scale} place={one.container ? 'container' : 'host-kernel'} hit={hit} />
                 <span className={`${css.amount} ${hit ? css.hit : ''}`}>{hit && one.oomKills > 0 ? <><OutcomeMark outcome="killed" size={11} /> </> : null}{mib(one.current)}{max !== null ? ` / ${mib(max)}` : ''}</span></>}
             </button>
           );
@@ -169,7 +169,7 @@ function Overlay({ rows, container }: { rows: OverlayRow[]; container: Container
   const layers = [...new Map(rows.map((row) => [row.layer, row.layerName])).entries()].sort((a, b) => a[0] - b[0]);
   return (
     <section className={css.block} aria-label="Overlay" style={{ borderTop: 0 }}>
-      <h3><RoleMark role="container" /> Overlay of {container.name} <small>look down: the first cell that is not empty wins</small></h3>
+      <h3><RoleMark place="container" /> Overlay of {container.name} <small>look down: the first cell that is not empty wins</small></h3>
       {rows.length === 0 ? <p style={{ color: 'var(--ink-2)', marginTop: 8 }}>Nothing of its layers was changed yet. Write a file in the container, and the copy-up shows here.</p> : (
         <table className={css.overlay}>
           <thead><tr><th style={{ width: 110 }}><span className="sr">layer</span></th>{paths.map((path) => <th key={path} scope="col" title={path}><b>{path.split('/').pop() || '/'}</b>{path.slice(0, path.lastIndexOf('/')) || '/'}</th>)}</tr></thead>

@@ -6,7 +6,7 @@ import { ChevronLeft, ChevronRight, RotateCcw } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import type { DisassemblyRow, ExitLogRow, ExitRow, MemoryRow, RegisterRow, TlbRow, VmcsRow, VmRow, WalkHeadRow, WalkRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
-import { Frame } from '../frame/picture.tsx';
+import { Frame } from '../frame/panel.tsx';
 import { big, count, hex, seconds } from '../format.ts';
 import { RoleMark } from '../parts/marks.tsx';
 import { Address, Empty, partsCss, RowsTable } from '../parts/parts.tsx';
@@ -37,6 +37,7 @@ export function Walk() {
   const selection = useStore((s) => s.selection);
   const [at, setAt] = useState(Number.POSITIVE_INFINITY);
   const known = head ? `${head.walk}` : '';
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another walk is shown whole
   useEffect(() => setAt(Number.POSITIVE_INFINITY), [known]);
   const shown = Math.min(at, walk.length);
   const go = (n: number): void => {
@@ -113,8 +114,8 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
         <div>
           <div className={css.grid}>
             <div className={css.colHead}><b>To translate</b>guest-physical</div>
-            {TABLES.map((name, i) => <div key={name} className={css.colHead}>{i === 0 ? <b style={{ whiteSpace: 'nowrap' }}><RoleMark role="hypervisor" /> EPT: the host frame</b> : <b>&nbsp;</b>}{name}</div>)}
-            <div className={css.colHead}><b><RoleMark role="guest-kernel" /> Guest table</b>entry read there</div>
+            {TABLES.map((name, i) => <div key={name} className={css.colHead}>{i === 0 ? <b style={{ whiteSpace: 'nowrap' }}><RoleMark place="hypervisor" /> EPT: the host frame</b> : <b>&nbsp;</b>}{name}</div>)}
+            <div className={css.colHead}><b><RoleMark place="guest-kernel" /> Guest table</b>entry read there</div>
             {Array.from({ length: PAST }, (_, row) => row).filter((row) => walk.some((one) => one.row === row)).map((row, position, rows) => {
               const own = walk.filter((one) => one.row === row);
               const entry = own.find((one) => one.table === 'guest');
@@ -206,7 +207,7 @@ function Caches({ vm, head }: { vm: VmRow; head: WalkHeadRow | undefined }) {
         );
       })}
       <div>
-        <h3><RoleMark role="trap" /> Exits <small>by reason</small></h3>
+        <h3><RoleMark place="trap" /> Exits <small>by reason</small></h3>
         <table className={css.tight}><tbody>{[...exits].sort((a, b) => b.count - a.count).slice(0, 6).map((row) => <tr key={row.key}><td><button type="button" onClick={() => select({ kind: 'exit', id: row.key })}>{row.reason} {row.name}</button></td><td>{count(row.count)}</td></tr>)}</tbody></table>
         {exits.length === 0 ? <small>none yet</small> : null}
       </div>
@@ -240,7 +241,7 @@ function Exits({ vm }: { vm: VmRow }) {
     <div className={css.pad}>
       <div className={css.side} style={{ flexDirection: 'column' }}>
         <div>
-          <h3><RoleMark role="trap" /> Exits by reason <small>full bar {count(most)}</small></h3>
+          <h3><RoleMark place="trap" /> Exits by reason <small>full bar {count(most)}</small></h3>
           <table className={css.tight}>
             <thead><tr><th scope="col">reason</th><th scope="col">name</th><th scope="col">share</th><th scope="col">cycles</th><th scope="col">count</th></tr></thead>
             <tbody>{[...exits].sort((a, b) => b.count - a.count).map((row) => <tr key={row.key}><td>{row.reason}</td><td><button type="button" onClick={() => select({ kind: 'exit', id: row.key })}><u>{row.name}</u></button></td><td style={{ width: '30%' }}><span style={{ display: 'block', height: 8, width: `${(row.count / most) * 100}%`, background: 'var(--trap)' }} /></td><td>{count(row.cycles)}</td><td>{count(row.count)}</td></tr>)}</tbody>
@@ -270,8 +271,8 @@ function Registers({ vm }: { vm: VmRow }) {
           {groups.map((group) => <div key={group}><h3>{group}</h3><table className={css.tight}><tbody>{registers.filter((row) => row.group === group).map((row) => <tr key={row.key}><td>{row.name}</td><td style={{ color: /^0x0*$/.test(row.value) ? 'var(--ink-3)' : undefined }}>{row.value}</td><td style={{ fontFamily: 'var(--font-text)', color: 'var(--ink-2)' }}>{row.text}</td></tr>)}</tbody></table></div>)}
         </div>
         <div className={css.side}>
-          <div><h3><RoleMark role="guest-kernel" /> Code <small>around rip</small></h3><table className={css.tight}><tbody>{code.map((row) => <tr key={row.key} style={row.current ? { background: 'var(--now)', color: 'var(--on-now)' } : undefined}><td>{row.address}</td><td style={{ opacity: 1 }}>{row.bytes}</td><td style={{ textAlign: 'left', width: '50%' }}>{row.text}</td></tr>)}</tbody></table></div>
-          <div><h3><RoleMark role="hypervisor" /> VMCS <small>field, encoding, value</small></h3><table className={css.tight}><tbody>{vmcs.map((row) => <tr key={row.key}><td>{row.name}</td><td style={{ color: 'var(--ink-3)' }}>{row.encoding}</td><td>{row.value}</td></tr>)}</tbody></table></div>
+          <div><h3><RoleMark place="guest-kernel" /> Code <small>around rip</small></h3><table className={css.tight}><tbody>{code.map((row) => <tr key={row.key} style={row.current ? { background: 'var(--now)', color: 'var(--on-now)' } : undefined}><td>{row.address}</td><td style={{ opacity: 1 }}>{row.bytes}</td><td style={{ textAlign: 'left', width: '50%' }}>{row.text}</td></tr>)}</tbody></table></div>
+          <div><h3><RoleMark place="hypervisor" /> VMCS <small>field, encoding, value</small></h3><table className={css.tight}><tbody>{vmcs.map((row) => <tr key={row.key}><td>{row.name}</td><td style={{ color: 'var(--ink-3)' }}>{row.encoding}</td><td>{row.value}</td></tr>)}</tbody></table></div>
         </div>
       </div>
     </div>
