@@ -38,7 +38,7 @@ function fileText(kernel: Kernel, path: string): string {
 
 function namesIn(kernel: Kernel, path: string): string[] {
   const at = place(kernel, path);
-  if (!at || at.dentry.inode.kind !== 'dir') return [];
+  if (at?.dentry.inode.kind !== 'dir') return [];
   return at.dentry.sb.ops.readdir(kernel, at.dentry).filter((entry) => entry.type === 'file' && entry.name.endsWith('.xml')).map((entry) => entry.name.slice(0, -4)).sort();
 }
 

@@ -21,7 +21,7 @@ const UNMODELLED = new Set(
     'vol-clone vol-create vol-create-as vol-delete vol-dumpxml vol-info vol-list vol-path vol-resize').split(' '),
 );
 
-interface Ready {
+export interface Ready {
   name: string;
   command: Command | 'help' | 'quit';
   parsed: Parsed;
@@ -39,13 +39,26 @@ export interface Ran {
 }
 
 export function* runCommands(c: Context, lines: readonly (readonly string[])[]): Call<Ran> {
+  const ready = prepareAll(c, lines);
+  return ready ? yield* runReady(c, ready) : { status: 1, quit: false };
+}
+
+/** Reads all of it; null, having said why, when a command is not one. Nothing has run, nobody was connected to. */
+export function prepareAll(c: Pick<Context, 'error'>, lines: readonly (readonly string[])[]): Ready[] | null {
   const ready: Ready[] = [];
   for (const words of lines) {
     if (words.length === 0) continue;
     const one = prepare(c, words);
-    if (!one) return { status: 1, quit: false };
+    if (!one) return null;
     ready.push(one);
   }
+  return ready;
+}
+
+/** Does any of these talk to a hypervisor? */
+export const needsConnection = (ready: readonly Ready[]): boolean => ready.some(({ command, name }) => command !== 'help' && command !== 'quit' && name !== 'echo');
+
+export function* runReady(c: Context, ready: readonly Ready[]): Call<Ran> {
   let status = 0;
   for (const one of ready) {
     if (one.command === 'quit') return { status, quit: true };
@@ -82,7 +95,7 @@ function* lookup(c: Context, name: string): Call<DomainInfo | null> {
   return found;
 }
 
-function prepare(c: Context, words: readonly string[]): Ready | null {
+function prepare(c: Pick<Context, 'error'>, words: readonly string[]): Ready | null {
   const [name = '', ...rest] = words;
   if (name === 'quit' || name === 'exit') return { name, command: 'quit', parsed: { words: [], flags: {} } };
   if (name === 'help') return { name, command: 'help', parsed: { words: rest, flags: {} } };
@@ -96,7 +109,7 @@ function prepare(c: Context, words: readonly string[]): Ready | null {
   return parsed ? { name, command, parsed } : null;
 }
 
-function parse(c: Context, name: string, command: Command, rest: readonly string[]): Parsed | null {
+function parse(c: Pick<Context, 'error'>, name: string, command: Command, rest: readonly string[]): Parsed | null {
   const parsed: Parsed = { words: [], flags: {} };
   const refuse = (text: string): null => {
     c.error(text);

@@ -12,7 +12,7 @@ import { LibvirtError } from '../libvirt/xml.ts';
 import { callLibvirt, NoConnection, SOCKET } from '../libvirtd/rpc.ts';
 import type { Context } from './commands.ts';
 import { isTerminal, joinConsole } from './console.ts';
-import { runCommands, splitLine } from './run.ts';
+import { needsConnection, prepareAll, runCommands, runReady, splitLine } from './run.ts';
 import { testDriver } from './testdriver.ts';
 
 interface Settings {
@@ -61,15 +61,16 @@ export const virsh: Program = function* (argv, env): Body {
   if (done !== null) return done;
   const output = createOutput();
   try {
-    const context = yield* connect(settings, output);
-    if (settings.words.length === 0) return yield* interactive(context, output);
+    if (settings.words.length === 0) return yield* interactive(yield* connect(settings, output), output);
     const lines = settings.words.length === 1 ? splitLine(settings.words[0]!) : [settings.words];
-    if (lines === null) {
-      context.error('missing "');
+    if (lines === null) output.error('missing "');
+    const ready = lines === null ? null : prepareAll(output, lines);
+    if (ready === null) {
       yield* output.flush();
       return 1;
     }
-    const { status } = yield* runCommands(context, lines);
+    const context = yield* connect(settings, output, needsConnection(ready));
+    const { status } = yield* runReady(context, ready);
     yield* output.flush();
     return status;
   } catch (error) {
@@ -158,9 +159,9 @@ const WRITES: Readonly<Record<string, string>> = {
   suspend: 'virDomainSuspend', resume: 'virDomainResume', undefine: 'virDomainUndefine', autostart: 'virDomainSetAutostart', qmp: 'virDomainQemuMonitorCommand',
 };
 
-function* connect(settings: Settings, output: Output): Call<Context> {
+function* connect(settings: Settings, output: Output, needed = true): Call<Context> {
   const uri = settings.uri === '' ? 'qemu:///system' : settings.uri;
-  const driver = yield* driverOf(uri);
+  const driver: Driver = needed ? yield* driverOf(uri) : noDriver;
   return {
     uri, quiet: settings.quiet, print: output.print, error: output.error, flush: output.flush,
     *call(method, args = {}) {
@@ -191,6 +192,10 @@ function* connect(settings: Settings, output: Output): Call<Context> {
 }
 
 type Driver = (method: string, args: Readonly<Record<string, unknown>>) => Call<unknown>;
+
+function* noDriver(): Call<never> {
+  throw new NoConnection('not connected');
+}
 
 /** Throws NoConnection. */
 function* driverOf(uri: string): Call<Driver> {
