@@ -1,7 +1,8 @@
 /** What the docker command says to the daemon: HTTP over its unix socket, JSON in and out, errors in the daemon's words. */
 import { SysError } from '../../../../kernel/abi.ts';
 import type { SockAddr } from '../../../../kernel/sys.ts';
-import { formatQuery } from '../../../../sim/wire.ts';
+import { text } from '../../../../sim/text.ts';
+import { formatQuery, joinBytes } from '../../../../sim/wire.ts';
 import { type Call, open, request, type Stream, upgrade } from '../../../lib/http.ts';
 
 export interface Client {
@@ -93,29 +94,30 @@ export function* connect(client: Client, path: string, options: Options = {}): C
 }
 
 function* failed(opened: Stream): Call<ApiError> {
-  let body = '';
+  const parts: Uint8Array[] = [];
   for (;;) {
     const chunk = yield* opened.readChunk();
     if (chunk === null) break;
-    body += String.fromCharCode(...chunk);
+    parts.push(chunk);
   }
   yield* opened.close();
-  return failure(opened.status, body);
+  return failure(opened.status, text(joinBytes(parts)));
 }
 
 /** Lines of JSON as they arrive. */
 export function* lines(opened: Stream, each: (line: Any) => Call<void>): Call<void> {
-  const decoder = new TextDecoder();
-  let held = '';
+  let held: Uint8Array = new Uint8Array(0);
   for (;;) {
     const chunk = yield* opened.readChunk();
     if (chunk === null) break;
-    held += decoder.decode(chunk, { stream: true });
-    const parts = held.split('\n');
-    held = parts.pop()!;
-    for (const part of parts) if (part.trim() !== '') yield* each(JSON.parse(part));
+    held = held.length === 0 ? chunk : joinBytes([held, chunk]);
+    for (let end = held.indexOf(10); end >= 0; end = held.indexOf(10)) {
+      const line = text(held.subarray(0, end));
+      held = held.subarray(end + 1);
+      if (line.trim() !== '') yield* each(JSON.parse(line));
+    }
   }
-  if (held.trim() !== '') yield* each(JSON.parse(held));
+  if (text(held).trim() !== '') yield* each(JSON.parse(text(held)));
 }
 
 /** The filters query of a list of "name=value" flags; undefined when there is none. */

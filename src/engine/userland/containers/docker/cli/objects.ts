@@ -1,5 +1,6 @@
 /** docker network, volume and inspect. Source: docker/cli command/network, volume, system/inspect.go. */
 import { sys } from '../../../../kernel/sys.ts';
+import { text } from '../../../../sim/text.ts';
 import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
 import { execute, goJson, TemplateError } from '../../template.ts';
@@ -88,7 +89,7 @@ function inspector(names: string[], usage: string, short: string, path: (name: s
 export function* prompt(flags: Flags, warning: string): Call<boolean> {
   if (flags.has('force')) return true;
   yield* print(`WARNING! ${warning}\nAre you sure you want to continue? [y/N] `);
-  const answer = String.fromCharCode(...(yield* sys('read', 0, 256)));
+  const answer = text(yield* sys('read', 0, 256));
   return /^y\s*$/i.test(answer);
 }
 

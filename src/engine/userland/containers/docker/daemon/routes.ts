@@ -1,7 +1,7 @@
 /** The Engine API as a table: method, path, what answers. Source: docs.docker.com engine API v1.45. */
 import { SysError } from '../../../../kernel/abi.ts';
 import { type Body, sys } from '../../../../kernel/sys.ts';
-import { text } from '../../../../sim/text.ts';
+import { bytes, text } from '../../../../sim/text.ts';
 import { nowNs } from '../../../lib/clock.ts';
 import { attempt, drain, fork, reap } from '../../../lib/files.ts';
 import { beginStream, type Call, endStream, type Exchange, hijack, reply, thread, writeAll, writeChunk } from '../../../lib/http.ts';
@@ -25,7 +25,7 @@ import { findContainer, saveContainer } from './record.ts';
 import { connectLater, disconnectLater } from './sandbox.ts';
 import { resourcesOf } from './spec.ts';
 import { type Any, type Container, type Daemon, Refused } from './state.ts';
-import { createStreams, serveAttached } from './streams.ts';
+import { createStreams, frame, serveAttached } from './streams.ts';
 import { updateContainer } from './update.ts';
 import { waitWhile } from './waiters.ts';
 
@@ -184,7 +184,7 @@ export function* route(daemon: Daemon, x: Exchange): Call<void> {
   } catch (error) {
     if (error instanceof SysError || !(error instanceof Error)) throw error;
     if (x.answered === 'no') yield* reply(x, error instanceof Refused ? error.status : 500, { message: error.message });
-    else if (x.answered === 'hijacked') yield* attempt(writeAll(x.fd, new TextEncoder().encode(`${error.message}\r\n`)), undefined);
+    else if (x.answered === 'hijacked') yield* attempt(writeAll(x.fd, bytes(`${error.message}\r\n`)), undefined);
   }
 }
 
@@ -307,8 +307,8 @@ function* serveExec(daemon: Daemon, x: Exchange, id: string): Call<void> {
       yield* waitExec(exec);
     } catch (error) {
       if (!(error instanceof Refused) && !(error instanceof Refusal)) throw error;
-      const message = new TextEncoder().encode(`${error.message}\r\n`);
-      const data = streams.tty ? message : new Uint8Array([1, 0, 0, 0, 0, 0, message.length >> 8, message.length & 255, ...message]);
+      const message = bytes(`${error.message}\r\n`);
+      const data = streams.tty ? message : frame(1, message);
       yield* attempt(writeAll(fd, data), undefined);
       yield* attempt(sys('shutdown', fd, 1), 0);
       for (const client of [...streams.clients]) client.gone = true;
