@@ -6,6 +6,7 @@ export default defineConfig({
     exclude: ['tests/page/**'],
     environment: 'node',
     pool: 'threads',
-    testTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
   },
 });
