@@ -20,7 +20,11 @@ interface Ends {
 export const dockerProxy: Program = function* (argv) {
   const option = (name: string, otherwise: string): string => argv[argv.indexOf(`-${name}`) + 1] ?? otherwise;
   const ends: Ends = {
-    proto: option('proto', 'tcp'), hostIp: option('host-ip', '0.0.0.0'), hostPort: Number(option('host-port', '0')), ip: option('container-ip', ''), port: Number(option('container-port', '0')),
+    proto: option('proto', 'tcp'),
+    hostIp: option('host-ip', '0.0.0.0'),
+    hostPort: Number(option('host-port', '0')),
+    ip: option('container-ip', ''),
+    port: Number(option('container-port', '0')),
   };
   yield* sys('rt_sigaction', SIG.PIPE, { handler: 'ignore' });
   yield* attempt(sys('prctl', 'PR_SET_PDEATHSIG', SIG.TERM), 0);

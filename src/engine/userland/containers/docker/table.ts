@@ -6,4 +6,11 @@ import { dockerd } from './daemon/dockerd.ts';
 import { dockerInit } from './init.ts';
 import { dockerProxy } from './proxy.ts';
 
-export const docker: ProgramTable = { '/usr/sbin/dockerd': dockerd, '/usr/bin/docker': cli, '/usr/bin/docker-proxy': dockerProxy, '/usr/sbin/docker-proxy': dockerProxy, '/usr/bin/docker-init': dockerInit, '/usr/bin/tar': tar };
+export const docker: ProgramTable = {
+  '/usr/sbin/dockerd': dockerd,
+  '/usr/bin/docker': cli,
+  '/usr/bin/docker-proxy': dockerProxy,
+  '/usr/sbin/docker-proxy': dockerProxy,
+  '/usr/bin/docker-init': dockerInit,
+  '/usr/bin/tar': tar,
+};

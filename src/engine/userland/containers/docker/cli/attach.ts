@@ -39,7 +39,8 @@ export function detachKeys(text: string): number[] {
 /** Copies both ways until the daemon closes, or the person detaches. */
 export function* converse(joined: Joined): Call<Ended> {
   const saved = joined.tty && joined.stdin && (yield* isTerminal(0)) ? ((yield* sys('ioctl', 0, TCGETS)) as Termios) : null;
-  if (saved) yield* sys('ioctl', 0, TCSETS, { ...saved, canonical: false, echo: false, signals: false, mapCrNl: false, postprocess: false });
+  if (saved)
+    yield* sys('ioctl', 0, TCSETS, { ...saved, canonical: false, echo: false, signals: false, mapCrNl: false, postprocess: false });
   const state: { ended: Ended } = { ended: 'closed' };
   try {
     if (joined.stdin) yield* thread(() => sendInput(joined, state));
@@ -144,7 +145,14 @@ function* quietly(call: Call<void>): Body {
 /** Signals sent to the command go to the container; the third that asks it to end does end it. */
 export function* proxySignals(client: Client, id: string): Call<void> {
   let asked = 0;
-  for (const [name, signal] of Object.entries({ HUP: SIG.HUP, INT: SIG.INT, QUIT: SIG.QUIT, TERM: SIG.TERM, USR1: SIG.USR1, USR2: SIG.USR2 })) {
+  for (const [name, signal] of Object.entries({
+    HUP: SIG.HUP,
+    INT: SIG.INT,
+    QUIT: SIG.QUIT,
+    TERM: SIG.TERM,
+    USR1: SIG.USR1,
+    USR2: SIG.USR2,
+  })) {
     const handler = function* (): Body {
       if ((signal === SIG.INT || signal === SIG.TERM) && ++asked === 3) {
         yield* attempt(writeAll(2, bytes('\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n')), undefined);

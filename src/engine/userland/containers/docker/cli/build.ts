@@ -24,15 +24,22 @@ const OPTIONS = `
       --target string                 Set the target build stage to build
 `;
 
-const DEPRECATED = 'DEPRECATED: The legacy builder is deprecated and will be removed in a future release.\n            BuildKit is currently disabled; enable it by removing the DOCKER_BUILDKIT=0\n            environment-variable.\n\n';
+const DEPRECATED =
+  'DEPRECATED: The legacy builder is deprecated and will be removed in a future release.\n            BuildKit is currently disabled; enable it by removing the DOCKER_BUILDKIT=0\n            environment-variable.\n\n';
 
 export const build: Command = {
-  names: ['build', 'image build', 'buildx build', 'builder build'], usage: '[OPTIONS] PATH | URL | -', short: 'Start a build', args: [0, -1], options: OPTIONS,
+  names: ['build', 'image build', 'buildx build', 'builder build'],
+  usage: '[OPTIONS] PATH | URL | -',
+  short: 'Start a build',
+  args: [0, -1],
+  options: OPTIONS,
   *run(client, flags) {
     const classic = client.env.DOCKER_BUILDKIT === '0';
     const name = classic ? 'docker build' : 'docker buildx build';
     if (flags.args.length !== 1) {
-      throw new Stop(`ERROR: "${name}" requires exactly 1 argument.\nSee '${name} --help'.\n\nUsage:  ${name} [OPTIONS] PATH | URL | -\n\n${classic ? 'Build an image from a Dockerfile' : 'Start a build'}`);
+      throw new Stop(
+        `ERROR: "${name}" requires exactly 1 argument.\nSee '${name} --help'.\n\nUsage:  ${name} [OPTIONS] PATH | URL | -\n\n${classic ? 'Build an image from a Dockerfile' : 'Start a build'}`,
+      );
     }
     if (classic) yield* complain(DEPRECATED);
     const path = flags.args[0]!;
@@ -40,7 +47,11 @@ export const build: Command = {
     if (!(yield* statOf(path))) throw new Stop(`ERROR: unable to prepare context: path ${JSON.stringify(path)} not found`);
     const raw = writeTar(yield* contextOf(path, flags.get('file')));
     const query = {
-      version: classic ? undefined : '2', t: flags.all('tag').join(',') || undefined, dockerfile: flags.get('file')?.split('/').pop() ?? 'Dockerfile', target: flags.get('target'), nocache: flags.has('no-cache') ? 1 : undefined,
+      version: classic ? undefined : '2',
+      t: flags.all('tag').join(',') || undefined,
+      dockerfile: flags.get('file')?.split('/').pop() ?? 'Dockerfile',
+      target: flags.get('target'),
+      nocache: flags.has('no-cache') ? 1 : undefined,
       buildargs: JSON.stringify(buildArgs(client, flags)),
     };
     const quiet = flags.has('quiet');
@@ -78,7 +89,10 @@ function* follow(opened: Parameters<typeof lines>[0], classic: boolean, quiet: b
 
 /** Everything below the path but what .dockerignore names; a Dockerfile from elsewhere is put beside. */
 function* contextOf(path: string, dockerfile: string | undefined): Call<TarEntry[]> {
-  const ignored = ((yield* tryRead(`${path}/.dockerignore`)) ?? '').split('\n').map((l) => l.trim()).filter((l) => l !== '' && !l.startsWith('#'));
+  const ignored = ((yield* tryRead(`${path}/.dockerignore`)) ?? '')
+    .split('\n')
+    .map((l) => l.trim())
+    .filter((l) => l !== '' && !l.startsWith('#'));
   const entries: TarEntry[] = [];
   for (const { name } of yield* list(path)) yield* gather(`${path}/${name}`, name, entries);
   const kept = entries.filter((e) => !isIgnored(e.name, ignored) || e.name === 'Dockerfile');
@@ -95,7 +109,14 @@ function isIgnored(name: string, patterns: readonly string[]): boolean {
   for (const pattern of patterns) {
     const no = pattern.startsWith('!');
     const clean = pattern.replace(/^!/, '').replace(/^\/+|\/+$/g, '');
-    const test = new RegExp(`^${clean.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*/g, '\0').replace(/\*/g, '[^/]*').replaceAll('\0', '.*').replace(/\?/g, '[^/]')}(/|$)`);
+    const test = new RegExp(
+      `^${clean
+        .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+        .replace(/\*\*/g, '\0')
+        .replace(/\*/g, '[^/]*')
+        .replaceAll('\0', '.*')
+        .replace(/\?/g, '[^/]')}(/|$)`,
+    );
     if (test.test(name)) out = !no;
   }
   return out;
@@ -103,11 +124,14 @@ function isIgnored(name: string, patterns: readonly string[]): boolean {
 
 export const builder: readonly Command[] = [
   {
-    names: ['buildx version'], usage: '', short: 'Show buildx version information', options: '', args: [0, 0],
+    names: ['buildx version'],
+    usage: '',
+    short: 'Show buildx version information',
+    options: '',
+    args: [0, 0],
     *run() {
       yield* print('github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3\n');
       return 0;
     },
   },
 ];
-

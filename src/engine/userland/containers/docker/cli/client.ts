@@ -48,7 +48,9 @@ function pathOf(path: string, options: Options): string {
 
 function bodyOf(options: Options): { body?: string | Uint8Array; headers: Record<string, string> } {
   if (options.raw) return { body: options.raw, headers: { 'Content-Type': 'application/x-tar' } };
-  return options.body === undefined ? { headers: {} } : { body: JSON.stringify(options.body), headers: { 'Content-Type': 'application/json' } };
+  return options.body === undefined
+    ? { headers: {} }
+    : { body: JSON.stringify(options.body), headers: { 'Content-Type': 'application/json' } };
 }
 
 function* reach<T>(client: Client, call: Call<T>): Call<T> {

@@ -33,7 +33,10 @@ export function* runCommand(client: Client, command: Command, name: string, argv
     return 0;
   }
   const wrong = arity(command.args, flags.args.length);
-  if (wrong) throw new Stop(`"docker ${name}" ${wrong}.\nSee 'docker ${name} --help'.\n\nUsage:  docker ${name} ${command.usage}\n\n${command.short}`);
+  if (wrong)
+    throw new Stop(
+      `"docker ${name}" ${wrong}.\nSee 'docker ${name} --help'.\n\nUsage:  docker ${name} ${command.usage}\n\n${command.short}`,
+    );
   return yield* command.run(client, flags);
 }
 
@@ -47,7 +50,13 @@ function arity([least, most]: readonly [number, number], given: number): string 
 }
 
 function usageOf(command: Command, name: string): string {
-  const aliases = command.names.length > 1 ? `\nAliases:\n  ${[...command.names].sort((a, b) => b.length - a.length).map((n) => `docker ${n}`).join(', ')}\n` : '';
+  const aliases =
+    command.names.length > 1
+      ? `\nAliases:\n  ${[...command.names]
+          .sort((a, b) => b.length - a.length)
+          .map((n) => `docker ${n}`)
+          .join(', ')}\n`
+      : '';
   const options = command.options.trim() === '' ? '' : `\nOptions:\n${command.options.replace(/^\n|\s+$/g, '')}\n`;
   return `Usage:  docker ${name} ${command.usage}\n\n${command.short}\n${aliases}${options}`;
 }

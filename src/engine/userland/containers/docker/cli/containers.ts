@@ -21,12 +21,27 @@ const FORMAT_HELP = `      --format string   Format output using a custom templa
                         Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates`;
 
 const PS_TITLES: Row = {
-  ID: 'CONTAINER ID', Image: 'IMAGE', Command: 'COMMAND', RunningFor: 'CREATED', CreatedAt: 'CREATED AT', Status: 'STATUS', State: 'STATE', Ports: 'PORTS', Names: 'NAMES',
-  Size: 'SIZE', Labels: 'LABELS', Mounts: 'MOUNTS', LocalVolumes: 'LOCAL VOLUMES', Networks: 'NETWORKS',
+  ID: 'CONTAINER ID',
+  Image: 'IMAGE',
+  Command: 'COMMAND',
+  RunningFor: 'CREATED',
+  CreatedAt: 'CREATED AT',
+  Status: 'STATUS',
+  State: 'STATE',
+  Ports: 'PORTS',
+  Names: 'NAMES',
+  Size: 'SIZE',
+  Labels: 'LABELS',
+  Mounts: 'MOUNTS',
+  LocalVolumes: 'LOCAL VOLUMES',
+  Networks: 'NETWORKS',
 };
 
 export const ps: Command = {
-  names: ['ps', 'container ls', 'container list', 'container ps'], usage: '[OPTIONS]', short: 'List containers', args: [0, 0],
+  names: ['ps', 'container ls', 'container list', 'container ps'],
+  usage: '[OPTIONS]',
+  short: 'List containers',
+  args: [0, 0],
   options: `
   -a, --all             Show all containers (default shows just running)
   -f, --filter filter   Filter output based on conditions provided
@@ -42,7 +57,12 @@ ${FORMAT_HELP}
     const format = flags.get('format') ?? '';
     const size = flags.has('size') || /\.Size\b/.test(format);
     const found = yield* api(client, 'GET', '/containers/json', {
-      query: { all: flags.has('all') || last > 0 ? 1 : undefined, limit: last > 0 ? last : undefined, size: size ? 1 : undefined, filters: filtersOf(flags.all('filter')) },
+      query: {
+        all: flags.has('all') || last > 0 ? 1 : undefined,
+        limit: last > 0 ? last : undefined,
+        size: size ? 1 : undefined,
+        filters: filtersOf(flags.all('filter')),
+      },
     });
     const whole = flags.has('no-trunc');
     if (flags.has('quiet') && format === '') {
@@ -51,7 +71,12 @@ ${FORMAT_HELP}
     }
     const now = yield* nowNs();
     const columns = `ID Image Command RunningFor Status Ports Names${flags.has('size') ? ' Size' : ''}`;
-    yield* printRows(format, columns, PS_TITLES, found.map((c: Any) => psRow(c, whole, now)));
+    yield* printRows(
+      format,
+      columns,
+      PS_TITLES,
+      found.map((c: Any) => psRow(c, whole, now)),
+    );
     return 0;
   },
 };
@@ -61,13 +86,27 @@ function psRow(c: Any, whole: boolean, now: number): Row {
   const name = (m: Any): string => m.Name || m.Source;
   const size = decimalSize(c.SizeRw ?? 0, 3);
   return {
-    ID: whole ? c.Id : shortId(c.Id), Image: whole ? c.Image : ellipsisOfId(c.Image), Command: JSON.stringify(whole ? c.Command : ellipsis(c.Command, 20)),
-    CreatedAt: goTime(c.Created * 1e9), RunningFor: `${humanDuration(now - c.Created * 1e9)} ago`, Status: c.Status, State: c.State, Ports: portsText(c.Ports ?? []),
-    Names: c.Names.map((n: string) => n.replace(/^\//, '')).filter((n: string) => !n.includes('/')).join(','),
+    ID: whole ? c.Id : shortId(c.Id),
+    Image: whole ? c.Image : ellipsisOfId(c.Image),
+    Command: JSON.stringify(whole ? c.Command : ellipsis(c.Command, 20)),
+    CreatedAt: goTime(c.Created * 1e9),
+    RunningFor: `${humanDuration(now - c.Created * 1e9)} ago`,
+    Status: c.Status,
+    State: c.State,
+    Ports: portsText(c.Ports ?? []),
+    Names: c.Names.map((n: string) => n.replace(/^\//, ''))
+      .filter((n: string) => !n.includes('/'))
+      .join(','),
     Size: c.SizeRootFs ? `${size} (virtual ${decimalSize(c.SizeRootFs, 3)})` : size,
-    Labels: Object.entries(c.Labels ?? {}).map(([k, v]) => `${k}=${v}`).sort().join(','),
-    Mounts: mounts.map((m) => (whole ? name(m) : ellipsis(name(m), 15))).join(','), LocalVolumes: String(mounts.filter((m) => m.Driver === 'local').length),
-    Networks: Object.keys(c.NetworkSettings?.Networks ?? {}).sort().join(','),
+    Labels: Object.entries(c.Labels ?? {})
+      .map(([k, v]) => `${k}=${v}`)
+      .sort()
+      .join(','),
+    Mounts: mounts.map((m) => (whole ? name(m) : ellipsis(name(m), 15))).join(','),
+    LocalVolumes: String(mounts.filter((m) => m.Driver === 'local').length),
+    Networks: Object.keys(c.NetworkSettings?.Networks ?? {})
+      .sort()
+      .join(','),
   };
 }
 
@@ -77,7 +116,13 @@ function ellipsisOfId(image: string): string {
 
 /** Ports as one text: contiguous ones whose numbers agree as ranges, then the mapped. */
 export function portsText(ports: readonly Any[]): string {
-  const sorted = [...ports].sort((a, b) => a.PrivatePort - b.PrivatePort || compare(a.IP ?? '', b.IP ?? '') || (a.PublicPort ?? 0) - (b.PublicPort ?? 0) || compare(a.Type, b.Type));
+  const sorted = [...ports].sort(
+    (a, b) =>
+      a.PrivatePort - b.PrivatePort ||
+      compare(a.IP ?? '', b.IP ?? '') ||
+      (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
+      compare(a.Type, b.Type),
+  );
   const groups = new Map<string, { first: number; last: number }>();
   const out: string[] = [];
   const mapped: string[] = [];
@@ -105,9 +150,19 @@ export function portsText(ports: readonly Any[]): string {
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Does one thing to each container named and prints the name; failures are told together at the end. */
-function each(names: string[], usage: string, short: string, options: string, act: (client: Client, name: string, flags: Parameters<Command['run']>[1]) => Call<string | null>): Command {
+function each(
+  names: string[],
+  usage: string,
+  short: string,
+  options: string,
+  act: (client: Client, name: string, flags: Parameters<Command['run']>[1]) => Call<string | null>,
+): Command {
   return {
-    names, usage, short, options, args: [1, -1],
+    names,
+    usage,
+    short,
+    options,
+    args: [1, -1],
     *run(client, flags) {
       const errors: string[] = [];
       for (const name of flags.args) {
@@ -130,47 +185,89 @@ const MANY = '[OPTIONS] CONTAINER [CONTAINER...]';
 const SIGNAL = '  -s, --signal string   Signal to send to the container';
 
 export const simple: readonly Command[] = [
-  each(['stop', 'container stop'], MANY, 'Stop one or more running containers', `\n${SIGNAL}\n  -t, --time int        Seconds to wait before killing the container\n`, function* (client, name, flags) {
-    yield* api(client, 'POST', at(name, 'stop'), { query: { t: flags.get('time'), signal: flags.get('signal') } });
-    return name;
-  }),
-  each(['restart', 'container restart'], MANY, 'Restart one or more containers', `\n${SIGNAL}\n  -t, --time int        Seconds to wait before killing the container\n`, function* (client, name, flags) {
-    yield* api(client, 'POST', at(name, 'restart'), { query: { t: flags.get('time'), signal: flags.get('signal') } });
-    return name;
-  }),
+  each(
+    ['stop', 'container stop'],
+    MANY,
+    'Stop one or more running containers',
+    `\n${SIGNAL}\n  -t, --time int        Seconds to wait before killing the container\n`,
+    function* (client, name, flags) {
+      yield* api(client, 'POST', at(name, 'stop'), { query: { t: flags.get('time'), signal: flags.get('signal') } });
+      return name;
+    },
+  ),
+  each(
+    ['restart', 'container restart'],
+    MANY,
+    'Restart one or more containers',
+    `\n${SIGNAL}\n  -t, --time int        Seconds to wait before killing the container\n`,
+    function* (client, name, flags) {
+      yield* api(client, 'POST', at(name, 'restart'), { query: { t: flags.get('time'), signal: flags.get('signal') } });
+      return name;
+    },
+  ),
   each(['kill', 'container kill'], MANY, 'Kill one or more running containers', `\n${SIGNAL}\n`, function* (client, name, flags) {
     yield* api(client, 'POST', at(name, 'kill'), { query: { signal: flags.get('signal') } });
     return name;
   }),
-  each(['pause', 'container pause'], 'CONTAINER [CONTAINER...]', 'Pause all processes within one or more containers', '', function* (client, name) {
-    yield* api(client, 'POST', at(name, 'pause'));
-    return name;
-  }),
-  each(['unpause', 'container unpause'], 'CONTAINER [CONTAINER...]', 'Unpause all processes within one or more containers', '', function* (client, name) {
-    yield* api(client, 'POST', at(name, 'unpause'));
-    return name;
-  }),
-  each(['wait', 'container wait'], 'CONTAINER [CONTAINER...]', 'Block until one or more containers stop, then print their exit codes', '', function* (client, name) {
-    const answer = yield* api(client, 'POST', at(name, 'wait'));
-    return String(answer.StatusCode);
-  }),
-  each(['rm', 'container rm', 'container remove'], MANY, 'Remove one or more containers', `
+  each(
+    ['pause', 'container pause'],
+    'CONTAINER [CONTAINER...]',
+    'Pause all processes within one or more containers',
+    '',
+    function* (client, name) {
+      yield* api(client, 'POST', at(name, 'pause'));
+      return name;
+    },
+  ),
+  each(
+    ['unpause', 'container unpause'],
+    'CONTAINER [CONTAINER...]',
+    'Unpause all processes within one or more containers',
+    '',
+    function* (client, name) {
+      yield* api(client, 'POST', at(name, 'unpause'));
+      return name;
+    },
+  ),
+  each(
+    ['wait', 'container wait'],
+    'CONTAINER [CONTAINER...]',
+    'Block until one or more containers stop, then print their exit codes',
+    '',
+    function* (client, name) {
+      const answer = yield* api(client, 'POST', at(name, 'wait'));
+      return String(answer.StatusCode);
+    },
+  ),
+  each(
+    ['rm', 'container rm', 'container remove'],
+    MANY,
+    'Remove one or more containers',
+    `
   -f, --force     Force the removal of a running container (uses SIGKILL)
   -l, --link      Remove the specified link
   -v, --volumes   Remove anonymous volumes associated with the container
-`, function* (client, name, flags) {
-    const clean = name.replace(/^\/+/, '');
-    if (clean === '') throw new ApiError('Container name cannot be empty', 400);
-    try {
-      yield* api(client, 'DELETE', `/containers/${encodeURIComponent(clean)}`, { query: { force: flags.has('force') ? 1 : undefined, v: flags.has('volumes') ? 1 : undefined } });
-    } catch (error) {
-      if (!(error instanceof ApiError) || !flags.has('force') || error.status !== 404) throw error;
-      yield* complain(`Error response from daemon: ${error.message}\n`);
-      return null;
-    }
-    return name;
-  }),
-  each(['update', 'container update'], MANY, 'Update configuration of one or more containers', `
+`,
+    function* (client, name, flags) {
+      const clean = name.replace(/^\/+/, '');
+      if (clean === '') throw new ApiError('Container name cannot be empty', 400);
+      try {
+        yield* api(client, 'DELETE', `/containers/${encodeURIComponent(clean)}`, {
+          query: { force: flags.has('force') ? 1 : undefined, v: flags.has('volumes') ? 1 : undefined },
+        });
+      } catch (error) {
+        if (!(error instanceof ApiError) || !flags.has('force') || error.status !== 404) throw error;
+        yield* complain(`Error response from daemon: ${error.message}\n`);
+        return null;
+      }
+      return name;
+    },
+  ),
+  each(
+    ['update', 'container update'],
+    MANY,
+    'Update configuration of one or more containers',
+    `
       --blkio-weight uint16        Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)
       --cpu-period int             Limit CPU CFS (Completely Fair Scheduler) period
       --cpu-quota int              Limit CPU CFS (Completely Fair Scheduler) quota
@@ -183,22 +280,36 @@ export const simple: readonly Command[] = [
       --memory-swap bytes          Swap limit equal to memory plus swap: -1 to enable unlimited swap
       --pids-limit int             Tune container pids limit (set -1 for unlimited)
       --restart string             Restart policy to apply when a container exits
-`, function* (client, name, flags) {
-    const size = (flag: string): number => (flags.get(flag) === '-1' ? -1 : (sizeBytes(flags.get(flag) ?? '0') ?? 0));
-    const body = {
-      CpuShares: Number(flags.get('cpu-shares') ?? 0), Memory: size('memory'), NanoCpus: nanoCpus(flags.get('cpus') ?? '0'), CpuPeriod: Number(flags.get('cpu-period') ?? 0),
-      CpuQuota: Number(flags.get('cpu-quota') ?? 0), CpusetCpus: flags.get('cpuset-cpus') ?? '', CpusetMems: flags.get('cpuset-mems') ?? '', MemoryReservation: size('memory-reservation'),
-      MemorySwap: size('memory-swap'), PidsLimit: flags.has('pids-limit') ? Number(flags.get('pids-limit')) : null, RestartPolicy: flags.has('restart') ? restartPolicy(flags.get('restart')!) : { Name: '', MaximumRetryCount: 0 },
-    };
-    if (flags.on.size === 0) throw new Stop('you must provide one or more flags when using this command');
-    const answer = yield* api(client, 'POST', at(name, 'update'), { body });
-    for (const warning of answer?.Warnings ?? []) yield* complain(`${warning}\n`);
-    return name;
-  }),
+`,
+    function* (client, name, flags) {
+      const size = (flag: string): number => (flags.get(flag) === '-1' ? -1 : (sizeBytes(flags.get(flag) ?? '0') ?? 0));
+      const body = {
+        CpuShares: Number(flags.get('cpu-shares') ?? 0),
+        Memory: size('memory'),
+        NanoCpus: nanoCpus(flags.get('cpus') ?? '0'),
+        CpuPeriod: Number(flags.get('cpu-period') ?? 0),
+        CpuQuota: Number(flags.get('cpu-quota') ?? 0),
+        CpusetCpus: flags.get('cpuset-cpus') ?? '',
+        CpusetMems: flags.get('cpuset-mems') ?? '',
+        MemoryReservation: size('memory-reservation'),
+        MemorySwap: size('memory-swap'),
+        PidsLimit: flags.has('pids-limit') ? Number(flags.get('pids-limit')) : null,
+        RestartPolicy: flags.has('restart') ? restartPolicy(flags.get('restart')!) : { Name: '', MaximumRetryCount: 0 },
+      };
+      if (flags.on.size === 0) throw new Stop('you must provide one or more flags when using this command');
+      const answer = yield* api(client, 'POST', at(name, 'update'), { body });
+      for (const warning of answer?.Warnings ?? []) yield* complain(`${warning}\n`);
+      return name;
+    },
+  ),
 ];
 
 export const rename: Command = {
-  names: ['rename', 'container rename'], usage: 'CONTAINER NEW_NAME', short: 'Rename a container', options: '', args: [2, 2],
+  names: ['rename', 'container rename'],
+  usage: 'CONTAINER NEW_NAME',
+  short: 'Rename a container',
+  options: '',
+  args: [2, 2],
   *run(client, flags) {
     const [from, to] = flags.args.map((a) => a.trim()) as [string, string];
     if (from === '' || to === '') throw new Stop('Error: Neither old nor new names may be empty');
@@ -214,7 +325,12 @@ export const rename: Command = {
 };
 
 export const top: Command = {
-  names: ['top', 'container top'], usage: 'CONTAINER [ps OPTIONS]', short: 'Display the running processes of a container', options: '', args: [1, -1], inOrder: true,
+  names: ['top', 'container top'],
+  usage: 'CONTAINER [ps OPTIONS]',
+  short: 'Display the running processes of a container',
+  options: '',
+  args: [1, -1],
+  inOrder: true,
   *run(client, flags) {
     const [name, ...args] = flags.args as [string, ...string[]];
     const answer = yield* api(client, 'GET', at(name, 'top'), { query: { ps_args: args.length > 0 ? args.join(' ') : undefined } });
@@ -224,15 +340,20 @@ export const top: Command = {
 };
 
 export const port: Command = {
-  names: ['port', 'container port'], usage: 'CONTAINER [PRIVATE_PORT[/PROTO]]', short: 'List port mappings or a specific mapping for the container', options: '', args: [1, 2],
+  names: ['port', 'container port'],
+  usage: 'CONTAINER [PRIVATE_PORT[/PROTO]]',
+  short: 'List port mappings or a specific mapping for the container',
+  options: '',
+  args: [1, 2],
   *run(client, flags) {
     const [name, wanted] = flags.args as [string, string | undefined];
     const info = yield* api(client, 'GET', at(name, 'json'));
     const ports: Record<string, { HostIp: string; HostPort: string }[] | null> = info.NetworkSettings.Ports ?? {};
-    const host = (b: { HostIp: string; HostPort: string }): string => `${b.HostIp.includes(':') ? `[${b.HostIp}]` : b.HostIp}:${b.HostPort}`;
+    const host = (b: { HostIp: string; HostPort: string }): string =>
+      `${b.HostIp.includes(':') ? `[${b.HostIp}]` : b.HostIp}:${b.HostPort}`;
     if (wanted !== undefined) {
       const [number, proto = 'tcp'] = wanted.split('/');
-      if (!/^\d+$/.test(number!)) throw new Stop(`Error: invalid port (${wanted})`.replace('Error: ', ''));
+      if (!/^\d+$/.test(number!)) throw new Stop(`invalid port (${wanted})`);
       const bound = ports[`${number}/${proto}`];
       if (!bound) throw new Stop(`Error: No public port '${wanted}' published for ${name}`);
       yield* print(bound.map((b) => `${host(b)}\n`).join(''));
@@ -248,7 +369,11 @@ export const port: Command = {
 const KINDS: Readonly<Record<number, string>> = { 0: 'C', 1: 'A', 2: 'D' };
 
 export const diff: Command = {
-  names: ['diff', 'container diff'], usage: 'CONTAINER', short: "Inspect changes to files or directories on a container's filesystem", options: '', args: [1, 1],
+  names: ['diff', 'container diff'],
+  usage: 'CONTAINER',
+  short: "Inspect changes to files or directories on a container's filesystem",
+  options: '',
+  args: [1, 1],
   *run(client, flags) {
     if (flags.args[0] === '') throw new Stop('Container name cannot be empty');
     const changes = yield* api(client, 'GET', at(flags.args[0]!, 'changes'));
@@ -258,7 +383,10 @@ export const diff: Command = {
 };
 
 export const logs: Command = {
-  names: ['logs', 'container logs'], usage: '[OPTIONS] CONTAINER', short: 'Fetch the logs of a container', args: [1, 1],
+  names: ['logs', 'container logs'],
+  usage: '[OPTIONS] CONTAINER',
+  short: 'Fetch the logs of a container',
+  args: [1, 1],
   options: `
       --details        Show extra details provided to logs
   -f, --follow         Follow log output
@@ -273,8 +401,13 @@ export const logs: Command = {
     const when = (name: string): string | undefined => (flags.get(name) ? timestamp(flags.get(name)!, now, name) : undefined);
     const opened = yield* stream(client, 'GET', at(info.Id, 'logs'), {
       query: {
-        stdout: 1, stderr: 1, since: when('since'), until: when('until'), timestamps: flags.has('timestamps') ? 1 : undefined,
-        follow: flags.has('follow') ? 1 : undefined, tail: flags.get('tail') ?? 'all',
+        stdout: 1,
+        stderr: 1,
+        since: when('since'),
+        until: when('until'),
+        timestamps: flags.has('timestamps') ? 1 : undefined,
+        follow: flags.has('follow') ? 1 : undefined,
+        tail: flags.get('tail') ?? 'all',
       },
     });
     yield* copyOut(opened, info.Config.Tty);

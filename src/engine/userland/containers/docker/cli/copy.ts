@@ -25,8 +25,12 @@ function endOf(text: string): End {
 }
 
 export const cp: Command = {
-  names: ['cp', 'container cp'], usage: '[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH', short: 'Copy files/folders between a container and the local filesystem', args: [2, 2],
-  options: '\n  -a, --archive       Archive mode (copy all uid/gid information)\n  -L, --follow-link   Always follow symbol link in SRC_PATH\n  -q, --quiet         Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached\n',
+  names: ['cp', 'container cp'],
+  usage: '[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH',
+  short: 'Copy files/folders between a container and the local filesystem',
+  args: [2, 2],
+  options:
+    '\n  -a, --archive       Archive mode (copy all uid/gid information)\n  -L, --follow-link   Always follow symbol link in SRC_PATH\n  -q, --quiet         Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached\n',
   *run(client, flags) {
     if (flags.args[0] === '') throw new Stop('source can not be empty');
     if (flags.args[1] === '') throw new Stop('destination can not be empty');
@@ -34,8 +38,12 @@ export const cp: Command = {
     if (from.container !== null && to.container !== null) throw new Stop('copying between containers is not supported');
     if (from.container === null && to.container === null) throw new Stop('must specify at least one container source');
     const quiet = flags.on.has('quiet') ? flags.has('quiet') : !(yield* isTerminal(1));
-    const size = from.container !== null ? yield* out(client, from.container, from.path, to.path) : yield* into(client, from.path, to.container!, to.path);
-    if (!quiet && size !== null) yield* complain(`Successfully copied ${decimalSize(size, 3)} to ${to.container === null ? to.path : `${to.container}:${to.path}`}\n`);
+    const size =
+      from.container !== null
+        ? yield* out(client, from.container, from.path, to.path)
+        : yield* into(client, from.path, to.container!, to.path);
+    if (!quiet && size !== null)
+      yield* complain(`Successfully copied ${decimalSize(size, 3)} to ${to.container === null ? to.path : `${to.container}:${to.path}`}\n`);
     return 0;
   },
 };
@@ -64,14 +72,17 @@ function* out(client: Client, container: string, path: string, target: string): 
   }
   const cut = target.replace(/\/+$/, '').lastIndexOf('/');
   const parent = cut < 0 ? '.' : target.slice(0, cut) || '/';
-  if (!(yield* statOf(parent)) || (target.endsWith('/') && entries[0]?.type !== 'dir')) throw new Stop(`invalid output path: directory ${JSON.stringify(target.endsWith('/') ? target : parent)} does not exist`);
+  if (!(yield* statOf(parent)) || (target.endsWith('/') && entries[0]?.type !== 'dir'))
+    throw new Stop(`invalid output path: directory ${JSON.stringify(target.endsWith('/') ? target : parent)} does not exist`);
   yield* unpack(renamed(entries, name, target.replace(/\/+$/, '').slice(cut + 1)), parent);
   return data.length;
 }
 
 /** The same entries with their first part another. */
 function renamed(entries: readonly TarEntry[], from: string, to: string): TarEntry[] {
-  return entries.map((e) => ({ ...e, name: e.name === from ? to : `${to === '' ? '' : `${to}/`}${e.name.slice(from.length + 1)}` })).filter((e) => e.name !== '');
+  return entries
+    .map((e) => ({ ...e, name: e.name === from ? to : `${to === '' ? '' : `${to}/`}${e.name.slice(from.length + 1)}` }))
+    .filter((e) => e.name !== '');
 }
 
 function* into(client: Client, path: string, container: string, target: string): Call<number | null> {
@@ -94,7 +105,10 @@ function* into(client: Client, path: string, container: string, target: string):
   const entries: TarEntry[] = [];
   yield* gather(clean, inside, entries);
   const data = writeTar(entries.filter((e) => e.name !== ''));
-  yield* api(client, 'PUT', `/containers/${encodeURIComponent(container)}/archive`, { raw: data, query: { path: asDir ? target : target.slice(0, Math.max(cut, 0)) || '/' } });
+  yield* api(client, 'PUT', `/containers/${encodeURIComponent(container)}/archive`, {
+    raw: data,
+    query: { path: asDir ? target : target.slice(0, Math.max(cut, 0)) || '/' },
+  });
   return data.length;
 }
 
@@ -114,7 +128,8 @@ export function* gather(path: string, name: string, into: TarEntry[]): Call<void
   const kind = stat.mode & S_IFMT;
   if (isDir(stat)) {
     into.push(entry(name, { ...shared, type: 'dir' }));
-    for (const e of yield* list(path)) yield* gather(`${path === '/' ? '' : path}/${e.name}`, name === '' ? e.name : `${name}/${e.name}`, into);
+    for (const e of yield* list(path))
+      yield* gather(`${path === '/' ? '' : path}/${e.name}`, name === '' ? e.name : `${name}/${e.name}`, into);
   } else if (kind === S_IFLNK) into.push(entry(name, { ...shared, type: 'link', target: yield* sys('readlinkat', AT_FDCWD, path) }));
   else if (kind === S_IFREG) into.push(entry(name, { ...shared, data: yield* readBytes(path) }));
 }

@@ -21,17 +21,63 @@ import { contextLs, df, events, info, prunes, search, version } from './system.t
 import { TemplateError } from '../../template.ts';
 
 const COMMANDS: readonly Command[] = [
-  run, createCommand, start, attach, exec, ps, ...simple, rename, top, port, diff, logs, cp, stats, inspect, containerInspect,
-  images, imageInspect, history, tag, rmi, load, saveCommand, exportCommand, importCommand, commit, pull, push, build, ...builder,
-  ...networks, ...volumes, version, info, events, df, ...prunes, contextLs, search,
+  run,
+  createCommand,
+  start,
+  attach,
+  exec,
+  ps,
+  ...simple,
+  rename,
+  top,
+  port,
+  diff,
+  logs,
+  cp,
+  stats,
+  inspect,
+  containerInspect,
+  images,
+  imageInspect,
+  history,
+  tag,
+  rmi,
+  load,
+  saveCommand,
+  exportCommand,
+  importCommand,
+  commit,
+  pull,
+  push,
+  build,
+  ...builder,
+  ...networks,
+  ...volumes,
+  version,
+  info,
+  events,
+  df,
+  ...prunes,
+  contextLs,
+  search,
 ];
 
 const BY_NAME: ReadonlyMap<string, Command> = new Map(COMMANDS.flatMap((c) => c.names.map((n) => [n, c] as const)));
 
 /** Commands that are part of docker, or of its plugins, and have no mechanism here. */
 const ABSENT: Readonly<Record<string, string>> = {
-  login: 'docker login', logout: 'docker logout', swarm: 'docker swarm', stack: 'docker stack', service: 'docker service', node: 'docker node', secret: 'docker secret', config: 'docker config',
-  plugin: 'docker plugin', trust: 'docker trust', manifest: 'docker manifest', checkpoint: 'docker checkpoint',
+  login: 'docker login',
+  logout: 'docker logout',
+  swarm: 'docker swarm',
+  stack: 'docker stack',
+  service: 'docker service',
+  node: 'docker node',
+  secret: 'docker secret',
+  config: 'docker config',
+  plugin: 'docker plugin',
+  trust: 'docker trust',
+  manifest: 'docker manifest',
+  checkpoint: 'docker checkpoint',
 };
 
 const DEFAULT_HOST = 'unix:///var/run/docker.sock';

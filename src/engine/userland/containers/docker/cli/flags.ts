@@ -24,7 +24,8 @@ export interface Flags {
 /** A wrong flag; docker exits with 125. */
 export class BadFlag extends Error {}
 
-const HIDDEN = '      --help                           Print usage\n      --net network                    \n      --net-alias list                 \n      --dns-opt list                   \n  -h, --h                    \n';
+const HIDDEN =
+  '      --help                           Print usage\n      --net network                    \n      --net-alias list                 \n      --dns-opt list                   \n  -h, --h                    \n';
 
 /** Reads the lines of an options block; lines that only continue a text are passed over. */
 export function readFlags(help: string): Flag[] {
@@ -108,7 +109,8 @@ function shorthands(flags: readonly Flag[], argv: readonly string[], i: number, 
 
 /** What a value of each type must be; the error is the text after the flag's name. */
 const CHECKS: Readonly<Record<string, (value: string, flag: Flag) => string | null>> = {
-  '': (v) => (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(v) ? null : `strconv.ParseBool: parsing ${JSON.stringify(v)}: invalid syntax`),
+  '': (v) =>
+    /^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(v) ? null : `strconv.ParseBool: parsing ${JSON.stringify(v)}: invalid syntax`,
   int: (v) => (/^[-+]?\d+$/.test(v) ? null : `strconv.ParseInt: parsing ${JSON.stringify(v)}: invalid syntax`),
   uint: (v) => (/^\d+$/.test(v) ? null : `strconv.ParseUint: parsing ${JSON.stringify(v)}: invalid syntax`),
   uint16: (v) => (/^\d+$/.test(v) ? null : `strconv.ParseUint: parsing ${JSON.stringify(v)}: invalid syntax`),
@@ -132,7 +134,12 @@ const NAMED: Readonly<Record<string, (value: string) => string | null>> = {
 
 function check(flag: Flag, value: string): void {
   const fault = CHECKS[flag.type]?.(value, flag) ?? (flag.type === '' ? undefined : NAMED[flag.long]?.(value)) ?? null;
-  if (fault !== null) throw new BadFlag(flag.long === 'filter' ? 'bad format of filter (expected name=value)' : `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label(flag))} flag: ${fault}`);
+  if (fault !== null)
+    throw new BadFlag(
+      flag.long === 'filter'
+        ? 'bad format of filter (expected name=value)'
+        : `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label(flag))} flag: ${fault}`,
+    );
 }
 
 function durationFault(v: string): string | null {
@@ -151,5 +158,7 @@ function ulimitFault(v: string): string | null {
   const bad = parts.find((p) => !/^-?\d+$/.test(p));
   if (bad !== undefined) return `strconv.ParseInt: parsing ${JSON.stringify(bad)}: invalid syntax`;
   const [soft, hard] = parts.map(Number);
-  return hard !== undefined && hard !== -1 && soft! > hard ? `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}` : null;
+  return hard !== undefined && hard !== -1 && soft! > hard
+    ? `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`
+    : null;
 }

@@ -94,17 +94,28 @@ For more help on how to use Docker, head to https://docs.docker.com/go/guides/
 export const GLOBAL_OPTIONS = HELP.slice(HELP.indexOf('Global Options:\n') + 16, HELP.indexOf("\nRun 'docker COMMAND"));
 
 function group(name: string, short: string, commands: string): string {
-  const lines = commands.trim().split('\n').map((line) => `  ${line}\n`).join('');
+  const lines = commands
+    .trim()
+    .split('\n')
+    .map((line) => `  ${line}\n`)
+    .join('');
   return `\nUsage:  docker ${name} COMMAND\n\n${short}\n\nCommands:\n${lines}\nRun 'docker ${name} COMMAND --help' for more information on a command.\n`;
 }
 
 /** What a group of commands prints when asked for none of them. */
 export const MANAGEMENT: Readonly<Record<string, string>> = {
-  builder: group('builder', 'Manage builds', `
+  builder: group(
+    'builder',
+    'Manage builds',
+    `
 build       Build an image from a Dockerfile
 prune       Remove build cache
-`),
-  buildx: group('buildx', 'Extended build capabilities with BuildKit', `
+`,
+  ),
+  buildx: group(
+    'buildx',
+    'Extended build capabilities with BuildKit',
+    `
 bake        Build from a file
 build       Start a build
 create      Create a new builder instance
@@ -116,8 +127,12 @@ rm          Remove one or more builder instances
 stop        Stop builder instance
 use         Set the current builder instance
 version     Show buildx version information
-`),
-  container: group('container', 'Manage containers', `
+`,
+  ),
+  container: group(
+    'container',
+    'Manage containers',
+    `
 attach      Attach local standard input, output, and error streams to a running container
 commit      Create a new image from a container's changes
 cp          Copy files/folders between a container and the local filesystem
@@ -143,8 +158,12 @@ top         Display the running processes of a container
 unpause     Unpause all processes within one or more containers
 update      Update configuration of one or more containers
 wait        Block until one or more containers stop, then print their exit codes
-`),
-  context: group('context', 'Manage contexts', `
+`,
+  ),
+  context: group(
+    'context',
+    'Manage contexts',
+    `
 create      Create a context
 export      Export a context to a tar archive FILE or a tar stream on STDOUT.
 import      Import a context from a tar or zip file
@@ -154,8 +173,12 @@ rm          Remove one or more contexts
 show        Print the name of the current context
 update      Update a context
 use         Set the current docker context
-`),
-  image: group('image', 'Manage images', `
+`,
+  ),
+  image: group(
+    'image',
+    'Manage images',
+    `
 build       Build an image from a Dockerfile
 history     Show the history of an image
 import      Import the contents from a tarball to create a filesystem image
@@ -168,8 +191,12 @@ push        Upload an image to a registry
 rm          Remove one or more images
 save        Save one or more images to a tar archive (streamed to STDOUT by default)
 tag         Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
-`),
-  network: group('network', 'Manage networks', `
+`,
+  ),
+  network: group(
+    'network',
+    'Manage networks',
+    `
 connect     Connect a container to a network
 create      Create a network
 disconnect  Disconnect a container from a network
@@ -177,19 +204,28 @@ inspect     Display detailed information on one or more networks
 ls          List networks
 prune       Remove all unused networks
 rm          Remove one or more networks
-`),
-  system: group('system', 'Manage Docker', `
+`,
+  ),
+  system: group(
+    'system',
+    'Manage Docker',
+    `
 df          Show docker disk usage
 events      Get real time events from the server
 info        Display system-wide information
 prune       Remove unused data
-`),
-  volume: group('volume', 'Manage volumes', `
+`,
+  ),
+  volume: group(
+    'volume',
+    'Manage volumes',
+    `
 create      Create a volume
 inspect     Display detailed information on one or more volumes
 ls          List volumes
 prune       Remove unused local volumes
 rm          Remove one or more volumes
 update      Update a volume (cluster volumes only)
-`),
+`,
+  ),
 };

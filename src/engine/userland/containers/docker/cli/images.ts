@@ -14,12 +14,24 @@ import { printRows, type Row } from './table.ts';
 import { ellipsis, shortId } from './values.ts';
 
 const TITLES: Row = {
-  Repository: 'REPOSITORY', Tag: 'TAG', Digest: 'DIGEST', ID: 'IMAGE ID', CreatedSince: 'CREATED', CreatedAt: 'CREATED AT', Size: 'SIZE', Containers: 'CONTAINERS',
-  SharedSize: 'SHARED SIZE', UniqueSize: 'UNIQUE SIZE', VirtualSize: 'SIZE',
+  Repository: 'REPOSITORY',
+  Tag: 'TAG',
+  Digest: 'DIGEST',
+  ID: 'IMAGE ID',
+  CreatedSince: 'CREATED',
+  CreatedAt: 'CREATED AT',
+  Size: 'SIZE',
+  Containers: 'CONTAINERS',
+  SharedSize: 'SHARED SIZE',
+  UniqueSize: 'UNIQUE SIZE',
+  VirtualSize: 'SIZE',
 };
 
 export const images: Command = {
-  names: ['images', 'image ls', 'image list'], usage: '[OPTIONS] [REPOSITORY[:TAG]]', short: 'List images', args: [0, 1],
+  names: ['images', 'image ls', 'image list'],
+  usage: '[OPTIONS] [REPOSITORY[:TAG]]',
+  short: 'List images',
+  args: [0, 1],
   options: `
   -a, --all             Show all images (default hides intermediate images)
       --digests         Show digests
@@ -35,7 +47,9 @@ export const images: Command = {
 `,
   *run(client, flags) {
     const filter = [...flags.all('filter'), ...flags.args.map((a) => `reference=${a}`)];
-    const found: Any[] = yield* api(client, 'GET', '/images/json', { query: { all: flags.has('all') ? 1 : undefined, filters: filtersOf(filter) } });
+    const found: Any[] = yield* api(client, 'GET', '/images/json', {
+      query: { all: flags.has('all') ? 1 : undefined, filters: filtersOf(filter) },
+    });
     const now = yield* nowNs();
     const whole = flags.has('no-trunc');
     const rows = found.flatMap((i) => imageRows(i, whole, now, flags.has('digests')));
@@ -51,8 +65,14 @@ export const images: Command = {
 
 function imageRows(i: Any, whole: boolean, now: number, digests: boolean): Row[] {
   const shared = {
-    ID: whole ? i.Id : shortId(i.Id), CreatedSince: `${humanDuration(now - i.Created * 1e9)} ago`, CreatedAt: goTime(i.Created * 1e9), Size: decimalSize(i.Size, 3),
-    Containers: 'N/A', SharedSize: 'N/A', UniqueSize: 'N/A', VirtualSize: decimalSize(i.Size, 3),
+    ID: whole ? i.Id : shortId(i.Id),
+    CreatedSince: `${humanDuration(now - i.Created * 1e9)} ago`,
+    CreatedAt: goTime(i.Created * 1e9),
+    Size: decimalSize(i.Size, 3),
+    Containers: 'N/A',
+    SharedSize: 'N/A',
+    UniqueSize: 'N/A',
+    VirtualSize: decimalSize(i.Size, 3),
   };
   const tags: string[] = i.RepoTags ?? [];
   const listed: string[] = i.RepoDigests ?? [];
@@ -68,7 +88,10 @@ function imageRows(i: Any, whole: boolean, now: number, digests: boolean): Row[]
 }
 
 export const history: Command = {
-  names: ['history', 'image history'], usage: '[OPTIONS] IMAGE', short: 'Show the history of an image', args: [1, 1],
+  names: ['history', 'image history'],
+  usage: '[OPTIONS] IMAGE',
+  short: 'Show the history of an image',
+  args: [1, 1],
   options: `
       --format string   Format output using a custom template:
                         'table':            Print output in table format with column headers (default)
@@ -88,14 +111,24 @@ export const history: Command = {
     const rows = found.map((h): Row => {
       const by = String(h.CreatedBy).replaceAll('\t', ' ');
       return {
-        ID: whole || h.Id === '<missing>' ? h.Id : shortId(h.Id), CreatedAt: isoSeconds(h.Created * 1e9),
-        CreatedSince: human ? `${humanDuration(now - h.Created * 1e9)} ago` : isoSeconds(h.Created * 1e9), CreatedBy: whole ? by : ellipsis(by, 45),
-        Size: human ? decimalSize(h.Size, 3) : String(h.Size), Comment: h.Comment,
+        ID: whole || h.Id === '<missing>' ? h.Id : shortId(h.Id),
+        CreatedAt: isoSeconds(h.Created * 1e9),
+        CreatedSince: human ? `${humanDuration(now - h.Created * 1e9)} ago` : isoSeconds(h.Created * 1e9),
+        CreatedBy: whole ? by : ellipsis(by, 45),
+        Size: human ? decimalSize(h.Size, 3) : String(h.Size),
+        Comment: h.Comment,
       };
     });
     if (flags.has('quiet')) yield* print(rows.map((r) => `${r.ID}\n`).join(''));
     else {
-      const titles = { ID: 'IMAGE', CreatedSince: human ? 'CREATED' : 'CREATED AT', CreatedAt: 'CREATED AT', CreatedBy: 'CREATED BY', Size: 'SIZE', Comment: 'COMMENT' };
+      const titles = {
+        ID: 'IMAGE',
+        CreatedSince: human ? 'CREATED' : 'CREATED AT',
+        CreatedAt: 'CREATED AT',
+        CreatedBy: 'CREATED BY',
+        Size: 'SIZE',
+        Comment: 'COMMENT',
+      };
       yield* printRows(flags.get('format') ?? '', 'ID CreatedSince CreatedBy Size Comment', titles, rows);
     }
     return 0;
@@ -103,25 +136,35 @@ export const history: Command = {
 };
 
 export const tag: Command = {
-  names: ['tag', 'image tag'], usage: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]', short: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE', options: '', args: [2, 2],
+  names: ['tag', 'image tag'],
+  usage: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]',
+  short: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+  options: '',
+  args: [2, 2],
   *run(client, flags) {
     const [source, target] = flags.args as [string, string];
     const parsed = parseReference(target);
-    if ('error' in parsed) throw new Stop(`Error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: ${parsed.error}`);
+    if ('error' in parsed)
+      throw new Stop(`Error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: ${parsed.error}`);
     yield* api(client, 'POST', `/images/${encodeURIComponent(source)}/tag`, { query: { repo: parsed.name, tag: parsed.tag } });
     return 0;
   },
 };
 
 export const rmi: Command = {
-  names: ['rmi', 'image rm', 'image remove'], usage: '[OPTIONS] IMAGE [IMAGE...]', short: 'Remove one or more images', args: [1, -1],
+  names: ['rmi', 'image rm', 'image remove'],
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  short: 'Remove one or more images',
+  args: [1, -1],
   options: '\n  -f, --force      Force removal of the image\n      --no-prune   Do not delete untagged parents\n',
   *run(client, flags) {
     const errors: string[] = [];
     let fatal = false;
     for (const image of flags.args) {
       try {
-        const done: Any[] = yield* api(client, 'DELETE', `/images/${encodeURIComponent(image)}`, { query: { force: flags.has('force') ? 1 : undefined, noprune: flags.has('no-prune') ? 1 : undefined } });
+        const done: Any[] = yield* api(client, 'DELETE', `/images/${encodeURIComponent(image)}`, {
+          query: { force: flags.has('force') ? 1 : undefined, noprune: flags.has('no-prune') ? 1 : undefined },
+        });
         yield* print(done.map((d) => (d.Deleted ? `Deleted: ${d.Deleted}\n` : `Untagged: ${d.Untagged}\n`)).join(''));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -145,7 +188,10 @@ function* input(path: string | undefined): Call<Uint8Array> {
 }
 
 export const load: Command = {
-  names: ['load', 'image load'], usage: '[OPTIONS]', short: 'Load an image from a tar archive or STDIN', args: [0, 0],
+  names: ['load', 'image load'],
+  usage: '[OPTIONS]',
+  short: 'Load an image from a tar archive or STDIN',
+  args: [0, 0],
   options: '\n  -i, --input string   Read from tar archive file, instead of STDIN\n  -q, --quiet          Suppress the load output\n',
   *run(client, flags) {
     if (flags.get('input') === undefined && (yield* isTerminal(0))) throw new Stop('requested load from stdin, but stdin is empty');
@@ -156,8 +202,15 @@ export const load: Command = {
 };
 
 /** Writes a stream's bytes to a file, or to standard output when that is no terminal. */
-export function* save(client: Client, method: string, path: string, query: Record<string, string | undefined>, output: string | undefined): Call<number> {
-  if (output === undefined && (yield* isTerminal(1))) throw new Stop('cowardly refusing to save to a terminal. Use the -o flag or redirect');
+export function* save(
+  client: Client,
+  method: string,
+  path: string,
+  query: Record<string, string | undefined>,
+  output: string | undefined,
+): Call<number> {
+  if (output === undefined && (yield* isTerminal(1)))
+    throw new Stop('cowardly refusing to save to a terminal. Use the -o flag or redirect');
   const opened = yield* stream(client, method, path, { query });
   const fd = output === undefined ? 1 : yield* sys('openat', AT_FDCWD, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
   for (;;) {
@@ -169,7 +222,10 @@ export function* save(client: Client, method: string, path: string, query: Recor
 }
 
 export const saveCommand: Command = {
-  names: ['save', 'image save'], usage: '[OPTIONS] IMAGE [IMAGE...]', short: 'Save one or more images to a tar archive (streamed to STDOUT by default)', args: [1, -1],
+  names: ['save', 'image save'],
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  short: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+  args: [1, -1],
   options: '\n  -o, --output string   Write to a file, instead of STDOUT\n',
   *run(client, flags) {
     return yield* save(client, 'GET', '/images/get', { names: flags.args.join(',') }, flags.get('output'));
@@ -177,7 +233,10 @@ export const saveCommand: Command = {
 };
 
 export const exportCommand: Command = {
-  names: ['export', 'container export'], usage: '[OPTIONS] CONTAINER', short: "Export a container's filesystem as a tar archive", args: [1, 1],
+  names: ['export', 'container export'],
+  usage: '[OPTIONS] CONTAINER',
+  short: "Export a container's filesystem as a tar archive",
+  args: [1, 1],
   options: '\n  -o, --output string   Write to a file, instead of STDOUT\n',
   *run(client, flags) {
     return yield* save(client, 'GET', `/containers/${encodeURIComponent(flags.args[0]!)}/export`, {}, flags.get('output'));
@@ -185,22 +244,35 @@ export const exportCommand: Command = {
 };
 
 export const importCommand: Command = {
-  names: ['import', 'image import'], usage: '[OPTIONS] file|URL|- [REPOSITORY[:TAG]]', short: 'Import the contents from a tarball to create a filesystem image', args: [1, 2],
-  options: '\n  -c, --change list       Apply Dockerfile instruction to the created image\n  -m, --message string    Set commit message for imported image\n      --platform string   Set platform if server is multi-platform capable\n',
+  names: ['import', 'image import'],
+  usage: '[OPTIONS] file|URL|- [REPOSITORY[:TAG]]',
+  short: 'Import the contents from a tarball to create a filesystem image',
+  args: [1, 2],
+  options:
+    '\n  -c, --change list       Apply Dockerfile instruction to the created image\n  -m, --message string    Set commit message for imported image\n      --platform string   Set platform if server is multi-platform capable\n',
   *run(client, flags) {
     const [source, target] = flags.args as [string, string | undefined];
     if (/^https?:/.test(source)) throw new Stop('not modelled: docker import from a URL');
     const raw = yield* input(source);
     const parsed = target === undefined ? null : parseReference(target);
     if (parsed && 'error' in parsed) throw new Stop(parsed.error);
-    const query = { fromSrc: '-', repo: parsed?.name, tag: parsed?.tag, message: flags.get('message') ?? 'Imported from -', changes: flags.all('change').join('\n') || undefined };
+    const query = {
+      fromSrc: '-',
+      repo: parsed?.name,
+      tag: parsed?.tag,
+      message: flags.get('message') ?? 'Imported from -',
+      changes: flags.all('change').join('\n') || undefined,
+    };
     yield* progress(yield* stream(client, 'POST', '/images/create', { raw, query }), 1);
     return 0;
   },
 };
 
 export const commit: Command = {
-  names: ['commit', 'container commit'], usage: '[OPTIONS] CONTAINER [REPOSITORY[:TAG]]', short: "Create a new image from a container's changes", args: [1, 2],
+  names: ['commit', 'container commit'],
+  usage: '[OPTIONS] CONTAINER [REPOSITORY[:TAG]]',
+  short: "Create a new image from a container's changes",
+  args: [1, 2],
   options: `
   -a, --author string    Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")
   -c, --change list      Apply Dockerfile instruction to the created image
@@ -213,7 +285,12 @@ export const commit: Command = {
     if (parsed && 'error' in parsed) throw new Stop(parsed.error);
     const made = yield* api(client, 'POST', '/commit', {
       query: {
-        container, repo: parsed?.name, tag: parsed?.tag, comment: flags.get('message'), author: flags.get('author'), changes: flags.all('change').join('\n') || undefined,
+        container,
+        repo: parsed?.name,
+        tag: parsed?.tag,
+        comment: flags.get('message'),
+        author: flags.get('author'),
+        changes: flags.all('change').join('\n') || undefined,
         pause: flags.get('pause') === 'false' ? 0 : 1,
       },
     });

@@ -10,8 +10,12 @@ import type { Flags } from './flags.ts';
 import { parsed, printRows, type Row } from './table.ts';
 import { shortId } from './values.ts';
 
-const FORMAT = '  -f, --format string   Format output using a custom template:\n                        \'json\':             Print in JSON format\n                        \'TEMPLATE\':         Print output using the given Go template.\n                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates';
-const LIST_FORMAT = FORMAT.replace('  -f, --', '      --').replace("custom template:\n", "custom template:\n                        'table':            Print output in table format with column headers (default)\n                        'table TEMPLATE':   Print output in table format using the given Go template\n");
+const FORMAT =
+  "  -f, --format string   Format output using a custom template:\n                        'json':             Print in JSON format\n                        'TEMPLATE':         Print output using the given Go template.\n                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates";
+const LIST_FORMAT = FORMAT.replace('  -f, --', '      --').replace(
+  'custom template:\n',
+  "custom template:\n                        'table':            Print output in table format with column headers (default)\n                        'table TEMPLATE':   Print output in table format using the given Go template\n",
+);
 
 /** Prints what each name stands for, as an array or by a template; the missing are told after. */
 export function* inspectAll(names: readonly string[], format: string, find: (name: string) => Call<Any>): Call<number> {
@@ -67,18 +71,28 @@ function* findAny(client: Client, name: string, type: string, size: boolean): Ca
 }
 
 export const inspect: Command = {
-  names: ['inspect'], usage: '[OPTIONS] NAME|ID [NAME|ID...]', short: 'Return low-level information on Docker objects', args: [1, -1],
+  names: ['inspect'],
+  usage: '[OPTIONS] NAME|ID [NAME|ID...]',
+  short: 'Return low-level information on Docker objects',
+  args: [1, -1],
   options: `\n${FORMAT}\n  -s, --size            Display total file sizes if the type is container\n      --type string     Return JSON for specified type\n`,
   *run(client, flags) {
     const type = flags.get('type') ?? '';
-    if (!['', ...KINDS.map((k) => k.type)].includes(type)) throw new Stop(`unknown type: ${JSON.stringify(type)}: must be one of "config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"`);
+    if (!['', ...KINDS.map((k) => k.type)].includes(type))
+      throw new Stop(
+        `unknown type: ${JSON.stringify(type)}: must be one of "config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"`,
+      );
     return yield* inspectAll(flags.args, flags.get('format') ?? '', (name) => findAny(client, name, type, flags.has('size')));
   },
 };
 
 function inspector(names: string[], usage: string, short: string, path: (name: string, flags: Flags) => string, more = ''): Command {
   return {
-    names, usage, short, args: [1, -1], options: `\n${FORMAT}\n${more}`,
+    names,
+    usage,
+    short,
+    args: [1, -1],
+    options: `\n${FORMAT}\n${more}`,
     *run(client, flags) {
       return yield* inspectAll(flags.args, flags.get('format') ?? '', (name) => api(client, 'GET', path(encodeURIComponent(name), flags)));
     },
@@ -96,7 +110,11 @@ export function* prompt(flags: Flags, warning: string): Call<boolean> {
 /** Removes each by name, printing the names; a missing one is only told with -f. */
 function remover(names: string[], usage: string, short: string, path: string): Command {
   return {
-    names, usage, short, args: [1, -1], options: '\n  -f, --force   Do not error if the object does not exist\n'.replace('the object', names[0]!.split(' ')[0] === 'network' ? 'the network' : 'the volume'),
+    names,
+    usage,
+    short,
+    args: [1, -1],
+    options: `\n  -f, --force   Do not error if the ${names[0]!.split(' ')[0]} does not exist\n`,
     *run(client, flags) {
       const errors: string[] = [];
       for (const name of flags.args) {
@@ -119,29 +137,64 @@ function remover(names: string[], usage: string, short: string, path: string): C
   };
 }
 
-const NETWORK_TITLES: Row = { ID: 'NETWORK ID', Name: 'NAME', Driver: 'DRIVER', Scope: 'SCOPE', IPv6: 'IPV6', Internal: 'INTERNAL', Labels: 'LABELS', CreatedAt: 'CREATED AT' };
+const NETWORK_TITLES: Row = {
+  ID: 'NETWORK ID',
+  Name: 'NAME',
+  Driver: 'DRIVER',
+  Scope: 'SCOPE',
+  IPv6: 'IPV6',
+  Internal: 'INTERNAL',
+  Labels: 'LABELS',
+  CreatedAt: 'CREATED AT',
+};
 
-const labelsText = (labels: Record<string, string> | null): string => Object.entries(labels ?? {}).map(([k, v]) => `${k}=${v}`).sort().join(',');
-const pairs = (list: readonly string[]): Record<string, string> => Object.fromEntries(list.map((l) => (l.includes('=') ? [l.slice(0, l.indexOf('=')), l.slice(l.indexOf('=') + 1)] : [l, ''])));
+const labelsText = (labels: Record<string, string> | null): string =>
+  Object.entries(labels ?? {})
+    .map(([k, v]) => `${k}=${v}`)
+    .sort()
+    .join(',');
+const pairs = (list: readonly string[]): Record<string, string> =>
+  Object.fromEntries(list.map((l) => (l.includes('=') ? [l.slice(0, l.indexOf('=')), l.slice(l.indexOf('=') + 1)] : [l, ''])));
 
 export const networks: readonly Command[] = [
   {
-    names: ['network ls', 'network list'], usage: '[OPTIONS]', short: 'List networks', args: [0, 0],
+    names: ['network ls', 'network list'],
+    usage: '[OPTIONS]',
+    short: 'List networks',
+    args: [0, 0],
     options: `\n  -f, --filter filter   Provide filter values (e.g. "driver=bridge")\n${LIST_FORMAT}\n      --no-trunc        Do not truncate the output\n  -q, --quiet           Only display network IDs\n`,
     *run(client, flags) {
       const found: Any[] = yield* api(client, 'GET', '/networks', { query: { filters: filtersOf(flags.all('filter')) } });
-      const rows = found.map((n): Row => ({
-        ID: flags.has('no-trunc') ? n.Id : shortId(n.Id), Name: n.Name, Driver: n.Driver, Scope: n.Scope, IPv6: String(n.EnableIPv6), Internal: String(n.Internal), Labels: labelsText(n.Labels), CreatedAt: n.Created,
-      }));
+      const rows = found.map(
+        (n): Row => ({
+          ID: flags.has('no-trunc') ? n.Id : shortId(n.Id),
+          Name: n.Name,
+          Driver: n.Driver,
+          Scope: n.Scope,
+          IPv6: String(n.EnableIPv6),
+          Internal: String(n.Internal),
+          Labels: labelsText(n.Labels),
+          CreatedAt: n.Created,
+        }),
+      );
       rows.sort((a, b) => (a.Name! < b.Name! ? -1 : 1));
       if (flags.has('quiet') && !flags.has('format')) yield* print(rows.map((r) => `${r.ID}\n`).join(''));
       else yield* printRows(flags.get('format') ?? '', 'ID Name Driver Scope', NETWORK_TITLES, rows);
       return 0;
     },
   },
-  inspector(['network inspect'], '[OPTIONS] NETWORK [NETWORK...]', 'Display detailed information on one or more networks', (n) => `/networks/${n}`, '  -v, --verbose         Verbose output for diagnostics\n'),
+  inspector(
+    ['network inspect'],
+    '[OPTIONS] NETWORK [NETWORK...]',
+    'Display detailed information on one or more networks',
+    (n) => `/networks/${n}`,
+    '  -v, --verbose         Verbose output for diagnostics\n',
+  ),
   {
-    names: ['network create'], usage: '[OPTIONS] NETWORK', short: 'Create a network', args: [1, 1],
+    names: ['network create'],
+    usage: '[OPTIONS] NETWORK',
+    short: 'Create a network',
+    args: [1, 1],
     options: `
       --attachable           Enable manual container attachment
       --aux-address map      Auxiliary IPv4 or IPv6 addresses used by Network driver (default map[])
@@ -160,11 +213,21 @@ export const networks: readonly Command[] = [
       const gateways = flags.all('gateway');
       const ranges = flags.all('ip-range');
       if (subnets.length === 0 && gateways.length > 0) throw new Stop('every ip-range or gateway must have a corresponding subnet');
-      const config = subnets.map((Subnet, i) => ({ Subnet, ...(ranges[i] ? { IPRange: ranges[i] } : {}), ...(gateways[i] ? { Gateway: gateways[i] } : {}) }));
+      const config = subnets.map((Subnet, i) => ({
+        Subnet,
+        ...(ranges[i] ? { IPRange: ranges[i] } : {}),
+        ...(gateways[i] ? { Gateway: gateways[i] } : {}),
+      }));
       const made = yield* api(client, 'POST', '/networks/create', {
         body: {
-          Name: flags.args[0], Driver: flags.get('driver') ?? 'bridge', Internal: flags.has('internal'), Attachable: flags.has('attachable'), EnableIPv6: flags.has('ipv6'),
-          IPAM: { Driver: flags.get('ipam-driver') ?? 'default', Config: config }, Options: pairs(flags.all('opt')), Labels: pairs(flags.all('label')),
+          Name: flags.args[0],
+          Driver: flags.get('driver') ?? 'bridge',
+          Internal: flags.has('internal'),
+          Attachable: flags.has('attachable'),
+          EnableIPv6: flags.has('ipv6'),
+          IPAM: { Driver: flags.get('ipam-driver') ?? 'default', Config: config },
+          Options: pairs(flags.all('opt')),
+          Labels: pairs(flags.all('label')),
         },
       });
       yield* print(`${made.Id}\n`);
@@ -173,23 +236,43 @@ export const networks: readonly Command[] = [
   },
   remover(['network rm', 'network remove'], 'NETWORK [NETWORK...]', 'Remove one or more networks', '/networks'),
   {
-    names: ['network connect'], usage: '[OPTIONS] NETWORK CONTAINER', short: 'Connect a container to a network', args: [2, 2],
-    options: '\n      --alias list           Add network-scoped alias for the container\n      --ip string            IPv4 address (e.g., "172.30.100.104")\n',
+    names: ['network connect'],
+    usage: '[OPTIONS] NETWORK CONTAINER',
+    short: 'Connect a container to a network',
+    args: [2, 2],
+    options:
+      '\n      --alias list           Add network-scoped alias for the container\n      --ip string            IPv4 address (e.g., "172.30.100.104")\n',
     *run(client, flags) {
-      const endpoint = { ...(flags.has('ip') ? { IPAMConfig: { IPv4Address: flags.get('ip') } } : {}), ...(flags.on.has('alias') ? { Aliases: flags.all('alias') } : {}) };
-      yield* api(client, 'POST', `/networks/${encodeURIComponent(flags.args[0]!)}/connect`, { body: { Container: flags.args[1], EndpointConfig: endpoint } });
+      const endpoint = {
+        ...(flags.has('ip') ? { IPAMConfig: { IPv4Address: flags.get('ip') } } : {}),
+        ...(flags.on.has('alias') ? { Aliases: flags.all('alias') } : {}),
+      };
+      yield* api(client, 'POST', `/networks/${encodeURIComponent(flags.args[0]!)}/connect`, {
+        body: { Container: flags.args[1], EndpointConfig: endpoint },
+      });
       return 0;
     },
   },
   {
-    names: ['network disconnect'], usage: '[OPTIONS] NETWORK CONTAINER', short: 'Disconnect a container from a network', args: [2, 2], options: '\n  -f, --force   Force the container to disconnect from a network\n',
+    names: ['network disconnect'],
+    usage: '[OPTIONS] NETWORK CONTAINER',
+    short: 'Disconnect a container from a network',
+    args: [2, 2],
+    options: '\n  -f, --force   Force the container to disconnect from a network\n',
     *run(client, flags) {
-      yield* api(client, 'POST', `/networks/${encodeURIComponent(flags.args[0]!)}/disconnect`, { body: { Container: flags.args[1], Force: flags.has('force') } });
+      yield* api(client, 'POST', `/networks/${encodeURIComponent(flags.args[0]!)}/disconnect`, {
+        body: { Container: flags.args[1], Force: flags.has('force') },
+      });
       return 0;
     },
   },
   {
-    names: ['network prune'], usage: '[OPTIONS]', short: 'Remove all unused networks', args: [0, 0], options: '\n      --filter filter   Provide filter values (e.g. "until=<timestamp>")\n  -f, --force           Do not prompt for confirmation\n',
+    names: ['network prune'],
+    usage: '[OPTIONS]',
+    short: 'Remove all unused networks',
+    args: [0, 0],
+    options:
+      '\n      --filter filter   Provide filter values (e.g. "until=<timestamp>")\n  -f, --force           Do not prompt for confirmation\n',
     *run(client, flags) {
       if (!(yield* prompt(flags, 'This will remove all custom networks not used by at least one container.'))) return 0;
       yield* pruneNetworks(client, flags);
@@ -204,17 +287,42 @@ export function* pruneNetworks(client: Client, flags: Flags): Call<void> {
   if (names.length > 0) yield* print(`Deleted Networks:\n${names.map((n) => `${n}\n`).join('')}\n`);
 }
 
-const VOLUME_TITLES: Row = { Driver: 'DRIVER', Name: 'VOLUME NAME', Scope: 'SCOPE', Mountpoint: 'MOUNTPOINT', Labels: 'LABELS', Links: 'LINKS', Size: 'SIZE', Availability: 'AVAILABILITY', Group: 'GROUP', Status: 'STATUS' };
+const VOLUME_TITLES: Row = {
+  Driver: 'DRIVER',
+  Name: 'VOLUME NAME',
+  Scope: 'SCOPE',
+  Mountpoint: 'MOUNTPOINT',
+  Labels: 'LABELS',
+  Links: 'LINKS',
+  Size: 'SIZE',
+  Availability: 'AVAILABILITY',
+  Group: 'GROUP',
+  Status: 'STATUS',
+};
 
 export const volumes: readonly Command[] = [
   {
-    names: ['volume ls', 'volume list'], usage: '[OPTIONS]', short: 'List volumes', args: [0, 0],
+    names: ['volume ls', 'volume list'],
+    usage: '[OPTIONS]',
+    short: 'List volumes',
+    args: [0, 0],
     options: `\n  -f, --filter filter   Provide filter values (e.g. "dangling=true")\n${LIST_FORMAT}\n  -q, --quiet           Only display volume names\n`,
     *run(client, flags) {
       const found = yield* api(client, 'GET', '/volumes', { query: { filters: filtersOf(flags.all('filter')) } });
-      const rows = (found.Volumes ?? []).map((v: Any): Row => ({
-        Driver: v.Driver, Name: v.Name, Scope: v.Scope, Mountpoint: v.Mountpoint, Labels: labelsText(v.Labels), Links: 'N/A', Size: 'N/A', Availability: 'N/A', Group: 'N/A', Status: 'N/A',
-      }));
+      const rows = (found.Volumes ?? []).map(
+        (v: Any): Row => ({
+          Driver: v.Driver,
+          Name: v.Name,
+          Scope: v.Scope,
+          Mountpoint: v.Mountpoint,
+          Labels: labelsText(v.Labels),
+          Links: 'N/A',
+          Size: 'N/A',
+          Availability: 'N/A',
+          Group: 'N/A',
+          Status: 'N/A',
+        }),
+      );
       rows.sort((a: Row, b: Row) => (a.Name! < b.Name! ? -1 : 1));
       if (flags.has('quiet') && !flags.has('format')) yield* print(rows.map((r: Row) => `${r.Name}\n`).join(''));
       else yield* printRows(flags.get('format') ?? '', 'Driver Name', VOLUME_TITLES, rows);
@@ -222,20 +330,44 @@ export const volumes: readonly Command[] = [
     },
   },
   {
-    names: ['volume create'], usage: '[OPTIONS] [VOLUME]', short: 'Create a volume', args: [0, 1],
-    options: '\n  -d, --driver string         Specify volume driver name (default "local")\n      --label list            Set metadata for a volume\n      --name string           Specify volume name\n  -o, --opt map               Set driver specific options (default map[])\n',
+    names: ['volume create'],
+    usage: '[OPTIONS] [VOLUME]',
+    short: 'Create a volume',
+    args: [0, 1],
+    options:
+      '\n  -d, --driver string         Specify volume driver name (default "local")\n      --label list            Set metadata for a volume\n      --name string           Specify volume name\n  -o, --opt map               Set driver specific options (default map[])\n',
     *run(client, flags) {
       const made = yield* api(client, 'POST', '/volumes/create', {
-        body: { Name: flags.args[0] ?? flags.get('name') ?? '', Driver: flags.get('driver') ?? 'local', DriverOpts: pairs(flags.all('opt')), Labels: pairs(flags.all('label')) },
+        body: {
+          Name: flags.args[0] ?? flags.get('name') ?? '',
+          Driver: flags.get('driver') ?? 'local',
+          DriverOpts: pairs(flags.all('opt')),
+          Labels: pairs(flags.all('label')),
+        },
       });
       yield* print(`${made.Name}\n`);
       return 0;
     },
   },
-  inspector(['volume inspect'], '[OPTIONS] VOLUME [VOLUME...]', 'Display detailed information on one or more volumes', (n) => `/volumes/${n}`),
+  inspector(
+    ['volume inspect'],
+    '[OPTIONS] VOLUME [VOLUME...]',
+    'Display detailed information on one or more volumes',
+    (n) => `/volumes/${n}`,
+  ),
   remover(['volume rm', 'volume remove'], '[OPTIONS] VOLUME [VOLUME...]', 'Remove one or more volumes', '/volumes'),
 ];
 
-export const containerInspect = inspector(['container inspect'], '[OPTIONS] CONTAINER [CONTAINER...]', 'Display detailed information on one or more containers',
-  (n, flags) => `/containers/${n}/json${flags.has('size') ? '?size=1' : ''}`, '  -s, --size            Display total file sizes\n');
-export const imageInspect = inspector(['image inspect'], '[OPTIONS] IMAGE [IMAGE...]', 'Display detailed information on one or more images', (n) => `/images/${n}/json`);
+export const containerInspect = inspector(
+  ['container inspect'],
+  '[OPTIONS] CONTAINER [CONTAINER...]',
+  'Display detailed information on one or more containers',
+  (n, flags) => `/containers/${n}/json${flags.has('size') ? '?size=1' : ''}`,
+  '  -s, --size            Display total file sizes\n',
+);
+export const imageInspect = inspector(
+  ['image inspect'],
+  '[OPTIONS] IMAGE [IMAGE...]',
+  'Display detailed information on one or more images',
+  (n) => `/images/${n}/json`,
+);

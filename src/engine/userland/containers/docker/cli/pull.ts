@@ -33,7 +33,10 @@ function reference(image: string): { name: string; tag: string; digest: string }
 }
 
 export const pull: Command = {
-  names: ['pull', 'image pull'], usage: '[OPTIONS] NAME[:TAG|@DIGEST]', short: 'Download an image from a registry', args: [1, 1],
+  names: ['pull', 'image pull'],
+  usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
+  short: 'Download an image from a registry',
+  args: [1, 1],
   options: `
   -a, --all-tags                Download all tagged images in the repository
       --disable-content-trust   Skip image verification (default true)
@@ -53,7 +56,10 @@ export const pull: Command = {
 };
 
 export const push: Command = {
-  names: ['push', 'image push'], usage: '[OPTIONS] NAME[:TAG]', short: 'Upload an image to a registry', args: [1, 1],
+  names: ['push', 'image push'],
+  usage: '[OPTIONS] NAME[:TAG]',
+  short: 'Upload an image to a registry',
+  args: [1, 1],
   options: `
   -a, --all-tags                Push all tags of an image to the repository
       --disable-content-trust   Skip image signing (default true)

@@ -15,23 +15,39 @@ import { CREATE_OPTIONS, createBody } from './runflags.ts';
 
 const DEFAULT_KEYS = 'ctrl-p,ctrl-q';
 
-const RUN_OPTIONS = CREATE_OPTIONS
-  .replace('      --device list', '  -d, --detach                         Run container in background and print container ID\n      --detach-keys string             Override the key sequence for detaching a container\n      --device list')
-  .replace('      --stop-signal', '      --sig-proxy                      Proxy received signals to the process (default true)\n      --stop-signal');
+const RUN_OPTIONS = CREATE_OPTIONS.replace(
+  '      --device list',
+  '  -d, --detach                         Run container in background and print container ID\n      --detach-keys string             Override the key sequence for detaching a container\n      --device list',
+).replace(
+  '      --stop-signal',
+  '      --sig-proxy                      Proxy received signals to the process (default true)\n      --stop-signal',
+);
 
 export const run: Command = {
-  names: ['run', 'container run'], usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]', short: 'Create and run a new container from an image', options: RUN_OPTIONS,
-  args: [1, -1], inOrder: true,
+  names: ['run', 'container run'],
+  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
+  short: 'Create and run a new container from an image',
+  options: RUN_OPTIONS,
+  args: [1, -1],
+  inOrder: true,
   *run(client, flags) {
     const fail = refusal('run');
     const attached = !flags.has('detach');
-    if (!attached && flags.on.has('attach')) return yield* fail('conflicting options: cannot attach streams to container running in detached mode', 'help');
+    if (!attached && flags.on.has('attach'))
+      return yield* fail('conflicting options: cannot attach streams to container running in detached mode', 'help');
     const made = yield* create(client, flags, 'run');
     if (typeof made === 'number') return made;
     const { id, body } = made;
     if (!attached) return yield* startDetached(client, id);
-    const joined = yield* join(client, id, flags, { tty: body.Tty, stdin: body.AttachStdin, stdout: body.AttachStdout, stderr: body.AttachStderr });
-    const waiting = yield* stream(client, 'POST', `/containers/${id}/wait`, { query: { condition: body.HostConfig.AutoRemove ? 'removed' : 'next-exit' } });
+    const joined = yield* join(client, id, flags, {
+      tty: body.Tty,
+      stdin: body.AttachStdin,
+      stdout: body.AttachStdout,
+      stderr: body.AttachStderr,
+    });
+    const waiting = yield* stream(client, 'POST', `/containers/${id}/wait`, {
+      query: { condition: body.HostConfig.AutoRemove ? 'removed' : 'next-exit' },
+    });
     try {
       yield* api(client, 'POST', `/containers/${id}/start`);
     } catch (error) {
@@ -62,7 +78,12 @@ function* startDetached(client: Client, id: string): Call<number> {
 }
 
 export const createCommand: Command = {
-  names: ['create', 'container create'], usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]', short: 'Create a new container', options: CREATE_OPTIONS, args: [1, -1], inOrder: true,
+  names: ['create', 'container create'],
+  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
+  short: 'Create a new container',
+  options: CREATE_OPTIONS,
+  args: [1, -1],
+  inOrder: true,
   *run(client, flags) {
     const made = yield* create(client, flags, 'create');
     if (typeof made === 'number') return made;
@@ -96,10 +117,12 @@ function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<
     return yield* fail(error.message, 'help');
   }
   const pull = flags.get('pull') ?? 'missing';
-  if (!['always', 'missing', 'never'].includes(pull)) return yield* fail(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`, 'help');
+  if (!['always', 'missing', 'never'].includes(pull))
+    return yield* fail(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`, 'help');
   const noTty = body.Tty && body.AttachStdin && !flags.has('detach') && command === 'run' && !(yield* isTerminal(0));
   if (noTty) throw new Stop('the input device is not a TTY');
-  if (body.HostConfig.AutoRemove && body.HostConfig.RestartPolicy.Name !== 'no') return yield* fail('Conflicting options: --restart and --rm', 'help');
+  if (body.HostConfig.AutoRemove && body.HostConfig.RestartPolicy.Name !== 'no')
+    return yield* fail('Conflicting options: --restart and --rm', 'help');
   const cidfile = flags.get('cidfile');
   if (cidfile && (yield* exists(cidfile))) {
     return yield* fail(`container ID file found, make sure the other container isn't running or delete ${cidfile}`, 'help');
@@ -140,7 +163,13 @@ function* writeCid(path: string, id: string): Call<void> {
   yield* sys('close', fd);
 }
 
-interface Wanted { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean; logs?: boolean }
+interface Wanted {
+  tty: boolean;
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  logs?: boolean;
+}
 
 function* join(client: Client, id: string, flags: Flags, want: Wanted) {
   const keys = flags.get('detach-keys') ?? DEFAULT_KEYS;
@@ -162,7 +191,10 @@ function* statusOf(waiting: Stream): Call<number> {
 }
 
 export const start: Command = {
-  names: ['start', 'container start'], usage: '[OPTIONS] CONTAINER [CONTAINER...]', short: 'Start one or more stopped containers', args: [1, -1],
+  names: ['start', 'container start'],
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  short: 'Start one or more stopped containers',
+  args: [1, -1],
   options: `
   -a, --attach               Attach STDOUT/STDERR and forward signals
       --detach-keys string   Override the key sequence for detaching a container
@@ -193,7 +225,9 @@ function* startAttached(client: Client, flags: Flags): Call<number> {
   const stdin = flags.has('interactive') && info.Config.OpenStdin;
   if (tty && stdin && !(yield* isTerminal(0))) throw new Stop('the input device is not a TTY');
   const joined = yield* join(client, info.Id, flags, { tty, stdin, stdout: true, stderr: true });
-  const waiting = yield* stream(client, 'POST', `/containers/${info.Id}/wait`, { query: { condition: info.HostConfig.AutoRemove ? 'removed' : 'next-exit' } });
+  const waiting = yield* stream(client, 'POST', `/containers/${info.Id}/wait`, {
+    query: { condition: info.HostConfig.AutoRemove ? 'removed' : 'next-exit' },
+  });
   yield* api(client, 'POST', `/containers/${info.Id}/start`);
   if (tty) yield* followSize(client, `/containers/${info.Id}`);
   else yield* proxySignals(client, info.Id);
@@ -202,7 +236,10 @@ function* startAttached(client: Client, flags: Flags): Call<number> {
 }
 
 export const attach: Command = {
-  names: ['attach', 'container attach'], usage: '[OPTIONS] CONTAINER', short: 'Attach local standard input, output, and error streams to a running container', args: [1, 1],
+  names: ['attach', 'container attach'],
+  usage: '[OPTIONS] CONTAINER',
+  short: 'Attach local standard input, output, and error streams to a running container',
+  args: [1, 1],
   options: `
       --detach-keys string   Override the key sequence for detaching a container
       --no-stdin             Do not attach STDIN
@@ -225,7 +262,11 @@ export const attach: Command = {
 };
 
 export const exec: Command = {
-  names: ['exec', 'container exec'], usage: '[OPTIONS] CONTAINER COMMAND [ARG...]', short: 'Execute a command in a running container', args: [2, -1], inOrder: true,
+  names: ['exec', 'container exec'],
+  usage: '[OPTIONS] CONTAINER COMMAND [ARG...]',
+  short: 'Execute a command in a running container',
+  args: [2, -1],
+  inOrder: true,
   options: `
   -d, --detach               Detached mode: run command in the background
       --detach-keys string   Override the key sequence for detaching a container
@@ -247,8 +288,17 @@ export const exec: Command = {
     const env = flags.all('env').flatMap((e) => (e.includes('=') ? [e] : Object.hasOwn(client.env, e) ? [`${e}=${client.env[e]}`] : []));
     const made = yield* api(client, 'POST', `/containers/${encodeURIComponent(name)}/exec`, {
       body: {
-        User: flags.get('user') ?? '', Privileged: flags.has('privileged'), Tty: tty, AttachStdin: stdin, AttachStdout: !detach, AttachStderr: !detach, Detach: detach,
-        DetachKeys: flags.get('detach-keys') ?? '', Env: env, WorkingDir: flags.get('workdir') ?? '', Cmd: cmd,
+        User: flags.get('user') ?? '',
+        Privileged: flags.has('privileged'),
+        Tty: tty,
+        AttachStdin: stdin,
+        AttachStdout: !detach,
+        AttachStderr: !detach,
+        Detach: detach,
+        DetachKeys: flags.get('detach-keys') ?? '',
+        Env: env,
+        WorkingDir: flags.get('workdir') ?? '',
+        Cmd: cmd,
       },
     });
     if (detach) {

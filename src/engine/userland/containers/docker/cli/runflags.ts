@@ -116,12 +116,25 @@ export function* createBody(client: Client, flags: Flags): Call<CreateBody> {
   const labels = yield* labelsOf(flags);
   const entrypoint = flags.get('entrypoint');
   const config = {
-    Hostname: flags.get('hostname') ?? '', Domainname: flags.get('domainname') ?? '', User: flags.get('user') ?? '',
-    AttachStdin: stdin, AttachStdout: out, AttachStderr: err,
+    Hostname: flags.get('hostname') ?? '',
+    Domainname: flags.get('domainname') ?? '',
+    User: flags.get('user') ?? '',
+    AttachStdin: stdin,
+    AttachStdout: out,
+    AttachStderr: err,
     ...(Object.keys(exposed).length > 0 ? { ExposedPorts: exposed } : {}),
-    Tty: tty, OpenStdin: interactive, StdinOnce: interactive && stdin, Env: env.length > 0 ? env : null, Cmd: cmd.length > 0 ? cmd : null,
-    ...healthOf(flags), Image: image, Volumes: Object.keys(volumes).length > 0 ? volumes : null, WorkingDir: flags.get('workdir') ?? '',
-    Entrypoint: entrypoint === undefined ? null : [entrypoint], OnBuild: null, Labels: labels,
+    Tty: tty,
+    OpenStdin: interactive,
+    StdinOnce: interactive && stdin,
+    Env: env.length > 0 ? env : null,
+    Cmd: cmd.length > 0 ? cmd : null,
+    ...healthOf(flags),
+    Image: image,
+    Volumes: Object.keys(volumes).length > 0 ? volumes : null,
+    WorkingDir: flags.get('workdir') ?? '',
+    Entrypoint: entrypoint === undefined ? null : [entrypoint],
+    OnBuild: null,
+    Labels: labels,
     ...(flags.get('stop-signal') ? { StopSignal: flags.get('stop-signal') } : {}),
     ...(flags.has('stop-timeout') ? { StopTimeout: Number(flags.get('stop-timeout')) } : {}),
   };
@@ -137,31 +150,71 @@ function networkingOf(flags: Flags, network: string): Any {
   return { EndpointsConfig: { [network]: { IPAMConfig: null, Aliases: null, ...endpoint } } };
 }
 
-interface Parts { network: string; binds: string[]; mounts: Any[]; tmpfs: Record<string, string>; bindings: Any }
+interface Parts {
+  network: string;
+  binds: string[];
+  mounts: Any[];
+  tmpfs: Record<string, string>;
+  bindings: Any;
+}
 
 function hostConfigOf(flags: Flags, { network, binds, mounts, tmpfs, bindings }: Parts): Any {
   const bytes = (name: string): number => (flags.get(name) === '-1' ? -1 : (sizeBytes(flags.get(name) ?? '0') ?? 0));
   const n = (name: string): number => Number(flags.get(name) ?? 0);
   const list = (name: string): string[] | null => (flags.on.has(name) ? flags.all(name) : null);
-  if (flags.has('cpus') && (flags.has('cpu-period') || flags.has('cpu-quota'))) throw new Stop('conflicting options: cannot specify both --cpus and --cpu-period or --cpu-quota');
+  if (flags.has('cpus') && (flags.has('cpu-period') || flags.has('cpu-quota')))
+    throw new Stop('conflicting options: cannot specify both --cpus and --cpu-period or --cpu-quota');
   return {
-    Binds: binds.length > 0 ? binds : null, ContainerIDFile: flags.get('cidfile') ?? '',
+    Binds: binds.length > 0 ? binds : null,
+    ContainerIDFile: flags.get('cidfile') ?? '',
     LogConfig: { Type: flags.get('log-driver') ?? '', Config: Object.fromEntries(flags.all('log-opt').map(pair)) },
-    NetworkMode: network, PortBindings: bindings, RestartPolicy: restartPolicy(flags.get('restart') ?? 'no'), AutoRemove: flags.has('rm'),
-    VolumeDriver: flags.get('volume-driver') ?? '', VolumesFrom: list('volumes-from'),
-    CapAdd: list('cap-add'), CapDrop: list('cap-drop'), CgroupnsMode: flags.get('cgroupns') ?? '',
-    Dns: flags.all('dns'), DnsOptions: [...flags.all('dns-option'), ...flags.all('dns-opt')], DnsSearch: flags.all('dns-search'),
-    ExtraHosts: list('add-host')?.map((h) => h.replace(/^([^:=]+)=/, '$1:')) ?? null, GroupAdd: list('group-add'), IpcMode: flags.get('ipc') ?? '',
-    OomScoreAdj: n('oom-score-adj'), PidMode: flags.get('pid') ?? '', Privileged: flags.has('privileged'), PublishAllPorts: flags.has('publish-all'),
-    ReadonlyRootfs: flags.has('read-only'), SecurityOpt: list('security-opt'), ...(Object.keys(tmpfs).length > 0 ? { Tmpfs: tmpfs } : {}),
-    UTSMode: flags.get('uts') ?? '', UsernsMode: flags.get('userns') ?? '', ShmSize: bytes('shm-size'),
-    ...(flags.on.has('sysctl') ? { Sysctls: Object.fromEntries(flags.all('sysctl').map(pair)) } : {}), Runtime: flags.get('runtime') ?? '',
-    ConsoleSize: [0, 0], Isolation: '', CpuShares: n('cpu-shares'), Memory: bytes('memory'), NanoCpus: nanoCpus(flags.get('cpus') ?? '0'),
-    CgroupParent: flags.get('cgroup-parent') ?? '', BlkioWeight: n('blkio-weight'), CpuPeriod: n('cpu-period'), CpuQuota: n('cpu-quota'),
-    CpusetCpus: flags.get('cpuset-cpus') ?? '', CpusetMems: flags.get('cpuset-mems') ?? '',
-    Devices: flags.all('device').map(deviceOf), MemoryReservation: bytes('memory-reservation'), MemorySwap: bytes('memory-swap'),
-    MemorySwappiness: Number(flags.get('memory-swappiness') ?? -1), OomKillDisable: flags.has('oom-kill-disable'), PidsLimit: n('pids-limit'),
-    Ulimits: flags.all('ulimit').map(ulimitOf), ...(flags.has('init') ? { Init: true } : {}), Mounts: mounts,
+    NetworkMode: network,
+    PortBindings: bindings,
+    RestartPolicy: restartPolicy(flags.get('restart') ?? 'no'),
+    AutoRemove: flags.has('rm'),
+    VolumeDriver: flags.get('volume-driver') ?? '',
+    VolumesFrom: list('volumes-from'),
+    CapAdd: list('cap-add'),
+    CapDrop: list('cap-drop'),
+    CgroupnsMode: flags.get('cgroupns') ?? '',
+    Dns: flags.all('dns'),
+    DnsOptions: [...flags.all('dns-option'), ...flags.all('dns-opt')],
+    DnsSearch: flags.all('dns-search'),
+    ExtraHosts: list('add-host')?.map((h) => h.replace(/^([^:=]+)=/, '$1:')) ?? null,
+    GroupAdd: list('group-add'),
+    IpcMode: flags.get('ipc') ?? '',
+    OomScoreAdj: n('oom-score-adj'),
+    PidMode: flags.get('pid') ?? '',
+    Privileged: flags.has('privileged'),
+    PublishAllPorts: flags.has('publish-all'),
+    ReadonlyRootfs: flags.has('read-only'),
+    SecurityOpt: list('security-opt'),
+    ...(Object.keys(tmpfs).length > 0 ? { Tmpfs: tmpfs } : {}),
+    UTSMode: flags.get('uts') ?? '',
+    UsernsMode: flags.get('userns') ?? '',
+    ShmSize: bytes('shm-size'),
+    ...(flags.on.has('sysctl') ? { Sysctls: Object.fromEntries(flags.all('sysctl').map(pair)) } : {}),
+    Runtime: flags.get('runtime') ?? '',
+    ConsoleSize: [0, 0],
+    Isolation: '',
+    CpuShares: n('cpu-shares'),
+    Memory: bytes('memory'),
+    NanoCpus: nanoCpus(flags.get('cpus') ?? '0'),
+    CgroupParent: flags.get('cgroup-parent') ?? '',
+    BlkioWeight: n('blkio-weight'),
+    CpuPeriod: n('cpu-period'),
+    CpuQuota: n('cpu-quota'),
+    CpusetCpus: flags.get('cpuset-cpus') ?? '',
+    CpusetMems: flags.get('cpuset-mems') ?? '',
+    Devices: flags.all('device').map(deviceOf),
+    MemoryReservation: bytes('memory-reservation'),
+    MemorySwap: bytes('memory-swap'),
+    MemorySwappiness: Number(flags.get('memory-swappiness') ?? -1),
+    OomKillDisable: flags.has('oom-kill-disable'),
+    PidsLimit: n('pids-limit'),
+    Ulimits: flags.all('ulimit').map(ulimitOf),
+    ...(flags.has('init') ? { Init: true } : {}),
+    Mounts: mounts,
   };
 }
 
@@ -232,9 +285,20 @@ function healthOf(flags: Flags): Any {
   if (!given) return {};
   const ns = (name: string): Any => (flags.has(`health-${name}`) ? durationNs(flags.get(`health-${name}`)!) : 0);
   const cmd = flags.get('health-cmd');
-  const all = { Interval: ns('interval'), Timeout: ns('timeout'), StartPeriod: ns('start-period'), StartInterval: ns('start-interval'), Retries: Number(flags.get('health-retries') ?? 0) };
+  const all = {
+    Interval: ns('interval'),
+    Timeout: ns('timeout'),
+    StartPeriod: ns('start-period'),
+    StartInterval: ns('start-interval'),
+    Retries: Number(flags.get('health-retries') ?? 0),
+  };
   for (const name of ['Interval', 'Timeout', 'StartPeriod', 'Retries'] as const) {
     if (all[name] < 0) throw new Stop(`--health-${name === 'StartPeriod' ? 'start-period' : name.toLowerCase()} cannot be negative`);
   }
-  return { Healthcheck: { ...(cmd === undefined ? {} : { Test: ['CMD-SHELL', cmd] }), ...Object.fromEntries(Object.entries(all).filter(([, v]) => v !== 0)) } };
+  return {
+    Healthcheck: {
+      ...(cmd === undefined ? {} : { Test: ['CMD-SHELL', cmd] }),
+      ...Object.fromEntries(Object.entries(all).filter(([, v]) => v !== 0)),
+    },
+  };
 }

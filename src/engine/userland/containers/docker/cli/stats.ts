@@ -9,11 +9,22 @@ import { rowsText, type Row } from './table.ts';
 import { shortId } from './values.ts';
 
 const TITLES: Row = {
-  ID: 'CONTAINER ID', Container: 'CONTAINER', Name: 'NAME', CPUPerc: 'CPU %', MemUsage: 'MEM USAGE / LIMIT', MemPerc: 'MEM %', NetIO: 'NET I/O', BlockIO: 'BLOCK I/O', PIDs: 'PIDS',
+  ID: 'CONTAINER ID',
+  Container: 'CONTAINER',
+  Name: 'NAME',
+  CPUPerc: 'CPU %',
+  MemUsage: 'MEM USAGE / LIMIT',
+  MemPerc: 'MEM %',
+  NetIO: 'NET I/O',
+  BlockIO: 'BLOCK I/O',
+  PIDs: 'PIDS',
 };
 
 export const stats: Command = {
-  names: ['stats', 'container stats'], usage: '[OPTIONS] [CONTAINER...]', short: 'Display a live stream of container(s) resource usage statistics', args: [0, -1],
+  names: ['stats', 'container stats'],
+  usage: '[OPTIONS] [CONTAINER...]',
+  short: 'Display a live stream of container(s) resource usage statistics',
+  args: [0, -1],
   options: `
   -a, --all             Show all containers (default shows just running)
       --format string   Format output using a custom template:
@@ -29,14 +40,20 @@ export const stats: Command = {
     const format = flags.get('format') ?? '';
     const whole = flags.has('no-trunc');
     for (;;) {
-      const found: { id: string; name: string }[] = flags.args.length > 0
-        ? flags.args.map((name) => ({ id: name, name }))
-        : (yield* api(client, 'GET', '/containers/json', { query: { all: flags.has('all') ? 1 : undefined } })).map((c: Any) => ({ id: c.Id, name: c.Names[0].slice(1) }));
+      const found: { id: string; name: string }[] =
+        flags.args.length > 0
+          ? flags.args.map((name) => ({ id: name, name }))
+          : (yield* api(client, 'GET', '/containers/json', { query: { all: flags.has('all') ? 1 : undefined } })).map((c: Any) => ({
+              id: c.Id,
+              name: c.Names[0].slice(1),
+            }));
       const errors: string[] = [];
       const rows: Row[] = [];
       for (const one of found) {
         try {
-          rows.push(rowOf(one.id, yield* api(client, 'GET', `/containers/${encodeURIComponent(one.id)}/stats`, { query: { stream: 0 } }), whole));
+          rows.push(
+            rowOf(one.id, yield* api(client, 'GET', `/containers/${encodeURIComponent(one.id)}/stats`, { query: { stream: 0 } }), whole),
+          );
         } catch (error) {
           if (!(error instanceof ApiError)) throw error;
           if (flags.args.length > 0) errors.push(`Error response from daemon: ${error.message}`);
@@ -69,9 +86,20 @@ function rowOf(asked: string, s: Any, whole: boolean): Row {
   const io: Any[] = s.blkio_stats?.io_service_bytes_recursive ?? [];
   const ops = (op: string): number => io.filter((e) => e.op.toLowerCase() === op).reduce((sum, e) => sum + e.value, 0);
   return {
-    Container: asked, ID: whole ? s.id : shortId(s.id), Name: s.name.replace(/^\//, ''), CPUPerc: `${percent.toFixed(2)}%`, MemUsage: `${binarySize(used)} / ${binarySize(limit)}`,
-    MemPerc: `${(limit > 0 ? (used / limit) * 100 : 0).toFixed(2)}%`, NetIO: `${decimalSize(total((n) => n.rx_bytes), 3)} / ${decimalSize(total((n) => n.tx_bytes), 3)}`,
-    BlockIO: `${decimalSize(ops('read'), 3)} / ${decimalSize(ops('write'), 3)}`, PIDs: String(s.pids_stats.current ?? 0),
+    Container: asked,
+    ID: whole ? s.id : shortId(s.id),
+    Name: s.name.replace(/^\//, ''),
+    CPUPerc: `${percent.toFixed(2)}%`,
+    MemUsage: `${binarySize(used)} / ${binarySize(limit)}`,
+    MemPerc: `${(limit > 0 ? (used / limit) * 100 : 0).toFixed(2)}%`,
+    NetIO: `${decimalSize(
+      total((n) => n.rx_bytes),
+      3,
+    )} / ${decimalSize(
+      total((n) => n.tx_bytes),
+      3,
+    )}`,
+    BlockIO: `${decimalSize(ops('read'), 3)} / ${decimalSize(ops('write'), 3)}`,
+    PIDs: String(s.pids_stats.current ?? 0),
   };
 }
-

@@ -16,7 +16,15 @@ export function* printRows(format: string, columns: string, titles: Row, rows: r
 }
 
 export function rowsText(format: string, columns: string, titles: Row, rows: readonly Row[]): string {
-  if (format === '' || format === 'table') return table(columns.split(' ').map((c) => `{{.${c}}}`).join('\t'), titles, rows);
+  if (format === '' || format === 'table')
+    return table(
+      columns
+        .split(' ')
+        .map((c) => `{{.${c}}}`)
+        .join('\t'),
+      titles,
+      rows,
+    );
   if (format === 'json') return rows.map((row) => `${goJson(sorted(row))}\n`).join('');
   const m = /^table\s+([\s\S]*)$/.exec(format);
   if (m) return table(withTabs(m[1]!), titles, rows);
@@ -55,6 +63,7 @@ function filled(template: ReturnType<typeof parseTemplate>, row: Row): string {
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     const field = /map has no entry for key "(\w+)"/.exec(error.message);
-    throw new Stop(`template: :1:2: executing "" at <.${field?.[1] ?? ''}>: can't evaluate field ${field?.[1] ?? ''} in type *formatter.Context`.replace('<.>', '<>'));
+    if (!field) throw new Stop(error.message);
+    throw new Stop(`template: :1:2: executing "" at <.${field[1]}>: can't evaluate field ${field[1]} in type *formatter.Context`);
   }
 }

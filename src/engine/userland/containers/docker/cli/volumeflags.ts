@@ -23,7 +23,14 @@ export function volumesOf(volume: readonly string[], mount: readonly string[], t
   return out;
 }
 
-const KEYS: Readonly<Record<string, string>> = { type: 'Type', source: 'Source', src: 'Source', target: 'Target', dst: 'Target', destination: 'Target' };
+const KEYS: Readonly<Record<string, string>> = {
+  type: 'Type',
+  source: 'Source',
+  src: 'Source',
+  target: 'Target',
+  dst: 'Target',
+  destination: 'Target',
+};
 
 function mountOf(text: string): Any {
   const bad = (why: string): Stop => new Stop(`invalid argument ${JSON.stringify(text)} for "--mount" flag: ${why}`, 125);

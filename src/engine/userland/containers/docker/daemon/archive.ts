@@ -43,7 +43,14 @@ export function* getArchive(c: Container, path: string, x: Exchange): Call<void>
     const real = yield* resolve(root, path);
     if (!(yield* statOf(real))) throw new Refused(404, `Could not find the file ${path} in container ${x.path.split('/')[2] ?? c.ID}`);
     const entries: TarEntry[] = [];
-    yield* gather(real, path.replace(/\/\.?$/, '').split('/').pop() || '/', entries);
+    yield* gather(
+      real,
+      path
+        .replace(/\/\.?$/, '')
+        .split('/')
+        .pop() || '/',
+      entries,
+    );
     return writeTar(entries.map((e) => ({ ...e, name: e.name.replace(/^\/+/, '') || '.' })));
   });
   yield* beginStream(x, 200, { 'Content-Type': 'application/x-tar' });
@@ -102,7 +109,8 @@ export function* layerEntries(dir: string, name = ''): Call<TarEntry[]> {
       out.push(entry(name === '' ? `.wh.${e.name}` : `${name}/.wh.${e.name}`, { mode: 0o600 }));
     } else if (isDir(stat)) {
       out.push(entry(at, { type: 'dir', mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtime: Math.floor(stat.mtime) }));
-      if (text((yield* attempt(sys('getxattr', path, 'trusted.overlay.opaque'), null)) ?? new Uint8Array(0)) === 'y') out.push(entry(`${at}/.wh..wh..opq`, { mode: 0o600 }));
+      if (text((yield* attempt(sys('getxattr', path, 'trusted.overlay.opaque'), null)) ?? new Uint8Array(0)) === 'y')
+        out.push(entry(`${at}/.wh..wh..opq`, { mode: 0o600 }));
       out.push(...(yield* layerEntries(path, at)));
     } else {
       const one: TarEntry[] = [];
@@ -138,12 +146,35 @@ export function* commitContainer(daemon: Daemon, c: Container, o: CommitOptions)
   const diffId = digestOf(tar);
   const empty = entries.length === 0;
   const image: ImageConfig & Any = {
-    architecture: 'amd64', ...(o.author ? { author: o.author } : {}), ...(o.comment ? { comment: o.comment } : {}), config: merged, container: c.ID, created, docker_version: BUILD.version,
-    history: [...(base?.config.history ?? []), { created, created_by: [c.Path, ...c.Args].join(' '), ...(o.author ? { author: o.author } : {}), ...(o.comment ? { comment: o.comment } : {}), ...(empty ? { empty_layer: true } : {}) }],
-    os: 'linux', rootfs: { type: 'layers', diff_ids: [...(base?.config.rootfs.diff_ids ?? []), ...(empty ? [] : [diffId])] }, ...(base ? { parent: base.id } : {}),
+    architecture: 'amd64',
+    ...(o.author ? { author: o.author } : {}),
+    ...(o.comment ? { comment: o.comment } : {}),
+    config: merged,
+    container: c.ID,
+    created,
+    docker_version: BUILD.version,
+    history: [
+      ...(base?.config.history ?? []),
+      {
+        created,
+        created_by: [c.Path, ...c.Args].join(' '),
+        ...(o.author ? { author: o.author } : {}),
+        ...(o.comment ? { comment: o.comment } : {}),
+        ...(empty ? { empty_layer: true } : {}),
+      },
+    ],
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: [...(base?.config.rootfs.diff_ids ?? []), ...(empty ? [] : [diffId])] },
+    ...(base ? { parent: base.id } : {}),
   };
   const id = yield* store(daemon, image, empty ? layers : [...layers, tar], o.repo === '' ? [] : [`${o.repo}:${o.tag || 'latest'}`]);
-  yield* publish(daemon, 'container', 'commit', c.ID, { comment: o.comment, image: c.Config.Image, imageID: id, imageRef: o.repo ? `${o.repo}:${o.tag || 'latest'}` : '', name: c.Name.slice(1) });
+  yield* publish(daemon, 'container', 'commit', c.ID, {
+    comment: o.comment,
+    image: c.Config.Image,
+    imageID: id,
+    imageRef: o.repo ? `${o.repo}:${o.tag || 'latest'}` : '',
+    name: c.Name.slice(1),
+  });
   return id;
 }
 
@@ -156,19 +187,49 @@ export function* store(daemon: Daemon, config: ImageConfig, layers: Uint8Array[]
 }
 
 /** POST /images/create?fromSrc=-: one layer from a root's tar. */
-export function* importImage(daemon: Daemon, data: Uint8Array, o: { repo: string; tag: string; message: string; changes: string }, x: Exchange): Call<void> {
+export function* importImage(
+  daemon: Daemon,
+  data: Uint8Array,
+  o: { repo: string; tag: string; message: string; changes: string },
+  x: Exchange,
+): Call<void> {
   let tar: Uint8Array;
   try {
     tar = inflate(data);
     readTar(tar);
   } catch (error) {
-    if (error instanceof TarError) throw new Refused(500, error.message === 'unexpected EOF' ? 'archive/tar: invalid tar header' : error.message);
+    if (error instanceof TarError)
+      throw new Refused(500, error.message === 'unexpected EOF' ? 'archive/tar: invalid tar header' : error.message);
     throw error;
   }
   const created = isoNano(yield* nowNs());
-  const blank = { Hostname: '', Domainname: '', User: '', AttachStdin: false, AttachStdout: false, AttachStderr: false, Tty: false, OpenStdin: false, StdinOnce: false, Env: null, Cmd: null, Image: '', Volumes: null, WorkingDir: '', Entrypoint: null, OnBuild: null, Labels: null };
+  const blank = {
+    Hostname: '',
+    Domainname: '',
+    User: '',
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
+    Env: null,
+    Cmd: null,
+    Image: '',
+    Volumes: null,
+    WorkingDir: '',
+    Entrypoint: null,
+    OnBuild: null,
+    Labels: null,
+  };
   const config: ImageConfig = {
-    architecture: 'amd64', comment: o.message, created, config: applyChanges(blank, o.changes), docker_version: BUILD.version, history: [{ created, comment: o.message }], os: 'linux',
+    architecture: 'amd64',
+    comment: o.message,
+    created,
+    config: applyChanges(blank, o.changes),
+    docker_version: BUILD.version,
+    history: [{ created, comment: o.message }],
+    os: 'linux',
     rootfs: { type: 'layers', diff_ids: [digestOf(tar)] },
   };
   const id = yield* guarded(store(daemon, config, [tar], o.repo === '' ? [] : [`${o.repo}:${o.tag || 'latest'}`]));
@@ -192,7 +253,8 @@ export function* loadImages(daemon: Daemon, data: Uint8Array, x: Exchange): Call
   for (const image of images) {
     const before = image.tags.map((t) => [t, daemon.store.repositories.get(t)] as const);
     yield* guarded(addImage(daemon.store, image, isoNano(yield* nowNs())));
-    for (const [tag, old] of before) if (old && old !== image.id) done.push(`The image ${tag} already exists, renaming the old one with ID ${old} to empty string`);
+    for (const [tag, old] of before)
+      if (old && old !== image.id) done.push(`The image ${tag} already exists, renaming the old one with ID ${old} to empty string`);
     done.push(...(image.tags.length > 0 ? image.tags.map((t) => `Loaded image: ${t}`) : [`Loaded image ID: ${image.id}`]));
     yield* publish(daemon, 'image', 'load', image.id, { name: image.id });
   }
@@ -208,7 +270,11 @@ export function* saveImages(daemon: Daemon, names: readonly string[], x: Exchang
     const image = getImage(daemon, name);
     const parsed = parseReference(name);
     const byName = !('error' in parsed) && daemon.store.repositories.get(`${parsed.name}:${parsed.tag}`) === image.id;
-    const tags = byName ? (name.includes(':') ? [`${parsed.name}:${parsed.tag}`] : image.tags.filter((t) => t.startsWith(`${parsed.name}:`))) : [];
+    const tags = byName
+      ? name.includes(':')
+        ? [`${parsed.name}:${parsed.tag}`]
+        : image.tags.filter((t) => t.startsWith(`${parsed.name}:`))
+      : [];
     wanted.set(image, [...(wanted.get(image) ?? []), ...tags]);
   }
   const blobs = new Map<string, Uint8Array>();
@@ -227,23 +293,36 @@ export function* saveImages(daemon: Daemon, names: readonly string[], x: Exchang
     }
     const config = bytes(image.configText);
     const type = 'application/vnd.oci.image';
-    const body = bytes(JSON.stringify({
-      schemaVersion: 2, mediaType: `${type}.manifest.v1+json`, config: { mediaType: `${type}.config.v1+json`, digest: blob(config), size: config.length },
-      layers: layers.map((l) => ({ mediaType: `${type}.layer.v1.tar`, ...l })),
-    }));
+    const body = bytes(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: `${type}.manifest.v1+json`,
+        config: { mediaType: `${type}.config.v1+json`, digest: blob(config), size: config.length },
+        layers: layers.map((l) => ({ mediaType: `${type}.layer.v1.tar`, ...l })),
+      }),
+    );
     const one = { mediaType: `${type}.manifest.v1+json`, digest: blob(body), size: body.length };
-    const named = tags.map((t) => ({ ...one, annotations: { 'io.containerd.image.name': t.includes('/') ? `docker.io/${t}` : `docker.io/library/${t}`, 'org.opencontainers.image.ref.name': t.slice(t.lastIndexOf(':') + 1) } }));
+    const named = tags.map((t) => ({
+      ...one,
+      annotations: {
+        'io.containerd.image.name': t.includes('/') ? `docker.io/${t}` : `docker.io/library/${t}`,
+        'org.opencontainers.image.ref.name': t.slice(t.lastIndexOf(':') + 1),
+      },
+    }));
     index.push(...(named.length > 0 ? named : [one]));
     const path = (digest: string): string => `blobs/sha256/${digest.slice(7)}`;
     manifest.push({ Config: path(image.id), RepoTags: tags.length > 0 ? tags : null, Layers: layers.map((l) => path(l.digest)) });
   }
   const file = (name: string, data: Uint8Array | string): TarEntry => entry(name, { data: typeof data === 'string' ? bytes(data) : data });
   const tar = writeTar([
-    entry('blobs', { type: 'dir', mode: 0o755 }), entry('blobs/sha256', { type: 'dir', mode: 0o755 }), ...[...blobs].sort(([a], [b]) => (a < b ? -1 : 1)).map(([digest, data]) => file(`blobs/sha256/${digest.slice(7)}`, data)),
-    file('index.json', JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: index })), file('manifest.json', JSON.stringify(manifest)), file('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
+    entry('blobs', { type: 'dir', mode: 0o755 }),
+    entry('blobs/sha256', { type: 'dir', mode: 0o755 }),
+    ...[...blobs].sort(([a], [b]) => (a < b ? -1 : 1)).map(([digest, data]) => file(`blobs/sha256/${digest.slice(7)}`, data)),
+    file('index.json', JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: index })),
+    file('manifest.json', JSON.stringify(manifest)),
+    file('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
   ]);
   yield* beginStream(x, 200, { 'Content-Type': 'application/x-tar' });
   yield* writeChunk(x, tar);
   yield* endStream(x);
 }
-

@@ -31,10 +31,12 @@ export interface Subnet {
 /** Throws Refused for what is no IPv4 prefix. */
 export function readSubnet(text: string): Subnet {
   const m = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(text);
-  if (!m || Number(m[2]) > 32 || m[1]!.split('.').some((p) => Number(p) > 255)) throw new Refused(400, `invalid subnet ${text}: invalid CIDR block notation`);
+  if (!m || Number(m[2]) > 32 || m[1]!.split('.').some((p) => Number(p) > 255))
+    throw new Refused(400, `invalid subnet ${text}: invalid CIDR block notation`);
   const size = 2 ** (32 - Number(m[2]));
   const first = ipNumber(m[1]!);
-  if (first % size !== 0) throw new Refused(400, `invalid network config:\ninvalid subnet ${text}: it should be ${ipText(first - (first % size))}/${m[2]}`);
+  if (first % size !== 0)
+    throw new Refused(400, `invalid network config:\ninvalid subnet ${text}: it should be ${ipText(first - (first % size))}/${m[2]}`);
   return { first, size, prefix: Number(m[2]) };
 }
 
@@ -42,15 +44,23 @@ export function* loadNetworks(daemon: Daemon): Call<void> {
   yield* mkdirAll(`${ROOT}/network/files`, 0o750);
   for (const n of (yield* readJson<Network[]>(FILE)) ?? []) daemon.networks.set(n.Id, { ...n, leases: {} });
   const made = isoNano(yield* nowNs());
-  for (const [Name, Driver] of [['bridge', 'bridge'], ['host', 'host'], ['none', 'null']] as const) {
+  for (const [Name, Driver] of [
+    ['bridge', 'bridge'],
+    ['host', 'host'],
+    ['none', 'null'],
+  ] as const) {
     if ([...daemon.networks.values()].some((n) => n.Name === Name)) continue;
     const network = blank(Name, yield* newId(), made, Driver);
     if (Name === 'bridge') {
       network.bridge = 'docker0';
       network.IPAM = { Driver: 'default', Options: null, Config: [{ Subnet: '172.17.0.0/16', Gateway: '172.17.0.1' }] };
       network.Options = {
-        'com.docker.network.bridge.default_bridge': 'true', 'com.docker.network.bridge.enable_icc': 'true', 'com.docker.network.bridge.enable_ip_masquerade': 'true',
-        'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0', 'com.docker.network.bridge.name': 'docker0', 'com.docker.network.driver.mtu': '1500',
+        'com.docker.network.bridge.default_bridge': 'true',
+        'com.docker.network.bridge.enable_icc': 'true',
+        'com.docker.network.bridge.enable_ip_masquerade': 'true',
+        'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+        'com.docker.network.bridge.name': 'docker0',
+        'com.docker.network.driver.mtu': '1500',
       };
     }
     daemon.networks.set(network.Id, network);
@@ -63,8 +73,20 @@ export function* loadNetworks(daemon: Daemon): Call<void> {
 
 function blank(Name: string, Id: string, Created: string, Driver: string): Network {
   return {
-    Name, Id, Created, Scope: 'local', Driver, EnableIPv6: false, IPAM: { Driver: 'default', Options: null, Config: [] }, Internal: false, Attachable: false, Ingress: false, Options: {}, Labels: {},
-    leases: {}, bridge: '',
+    Name,
+    Id,
+    Created,
+    Scope: 'local',
+    Driver,
+    EnableIPv6: false,
+    IPAM: { Driver: 'default', Options: null, Config: [] },
+    Internal: false,
+    Attachable: false,
+    Ingress: false,
+    Options: {},
+    Labels: {},
+    leases: {},
+    bridge: '',
   };
 }
 
@@ -76,10 +98,15 @@ type Rule = Record<string, unknown> & { target: string };
 export const is = <T>(x: T): { is: T; not: boolean } => ({ is: x, not: false });
 export const not = <T>(x: T): { is: T; not: boolean } => ({ is: x, not: true });
 
-
 /** A change of the rules; what is there already, or is not, is no fault. */
 export function* rules(type: string, table: 'nat' | 'filter', chain: string, rule?: Rule): Call<void> {
-  const modules = rule ? [...(rule.dsttype ? ['addrtype'] : []), ...(rule.ctstate ? ['conntrack'] : []), ...(rule.dport ? [(rule.proto as { is: string }).is] : [])] : [];
+  const modules = rule
+    ? [
+        ...(rule.dsttype ? ['addrtype'] : []),
+        ...(rule.ctstate ? ['conntrack'] : []),
+        ...(rule.dport ? [(rule.proto as { is: string }).is] : []),
+      ]
+    : [];
   const whole = rule && modules.length > 0 ? { ...rule, modules } : rule;
   yield* attempt(sys('netlink', { type, table, chain, ...(whole ? { rule: whole } : {}) }), null, 'EEXIST', 'ENOENT', 'EOPNOTSUPP');
 }
@@ -92,7 +119,8 @@ function* ensure(type: 'nf.append' | 'nf.insert', table: 'nat' | 'filter', chain
 
 /** The chains that docker keeps, and the jumps to them. */
 function* firewall(): Call<void> {
-  for (const chain of ['DOCKER', 'DOCKER-ISOLATION-STAGE-1', 'DOCKER-ISOLATION-STAGE-2', 'DOCKER-USER']) yield* rules('nf.newchain', 'filter', chain);
+  for (const chain of ['DOCKER', 'DOCKER-ISOLATION-STAGE-1', 'DOCKER-ISOLATION-STAGE-2', 'DOCKER-USER'])
+    yield* rules('nf.newchain', 'filter', chain);
   yield* rules('nf.newchain', 'nat', 'DOCKER');
   yield* ensure('nf.append', 'nat', 'PREROUTING', { dsttype: is('LOCAL'), target: 'DOCKER' });
   yield* ensure('nf.append', 'nat', 'OUTPUT', { dst: not('127.0.0.0/8'), dsttype: is('LOCAL'), target: 'DOCKER' });
@@ -125,7 +153,11 @@ function* raise(n: Network): Call<void> {
   const { prefix, first, size } = readSubnet(Subnet);
   const mac = (yield* newId(8)).match(/../g)!.join(':');
   yield* attempt(sys('netlink', { type: 'link.add', name: n.bridge, kind: 'bridge', address: `02:42:${mac}`, txqlen: 0 }), null, 'EEXIST');
-  yield* attempt(sys('netlink', { type: 'addr.add', dev: n.bridge, address: Gateway!, prefix, broadcast: ipText(first + size - 1) }), null, 'EEXIST');
+  yield* attempt(
+    sys('netlink', { type: 'addr.add', dev: n.bridge, address: Gateway!, prefix, broadcast: ipText(first + size - 1) }),
+    null,
+    'EEXIST',
+  );
   yield* sys('netlink', { type: 'link.set', name: n.bridge, up: true });
   if (n.Internal) return;
   for (const [type, table, chain, rule] of rulesOf(n)) yield* ensure(type, table, chain, rule);
@@ -135,18 +167,27 @@ function* raise(n: Network): Call<void> {
 export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   const name = String(body?.Name ?? '').trim();
   if (name === '') throw new Refused(400, 'invalid name: name is empty');
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) throw new Refused(400, `${name} includes invalid characters for a network name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`);
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
+    throw new Refused(400, `${name} includes invalid characters for a network name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`);
   if ([...daemon.networks.values()].some((n) => n.Name === name)) throw new Refused(409, `network with name ${name} already exists`);
   const driver = body.Driver || 'bridge';
   if (driver === 'host' || driver === 'null') throw new Refused(403, `only one instance of "${driver}" network is allowed`);
-  if (driver !== 'bridge') throw new Refused(404, ['macvlan', 'ipvlan', 'overlay'].includes(driver) ? `not modelled: network driver ${driver}` : `plugin "${driver}" not found`);
+  if (driver !== 'bridge')
+    throw new Refused(
+      404,
+      ['macvlan', 'ipvlan', 'overlay'].includes(driver) ? `not modelled: network driver ${driver}` : `plugin "${driver}" not found`,
+    );
   const asked = body.IPAM?.Config?.[0];
   const subnet = asked?.Subnet ? readSubnet(asked.Subnet) : freeSubnet(daemon);
   const text = `${ipText(subnet.first)}/${subnet.prefix}`;
   if (asked?.Subnet && overlaps(daemon, subnet)) throw new Refused(403, 'Pool overlaps with other one on this address space');
   const Gateway = asked?.Gateway ?? ipText(subnet.first + 1);
   const network = blank(name, yield* newId(), isoNano(yield* nowNs()), driver);
-  network.IPAM = { Driver: 'default', Options: {}, Config: [{ Subnet: text, ...(asked?.IPRange ? { IPRange: asked.IPRange } : {}), Gateway }] };
+  network.IPAM = {
+    Driver: 'default',
+    Options: {},
+    Config: [{ Subnet: text, ...(asked?.IPRange ? { IPRange: asked.IPRange } : {}), Gateway }],
+  };
   network.Internal = body.Internal === true;
   network.Attachable = body.Attachable === true;
   network.Options = body.Options ?? {};
@@ -160,17 +201,23 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
 }
 
 function overlaps(daemon: Daemon, s: Subnet): boolean {
-  return [...daemon.networks.values()].some((n) => n.IPAM.Config.some((c) => {
-    const other = readSubnet(c.Subnet);
-    return s.first < other.first + other.size && other.first < s.first + s.size;
-  }));
+  return [...daemon.networks.values()].some((n) =>
+    n.IPAM.Config.some((c) => {
+      const other = readSubnet(c.Subnet);
+      return s.first < other.first + other.size && other.first < s.first + s.size;
+    }),
+  );
 }
 
 /** 172.18.0.0/16 to 172.31.0.0/16, then pieces of 192.168.0.0/16. */
 function freeSubnet(daemon: Daemon): Subnet {
-  const pools = [...Array.from({ length: 15 }, (_, i) => `172.${17 + i}.0.0/16`), ...Array.from({ length: 16 }, (_, i) => `192.168.${i * 16}.0/20`)];
+  const pools = [
+    ...Array.from({ length: 15 }, (_, i) => `172.${17 + i}.0.0/16`),
+    ...Array.from({ length: 16 }, (_, i) => `192.168.${i * 16}.0/20`),
+  ];
   const free = pools.map(readSubnet).find((s) => !overlaps(daemon, s));
-  if (!free) throw new Refused(500, 'could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network');
+  if (!free)
+    throw new Refused(500, 'could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network');
   return free;
 }
 
@@ -185,12 +232,15 @@ export function findNetwork(daemon: Daemon, name: string, missing = `network ${n
 
 /** Containers that hold an endpoint in this network now. */
 export function membersOf(daemon: Daemon, n: Network): Container[] {
-  return [...daemon.containers.values()].filter((c) => Object.values(c.network.endpoints).some((e) => e.NetworkID === n.Id && e.EndpointID !== ''));
+  return [...daemon.containers.values()].filter((c) =>
+    Object.values(c.network.endpoints).some((e) => e.NetworkID === n.Id && e.EndpointID !== ''),
+  );
 }
 
 export function* removeNetwork(daemon: Daemon, n: Network): Call<void> {
   if (['bridge', 'host', 'none'].includes(n.Name)) throw new Refused(403, `${n.Name} is a pre-defined network and cannot be removed`);
-  if (membersOf(daemon, n).length > 0) throw new Refused(403, `error while removing network: network ${n.Name} id ${n.Id} has active endpoints`);
+  if (membersOf(daemon, n).length > 0)
+    throw new Refused(403, `error while removing network: network ${n.Name} id ${n.Id} has active endpoints`);
   for (const [, table, chain, rule] of rulesOf(n)) yield* rules('nf.delete', table, chain, rule);
   try {
     yield* sys('netlink', { type: 'link.del', name: n.bridge });
@@ -208,7 +258,8 @@ export function lease(n: Network, container: string, asked: string | undefined):
   const gateway = ipNumber(n.IPAM.Config[0]!.Gateway!);
   if (asked) {
     const at = ipNumber(asked);
-    if (at <= subnet.first || at >= subnet.first + subnet.size - 1) throw new Refused(400, `invalid config for network ${n.Name}: no configured subnet contains IP address ${asked}`);
+    if (at <= subnet.first || at >= subnet.first + subnet.size - 1)
+      throw new Refused(400, `invalid config for network ${n.Name}: no configured subnet contains IP address ${asked}`);
     if (n.leases[asked] !== undefined || at === gateway) throw new Refused(403, 'Address already in use');
     n.leases[asked] = container;
     return asked;
@@ -229,11 +280,30 @@ export function networkJson(daemon: Daemon, n: Network, whole: boolean): Any {
   if (whole) {
     for (const c of membersOf(daemon, n)) {
       const e = Object.values(c.network.endpoints).find((x) => x.NetworkID === n.Id)!;
-      containers[c.ID] = { Name: c.Name.slice(1), EndpointID: e.EndpointID, MacAddress: e.MacAddress, IPv4Address: e.IPAddress ? `${e.IPAddress}/${e.IPPrefixLen}` : '', IPv6Address: '' };
+      containers[c.ID] = {
+        Name: c.Name.slice(1),
+        EndpointID: e.EndpointID,
+        MacAddress: e.MacAddress,
+        IPv4Address: e.IPAddress ? `${e.IPAddress}/${e.IPPrefixLen}` : '',
+        IPv6Address: '',
+      };
     }
   }
   return {
-    Name: n.Name, Id: n.Id, Created: n.Created, Scope: n.Scope, Driver: n.Driver, EnableIPv6: n.EnableIPv6, IPAM: n.Driver === 'bridge' ? n.IPAM : { ...n.IPAM, Config: null }, Internal: n.Internal,
-    Attachable: n.Attachable, Ingress: n.Ingress, ConfigFrom: { Network: '' }, ConfigOnly: false, Containers: containers, Options: n.Options, Labels: n.Labels,
+    Name: n.Name,
+    Id: n.Id,
+    Created: n.Created,
+    Scope: n.Scope,
+    Driver: n.Driver,
+    EnableIPv6: n.EnableIPv6,
+    IPAM: n.Driver === 'bridge' ? n.IPAM : { ...n.IPAM, Config: null },
+    Internal: n.Internal,
+    Attachable: n.Attachable,
+    Ingress: n.Ingress,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: containers,
+    Options: n.Options,
+    Labels: n.Labels,
   };
 }

@@ -56,7 +56,15 @@ export function* serveBuild(daemon: Daemon, x: Exchange): Call<void> {
   const name = q.dockerfile || 'Dockerfile';
   const file = entries.find((e) => e.name === name.replace(/^\.\//, ''));
   const context: Context = { entries, stages: new Map(), buildArgs: JSON.parse(q.buildargs || '{}') as Record<string, string>, classic };
-  const b: Build = { daemon, x, context, name: name.split('/').pop()!, source: file?.data ?? new Uint8Array(0), tags: (q.t ?? '').split(',').filter((t) => t !== ''), n: 1 };
+  const b: Build = {
+    daemon,
+    x,
+    context,
+    name: name.split('/').pop()!,
+    source: file?.data ?? new Uint8Array(0),
+    tags: (q.t ?? '').split(',').filter((t) => t !== ''),
+    n: 1,
+  };
   if (q.nocache === '1') daemon.cache.clear();
   if (classic) yield* classicBuild(b, file !== undefined);
   else yield* plainBuild(b, file !== undefined, q.target ?? '');
@@ -72,7 +80,8 @@ function stagesOf(b: Build, all: readonly Instruction[]): Stage[] {
       if (!m) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: FROM requires either one or three arguments`, one.from);
       stages.push({ from: one, name: m[2] ?? '', image: m[1]!, steps: [] });
     } else if (stages.length > 0) stages.at(-1)!.steps.push(one);
-    else if (one.word === 'ARG') args.set(one.rest.split('=')[0]!, b.context.buildArgs[one.rest.split('=')[0]!] ?? one.rest.split('=').slice(1).join('='));
+    else if (one.word === 'ARG')
+      args.set(one.rest.split('=')[0]!, b.context.buildArgs[one.rest.split('=')[0]!] ?? one.rest.split('=').slice(1).join('='));
     else throw new BadDockerfile('no build stage in current context', one.from);
   }
   return stages;
@@ -91,12 +100,17 @@ function* plainBuild(b: Build, there: boolean, target: string): Call<void> {
   yield* beginStream(b.x, 200, { 'Content-Type': 'application/json' });
   try {
     yield* say(b, '#0 building with "default" instance using docker driver\n');
-    yield* vertex(b, `[internal] load build definition from ${b.name}`, [`transferring dockerfile: ${there ? b.source.length + 27 + b.name.length : 2}B 0.0s done`]);
+    yield* vertex(b, `[internal] load build definition from ${b.name}`, [
+      `transferring dockerfile: ${there ? b.source.length + 27 + b.name.length : 2}B 0.0s done`,
+    ]);
     if (!there) throw new Failed(`failed to solve: failed to read dockerfile: open ${b.name}: no such file or directory`);
     yield* plainStages(b, target);
   } catch (error) {
     const failed = failure(b, error);
-    yield* writeChunk(b.x, `${JSON.stringify({ stream: failed.before, error: failed.message, errorDetail: { code: failed.code, message: failed.message } })}\n`);
+    yield* writeChunk(
+      b.x,
+      `${JSON.stringify({ stream: failed.before, error: failed.message, errorDetail: { code: failed.code, message: failed.message } })}\n`,
+    );
   }
   yield* endStream(b.x);
 }
@@ -131,7 +145,9 @@ function* plainStages(b: Build, target: string): Call<void> {
     built = yield* plainStage(b, stages, i, function* () {
       if (told) return;
       told = true;
-      yield* vertex(b, '[internal] load build context', [`transferring context: ${context.entries.reduce((n, e) => n + e.data.length, 0)}B 0.0s done`]);
+      yield* vertex(b, '[internal] load build context', [
+        `transferring context: ${context.entries.reduce((n, e) => n + e.data.length, 0)}B 0.0s done`,
+      ]);
     });
     context.stages.set(String(i), built);
     if (s.name) context.stages.set(s.name, built);
@@ -140,7 +156,11 @@ function* plainStages(b: Build, target: string): Call<void> {
   yield* sweep(daemon, built, id);
   for (const t of b.tags) yield* tagImage(daemon, daemon.store.images.get(id)!, t, '');
   const layered = stages.at(-1)!.steps.some((one) => LAYERING.has(one.word));
-  yield* vertex(b, 'exporting to image', [...(layered ? ['exporting layers', 'exporting layers 0.0s done'] : []), `writing image ${id} done`, ...b.tags.map((t) => `naming to ${shownImage(t).replace(/:latest$/, '')} 0.0s done`)]);
+  yield* vertex(b, 'exporting to image', [
+    ...(layered ? ['exporting layers', 'exporting layers 0.0s done'] : []),
+    `writing image ${id} done`,
+    ...b.tags.map((t) => `naming to ${shownImage(t).replace(/:latest$/, '')} 0.0s done`),
+  ]);
   yield* writeChunk(b.x, `${JSON.stringify({ aux: { ID: id } })}\n`);
 }
 
@@ -158,7 +178,10 @@ function* metadata(b: Build, s: Stage): Call<void> {
   const url = `https://registry-1.docker.io/v2/${path}/manifests/${r.tag}`;
   const why = `failed to do request: ${(yield* unreachable(url)).replace(/^Get/, 'Head')}`;
   yield* say(b, `\n#${b.n} ${title}\n#${b.n++} ERROR: ${why}\n`);
-  throw new Failed(`failed to solve: ${s.image}: failed to resolve source metadata for ${shownImage(s.image)}: ${why}`, `------\n > ${title}:\n------\n${excerpt(b.source, b.name, s.from.from, s.from.to)}`);
+  throw new Failed(
+    `failed to solve: ${s.image}: failed to resolve source metadata for ${shownImage(s.image)}: ${why}`,
+    `------\n > ${title}:\n------\n${excerpt(b.source, b.name, s.from.from, s.from.to)}`,
+  );
 }
 
 /** The images made on the way go; their layers stay with the last. */
@@ -181,7 +204,12 @@ function* plainStage(b: Build, stages: readonly Stage[], index: number, loadCont
   built = { ...built, config: withPath(built.config), args: new Map() };
   const known = `from ${built.key}`;
   if (base) {
-    yield* vertex(b, `[${label}1/${total}] FROM ${shownImage(s.image)}`, [], daemon.cache.has(known) && !(yield* nextIsCached(b, built, s.steps)) ? 'CACHED' : 'DONE 0.0s');
+    yield* vertex(
+      b,
+      `[${label}1/${total}] FROM ${shownImage(s.image)}`,
+      [],
+      daemon.cache.has(known) && !(yield* nextIsCached(b, built, s.steps)) ? 'CACHED' : 'DONE 0.0s',
+    );
     daemon.cache.set(known, { built: null, size: 0, used: 0, made: yield* nowNs() });
   }
   if (s.steps.some((one) => /^(COPY|ADD)$/.test(one.word) && !/^--from=/.test(one.rest))) yield* loadContext();
@@ -198,7 +226,9 @@ function* plainStage(b: Build, stages: readonly Stage[], index: number, loadCont
 /** BuildKit gives an image without PATH the usual one. */
 function withPath(config: Built['config']): Built['config'] {
   const env: string[] = config.Env ?? [];
-  return env.some((e) => e.startsWith('PATH=')) ? config : { ...config, Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...env] };
+  return env.some((e) => e.startsWith('PATH='))
+    ? config
+    : { ...config, Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...env] };
 }
 
 /** RUN shows its command as BuildKit does, variables of ARG put in. */
@@ -231,16 +261,30 @@ function* plainStep(b: Build, built: Built, one: Instruction, title: string): Ca
     const where = excerpt(b.source, b.name, one.from, one.to);
     if (error instanceof RunFailed) {
       const lines = error.output.split('\n').filter((l) => l.trim() !== '');
-      yield* say(b, `\n#${n} ${title}\n${lines.map((l) => `#${n} 0.100 ${l.replace(/\r$/, '')}\n`).join('')}#${n} ERROR: ${error.message}\n`);
-      throw new Failed(`failed to solve: ${error.message}`, `------\n > ${title}:\n${lines.map((l) => `0.100 ${l.replace(/\r$/, '')}\n`).join('')}------\n${where}`);
+      yield* say(
+        b,
+        `\n#${n} ${title}\n${lines.map((l) => `#${n} 0.100 ${l.replace(/\r$/, '')}\n`).join('')}#${n} ERROR: ${error.message}\n`,
+      );
+      throw new Failed(
+        `failed to solve: ${error.message}`,
+        `------\n > ${title}:\n${lines.map((l) => `0.100 ${l.replace(/\r$/, '')}\n`).join('')}------\n${where}`,
+      );
     }
     if (!(error instanceof Refused) || error.status !== 404) throw error;
     const why = `failed to calculate checksum of ref ${b.daemon.id}::${refOf(built.key)}: ${error.message}`;
     yield* say(b, `\n#${n} ${title}\n#${n} ERROR: ${why}\n`);
     throw new Failed(`failed to solve: failed to compute cache key: ${why}`, `------\n > ${title}:\n------\n${where}`);
   }
-  const lines = outcome.output.split('\n').map((l) => l.replace(/\r$/, '')).filter((l) => l !== '');
-  yield* vertex(b, title, lines.map((l) => `0.100 ${l}`), outcome.cached ? 'CACHED' : 'DONE 0.0s');
+  const lines = outcome.output
+    .split('\n')
+    .map((l) => l.replace(/\r$/, ''))
+    .filter((l) => l !== '');
+  yield* vertex(
+    b,
+    title,
+    lines.map((l) => `0.100 ${l}`),
+    outcome.cached ? 'CACHED' : 'DONE 0.0s',
+  );
   return outcome.built;
 }
 
@@ -257,7 +301,8 @@ function* classicBuild(b: Build, there: boolean): Call<void> {
     all = parseDockerfile(b.source, b.name);
     stages = stagesOf(b, all);
   } catch (error) {
-    if (error instanceof BadDockerfile) throw new Refused(400, error.line === 0 ? `the Dockerfile (${b.name}) cannot be empty` : error.message);
+    if (error instanceof BadDockerfile)
+      throw new Refused(400, error.line === 0 ? `the Dockerfile (${b.name}) cannot be empty` : error.message);
     throw error;
   }
   yield* beginStream(b.x, 200, { 'Content-Type': 'application/json' });
@@ -265,7 +310,10 @@ function* classicBuild(b: Build, there: boolean): Call<void> {
     yield* classicStages(b, stages, all.filter((one) => one.word !== 'ARG' || stages.some((s) => s.steps.includes(one))).length);
   } catch (error) {
     if (!(error instanceof Failed) && !(error instanceof Refused)) throw error;
-    yield* writeChunk(b.x, `${JSON.stringify({ error: error.message, errorDetail: { code: error instanceof Failed ? error.code : 1, message: error.message } })}\n`);
+    yield* writeChunk(
+      b.x,
+      `${JSON.stringify({ error: error.message, errorDetail: { code: error instanceof Failed ? error.code : 1, message: error.message } })}\n`,
+    );
   }
   yield* endStream(b.x);
 }
@@ -309,7 +357,10 @@ function* classicStep(b: Build, before: Built, one: Instruction): Call<Built> {
       yield* say(b, ` ---> Running in ${short((error as Any).container)}\n${error.output.replaceAll('\r', '')}`);
       throw new Failed(`The command '${error.command.join(' ')}' returned a non-zero code: ${error.code}`, '', error.code);
     }
-    if (error instanceof Refused && error.status === 404) throw new Failed(`${one.word} failed: file not found in build context or excluded by .dockerignore: stat ${error.message.replace(/^"\/(.*)": not found$/, '$1')}: file does not exist`);
+    if (error instanceof Refused && error.status === 404)
+      throw new Failed(
+        `${one.word} failed: file not found in build context or excluded by .dockerignore: stat ${error.message.replace(/^"\/(.*)": not found$/, '$1')}: file does not exist`,
+      );
     throw error;
   }
   const { built } = outcome;
@@ -325,4 +376,3 @@ function* classicStep(b: Build, before: Built, one: Instruction): Call<Built> {
   yield* say(b, ` ---> ${short(built.image)}\n`);
   return built;
 }
-

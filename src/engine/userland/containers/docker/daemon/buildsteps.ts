@@ -63,21 +63,47 @@ export class RunFailed extends Error {
   }
 }
 
-export const scratch = (): Built => ({ config: { Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'] }, layers: [], history: [], key: 'scratch', image: '', args: new Map() });
+export const scratch = (): Built => ({
+  config: { Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'] },
+  layers: [],
+  history: [],
+  key: 'scratch',
+  image: '',
+  args: new Map(),
+});
 
 export function* builtFrom(daemon: Daemon, image: StoredImage): Call<Built> {
   const layers: Built['layers'] = [];
-  for (const [i, id] of image.chain.entries()) layers.push({ tar: yield* layerTar(daemon.store, id), diffId: image.config.rootfs.diff_ids[i]! });
-  return { config: { ...image.config.config }, layers, history: image.config.history.slice(), key: image.id, image: image.id, args: new Map() };
+  for (const [i, id] of image.chain.entries())
+    layers.push({ tar: yield* layerTar(daemon.store, id), diffId: image.config.rootfs.diff_ids[i]! });
+  return {
+    config: { ...image.config.config },
+    layers,
+    history: image.config.history.slice(),
+    key: image.id,
+    image: image.id,
+    args: new Map(),
+  };
 }
 
 /** The image so far, in the store. */
 export function* imageOf(daemon: Daemon, built: Built, more: Any = {}): Call<string> {
   const created = built.history.at(-1)?.created ?? '1970-01-01T00:00:00Z';
   const config: ImageConfig = {
-    architecture: 'amd64', config: built.config, created, history: built.history, os: 'linux', rootfs: { type: 'layers', diff_ids: built.layers.map((l) => l.diffId) }, ...more,
+    architecture: 'amd64',
+    config: built.config,
+    created,
+    history: built.history,
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: built.layers.map((l) => l.diffId) },
+    ...more,
   };
-  return yield* store(daemon, config, built.layers.map((l) => l.tar), []);
+  return yield* store(
+    daemon,
+    config,
+    built.layers.map((l) => l.tar),
+    [],
+  );
 }
 
 /** An image that is only there while a build needs it. */
@@ -87,7 +113,11 @@ function* wayside(daemon: Daemon, built: Built): Call<string> {
   return id;
 }
 
-const environment = (built: Built): Map<string, string> => new Map([...built.args, ...((built.config.Env ?? []) as string[]).map((e): [string, string] => [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)])]);
+const environment = (built: Built): Map<string, string> =>
+  new Map([
+    ...built.args,
+    ...((built.config.Env ?? []) as string[]).map((e): [string, string] => [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)]),
+  ]);
 const shellOf = (built: Built): string[] => built.config.Shell ?? ['/bin/sh', '-c'];
 
 function commandOf(rest: string, built: Built): string[] {
@@ -103,10 +133,21 @@ function commandOf(rest: string, built: Built): string[] {
 
 /** Does one instruction. Throws RunFailed, Refused. */
 export function* step(daemon: Daemon, context: Context, before: Built, one: Instruction): Call<Outcome> {
-  const built: Built = { ...before, config: { ...before.config }, layers: before.layers.slice(), history: before.history.slice(), args: new Map(before.args) };
+  const built: Built = {
+    ...before,
+    config: { ...before.config },
+    layers: before.layers.slice(),
+    history: before.history.slice(),
+    args: new Map(before.args),
+  };
   if (one.word === 'RUN') return yield* runStep(daemon, context, built, one);
   built.image = '';
-  const filled = one.word === 'COPY' || one.word === 'ADD' ? yield* copyEntries(daemon, context, built, one) : one.word === 'WORKDIR' ? workdir(context, built, one) : null;
+  const filled =
+    one.word === 'COPY' || one.word === 'ADD'
+      ? yield* copyEntries(daemon, context, built, one)
+      : one.word === 'WORKDIR'
+        ? workdir(context, built, one)
+        : null;
   if (filled) return yield* layered(daemon, context, built, one, filled.entries, filled.by);
   const by = configure(context, built, one);
   return yield* remembered(daemon, context, built, one, by, null);
@@ -136,7 +177,12 @@ const tarSize = (tar: Uint8Array): number => readTar(tar).reduce((n, e) => n + e
 
 function finishStep(built: Built, by: string, tar: Uint8Array | null, created: string, classic: boolean): void {
   const empty = tar === null;
-  built.history.push({ created, created_by: by, ...(classic ? {} : { comment: 'buildkit.dockerfile.v0' }), ...(empty ? { empty_layer: true } : {}) });
+  built.history.push({
+    created,
+    created_by: by,
+    ...(classic ? {} : { comment: 'buildkit.dockerfile.v0' }),
+    ...(empty ? { empty_layer: true } : {}),
+  });
   if (tar) built.layers.push({ tar, diffId: digestOf(tar) });
 }
 
@@ -146,7 +192,10 @@ function workdir(context: Context, built: Built, one: Instruction): { entries: T
   const path = substitute(one.rest, environment(built));
   const at = path.startsWith('/') ? path : `${built.config.WorkingDir || ''}/${path}`;
   built.config.WorkingDir = at.replace(/\/+/g, '/');
-  return { entries: [entry(built.config.WorkingDir.slice(1), { type: 'dir', mode: 0o755 })].filter((e) => e.name !== ''), by: nop(context, `WORKDIR ${built.config.WorkingDir}`, `WORKDIR ${built.config.WorkingDir}`) };
+  return {
+    entries: [entry(built.config.WorkingDir.slice(1), { type: 'dir', mode: 0o755 })].filter((e) => e.name !== ''),
+    by: nop(context, `WORKDIR ${built.config.WorkingDir}`, `WORKDIR ${built.config.WorkingDir}`),
+  };
 }
 
 /** Changes the configuration; how history tells it. */
@@ -156,12 +205,15 @@ function configure(context: Context, built: Built, one: Instruction): string {
   const say = (shown: string, plain = ` ${shown}`): string => nop(context, plain, shown);
   switch (one.word) {
     case 'ARG': {
-      const [name = '', value] = rest.includes('=') ? [rest.slice(0, rest.indexOf('=')), rest.slice(rest.indexOf('=') + 1).replace(/^["'](.*)["']$/, '$1')] : [rest, undefined];
+      const [name = '', value] = rest.includes('=')
+        ? [rest.slice(0, rest.indexOf('=')), rest.slice(rest.indexOf('=') + 1).replace(/^["'](.*)["']$/, '$1')]
+        : [rest, undefined];
       const chosen = context.buildArgs[name] ?? value;
       if (chosen !== undefined) built.args.set(name, chosen);
       return say(`ARG ${context.classic ? rest : chosen === undefined ? name : `${name}=${chosen}`}`);
     }
-    case 'CMD': case 'ENTRYPOINT': {
+    case 'CMD':
+    case 'ENTRYPOINT': {
       const command = commandOf(rest, built);
       built.config[one.word === 'CMD' ? 'Cmd' : 'Entrypoint'] = command;
       if (one.word === 'CMD') built.cmdGiven = true;
@@ -174,18 +226,31 @@ function configure(context: Context, built: Built, one: Instruction): string {
       return say(`SHELL ${list(built.config.Shell)}`);
     case 'HEALTHCHECK': {
       const m = /^(?:--(\S+)\s+)*?(NONE|CMD)\s*(.*)$/.exec(rest.replace(/--\w+(-\w+)*=\S+\s+/g, ''));
-      built.config.Healthcheck = { Test: m?.[2] === 'NONE' ? ['NONE'] : m?.[3]?.startsWith('[') ? ['CMD', ...commandOf(m[3], built)] : ['CMD-SHELL', m?.[3] ?? ''] };
+      built.config.Healthcheck = {
+        Test: m?.[2] === 'NONE' ? ['NONE'] : m?.[3]?.startsWith('[') ? ['CMD', ...commandOf(m[3], built)] : ['CMD-SHELL', m?.[3] ?? ''],
+      };
       return say(`HEALTHCHECK ${rest}`);
     }
     case 'EXPOSE':
       built.config = applyChanges(built.config, `EXPOSE ${rest}`) as Built['config'];
-      return say(`EXPOSE map[${rest.split(/\s+/).map((p) => `${p.includes('/') ? p : `${p}/tcp`}:{}`).join(' ')}]`, ` EXPOSE ${rest}`);
+      return say(
+        `EXPOSE map[${rest
+          .split(/\s+/)
+          .map((p) => `${p.includes('/') ? p : `${p}/tcp`}:{}`)
+          .join(' ')}]`,
+        ` EXPOSE ${rest}`,
+      );
     case 'VOLUME':
       built.config = applyChanges(built.config, `VOLUME ${rest}`) as Built['config'];
       return say(`VOLUME [${rest.startsWith('[') ? commandOf(rest, built).join(' ') : rest}]`);
-    case 'ENV': case 'LABEL':
+    case 'ENV':
+    case 'LABEL':
       built.config = applyChanges(built.config, `${one.word} ${rest}`) as Built['config'];
-      return say(`${one.word} ${assignments(rest).map(([k, v]) => `${k}=${v}`).join(' ')}`);
+      return say(
+        `${one.word} ${assignments(rest)
+          .map(([k, v]) => `${k}=${v}`)
+          .join(' ')}`,
+      );
     case 'MAINTAINER':
       return say(`MAINTAINER ${rest}`);
     default:
@@ -194,17 +259,32 @@ function configure(context: Context, built: Built, one: Instruction): string {
   }
 }
 
-const globOf = (pattern: string): RegExp => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[^/]*').replace(/\?/g, '[^/]')}$`);
+const globOf = (pattern: string): RegExp =>
+  new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replace(/\*/g, '[^/]*')
+      .replace(/\?/g, '[^/]')}$`,
+  );
 
-interface Source { name: string; entries: TarEntry[] }
+interface Source {
+  name: string;
+  entries: TarEntry[];
+}
 
 /** Entries of the context, or of a stage or image, that a source names; the first is what was named. */
 function* sourcesOf(daemon: Daemon, context: Context, from: string | undefined, pattern: string): Call<Source[]> {
-  const clean = pattern.replace(/^(\.?\/)+/, '').replace(/\/+$/, '').replace(/^\.$/, '');
+  const clean = pattern
+    .replace(/^(\.?\/)+/, '')
+    .replace(/\/+$/, '')
+    .replace(/^\.$/, '');
   if (from === undefined) {
     if (clean === '') return [{ name: '', entries: [entry('', { type: 'dir', mode: 0o755 }), ...context.entries] }];
     const heads = context.entries.filter((e) => globOf(clean).test(e.name));
-    return heads.map((h) => ({ name: h.name, entries: context.entries.filter((e) => e.name === h.name || e.name.startsWith(`${h.name}/`)) }));
+    return heads.map((h) => ({
+      name: h.name,
+      entries: context.entries.filter((e) => e.name === h.name || e.name.startsWith(`${h.name}/`)),
+    }));
   }
   const stage = context.stages.get(from);
   const image = stage ? stage.image || (yield* wayside(daemon, stage)) : findImage(daemon.store, from)?.id;
@@ -241,17 +321,26 @@ function* copyEntries(daemon: Daemon, context: Context, built: Built, one: Instr
     for (const s of found) entries.push(...placed(s, into, asDir, one.word === 'ADD'));
   }
   const [uid, gid] = (option('chown') ?? '').split(':').map(Number);
-  const owned = entries.map((e) => ({ ...e, uid: uid || 0, gid: gid || uid || 0, ...(option('chmod') && e.type === 'file' ? { mode: Number.parseInt(option('chmod')!, 8) } : {}) }));
+  const owned = entries.map((e) => ({
+    ...e,
+    uid: uid || 0,
+    gid: gid || uid || 0,
+    ...(option('chmod') && e.type === 'file' ? { mode: Number.parseInt(option('chmod')!, 8) } : {}),
+  }));
   const shown = `${one.word} ${[...flags.filter((f) => !f.startsWith('--from=')), ...sources].join(' ')} ${target}`;
   const content = digestOf(writeTar(owned)).slice(7);
   const dir = entries.some((e) => e.type === 'dir') ? 'dir' : 'file';
-  return { entries: owned, by: nop(context, `${one.word} ${sources.length > 1 ? 'multi' : dir}:${content} in ${target} `, `${shown} # buildkit`) };
+  return {
+    entries: owned,
+    by: nop(context, `${one.word} ${sources.length > 1 ? 'multi' : dir}:${content} in ${target} `, `${shown} # buildkit`),
+  };
 }
 
 function placed(s: Source, into: string, asDir: boolean, extract: boolean): TarEntry[] {
   const head = s.entries[0]!;
   const under = (name: string): string => (into === '' ? name : name === '' ? into : `${into}/${name}`);
-  if (head.type === 'dir') return s.entries.slice(1).map((e) => ({ ...e, name: under(s.name === '' ? e.name : e.name.slice(s.name.length + 1)) }));
+  if (head.type === 'dir')
+    return s.entries.slice(1).map((e) => ({ ...e, name: under(s.name === '' ? e.name : e.name.slice(s.name.length + 1)) }));
   if (extract && /\.(tar|tar\.gz|tgz)$/.test(s.name)) return readTar(inflate(head.data)).map((e) => ({ ...e, name: under(e.name) }));
   return [{ ...head, name: asDir ? under(s.name.split('/').pop()!) : into }];
 }
@@ -282,7 +371,13 @@ function* runStep(daemon: Daemon, context: Context, built: Built, one: Instructi
   }
   if (context.asking) return { built, cached: false, output: '', container: '' };
   const image = built.image || (yield* wayside(daemon, built));
-  const c = yield* hiddenContainer(daemon, image, { Cmd: command, Env: [...((built.config.Env ?? []) as string[]), ...args.filter((a) => !((built.config.Env ?? []) as string[]).some((e) => e.startsWith(`${a.split('=')[0]}=`)))] });
+  const c = yield* hiddenContainer(daemon, image, {
+    Cmd: command,
+    Env: [
+      ...((built.config.Env ?? []) as string[]),
+      ...args.filter((a) => !((built.config.Env ?? []) as string[]).some((e) => e.startsWith(`${a.split('=')[0]}=`))),
+    ],
+  });
   const output = yield* runToEnd(daemon, c);
   if (c.State.ExitCode !== 0) {
     if (!context.classic) yield* removeContainer(daemon, c, { force: true, volumes: true });
@@ -318,4 +413,3 @@ function* runToEnd(daemon: Daemon, c: Container): Call<string> {
   yield* sys('close', read);
   return text(data);
 }
-

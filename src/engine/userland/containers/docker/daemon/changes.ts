@@ -21,7 +21,10 @@ export function commandOf(rest: string): string[] {
 export function assignments(rest: string): [string, string][] {
   const plain = /^([\w.-]+)\s+(?!.*^[^=]*=)(.*)$/.exec(rest);
   if (plain && !/^[\w.-]+=/.test(rest)) return [[plain[1]!, plain[2]!]];
-  return [...rest.matchAll(/([\w.-]+)=("(?:[^"\\]|\\.)*"|'[^']*'|\S*)/g)].map((m) => [m[1]!, m[2]!.replace(/^"(.*)"$|^'(.*)'$/s, (_, a, b) => (a ?? b) as string).replace(/\\(.)/g, '$1')]);
+  return [...rest.matchAll(/([\w.-]+)=("(?:[^"\\]|\\.)*"|'[^']*'|\S*)/g)].map((m) => [
+    m[1]!,
+    m[2]!.replace(/^"(.*)"$|^'(.*)'$/s, (_, a, b) => (a ?? b) as string).replace(/\\(.)/g, '$1'),
+  ]);
 }
 
 const APPLY: Readonly<Record<string, (c: Any, rest: string) => void>> = {

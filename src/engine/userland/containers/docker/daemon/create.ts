@@ -12,16 +12,58 @@ import { createDirectory, generateName, newId, newLive, removeDirectory, saveCon
 import { signalNumber } from './signals.ts';
 import { type Any, type Config, type Container, type Daemon, type HostConfig, NEVER, Refused } from './state.ts';
 
-const MASKED = ['/proc/asound', '/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list', '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap'];
+const MASKED = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
 const READONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 const SHAPES: readonly (readonly [string, 'list' | 'map' | 'text'])[] = [
-  ['Cmd', 'list'], ['Entrypoint', 'list'], ['Env', 'list'], ['Labels', 'map'], ['Volumes', 'map'], ['ExposedPorts', 'map'], ['HostConfig', 'map'], ['NetworkingConfig', 'map'], ['Healthcheck', 'map'],
-  ['Image', 'text'], ['Hostname', 'text'], ['User', 'text'], ['WorkingDir', 'text'], ['StopSignal', 'text'],
+  ['Cmd', 'list'],
+  ['Entrypoint', 'list'],
+  ['Env', 'list'],
+  ['Labels', 'map'],
+  ['Volumes', 'map'],
+  ['ExposedPorts', 'map'],
+  ['HostConfig', 'map'],
+  ['NetworkingConfig', 'map'],
+  ['Healthcheck', 'map'],
+  ['Image', 'text'],
+  ['Hostname', 'text'],
+  ['User', 'text'],
+  ['WorkingDir', 'text'],
+  ['StopSignal', 'text'],
 ];
 const HOST_SHAPES: readonly (readonly [string, 'list' | 'map' | 'text'])[] = [
-  ['Binds', 'list'], ['CapAdd', 'list'], ['CapDrop', 'list'], ['Dns', 'list'], ['DnsSearch', 'list'], ['DnsOptions', 'list'], ['ExtraHosts', 'list'], ['GroupAdd', 'list'], ['SecurityOpt', 'list'], ['VolumesFrom', 'list'],
-  ['PortBindings', 'map'], ['Tmpfs', 'map'], ['Sysctls', 'map'], ['LogConfig', 'map'], ['RestartPolicy', 'map'], ['NetworkMode', 'text'], ['PidMode', 'text'], ['IpcMode', 'text'], ['UTSMode', 'text'], ['CgroupParent', 'text'],
+  ['Binds', 'list'],
+  ['CapAdd', 'list'],
+  ['CapDrop', 'list'],
+  ['Dns', 'list'],
+  ['DnsSearch', 'list'],
+  ['DnsOptions', 'list'],
+  ['ExtraHosts', 'list'],
+  ['GroupAdd', 'list'],
+  ['SecurityOpt', 'list'],
+  ['VolumesFrom', 'list'],
+  ['PortBindings', 'map'],
+  ['Tmpfs', 'map'],
+  ['Sysctls', 'map'],
+  ['LogConfig', 'map'],
+  ['RestartPolicy', 'map'],
+  ['NetworkMode', 'text'],
+  ['PidMode', 'text'],
+  ['IpcMode', 'text'],
+  ['UTSMode', 'text'],
+  ['CgroupParent', 'text'],
   ['CpusetCpus', 'text'],
 ];
 
@@ -30,8 +72,17 @@ function checkShape(body: Any, field: string, shape: 'list' | 'map' | 'text'): v
   const x: unknown = body[field];
   if (x === undefined || x === null) return;
   const strings = Array.isArray(x) && x.every((s) => typeof s === 'string');
-  const fits = shape === 'text' ? typeof x === 'string' : shape === 'list' ? strings || (typeof x === 'string' && /^(Cmd|Entrypoint)$/.test(field)) : typeof x === 'object' && !Array.isArray(x);
-  if (!fits) throw new Refused(400, `json: cannot unmarshal ${Array.isArray(x) ? 'array' : typeof x} into Go struct field ContainerConfigWrapper.${field}`);
+  const fits =
+    shape === 'text'
+      ? typeof x === 'string'
+      : shape === 'list'
+        ? strings || (typeof x === 'string' && /^(Cmd|Entrypoint)$/.test(field))
+        : typeof x === 'object' && !Array.isArray(x);
+  if (!fits)
+    throw new Refused(
+      400,
+      `json: cannot unmarshal ${Array.isArray(x) ? 'array' : typeof x} into Go struct field ContainerConfigWrapper.${field}`,
+    );
 }
 
 /** Makes the container. Throws Refused in docker's words. */
@@ -50,10 +101,34 @@ export function* createContainer(daemon: Daemon, name: string, body: Any): Call<
   const taken = yield* reserveName(daemon, name, id);
   const all = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   const container: Container = {
-    ID: id, Created: isoNano(yield* nowNs()), Path: all[0]!, Args: all.slice(1), Name: `/${taken}`, Image: image.id, Config: config, HostConfig: hostConfig,
-    State: { Status: 'created', Running: false, Paused: false, Restarting: false, OOMKilled: false, Dead: false, Pid: 0, ExitCode: 0, Error: '', StartedAt: NEVER, FinishedAt: NEVER },
-    RestartCount: 0, HasBeenManuallyStopped: false, HasBeenStartedBefore: false, MountPoints: [], layer: { id: yield* newId(), chain: image.chain },
-    network: { sandbox: '', sandboxKey: '', endpoints: endpointsAsked(body, hostConfig), ports: {} }, live: newLive(),
+    ID: id,
+    Created: isoNano(yield* nowNs()),
+    Path: all[0]!,
+    Args: all.slice(1),
+    Name: `/${taken}`,
+    Image: image.id,
+    Config: config,
+    HostConfig: hostConfig,
+    State: {
+      Status: 'created',
+      Running: false,
+      Paused: false,
+      Restarting: false,
+      OOMKilled: false,
+      Dead: false,
+      Pid: 0,
+      ExitCode: 0,
+      Error: '',
+      StartedAt: NEVER,
+      FinishedAt: NEVER,
+    },
+    RestartCount: 0,
+    HasBeenManuallyStopped: false,
+    HasBeenStartedBefore: false,
+    MountPoints: [],
+    layer: { id: yield* newId(), chain: image.chain },
+    network: { sandbox: '', sandboxKey: '', endpoints: endpointsAsked(body, hostConfig), ports: {} },
+    live: newLive(),
   };
   try {
     container.MountPoints = yield* mountPoints(daemon, container, image);
@@ -77,7 +152,8 @@ function shownReference(image: string): string {
 
 function* reserveName(daemon: Daemon, asked: string, id: string): Call<string> {
   const name = asked === '' ? yield* generateName(daemon) : asked.replace(/^\//, '');
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) throw new Refused(400, `Invalid container name (${asked}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
+    throw new Refused(400, `Invalid container name (${asked}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
   checkFree(daemon, name);
   daemon.names.set(name, id);
   return name;
@@ -86,7 +162,10 @@ function* reserveName(daemon: Daemon, asked: string, id: string): Call<string> {
 export function checkFree(daemon: Daemon, name: string): void {
   const holder = daemon.names.get(name);
   if (holder === undefined) return;
-  throw new Refused(409, `Conflict. The container name "/${name}" is already in use by container "${holder}". You have to remove (or rename) that container to be able to reuse that name.`);
+  throw new Refused(
+    409,
+    `Conflict. The container name "/${name}" is already in use by container "${holder}". You have to remove (or rename) that container to be able to reuse that name.`,
+  );
 }
 
 function endpointsAsked(body: Any, hostConfig: HostConfig): Container['network']['endpoints'] {
@@ -103,8 +182,20 @@ function endpointsAsked(body: Any, hostConfig: HostConfig): Container['network']
 
 export function emptyEndpoint(): Container['network']['endpoints'][string] {
   return {
-    IPAMConfig: null, Links: null, Aliases: null, MacAddress: '', NetworkID: '', EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, IPv6Gateway: '', GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0, DriverOpts: null, DNSNames: null,
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    MacAddress: '',
+    NetworkID: '',
+    EndpointID: '',
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    DriverOpts: null,
+    DNSNames: null,
   };
 }
 
@@ -116,19 +207,73 @@ function hostConfigOf(h: Any): HostConfig {
   const memory = n(h.Memory);
   const unconfined = privileged || (h.SecurityOpt ?? []).includes('systempaths=unconfined');
   return {
-    Binds: h.Binds ?? null, ContainerIDFile: h.ContainerIDFile ?? '', LogConfig: { Type: h.LogConfig?.Type || 'json-file', Config: h.LogConfig?.Config ?? {} },
-    NetworkMode: mode, PortBindings: h.PortBindings ?? {}, RestartPolicy: { Name: h.RestartPolicy?.Name || 'no', MaximumRetryCount: n(h.RestartPolicy?.MaximumRetryCount) },
-    AutoRemove: h.AutoRemove === true, VolumeDriver: h.VolumeDriver ?? '', VolumesFrom: h.VolumesFrom ?? null, ConsoleSize: [0, 0], CapAdd: h.CapAdd ?? null, CapDrop: h.CapDrop ?? null,
-    CgroupnsMode: h.CgroupnsMode || (privileged ? 'host' : 'private'), Dns: h.Dns ?? [], DnsOptions: h.DnsOptions ?? [], DnsSearch: h.DnsSearch ?? [], ExtraHosts: h.ExtraHosts ?? null,
-    GroupAdd: h.GroupAdd ?? null, IpcMode: h.IpcMode || 'private', Cgroup: '', Links: null, OomScoreAdj: n(h.OomScoreAdj), PidMode: h.PidMode ?? '', Privileged: privileged,
-    PublishAllPorts: h.PublishAllPorts === true, ReadonlyRootfs: h.ReadonlyRootfs === true, SecurityOpt: h.SecurityOpt ?? (privileged ? ['label=disable'] : null),
-    ...(h.Tmpfs ? { Tmpfs: h.Tmpfs } : {}), UTSMode: h.UTSMode ?? '', UsernsMode: h.UsernsMode ?? '', ShmSize: n(h.ShmSize) || 67108864, ...(h.Sysctls ? { Sysctls: h.Sysctls } : {}), Runtime: h.Runtime || 'runc',
-    Isolation: '', CpuShares: n(h.CpuShares), Memory: memory, NanoCpus: n(h.NanoCpus), CgroupParent: h.CgroupParent ?? '', BlkioWeight: n(h.BlkioWeight), BlkioWeightDevice: [],
-    BlkioDeviceReadBps: [], BlkioDeviceWriteBps: [], BlkioDeviceReadIOps: [], BlkioDeviceWriteIOps: [], CpuPeriod: n(h.CpuPeriod), CpuQuota: n(h.CpuQuota), CpuRealtimePeriod: 0,
-    CpuRealtimeRuntime: 0, CpusetCpus: h.CpusetCpus ?? '', CpusetMems: h.CpusetMems ?? '', Devices: h.Devices ?? [], DeviceCgroupRules: null, DeviceRequests: null,
-    MemoryReservation: n(h.MemoryReservation), MemorySwap: n(h.MemorySwap) || (memory > 0 ? 2 * memory : 0), MemorySwappiness: null, OomKillDisable: h.OomKillDisable === true ? true : null,
-    PidsLimit: h.PidsLimit ? h.PidsLimit : null, Ulimits: h.Ulimits ?? [], CpuCount: 0, CpuPercent: 0, IOMaximumIOps: 0, IOMaximumBandwidth: 0, ...(h.Mounts?.length > 0 ? { Mounts: h.Mounts } : {}),
-    MaskedPaths: unconfined ? null : MASKED, ReadonlyPaths: unconfined ? null : READONLY, ...(h.Init === true ? { Init: true } : {}),
+    Binds: h.Binds ?? null,
+    ContainerIDFile: h.ContainerIDFile ?? '',
+    LogConfig: { Type: h.LogConfig?.Type || 'json-file', Config: h.LogConfig?.Config ?? {} },
+    NetworkMode: mode,
+    PortBindings: h.PortBindings ?? {},
+    RestartPolicy: { Name: h.RestartPolicy?.Name || 'no', MaximumRetryCount: n(h.RestartPolicy?.MaximumRetryCount) },
+    AutoRemove: h.AutoRemove === true,
+    VolumeDriver: h.VolumeDriver ?? '',
+    VolumesFrom: h.VolumesFrom ?? null,
+    ConsoleSize: [0, 0],
+    CapAdd: h.CapAdd ?? null,
+    CapDrop: h.CapDrop ?? null,
+    CgroupnsMode: h.CgroupnsMode || (privileged ? 'host' : 'private'),
+    Dns: h.Dns ?? [],
+    DnsOptions: h.DnsOptions ?? [],
+    DnsSearch: h.DnsSearch ?? [],
+    ExtraHosts: h.ExtraHosts ?? null,
+    GroupAdd: h.GroupAdd ?? null,
+    IpcMode: h.IpcMode || 'private',
+    Cgroup: '',
+    Links: null,
+    OomScoreAdj: n(h.OomScoreAdj),
+    PidMode: h.PidMode ?? '',
+    Privileged: privileged,
+    PublishAllPorts: h.PublishAllPorts === true,
+    ReadonlyRootfs: h.ReadonlyRootfs === true,
+    SecurityOpt: h.SecurityOpt ?? (privileged ? ['label=disable'] : null),
+    ...(h.Tmpfs ? { Tmpfs: h.Tmpfs } : {}),
+    UTSMode: h.UTSMode ?? '',
+    UsernsMode: h.UsernsMode ?? '',
+    ShmSize: n(h.ShmSize) || 67108864,
+    ...(h.Sysctls ? { Sysctls: h.Sysctls } : {}),
+    Runtime: h.Runtime || 'runc',
+    Isolation: '',
+    CpuShares: n(h.CpuShares),
+    Memory: memory,
+    NanoCpus: n(h.NanoCpus),
+    CgroupParent: h.CgroupParent ?? '',
+    BlkioWeight: n(h.BlkioWeight),
+    BlkioWeightDevice: [],
+    BlkioDeviceReadBps: [],
+    BlkioDeviceWriteBps: [],
+    BlkioDeviceReadIOps: [],
+    BlkioDeviceWriteIOps: [],
+    CpuPeriod: n(h.CpuPeriod),
+    CpuQuota: n(h.CpuQuota),
+    CpuRealtimePeriod: 0,
+    CpuRealtimeRuntime: 0,
+    CpusetCpus: h.CpusetCpus ?? '',
+    CpusetMems: h.CpusetMems ?? '',
+    Devices: h.Devices ?? [],
+    DeviceCgroupRules: null,
+    DeviceRequests: null,
+    MemoryReservation: n(h.MemoryReservation),
+    MemorySwap: n(h.MemorySwap) || (memory > 0 ? 2 * memory : 0),
+    MemorySwappiness: null,
+    OomKillDisable: h.OomKillDisable === true ? true : null,
+    PidsLimit: h.PidsLimit ? h.PidsLimit : null,
+    Ulimits: h.Ulimits ?? [],
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+    ...(h.Mounts?.length > 0 ? { Mounts: h.Mounts } : {}),
+    MaskedPaths: unconfined ? null : MASKED,
+    ReadonlyPaths: unconfined ? null : READONLY,
+    ...(h.Init === true ? { Init: true } : {}),
   };
 }
 
@@ -141,34 +286,59 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
   if (wd !== '' && !wd.startsWith('/')) throw new Refused(400, `the working directory '${wd}' is invalid, it needs to be an absolute path`);
   for (const e of body.Env ?? []) if (String(e).startsWith('=') || e === '') throw new Refused(400, `invalid environment variable: ${e}`);
   if (body.StopSignal && signalNumber(body.StopSignal) === null) throw new Refused(400, `Invalid signal: ${body.StopSignal}`);
-  for (const cap of [...(h.CapAdd ?? []), ...(h.CapDrop ?? [])]) if (!CAPABILITY.test(cap) || !knownCapability(cap)) throw new Refused(400, `invalid ${(h.CapAdd ?? []).includes(cap) ? 'CapAdd' : 'CapDrop'}: unknown capability: "${cap.toUpperCase().startsWith('CAP_') ? cap.toUpperCase() : `CAP_${cap.toUpperCase()}`}"`);
+  for (const cap of [...(h.CapAdd ?? []), ...(h.CapDrop ?? [])])
+    if (!CAPABILITY.test(cap) || !knownCapability(cap))
+      throw new Refused(
+        400,
+        `invalid ${(h.CapAdd ?? []).includes(cap) ? 'CapAdd' : 'CapDrop'}: unknown capability: "${cap.toUpperCase().startsWith('CAP_') ? cap.toUpperCase() : `CAP_${cap.toUpperCase()}`}"`,
+      );
   if (h.AutoRemove && h.RestartPolicy.Name !== 'no') throw new Refused(400, "can't create 'AutoRemove' container with restart policy");
-  if (!['no', 'always', 'on-failure', 'unless-stopped'].includes(h.RestartPolicy.Name)) throw new Refused(400, `invalid restart policy: unknown policy '${h.RestartPolicy.Name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`);
-  if (h.RestartPolicy.MaximumRetryCount !== 0 && h.RestartPolicy.Name !== 'on-failure') throw new Refused(400, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  if (!['no', 'always', 'on-failure', 'unless-stopped'].includes(h.RestartPolicy.Name))
+    throw new Refused(
+      400,
+      `invalid restart policy: unknown policy '${h.RestartPolicy.Name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
+    );
+  if (h.RestartPolicy.MaximumRetryCount !== 0 && h.RestartPolicy.Name !== 'on-failure')
+    throw new Refused(400, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
   verifyResources(h, cpus, warnings);
-  if (h.OomScoreAdj < -1000 || h.OomScoreAdj > 1000) throw new Refused(400, `Invalid value ${h.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
-  if (h.NetworkMode.startsWith('container:') && Object.keys(h.PortBindings).length > 0) throw new Refused(400, 'conflicting options: port publishing and the container type network mode');
+  if (h.OomScoreAdj < -1000 || h.OomScoreAdj > 1000)
+    throw new Refused(400, `Invalid value ${h.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
+  if (h.NetworkMode.startsWith('container:') && Object.keys(h.PortBindings).length > 0)
+    throw new Refused(400, 'conflicting options: port publishing and the container type network mode');
   if (h.NetworkMode.startsWith('container:') && body.Hostname) throw new Refused(400, 'conflicting options: hostname and the network mode');
   if (h.UTSMode === 'host' && body.Hostname) throw new Refused(400, 'conflicting options: hostname and the UTS mode');
-  if (h.CgroupParent !== '' && daemon.cgroupDriver === 'systemd' && !h.CgroupParent.endsWith('.slice')) throw new Refused(400, 'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"');
-  for (const key of Object.keys(h.PortBindings)) if (!/^\d+\/(tcp|udp|sctp)$/.test(key)) throw new Refused(400, `invalid port specification: ${JSON.stringify(key)}`);
+  if (h.CgroupParent !== '' && daemon.cgroupDriver === 'systemd' && !h.CgroupParent.endsWith('.slice'))
+    throw new Refused(400, 'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"');
+  for (const key of Object.keys(h.PortBindings))
+    if (!/^\d+\/(tcp|udp|sctp)$/.test(key)) throw new Refused(400, `invalid port specification: ${JSON.stringify(key)}`);
   return warnings;
 }
 
 function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void {
   if (h.Memory !== 0 && h.Memory < 6 * 1024 * 1024) throw new Refused(400, 'Minimum memory limit allowed is 6MB');
-  if (h.Memory > 0 && h.MemorySwap !== -1 && h.MemorySwap < h.Memory) throw new Refused(400, 'Minimum memoryswap limit should be larger than memory limit, see usage');
-  if (h.Memory === 0 && h.MemorySwap > 0) throw new Refused(400, 'You should always set the Memory limit when using Memoryswap limit, see usage');
-  if (h.MemoryReservation !== 0 && h.MemoryReservation < 6 * 1024 * 1024) throw new Refused(400, 'Minimum memory reservation allowed is 6MB');
-  if (h.Memory > 0 && h.MemoryReservation > h.Memory) throw new Refused(400, 'Minimum memory limit can not be less than memory reservation limit, see usage');
-  if (h.NanoCpus > 0 && (h.CpuPeriod > 0 || h.CpuQuota > 0)) throw new Refused(400, `Conflicting options: Nano CPUs and CPU ${h.CpuPeriod > 0 ? 'Period' : 'Quota'} cannot both be set`);
-  if (h.NanoCpus < 0 || h.NanoCpus > cpus * 1e9) throw new Refused(400, `Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
-  if (h.CpuPeriod !== 0 && (h.CpuPeriod < 1000 || h.CpuPeriod > 1e6)) throw new Refused(400, 'CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
+  if (h.Memory > 0 && h.MemorySwap !== -1 && h.MemorySwap < h.Memory)
+    throw new Refused(400, 'Minimum memoryswap limit should be larger than memory limit, see usage');
+  if (h.Memory === 0 && h.MemorySwap > 0)
+    throw new Refused(400, 'You should always set the Memory limit when using Memoryswap limit, see usage');
+  if (h.MemoryReservation !== 0 && h.MemoryReservation < 6 * 1024 * 1024)
+    throw new Refused(400, 'Minimum memory reservation allowed is 6MB');
+  if (h.Memory > 0 && h.MemoryReservation > h.Memory)
+    throw new Refused(400, 'Minimum memory limit can not be less than memory reservation limit, see usage');
+  if (h.NanoCpus > 0 && (h.CpuPeriod > 0 || h.CpuQuota > 0))
+    throw new Refused(400, `Conflicting options: Nano CPUs and CPU ${h.CpuPeriod > 0 ? 'Period' : 'Quota'} cannot both be set`);
+  if (h.NanoCpus < 0 || h.NanoCpus > cpus * 1e9)
+    throw new Refused(400, `Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
+  if (h.CpuPeriod !== 0 && (h.CpuPeriod < 1000 || h.CpuPeriod > 1e6))
+    throw new Refused(400, 'CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
   if (h.CpuQuota > 0 && h.CpuQuota < 1000) throw new Refused(400, 'CPU cfs quota can not be less than 1ms (i.e. 1000)');
   if (h.CpusetCpus !== '') {
     const list = h.CpusetCpus.split(',').map((p) => /^(\d+)(?:-(\d+))?$/.exec(p));
     if (list.some((m) => !m)) throw new Refused(400, `Invalid value ${h.CpusetCpus} for cpuset cpus`);
-    if (list.some((m) => Number(m![2] ?? m![1]) >= cpus)) throw new Refused(400, `Requested CPUs are not available - requested ${h.CpusetCpus}, available: ${cpus === 1 ? '0' : `0-${cpus - 1}`}`);
+    if (list.some((m) => Number(m![2] ?? m![1]) >= cpus))
+      throw new Refused(
+        400,
+        `Requested CPUs are not available - requested ${h.CpusetCpus}, available: ${cpus === 1 ? '0' : `0-${cpus - 1}`}`,
+      );
   }
   if (h.OomKillDisable) warnings.push('Your kernel does not support OomKillDisable. OomKillDisable discarded.');
 }
@@ -193,12 +363,27 @@ function mergeConfig(body: Any, image: StoredImage, id: string, h: HostConfig): 
   const health = body.Healthcheck ? { ...(base as Config).Healthcheck, ...body.Healthcheck } : (base as Config).Healthcheck;
   const shared = h.NetworkMode === 'host' || h.NetworkMode.startsWith('container:') || h.UTSMode === 'host';
   return {
-    Hostname: body.Hostname || (shared ? '' : id.slice(0, 12)), Domainname: body.Domainname ?? '', User: body.User || base.User || '', AttachStdin: body.AttachStdin === true,
-    AttachStdout: body.AttachStdout === true, AttachStderr: body.AttachStderr === true, ...(Object.keys(ports).length > 0 ? { ExposedPorts: sortKeys(ports) } : {}), Tty: body.Tty === true,
-    OpenStdin: body.OpenStdin === true, StdinOnce: body.StdinOnce === true, Env: env.length > 0 ? env : body.Env || base.Env ? [] : null, Cmd: cmd, ...(health ? { Healthcheck: health } : {}), Image: body.Image,
-    Volumes: body.Volumes || base.Volumes ? { ...(base.Volumes ?? {}), ...(body.Volumes ?? {}) } : null, WorkingDir: body.WorkingDir || base.WorkingDir || '',
-    Entrypoint: cleared ? null : entrypoint && entrypoint.length > 0 ? entrypoint : (base.Entrypoint ?? null), OnBuild: null, Labels: { ...(base.Labels ?? {}), ...(body.Labels ?? {}) },
-    ...(stopSignal ? { StopSignal: stopSignal } : {}), ...(typeof body.StopTimeout === 'number' ? { StopTimeout: body.StopTimeout } : {}),
+    Hostname: body.Hostname || (shared ? '' : id.slice(0, 12)),
+    Domainname: body.Domainname ?? '',
+    User: body.User || base.User || '',
+    AttachStdin: body.AttachStdin === true,
+    AttachStdout: body.AttachStdout === true,
+    AttachStderr: body.AttachStderr === true,
+    ...(Object.keys(ports).length > 0 ? { ExposedPorts: sortKeys(ports) } : {}),
+    Tty: body.Tty === true,
+    OpenStdin: body.OpenStdin === true,
+    StdinOnce: body.StdinOnce === true,
+    Env: env.length > 0 ? env : body.Env || base.Env ? [] : null,
+    Cmd: cmd,
+    ...(health ? { Healthcheck: health } : {}),
+    Image: body.Image,
+    Volumes: body.Volumes || base.Volumes ? { ...(base.Volumes ?? {}), ...(body.Volumes ?? {}) } : null,
+    WorkingDir: body.WorkingDir || base.WorkingDir || '',
+    Entrypoint: cleared ? null : entrypoint && entrypoint.length > 0 ? entrypoint : (base.Entrypoint ?? null),
+    OnBuild: null,
+    Labels: { ...(base.Labels ?? {}), ...(body.Labels ?? {}) },
+    ...(stopSignal ? { StopSignal: stopSignal } : {}),
+    ...(typeof body.StopTimeout === 'number' ? { StopTimeout: body.StopTimeout } : {}),
   };
 }
 

@@ -46,8 +46,18 @@ export const dockerd: Program = function* (argv, env) {
 
 function* open(): Call<Daemon> {
   const daemon: Daemon = {
-    id: yield* engineId(), store: yield* openStore(DOCKER), containers: new Map(), names: new Map(), networks: new Map(), volumes: new Map(), execs: new Map(), events: { log: [], count: 0, watchers: new Set() },
-    cache: new Map(), nextPort: 32768, cgroupDriver: (yield* exists('/sys/fs/cgroup/system.slice')) ? 'systemd' : 'cgroupfs', startedAt: yield* nowNs(),
+    id: yield* engineId(),
+    store: yield* openStore(DOCKER),
+    containers: new Map(),
+    names: new Map(),
+    networks: new Map(),
+    volumes: new Map(),
+    execs: new Map(),
+    events: { log: [], count: 0, watchers: new Set() },
+    cache: new Map(),
+    nextPort: 32768,
+    cgroupDriver: (yield* exists('/sys/fs/cgroup/system.slice')) ? 'systemd' : 'cgroupfs',
+    startedAt: yield* nowNs(),
   };
   yield* loadVolumes(daemon);
   yield* loadContainers(daemon);
@@ -70,7 +80,8 @@ function* hearContainerd(): Call<Subscription> {
       return yield* subscribe(NS);
     } catch (error) {
       if (!(error instanceof SysError) && !(error instanceof Refusal)) throw error;
-      if (tries === 600) yield* complain('failed to start daemon: failed to dial "/run/containerd/containerd.sock": context deadline exceeded\n');
+      if (tries === 600)
+        yield* complain('failed to start daemon: failed to dial "/run/containerd/containerd.sock": context deadline exceeded\n');
       yield* sys('nanosleep', tries < 500 ? 2 * MS : SECOND);
     }
   }
@@ -125,7 +136,8 @@ function* revive(daemon: Daemon): Call<void> {
       yield* saveContainer(c);
     }
     const { Name } = c.HostConfig.RestartPolicy;
-    const again = Name === 'always' || (!c.HasBeenManuallyStopped && (Name === 'unless-stopped' || (Name === 'on-failure' && c.State.ExitCode !== 0)));
+    const again =
+      Name === 'always' || (!c.HasBeenManuallyStopped && (Name === 'unless-stopped' || (Name === 'on-failure' && c.State.ExitCode !== 0)));
     if (c.HostConfig.AutoRemove) yield* removeContainer(daemon, c, { force: true, volumes: true });
     else if (c.HasBeenStartedBefore && again) yield* thread(() => quietly(startAgain(daemon, c.ID)));
   }
@@ -153,7 +165,8 @@ function* leaveAtTerm(daemon: Daemon): Call<void> {
 function* leave(daemon: Daemon): Body {
   const running = [...daemon.containers.values()].filter((c) => c.State.Running);
   for (const c of running) yield* thread(() => quietly(end(daemon, c.ID)));
-  for (let tries = 0; tries < 150 && running.some((c) => c.State.Running || c.HasBeenManuallyStopped); tries++) yield* sys('nanosleep', 100 * MS);
+  for (let tries = 0; tries < 150 && running.some((c) => c.State.Running || c.HasBeenManuallyStopped); tries++)
+    yield* sys('nanosleep', 100 * MS);
   yield* sys('exit_group', 0);
 }
 
@@ -170,4 +183,3 @@ function* startAgain(daemon: Daemon, id: string): Call<void> {
   const c = daemon.containers.get(id);
   if (c) yield* startContainer(daemon, c);
 }
-

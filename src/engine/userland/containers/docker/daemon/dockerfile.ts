@@ -19,7 +19,26 @@ export class BadDockerfile extends Error {
   }
 }
 
-const WORDS = ['ADD', 'ARG', 'CMD', 'COPY', 'ENTRYPOINT', 'ENV', 'EXPOSE', 'FROM', 'HEALTHCHECK', 'LABEL', 'MAINTAINER', 'ONBUILD', 'RUN', 'SHELL', 'STOPSIGNAL', 'USER', 'VOLUME', 'WORKDIR'];
+const WORDS = [
+  'ADD',
+  'ARG',
+  'CMD',
+  'COPY',
+  'ENTRYPOINT',
+  'ENV',
+  'EXPOSE',
+  'FROM',
+  'HEALTHCHECK',
+  'LABEL',
+  'MAINTAINER',
+  'ONBUILD',
+  'RUN',
+  'SHELL',
+  'STOPSIGNAL',
+  'USER',
+  'VOLUME',
+  'WORKDIR',
+];
 
 export function parseDockerfile(data: Uint8Array, name: string): Instruction[] {
   const source = text(data);
@@ -46,11 +65,19 @@ export function parseDockerfile(data: Uint8Array, name: string): Instruction[] {
 function check(one: Instruction): void {
   const at = (why: string): BadDockerfile => new BadDockerfile(`dockerfile parse error on line ${one.from}: ${why}`, one.from);
   if (!WORDS.includes(one.word)) {
-    const near = WORDS.map((w) => [w, distance(w, one.word)] as const).filter(([, d]) => d < 3).sort(([, a], [, b]) => a - b)[0];
+    const near = WORDS.map((w) => [w, distance(w, one.word)] as const)
+      .filter(([, d]) => d < 3)
+      .sort(([, a], [, b]) => a - b)[0];
     throw at(`unknown instruction: ${one.word}${near ? ` (did you mean ${near[0]}?)` : ''}`);
   }
-  if (one.rest === '') throw at(one.word === 'FROM' ? 'FROM requires either one or three arguments' : `${one.word} requires ${/^(COPY|ADD)$/.test(one.word) ? 'at least two arguments, but only one was provided. Destination could not be determined' : 'exactly one argument'}`);
-  if (/^(COPY|ADD)$/.test(one.word) && words(one.rest).filter((w) => !w.startsWith('--')).length < 2) throw at(`${one.word} requires at least two arguments, but only one was provided. Destination could not be determined`);
+  if (one.rest === '')
+    throw at(
+      one.word === 'FROM'
+        ? 'FROM requires either one or three arguments'
+        : `${one.word} requires ${/^(COPY|ADD)$/.test(one.word) ? 'at least two arguments, but only one was provided. Destination could not be determined' : 'exactly one argument'}`,
+    );
+  if (/^(COPY|ADD)$/.test(one.word) && words(one.rest).filter((w) => !w.startsWith('--')).length < 2)
+    throw at(`${one.word} requires at least two arguments, but only one was provided. Destination could not be determined`);
 }
 
 function distance(a: string, b: string): number {
@@ -76,13 +103,16 @@ export function words(rest: string): string[] {
 
 /** $NAME, ${NAME}, ${NAME:-word}, ${NAME:+word}. */
 export function substitute(source: string, env: ReadonlyMap<string, string>): string {
-  return source.replace(/\\\$|\$\{(\w+)(?::([-+])([^}]*))?\}|\$(\w+)/g, (whole, braced: string | undefined, op: string | undefined, word: string | undefined, bare: string | undefined) => {
-    if (whole === '\\$') return '$';
-    const value = env.get((braced ?? bare)!) ?? '';
-    if (op === '-') return value === '' ? (word ?? '') : value;
-    if (op === '+') return value === '' ? '' : (word ?? '');
-    return value;
-  });
+  return source.replace(
+    /\\\$|\$\{(\w+)(?::([-+])([^}]*))?\}|\$(\w+)/g,
+    (whole, braced: string | undefined, op: string | undefined, word: string | undefined, bare: string | undefined) => {
+      if (whole === '\\$') return '$';
+      const value = env.get((braced ?? bare)!) ?? '';
+      if (op === '-') return value === '' ? (word ?? '') : value;
+      if (op === '+') return value === '' ? '' : (word ?? '');
+      return value;
+    },
+  );
 }
 
 /** The lines round a fault, as BuildKit shows them. */
@@ -94,4 +124,3 @@ export function excerpt(data: Uint8Array, name: string, from: number, to: number
   for (let n = first; n <= last; n++) out += `${String(n).padStart(4)} | ${n >= from && n <= to ? '>>>' : '   '} ${lines[n - 1]}\n`;
   return `${out}--------------------\n`;
 }
-

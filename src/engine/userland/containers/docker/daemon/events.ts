@@ -19,8 +19,21 @@ export function* publish(daemon: Daemon, Type: string, Action: string, ID: strin
 /** The JSON of the API, with the old fields that containers and images still carry. */
 export function eventJson(e: DockerEvent): Record<string, unknown> {
   const image = e.Actor.Attributes.image;
-  const old = e.Type === 'container' ? { status: e.Action, id: e.Actor.ID, ...(image ? { from: image } : {}) } : e.Type === 'image' ? { status: e.Action, id: e.Actor.ID } : {};
-  return { ...old, Type: e.Type, Action: e.Action, Actor: { ID: e.Actor.ID, Attributes: sorted(e.Actor.Attributes) }, scope: 'local', time: Math.floor(e.timeNano / 1e9), timeNano: e.timeNano };
+  const old =
+    e.Type === 'container'
+      ? { status: e.Action, id: e.Actor.ID, ...(image ? { from: image } : {}) }
+      : e.Type === 'image'
+        ? { status: e.Action, id: e.Actor.ID }
+        : {};
+  return {
+    ...old,
+    Type: e.Type,
+    Action: e.Action,
+    Actor: { ID: e.Actor.ID, Attributes: sorted(e.Actor.Attributes) },
+    scope: 'local',
+    time: Math.floor(e.timeNano / 1e9),
+    timeNano: e.timeNano,
+  };
 }
 
 function sorted(record: Record<string, string>): Record<string, string> {
@@ -39,15 +52,25 @@ export function readFilters(text: string | undefined): Filters {
   } catch {
     return out;
   }
-  for (const [name, values] of Object.entries((raw ?? {}) as Record<string, unknown>)) out[name] = Array.isArray(values) ? values.map(String) : Object.keys((values ?? {}) as object);
+  for (const [name, values] of Object.entries((raw ?? {}) as Record<string, unknown>))
+    out[name] = Array.isArray(values) ? values.map(String) : Object.keys((values ?? {}) as object);
   return out;
 }
 
 export function eventMatches(e: DockerEvent, filters: Filters): boolean {
   const any = (name: string, test: (value: string) => boolean): boolean => !filters[name] || filters[name].some(test);
   const a = e.Actor.Attributes;
-  const of = (type: string) => (v: string): boolean => (e.Type === type && (e.Actor.ID.startsWith(v) || a.name === v)) || a[type] === v;
-  return any('type', (v) => v === e.Type) && any('event', (v) => e.Action === v || e.Action.startsWith(`${v}:`)) && any('container', of('container')) && any('network', of('network'))
-    && any('volume', of('volume')) && any('image', (v) => (e.Type === 'image' && (e.Actor.ID === v || a.name === v)) || a.image === v)
-    && (filters.label ?? []).every((l) => (l.includes('=') ? a[l.slice(0, l.indexOf('='))] === l.slice(l.indexOf('=') + 1) : l in a));
+  const of =
+    (type: string) =>
+    (v: string): boolean =>
+      (e.Type === type && (e.Actor.ID.startsWith(v) || a.name === v)) || a[type] === v;
+  return (
+    any('type', (v) => v === e.Type) &&
+    any('event', (v) => e.Action === v || e.Action.startsWith(`${v}:`)) &&
+    any('container', of('container')) &&
+    any('network', of('network')) &&
+    any('volume', of('volume')) &&
+    any('image', (v) => (e.Type === 'image' && (e.Actor.ID === v || a.name === v)) || a.image === v) &&
+    (filters.label ?? []).every((l) => (l.includes('=') ? a[l.slice(0, l.indexOf('='))] === l.slice(l.indexOf('=') + 1) : l in a))
+  );
 }

@@ -39,9 +39,13 @@ function* processOf(c: Container, body: Any): Call<Process> {
   const named = new Set(given.map((e) => e.split('=')[0]));
   const base = environmentOf(c, user.home).filter((e) => !named.has(e.split('=')[0]!) && !(e.startsWith('TERM=') && !body.Tty));
   return {
-    terminal: body.Tty === true, user: { uid: user.uid, gid: user.gid, additionalGids: user.groups }, args: body.Cmd, cwd: body.WorkingDir || c.Config.WorkingDir || '/',
+    terminal: body.Tty === true,
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
+    args: body.Cmd,
+    cwd: body.WorkingDir || c.Config.WorkingDir || '/',
     env: [...base, ...(body.Tty && !base.some((e) => e.startsWith('TERM=')) && !named.has('TERM') ? ['TERM=xterm'] : []), ...given],
-    capabilities: { bounding: capabilities, effective: held, permitted: held, inheritable: [] }, oomScoreAdj: c.HostConfig.OomScoreAdj,
+    capabilities: { bounding: capabilities, effective: held, permitted: held, inheritable: [] },
+    oomScoreAdj: c.HostConfig.OomScoreAdj,
   };
 }
 
@@ -69,7 +73,11 @@ export function* startExec(daemon: Daemon, exec: Exec): Call<void> {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     exec.Running = false;
-    exec.ExitCode = /permission denied/.test(error.message) ? 126 : /executable file not found|no such file or directory/.test(error.message) ? 126 : 128;
+    exec.ExitCode = /permission denied/.test(error.message)
+      ? 126
+      : /executable file not found|no such file or directory/.test(error.message)
+        ? 126
+        : 128;
     yield* ignoreRefusal(tasks(NS, 'Delete', { containerId: c.ID, execId: exec.ID }));
     throw new Refused(400, error.message);
   } finally {
@@ -96,9 +104,22 @@ export function* waitExec(exec: Exec): Call<void> {
 export function execJson(exec: Exec): Any {
   const [entrypoint, ...args] = exec.body.Cmd as string[];
   return {
-    ID: exec.ID, Running: exec.Running, ExitCode: exec.ExitCode,
-    ProcessConfig: { tty: exec.body.Tty === true, entrypoint, arguments: args, privileged: exec.body.Privileged === true, ...(exec.body.User ? { user: exec.body.User } : {}) },
-    OpenStdin: exec.body.AttachStdin === true, OpenStderr: exec.body.AttachStderr === true, OpenStdout: exec.body.AttachStdout === true, CanRemove: false, ContainerID: exec.container, DetachKeys: '', Pid: exec.Pid,
+    ID: exec.ID,
+    Running: exec.Running,
+    ExitCode: exec.ExitCode,
+    ProcessConfig: {
+      tty: exec.body.Tty === true,
+      entrypoint,
+      arguments: args,
+      privileged: exec.body.Privileged === true,
+      ...(exec.body.User ? { user: exec.body.User } : {}),
+    },
+    OpenStdin: exec.body.AttachStdin === true,
+    OpenStderr: exec.body.AttachStderr === true,
+    OpenStdout: exec.body.AttachStdout === true,
+    CanRemove: false,
+    ContainerID: exec.container,
+    DetachKeys: '',
+    Pid: exec.Pid,
   };
 }
-

@@ -70,7 +70,14 @@ function* probe(daemon: Daemon, c: Container, check: Healthcheck, round: number,
     if (!(error instanceof Refused)) throw error;
     output = error.message;
   }
-  if (c.live.healthRound === round && c.State.Health) yield* note(daemon, c, check, { Start: isoNano(begun), End: isoNano(yield* nowNs()), ExitCode: code, Output: output.slice(0, 4096) }, begun - started);
+  if (c.live.healthRound === round && c.State.Health)
+    yield* note(
+      daemon,
+      c,
+      check,
+      { Start: isoNano(begun), End: isoNano(yield* nowNs()), ExitCode: code, Output: output.slice(0, 4096) },
+      begun - started,
+    );
 }
 
 /** A pipe among the clients of the exec's output; the call gives what came, once it has ended. */
@@ -86,7 +93,13 @@ function* listen(exec: Exec): Call<() => Call<string>> {
   };
 }
 
-function* note(daemon: Daemon, c: Container, check: Healthcheck, result: { Start: string; End: string; ExitCode: number; Output: string }, age: number): Call<void> {
+function* note(
+  daemon: Daemon,
+  c: Container,
+  check: Healthcheck,
+  result: { Start: string; End: string; ExitCode: number; Output: string },
+  age: number,
+): Call<void> {
   const health = c.State.Health!;
   const before = health.Status;
   health.Log = [...health.Log, result].slice(-5);

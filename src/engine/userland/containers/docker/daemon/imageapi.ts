@@ -35,7 +35,9 @@ const FILTERS = ['dangling', 'label', 'before', 'since', 'reference', 'until'];
 export function* listImages(daemon: Daemon, all: boolean, filters: Filters): Call<Any[]> {
   checkFilters(filters, FILTERS);
   const found: Any[] = [];
-  const images = [...daemon.store.images.values()].sort((a, b) => parseIso(b.config.created) - parseIso(a.config.created) || (a.id < b.id ? -1 : 1));
+  const images = [...daemon.store.images.values()].sort(
+    (a, b) => parseIso(b.config.created) - parseIso(a.config.created) || (a.id < b.id ? -1 : 1),
+  );
   const created = (name: string): number => parseIso(getImage(daemon, name).config.created);
   const parents = new Set(images.map(parentOf));
   const dangling = filters.dangling?.[0];
@@ -54,7 +56,15 @@ export function* listImages(daemon: Daemon, all: boolean, filters: Filters): Cal
     }
     const size = yield* sizeOf(daemon, image);
     found.push({
-      Containers: -1, Created: Math.floor(at / 1e9), Id: image.id, Labels: image.config.config.Labels ?? null, ParentId: parentOf(image), RepoDigests: [], RepoTags: tags, SharedSize: -1, Size: size,
+      Containers: -1,
+      Created: Math.floor(at / 1e9),
+      Id: image.id,
+      Labels: image.config.config.Labels ?? null,
+      ParentId: parentOf(image),
+      RepoDigests: [],
+      RepoTags: tags,
+      SharedSize: -1,
+      Size: size,
     });
   }
   return found;
@@ -62,7 +72,13 @@ export function* listImages(daemon: Daemon, all: boolean, filters: Filters): Cal
 
 /** "busybox", "busybox:1.*", "registry/*". */
 function referenceMatches(tag: string, pattern: string): boolean {
-  const test = (text: string): boolean => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[^/]*').replace(/\?/g, '[^/]')}$`).test(text);
+  const test = (text: string): boolean =>
+    new RegExp(
+      `^${pattern
+        .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+        .replace(/\*/g, '[^/]*')
+        .replace(/\?/g, '[^/]')}$`,
+    ).test(text);
   return test(tag) || test(tag.slice(0, tag.lastIndexOf(':')));
 }
 
@@ -72,16 +88,53 @@ export function* inspectImage(daemon: Daemon, image: StoredImage): Call<Any> {
   const dirs = image.chain.map((id) => `${layerDir(DOCKER, id)}`).reverse();
   const [top, ...below] = dirs;
   return {
-    Id: image.id, RepoTags: image.tags, RepoDigests: [], Parent: parentOf(image), Comment: config.comment ?? config.history.at(-1)?.comment ?? '', Created: config.created,
-    DockerVersion: config.docker_version ?? '', Author: config.author ?? '',
+    Id: image.id,
+    RepoTags: image.tags,
+    RepoDigests: [],
+    Parent: parentOf(image),
+    Comment: config.comment ?? config.history.at(-1)?.comment ?? '',
+    Created: config.created,
+    DockerVersion: config.docker_version ?? '',
+    Author: config.author ?? '',
     Config: {
-      Hostname: c.Hostname ?? '', Domainname: c.Domainname ?? '', User: c.User ?? '', AttachStdin: false, AttachStdout: false, AttachStderr: false, ...(c.ExposedPorts ? { ExposedPorts: c.ExposedPorts } : {}),
-      Tty: false, OpenStdin: false, StdinOnce: false, Env: c.Env ?? null, Cmd: c.Cmd ?? null, ...((c as Any).Healthcheck ? { Healthcheck: (c as Any).Healthcheck } : {}), ...((c as Any).ArgsEscaped ? { ArgsEscaped: true } : {}),
-      Image: c.Image ?? '', Volumes: c.Volumes ?? null, WorkingDir: c.WorkingDir ?? '', Entrypoint: c.Entrypoint ?? null, OnBuild: c.OnBuild ?? null, Labels: c.Labels ?? null, ...(c.StopSignal ? { StopSignal: c.StopSignal } : {}),
+      Hostname: c.Hostname ?? '',
+      Domainname: c.Domainname ?? '',
+      User: c.User ?? '',
+      AttachStdin: false,
+      AttachStdout: false,
+      AttachStderr: false,
+      ...(c.ExposedPorts ? { ExposedPorts: c.ExposedPorts } : {}),
+      Tty: false,
+      OpenStdin: false,
+      StdinOnce: false,
+      Env: c.Env ?? null,
+      Cmd: c.Cmd ?? null,
+      ...((c as Any).Healthcheck ? { Healthcheck: (c as Any).Healthcheck } : {}),
+      ...((c as Any).ArgsEscaped ? { ArgsEscaped: true } : {}),
+      Image: c.Image ?? '',
+      Volumes: c.Volumes ?? null,
+      WorkingDir: c.WorkingDir ?? '',
+      Entrypoint: c.Entrypoint ?? null,
+      OnBuild: c.OnBuild ?? null,
+      Labels: c.Labels ?? null,
+      ...(c.StopSignal ? { StopSignal: c.StopSignal } : {}),
     },
-    Architecture: config.architecture, Os: config.os, Size: yield* sizeOf(daemon, image),
-    GraphDriver: { Data: top ? { ...(below.length > 0 ? { LowerDir: below.map((d) => `${d}/diff`).join(':') } : {}), MergedDir: `${top}/merged`, UpperDir: `${top}/diff`, WorkDir: `${top}/work` } : null, Name: 'overlay2' },
-    RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids }, Metadata: { LastTagTime: image.tagged },
+    Architecture: config.architecture,
+    Os: config.os,
+    Size: yield* sizeOf(daemon, image),
+    GraphDriver: {
+      Data: top
+        ? {
+            ...(below.length > 0 ? { LowerDir: below.map((d) => `${d}/diff`).join(':') } : {}),
+            MergedDir: `${top}/merged`,
+            UpperDir: `${top}/diff`,
+            WorkDir: `${top}/work`,
+          }
+        : null,
+      Name: 'overlay2',
+    },
+    RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
+    Metadata: { LastTagTime: image.tagged },
   };
 }
 
@@ -89,7 +142,12 @@ export function* historyOf(daemon: Daemon, image: StoredImage): Call<Any[]> {
   const sizes = yield* layerSizes(daemon.store, image);
   let layer = 0;
   const rows = image.config.history.map((h) => ({
-    Id: '<missing>', Created: Math.floor(parseIso(h.created) / 1e9), CreatedBy: h.created_by ?? '', Tags: null as string[] | null, Size: h.empty_layer ? 0 : (sizes[layer++] ?? 0), Comment: h.comment ?? '',
+    Id: '<missing>',
+    Created: Math.floor(parseIso(h.created) / 1e9),
+    CreatedBy: h.created_by ?? '',
+    Tags: null as string[] | null,
+    Size: h.empty_layer ? 0 : (sizes[layer++] ?? 0),
+    Comment: h.comment ?? '',
   }));
   rows.reverse();
   for (let i = 0, at: StoredImage | undefined = image; i < rows.length && at; i++, at = daemon.store.images.get(parentOf(at))) {
@@ -113,7 +171,10 @@ export function* removeImage(daemon: Daemon, name: string, force: boolean): Call
   const image = getImage(daemon, name);
   const users = [...daemon.containers.values()].filter((c) => c.Image === image.id);
   const short = image.id.slice(7, 19);
-  const byId = image.id.startsWith(name.replace(/^(sha256:)?/, 'sha256:')) && /^(sha256:)?[0-9a-f]{4,64}$/.test(name) && !image.tags.some((t) => t === `${name}:latest`);
+  const byId =
+    image.id.startsWith(name.replace(/^(sha256:)?/, 'sha256:')) &&
+    /^(sha256:)?[0-9a-f]{4,64}$/.test(name) &&
+    !image.tags.some((t) => t === `${name}:latest`);
   const done: Any[] = [];
   const untag = function* (ref: string): Call<void> {
     daemon.store.repositories.delete(ref);
@@ -127,15 +188,27 @@ export function* removeImage(daemon: Daemon, name: string, force: boolean): Call
     const last = image.tags.length === 1;
     if (last && users.length > 0 && !force) {
       const c = users[0]!;
-      throw new Refused(409, `conflict: unable to remove repository reference "${name}" (must force) - container ${c.ID.slice(0, 12)} is using its referenced image ${short}`);
+      throw new Refused(
+        409,
+        `conflict: unable to remove repository reference "${name}" (must force) - container ${c.ID.slice(0, 12)} is using its referenced image ${short}`,
+      );
     }
     yield* untag(ref);
     if (!last || users.length > 0) return done;
   } else {
     const alive = users.find((c) => c.State.Running);
-    if (alive) throw new Refused(409, `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container ${alive.ID.slice(0, 12)}`);
-    if (image.tags.length > 1 && !force) throw new Refused(409, `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`);
-    if (users.length > 0 && !force) throw new Refused(409, `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${users[0]!.ID.slice(0, 12)}`);
+    if (alive)
+      throw new Refused(
+        409,
+        `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container ${alive.ID.slice(0, 12)}`,
+      );
+    if (image.tags.length > 1 && !force)
+      throw new Refused(409, `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`);
+    if (users.length > 0 && !force)
+      throw new Refused(
+        409,
+        `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${users[0]!.ID.slice(0, 12)}`,
+      );
     for (const ref of image.tags.slice()) yield* untag(ref);
   }
   if ([...daemon.store.images.values()].some((i) => parentOf(i) === image.id)) {
@@ -188,15 +261,23 @@ export function* pullImage(daemon: Daemon, name: string, tag: string, x: Exchang
   const parsed = parseReference(/^sha256:/.test(tag) ? `${name}@${tag}` : `${name}:${tag || 'latest'}`);
   if ('error' in parsed) throw new Refused(400, parsed.error);
   const built = parsed.digest ? null : buildImage(`${parsed.name}:${parsed.tag}`);
-  if (!built) throw new Refused(500, yield* unreachable(`https://${/^[^/]*[.:][^/]*\//.test(parsed.name) ? parsed.name.split('/')[0] : 'registry-1.docker.io'}/v2/`));
+  if (!built)
+    throw new Refused(
+      500,
+      yield* unreachable(`https://${/^[^/]*[.:][^/]*\//.test(parsed.name) ? parsed.name.split('/')[0] : 'registry-1.docker.io'}/v2/`),
+    );
   const ref = `${parsed.name}:${parsed.tag}`;
   const known = daemon.store.repositories.get(ref) === built.id;
   const say = (status: string, id?: string): Call<void> => writeChunk(x, `${JSON.stringify({ status, ...(id ? { id } : {}) })}\n`);
   yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
-  yield* say(`Pulling from ${parsed.name.includes('/') ? parsed.name.replace(/^[^/]*[.:][^/]*\//, '') : `library/${parsed.name}`}`, parsed.tag);
+  yield* say(
+    `Pulling from ${parsed.name.includes('/') ? parsed.name.replace(/^[^/]*[.:][^/]*\//, '') : `library/${parsed.name}`}`,
+    parsed.tag,
+  );
   if (!known) {
     for (const id of built.config.rootfs.diff_ids) yield* say('Pulling fs layer', id.slice(7, 19));
-    for (const id of built.config.rootfs.diff_ids) for (const status of ['Verifying Checksum', 'Download complete', 'Pull complete']) yield* say(status, id.slice(7, 19));
+    for (const id of built.config.rootfs.diff_ids)
+      for (const status of ['Verifying Checksum', 'Download complete', 'Pull complete']) yield* say(status, id.slice(7, 19));
     const image: ReadImage = { ...built, tags: [ref] };
     yield* addImage(daemon.store, image, isoNano(yield* nowNs()));
     yield* publish(daemon, 'image', 'pull', ref, { name: parsed.name });
@@ -212,7 +293,9 @@ export function* pushImage(daemon: Daemon, name: string, tag: string, x: Exchang
   yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
   const say = (line: Any): Call<void> => writeChunk(x, `${JSON.stringify(line)}\n`);
   yield* say({ status: `The push refers to repository [${full}]` });
-  const error = daemon.store.repositories.has(ref) ? yield* unreachable('https://registry-1.docker.io/v2/') : `An image does not exist locally with the tag: ${name}`;
+  const error = daemon.store.repositories.has(ref)
+    ? yield* unreachable('https://registry-1.docker.io/v2/')
+    : `An image does not exist locally with the tag: ${name}`;
   yield* say({ errorDetail: { message: error }, error });
   yield* endStream(x);
 }

@@ -19,7 +19,10 @@ export const mergedDir = (c: Container): string => `${rwDir(c)}/merged`;
 export function graphDriver(c: Container): { Data: Record<string, string>; Name: string } {
   const dir = rwDir(c);
   const lower = [`${dir}-init/diff`, ...c.layer.chain.map((id) => `${layerDir(DOCKER, id)}/diff`).reverse()];
-  return { Data: { LowerDir: lower.join(':'), MergedDir: `${dir}/merged`, UpperDir: `${dir}/diff`, WorkDir: `${dir}/work` }, Name: 'overlay2' };
+  return {
+    Data: { LowerDir: lower.join(':'), MergedDir: `${dir}/merged`, UpperDir: `${dir}/diff`, WorkDir: `${dir}/work` },
+    Name: 'overlay2',
+  };
 }
 
 export function* createLayer(daemon: Daemon, c: Container): Call<void> {
@@ -50,8 +53,10 @@ function* makeLayer(dir: string, link: string, lower: readonly string[]): Call<v
 
 /** Mount points that every container needs, empty. */
 function* initLayer(into: string): Call<void> {
-  for (const dir of ['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys']) yield* attempt(sys('mkdirat', AT_FDCWD, `${into}/${dir}`, 0o755), 0, 'EEXIST');
-  for (const file of ['.dockerenv', 'dev/console', 'etc/hosts', 'etc/hostname', 'etc/resolv.conf']) yield* writeFile(`${into}/${file}`, '', 0o755);
+  for (const dir of ['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys'])
+    yield* attempt(sys('mkdirat', AT_FDCWD, `${into}/${dir}`, 0o755), 0, 'EEXIST');
+  for (const file of ['.dockerenv', 'dev/console', 'etc/hosts', 'etc/hostname', 'etc/resolv.conf'])
+    yield* writeFile(`${into}/${file}`, '', 0o755);
   yield* attempt(sys('symlinkat', '/proc/mounts', AT_FDCWD, `${into}/etc/mtab`), 0);
 }
 
@@ -59,7 +64,10 @@ function* initLayer(into: string): Call<void> {
 export function* mountLayer(c: Container): Call<string> {
   const dir = rwDir(c);
   if (yield* isMounted(dir)) return `${dir}/merged`;
-  const lower = [`${OVERLAY}/l/${shortLink(`${c.layer.id}-init`)}`, ...c.layer.chain.map((id) => `${OVERLAY}/l/${shortLink(id)}`).reverse()];
+  const lower = [
+    `${OVERLAY}/l/${shortLink(`${c.layer.id}-init`)}`,
+    ...c.layer.chain.map((id) => `${OVERLAY}/l/${shortLink(id)}`).reverse(),
+  ];
   yield* sys('mount', 'overlay', `${dir}/merged`, 'overlay', 0, `lowerdir=${lower.join(':')},upperdir=${dir}/diff,workdir=${dir}/work`);
   return `${dir}/merged`;
 }

@@ -20,7 +20,18 @@ import { saveContainer, removeDirectory, logPath } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { specOf } from './spec.ts';
 import { type Container, type Daemon, NEVER, Refused } from './state.ts';
-import { closeAll, createStreams, drained, type Fifos, finish, joinStreams, makeFifos, openOutputs, removeFifos, type Streams } from './streams.ts';
+import {
+  closeAll,
+  createStreams,
+  drained,
+  type Fifos,
+  finish,
+  joinStreams,
+  makeFifos,
+  openOutputs,
+  removeFifos,
+  type Streams,
+} from './streams.ts';
 import { waitWhile, wake, withLock } from './waiters.ts';
 
 export function streamsOf(c: Container): Streams {
@@ -52,13 +63,20 @@ function* startLocked(daemon: Daemon, c: Container): Call<boolean> {
 
 function translated(error: Error): Refused {
   const message = error instanceof Refusal ? `failed to create task for container: ${error.message}` : error.message.toLowerCase();
-  return new Refused(/executable file not found|no such file or directory|permission denied|is a directory/.test(message) ? 400 : 500, message);
+  return new Refused(
+    /executable file not found|no such file or directory|permission denied|is a directory/.test(message) ? 400 : 500,
+    message,
+  );
 }
 
 function* failed(daemon: Daemon, c: Container, refused: Refused): Call<void> {
   yield* leaveNetworks(daemon, c);
   yield* unmountLayer(c);
-  const code = /executable file not found|no such file or directory/.test(refused.message) ? 127 : /permission denied|is a directory/.test(refused.message) ? 126 : 128;
+  const code = /executable file not found|no such file or directory/.test(refused.message)
+    ? 127
+    : /permission denied|is a directory/.test(refused.message)
+      ? 126
+      : 128;
   Object.assign(c.State, { Running: false, Restarting: false, Pid: 0, ExitCode: code, Error: refused.message });
   c.State.Status = c.State.StartedAt === NEVER ? 'created' : 'exited';
   yield* finish(streamsOf(c));
@@ -74,7 +92,15 @@ function* launch(daemon: Daemon, c: Container): Call<void> {
   const spec = yield* specOf(daemon, c, root);
   const s = streamsOf(c);
   const fifos = yield* makeFifos(c.ID, 'init', { stdin: c.Config.OpenStdin, tty: c.Config.Tty });
-  for (const m of c.MountPoints) if (m.Type === 'volume') yield* publish(daemon, 'volume', 'mount', m.Name!, { container: c.ID, destination: m.Destination, driver: 'local', propagation: '', 'read/write': String(m.RW) });
+  for (const m of c.MountPoints)
+    if (m.Type === 'volume')
+      yield* publish(daemon, 'volume', 'mount', m.Name!, {
+        container: c.ID,
+        destination: m.Destination,
+        driver: 'local',
+        propagation: '',
+        'read/write': String(m.RW),
+      });
   const outputs = yield* openOutputs(fifos);
   let joined = false;
   try {
@@ -93,12 +119,37 @@ function* launch(daemon: Daemon, c: Container): Call<void> {
 }
 
 /** containerd's part: the task made, its networks joined, its streams, then its start. */
-function* createAndStart(daemon: Daemon, c: Container, spec: Spec, { stdin, stdout, stderr, terminal }: Fifos, join: () => Call<void>): Call<void> {
-  const { pid } = yield* tasks(NS, 'Create', { containerId: c.ID, spec, stdin, stdout, stderr, terminal, options: { systemdCgroup: daemon.cgroupDriver === 'systemd' } });
+function* createAndStart(
+  daemon: Daemon,
+  c: Container,
+  spec: Spec,
+  { stdin, stdout, stderr, terminal }: Fifos,
+  join: () => Call<void>,
+): Call<void> {
+  const { pid } = yield* tasks(NS, 'Create', {
+    containerId: c.ID,
+    spec,
+    stdin,
+    stdout,
+    stderr,
+    terminal,
+    options: { systemdCgroup: daemon.cgroupDriver === 'systemd' },
+  });
   try {
     yield* joinNetworks(daemon, c, pid);
     yield* join();
-    c.State = { ...c.State, Status: 'running', Running: true, Paused: false, Restarting: false, OOMKilled: false, Pid: pid, ExitCode: 0, Error: '', StartedAt: isoNano(yield* nowNs()) };
+    c.State = {
+      ...c.State,
+      Status: 'running',
+      Running: true,
+      Paused: false,
+      Restarting: false,
+      OOMKilled: false,
+      Pid: pid,
+      ExitCode: 0,
+      Error: '',
+      StartedAt: isoNano(yield* nowNs()),
+    };
     c.live.oomSeen = false;
     yield* tasks(NS, 'Start', { containerId: c.ID });
   } catch (error) {
@@ -122,11 +173,22 @@ function* exited(daemon: Daemon, c: Container, exitStatus: number): Call<void> {
   yield* ignoreRefusal(tasks(NS, 'Delete', { containerId: c.ID }));
   yield* leaveNetworks(daemon, c);
   yield* unmountLayer(c);
-  for (const m of c.MountPoints) if (m.Type === 'volume') yield* publish(daemon, 'volume', 'unmount', m.Name!, { container: c.ID, driver: 'local' });
+  for (const m of c.MountPoints)
+    if (m.Type === 'volume') yield* publish(daemon, 'volume', 'unmount', m.Name!, { container: c.ID, driver: 'local' });
   const now = yield* nowNs();
   const ran = Math.max(0, now - parseIso(c.State.StartedAt));
   const restart = wantsRestart(c, exitStatus);
-  c.State = { ...c.State, Status: restart ? 'restarting' : 'exited', Running: restart, Restarting: restart, Paused: false, Pid: 0, ExitCode: exitStatus, OOMKilled: c.live.oomSeen, FinishedAt: isoNano(now) };
+  c.State = {
+    ...c.State,
+    Status: restart ? 'restarting' : 'exited',
+    Running: restart,
+    Restarting: restart,
+    Paused: false,
+    Pid: 0,
+    ExitCode: exitStatus,
+    OOMKilled: c.live.oomSeen,
+    FinishedAt: isoNano(now),
+  };
   if (restart) c.RestartCount++;
   yield* saveContainer(c);
   c.live.exits++;
@@ -252,7 +314,10 @@ export function* removeContainer(daemon: Daemon, c: Container, how: { force: boo
   if (c.live.removing) throw new Refused(409, `removal of container ${c.ID} is already in progress`);
   if (c.State.Running && !how.force) {
     const state = c.State.Paused ? 'paused' : c.State.Restarting ? 'restarting' : 'running';
-    throw new Refused(409, `cannot remove container "${c.Name}": container is ${state}: ${state === 'paused' ? 'unpause and then stop the container before removing or force remove' : 'stop the container before removing or force remove'}`);
+    throw new Refused(
+      409,
+      `cannot remove container "${c.Name}": container is ${state}: ${state === 'paused' ? 'unpause and then stop the container before removing or force remove' : 'stop the container before removing or force remove'}`,
+    );
   }
   const auto = c.HostConfig.AutoRemove;
   if (c.State.Running) {

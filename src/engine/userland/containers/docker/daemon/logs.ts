@@ -38,7 +38,9 @@ export function* serveLogs(c: Container, x: Exchange): Call<void> {
   const since = query.since ? Number(query.since) * 1e9 : 0;
   const until = query.until && query.until !== '0' ? Number(query.until) * 1e9 : Number.POSITIVE_INFINITY;
   const wanted = (l: Line): boolean => on(l.stream) && parseIso(l.time) >= since && parseIso(l.time) <= until;
-  yield* beginStream(x, 200, { 'Content-Type': c.Config.Tty ? 'application/vnd.docker.raw-stream' : 'application/vnd.docker.multiplexed-stream' });
+  yield* beginStream(x, 200, {
+    'Content-Type': c.Config.Tty ? 'application/vnd.docker.raw-stream' : 'application/vnd.docker.multiplexed-stream',
+  });
   const tail = /^\d+$/.test(query.tail ?? '') ? Number(query.tail) : -1;
   let seen = 0;
   for (let first = true; ; first = false) {
@@ -48,7 +50,8 @@ export function* serveLogs(c: Container, x: Exchange): Call<void> {
     const more = yield* linesOf(c, seen);
     seen += more.length;
     const shown = more.filter(wanted);
-    for (const line of !first || tail < 0 ? shown : tail === 0 ? [] : shown.slice(-tail)) yield* writeChunk(x, encode(c, line, on('timestamps')));
+    for (const line of !first || tail < 0 ? shown : tail === 0 ? [] : shown.slice(-tail))
+      yield* writeChunk(x, encode(c, line, on('timestamps')));
     if (last) break;
     yield* waitWhile(c.live.logged, () => going() && (c.live.streams?.lines ?? 0) === count);
   }

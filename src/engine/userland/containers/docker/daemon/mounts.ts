@@ -22,7 +22,8 @@ export function* mountPoints(daemon: Daemon, c: Container, image: StoredImage): 
   }
   for (const bind of h.Binds ?? []) {
     const point = yield* bindPoint(daemon, c, bind, image);
-    if ((h.Binds ?? []).filter((b) => clean(b.split(':')[1] ?? '') === point.Destination).length > 1) throw new Refused(400, `Duplicate mount point: ${point.Destination}`);
+    if ((h.Binds ?? []).filter((b) => clean(b.split(':')[1] ?? '') === point.Destination).length > 1)
+      throw new Refused(400, `Duplicate mount point: ${point.Destination}`);
     points.set(point.Destination, point);
   }
   for (const m of h.Mounts ?? []) {
@@ -37,19 +38,34 @@ export function* mountPoints(daemon: Daemon, c: Container, image: StoredImage): 
   return [...points.values()].sort((a, b) => (a.Destination < b.Destination ? -1 : 1));
 }
 
-const clean = (path: string): string => `/${path.split('/').filter((p) => p !== '' && p !== '.').join('/')}`;
+const clean = (path: string): string =>
+  `/${path
+    .split('/')
+    .filter((p) => p !== '' && p !== '.')
+    .join('/')}`;
 
 function* bindPoint(daemon: Daemon, c: Container, spec: string, image: StoredImage): Call<MountPoint> {
   const [source = '', destination = '', mode, ...more] = spec.split(':');
   if (more.length > 0 || source === '' || destination === '') throw new Refused(400, `invalid volume specification: '${spec}'`);
   const modes = (mode ?? '').split(',').filter((m) => m !== '');
   if (modes.some((m) => !MODES.test(m))) throw new Refused(400, `invalid mode: ${mode}`);
-  if (!destination.startsWith('/')) throw new Refused(400, `invalid volume specification: '${spec}': invalid mount config for type "${source.startsWith('/') ? 'bind' : 'volume'}": invalid mount path: '${destination}' mount path must be absolute`);
-  if (clean(destination) === '/') throw new Refused(400, `invalid volume specification: '${spec}': invalid mount config for type "${source.startsWith('/') ? 'bind' : 'volume'}": invalid specification: destination can't be '/'`);
+  if (!destination.startsWith('/'))
+    throw new Refused(
+      400,
+      `invalid volume specification: '${spec}': invalid mount config for type "${source.startsWith('/') ? 'bind' : 'volume'}": invalid mount path: '${destination}' mount path must be absolute`,
+    );
+  if (clean(destination) === '/')
+    throw new Refused(
+      400,
+      `invalid volume specification: '${spec}': invalid mount config for type "${source.startsWith('/') ? 'bind' : 'volume'}": invalid specification: destination can't be '/'`,
+    );
   const rw = !modes.includes('ro');
   if (!source.startsWith('/')) {
     const volume = yield* createVolume(daemon, source, {}, {});
-    return { ...(yield* volumePoint(c, volume, destination, modes.includes('nocopy') ? 'nocopy' : mode === undefined ? 'z' : mode, image)), RW: rw };
+    return {
+      ...(yield* volumePoint(c, volume, destination, modes.includes('nocopy') ? 'nocopy' : mode === undefined ? 'z' : mode, image)),
+      RW: rw,
+    };
   }
   if (!(yield* statOf(source))) yield* mkdirAll(source);
   const propagation = modes.find((m) => /shared|slave|private/.test(m)) ?? 'rprivate';
@@ -60,11 +76,19 @@ function* mountPoint(daemon: Daemon, c: Container, m: Any, image: StoredImage): 
   const bad = (why: string): Refused => new Refused(400, `invalid mount config for type "${m.Type}": ${why}`);
   if (!String(m.Target ?? '').startsWith('/')) throw bad(`invalid mount path: '${m.Target ?? ''}' mount path must be absolute`);
   const Destination = clean(m.Target);
-  if (m.Type === 'tmpfs') return { Type: 'tmpfs', Source: '', Destination, Mode: tmpfsMode(m.TmpfsOptions), RW: !m.ReadOnly, Propagation: '' };
+  if (m.Type === 'tmpfs')
+    return { Type: 'tmpfs', Source: '', Destination, Mode: tmpfsMode(m.TmpfsOptions), RW: !m.ReadOnly, Propagation: '' };
   if (m.Type === 'bind') {
     if (!m.Source) throw bad('field Source must not be empty');
     if (!(yield* statOf(m.Source))) throw bad(`bind source path does not exist: ${m.Source}`);
-    return { Type: 'bind', Source: clean(m.Source), Destination, Mode: '', RW: !m.ReadOnly, Propagation: m.BindOptions?.Propagation ?? 'rprivate' };
+    return {
+      Type: 'bind',
+      Source: clean(m.Source),
+      Destination,
+      Mode: '',
+      RW: !m.ReadOnly,
+      Propagation: m.BindOptions?.Propagation ?? 'rprivate',
+    };
   }
   if (m.Type !== 'volume') throw new Refused(400, `mount type unknown: "${m.Type}"`);
   const volume = yield* createVolume(daemon, m.Source ?? '', {}, m.VolumeOptions?.Labels ?? {});
@@ -72,12 +96,23 @@ function* mountPoint(daemon: Daemon, c: Container, m: Any, image: StoredImage): 
 }
 
 function tmpfsMode(options: Any): string {
-  return [options?.SizeBytes ? `size=${options.SizeBytes}` : '', options?.Mode ? `mode=${options.Mode.toString(8)}` : ''].filter((o) => o !== '').join(',');
+  return [options?.SizeBytes ? `size=${options.SizeBytes}` : '', options?.Mode ? `mode=${options.Mode.toString(8)}` : '']
+    .filter((o) => o !== '')
+    .join(',');
 }
 
 function* volumePoint(_c: Container, volume: Volume, destination: string, mode: string, image: StoredImage): Call<MountPoint> {
   if (mode !== 'nocopy' && (yield* list(volume.Mountpoint)).length === 0) yield* fill(volume, clean(destination), image);
-  return { Type: 'volume', Name: volume.Name, Source: volume.Mountpoint, Destination: clean(destination), Driver: 'local', Mode: mode === 'nocopy' ? 'z' : mode, RW: true, Propagation: '' };
+  return {
+    Type: 'volume',
+    Name: volume.Name,
+    Source: volume.Mountpoint,
+    Destination: clean(destination),
+    Driver: 'local',
+    Mode: mode === 'nocopy' ? 'z' : mode,
+    RW: true,
+    Propagation: '',
+  };
 }
 
 /** What the image has at this place goes into the new volume, layer by layer. */
@@ -93,20 +128,35 @@ function* fill(volume: Volume, destination: string, image: StoredImage): Call<vo
 }
 
 /** Makes a volume, or gives the one of this name. Throws Refused. */
-export function* createVolume(daemon: Daemon, name: string, options: Record<string, string>, labels: Record<string, string>, driver = 'local'): Call<Volume> {
+export function* createVolume(
+  daemon: Daemon,
+  name: string,
+  options: Record<string, string>,
+  labels: Record<string, string>,
+  driver = 'local',
+): Call<Volume> {
   const known = daemon.volumes.get(name);
   if (known) return known;
   if (driver !== 'local') throw new Refused(400, `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`);
   if (name !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
-    const why = name.length === 1 ? `volume name is too short, names should be at least two alphanumeric characters` : `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;
+    const why =
+      name.length === 1
+        ? `volume name is too short, names should be at least two alphanumeric characters`
+        : `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;
     throw new Refused(400, `create ${name}: ${why}`);
   }
   const id = name === '' ? yield* newId() : name;
   const Mountpoint = `${VOLUMES}/${id}/_data`;
   const anonymous = name === '';
   const volume: Volume = {
-    CreatedAt: isoSeconds(yield* nowNs()), Driver: 'local', Labels: anonymous ? { 'com.docker.volume.anonymous': '' } : Object.keys(labels).length > 0 ? labels : null, Mountpoint, Name: id,
-    Options: Object.keys(options).length > 0 ? options : null, Scope: 'local', anonymous,
+    CreatedAt: isoSeconds(yield* nowNs()),
+    Driver: 'local',
+    Labels: anonymous ? { 'com.docker.volume.anonymous': '' } : Object.keys(labels).length > 0 ? labels : null,
+    Mountpoint,
+    Name: id,
+    Options: Object.keys(options).length > 0 ? options : null,
+    Scope: 'local',
+    anonymous,
   };
   yield* mkdirAll(Mountpoint);
   daemon.volumes.set(id, volume);

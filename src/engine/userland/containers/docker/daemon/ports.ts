@@ -20,7 +20,8 @@ interface Binding {
 
 function bindingsOf(daemon: Daemon, c: Container): Binding[] {
   const wanted: Record<string, { HostIp: string; HostPort: string }[]> = { ...c.HostConfig.PortBindings };
-  if (c.HostConfig.PublishAllPorts) for (const key of Object.keys(c.Config.ExposedPorts ?? {})) wanted[key] ??= [{ HostIp: '', HostPort: '' }];
+  if (c.HostConfig.PublishAllPorts)
+    for (const key of Object.keys(c.Config.ExposedPorts ?? {})) wanted[key] ??= [{ HostIp: '', HostPort: '' }];
   const out: Binding[] = [];
   for (const [key, list] of Object.entries(wanted).sort(([a], [b]) => Number.parseInt(a, 10) - Number.parseInt(b, 10))) {
     const [inside, proto = 'tcp'] = key.split('/');
@@ -35,8 +36,13 @@ function bindingsOf(daemon: Daemon, c: Container): Binding[] {
 
 /** Ports of running containers, and of this one so far, as "proto ip port". */
 function taken(daemon: Daemon, except: Container, more: readonly Binding[]): Binding[] {
-  const held = [...daemon.containers.values()].filter((c) => c !== except).flatMap((c) => Object.entries(c.network.ports).flatMap(([key, list]) =>
-    (list ?? []).map((b) => ({ key, proto: key.split('/')[1]!, inside: 0, ip: b.HostIp, port: Number(b.HostPort) }))));
+  const held = [...daemon.containers.values()]
+    .filter((c) => c !== except)
+    .flatMap((c) =>
+      Object.entries(c.network.ports).flatMap(([key, list]) =>
+        (list ?? []).map((b) => ({ key, proto: key.split('/')[1]!, inside: 0, ip: b.HostIp, port: Number(b.HostPort) })),
+      ),
+    );
   return [...held, ...more];
 }
 
@@ -84,19 +90,41 @@ function programming(c: Container, e: Endpoint, why: string): Refused {
 
 /** What it holds, the highest host port first, as docker programs them. */
 function held(c: Container): Binding[] {
-  const all = Object.entries(c.network.ports).flatMap(([key, list]) => (list ?? []).map((b) => {
-    const [inside, proto = 'tcp'] = key.split('/');
-    return { key, proto, inside: Number(inside), ip: b.HostIp, port: Number(b.HostPort) };
-  }));
+  const all = Object.entries(c.network.ports).flatMap(([key, list]) =>
+    (list ?? []).map((b) => {
+      const [inside, proto = 'tcp'] = key.split('/');
+      return { key, proto, inside: Number(inside), ip: b.HostIp, port: Number(b.HostPort) };
+    }),
+  );
   return all.sort((x, y) => y.port - x.port);
 }
 
 function* forward(b: Binding, e: Endpoint, n: Network, type: 'nf.append' | 'nf.delete'): Call<void> {
   if (b.ip.includes(':')) return;
   const to = `${e.IPAddress}:${b.inside}`;
-  yield* rules(type, 'nat', 'DOCKER', { ...(b.ip === '0.0.0.0' ? {} : { dst: is(`${b.ip}/32`) }), in: not(n.bridge), proto: is(b.proto), dport: is(String(b.port)), target: 'DNAT', to });
-  yield* rules(type, 'filter', 'DOCKER', { dst: is(`${e.IPAddress}/32`), in: not(n.bridge), out: is(n.bridge), proto: is(b.proto), dport: is(String(b.inside)), target: 'ACCEPT' });
-  yield* rules(type, 'nat', 'POSTROUTING', { src: is(`${e.IPAddress}/32`), dst: is(`${e.IPAddress}/32`), proto: is(b.proto), dport: is(String(b.inside)), target: 'MASQUERADE' });
+  yield* rules(type, 'nat', 'DOCKER', {
+    ...(b.ip === '0.0.0.0' ? {} : { dst: is(`${b.ip}/32`) }),
+    in: not(n.bridge),
+    proto: is(b.proto),
+    dport: is(String(b.port)),
+    target: 'DNAT',
+    to,
+  });
+  yield* rules(type, 'filter', 'DOCKER', {
+    dst: is(`${e.IPAddress}/32`),
+    in: not(n.bridge),
+    out: is(n.bridge),
+    proto: is(b.proto),
+    dport: is(String(b.inside)),
+    target: 'ACCEPT',
+  });
+  yield* rules(type, 'nat', 'POSTROUTING', {
+    src: is(`${e.IPAddress}/32`),
+    dst: is(`${e.IPAddress}/32`),
+    proto: is(b.proto),
+    dport: is(String(b.inside)),
+    target: 'MASQUERADE',
+  });
 }
 
 /** Starts the proxies and adds the rules. Throws Refused when a port is somebody else's. */
@@ -109,7 +137,19 @@ export function* publishPorts(c: Container, e: Endpoint, n: Network): Call<void>
 
 function* startProxy(c: Container, e: Endpoint, b: Binding): Call<void> {
   const [read, write] = yield* sys('pipe2', 0);
-  const argv = ['/usr/sbin/docker-proxy', '-proto', b.proto, '-host-ip', b.ip, '-host-port', String(b.port), '-container-ip', e.IPAddress, '-container-port', String(b.inside)];
+  const argv = [
+    '/usr/sbin/docker-proxy',
+    '-proto',
+    b.proto,
+    '-host-ip',
+    b.ip,
+    '-host-port',
+    String(b.port),
+    '-container-ip',
+    e.IPAddress,
+    '-container-port',
+    String(b.inside),
+  ];
   const pid = yield* fork(function* () {
     if (write !== 3) yield* sys('dup3', write, 3, 0);
     for (let fd = 4; fd < 256; fd++) yield* attempt(sys('close', fd), 0);
@@ -135,4 +175,3 @@ export function* releasePorts(c: Container, e: Endpoint | null, n: Network | nul
   if (e && n) for (const b of held(c)) yield* forward(b, e, n, 'nf.delete');
   c.network.ports = {};
 }
-

@@ -22,8 +22,14 @@ export function* newId(digits = 64): Call<string> {
   return [...data].map((b) => b.toString(16).padStart(2, '0')).join('');
 }
 
-const LEFT = 'amazing bold brave busy calm charming clever cool determined eager elated elegant epic festive friendly gallant gracious happy hopeful intelligent jolly kind lucid modest nifty nostalgic quirky relaxed serene sharp stoic sweet upbeat vibrant vigilant wizardly xenodochial youthful zealous zen'.split(' ');
-const RIGHT = 'archimedes babbage bell blackwell bohr carson curie darwin dijkstra easley einstein engelbart euclid euler fermat feynman galileo gates goldberg goodall hawking hodgkin hopper hypatia jackson johnson kepler khayyam kilby knuth lamarr lamport liskov lovelace meitner moore napier newton noether pascal pasteur ritchie rosalind sammet shamir stallman tesla thompson torvalds turing wilbur williamson wozniak yalow'.split(' ');
+const LEFT =
+  'amazing bold brave busy calm charming clever cool determined eager elated elegant epic festive friendly gallant gracious happy hopeful intelligent jolly kind lucid modest nifty nostalgic quirky relaxed serene sharp stoic sweet upbeat vibrant vigilant wizardly xenodochial youthful zealous zen'.split(
+    ' ',
+  );
+const RIGHT =
+  'archimedes babbage bell blackwell bohr carson curie darwin dijkstra easley einstein engelbart euclid euler fermat feynman galileo gates goldberg goodall hawking hodgkin hopper hypatia jackson johnson kepler khayyam kilby knuth lamarr lamport liskov lovelace meitner moore napier newton noether pascal pasteur ritchie rosalind sammet shamir stallman tesla thompson torvalds turing wilbur williamson wozniak yalow'.split(
+    ' ',
+  );
 
 /** A free "adjective_surname"; a digit follows when the first tries are taken. */
 export function* generateName(daemon: Daemon): Call<string> {
@@ -38,8 +44,20 @@ export const directoryOf = (id: string): string => `${ROOT}/containers/${id}`;
 
 export function newLive(): Live {
   return {
-    streams: null, exit: new Set(), gone: new Set(), logged: new Set(), proxies: [], exits: 0, stopping: false, removing: false, oomSeen: false, backoff: 0, healthRound: 0, execs: [],
-    busy: createLock(), links: {},
+    streams: null,
+    exit: new Set(),
+    gone: new Set(),
+    logged: new Set(),
+    proxies: [],
+    exits: 0,
+    stopping: false,
+    removing: false,
+    oomSeen: false,
+    backoff: 0,
+    healthRound: 0,
+    execs: [],
+    busy: createLock(),
+    links: {},
   };
 }
 
@@ -48,7 +66,15 @@ export function* saveContainer(c: Container): Call<void> {
   const dir = directoryOf(c.ID);
   const { HostConfig, live: _, ...rest } = c;
   const record = {
-    StreamConfig: {}, ...rest, Managed: false, LogPath: logPath(c), Driver: 'overlay2', OS: 'linux', HostnamePath: `${dir}/hostname`, HostsPath: `${dir}/hosts`, ResolvConfPath: `${dir}/resolv.conf`,
+    StreamConfig: {},
+    ...rest,
+    Managed: false,
+    LogPath: logPath(c),
+    Driver: 'overlay2',
+    OS: 'linux',
+    HostnamePath: `${dir}/hostname`,
+    HostsPath: `${dir}/hosts`,
+    ResolvConfPath: `${dir}/resolv.conf`,
   };
   yield* writeFile(`${dir}/config.v2.json`, JSON.stringify(record), 0o600);
   yield* writeFile(`${dir}/hostconfig.json`, JSON.stringify(HostConfig), 0o600);

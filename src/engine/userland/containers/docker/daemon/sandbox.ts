@@ -34,19 +34,37 @@ function* attach(c: Container, n: Network, e: Endpoint): Call<void> {
   e.IPAddress = lease(n, c.ID, e.IPAMConfig?.IPv4Address);
   e.IPPrefixLen = readSubnet(Subnet).prefix;
   e.Gateway = n.Internal ? '' : Gateway!;
-  e.MacAddress = `02:42:${e.IPAddress.split('.').map((p) => Number(p).toString(16).padStart(2, '0')).join(':')}`;
-  e.DNSNames = n.bridge === 'docker0' ? null : [...new Set([c.Name.slice(1), ...(e.Aliases ?? []), c.ID.slice(0, 12), ...(c.Config.Hostname && c.Config.Hostname !== c.ID.slice(0, 12) ? [c.Config.Hostname] : [])])];
+  e.MacAddress = `02:42:${e.IPAddress.split('.')
+    .map((p) => Number(p).toString(16).padStart(2, '0'))
+    .join(':')}`;
+  e.DNSNames =
+    n.bridge === 'docker0'
+      ? null
+      : [
+          ...new Set([
+            c.Name.slice(1),
+            ...(e.Aliases ?? []),
+            c.ID.slice(0, 12),
+            ...(c.Config.Hostname && c.Config.Hostname !== c.ID.slice(0, 12) ? [c.Config.Hostname] : []),
+          ]),
+        ];
 }
 
-interface Bridged { name: string; n: Network; e: Endpoint }
+interface Bridged {
+  name: string;
+  n: Network;
+  e: Endpoint;
+}
 
 /** Its endpoints on bridges, in order of name. */
 export function bridged(daemon: Daemon, c: Container): Bridged[] {
-  return Object.keys(c.network.endpoints).sort().flatMap((name) => {
-    const e = c.network.endpoints[name]!;
-    const n = daemon.networks.get(e.NetworkID);
-    return n?.Driver === 'bridge' ? [{ name, n, e }] : [];
-  });
+  return Object.keys(c.network.endpoints)
+    .sort()
+    .flatMap((name) => {
+      const e = c.network.endpoints[name]!;
+      const n = daemon.networks.get(e.NetworkID);
+      return n?.Driver === 'bridge' ? [{ name, n, e }] : [];
+    });
 }
 
 /** Gives the namespace of this process its interfaces, and the ports their proxies. */
@@ -81,7 +99,14 @@ function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string):
   const ns = { pid };
   yield* sys('netlink', { type: 'link.set', name: inside, newName: dev, ipv6: false, ns });
   const subnet = readSubnet(n.IPAM.Config[0]!.Subnet);
-  yield* sys('netlink', { type: 'addr.add', dev, address: e.IPAddress, prefix: e.IPPrefixLen, broadcast: ipText(subnet.first + subnet.size - 1), ns });
+  yield* sys('netlink', {
+    type: 'addr.add',
+    dev,
+    address: e.IPAddress,
+    prefix: e.IPPrefixLen,
+    broadcast: ipText(subnet.first + subnet.size - 1),
+    ns,
+  });
   yield* sys('netlink', { type: 'link.set', name: dev, up: true, ns });
   yield* sys('netlink', { type: 'link.set', name: host, up: true });
   if (e.Gateway) yield* attempt(sys('netlink', { type: 'route.add', to: 'default', via: e.Gateway, dev, ns }), null, 'EEXIST');
@@ -115,9 +140,22 @@ function* leave(daemon: Daemon, c: Container, name: string): Call<void> {
 }
 
 /** docker network connect, on a container that runs or not. */
-export function* connectLater(daemon: Daemon, c: Container, n: Network, config: { IPAMConfig?: Endpoint['IPAMConfig']; Aliases?: string[] | null }, blank: Endpoint): Call<void> {
-  if (c.HostConfig.NetworkMode.startsWith('container:')) throw new Refused(403, 'container sharing network namespace with another container or host cannot be connected to any other network');
-  if (c.HostConfig.NetworkMode === 'host' || n.Driver === 'host') throw new Refused(403, n.Driver === 'host' ? 'container cannot be connected to host network - container must be created with the host network mode' : 'container sharing network namespace with another container or host cannot be connected to any other network');
+export function* connectLater(
+  daemon: Daemon,
+  c: Container,
+  n: Network,
+  config: { IPAMConfig?: Endpoint['IPAMConfig']; Aliases?: string[] | null },
+  blank: Endpoint,
+): Call<void> {
+  if (c.HostConfig.NetworkMode.startsWith('container:'))
+    throw new Refused(403, 'container sharing network namespace with another container or host cannot be connected to any other network');
+  if (c.HostConfig.NetworkMode === 'host' || n.Driver === 'host')
+    throw new Refused(
+      403,
+      n.Driver === 'host'
+        ? 'container cannot be connected to host network - container must be created with the host network mode'
+        : 'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
   if (c.network.endpoints[n.Name]) throw new Refused(403, `endpoint with name ${c.Name.slice(1)} already exists in network ${n.Name}`);
   const e: Endpoint = { ...blank, IPAMConfig: config.IPAMConfig ?? null, Aliases: config.Aliases ?? null };
   c.network.endpoints[n.Name] = e;
@@ -135,7 +173,8 @@ export function* disconnectLater(daemon: Daemon, c: Container, n: Network): Call
   delete c.network.endpoints[name];
 }
 
-const HOSTS = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n';
+const HOSTS =
+  '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n';
 
 /** hostname, hosts and resolv.conf. Names of others on a network of its own are in hosts: no DNS server is modelled. */
 export function* writeNetworkFiles(daemon: Daemon, c: Container): Call<void> {
@@ -165,21 +204,32 @@ function* hostsText(daemon: Daemon, c: Container): Call<string> {
     return `${address === 'host-gateway' ? '172.17.0.1' : address}\t${h.slice(0, cut)}\n`;
   });
   const names = `${c.Config.Domainname ? `${c.Config.Hostname}.${c.Config.Domainname} ` : ''}${c.Config.Hostname}`;
-  const own = bridged(daemon, c).filter(({ e }) => e.IPAddress !== '').map(({ e }) => `${e.IPAddress}\t${names}\n`);
+  const own = bridged(daemon, c)
+    .filter(({ e }) => e.IPAddress !== '')
+    .map(({ e }) => `${e.IPAddress}\t${names}\n`);
   return base + extra.join('') + own.join('') + neighbours(daemon, c);
 }
 
 /** Others on a network of its own learn who is there. */
 function* tellNeighbours(daemon: Daemon, n: Network, except: Container): Call<void> {
   if (n.bridge === 'docker0') return;
-  for (const one of membersOf(daemon, n)) if (one !== except) yield* attempt(writeFile(`${directoryOf(one.ID)}/hosts`, yield* hostsText(daemon, one)), undefined);
+  for (const one of membersOf(daemon, n))
+    if (one !== except) yield* attempt(writeFile(`${directoryOf(one.ID)}/hosts`, yield* hostsText(daemon, one)), undefined);
 }
 
 function neighbours(daemon: Daemon, c: Container): string {
-  return bridged(daemon, c).flatMap(({ n }) => n.bridge === 'docker0' ? [] : membersOf(daemon, n).filter((o) => o !== c).map((o) => {
-    const e = Object.values(o.network.endpoints).find((x) => x.NetworkID === n.Id)!;
-    return `${e.IPAddress}\t${(e.DNSNames ?? []).join(' ')}\n`;
-  })).join('');
+  return bridged(daemon, c)
+    .flatMap(({ n }) =>
+      n.bridge === 'docker0'
+        ? []
+        : membersOf(daemon, n)
+            .filter((o) => o !== c)
+            .map((o) => {
+              const e = Object.values(o.network.endpoints).find((x) => x.NetworkID === n.Id)!;
+              return `${e.IPAddress}\t${(e.DNSNames ?? []).join(' ')}\n`;
+            }),
+    )
+    .join('');
 }
 
 function* resolvConf(c: Container): Call<string> {
@@ -190,7 +240,8 @@ function* resolvConf(c: Container): Call<string> {
   const search = DnsSearch.length > 0 ? [`search ${DnsSearch.join(' ')}`] : lines('search');
   const options = DnsOptions.length > 0 ? [`options ${DnsOptions.join(' ')}`] : lines('options');
   const shown = servers.length > 0 ? servers : ['nameserver 8.8.8.8', 'nameserver 8.8.4.4'];
-  const overrides = [Dns.length > 0 ? 'nameservers' : '', DnsSearch.length > 0 ? 'search' : '', DnsOptions.length > 0 ? 'options' : ''].filter((o) => o !== '').join(' ');
+  const overrides = [Dns.length > 0 ? 'nameservers' : '', DnsSearch.length > 0 ? 'search' : '', DnsOptions.length > 0 ? 'options' : '']
+    .filter((o) => o !== '')
+    .join(' ');
   return `# Generated by Docker Engine.\n# This file can be edited; Docker Engine will not make further changes once it\n# has been modified.\n\n${[...shown, ...search, ...options].join('\n')}\n\n# Based on host file: '/etc/resolv.conf' (legacy)\n# Overrides: [${overrides}]\n`;
 }
-

@@ -22,9 +22,14 @@ export function* specOf(daemon: Daemon, c: Container, root: string): Call<Spec> 
     ...(h.UTSMode === 'host' ? {} : { hostname: c.Config.Hostname, ...(c.Config.Domainname ? { domainname: c.Config.Domainname } : {}) }),
     mounts: yield* mountsOf(c, init),
     linux: {
-      namespaces: namespacesOf(daemon, c), cgroupsPath: cgroupsPathOf(daemon, c), resources: resourcesOf(c), maskedPaths: h.MaskedPaths ?? [], readonlyPaths: h.ReadonlyPaths ?? [],
+      namespaces: namespacesOf(daemon, c),
+      cgroupsPath: cgroupsPathOf(daemon, c),
+      resources: resourcesOf(c),
+      maskedPaths: h.MaskedPaths ?? [],
+      readonlyPaths: h.ReadonlyPaths ?? [],
       ...(h.Sysctls ? { sysctl: h.Sysctls } : {}),
-      devices: h.Privileged ? yield* hostDevices() : yield* devicesOf(c), ...(seccomp ? { seccomp } : {}),
+      devices: h.Privileged ? yield* hostDevices() : yield* devicesOf(c),
+      ...(seccomp ? { seccomp } : {}),
     },
   };
 }
@@ -35,11 +40,15 @@ function* processOf(c: Container, root: string, capabilities: string[]): Call<Pr
   const user = yield* userOf(c.Config.User, root, h.GroupAdd ?? []);
   const held = user.uid === 0 ? capabilities : [];
   return {
-    terminal: c.Config.Tty, user: { uid: user.uid, gid: user.gid, additionalGids: user.groups }, args: [],
-    env: environmentOf(c, user.home), cwd: c.Config.WorkingDir || '/',
+    terminal: c.Config.Tty,
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
+    args: [],
+    env: environmentOf(c, user.home),
+    cwd: c.Config.WorkingDir || '/',
     capabilities: { bounding: capabilities, effective: held, permitted: held, inheritable: [] },
     rlimits: h.Ulimits.map((u) => ({ type: `RLIMIT_${u.Name.toUpperCase()}`, hard: u.Hard, soft: u.Soft })),
-    noNewPrivileges: (h.SecurityOpt ?? []).some((o) => /^no-new-privileges([=:]true)?$/.test(o)), oomScoreAdj: h.OomScoreAdj,
+    noNewPrivileges: (h.SecurityOpt ?? []).some((o) => /^no-new-privileges([=:]true)?$/.test(o)),
+    oomScoreAdj: h.OomScoreAdj,
   };
 }
 
@@ -47,7 +56,10 @@ export function environmentOf(c: Container, home: string): string[] {
   const given = c.Config.Env ?? [];
   const has = (name: string): boolean => given.some((e) => e.startsWith(`${name}=`));
   return [
-    ...(has('PATH') ? [] : [PATH]), ...(has('HOSTNAME') ? [] : [`HOSTNAME=${c.Config.Hostname}`]), ...(c.Config.Tty && !has('TERM') ? ['TERM=xterm'] : []), ...given,
+    ...(has('PATH') ? [] : [PATH]),
+    ...(has('HOSTNAME') ? [] : [`HOSTNAME=${c.Config.Hostname}`]),
+    ...(c.Config.Tty && !has('TERM') ? ['TERM=xterm'] : []),
+    ...given,
     ...(has('HOME') ? [] : [`HOME=${home}`]),
   ];
 }
@@ -62,7 +74,10 @@ export interface User {
 /** "name", "uid", "name:group", "uid:gid" as the root's passwd and group say. Throws Refused in docker's words. */
 export function* userOf(text: string, root: string, more: readonly string[]): Call<User> {
   const rows = function* (file: string): Call<string[][]> {
-    return ((yield* tryRead(`${root}/etc/${file}`)) ?? '').split('\n').filter((l) => l !== '').map((l) => l.split(':'));
+    return ((yield* tryRead(`${root}/etc/${file}`)) ?? '')
+      .split('\n')
+      .filter((l) => l !== '')
+      .map((l) => l.split(':'));
   };
   const passwd = yield* rows('passwd');
   const group = yield* rows('group');
@@ -70,7 +85,12 @@ export function* userOf(text: string, root: string, more: readonly string[]): Ca
   const numeric = /^\d+$/.test(name);
   const entry = passwd.find((p) => p[0] === name) ?? (numeric ? passwd.find((p) => p[2] === name) : undefined);
   if (!entry && !numeric) throw new Refused(400, `unable to find user ${name}: no matching entries in passwd file`);
-  const user: User = { uid: entry ? Number(entry[2]) : Number(name), gid: entry ? Number(entry[3]) : 0, groups: [], home: entry?.[5] || '/' };
+  const user: User = {
+    uid: entry ? Number(entry[2]) : Number(name),
+    gid: entry ? Number(entry[3]) : 0,
+    groups: [],
+    home: entry?.[5] || '/',
+  };
   if (numeric && !entry) user.gid = 0;
   if (wanted !== undefined && wanted !== '') user.gid = groupId(group, wanted);
   else if (entry) user.groups = group.filter((g) => (g[3] ?? '').split(',').includes(entry[0]!)).map((g) => Number(g[2]));
@@ -92,19 +112,59 @@ function* mountsOf(c: Container, init: boolean): Call<SpecMount[]> {
   const mounts: SpecMount[] = [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
-    { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'] },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', ro] },
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [ro, 'nosuid', 'noexec', 'nodev'] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-    ...(h.IpcMode === 'host' ? [{ destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', 'rprivate'] }] : [{ destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${h.ShmSize / 1024}k`] }]),
+    ...(h.IpcMode === 'host'
+      ? [{ destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', 'rprivate'] }]
+      : [
+          {
+            destination: '/dev/shm',
+            type: 'tmpfs',
+            source: 'shm',
+            options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${h.ShmSize / 1024}k`],
+          },
+        ]),
   ];
-  for (const [path, options] of Object.entries(h.Tmpfs ?? {})) mounts.push({ destination: path, type: 'tmpfs', source: 'tmpfs', options: ['noexec', 'nosuid', 'nodev', ...options.split(',').filter((o) => o !== '')] });
-  const own = (file: string): SpecMount => ({ destination: `/etc/${file}`, type: 'bind', source: `${dir}/${file}`, options: ['rbind', 'rprivate', ...(h.ReadonlyRootfs ? ['ro'] : [])] });
-  const points = c.MountPoints.map((m): SpecMount => m.Type === 'tmpfs'
-    ? { destination: m.Destination, type: 'tmpfs', source: 'tmpfs', options: ['noexec', 'nosuid', 'nodev', ...m.Mode.split(',').filter((o) => o !== ''), ...(m.RW ? [] : ['ro'])] }
-    : { destination: m.Destination, type: 'bind', source: m.Source, options: ['rbind', m.Propagation || 'rprivate', ...(m.RW ? [] : ['ro'])] });
+  for (const [path, options] of Object.entries(h.Tmpfs ?? {}))
+    mounts.push({
+      destination: path,
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['noexec', 'nosuid', 'nodev', ...options.split(',').filter((o) => o !== '')],
+    });
+  const own = (file: string): SpecMount => ({
+    destination: `/etc/${file}`,
+    type: 'bind',
+    source: `${dir}/${file}`,
+    options: ['rbind', 'rprivate', ...(h.ReadonlyRootfs ? ['ro'] : [])],
+  });
+  const points = c.MountPoints.map(
+    (m): SpecMount =>
+      m.Type === 'tmpfs'
+        ? {
+            destination: m.Destination,
+            type: 'tmpfs',
+            source: 'tmpfs',
+            options: ['noexec', 'nosuid', 'nodev', ...m.Mode.split(',').filter((o) => o !== ''), ...(m.RW ? [] : ['ro'])],
+          }
+        : {
+            destination: m.Destination,
+            type: 'bind',
+            source: m.Source,
+            options: ['rbind', m.Propagation || 'rprivate', ...(m.RW ? [] : ['ro'])],
+          },
+  );
   const taken = new Set(points.map((p) => p.destination));
-  const rest = [...['resolv.conf', 'hostname', 'hosts'].map(own).filter((m) => !taken.has(m.destination)), ...points].sort((a, b) => a.destination.split('/').length - b.destination.split('/').length);
+  const rest = [...['resolv.conf', 'hostname', 'hosts'].map(own).filter((m) => !taken.has(m.destination)), ...points].sort(
+    (a, b) => a.destination.split('/').length - b.destination.split('/').length,
+  );
   mounts.push(...rest);
   if (init) mounts.push({ destination: '/sbin/docker-init', type: 'bind', source: '/usr/bin/docker-init', options: ['bind', 'ro'] });
   return mounts;
@@ -159,9 +219,16 @@ function* devicesOf(c: Container): Call<NonNullable<Spec['linux']['devices']>> {
   const out: NonNullable<Spec['linux']['devices']> = [];
   for (const d of c.HostConfig.Devices) {
     const stat = yield* statOf(d.PathOnHost);
-    if (!stat) throw new Refused(400, `error gathering device information while adding custom device "${d.PathOnHost}": no such file or directory`);
+    if (!stat)
+      throw new Refused(400, `error gathering device information while adding custom device "${d.PathOnHost}": no such file or directory`);
     if (isDir(stat)) continue;
-    out.push({ path: d.PathInContainer, type: (stat.mode & 0o170000) === 0o060000 ? 'b' : 'c', major: stat.rdev[0], minor: stat.rdev[1], fileMode: stat.mode & 0o777 });
+    out.push({
+      path: d.PathInContainer,
+      type: (stat.mode & 0o170000) === 0o060000 ? 'b' : 'c',
+      major: stat.rdev[0],
+      minor: stat.rdev[1],
+      fileMode: stat.mode & 0o777,
+    });
   }
   return out;
 }
@@ -171,8 +238,14 @@ function* hostDevices(): Call<NonNullable<Spec['linux']['devices']>> {
   for (const { name, type } of yield* list('/dev')) {
     if ((type !== 'chr' && type !== 'blk') || /^(console|ptmx|tty|null|zero|full|random|urandom)$/.test(name)) continue;
     const stat = yield* statOf(`/dev/${name}`);
-    if (stat) out.push({ path: `/dev/${name}`, type: type === 'blk' ? 'b' : 'c', major: stat.rdev[0], minor: stat.rdev[1], fileMode: stat.mode & 0o777 });
+    if (stat)
+      out.push({
+        path: `/dev/${name}`,
+        type: type === 'blk' ? 'b' : 'c',
+        major: stat.rdev[0],
+        minor: stat.rdev[1],
+        fileMode: stat.mode & 0o777,
+      });
   }
   return out;
 }
-

@@ -156,7 +156,12 @@ export interface Container {
   MountPoints: MountPoint[];
   /** Directory name of its writable layer, and the chain of its image below, bottom first. */
   layer: { id: string; chain: string[] };
-  network: { sandbox: string; sandboxKey: string; endpoints: Record<string, Endpoint>; ports: Record<string, { HostIp: string; HostPort: string }[] | null> };
+  network: {
+    sandbox: string;
+    sandboxKey: string;
+    endpoints: Record<string, Endpoint>;
+    ports: Record<string, { HostIp: string; HostPort: string }[] | null>;
+  };
   /** Not on disk: what runs. */
   live: Live;
 }

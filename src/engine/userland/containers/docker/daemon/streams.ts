@@ -61,7 +61,13 @@ export function* makeFifos(container: string, name: string, want: { stdin: boole
     yield* sys('mknodat', AT_FDCWD, path, S_IFIFO | 0o700, 0, 0);
     return path;
   };
-  return { dir, stdin: yield* make('stdin', want.stdin), stdout: yield* make('stdout', true), stderr: yield* make('stderr', !want.tty), terminal: want.tty };
+  return {
+    dir,
+    stdin: yield* make('stdin', want.stdin),
+    stdout: yield* make('stdout', true),
+    stderr: yield* make('stderr', !want.tty),
+    terminal: want.tty,
+  };
 }
 
 export function* removeFifos(fifos: Fifos): Call<void> {
@@ -175,7 +181,11 @@ function logLine(log: string, stream: 1 | 2, time: string): string {
  * A client at the other end of `fd`: its bytes go to standard input, output comes to it, until one of them ends.
  * `closeStdin` is what the end of its input means.
  */
-export function* serveAttached(s: Streams, want: { fd: number; stdin: boolean; stdout: boolean; stderr: boolean }, closeStdin: () => Call<void>): Call<void> {
+export function* serveAttached(
+  s: Streams,
+  want: { fd: number; stdin: boolean; stdout: boolean; stderr: boolean },
+  closeStdin: () => Call<void>,
+): Call<void> {
   const client: Attached = { fd: want.fd, stdout: want.stdout, stderr: want.stderr, ended: new Set(), gone: false };
   s.clients.add(client);
   for (;;) {
@@ -192,4 +202,3 @@ export function* serveAttached(s: Streams, want: { fd: number; stdin: boolean; s
   }
   yield* detach(s, client);
 }
-
