@@ -51,3 +51,8 @@ it.each([
   if (exit !== 0) expect(done.stderr).not.toBe('');
   expect(sh(m, 'docker ps -q > /dev/null; echo alive').stdout).toBe('alive\n');
 });
+
+it('older names of flags are those of run alone', () => {
+  expect(sh(m, 'docker run --rm --net none busybox true').exit).toBe(0);
+  expect(sh(m, 'docker ps --net none').stderr).toBe("unknown flag: --net\nSee 'docker ps --help'.\n");
+});

@@ -24,13 +24,14 @@ export interface Flags {
 /** A wrong flag; docker exits with 125. */
 export class BadFlag extends Error {}
 
-const HIDDEN =
-  '      --help                           Print usage\n      --net network                    \n      --net-alias list                 \n      --dns-opt list                   \n  -h, --h                    \n';
+const HELP = '      --help                           Print usage\n';
+/** Older names of flags of run and create, which their help does not tell of. */
+const OLDER = '      --net network                    \n      --net-alias list                 \n      --dns-opt list                   \n';
 
 /** Reads the lines of an options block; lines that only continue a text are passed over. */
 export function readFlags(help: string): Flag[] {
   const flags: Flag[] = [];
-  for (const line of `${help}\n${HIDDEN}`.split('\n')) {
+  for (const line of `${help}\n${HELP}${help.includes('--network-alias') ? OLDER : ''}`.split('\n')) {
     const m = /^ {2}(?:-(\w), | {4})--([\w-]+)(?: (\S+))?(?: {2,}.*)?$/.exec(line);
     if (m && !flags.some((f) => f.long === m[2])) flags.push({ short: m[1] ?? '', long: m[2]!, type: m[3] ?? '' });
   }
@@ -49,7 +50,7 @@ export function parseFlags(flags: readonly Flag[], argv: readonly string[], orde
     if (list) list.push(value);
     else on.set(flag.long, [value]);
   };
-  const byLong = (name: string): Flag | undefined => flags.find((f) => f.long === name && name !== 'h');
+  const byLong = (name: string): Flag | undefined => flags.find((f) => f.long === name);
   for (let i = 0; i < argv.length; i++) {
     const arg = argv[i]!;
     if (arg === '--') {
@@ -84,7 +85,7 @@ function shorthands(flags: readonly Flag[], argv: readonly string[], i: number, 
   const letters = argv[i]!.slice(1);
   for (let at = 0; at < letters.length; at++) {
     const letter = letters[at]!;
-    const flag = flags.find((f) => f.short === letter && f.long !== 'h');
+    const flag = flags.find((f) => f.short === letter);
     if (!flag && letter === 'h' && flags.some((f) => f.long === 'help')) {
       note({ short: '', long: 'help', type: '' }, 'true');
       continue;

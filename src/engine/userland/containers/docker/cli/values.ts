@@ -16,7 +16,7 @@ export function durationNs(text: string): number {
   return text.startsWith('-') ? -total : total;
 }
 
-/** The last element of a size for humans, as docker prints limits: 3 or 4 digits. */
+/** "0.5" processors in billionths. */
 export function nanoCpus(text: string): number {
   return Math.round(Number(text) * 1e9);
 }
