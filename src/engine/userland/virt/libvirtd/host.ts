@@ -87,8 +87,11 @@ function* alive(pid: number): Call<boolean> {
   return !/^State:\s+Z/m.test((yield* tryRead(`/proc/${pid}/status`)) ?? '');
 }
 
-/** utime and stime of /proc/PID/stat, in ticks of 10 ms. */
+/** What the domain's scope was charged, ns; on a machine without control groups the ticks of /proc/PID/stat. */
 function* cpuTime(pid: number): Call<number> {
+  const scope = /^0::(\/.*\.scope)/m.exec((yield* tryRead(`/proc/${pid}/cgroup`)) ?? '')?.[1];
+  const usage = scope === undefined ? null : /^usage_usec (\d+)/m.exec((yield* tryRead(`/sys/fs/cgroup${scope}/cpu.stat`)) ?? '');
+  if (usage) return Number(usage[1]) * 1000;
   const fields = ((yield* tryRead(`/proc/${pid}/stat`)) ?? '').replace(/^.*\) /s, '').split(' ');
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 1e7;
 }
