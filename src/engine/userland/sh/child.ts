@@ -8,9 +8,9 @@ import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { complain, strerror } from '../lib/io.ts';
 import { reword } from './flavour.ts';
-import { setForeground } from './jobs.ts';
+import { poll, setForeground } from './jobs.ts';
 import { defaultSignal, ignoreSignal, resetSignals, runTrap } from './signals.ts';
-import { Bad, copyShell, type Job, Jump, prefix, type Shell } from './state.ts';
+import { Bad, copyShell, type Job, Jump, nameOf, prefix, type Shell } from './state.ts';
 
 export interface Plumbing {
   /** Descriptors that become 0 and 1. */
@@ -23,6 +23,8 @@ export interface Plumbing {
   background: boolean;
 }
 
+const MAX_FORK_SECONDS = 8;
+
 export type Part = (child: Shell) => Call<number>;
 
 /** Forks; the child runs `part` and exits with its status. Throws Bad when the kernel refuses. */
@@ -30,13 +32,7 @@ export function* spawn(sh: Shell, job: Job, part: Part, plumbing: Plumbing): Cal
   const child = copyShell(sh);
   const grouped = job.grouped;
   const { pgid } = job;
-  let pid: number;
-  try {
-    pid = yield* sys('clone', { flags: 0, run: () => childBody(child, part, plumbing, grouped ? pgid : -1) });
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    throw new Bad(`fork: ${error.errno === 'EAGAIN' ? 'retry: ' : ''}${strerror(error)}`, { status: 254 });
-  }
+  const pid = yield* fork(sh, () => childBody(child, part, plumbing, grouped ? pgid : -1));
   if (grouped) {
     job.pgid ||= pid;
     yield* attempt(sys('setpgid', pid, job.pgid), 0);
@@ -44,6 +40,24 @@ export function* spawn(sh: Shell, job: Job, part: Part, plumbing: Plumbing): Cal
   }
   job.processes.push({ pid, status: null, stopped: false });
   return pid;
+}
+
+/** bash asks again when there are too many processes, after 1, 2, 4 and 8 seconds; the others give up at once. */
+function* fork(sh: Shell, run: () => Body): Call<number> {
+  for (let seconds = 1; ; seconds *= 2) {
+    try {
+      return yield* sys('clone', { flags: 0, run });
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      const refused = `fork: ${strerror(error)}`;
+      if (sh.flavour !== 'bash') throw new Bad(refused, { fatal: true });
+      if (error.errno !== 'EAGAIN' || seconds > MAX_FORK_SECONDS) throw new Bad(refused, { status: 254, whole: true });
+      yield* attempt(complain(`${nameOf(sh)}: fork: retry: ${strerror(error)}\n`), undefined);
+      yield* poll(sh);
+      yield* attempt(sys('nanosleep', seconds * 1_000_000_000), 0, 'EINTR');
+      if (sh.pending.length > 0) throw new Bad(refused, { status: 254, whole: true });
+    }
+  }
 }
 
 function* childBody(child: Shell, part: Part, plumbing: Plumbing, pgid: number): Body {
@@ -127,7 +141,7 @@ function* outcome(sh: Shell, body: Call<number>): Call<number> {
 export function* explain(sh: Shell, error: unknown): Call<number> {
   if (error instanceof Bad) {
     const said = reword(sh.flavour, error.message);
-    if (said.message !== '') yield* attempt(complain(`${prefix(sh)}${said.message}\n`), undefined);
+    if (said.message !== '') yield* attempt(complain(`${error.whole ? `${nameOf(sh)}: ` : prefix(sh)}${said.message}\n`), undefined);
     if (sh.flavour === 'bash') return error.status;
     return sh.flavour === 'ash' && !error.fatal ? error.status : 2;
   }

@@ -16,7 +16,7 @@ export function* become(sh: Shell, path: string | null, words: readonly string[]
     return 127;
   }
   try {
-    yield* sys('execve', path, words, { ...env, _: path });
+    yield* sys('execve', path, words, sh.flavour === 'bash' ? { ...env, _: path } : env);
     return 126;
   } catch (error) {
     if (!(error instanceof SysError)) throw error;

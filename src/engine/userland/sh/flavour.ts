@@ -39,7 +39,7 @@ const RULES: readonly Rule[] = [
   [/^trap: (\S+): invalid signal specification$/, 'trap: $1: bad trap', "trap: $1: invalid signal specification"],
   [/^unset: (\S+): cannot unset: readonly variable$/, 'unset: $1: is read only', 'unset: $1: is read only'],
   [/^(\S+): bad substitution$/, 'Bad substitution', 'bad substitution'],
-  [/^fork: (?:retry: )?(.*)$/, 'Cannot fork', "can't fork: $1"],
+  [/^fork: (.*)$/, 'Cannot fork', "can't fork: $1"],
 ];
 
 /** Faults of builtins that end a script in these shells, since the builtin is a special one. */

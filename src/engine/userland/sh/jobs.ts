@@ -88,7 +88,22 @@ export function* waitForeground(sh: Shell, job: Job): Call<number> {
   }
   sh.jobs = sh.jobs.filter((j) => j !== job);
   yield* obituary(sh, job);
+  yield* mourn(sh);
   return status;
+}
+
+const UNTOLD = new Set<number>([SIG.INT, SIG.PIPE, SIG.TERM]);
+
+/** A script is told of its jobs in the background that a signal ended, once a command that it waited for is over. */
+export function* mourn(sh: Shell): Call<void> {
+  if (sh.interactive || sh.flavour !== 'bash' || !sh.jobs.some((j) => !j.foreground && !j.foreign)) return;
+  yield* poll(sh);
+  for (const job of sh.jobs) {
+    if (job.foreground || job.foreign || job.told || job.id === 0 || !isDone(job)) continue;
+    job.told = true;
+    const signal = termSignal(job.processes.at(-1)!.status!);
+    if (signal !== null && !UNTOLD.has(signal)) yield* obituary(sh, job);
+  }
 }
 
 /** Statuses of a pipeline go to PIPESTATUS; its own is the last one's, or with pipefail the last that failed. */

@@ -44,7 +44,7 @@ function* one(sh: Shell, statement: Statement): Call<number> {
 /** A list whose last command may take the process over, as a shell does that has nothing left to do. */
 export function* lastList(sh: Shell, statements: readonly Statement[]): Call<number> {
   for (const [i, statement] of statements.entries()) {
-    if (i === statements.length - 1 && !statement.background && statement.command.type === 'Command' && sh.traps.size === 0) sh.replaceable = true;
+    if (i === statements.length - 1 && (i === 0 || sh.flavour === 'bash') && !statement.background && statement.command.type === 'Command' && sh.traps.size === 0) sh.replaceable = true;
     yield* one(sh, statement);
     sh.replaceable = false;
   }

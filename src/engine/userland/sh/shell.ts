@@ -157,9 +157,11 @@ function* defaults(sh: Shell): Call<void> {
   set(sh, 'PWD', sh.cwd);
   target(sh, 'PWD').exported = true;
   const level = Number(get(sh, 'SHLVL') ?? '0');
-  if (sh.flavour === 'bash') {
+  if (sh.flavour !== 'dash') {
     set(sh, 'SHLVL', String((Number.isFinite(level) ? level : 0) + 1));
     target(sh, 'SHLVL').exported = true;
+  }
+  if (sh.flavour === 'bash') {
     const identity: Record<string, string> = {
       HOSTNAME: sh.host, HOSTTYPE: 'x86_64', MACHTYPE: 'x86_64-pc-linux-gnu', OSTYPE: 'linux-gnu', UID: String(yield* sys('getuid')), EUID: String(yield* sys('geteuid')),
     };

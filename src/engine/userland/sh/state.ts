@@ -154,8 +154,11 @@ export class Bad extends Error {
   readonly status: number;
   /** Ends a shell that is not interactive. */
   readonly fatal: boolean;
-  constructor(message: string, options: { status?: number; fatal?: boolean } = {}) {
+  /** Said of the shell itself: without a line number. */
+  readonly whole: boolean;
+  constructor(message: string, options: { status?: number; fatal?: boolean; whole?: boolean } = {}) {
     super(message);
+    this.whole = options.whole ?? false;
     this.status = options.status ?? 1;
     this.fatal = options.fatal ?? false;
   }
@@ -187,9 +190,16 @@ export function lineOf(sh: Shell): number {
   return line;
 }
 
+/** What the shell calls itself, or the script, in messages. */
+export function nameOf(sh: Shell): string {
+  if (sh.from === 'prompt') return sh.arg0.replace(/^-/, '').replace(/^.*\//, '');
+  if (sh.flavour === 'bash' && sh.from === 'string' && sh.source.name === '' && sh.functionNames.length > 0) return 'environment';
+  return sh.source.name || sh.arg0;
+}
+
 /** "bash: line 3: " and its kin: what every message of this shell begins with. */
 export function prefix(sh: Shell): string {
-  const name = sh.from === 'prompt' ? sh.arg0.replace(/^-/, '').replace(/^.*\//, '') : sh.source.name || sh.arg0;
+  const name = nameOf(sh);
   if (sh.flavour === 'dash') return sh.from === 'prompt' ? `${name}: ${lineOf(sh)}: ` : `${name}: ${lineOf(sh)}: `;
   if (sh.flavour === 'ash') return sh.from === 'script' ? `${name}: line ${lineOf(sh)}: ` : `${name}: `;
   if (sh.from === 'prompt') return `${name}: `;

@@ -214,8 +214,15 @@ export function environment(sh: Shell): Record<string, string> {
       else if (!v.exported) delete env[name];
     }
   }
+  if (sh.flavour !== 'bash') return byBucket(env);
   for (const fn of sh.functions.values()) if (fn.exported) env[`BASH_FUNC_${fn.name}%%`] = `() ${fn.source.text.slice(fn.body.pos, fn.body.end)}`;
   return env;
+}
+
+/** The order of the 39 buckets of dash's and ash's table of variables. */
+function byBucket(env: Readonly<Record<string, string>>): Record<string, string> {
+  const bucket = (name: string): number => Array.from(name).reduce((sum, c) => sum + c.charCodeAt(0), name.charCodeAt(0) * 16) % 39;
+  return Object.fromEntries(Object.entries(env).sort(([a], [b]) => bucket(a) - bucket(b)));
 }
 
 /** Names of all variables seen here, sorted. */

@@ -19,10 +19,11 @@ export function* fault(sh: Shell, message: string, status = 1): Call<number> {
   return status;
 }
 
-/** Standard output of a builtin; a failed write is told. */
+/** Standard output of a builtin, in bash a write for each line as through a line-buffered stream; a failed write is told. */
 export function* output(sh: Shell, name: string, text: string): Call<number> {
   try {
-    yield* print(text);
+    if (sh.flavour === 'bash') for (const line of text.split(/(?<=\n)/)) yield* print(line);
+    else yield* print(text);
     return 0;
   } catch (error) {
     if (!(error instanceof SysError)) throw error;

@@ -4,7 +4,7 @@ import { sys } from '../../../kernel/sys.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, strerror } from '../../lib/io.ts';
-import { jobLine, findJob, isDone, isStopped, jobStatus, numbered, poll, setForeground, touchJob, waitAny, waitForeground } from '../jobs.ts';
+import { jobLine, findJob, isDone, isStopped, jobStatus, mourn, numbered, poll, setForeground, touchJob, waitAny, waitForeground } from '../jobs.ts';
 import { parseSignal, settle, signalName } from '../signals.ts';
 import type { Job, Shell } from '../state.ts';
 import { set } from '../variables.ts';
@@ -81,11 +81,13 @@ const wait: Builtin = function* (sh, words) {
   if (on.has('n')) return yield* waitNext(sh, on.get('p'));
   if (rest.length === 0) {
     while (sh.jobs.some((j) => !j.foreground && !isDone(j) && !j.disowned && !j.foreign)) if (!(yield* waitAny(sh)) && (yield* interrupted(sh))) return 130;
+    yield* mourn(sh);
     sh.jobs = sh.jobs.filter((j) => j.foreground || j.disowned || !isDone(j) || sh.interactive);
     return 0;
   }
   let status = 0;
   for (const spec of rest) status = yield* waitOne(sh, spec);
+  yield* mourn(sh);
   return status;
 };
 
@@ -110,7 +112,6 @@ function* waitOne(sh: Shell, spec: string): Call<number> {
       if (yield* interrupted(sh)) return 128 + came;
     }
   }
-  if (isDone(job)) job.told = job.told || !sh.interactive;
   return shellStatus(process.status);
 }
 

@@ -2,7 +2,7 @@
  * Reading a line from the terminal with readline's keys. The terminal is raw while a line is edited and as it was found while
  * commands run. Source: readline(3), emacs mode. Left out: macros, numeric arguments, vi mode, the inputrc file.
  */
-import { SysError, TCGETS, TCSETS, type Termios } from '../../../kernel/abi.ts';
+import { POLLIN, SysError, TCGETS, TCSETS, type Termios } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
@@ -79,6 +79,9 @@ function* edit(s: Session): Call<Edited> {
       s.buffer.killing = false;
       if (key.text.includes('\n')) key.text = key.text.replace(/\n+$/, '');
       insert(s.buffer, key.text);
+      s.lastTab = false;
+      s.lastArgument = null;
+      if (yield* typedAhead(s.screen.fd)) continue;
     } else {
       const done = yield* act(s, key.name);
       if (done) return done;
@@ -87,6 +90,11 @@ function* edit(s: Session): Call<Edited> {
     if (!(key.type === 'name' && key.name === 'last-argument')) s.lastArgument = null;
     yield* draw(s.screen, s.buffer.chars, s.buffer.cursor);
   }
+}
+
+/** More keys are there already: the line is drawn after them. */
+export function* typedAhead(fd: number): Call<boolean> {
+  return (yield* attempt(sys('poll', [{ fd, events: POLLIN }], 0), [])).length > 0;
 }
 
 /** A signal came while waiting for a key: ^C from elsewhere, or a window of another size. */
