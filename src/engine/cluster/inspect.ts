@@ -176,7 +176,7 @@ export function scoreFacts(decision: Decision): ScoreFacts[] {
       const plugin = decision.profile.scores.find((p) => p.plugin.name === s.plugin)!.plugin;
       return {
         node, plugin: s.plugin, raw: s.raw[i]!, score: s.norm[i]!, weight: s.weight, weighted: s.norm[i]! * s.weight,
-        formula: s.applies ? plugin.formula(s.operands[i]!, s.raw[i]!) : 'says nothing about this pod', chosen: decision.chosen === node, total: decision.totals[i]!,
+        formula: s.applies ? plugin.formula(s.operands.slice(s.starts[i], s.starts[i + 1]), s.raw[i]!) : 'says nothing about this pod', chosen: decision.chosen === node, total: decision.totals[i]!,
       };
     }),
   );

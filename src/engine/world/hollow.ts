@@ -126,7 +126,7 @@ function start(cluster: Cluster, key: string): void {
     return {
       name: c.name, image, imageID: missing ? '' : image, lastState: {}, ready: !missing, restartCount: 0, started: !missing,
       state: missing ? { waiting: { reason: 'CreateContainerConfigError', message: missing } } : { running: { startedAt: now } },
-      ...(missing ? {} : { containerID: `hollow://${pod.metadata.uid}-${c.name}` }),
+      ...(missing ? {} : { containerID: kubemark(cluster) ? `fakeRuntime://${pod.metadata.name}_${pod.metadata.namespace}_${pod.metadata.uid}_0_${c.name}_0` : `hollow://${pod.metadata.uid}-${c.name}` }),
     };
   });
   mutate<Pod>(cluster, 'Pod', key, (p) => {
@@ -138,6 +138,9 @@ function start(cluster: Cluster, key: string): void {
   }, 'status');
   if (missing) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
 }
+
+/** The recordings' hollow kubelets: those of a 1.20 server. */
+const kubemark = (cluster: Cluster): boolean => cluster.serverVersion.startsWith('v1.20.');
 
 /** A volume whose ConfigMap or Secret does not exist: the containers are never made. */
 function missingVolume(cluster: Cluster, pod: Pod): boolean {

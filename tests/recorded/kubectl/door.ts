@@ -101,6 +101,14 @@ export function run(b: Bench, argv: readonly string[], stdin = '', limit = 120):
       }
       return socket.inbox.shift() ?? new Uint8Array(0);
     },
+    poll(fds: { fd: number }[], timeout: number) {
+      const socket = sockets.get(fds[0]!.fd)!;
+      const until = timeline.now + timeout;
+      while (socket.inbox.length === 0 && !socket.closed && nextAt(timeline) <= until) step(timeline, until);
+      if (socket.inbox.length > 0 || socket.closed) return [{ fd: fds[0]!.fd, revents: 1 }];
+      runTo(timeline, until);
+      return [];
+    },
     openat(_dir: number, path: string, flags: number) {
       const at = absolute(path);
       if (flags & 0o100) b.files.set(at, flags & 0o1000 ? '' : (b.files.get(at) ?? ''));

@@ -118,7 +118,8 @@ describe('kubelet', () => {
     create(m.cluster, kindNamed('ConfigMap'), 'default', { metadata: { name: 'settings' }, data: { A: '1' } });
     pass(m, 15);
     expect(status(m, 'cfg')).toBe('Running');
-    expect([...m.containers.values()].at(-1).config.envs).toEqual([{ key: 'A', value: '1' }]);
+    expect([...m.containers.values()].at(-1).config.envs).toContainEqual({ key: 'A', value: '1' });
+    expect([...m.containers.values()].at(-1).config.envs).toContainEqual({ key: 'KUBERNETES_SERVICE_HOST', value: '10.96.0.1' });
   });
 
   it('shows logs and runs commands', () => {

@@ -1,9 +1,9 @@
 /** Kubernetes events: what a component says about an object; the same words about the same object count up. They live an hour. */
-import { hex } from '../../sim/random.ts';
+import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { HOUR_SECONDS } from './timers.ts';
 import type { Cluster } from '../state.ts';
 import { uid } from '../state.ts';
-import { drop, get, put, stamp } from '../store.ts';
+import { drop, get, put, stamp, type Store } from '../store.ts';
 import type { KubeEvent, KubeObject } from '../types/objects.ts';
 import { parseTime } from '../types/time.ts';
 
@@ -17,7 +17,7 @@ export function emit(cluster: Cluster, about: KubeObject, type: 'Normal' | 'Warn
     put(cluster.store, { ...old, metadata: { ...old.metadata }, count: old.count + 1, lastTimestamp: now });
     return;
   }
-  const name = `${about.metadata.name}.${hex(cluster.random, 16)}`;
+  const name = eventName(cluster.store, namespace, about.metadata.name, cluster.timeline.now);
   const event: KubeEvent = {
     apiVersion: 'v1', kind: 'Event',
     metadata: { name, namespace, uid: uid(cluster.random), creationTimestamp: now },
@@ -30,6 +30,14 @@ export function emit(cluster: Cluster, about: KubeObject, type: 'Normal' | 'Warn
   };
   put(cluster.store, event);
   cluster.eventNames.set(same, `${namespace}/${name}`);
+}
+
+/** The object's name and the time in hexadecimal ns, as client-go names events: lists of them are in order of time. */
+function eventName(store: Store, namespace: string, about: string, now: number): string {
+  for (let at = BigInt(EPOCH_SECONDS) * BigInt(SECOND) + BigInt(Math.floor(now)); ; at++) {
+    const name = `${about}.${at.toString(16)}`;
+    if (!get(store, 'Event', `${namespace}/${name}`)) return name;
+  }
 }
 
 /** Forgets events older than an hour. */

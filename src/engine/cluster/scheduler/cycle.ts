@@ -5,15 +5,9 @@
 import { below, type Random } from '../../sim/random.ts';
 import type { LabelSelector, Pod } from '../types/objects.ts';
 import { demandOf } from './nodes.ts';
-import type { CycleState, NodeInfo, Profile, Refusal } from './profile.ts';
+import type { CycleState, NodeInfo, NodeVerdict, Profile, Refusal } from './profile.ts';
 
-export interface NodeVerdict {
-  node: string;
-  /** First filter that refused; null when all let it pass. */
-  plugin: string | null;
-  reasons: readonly string[];
-  resolvable: boolean;
-}
+export type { NodeVerdict } from './profile.ts';
 
 export interface PluginScores {
   plugin: string;
@@ -21,8 +15,9 @@ export interface PluginScores {
   applies: boolean;
   raw: number[];
   norm: number[];
-  /** Per feasible node, what `formula` needs. */
-  operands: number[][];
+  /** What `formula` needs, of one feasible node after another; `starts` says where each begins. */
+  operands: number[];
+  starts: number[];
 }
 
 export interface Decision {
@@ -106,7 +101,7 @@ export function runFilters(state: CycleState, info: NodeInfo): NodeVerdict {
     const refusal: Refusal | null = plugin.filter(state, info);
     if (refusal) return { node: info.name, plugin: plugin.name, reasons: refusal.reasons, resolvable: refusal.resolvable };
   }
-  return { node: info.name, plugin: null, reasons: PASSED, resolvable: true };
+  return (info.passed ??= { node: info.name, plugin: null, reasons: PASSED, resolvable: true });
 }
 
 function score(state: CycleState, fits: readonly NodeInfo[], decision: Decision, random: Random): void {
@@ -115,18 +110,18 @@ function score(state: CycleState, fits: readonly NodeInfo[], decision: Decision,
   for (const { plugin, weight } of state.profile.scores) {
     const applies = plugin.applies(state);
     const raw = new Array<number>(fits.length).fill(0);
-    const operands: number[][] = [];
+    const operands: number[] = [];
+    const starts: number[] = [];
     if (applies) {
       for (let i = 0; i < fits.length; i++) {
-        const held: number[] = [];
-        raw[i] = plugin.score(state, fits[i]!, held);
-        operands.push(held);
+        starts.push(operands.length);
+        raw[i] = plugin.score(state, fits[i]!, operands);
       }
     }
     const norm = raw.slice();
     if (applies) plugin.normalize(state, norm);
     for (let i = 0; i < fits.length; i++) totals[i]! += norm[i]! * weight;
-    decision.scores.push({ plugin: plugin.name, weight, applies, raw, norm, operands });
+    decision.scores.push({ plugin: plugin.name, weight, applies, raw, norm, operands, starts });
   }
   let best = Number.NEGATIVE_INFINITY;
   for (const total of totals) if (total > best) best = total;

@@ -6,6 +6,14 @@
 import type { LabelSelector, Node, Pod, Taint } from '../types/objects.ts';
 
 /** A node with what is on it: the scheduler's snapshot. Amounts: CPU in thousandths, the rest in units. */
+export interface NodeVerdict {
+  node: string;
+  /** First filter that refused; null when all let it pass. */
+  plugin: string | null;
+  reasons: readonly string[];
+  resolvable: boolean;
+}
+
 export interface NodeInfo {
   node: Node;
   name: string;
@@ -22,6 +30,8 @@ export interface NodeInfo {
   ports: Set<string>;
   /** Image name to bytes. */
   images: Map<string, number>;
+  /** The one verdict of every filter that lets a pod pass here. */
+  passed?: NodeVerdict;
 }
 
 /** What a pod asks for, computed once a cycle. */

@@ -34,12 +34,17 @@ export interface Scheduler {
   order: NodeInfo[] | null;
   imageNodes: Map<string, number>;
   active: Queued[];
+  /** Keys of the active. */
+  queued: Set<string>;
   /** Pods that no node took, by key. */
   waiting: Map<string, Queued>;
   /** Attempts so far, by key. */
   attempts: Map<string, number>;
   /** Newest decision of each pod. */
   decisions: Map<string, Decision>;
+  /** Keys of those kept with every node's verdict and scores, oldest first, and how many nodes that is. */
+  detailed: string[];
+  rows: number;
   /** Where the next search begins. */
   start: number;
   /** A cycle is on the timeline. */
@@ -51,10 +56,12 @@ export interface Scheduler {
 /** One cycle takes this long. */
 export const CYCLE = 1 * MS;
 const KEPT_DECISIONS = 4000;
+/** Verdicts kept over all decisions: older decisions keep their outcome only. */
+const KEPT_ROWS = 60_000;
 
 export function createScheduler(profile: Profile): Scheduler {
   return {
-    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], waiting: new Map(), attempts: new Map(), decisions: new Map(), start: 0, due: false, cycles: 0,
+    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], queued: new Set(), waiting: new Map(), attempts: new Map(), decisions: new Map(), detailed: [], rows: 0, start: 0, due: false, cycles: 0,
   };
 }
 
@@ -123,15 +130,14 @@ function push(cluster: Cluster, entry: Queued): void {
   let at = active.length;
   while (at > 0 && (active[at - 1]!.priority < entry.priority || (active[at - 1]!.priority === entry.priority && active[at - 1]!.since > entry.since))) at--;
   active.splice(at, 0, entry);
+  cluster.scheduler.queued.add(entry.key);
   wake(cluster, CYCLE);
 }
 
 function forget(scheduler: Scheduler, key: string): void {
   scheduler.waiting.delete(key);
-  if (scheduler.active.length > 0) {
-    const at = scheduler.active.findIndex((e) => e.key === key);
-    if (at >= 0) scheduler.active.splice(at, 1);
-  }
+  if (!scheduler.queued.delete(key)) return;
+  scheduler.active.splice(scheduler.active.findIndex((e) => e.key === key), 1);
 }
 
 /** Something changed that may help: everyone who waits may try again when its backoff is over. */
@@ -148,7 +154,7 @@ export function retry(cluster: Cluster): void {
 export function readmit(cluster: Cluster, entry: Queued): void {
   const pod = get<Pod>(cluster.store, 'Pod', entry.key);
   if (!pod || pod.spec.nodeName || pod.metadata.deletionTimestamp) return;
-  if (cluster.scheduler.active.some((e) => e.key === entry.key) || cluster.scheduler.waiting.has(entry.key)) return;
+  if (cluster.scheduler.queued.has(entry.key) || cluster.scheduler.waiting.has(entry.key)) return;
   push(cluster, entry);
 }
 
@@ -168,6 +174,7 @@ export function cycle(cluster: Cluster): void {
   scheduler.due = false;
   const entry = scheduler.active.shift();
   if (!entry) return;
+  scheduler.queued.delete(entry.key);
   const pod = get<Pod>(store, 'Pod', entry.key);
   if (pod && !pod.spec.nodeName && !pod.metadata.deletionTimestamp) tryPod(cluster, entry, pod);
   if (scheduler.active.length > 0) wake(cluster, CYCLE);
@@ -183,9 +190,7 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
     pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), at: timeline.now, attempt: entry.attempts + 1,
   });
   if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
-  scheduler.decisions.delete(entry.key);
-  scheduler.decisions.set(entry.key, decision);
-  if (scheduler.decisions.size > KEPT_DECISIONS) scheduler.decisions.delete(scheduler.decisions.keys().next().value!);
+  remember(scheduler, entry.key, decision);
   entry.attempts++;
   entry.tried = timeline.now;
   scheduler.attempts.set(entry.key, entry.attempts);
@@ -199,6 +204,27 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   if (decision.chosen) bind(cluster, entry.key, pod, decision.chosen);
   else refuse(cluster, entry, pod, decision);
   cluster.cause = undefined;
+}
+
+function remember(scheduler: Scheduler, key: string, decision: Decision): void {
+  const { decisions, detailed } = scheduler;
+  scheduler.rows += decision.verdicts.length - (decisions.get(key)?.verdicts.length ?? 0);
+  decisions.delete(key);
+  decisions.set(key, decision);
+  detailed.push(key);
+  while (detailed.length > 1 && (scheduler.rows > KEPT_ROWS || detailed.length > KEPT_DECISIONS)) thin(scheduler, detailed.shift()!, key);
+  if (decisions.size > KEPT_DECISIONS) {
+    const [oldest, gone] = decisions.entries().next().value!;
+    scheduler.rows -= gone.verdicts.length;
+    decisions.delete(oldest);
+  }
+}
+
+function thin(scheduler: Scheduler, key: string, newest: string): void {
+  const old = scheduler.decisions.get(key);
+  if (!old || key === newest) return;
+  scheduler.rows -= old.verdicts.length;
+  scheduler.decisions.set(key, { ...old, verdicts: [], feasible: [], scores: [], totals: [], tied: [] });
 }
 
 /** What the pod's Services and its ReplicaSet select, as one selector; null when nothing does. */

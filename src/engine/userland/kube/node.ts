@@ -42,7 +42,7 @@ export function* say(k: Kubelet, about: Json, type: string, reason: string, mess
     yield* api(k.server, 'PATCH', `/api/v1/namespaces/${namespace}/events/${known.name}`, { count: known.count, lastTimestamp: now }, 'merge');
     return;
   }
-  const name = `${about.metadata.name}.${(++k.counter).toString(16).padStart(8, '0')}${[...k.node].reduce((h, c) => (Math.imul(h, 31) + c.charCodeAt(0)) >>> 0, 7).toString(16).padStart(8, '0')}`;
+  const name = `${about.metadata.name}.${(BigInt(Math.floor(yield* sys('clock_gettime', 'realtime'))) + BigInt(k.counter++ % 256)).toString(16)}`;
   k.events.set(same, { name, count: 1 });
   yield* api(k.server, 'POST', `/api/v1/namespaces/${namespace}/events`, {
     apiVersion: 'v1', kind: 'Event', metadata: { name, namespace },

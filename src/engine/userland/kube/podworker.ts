@@ -321,7 +321,7 @@ function* ensureImage(w: Work, r: Runner): Call<boolean> {
 /** The container's environment, or what is missing. */
 function* environment(w: Work, c: Container): Call<{ key: string; value: string }[] | string> {
   const { pod } = w.held;
-  const out = new Map<string, string>();
+  const out = yield* serviceLinks(w);
   const data = function* (plural: string, name: string): Call<Record<string, string> | null> {
     const found = yield* api(w.k.server, 'GET', `/api/v1/namespaces/${pod.metadata.namespace}/${plural}/${name}`);
     if (!found || found.status >= 400) return null;
@@ -347,6 +347,28 @@ function* environment(w: Work, c: Container): Call<{ key: string; value: string 
     else out.set(e.name, (e.value ?? '').replace(/\$\(([A-Za-z_]\w*)\)/g, (whole, name: string) => out.get(name) ?? whole));
   }
   return [...out].map(([key, value]) => ({ key, value }));
+}
+
+/** NAME_SERVICE_HOST, NAME_PORT and their kin: the API server's always, those of the pod's namespace unless it declines. */
+function* serviceLinks(w: Work): Call<Map<string, string>> {
+  const { pod } = w.held;
+  const out = new Map<string, string>();
+  const own = pod.spec.enableServiceLinks === false ? null : yield* api(w.k.server, 'GET', `/api/v1/namespaces/${pod.metadata.namespace}/services`);
+  const master = yield* api(w.k.server, 'GET', '/api/v1/namespaces/default/services/kubernetes');
+  for (const service of [...(own?.body?.items ?? []), ...(master && master.status < 400 ? [master.body] : [])] as Json[]) {
+    const { clusterIP, ports } = service.spec;
+    if (!clusterIP || clusterIP === 'None' || !ports?.length) continue;
+    const name = String(service.metadata.name).toUpperCase().replace(/-/g, '_');
+    const url = (p: Json): string => `${String(p.protocol).toLowerCase()}://${clusterIP}:${p.port}`;
+    out.set(`${name}_SERVICE_HOST`, clusterIP).set(`${name}_SERVICE_PORT`, String(ports[0].port));
+    for (const p of ports) if (p.name) out.set(`${name}_SERVICE_PORT_${String(p.name).toUpperCase().replace(/-/g, '_')}`, String(p.port));
+    out.set(`${name}_PORT`, url(ports[0]));
+    for (const p of ports) {
+      const at = `${name}_PORT_${p.port}_${p.protocol}`;
+      out.set(at, url(p)).set(`${at}_PROTO`, String(p.protocol).toLowerCase()).set(`${at}_PORT`, String(p.port)).set(`${at}_ADDR`, clusterIP);
+    }
+  }
+  return out;
 }
 
 function downward(w: Work, path: string): string {

@@ -3,6 +3,13 @@ import { hostPorts } from '../nodes.ts';
 import type { FilterPlugin } from '../profile.ts';
 import { tolerates } from './taints.ts';
 
+/** What is the same for every node of a cycle is worked out once. */
+function once(scratch: Map<string, unknown>, name: string, make: () => string[]): string[] {
+  let found = scratch.get(name) as string[] | undefined;
+  if (!found) scratch.set(name, (found = make()));
+  return found;
+}
+
 export const nodeUnschedulable: FilterPlugin = {
   name: 'NodeUnschedulable',
   filter({ pod }, info) {
@@ -22,8 +29,8 @@ export const nodeName: FilterPlugin = {
 
 export const nodePorts: FilterPlugin = {
   name: 'NodePorts',
-  filter({ pod }, info) {
-    for (const wanted of hostPorts(pod.spec)) {
+  filter({ pod, scratch }, info) {
+    for (const wanted of once(scratch, 'hostPorts', () => hostPorts(pod.spec))) {
       const [ip, protocol, port] = wanted.split('/');
       for (const used of info.ports) {
         const [usedIp, usedProtocol, usedPort] = used.split('/');
@@ -38,20 +45,18 @@ export const nodePorts: FilterPlugin = {
 
 export const nodeResourcesFit: FilterPlugin = {
   name: 'NodeResourcesFit',
-  filter({ demand, profile }, info) {
-    const reasons: string[] = [];
+  filter({ demand, profile, scratch }, info) {
+    let reasons: string[] | null = null;
     const slots = info.allocatable.get('pods') ?? 0;
-    if (info.pods.size + 1 > slots) reasons.push('Too many pods');
+    if (info.pods.size + 1 > slots) reasons = ['Too many pods'];
     if (demand.any) {
-      const names = new Set(['cpu', 'memory', 'ephemeral-storage']);
-      for (const name of demand.requests.keys()) names.add(name);
-      for (const name of names) {
+      for (const name of once(scratch, 'resources', () => [...new Set(['cpu', 'memory', 'ephemeral-storage', ...demand.requests.keys()])])) {
         const wanted = demand.requests.get(name) ?? 0;
         const basic = name === 'cpu' || name === 'memory' || name === 'ephemeral-storage';
         if (wanted === 0 && !(profile.legacy && basic)) continue;
-        if ((info.allocatable.get(name) ?? 0) < wanted + (info.requested.get(name) ?? 0)) reasons.push(`Insufficient ${name}`);
+        if ((info.allocatable.get(name) ?? 0) < wanted + (info.requested.get(name) ?? 0)) (reasons ??= []).push(`Insufficient ${name}`);
       }
     }
-    return reasons.length > 0 ? { reasons, resolvable: true } : null;
+    return reasons ? { reasons, resolvable: true } : null;
   },
 };

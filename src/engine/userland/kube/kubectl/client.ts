@@ -1,6 +1,6 @@
 /** kubectl's side of the wire: its configuration file, requests to the API server, errors as it words them, output. */
 import { parse as parseYaml } from 'yaml';
-import { AT_FDCWD, O_RDONLY, SysError } from '../../../kernel/abi.ts';
+import { AT_FDCWD, O_RDONLY, POLLIN, SysError } from '../../../kernel/abi.ts';
 import { sys, type SockAddr } from '../../../kernel/sys.ts';
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
 import { type Kind, pathOf } from '../../../cluster/types/kinds.ts';
@@ -21,6 +21,8 @@ export interface Client {
   namespace: string;
   server: SockAddr & { family: 'inet' };
   url: string;
+  /** Seconds since the epoch at which a watch ends (--request-timeout); null: never. */
+  until: number | null;
   /** How often discovery is tried before giving up, as kubectl logs it. */
   attempts: number;
 }
@@ -75,12 +77,23 @@ export function* connect(env: Readonly<Record<string, string>>, flags: Flags): C
   if (flags.text.has('context') && !found) throw new Fatal(`error: context "${context}" does not exist`);
   const cluster = (config.clusters ?? []).find((c: Json) => c?.name === (flags.text.get('cluster') ?? found?.cluster))?.cluster;
   const url = String(flags.text.get('server') ?? cluster?.server ?? 'http://localhost:8080').replace(/\/$/, '');
+  const timeout = seconds(flags.text.get('request-timeout') ?? '0');
   const m = /^(?:https?:\/\/)?([^:/]+)(?::(\d+))?/.exec(url);
   const host = m?.[1] ?? 'localhost';
   return {
     env, config, configPath, context, namespace: flags.text.get('namespace') ?? found?.namespace ?? 'default', url, attempts: 5,
+    until: timeout === 0 ? null : (yield* now()) + timeout,
     server: { family: 'inet', address: host === 'localhost' ? '127.0.0.1' : host, port: Number(m?.[2] ?? (url.startsWith('https') ? 443 : 80)) },
   };
+}
+
+/** "90s", "1m30s", "90": seconds. */
+export function seconds(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) throw new Fatal(`error: invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)`);
+  let total = 0;
+  for (const [, n, , unit] of text.matchAll(/(\d+(\.\d+)?)(ms|h|m|s)/g)) total += Number(n) * { ms: 0.001, s: 1, m: 60, h: 3600 }[unit as 's'];
+  return total;
 }
 
 export function* now(): Call<number> {
@@ -177,19 +190,26 @@ export interface WatchEvent {
   object: KubeObject;
 }
 
+interface Watch {
+  stream: Stream;
+  held: { text: string };
+  until: number | null;
+}
+
 /** Opens a watch; `nextEvent` reads it. */
-export function* watch(client: Client, kind: Kind, namespace: string | undefined, revision: string, options: ListOptions = {}): Call<{ stream: Stream; held: { text: string } }> {
+export function* watch(client: Client, kind: Kind, namespace: string | undefined, revision: string, options: ListOptions = {}): Call<Watch> {
   const query = formatQuery({ watch: 'true', resourceVersion: revision, labelSelector: options.labelSelector, fieldSelector: options.fieldSelector });
   try {
     const stream = yield* open(client.server, { method: 'GET', path: `${pathOf(kind, namespace)}?${query}`, headers: { 'User-Agent': 'kubectl/v1.32.4' } });
-    return { stream, held: { text: '' } };
+    return { stream, held: { text: '' }, until: client.until };
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     throw yield* unreachable(client, error);
   }
 }
 
-export function* nextEvent(w: { stream: Stream; held: { text: string } }): Call<WatchEvent | null> {
+/** Null when the connection ends or the time that was asked for is over. */
+export function* nextEvent(w: Watch): Call<WatchEvent | null> {
   for (;;) {
     const end = w.held.text.indexOf('\n');
     if (end >= 0) {
@@ -197,6 +217,10 @@ export function* nextEvent(w: { stream: Stream; held: { text: string } }): Call<
       w.held.text = w.held.text.slice(end + 1);
       if (line !== '') return JSON.parse(line) as WatchEvent;
       continue;
+    }
+    if (w.until !== null && w.stream.events.length === 0) {
+      const left = w.until - (yield* now());
+      if (left <= 0 || (yield* sys('poll', [{ fd: w.stream.fd, events: POLLIN }], Math.ceil(left * 1e9))).length === 0) return null;
     }
     const piece = yield* w.stream.readChunk();
     if (piece === null) return null;

@@ -1,4 +1,5 @@
 /** create, run, expose: new objects from flags or files. */
+import { mergePatch } from '../../../cluster/patch.ts';
 import { findKind, kindNamed } from '../../../cluster/types/kinds.ts';
 import type { Json } from '../../../cluster/types/objects.ts';
 import { SysError } from '../../../kernel/abi.ts';
@@ -175,8 +176,9 @@ export function* run(client: Client, flags: Flags): Call<number> {
   });
   const restart = flags.text.get('restart') ?? 'Always';
   if (!['Always', 'OnFailure', 'Never'].includes(restart)) throw new Fatal(`error: invalid restart policy: ${restart}\nSee 'kubectl run -h' for help and examples`);
+  const notes = Object.fromEntries((flags.many.get('annotations') ?? []).map((a) => [a.split('=')[0]!, a.slice(a.indexOf('=') + 1)]));
   const pod = {
-    apiVersion: 'v1', kind: 'Pod', metadata: { creationTimestamp: null, labels: Object.keys(labels).length > 0 ? labels : { run: name }, name },
+    apiVersion: 'v1', kind: 'Pod', metadata: { ...(Object.keys(notes).length > 0 ? { annotations: notes } : {}), creationTimestamp: null, labels: Object.keys(labels).length > 0 ? labels : { run: name }, name },
     spec: {
       containers: [{
         ...(args.length > 0 ? (on(flags, 'command') ? { command: args } : { args }) : {}), ...(env.length > 0 ? { env } : {}), image: flags.text.get('image'),
@@ -186,13 +188,25 @@ export function* run(client: Client, flags: Flags): Call<number> {
     },
     status: {},
   };
-  let status = (yield* make(client, flags, kindNamed('Pod'), client.namespace, pod, 'created', null, '')) ? 0 : 1;
+  let status = (yield* make(client, flags, kindNamed('Pod'), client.namespace, overridden(pod, flags.text.get('overrides')), 'created', null, '')) ? 0 : 1;
   if (on(flags, 'expose')) {
     if (port === undefined) throw new Fatal('error: --port must be set when exposing a service');
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { creationTimestamp: null, name }, spec: { ports: [{ port, protocol: 'TCP', targetPort: port }], selector: pod.metadata.labels }, status: { loadBalancer: {} } };
     if (!(yield* make(client, flags, kindNamed('Service'), client.namespace, service, 'created', null, ''))) status = 1;
   }
   return status;
+}
+
+/** `--overrides`: a JSON merge patch on what the flags made. */
+function overridden(pod: Json, overrides: string | undefined): Json {
+  if (overrides === undefined) return pod;
+  let patch: Json;
+  try {
+    patch = JSON.parse(overrides);
+  } catch (error) {
+    throw new Fatal(`error: invalid JSON in --overrides: ${error instanceof Error ? error.message : 'unreadable'}`);
+  }
+  return mergePatch(pod, patch);
 }
 
 export const EXPOSE_FLAGS = 'port= target-port= name= type= protocol= selector= l/labels= dry-run=?unchanged o/output= cluster-ip= external-ip= session-affinity= f/filename=* validate=?strict save-config';
