@@ -40,7 +40,7 @@ interface State extends Kept {
 
 const KEY = 'nestbox.page';
 const fresh: Kept = {
-  theme: matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light', lessonWidth: 280, inspectorWidth: 328, terminalHeight: 220,
+  theme: matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light', lessonWidth: 280, inspectorWidth: 328, terminalHeight: Math.max(132, Math.min(220, Math.round(innerHeight * 0.21))),
   lessonFolded: false, inspectorFolded: false, terminalFolded: false, lab: null, progress: {},
 };
 function kept(): Kept {

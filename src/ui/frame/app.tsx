@@ -86,9 +86,9 @@ export function App() {
   const phone = useNarrow();
   const lesson = s.lessonFolded && !phone ? '40px' : `min(${s.lessonWidth}px, 34vw)`;
   const inspector = s.inspectorFolded && !phone ? '40px' : `min(${s.inspectorWidth}px, 34vw)`;
-  const style = { '--lesson': lesson, '--lesson-full': `${Math.min(s.lessonWidth, 300)}px`, '--inspector': inspector, '--present-zoom': Math.min(2, Math.max(1, innerWidth / 1000)) } as React.CSSProperties;
+  const style = { '--lesson': lesson, '--lesson-full': `${Math.min(s.lessonWidth, 300)}px`, '--inspector': inspector, '--present-zoom': usePresentZoom() } as React.CSSProperties;
   return (
-    <div className={`${css.app} ${s.full ? css.full : ''} ${s.present ? css.present : ''}`} style={style} data-tab={s.tab}>
+    <div className={`${css.app} ${s.full ? css.full : ''} ${s.present ? css.present : ''}`} style={style} data-tab={s.tab} data-present={s.present ? '' : undefined}>
       <button type="button" className={css.skip} onClick={() => document.getElementById('picture')?.focus()}>Skip to the picture</button>
       <TopBar />
       <aside className={css.lesson} id="lesson" aria-label="Lesson" tabIndex={-1}>
@@ -159,7 +159,19 @@ function Overlays() {
   );
 }
 
-export function useNarrow(): boolean {
+/** A picture scales as a whole: 1.6 at 1600 by 1000, less where either side is short. */
+function usePresentZoom(): number {
+  const now = (): number => Math.min(2.4, Math.max(1, Math.min(innerWidth / 1000, (innerHeight - 100) / 540)));
+  const [zoom, setZoom] = useState(now);
+  useEffect(() => {
+    const changed = (): void => setZoom(now());
+    addEventListener('resize', changed);
+    return () => removeEventListener('resize', changed);
+  });
+  return zoom;
+}
+
+function useNarrow(): boolean {
   const [narrow, setNarrow] = useState(() => matchMedia('(max-width: 719px)').matches);
   useEffect(() => {
     const query = matchMedia('(max-width: 719px)');

@@ -1,16 +1,16 @@
 /** What is selected, down to its bits; why it is so; and the command that says the same in a terminal. */
 import { Link, PanelRight } from 'lucide-react';
 import { Fragment, type ReactNode, useState } from 'react';
-import type { CgroupRow, ContainerRow, ExitRow, NodeRow, PodRow, ProcessRow, ScoreRow, WalkHeadRow, WalkRow, WhyRow } from '../../bridge/rows.ts';
+import type { CgroupRow, ContainerRow, ExitRow, MarkRow, NodeRow, PodRow, ProcessRow, ScoreRow, WalkHeadRow, WalkRow, WhyRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
 import { big, count, limit, mib, seconds, size } from '../format.ts';
 import { eptFields, type Field, guestFields } from '../pictures/entries.ts';
 import { argOf, useVm } from '../pictures/walk.tsx';
 import { podId } from '../pictures/cluster.tsx';
-import { Chip, OutcomeMark, RoleMark, roleOfFloor } from '../parts/marks.tsx';
+import { Chip, type Outcome, OutcomeMark, RoleMark, roleOfFloor } from '../parts/marks.tsx';
 import { Address, Facts, partsCss, Runnable } from '../parts/parts.tsx';
 import { seek } from '../session/session.ts';
-import { type SceneId, type Selection, set, show, toast, useStore } from '../store.ts';
+import { type SceneId, SCENES, type Selection, set, show, toast, useStore } from '../store.ts';
 import frame from './frame.module.css';
 import css from './inspector.module.css';
 
@@ -24,8 +24,25 @@ export function Inspector({ folded }: { folded: boolean }) {
   if (selection?.kind === 'pod') return <Pod id={selection.id} />;
   if (selection?.kind === 'node') return <Node name={selection.id} />;
   if (selection?.kind === 'exit') return <Exit id={selection.id} />;
-  return <Panel title="Inspector"><Part><p className={css.quiet}>Choose anything in the picture: an entry of the walk, a process, a control group, a pod. Its bits, why it is so, and the command that shows the same are here.</p></Part></Panel>;
+  return <Panel title="Inspector"><Part><p className={css.quiet}>Choose anything in the picture: an entry of the walk, a process, a control group, a pod. Its bits, why it is so, and the command that shows the same are here.</p></Part><Newest /></Panel>;
 }
+
+/** With nothing chosen: what happened last, each a jump to its moment. */
+function Newest() {
+  const marks = [...new Map(useRows<MarkRow>('marks').slice(-400).map((mark) => [mark.text, mark])).values()].sort((a, b) => b.t - a.t).slice(0, 8);
+  if (marks.length === 0) return null;
+  return (
+    <Part title="What happened last" sub="each line is a jump">
+      <ol className={css.why}>{marks.map((mark) => (
+        <li key={mark.key}><button type="button" onClick={() => { void seek(mark.t); if (isScene(mark.scene)) show(mark.scene); }}>
+          {mark.outcome === '' ? <RoleMark place={roleOfFloor(mark.floor)} size={12} /> : <OutcomeMark outcome={mark.outcome as Outcome} size={13} />}
+          <b>{mark.text}</b><time>{seconds(mark.t)}</time>
+        </button></li>
+      ))}</ol>
+    </Part>
+  );
+}
+const isScene = (name: string): name is SceneId => SCENES.some((one) => one.id === name);
 
 function Panel({ title, sub, children, line }: { title: ReactNode; sub?: ReactNode; children: ReactNode; line?: string }) {
   const selection = useStore((s) => s.selection);
@@ -130,9 +147,7 @@ function Why({ kind, id, title }: { kind: string; id: string; title: string }) {
   );
 }
 function jump(row: WhyRow): void {
-  const scenes: Record<string, SceneId> = { walk: 'walk', containers: 'containers', cluster: 'cluster' };
-  const scene = scenes[row.scene];
-  if (scene) show(scene);
+  if (isScene(row.scene)) show(row.scene);
   let selection: Selection | null = null;
   if (row.scene === 'cluster' && row.select.includes('/')) selection = { kind: 'pod', id: row.select };
   else if (row.scene === 'containers' && /^\d+$/.test(row.select)) selection = { kind: 'process', id: row.select, host: 'lab' };

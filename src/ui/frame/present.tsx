@@ -2,6 +2,7 @@
 import { ChevronLeft, ChevronRight, X } from 'lucide-react';
 import { useEffect } from 'react';
 import type { MarkRow } from '../../bridge/rows.ts';
+import { count } from '../format.ts';
 import { partsCss } from '../parts/parts.tsx';
 import { seek } from '../session/session.ts';
 import { set, useStore } from '../store.ts';
@@ -24,11 +25,18 @@ export function Caption() {
   });
   return (
     <section className={css.caption} aria-label="Presenter" id="time">
-      <small>{marks.length === 0 ? 'No moments yet' : `Moment ${at + 1} of ${marks.length}`}</small>
+      <small>{marks.length === 0 ? 'No moments yet' : `Moment ${count(at + 1)} of ${count(marks.length)}`}<Moments at={at} of={marks.length} /></small>
       <p>{at < 0 ? 'Nothing has happened yet.' : `${marks[at]!.text.charAt(0).toUpperCase()}${marks[at]!.text.slice(1)}.`}</p>
       <button type="button" className={partsCss.button} disabled={at <= 0} onClick={() => go(at - 1)}><ChevronLeft size={16} aria-hidden="true" />Back</button>
       <button type="button" className={`${partsCss.button} ${partsCss.primary}`} disabled={at >= marks.length - 1} onClick={() => go(at + 1)}>Next<ChevronRight size={16} aria-hidden="true" /></button>
       <button type="button" className={partsCss.icon} aria-label="Leave presenter mode" onClick={() => set({ present: false })}><X size={18} aria-hidden="true" /></button>
     </section>
   );
+}
+
+/** Where this moment stands among all: one bar a moment, or as many as fit. */
+function Moments({ at, of }: { at: number; of: number }) {
+  const bars = Math.min(of, 24);
+  const here = of <= 24 ? at : Math.floor((at / of) * 24);
+  return <span className={css.moments} aria-hidden="true">{Array.from({ length: bars }, (_, i) => i).map((i) => <i key={i} className={i === here ? css.here : i < here ? css.past : ''} />)}</span>;
 }

@@ -32,7 +32,7 @@ export function useAllMarks(): MarkRow[] {
 }
 
 export function TimeBar() {
-  const { t, end, running, speed, instructions, vm } = useStore();
+  const { t, end, running, speed, instructions, vm, ready } = useStore();
   const vms = useRows<VmRow>('vms');
   const chosen = vms.find((one) => one.name === vm && one.id !== null) ?? vms.find((one) => one.id !== null);
   return (
@@ -49,7 +49,7 @@ export function TimeBar() {
       <div className={css.clock}>
         <b><span className="sr">Simulated time </span>{clock(t)} s</b>
         <div className={css.low}>
-          <span>{instructions > 0 ? `instruction ${count(instructions)}` : t < end ? `of ${clock(end)} s` : running ? 'now' : 'paused'}</span>
+          <span>{!ready ? 'starting' : instructions > 0 ? `instruction ${count(instructions)}` : t < end ? `of ${clock(end)} s` : running ? 'now' : 'paused'}</span>
           <select aria-label="Speed" value={speed} onChange={(e) => play(running, Number(e.target.value))}>{SPEEDS.map((one) => <option key={one} value={one}>{one}×</option>)}</select>
         </div>
       </div>

@@ -1,6 +1,6 @@
 /** Small parts used everywhere: addresses, runnable commands, empty states, segmented controls, tables of rows. */
 import { Fragment, type ReactNode } from 'react';
-import { big } from '../format.ts';
+import { big, seconds } from '../format.ts';
 import { run } from '../session/session.ts';
 import { OutcomeMark } from './marks.tsx';
 import css from './parts.module.css';
@@ -58,10 +58,13 @@ export function RowsTable({ title, rows, most = 500 }: { title: string; rows: re
     <section className={css.tableWrap} tabIndex={0} aria-label={title}>
       <table className={css.rows}>
         <caption>{title} ({rows.length === 0 ? 'no rows' : `${rows.length}${rows.length > most ? `, the first ${most}` : ''}`})</caption>
-        <thead><tr>{columns.map((name) => <th key={name} scope="col">{name}</th>)}</tr></thead>
-        <tbody>{rows.slice(0, most).map((row) => <tr key={String((row as { key: string }).key)}>{columns.map((name) => <td key={name}>{String((row as Record<string, unknown>)[name] ?? '')}</td>)}</tr>)}</tbody>
+        <thead><tr>{columns.map((name) => <th key={name} scope="col">{words(name)}</th>)}</tr></thead>
+        <tbody>{rows.slice(0, most).map((row) => <tr key={String((row as { key: string }).key)}>{columns.map((name) => <td key={name}>{cell(name, (row as Record<string, unknown>)[name])}</td>)}</tr>)}</tbody>
       </table>
     </section>
   );
 }
+const words = (name: string): string => name.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+/** Simulated times as seconds; everything else as the row has it. */
+const cell = (name: string, value: unknown): string => (typeof value === 'number' && (name === 't' || /At$/.test(name)) ? seconds(value) : String(value ?? ''));
 export { css as partsCss };

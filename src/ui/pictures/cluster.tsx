@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'react';
 import type { DecisionRow, DeploymentRow, FilterRow, KubeEventRow, NodeRow, PodRow, ScoreRow, ServiceRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
 import { Frame } from '../frame/panel.tsx';
-import { count, seconds, size } from '../format.ts';
+import { count, mib, seconds } from '../format.ts';
 import { OutcomeMark, RoleMark } from '../parts/marks.tsx';
 import { Empty, Runnable, RowsTable } from '../parts/parts.tsx';
 import { select, set, useStore } from '../store.ts';
@@ -42,15 +42,15 @@ function Nodes({ nodes, pods, chosen }: { nodes: NodeRow[]; pods: PodRow[]; chos
           <section key={node.key} className={css.node} aria-label={`Node ${node.name}`}>
             <button type="button" className={css.nodeHead} onClick={() => select({ kind: 'node', id: node.name })}><RoleMark place="hardware" />{node.name}<small>{node.ready ? (node.unschedulable ? 'cordoned' : `${node.pods} ${node.pods === 1 ? 'pod' : 'pods'}`) : <><OutcomeMark outcome="warn" size={12} /> not ready</>}</small></button>
             <div className={css.podsBox}>{pods.filter((pod) => pod.node === node.name).map((pod) => <Pod key={pod.key} pod={pod} on={pod === chosen} />)}</div>
-            <div className={css.req}><span>cpu</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.cpuRequested / node.cpuMilli) * 100)}%` }} /></span><span>{node.cpuRequested} / {node.cpuMilli}m</span></div>
-            <div className={css.req}><span>memory</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.memoryRequested / node.memory) * 100)}%` }} /></span><span>{size(node.memoryRequested)}</span></div>
+            <div className={css.req}><span>cpu m</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.cpuRequested / node.cpuMilli) * 100)}%` }} /></span><span>{count(node.cpuRequested)} / {count(node.cpuMilli)}</span></div>
+            <div className={css.req}><span>MiB</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.memoryRequested / node.memory) * 100)}%` }} /></span><span>{mib(node.memoryRequested)} / {mib(node.memory)}</span></div>
             {node.taints ? <div className={css.req} style={{ gridTemplateColumns: '52px 1fr' }}><span>taints</span><code>{node.taints}</code></div> : null}
           </section>
         ))}
         {waiting.length > 0 ? <section className={css.node} style={{ borderStyle: 'dashed', borderColor: 'var(--line-strong)' }} aria-label="Waiting for a node"><div className={css.nodeHead}>no node yet<small>{waiting.length}</small></div><div className={css.podsBox}>{waiting.map((pod) => <Pod key={pod.key} pod={pod} on={pod === chosen} />)}</div></section> : null}
       </div>
       <div className={css.legend} style={{ margin: '0 16px 12px' }}>
-        <span><i className={css.pod} />runs</span><span><i className={`${css.pod} ${css.starting}`} />starting</span><span><i className={`${css.pod} ${css.system}`} />kube-system</span><span><i className={`${css.pod} ${css.bad}`}><OutcomeMark outcome="killed" size={9} /></i>failing</span><span>bars: requested of allocatable</span>
+        <span><i className={css.pod} />runs</span><span><i className={`${css.pod} ${css.starting}`} />starting</span>{pods.some((pod) => pod.namespace === 'kube-system') ? <span><i className={`${css.pod} ${css.system}`} />kube-system</span> : null}<span><i className={`${css.pod} ${css.bad}`}><OutcomeMark outcome="killed" size={9} /></i>failing</span>{chosen ? <span><i className={`${css.pod} ${css.sel}`} />{chosen.name}</span> : null}<span>bars: requested of allocatable</span>
       </div>
     </>
   );
@@ -83,7 +83,7 @@ function Decision({ pod }: { pod: PodRow }) {
       <h3><RoleMark place="container" /> {pod.name} <small>{decision ? `attempt ${decision.attempt} at ${seconds(decision.t)}: ${decision.node ? `${decision.node}, of ${decision.feasible} feasible${decision.tied > 1 ? `; ${decision.tied} tied, drawn by lot` : ''}` : 'no node'}` : 'no decision recorded for it'}</small></h3>
       {decision?.message && !decision.node ? <p style={{ color: 'var(--trap-ink)', margin: '6px 0' }}>{decision.message}</p> : null}
       {filters.length === 0 && scores.length === 0 ? null : (
-        <div style={{ display: 'grid', gridTemplateColumns: 'minmax(180px, 1fr) minmax(320px, 2.4fr)', gap: 24, marginTop: 8 }}>
+        <div className={css.deciding}>
           <div>
             <h3>Filter <small>nodes that pass each</small></h3>
             {plugins.map((plugin) => {
@@ -96,7 +96,7 @@ function Decision({ pod }: { pod: PodRow }) {
           <section style={{ overflowX: 'auto', minWidth: 0 }} tabIndex={0} aria-label="Scores">
             {ranked.length === 0 ? <p style={{ color: 'var(--ink-2)' }}>{decision?.feasible === 1 ? 'Only one node was feasible: nothing to score.' : 'No node was feasible: nothing to score.'}</p> : (
               <table className={css.scores}>
-                <thead><tr><th scope="col"><b>Score</b> of 100, times weight</th>{columns.map((name) => <th key={name} scope="col">{name.replace(/([a-z])([A-Z])/g, '$1 $2')}<br /><b>×{scores.find((row) => row.plugin === name)?.weight}</b></th>)}<th scope="col" style={{ textAlign: 'right' }}>Total</th></tr></thead>
+                <thead><tr><th scope="col"><b style={{ color: 'var(--ink)' }}>Score</b><br />of 100,<br />times weight</th>{columns.map((name) => <th key={name} scope="col">{name.replace(/([a-z])([A-Z])/g, '$1 $2')}<br /><b>×{scores.find((row) => row.plugin === name)?.weight}</b></th>)}<th scope="col" style={{ textAlign: 'right' }}>Total</th></tr></thead>
                 <tbody>{ranked.slice(0, 40).map(([node, rows]) => (
                   <tr key={node} className={rows[0]!.chosen ? css.won : ''}><td><b>{node}</b>{rows[0]!.chosen ? <span className="sr"> chosen</span> : null}</td>
                     {columns.map((name) => { const row = rows.find((one) => one.plugin === name); return <td key={name} title={row?.formula}>{row ? <span className={css.fill}><i style={{ width: `${row.score}%` }} /><em>{row.score}</em></span> : ''}</td>; })}

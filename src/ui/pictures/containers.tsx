@@ -1,6 +1,6 @@
 /** One kernel: the same processes as host and container see them, the tree of control groups with its walls, the layers. */
 import { linkHorizontal } from 'd3-shape';
-import { useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import type { CgroupHistoryRow, CgroupRow, ContainerRow, HostRow, OverlayRow, ProcessRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
 import { Frame } from '../frame/panel.tsx';
@@ -42,18 +42,24 @@ export function Containers() {
   );
 }
 
+function useWidth(): [number, React.RefCallback<HTMLElement>] {
+  const [width, setWidth] = useState(640);
+  const ref = useCallback((box: HTMLElement | null) => {
+    if (!box) return;
+    const observer = new ResizeObserver(([entry]) => setWidth(entry!.contentRect.width));
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, []);
+  return [width, ref];
+}
+
 interface Placed { process: ProcessRow; y: number }
 function Processes({ processes, containers }: { processes: ProcessRow[]; containers: ContainerRow[] }) {
   const selection = useStore((s) => s.selection);
-  const ref = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(800);
-  useEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setWidth(entry!.contentRect.width));
-    observer.observe(ref.current!);
-    return () => observer.disconnect();
-  }, []);
-  // Those that ended are shown while they matter: in a container, or killed.
-  const shown = processes.filter((one) => one.exit === null || (one.container !== '' && one.exit !== null) || one.killedBy !== '').slice(0, 300);
+  const [width, ref] = useWidth();
+  const [unfolded, unfold] = useState(false);
+  const ended = processes.filter((one) => one.exit !== null && !matters(one));
+  const shown = processes.filter((one) => one.exit === null || unfolded || matters(one)).slice(0, 300);
   const left: Placed[] = shown.map((process, i) => ({ process, y: i * ROW }));
   const boxes: { container: ContainerRow; y: number; inside: Placed[] }[] = [];
   let y = 0;
@@ -72,8 +78,8 @@ function Processes({ processes, containers }: { processes: ProcessRow[]; contain
   return (
     <section className={css.block} aria-label="Processes">
       <div className={css.two}>
-        <h3><RoleMark place="host-kernel" /> The host sees <small>pid, command, RSS MiB</small></h3>
-        <h3 style={{ paddingLeft: '8%' }}><RoleMark place="container" /> The container sees <small>its own pid namespace</small></h3>
+        <h3><RoleMark place="host-kernel" /> The host sees <small>pid, command, RSS MiB</small>{ended.length > 0 ? <button type="button" className={css.fold} aria-expanded={unfolded} onClick={() => unfold(!unfolded)}>{unfolded ? 'fold those that ended' : `${ended.length} more ended`}</button> : null}</h3>
+        <h3 className={css.seesInside} style={{ paddingLeft: '8%' }}><RoleMark place="container" /> The container sees <small>its own pid namespace</small></h3>
       </div>
       <div className={css.procs} ref={ref} style={{ height }}>
         <svg className={css.links} width={width} height={height} aria-hidden="true">
@@ -89,9 +95,9 @@ function Processes({ processes, containers }: { processes: ProcessRow[]; contain
           }))}
         </svg>
         {left.map(({ process, y: top }) => (
-          <button type="button" key={process.key} className={`${css.proc} ${process.container ? css.inside : ''} ${process.killedBy ? css.dead : process.exit !== null ? css.ended : ''} ${isOn(process) ? css.on : ''}`} style={{ top }} onClick={() => pick(process)}>
+          <button type="button" key={process.key} title={process.args} className={`${css.proc} ${process.container ? css.inside : ''} ${process.killedBy ? css.dead : process.exit !== null ? css.ended : ''} ${isOn(process) ? css.on : ''}`} style={{ top }} onClick={() => pick(process)}>
             <span>{process.pid}</span><span className={css.cmd} style={{ paddingLeft: process.depth * 10 }}>{process.args || process.comm}</span>
-            <span>{process.killedBy ? <OutcomeMark outcome="killed" size={12} /> : process.exit !== null ? `exit ${process.exit}` : (process.rss / 1024).toFixed(1)}</span>
+            <span>{process.killedBy ? <>{killer(process)} <OutcomeMark outcome="killed" size={12} /></> : process.exit !== null ? `exit ${process.exit}` : (process.rss / 1024).toFixed(1)}</span>
           </button>
         ))}
         {boxes.map(({ container, y: top, inside }) => (
@@ -99,10 +105,10 @@ function Processes({ processes, containers }: { processes: ProcessRow[]; contain
             <button type="button" style={{ width: '100%' }} onClick={() => select({ kind: 'container', id: container.id })}>
               <header><RoleMark place="container" /><b>{container.name}</b><code>{container.id.slice(0, 12)}</code><span>{container.oomKilled ? <><OutcomeMark outcome="killed" size={12} />OOM-killed, {container.exitCode}</> : container.running ? container.image : `exited ${container.exitCode ?? ''}`}</span></header>
             </button>
-            {inside.length === 0 ? <div className={css.in}><span /><span className={css.cmd} style={{ color: 'var(--ink-3)' }}>no process left</span></div> : null}
+            {inside.length === 0 ? <div className={css.in}><span /><span className={css.cmd} style={{ color: 'var(--ink-3)' }}>no process {container.running ? 'here' : 'left'}</span></div> : null}
             {inside.map(({ process }) => (
               <button type="button" key={process.key} className={`${css.in} ${process.killedBy ? css.dead : process.exit !== null ? css.ended : ''}`} onClick={() => pick(process)}>
-                <span>{process.nspid}</span><span className={css.cmd}>{process.args || process.comm}</span><span>{process.killedBy ? <><OutcomeMark outcome="killed" size={12} /> killed</> : process.exit !== null ? `exit ${process.exit}` : ''}</span>
+                <span>{process.nspid || ''}</span><span className={css.cmd}>{process.args || process.comm}</span><span>{process.killedBy ? <><OutcomeMark outcome="killed" size={12} /> SIGKILL</> : process.exit !== null ? `exit ${process.exit}` : ''}</span>
               </button>
             ))}
           </div>
@@ -111,6 +117,9 @@ function Processes({ processes, containers }: { processes: ProcessRow[]; contain
     </section>
   );
 }
+/** Of those that ended, what is worth a row: killed for memory, or a container's own process that failed; not what runtimes leave behind. */
+const matters = (one: ProcessRow): boolean => one.exit !== null && (one.killedBy === 'oom' || (one.container !== '' && one.exit !== 0 && !/^runc/.test(one.comm)));
+const killer = (one: ProcessRow): string => (one.killedBy === 'oom' ? 'OOM' : /^\d+$/.test(one.killedBy) ? `by ${one.killedBy}` : one.killedBy);
 const same = (name: string, one: ContainerRow): boolean => name === one.name || name === one.id || one.id.startsWith(name);
 
 function Groups({ cgroups, containers, machine, host }: { cgroups: CgroupRow[]; containers: ContainerRow[]; machine: HostRow | undefined; host: string }) {
@@ -120,8 +129,8 @@ function Groups({ cgroups, containers, machine, host }: { cgroups: CgroupRow[]; 
   const chosen = cgroups.find((one) => selection?.kind === 'cgroup' && one.path === selection.id) ?? cgroups.find((one) => selection?.kind === 'container' && one.container !== '' && selection.id.startsWith(one.container)) ?? killed ?? limited ?? cgroups.find((one) => one.container !== '');
   const scale = machine?.memory || 1;
   return (
-    <section className={css.block} aria-label="Control groups">
-      <h3><RoleMark place="host-kernel" /> Control groups <small>memory.current against memory.max</small></h3>
+    <section className={`${css.block} ${css.groups}`} aria-label="Control groups">
+      <div><h3><RoleMark place="host-kernel" /> Control groups <small>memory.current against memory.max</small></h3>
       <div className={css.tree}>
         {cgroups.slice(0, 400).map((one) => {
           const max = limit(one.max);
@@ -137,7 +146,7 @@ function Groups({ cgroups, containers, machine, host }: { cgroups: CgroupRow[]; 
           );
         })}
       </div>
-      <div className={css.legend}><span>wall: memory.max at the full width</span><span>no wall: no limit, full width is the host’s {size(scale)}</span><span>MiB</span></div>
+      <div className={css.legend}><span>wall: memory.max at the full width</span><span>no wall: no limit, full width is the host’s {size(scale)}</span><span>MiB</span></div></div>
       {chosen ? <History cgroup={chosen} host={host} name={containers.find((c) => chosen.container !== '' && same(chosen.container, c))?.name ?? chosen.name} /> : null}
     </section>
   );
@@ -147,28 +156,24 @@ const shorten = (name: string): string => name.replace(/^(docker-)([0-9a-f]{6})[
 function History({ cgroup, host, name }: { cgroup: CgroupRow; host: string; name: string }) {
   const rows = useRows<CgroupHistoryRow>('cgroup-history', { host, path: cgroup.path });
   const svg = useRef<SVGSVGElement>(null);
-  const [width, setWidth] = useState(480);
-  useEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setWidth(entry!.contentRect.width));
-    observer.observe(svg.current!.parentElement!);
-    return () => observer.disconnect();
-  }, []);
+  const [width, ref] = useWidth();
   const max = limit(cgroup.max);
   useEffect(() => draw(svg.current!, rows, { width, max, killed: cgroup.oomKills > 0, refused: cgroup.eventsMax }), [rows, width, max, cgroup.oomKills, cgroup.eventsMax]);
   return (
-    <div style={{ marginTop: 12 }}>
+    <div className={css.history}>
       <h3>{shorten(name)} <small>memory over time</small></h3>
-      <div style={{ marginTop: 4 }}><svg ref={svg} width="100%" height={rows.length > 0 ? 112 : 0} role="img" aria-label={`Memory of ${name} over time: ${rows.length} samples, now ${mib(cgroup.current ?? 0)} MiB, ${cgroup.eventsMax} charges refused, ${cgroup.oomKills} killed`} /></div>
+      <div style={{ marginTop: 4 }} ref={ref}><svg ref={svg} width="100%" height={rows.length > 0 ? 112 : 0} role="img" aria-label={`Memory of ${name} over time: ${rows.length} samples, now ${mib(cgroup.current ?? 0)} MiB, ${cgroup.eventsMax} charges refused, ${cgroup.oomKills} killed`} /></div>
       {rows.length === 0 ? <small>no sample yet</small> : null}
     </div>
   );
 }
 
 function Overlay({ rows, container }: { rows: OverlayRow[]; container: ContainerRow }) {
-  const paths = [...new Set(rows.map((row) => row.path))].sort((a, b) => weight(rows, b) - weight(rows, a)).slice(0, 6);
+  const [width, ref] = useWidth();
+  const paths = [...new Set(rows.map((row) => row.path))].sort((a, b) => weight(rows, b) - weight(rows, a) || (a < b ? -1 : 1)).slice(0, Math.max(3, Math.floor((width - 110) / 84)));
   const layers = [...new Map(rows.map((row) => [row.layer, row.layerName])).entries()].sort((a, b) => a[0] - b[0]);
   return (
-    <section className={css.block} aria-label="Overlay" style={{ borderTop: 0 }}>
+    <section className={css.block} aria-label="Overlay" style={{ borderTop: 0 }} ref={ref}>
       <h3><RoleMark place="container" /> Overlay of {container.name} <small>look down: the first cell that is not empty wins</small></h3>
       {rows.length === 0 ? <p style={{ color: 'var(--ink-2)', marginTop: 8 }}>Nothing of its layers was changed yet. Write a file in the container, and the copy-up shows here.</p> : (
         <table className={css.overlay}>
@@ -181,16 +186,23 @@ function Overlay({ rows, container }: { rows: OverlayRow[]; container: Container
             {layers.map(([layer, name]) => (
               <tr key={layer}><th scope="row" title={name}><b>{layer === 0 ? 'upper' : `lower ${layer}`}</b>{layer === 0 ? 'writable' : name.slice(0, 18)}</th>{paths.map((path) => {
                 const row = rows.find((one) => one.path === path && one.layer === layer);
-                if (!row) return <td key={path} />;
+                const top = Math.min(...rows.filter((one) => one.path === path).map((one) => one.layer));
+                if (!row) return <td key={path} className={layer < top ? css.sight : ''} />;
                 const out = row.kind.includes('whiteout');
-                return <td key={path}><span className={out ? css.layOut : row.visible ? css.layTop : css.layHidden} title={row.kind}>{out ? '✕ c 0 0' : row.copiedUp ? `${size(row.size)} ↑` : row.kind === 'dir' || row.kind === 'directory' ? 'dir' : size(row.size)}</span></td>;
+                const folder = row.kind === 'dir' || row.kind === 'directory';
+                return <td key={path}><span className={out ? css.layOut : !row.visible ? css.layHidden : folder ? css.layMerged : css.layTop} title={`${path}: ${row.kind}`}>{out ? '✕ c 0 0' : row.copiedUp ? `${size(row.size)} ↑` : folder ? 'dir' : size(row.size)}</span></td>;
               })}</tr>
             ))}
           </tbody>
         </table>
       )}
-      {rows.some((row) => row.copiedUp) ? <div className={css.legend}><span>↑ copied up from below when it was first written</span></div> : null}
+      <div className={css.legend}>
+        <span><i className={`${css.swatch} ${css.layTop}`} />what is seen</span><span><i className={`${css.swatch} ${css.layHidden}`} style={{ border: '1.5px solid' }} />hidden by the one above</span>
+        {rows.some((row) => /^dir/.test(row.kind)) ? <span><i className={`${css.swatch} ${css.layMerged}`} style={{ border: '1.5px solid' }} />directories of all layers are merged</span> : null}
+        {rows.some((row) => row.copiedUp) ? <span>↑ copied up from below when it was first written</span> : null}
+        {rows.some((row) => row.kind.includes('whiteout')) ? <span>✕ whiteout: deleted here, still below</span> : null}
+      </div>
     </section>
   );
 }
-const weight = (rows: OverlayRow[], path: string): number => rows.filter((row) => row.path === path).reduce((n, row) => n + (row.layer === 0 ? 10 : 1) + (row.copiedUp ? 10 : 0) + (row.kind.includes('whiteout') ? 10 : 0), 0);
+const weight = (rows: OverlayRow[], path: string): number => rows.filter((row) => row.path === path).reduce((n, row) => n + (row.layer === 0 ? 10 : 1) + (/^dir/.test(row.kind) ? 0 : 4) + (row.copiedUp ? 10 : 0) + (row.kind.includes('whiteout') ? 10 : 0), 0);

@@ -10,7 +10,7 @@ export function Gauge({ value, max, high, scale, place, hit }: { value: number; 
     <svg width="100%" height="14" viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true">
       <pattern id={id} width="3" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(25)"><rect width="1.6" height="6" fill="var(--killed)" /></pattern>
       {max === null ? <path d="M0 13.5H100" stroke="var(--line)" vectorEffect="non-scaling-stroke" /> : <rect y="2" width="100" height="10" fill="var(--sunken)" stroke="var(--line)" vectorEffect="non-scaling-stroke" />}
-      <rect y="2" width={x(value)} height="10" fill={`var(--${place})`} />
+      <rect y="2" width={value > 0 ? Math.max(0.8, x(value)) : 0} height="10" fill={`var(--${place})`} />
       {hit ? <><rect y="2" x="72" width="28" height="10" fill="var(--panel)" /><rect y="2" x="72" width="28" height="10" fill={`url(#${id})`} /></> : null}
       <path d="M0 0V14" stroke="var(--ink-2)" vectorEffect="non-scaling-stroke" />
       {high !== null ? <path d={`M${x(high)} 0V14`} stroke="var(--ink)" strokeDasharray="2 2" vectorEffect="non-scaling-stroke" /> : null}

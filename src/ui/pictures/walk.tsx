@@ -62,10 +62,7 @@ export function Walk() {
       ) : mode === 'exits' ? <Exits vm={vm} /> : mode === 'registers' ? <Registers vm={vm} /> : walk.length === 0 ? (
         <Empty title={`${vm.name} has not missed its TLB yet`}>Let it run or step it by an instruction: the first translation that is not in the TLB is walked and shown here.</Empty>
       ) : (
-        <>
-          <Grid walk={walk} head={head} shown={shown} selected={picked?.key} onPick={(row) => { select({ kind: 'reference', id: row.key }); }} go={go} vm={vm} />
-          {picked ? <MemoryLine vm={vm} row={picked} /> : null}
-        </>
+        <Grid walk={walk} head={head} shown={shown} selected={picked?.key} onPick={(row) => { select({ kind: 'reference', id: row.key }); }} go={go} vm={vm} />
       )}
     </Frame>
   );
@@ -92,6 +89,7 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
   const current = walk[shown - 1];
   const ept = walk.some((one) => one.table === 'ept');
   const levelsUsed = walk.filter((one) => one.table === 'guest').length;
+  const picked = walk.find((one) => one.key === selected);
   return (
     <div className={css.pad}>
       <div className={css.addressRow}>
@@ -111,11 +109,11 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
         })}
       </div>
       <div className={css.walk}>
-        <div>
+        <div className={css.gridSide}>
           <div className={css.grid}>
-            <div className={css.colHead}><b>To translate</b>guest-physical</div>
-            {TABLES.map((name, i) => <div key={name} className={css.colHead}>{i === 0 ? <b style={{ whiteSpace: 'nowrap' }}><RoleMark place="hypervisor" /> EPT: the host frame</b> : <b>&nbsp;</b>}{name}</div>)}
-            <div className={css.colHead}><b><RoleMark place="guest-kernel" /> Guest table</b>entry read there</div>
+            <div className={css.colHead}><b>To translate</b><span>guest-physical</span></div>
+            {TABLES.map((name, i) => <div key={name} className={css.colHead}>{i === 0 ? <b className={css.over}><RoleMark place="hypervisor" /> EPT: the host frame</b> : <b>&nbsp;</b>}<span>{name}</span></div>)}
+            <div className={css.colHead}><b><RoleMark place="guest-kernel" /> <span className={css.wordy}>Guest </span>table</b><span className={css.wordy}>entry read there</span></div>
             {Array.from({ length: PAST }, (_, row) => row).filter((row) => walk.some((one) => one.row === row)).map((row, position, rows) => {
               const own = walk.filter((one) => one.row === row);
               const entry = own.find((one) => one.table === 'guest');
@@ -129,7 +127,7 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
                   <div className={css.rowLabel}>
                     <b>{row === 4 ? 'Data page' : `Guest ${TABLES[row]}`}</b>
                     {begun || row === 0 ? <Address value={first.gpa} space="gpa" /> : <span>not known yet</span>}
-                    <div>{row === 0 ? `CR3 + 8 × ${(gva >> 39n) & 511n}` : row === 4 ? `from ${from?.n ?? ''} + offset` : `from ${from?.n ?? ''} + 8 × ${entry?.index ?? ''}`}</div>
+                    <div className={css.made}>{row === 0 ? `CR3 + 8 × ${(gva >> 39n) & 511n}` : row === 4 ? `from ${from?.n ?? ''} + offset` : `from ${from?.n ?? ''} + 8 × ${entry?.index ?? ''}`}</div>
                   </div>
                   {LEVELS.map((level) => {
                     const one = at(row, 'ept', level);
@@ -137,7 +135,7 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
                   })}
                   {entry ? <Cell row={entry} shown={shown} selected={selected} most={most} onPick={onPick} /> : (
                     <div className={`${css.cell} ${css.toCome}`} style={shown >= walk.length ? { borderStyle: 'solid', borderColor: 'var(--hpa)' } : undefined}>
-                      <span style={{ fontFamily: 'var(--font-text)' }}>Data, host-physical</span>
+                      <span style={{ fontFamily: 'var(--font-text)' }}>Data<span className={css.wordy}>, HPA</span></span>
                       {shown >= walk.length ? <Address value={head?.hpa ?? ''} space="hpa" /> : <span style={{ fontFamily: 'var(--font-text)' }}>known after {walk.length}</span>}
                     </div>
                   )}
@@ -145,7 +143,7 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
               );
             })}
           </div>
-          <div className={css.legend}>
+          <div className={`${css.legend} ${css.stepper}`}>
             <span style={{ gap: 2 }}>
               <button type="button" className={partsCss.icon} aria-label="First reference" onClick={() => go(1)}><RotateCcw size={14} aria-hidden="true" /></button>
               <button type="button" className={partsCss.icon} aria-label="Previous reference" disabled={shown <= 1} onClick={() => go(shown - 1)}><ChevronLeft size={16} aria-hidden="true" /></button>
@@ -155,10 +153,11 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
             <span><i className={css.swatch} style={{ background: 'var(--hypervisor-tint)', borderLeft: '2px solid var(--hypervisor)' }} />read</span>
             <span><i className={css.swatch} style={{ background: 'var(--now)' }} />now</span>
             <span><i className={css.swatch} style={{ border: '1px dashed var(--line-strong)' }} />to come</span>
-            <span><i className={css.swatch} style={{ background: 'var(--hypervisor)', height: 3, width: 24 }} />cost of the read: full bar {most} cycles</span>
+            <span><i className={css.swatch} style={{ background: 'var(--hypervisor)', height: 3, width: 24 }} />cost: full bar {most} cycles</span>
           </div>
         </div>
-        <Caches vm={vm} head={head} />
+        {picked ? <MemoryLine vm={vm} row={picked} /> : null}
+        <Caches vm={vm} head={head} done={shown >= walk.length} />
       </div>
     </div>
   );
@@ -178,7 +177,7 @@ function Cell({ row, shown, selected, most, onPick }: { row: WalkRow; shown: num
       <span className={css.top}><span className={css.n}>{row.n}</span><span>{guest ? `${row.level} ` : ''}[{row.index}]</span></span>
       {seen ? (
         <>
-          {guest ? <span className={css.value}>0x<u style={{ textDecorationStyle: 'solid' }}>{big(row.hpa).toString(16)}</u></span> : null}
+          {guest ? <span className={`${css.value} ${css.where}`}>0x<u style={{ textDecorationStyle: 'solid' }}>{big(row.hpa).toString(16)}</u></span> : null}
           <span className={css.value}>0x<u style={{ textDecorationStyle: guest ? 'dashed' : 'solid', fontWeight: 600 }}>{frame}</u>{flags}</span>
           <span className={css.cost}><i style={{ width: `${Math.max(3, (row.cycles / most) * 100)}%` }} /></span>
         </>
@@ -187,21 +186,26 @@ function Cell({ row, shown, selected, most, onPick }: { row: WalkRow; shown: num
   );
 }
 
-function Caches({ vm, head }: { vm: VmRow; head: WalkHeadRow | undefined }) {
+function Caches({ vm, head, done }: { vm: VmRow; head: WalkHeadRow | undefined; done: boolean }) {
   const tlb = useRows<TlbRow>('tlb', argOf(vm));
   const exits = useRows<ExitRow>('exits', argOf(vm));
   const kinds = [...new Set(tlb.map((row) => row.kind))];
   const page = (text: string): string => big(text).toString(16);
+  const walked = big(head?.gva) & ~0xfffn;
+  const isIt = (row: TlbRow): boolean => head !== undefined && big(row.gva) === walked;
   return (
     <div className={css.side}>
       {kinds.length === 0 ? <div><h3>TLB</h3><small>empty</small></div> : kinds.map((kind) => {
         const rows = tlb.filter((row) => row.kind === kind);
         return (
           <div key={kind}>
-            <h3>{kind} <small>{rows.length} {rows.length === 1 ? 'entry' : 'entries'}</small></h3>
+            <h3>{kind} <small>GVA page → HPA frame, {rows.length} {rows.length === 1 ? 'entry' : 'entries'}</small></h3>
             <table className={css.tight}>
               <thead><tr><th scope="col">GVA</th><th scope="col">HPA</th><th scope="col">rights</th></tr></thead>
-              <tbody>{rows.slice(-7).map((row) => <tr key={row.key} style={head && row.gva === head.gva ? { background: 'var(--raised)', fontWeight: 600 } : undefined}><td><span className={`${partsCss.address} ${partsCss.gva}`}>{page(row.gva)}</span></td><td><span className={`${partsCss.address} ${partsCss.hpa}`}>{page(row.hpa)}</span></td><td>{row.rights}</td></tr>)}</tbody>
+              <tbody>
+                {head ? <tr className={css.missed}><td><span className={`${partsCss.address} ${partsCss.gva}`}>{page(hex(walked))}</span></td><td>{done && head.hpa ? <span className={`${partsCss.address} ${partsCss.hpa}`}>{page(hex(big(head.hpa) & ~0xfffn))}</span> : 'not yet'}</td><td>missed</td></tr> : null}
+                {rows.filter((row) => !isIt(row)).slice(-6).map((row) => <tr key={row.key}><td><span className={`${partsCss.address} ${partsCss.gva}`}>{page(row.gva)}</span></td><td><span className={`${partsCss.address} ${partsCss.hpa}`}>{page(row.hpa)}</span></td><td>{row.rights}</td></tr>)}
+              </tbody>
             </table>
           </div>
         );

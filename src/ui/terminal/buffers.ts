@@ -27,6 +27,10 @@ export function listen(tty: string, listener: (data: string, reset: boolean) => 
   bufferOf(tty).listener = listener;
   return () => { bufferOf(tty).listener = null; };
 }
+export function onArrival(listener: () => void): () => void {
+  arrivals.add(listener);
+  return () => { arrivals.delete(listener); };
+}
 /** Until the terminal has shown something (a prompt), at most two seconds. */
 export function waitForTerminal(tty: string): Promise<void> {
   if (bufferOf(tty).text !== '') return Promise.resolve();

@@ -1,6 +1,6 @@
 /** The terminals of the host, one a tab. The emulator itself is loaded when the panel is first shown. */
 import { FilePlus2, PanelBottom } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useSyncExternalStore } from 'react';
 import { pickFile } from '../frame/dialogs.tsx';
 import frame from '../frame/frame.module.css';
 import { clock } from '../format.ts';
@@ -8,7 +8,7 @@ import { OutcomeMark } from '../parts/marks.tsx';
 import { partsCss } from '../parts/parts.tsx';
 import { act } from '../session/session.ts';
 import { set, useStore } from '../store.ts';
-import { isAlive } from './buffers.ts';
+import { isAlive, onArrival, textOf } from './buffers.ts';
 
 const TTYS = ['tty1', 'tty2', 'tty3', 'tty4'];
 
@@ -18,6 +18,7 @@ export function TerminalPanel() {
   const height = useStore((s) => s.terminalHeight);
   const behind = useStore((s) => (s.ready && s.seeking === null && s.t < s.end - 1 && !s.running ? s.end - s.t : 0));
   const ready = useStore((s) => s.ready);
+  const spoken = useSyncExternalStore(onArrival, () => textOf(tty) !== '');
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (ready && !isAlive(tty) && useStore.getState().t >= useStore.getState().end) void act({ do: 'open', tty });
@@ -48,7 +49,7 @@ export function TerminalPanel() {
         </div>
       </div>
       {behind > 0 && !folded ? <div className={frame.past}><OutcomeMark outcome="warn" size={12} />You look at the past, {clock(behind)} s before the end. What you type here drops what came after.</div> : null}
-      {folded ? null : <div className={frame.screen} ref={box} />}
+      {folded ? null : <div className={frame.screen}><div className={frame.glass} ref={box} />{spoken ? null : <div className={frame.wait} role="status">{ready ? 'waiting for a prompt…' : 'the lab is starting…'}</div>}</div>}
     </section>
   );
 }

@@ -22,7 +22,7 @@ const fontSize = (): number => (get().theme === 'projector' ? 16 : 13);
 
 export function openScreen(box: HTMLElement, tty: string): () => void {
   const terminal = new Terminal({
-    fontFamily: '"JetBrains Mono Variable", ui-monospace, monospace', fontSize: fontSize(), lineHeight: 1.3, cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
+    fontFamily: '"JetBrains Mono Variable", ui-monospace, monospace', fontSize: fontSize(), lineHeight: 1.12, cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
     scrollback: 5000, theme: colours(), allowProposedApi: false, minimumContrastRatio: 4.5,
   });
   const fit = new FitAddon();
