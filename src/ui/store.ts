@@ -87,6 +87,8 @@ export function toast(text: string, bad = false): void {
   set((s) => ({ toasts: [...s.toasts.slice(-3), { id, text, bad }] }));
   setTimeout(() => set((s) => ({ toasts: s.toasts.filter((one) => one.id !== id) })), bad ? 9000 : 5000);
 }
+/** A projector wants the picture: where its larger type leaves too little of it, the lesson is folded away. */
+export const setTheme = (theme: Theme): void => set((s) => ({ theme, ...(theme === 'projector' && s.lab === null && innerWidth < 1500 ? { lessonFolded: true } : {}) }));
 export const show = (scene: SceneId): void => set({ scene, asTable: false });
 export const select = (selection: Selection | null): void => set((s) => ({ selection, ...(selection && s.inspectorFolded && innerWidth > 1100 ? { inspectorFolded: false } : {}) }));
 export function progressOf(lab: string): Progress {

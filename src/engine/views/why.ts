@@ -35,7 +35,7 @@ export const why: View = {
     return chain.map((entry, order): WhyRow => {
       const sentence = sentenceOf(entry);
       return {
-        key: String(entry.n), order, floor: entry.floor, text: sentence?.text ?? entry.kind, detail: sentence?.detail ?? '', t: entry.t,
+        key: String(entry.n), order, floor: entry.floor, text: entry.kind === 'input.type' ? `typed at ${entry.data.tty}: ${lineOf(world, entry)}` : (sentence?.text ?? entry.kind), detail: sentence?.detail ?? '', t: entry.t,
         figure: sentence?.figure ?? '', scene: sentence?.scene ?? '', select: sentence?.select ?? '',
       };
     });
@@ -83,4 +83,25 @@ function typedBefore(world: World, entry: TraceRecord): TraceRecord | undefined 
     if (at?.kind === 'input.type' && String(at.data.data).includes('\r')) return at;
   }
   return undefined;
+}
+
+/** The whole line that a key press completed: what was typed at the same terminal since the Enter before it. */
+function lineOf(world: World, entry: TraceRecord): string {
+  const { records } = world.trace;
+  let line = '';
+  for (let i = entry.n - (records[0]?.n ?? 0); i >= 0; i--) {
+    const at = records[i];
+    if (at?.kind !== 'input.type' || at.data.tty !== entry.data.tty) continue;
+    const data = String(at.data.data);
+    const end = data.lastIndexOf('\r', at === entry ? data.length - 2 : data.length);
+    line = data.slice(end + 1) + line;
+    if (end >= 0) break;
+  }
+  const kept: string[] = [];
+  for (const c of line) {
+    if (c === '\x7f' || c === '\b') kept.pop();
+    else if (c === '\x15' || c === '\x03') kept.length = 0;
+    else if (c >= ' ') kept.push(c);
+  }
+  return kept.join('').trim() || JSON.stringify(entry.data.data);
 }

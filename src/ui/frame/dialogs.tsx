@@ -7,7 +7,7 @@ import { labs, startLab } from '../lesson/labs.ts';
 import { partsCss, Problem } from '../parts/parts.tsx';
 import { clearHash, download, openFresh, openRecording, putFile, recordingNow, run, said } from '../session/session.ts';
 import { toLink, typedLines } from '../session/link.ts';
-import { get, SCENES, select, set, show, toast, useStore } from '../store.ts';
+import { get, SCENES, select, set, setTheme, show, toast, useStore } from '../store.ts';
 import css from './frame.module.css';
 
 export function Dialogs() {
@@ -56,7 +56,7 @@ function Palette() {
     { text: 'Download the recording', what: 'command', go: () => void download() },
     { text: 'Start a fresh lab', what: 'command', go: () => void openFresh() },
     { text: 'Present', what: 'command', go: () => set({ present: true }) },
-    ...(['light', 'dark', 'projector'] as const).map((theme): Item => ({ text: `Theme: ${theme}`, what: 'command', go: () => set({ theme }) })),
+    ...(['light', 'dark', 'projector'] as const).map((theme): Item => ({ text: `Theme: ${theme}`, what: 'command', go: () => setTheme(theme) })),
     { text: 'Leave the lab in work', what: 'command', go: () => set({ lab: null }) },
     { text: 'Keys and help', what: 'command', go: () => set({ dialog: 'help' }) },
   ];

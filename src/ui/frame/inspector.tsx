@@ -3,7 +3,7 @@ import { Link, PanelRight } from 'lucide-react';
 import { Fragment, type ReactNode, useState } from 'react';
 import type { CgroupRow, ContainerRow, ExitRow, MarkRow, NodeRow, PodRow, ProcessRow, ScoreRow, WalkHeadRow, WalkRow, WhyRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
-import { big, count, limit, mib, seconds, size } from '../format.ts';
+import { big, count, limit, mib, seconds, sentence, size } from '../format.ts';
 import { eptFields, type Field, guestFields } from '../pictures/entries.ts';
 import { argOf, useVm } from '../pictures/walk.tsx';
 import { podId } from '../pictures/cluster.tsx';
@@ -36,7 +36,7 @@ function Newest() {
       <ol className={css.why}>{marks.map((mark) => (
         <li key={mark.key}><button type="button" onClick={() => { void seek(mark.t); if (isScene(mark.scene)) show(mark.scene); }}>
           {mark.outcome === '' ? <RoleMark place={roleOfFloor(mark.floor)} size={12} /> : <OutcomeMark outcome={mark.outcome as Outcome} size={13} />}
-          <b>{mark.text}</b><time>{seconds(mark.t)}</time>
+          <b>{sentence(mark.text)}</b><time>{seconds(mark.t)}</time>
         </button></li>
       ))}</ol>
     </Part>
@@ -140,7 +140,7 @@ function Why({ kind, id, title }: { kind: string; id: string; title: string }) {
       <ol className={css.why}>{rows.map((row, i) => (
         <li key={row.key}><button type="button" onClick={() => { void seek(row.t); jump(row); }}>
           {i === 0 && /kill|OOM/i.test(row.text) ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place={roleOfFloor(row.floor)} size={12} />}
-          <b>{row.text}</b><time>{seconds(row.t)}</time><span>{row.figure || row.detail.slice(0, 90)}</span>
+          <b>{sentence(row.text)}</b><time>{seconds(row.t)}</time><span>{row.figure || row.detail.slice(0, 90)}</span>
         </button></li>
       ))}</ol>
     </Part>

@@ -1,6 +1,6 @@
 /** Scenes by name and number, search, share, present, theme. */
 import { CircleHelp, Contrast, MonitorPlay, Search, Share2 } from 'lucide-react';
-import { type SceneId, SCENES, set, show, type Theme, useStore } from '../store.ts';
+import { type SceneId, SCENES, set, setTheme, show, type Theme, useStore } from '../store.ts';
 import { READY } from './picture.tsx';
 import css from './frame.module.css';
 
@@ -35,7 +35,7 @@ export function TopBar() {
         <button type="button" className={css.search} aria-label="Find anything, Ctrl K" onClick={() => set({ dialog: 'search' })}><Search size={15} aria-hidden="true" /><span>Find anything</span><kbd className={css.key}>Ctrl K</kbd></button>
         <button type="button" className={css.tool} aria-label="Share" title="Share" onClick={() => set({ dialog: 'share' })}><Share2 size={16} aria-hidden="true" /><span>Share</span></button>
         <button type="button" className={`${css.tool} ${css.wide}`} aria-label="Present" title="Present" onClick={() => set({ present: true })}><MonitorPlay size={16} aria-hidden="true" /><span>Present</span></button>
-        <button type="button" className={css.tool} aria-label={`Theme: ${theme}. Change to ${next}`} title={`Theme: ${theme}`} onClick={() => set({ theme: next })}><Contrast size={16} aria-hidden="true" /></button>
+        <button type="button" className={css.tool} aria-label={`Theme: ${theme}. Change to ${next}`} title={`Theme: ${theme}`} onClick={() => setTheme(next)}><Contrast size={16} aria-hidden="true" /></button>
         <button type="button" className={`${css.tool} ${css.wide}`} aria-label="Keys and help" title="Keys and help ( ? )" onClick={() => set({ dialog: 'help' })}><CircleHelp size={16} aria-hidden="true" /></button>
       </div>
     </header>

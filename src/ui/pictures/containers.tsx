@@ -78,7 +78,7 @@ function Processes({ processes, containers }: { processes: ProcessRow[]; contain
   return (
     <section className={css.block} aria-label="Processes">
       <div className={css.two}>
-        <h3><RoleMark place="host-kernel" /> The host sees <small>pid, command, RSS MiB</small>{ended.length > 0 ? <button type="button" className={css.fold} aria-expanded={unfolded} onClick={() => unfold(!unfolded)}>{unfolded ? 'fold those that ended' : `${ended.length} more ended`}</button> : null}</h3>
+        <h3><RoleMark place="host-kernel" /> The host sees <small>pid, RSS MiB</small>{ended.length > 0 ? <button type="button" className={css.fold} aria-expanded={unfolded} onClick={() => unfold(!unfolded)}>{unfolded ? 'fold those that ended' : `${ended.length} more ended`}</button> : null}</h3>
         <h3 className={css.seesInside} style={{ paddingLeft: '8%' }}><RoleMark place="container" /> The container sees <small>its own pid namespace</small></h3>
       </div>
       <div className={css.procs} ref={ref} style={{ height }}>
@@ -137,7 +137,7 @@ function Groups({ cgroups, containers, machine, host }: { cgroups: CgroupRow[]; 
           const hit = max !== null && (one.oomKills > 0 || (one.current ?? 0) >= max * 0.999);
           const container = containers.find((c) => one.container !== '' && same(one.container, c));
           return (
-            <button type="button" key={one.key} className={`${css.leaf} ${chosen?.path === one.path && selection?.kind === 'cgroup' ? css.on : ''}`} onClick={() => select({ kind: 'cgroup', id: one.path, host })}>
+            <button type="button" key={one.key} title={one.path} className={`${css.leaf} ${chosen?.path === one.path && selection?.kind === 'cgroup' ? css.on : ''}`} onClick={() => select({ kind: 'cgroup', id: one.path, host })}>
               <span className={css.name} style={{ paddingLeft: one.depth * 12 }}>{one.container ? <RoleMark place="container" /> : null}<span style={{ overflow: 'hidden', textOverflow: 'ellipsis' }}>{one.name === '' || one.path === '/' ? '/' : shorten(one.name)}</span>{container ? <b>{container.name}</b> : null}</span>
               {one.current === null ? <span style={{ gridColumn: '2 / 4', fontFamily: 'var(--font-text)' }}>keeps no account</span> : <>
                 <Gauge value={one.current} max={max} high={limit(one.high)} scale={scale} place={one.container ? 'container' : 'host-kernel'} hit={hit} />
@@ -158,7 +158,7 @@ function History({ cgroup, host, name }: { cgroup: CgroupRow; host: string; name
   const svg = useRef<SVGSVGElement>(null);
   const [width, ref] = useWidth();
   const max = limit(cgroup.max);
-  useEffect(() => draw(svg.current!, rows, { width, max, killed: cgroup.oomKills > 0, refused: cgroup.eventsMax }), [rows, width, max, cgroup.oomKills, cgroup.eventsMax]);
+  useEffect(() => draw(svg.current!, rows, { width, max, now: cgroup.current ?? 0, killed: cgroup.oomKills > 0, refused: cgroup.eventsMax }), [rows, width, max, cgroup.current, cgroup.oomKills, cgroup.eventsMax]);
   return (
     <div className={css.history}>
       <h3>{shorten(name)} <small>memory over time</small></h3>

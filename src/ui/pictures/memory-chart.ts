@@ -5,8 +5,8 @@ import { area, curveStepAfter, line } from 'd3-shape';
 import type { CgroupHistoryRow } from '../../bridge/rows.ts';
 import { mib, seconds } from '../format.ts';
 
-export function draw(svg: SVGSVGElement, rows: readonly CgroupHistoryRow[], options: { width: number; max: number | null; killed: boolean; refused: number }): void {
-  const { width, max, killed, refused } = options;
+export function draw(svg: SVGSVGElement, rows: readonly CgroupHistoryRow[], options: { width: number; now: number; max: number | null; killed: boolean; refused: number }): void {
+  const { width, max, now, killed, refused } = options;
   const height = 108;
   const left = 8;
   const root = select(svg);
@@ -27,9 +27,9 @@ export function draw(svg: SVGSVGElement, rows: readonly CgroupHistoryRow[], opti
     label(`memory.max ${mib(max)} MiB`, left, y(max) - 7, 'var(--ink)', 'start', '600');
   }
   const end = rows[rows.length - 1]!;
-  label(`${mib(end.current)} MiB`, width - 64, Math.min(y(0) - 4, Math.max(y(end.current) + 16, 36)), 'var(--ink)');
+  label(`${mib(now)} MiB`, width - 64, Math.min(y(0) - 4, Math.max(y(end.current) + 16, 36)), 'var(--ink)');
   if (refused > 0) label(`${refused} ${refused === 1 ? 'charge' : 'charges'} refused at the wall`, left, height - 12, 'var(--trap-ink)');
-  const hits = rows.filter((row, i) => row.refused > (rows[i - 1]?.refused ?? 0));
+  const hits = rows.filter((row) => row.refused > 0);
   for (const row of hits.slice(-120)) root.append('path').attr('d', `M${x(row.t) - 3} ${height - 21}h6l-3 -6Z`).attr('fill', 'var(--trap)');
   if (killed) {
     const peak = rows.reduce((best, row) => (row.current >= best.current ? row : best), rows[0]!);

@@ -147,7 +147,7 @@ function Grid({ walk, head, shown, selected, onPick, go, vm }: { walk: WalkRow[]
             <span style={{ gap: 2 }}>
               <button type="button" className={partsCss.icon} aria-label="First reference" onClick={() => go(1)}><RotateCcw size={14} aria-hidden="true" /></button>
               <button type="button" className={partsCss.icon} aria-label="Previous reference" disabled={shown <= 1} onClick={() => go(shown - 1)}><ChevronLeft size={16} aria-hidden="true" /></button>
-              <input type="range" aria-label="Reference" min={0} max={walk.length} value={shown} onChange={(e) => go(Number(e.target.value))} style={{ accentColor: 'var(--ink)', width: 110 }} />
+              <input type="range" aria-label="Reference" min={0} max={walk.length} value={shown} onChange={(e) => go(Number(e.target.value))} style={{ accentColor: 'var(--ink)', width: 90 }} />
               <button type="button" className={partsCss.icon} aria-label="Next reference" disabled={shown >= walk.length} onClick={() => go(shown + 1)}><ChevronRight size={16} aria-hidden="true" /></button>
             </span>
             <span><i className={css.swatch} style={{ background: 'var(--hypervisor-tint)', borderLeft: '2px solid var(--hypervisor)' }} />read</span>
@@ -204,7 +204,7 @@ function Caches({ vm, head, done }: { vm: VmRow; head: WalkHeadRow | undefined; 
               <thead><tr><th scope="col">GVA</th><th scope="col">HPA</th><th scope="col">rights</th></tr></thead>
               <tbody>
                 {head ? <tr className={css.missed}><td><span className={`${partsCss.address} ${partsCss.gva}`}>{page(hex(walked))}</span></td><td>{done && head.hpa ? <span className={`${partsCss.address} ${partsCss.hpa}`}>{page(hex(big(head.hpa) & ~0xfffn))}</span> : 'not yet'}</td><td>missed</td></tr> : null}
-                {rows.filter((row) => !isIt(row)).slice(-6).map((row) => <tr key={row.key}><td><span className={`${partsCss.address} ${partsCss.gva}`}>{page(row.gva)}</span></td><td><span className={`${partsCss.address} ${partsCss.hpa}`}>{page(row.hpa)}</span></td><td>{row.rights}</td></tr>)}
+                {rows.filter((row) => !isIt(row)).slice(-5).map((row) => <tr key={row.key}><td><span className={`${partsCss.address} ${partsCss.gva}`}>{page(row.gva)}</span></td><td><span className={`${partsCss.address} ${partsCss.hpa}`}>{page(row.hpa)}</span></td><td>{row.rights}</td></tr>)}
               </tbody>
             </table>
           </div>
@@ -212,7 +212,7 @@ function Caches({ vm, head, done }: { vm: VmRow; head: WalkHeadRow | undefined; 
       })}
       <div>
         <h3><RoleMark place="trap" /> Exits <small>by reason</small></h3>
-        <table className={css.tight}><tbody>{[...exits].sort((a, b) => b.count - a.count).slice(0, 6).map((row) => <tr key={row.key}><td><button type="button" onClick={() => select({ kind: 'exit', id: row.key })}>{row.reason} {row.name}</button></td><td>{count(row.count)}</td></tr>)}</tbody></table>
+        <table className={css.tight}><tbody>{[...exits].sort((a, b) => b.count - a.count).slice(0, 5).map((row) => <tr key={row.key}><td><button type="button" onClick={() => select({ kind: 'exit', id: row.key })}>{row.reason} {row.name}</button></td><td>{count(row.count)}</td></tr>)}</tbody></table>
         {exits.length === 0 ? <small>none yet</small> : null}
       </div>
     </div>
