@@ -12,7 +12,7 @@ import { childrenOf } from '../../src/engine/kernel/vfs/tmpfs.ts';
 import type { SuperBlock } from '../../src/engine/kernel/vfs/types.ts';
 import { bytes, text, toBase64 } from '../../src/engine/sim/text.ts';
 import { createTypist, line, perform, TimeUp, type Typist, waitForPrompt } from '../../src/engine/world/typist.ts';
-import { createWorld, type World } from '../../src/engine/world/world.ts';
+import { advance, createWorld, type World } from '../../src/engine/world/world.ts';
 
 export interface Recorded {
   tool: string;
@@ -47,6 +47,8 @@ export interface ReplayOptions {
   /** A reason not to run a line, or null. */
   pass?(line: Recorded): string | null;
   typed?: boolean;
+  /** Simulated seconds that pass after each line: recordings were made on a slow machine. */
+  pause?: number;
   /** Real seconds for the whole replay. */
   seconds?: number;
 }
@@ -87,6 +89,7 @@ export function replayTranscript(options: ReplayOptions): Replayed {
     const same = mine.exit === one.exit && normal(mine.stdout, one) === normal(one.stdout, one) && normal(mine.stderr, one) === normal(one.stderr, one);
     if (same) out.exact++;
     else out.differ.push({ cmd: one.cmd, mine, theirs: { stdout: one.stdout, stderr: one.stderr, exit: one.exit } });
+    if (options.pause) advance(world, world.timeline.now + options.pause * 1e9);
   }
   return out;
 }

@@ -98,6 +98,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
   if (!meta.name && meta.generateName) meta.name = meta.generateName + suffix(cluster.random);
   setDefaults(object);
+  if (kind.kind === 'Namespace' && cluster.serverVersion.startsWith('v1.20.')) delete object.metadata.labels?.['kubernetes.io/metadata.name'];
   if (kind.kind === 'Pod') {
     object.status = { phase: 'Pending', qosClass: object.status.qosClass, ...pickStatus(body) };
     if (object.spec) admitPriority(cluster, object, kind);

@@ -1,8 +1,13 @@
-/** Manifests that a scenario brings along, applied to its cluster before anything else happens. What is refused is recorded. */
-import { create } from '../cluster/api.ts';
+/**
+ * Manifests that a scenario brings along, applied to its cluster before anything else happens: made, or merged into what is
+ * there (labels of a node). What is refused is recorded.
+ */
+import { create, read, update } from '../cluster/api.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { ApiError } from '../cluster/errors.ts';
+import { strategicPatch } from '../cluster/patch.ts';
 import { note } from '../cluster/state.ts';
+import { copy } from '../cluster/types/objects.ts';
 import { findKind } from '../cluster/types/kinds.ts';
 import { ManifestError, readManifest } from '../userland/kube/kubectl/manifest.ts';
 
@@ -22,8 +27,15 @@ export function applyManifests(cluster: Cluster, manifests: readonly string[]): 
 }
 
 function put(cluster: Cluster, kind: NonNullable<ReturnType<typeof findKind>>, object: Parameters<typeof create>[3]): void {
+  const namespace = kind.namespaced ? (object.metadata?.namespace ?? 'default') : undefined;
   try {
-    create(cluster, kind, kind.namespaced ? (object.metadata?.namespace ?? 'default') : undefined, object, { strict: true });
+    try {
+      create(cluster, kind, namespace, object, { strict: true });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status.reason !== 'AlreadyExists') throw error;
+      const { name } = object.metadata;
+      update(cluster, kind, namespace, name, strategicPatch(copy(read(cluster, kind, namespace, name)), object));
+    }
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     note(cluster, 'manifest.refused', { why: error.message });

@@ -16,7 +16,6 @@ import { normal, recorded, replay } from './replay.ts';
 function began132(b: Bench): void {
   run(b, ['kubectl', 'label', 'node', 'worker-1', 'node-role.kubernetes.io/worker=']);
   run(b, ['kubectl', 'apply', '-f', 'pend.yaml']);
-  run(b, ['kubectl', 'cordon', 'worker-2']);
   pass(b, 5);
 }
 

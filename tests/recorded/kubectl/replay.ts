@@ -1,6 +1,7 @@
 /** Replays a recorded transcript line by line on a small door, and says which outputs are the recording's after normalising. */
 import { readFileSync } from 'node:fs';
-import { type Bench, bench, CONFIG, pass, type Result, run, words } from './door.ts';
+import { SERVED } from '../../../src/engine/world/recorded/kubectl.ts';
+import { type Bench, bench, pass, type Result, run, words } from './door.ts';
 
 export interface Recorded {
   scenario: string;
@@ -100,7 +101,7 @@ export function replay(file: string, before: (b: Bench) => void = () => {}, serv
   const inputs = JSON.parse(readFileSync(new URL('inputs.json', import.meta.url), 'utf8')) as Record<string, string>;
   for (const [path, text] of Object.entries(inputs)) b.files.set(path, text);
   if (!serving) b.files.set('/root/.kube/config', 'contexts:\n- context:\n    namespace: x\n  name: c\n');
-  else b.files.set('/root/.kube/config', CONFIG);
+  else b.files.set('/root/.kube/config', SERVED);
   pass(b, 2);
   before(b);
   return recorded(file).map((theirs, n) => {

@@ -1,7 +1,7 @@
 /**
  * The kubelet: registers its machine as a Node, renews its lease every 10 s, watches the pods bound to it and gives each a
  * worker (`podworker.ts`) that keeps it as its spec says, through CRI. Serves logs and exec on port 10250.
- * Left out: probes, static pods, pressure eviction, device plugins, image garbage collection, certificates.
+ * Left out: static pods, pressure eviction, device plugins, image garbage collection, certificates.
  */
 import type { Json, Pod } from '../../cluster/types/objects.ts';
 import { rfc3339 } from '../../cluster/types/time.ts';

@@ -12,6 +12,7 @@ import type { Call } from '../lib/http.ts';
 import { api, makeDirs, spill } from './api.ts';
 import { cri, refused } from './cri.ts';
 import { type Held, type Kubelet, say, wallclock } from './node.ts';
+import { beginProbes, type Health } from './probes.ts';
 import { podSlice, removeCgroup, resourcesOf, writeCgroup } from './qos.ts';
 
 const SECOND = 1_000_000_000;
@@ -33,6 +34,7 @@ interface Runner {
   /** Monotonic ns before which nothing is tried. */
   notBefore: number;
   started: number;
+  health: Health | null;
 }
 
 interface Work {
@@ -53,7 +55,7 @@ const monotonic = (): Call<number> => sys('clock_gettime', 'monotonic');
 export function* runPod(k: Kubelet, held: Held): Call<void> {
   const { pod } = held;
   const runner = (spec: Container, init: boolean): Runner => ({
-    spec, init, id: null, attempt: 0, state: { waiting: { reason: init || !pod.spec.initContainers?.length ? 'ContainerCreating' : 'PodInitializing' } }, last: {}, restarts: 0, image: spec.image, imageId: '', backoff: 0, notBefore: 0, started: 0,
+    spec, init, id: null, attempt: 0, state: { waiting: { reason: init || !pod.spec.initContainers?.length ? 'ContainerCreating' : 'PodInitializing' } }, last: {}, restarts: 0, image: spec.image, imageId: '', backoff: 0, notBefore: 0, started: 0, health: null,
   });
   const w: Work = {
     k, held, sandbox: null, sandboxConfig: null, ip: '', startTime: yield* wallclock(), told: null,
@@ -165,7 +167,14 @@ function mountsOf(pod: Pod, c: Container): Json[] {
 
 /** Looks at each container once and does what is next. */
 function* look(w: Work): Call<void> {
-  for (const r of w.runners) if (r.id !== null && r.state.running) yield* refresh(w, r);
+  for (const r of w.runners) {
+    if (r.id === null || !r.state.running) continue;
+    if (r.health?.doomed) {
+      yield* say(w.k, w.held.pod, 'Normal', 'Killing', `Container ${r.spec.name} failed liveness probe, will be restarted`, fieldOf(r));
+      yield* cri('StopContainer', { containerId: r.id, timeout: String(w.held.pod.spec.terminationGracePeriodSeconds ?? 30) });
+    }
+    yield* refresh(w, r);
+  }
   const policy = w.held.pod.spec.restartPolicy ?? 'Always';
   for (const r of w.runners.filter((x) => x.init)) {
     if (r.state.terminated?.exitCode === 0) continue;
@@ -178,6 +187,7 @@ function* look(w: Work): Call<void> {
 function* refresh(w: Work, r: Runner): Call<void> {
   const answer = yield* cri('ContainerStatus', { containerId: r.id });
   if (refused(answer) || answer.status?.state === 'CONTAINER_RUNNING') return;
+  if (r.health) r.health.over = true;
   const s = answer.status ?? {};
   const exitCode = Number(s.exitCode ?? 0);
   const when = (ns: Json): string => rfc3339(Number(ns ?? 0) / 1e9);
@@ -265,6 +275,7 @@ function* launch(w: Work, r: Runner, again: boolean): Call<void> {
   if (again) r.restarts++;
   r.started = yield* monotonic();
   r.state = { running: { startedAt: yield* wallclock() } };
+  if (!r.init) r.health = yield* beginProbes(k, pod, r.spec, r.id!, w.ip);
   yield* say(k, pod, 'Normal', 'Started', `Started container ${r.spec.name}`, fieldOf(r));
 }
 
@@ -397,17 +408,19 @@ function phaseOf(w: Work): string {
   return main.some((r) => r.state.running || r.state.terminated || r.last.terminated) && main.every((r) => !r.state.waiting || r.last.terminated) ? 'Running' : 'Pending';
 }
 
+const readyNow = (r: Runner): boolean => r.state.running !== undefined && r.health?.ready !== false;
+
 function* tell(w: Work): Call<void> {
   const { k, held } = w;
   const now = yield* wallclock();
   const status = (r: Runner): ContainerStatus => ({
     ...(r.id === null ? {} : { containerID: `containerd://${r.id}` }), image: r.image, imageID: r.imageId, lastState: r.last, name: r.spec.name,
-    ready: r.init ? r.state.terminated?.exitCode === 0 : r.state.running !== undefined, restartCount: r.restarts, started: r.state.running !== undefined, state: r.state,
+    ready: r.init ? r.state.terminated?.exitCode === 0 : readyNow(r), restartCount: r.restarts, started: r.state.running !== undefined && r.health?.started !== false, state: r.state,
   });
   const inits = w.runners.filter((r) => r.init);
   const main = w.runners.filter((r) => !r.init);
   const initialized = inits.every((r) => r.state.terminated?.exitCode === 0);
-  const unready = main.filter((r) => !r.state.running).map((r) => r.spec.name);
+  const unready = main.filter((r) => !readyNow(r)).map((r) => r.spec.name);
   const phase = phaseOf(w);
   const over = phase === 'Succeeded';
   const old = new Map((w.told?.conditions ?? []).map((c) => [c.type, c]));
@@ -441,6 +454,7 @@ function* tell(w: Work): Call<void> {
 function* finish(w: Work): Call<void> {
   const { k, held } = w;
   const { pod } = held;
+  for (const r of w.runners) if (r.health) r.health.over = true;
   const grace = held.gone ? 0 : (pod.metadata.deletionGracePeriodSeconds ?? 30);
   for (const r of w.runners) {
     if (r.id === null || !r.state.running) continue;

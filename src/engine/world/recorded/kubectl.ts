@@ -135,12 +135,38 @@ metadata: {name: np}
 spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {a: b}}}]}]}
 `;
 
+const WORKER = `apiVersion: v1
+kind: Node
+metadata: {name: worker-1, labels: {node-role.kubernetes.io/worker: ""}}
+`;
+
 const OFFLINE = `apiVersion: v1
 kind: Config
 contexts:
 - context:
     namespace: x
   name: c
+`;
+
+/** Two users of one cluster, as when it was recorded. */
+export const SERVED = `apiVersion: v1
+kind: Config
+clusters:
+- name: kubernetes
+  cluster:
+    insecure-skip-tls-verify: true
+    server: https://10.0.0.10:6443
+contexts:
+- name: alice@kubernetes
+  context: {cluster: kubernetes, user: alice}
+- name: kubernetes-admin@kubernetes
+  context: {cluster: kubernetes, user: kubernetes-admin}
+current-context: kubernetes-admin@kubernetes
+users:
+- name: alice
+  user: {token: alice-token}
+- name: kubernetes-admin
+  user: {token: admin-token}
 `;
 
 const file = (data: string): Tree[string] => ({ type: 'file', data, mode: 0o644 });
@@ -150,7 +176,7 @@ function scenario(name: string, manifests: readonly string[], served = true): Sc
     name: `recorded/${name}`,
     hosts: [{
       name: 'lab', cpus: 2, memory: 4 * GiB, address: '10.0.0.5', services: [], images: [], domains: [],
-      files: { '/root/app.yaml': file(APP), '/root/pend.yaml': file(PEND), ...(served ? {} : { '/root/.kube/config': file(OFFLINE) }) },
+      files: { '/root/app.yaml': file(APP), '/root/pend.yaml': file(PEND), '/root/.kube/config': file(served ? SERVED : OFFLINE) },
     }],
     cluster: served ? { hollow: 2, hollowNames: ['worker-1', 'worker-2'], serverVersion: 'v1.20.2' } : null,
     manifests,
@@ -159,6 +185,6 @@ function scenario(name: string, manifests: readonly string[], served = true): Sc
 
 export const kubectlScenarios: Record<string, () => ScenarioSpec> = {
   'kubectl-1.20-live': () => scenario('kubectl-1.20-live', []),
-  'kubectl-1.32-live': () => scenario('kubectl-1.32-live', [PEND]),
+  'kubectl-1.32-live': () => scenario('kubectl-1.32-live', [WORKER, PEND]),
   'kubectl-1.32-offline': () => scenario('kubectl-1.32-offline', [], false),
 };

@@ -53,10 +53,11 @@ const COMMANDS: Record<string, Command> = {
   'api-resources': { flags: misc.API_RESOURCES_FLAGS, run: misc.apiResources },
   'api-versions': { flags: '', run: misc.apiVersions },
   config: { flags: misc.CONFIG_FLAGS, run: misc.config },
+  plugin: { flags: 'name-only', run: misc.plugin },
   top: { flags: 'A/all-namespaces l/selector= containers sort-by= no-headers', run: misc.top },
 };
 
-const ABSENT = ['edit', 'attach', 'port-forward', 'proxy', 'cp', 'debug', 'autoscale', 'auth', 'kustomize', 'plugin', 'completion', 'certificate', 'alpha'];
+const ABSENT = ['edit', 'attach', 'port-forward', 'proxy', 'cp', 'debug', 'autoscale', 'auth', 'kustomize', 'completion', 'certificate', 'alpha'];
 
 export function* kubectl(argv: readonly string[], env: Readonly<Record<string, string>>): Body {
   try {

@@ -1,7 +1,7 @@
 /** About the cluster and kubectl itself: version, cluster-info, api-resources, api-versions, config, top. */
 import { apiVersionOf, KINDS } from '../../../cluster/types/kinds.ts';
 import type { Json } from '../../../cluster/types/objects.ts';
-import { AT_FDCWD, O_CREAT, O_TRUNC, O_WRONLY } from '../../../kernel/abi.ts';
+import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { bytes } from '../../../sim/text.ts';
 import type { Call } from '../../lib/http.ts';
@@ -132,6 +132,34 @@ function* save(client: Client, value: Json): Call<void> {
   const fd = yield* sys('openat', AT_FDCWD, client.configPath, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
   yield* sys('write', fd, bytes(toYaml(value)));
   yield* sys('close', fd);
+}
+
+/** `plugin list`: programs named kubectl-… in PATH. None of the lab's is one; they are found all the same. */
+export function* plugin(client: Client, flags: Flags): Call<number> {
+  if (flags.args[0] !== 'list') throw new Fatal("error: unknown command\nSee 'kubectl plugin -h' for help and examples");
+  const found: string[] = [];
+  for (const directory of (client.env.PATH ?? '').split(':').filter((d) => d !== '')) {
+    for (const name of yield* namesIn(directory)) if (name.startsWith('kubectl-')) found.push(on(flags, 'name-only') ? name : `${directory}/${name}`);
+  }
+  if (found.length === 0) throw new Fatal('error: unable to find any kubectl plugins in your PATH');
+  yield* out(`The following compatible plugins are available:\n\n${found.map((f) => `${f}\n`).join('')}`);
+  return 0;
+}
+
+function* namesIn(directory: string): Call<string[]> {
+  const names: string[] = [];
+  try {
+    const fd = yield* sys('openat', AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+    for (;;) {
+      const some = yield* sys('getdents64', fd);
+      if (some.length === 0) break;
+      names.push(...some.map((e) => e.name));
+    }
+    yield* sys('close', fd);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+  }
+  return names.sort();
 }
 
 export function* top(client: Client): Call<number> {
