@@ -32,7 +32,7 @@ function session() {
   const host: Host = {
     *launch() { return { pid: pids++, pty: '/dev/pts/0' }; },
     *kill() {}, *monitor() {}, *save() {}, *remove() {}, *qmp() { return {}; }, *size(path) { return /^\/nope|nokernel/.test(path) ? null : 1; },
-    *knob() { return 'max'; }, *nodeStats(what) { return what === 'memory' ? { total: 24684084, free: 20204888, buffers: 6140, cached: 1741480 } : { user: 4501210000000, system: 856910000000, idle: 4103350000000, iowait: 21660000000 }; },
+    *knob() { return 'max'; }, *nodeStats(what): Generator<never, Record<string, number>> { return what === 'memory' ? { total: 24684084, free: 20204888, buffers: 6140, cached: 1741480 } : { user: 4501210000000, system: 856910000000, idle: 4103350000000, iowait: 21660000000 }; },
     *cpuTime() { return 4e8; }, *rss() { return 0; },
   };
   return {

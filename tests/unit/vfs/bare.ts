@@ -1,11 +1,11 @@
 /** A kernel without processes but one, root on a tmpfs: enough to make system calls on files directly. */
 import { createTree } from '../../../src/engine/kernel/cgroup/core.ts';
-import type { Kernel, Mount, MountNamespace, Task } from '../../../src/engine/kernel/records.ts';
+import type { Kernel, Mount, Task } from '../../../src/engine/kernel/records.ts';
 import { fileHandlers } from '../../../src/engine/kernel/syscalls/files.ts';
 import { FILESYSTEMS } from '../../../src/engine/kernel/vfs/filesystems.ts';
 import { createMount } from '../../../src/engine/kernel/vfs/mount.ts';
 import { createTmpfs } from '../../../src/engine/kernel/vfs/tmpfs.ts';
-import type { SuperBlock } from '../../../src/engine/kernel/vfs/types.ts';
+import type { MountNamespace, SuperBlock } from '../../../src/engine/kernel/vfs/types.ts';
 import { createSched } from '../../../src/engine/kernel/sched.ts';
 import { createRandom } from '../../../src/engine/sim/random.ts';
 import { createTimeline } from '../../../src/engine/sim/timeline.ts';
