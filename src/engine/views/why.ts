@@ -93,7 +93,7 @@ function lineOf(world: World, entry: TraceRecord): string {
     const at = records[i];
     if (at?.kind !== 'input.type' || at.data.tty !== entry.data.tty) continue;
     const data = String(at.data.data);
-    const end = data.lastIndexOf('\r', at === entry ? data.length - 2 : data.length);
+    const end = (at === entry ? data.slice(0, -1) : data).lastIndexOf('\r');
     line = data.slice(end + 1) + line;
     if (end >= 0) break;
   }

@@ -6,6 +6,8 @@ import frame from '../frame/frame.module.css';
 import { clock } from '../format.ts';
 import { OutcomeMark } from '../parts/marks.tsx';
 import { partsCss } from '../parts/parts.tsx';
+import type { ContainerRow, NodeRow, PodRow, VmRow } from '../../bridge/rows.ts';
+import { useRows } from '../bridge/client.ts';
 import { act } from '../session/session.ts';
 import { set, useStore } from '../store.ts';
 import { isAlive, onArrival, textOf } from './buffers.ts';
@@ -49,7 +51,16 @@ export function TerminalPanel() {
         </div>
       </div>
       {behind > 0 && !folded ? <div className={frame.past}><OutcomeMark outcome="warn" size={12} />You look at the past, {clock(behind)} s before the end. What you type here drops what came after.</div> : null}
-      {folded ? null : <div className={frame.screen}><div className={frame.glass} ref={box} />{spoken ? null : <div className={frame.wait} role="status">{ready ? 'waiting for a prompt…' : 'the lab is starting…'}</div>}</div>}
+      {folded ? null : <div className={frame.screen}><div className={frame.glass} ref={box} /><Names />{spoken ? null : <div className={frame.wait} role="status">{ready ? 'waiting for a prompt…' : 'the lab is starting…'}</div>}</div>}
     </section>
   );
+}
+
+/** Keeps the rows at hand whose names are links in the terminal, whatever picture is shown. */
+function Names() {
+  useRows<VmRow>('vms');
+  useRows<ContainerRow>('containers');
+  useRows<NodeRow>('nodes');
+  useRows<PodRow>('pods');
+  return null;
 }
