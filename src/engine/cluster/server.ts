@@ -12,6 +12,7 @@ import { type Cluster, note } from './state.ts';
 import { type Change, get, list, type Listener } from './store.ts';
 import { apiVersionOf, type Kind, KINDS } from './types/kinds.ts';
 import { type Json, type KubeObject, keyOf } from './types/objects.ts';
+import { decode } from './types/schema.ts';
 import { fieldOf, meets, parseSelector, type Requirement } from './types/selectors.ts';
 
 export interface ApiRequest {
@@ -25,6 +26,8 @@ export interface ApiRequest {
 export interface ApiResponse {
   status: number;
   body: Json;
+  /** Texts of Warning headers. */
+  warnings?: string[];
   /** Instead of a body: changes from this revision on that pass. */
   watch?: { kind: Kind; from: number | null; passes: (object: KubeObject | undefined) => boolean };
 }
@@ -68,7 +71,8 @@ export function handle(cluster: Cluster, request: ApiRequest): ApiResponse {
     if (/^kubectl\b/.test(request.headers['user-agent'] ?? '') && request.method !== 'GET' && request.query.dryRun === undefined) {
       cluster.cause = note(cluster, 'api.request', { verb: request.method, path: request.path }, undefined);
     }
-    return answer(cluster, request);
+    const response = answer(cluster, request);
+    return request.query.fieldValidation === 'Warn' ? { ...response, warnings: unknownFields(request) } : response;
   } catch (error) {
     if (error instanceof ApiError) return { status: error.status.code, body: error.status };
     if (error instanceof URIError) return { status: 400, body: badRequest('invalid path').status };
@@ -97,6 +101,13 @@ function answer(cluster: Cluster, request: ApiRequest): ApiResponse {
     default:
       throw new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource');
   }
+}
+
+function unknownFields({ method, path, body }: ApiRequest): string[] {
+  const target = locate(path);
+  if (!target || !['POST', 'PUT', 'PATCH'].includes(method)) return [];
+  const object = parse(body);
+  return object === null || typeof object !== 'object' || Array.isArray(object) ? [] : decode(target.kind.kind, object).unknown.map((f) => `unknown field "${f}"`);
 }
 
 function parse(body: string): Json {
@@ -316,7 +327,7 @@ export function createClusterService(
       return;
     }
     const plain = typeof response.body === 'string';
-    send(conn, formatResponse(response.status, { 'Content-Type': plain ? 'text/plain; charset=utf-8' : 'application/json' }, plain ? response.body : `${JSON.stringify(response.body)}\n`));
+    send(conn, formatResponse(response.status, { 'Content-Type': plain ? 'text/plain; charset=utf-8' : 'application/json', ...(response.warnings?.length ? { Warning: response.warnings.map((w) => `299 - "${w.replace(/["\\]/g, '\\$&')}"`).join(', ') } : {}) }, plain ? response.body : `${JSON.stringify(response.body)}\n`));
     if (/close/i.test(head.headers.connection ?? '')) {
       end(conn);
       hangup(conn);

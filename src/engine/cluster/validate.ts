@@ -231,12 +231,12 @@ function workload(object: KubeObject, out: Fault[], old?: KubeObject): void {
       }
     }
   }
-  if (!spec.selector) out.push({ field: 'spec.selector', type: 'Required value' });
-  else if (Object.keys(spec.selector.matchLabels ?? {}).length + (spec.selector.matchExpressions ?? []).length === 0) {
+  if (!spec.selector) {
+    out.push({ field: 'spec.selector', type: 'Required value' });
+    if (spec.template) mislabelled(spec.template, out);
+  } else if (Object.keys(spec.selector.matchLabels ?? {}).length + (spec.selector.matchExpressions ?? []).length === 0) {
     out.push({ field: 'spec.selector', type: 'Invalid value', value: goSelector(spec.selector), detail: `empty selector is invalid for ${object.kind === 'Deployment' ? 'deployment' : 'replica set'}` });
-  } else if (!matchesSelector(spec.selector, spec.template?.metadata?.labels)) {
-    out.push({ field: 'spec.template.metadata.labels', type: 'Invalid value', value: goValue(spec.template?.metadata?.labels ?? {}), detail: '`selector` does not match template `labels`' });
-  }
+  } else if (!matchesSelector(spec.selector, spec.template?.metadata?.labels)) mislabelled(spec.template, out);
   labels(spec.template?.metadata?.labels, 'spec.template.labels', out);
   if (!spec.template?.spec) out.push({ field: 'spec.template.spec.containers', type: 'Required value' });
   else {
@@ -249,6 +249,10 @@ function workload(object: KubeObject, out: Fault[], old?: KubeObject): void {
   if (old && !same(old.spec.selector, spec.selector)) {
     out.push({ field: 'spec.selector', type: 'Invalid value', value: goSelector(spec.selector), detail: 'field is immutable' });
   }
+}
+
+function mislabelled(template: Json, out: Fault[]): void {
+  out.push({ field: 'spec.template.metadata.labels', type: 'Invalid value', value: goValue(template?.metadata?.labels ?? {}), detail: '`selector` does not match template `labels`' });
 }
 
 function goSelector(selector: Json): string {

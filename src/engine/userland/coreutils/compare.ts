@@ -170,7 +170,8 @@ function* directories(o: Options, a: string, b: string, words: readonly string[]
       else yield* putOut(encoded(`Common subdirectories: ${joined(a, name)} and ${joined(b, name)}\n`));
     } else {
       const before = o.on.has('brief') ? '' : `diff ${words.filter((w) => w.startsWith('-')).join(' ')} ${joined(a, name)} ${joined(b, name)}\n`.replace('diff  ', 'diff ');
-      if (before && (yield* contents('diff', joined(a, name))) !== (yield* contents('diff', joined(b, name)))) yield* putOut(encoded(before));
+      const [p, q] = [inA ? yield* contents('diff', joined(a, name)) : '', inB ? yield* contents('diff', joined(b, name)) : ''];
+      if (before && p !== q) yield* putOut(encoded(before));
       status = Math.max(status, yield* pair(o, joined(a, name), joined(b, name), words));
     }
   }

@@ -11,7 +11,7 @@ import type { Held, Kubelet } from './node.ts';
 
 export function* answerKubelet(k: Kubelet, exchange: Exchange): Call<void> {
   const [what, namespace, name, container] = exchange.path.split('/').filter((p) => p !== '');
-  const held = [...k.pods.values()].find((h) => h.pod.metadata.namespace === namespace && h.pod.metadata.name === name);
+  const held = [...k.pods.values()].reverse().find((h) => h.pod.metadata.namespace === namespace && h.pod.metadata.name === name);
   if (what === 'healthz') return yield* reply(exchange, 200, 'ok');
   if (!held || container === undefined) return yield* reply(exchange, 404, `Error from server (NotFound): pods "${name ?? ''}" not found`);
   if (what === 'containerLogs') return yield* logs(k, held, container, exchange);

@@ -18,10 +18,11 @@ export function* remove(client: Client, flags: Flags): Call<number> {
   const selector = flags.text.get('selector');
   const fields = flags.text.get('field-selector');
   const run = dryRun(flags);
+  const problems: string[] = [];
   const gone: { kind: Kind; name: string; namespace: string | undefined; uid: string }[] = [];
   const wanted: { kind: Kind; name: string; namespace: string | undefined; source: string }[] = [];
   if (files) {
-    for (const m of yield* manifests(client, files)) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
+    for (const m of yield* manifests(client, files, problems)) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
   } else {
     for (const t of yield* targets(client, flags.args)) {
       const namespace = t.kind.namespaced ? client.namespace : undefined;
@@ -56,7 +57,8 @@ export function* remove(client: Client, flags: Flags): Call<number> {
     if (typeof before !== 'string') gone.push({ kind: w.kind, name: w.name, namespace: w.namespace, uid: before.metadata.uid! });
   }
   if (flags.text.get('wait') !== 'false' && run === '' && !force) for (const g of gone) yield* waitGone(client, g);
-  return status;
+  for (const p of problems) yield* err(`${p}\n`);
+  return problems.length > 0 ? 1 : status;
 }
 
 function* waitGone(client: Client, g: { kind: Kind; name: string; namespace: string | undefined; uid: string }): Call<void> {

@@ -123,6 +123,7 @@ export function* call(client: Client, method: string, path: string, body?: Json,
   const headers = { 'User-Agent': 'kubectl/v1.32.4', Accept: 'application/json', ...(body === undefined ? {} : { 'Content-Type': TYPES[type ?? ''] ?? 'application/json' }) };
   try {
     const r = yield* request(client.server, { method, path, headers, ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }) });
+    for (const m of (r.headers.warning ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)) yield* err(`Warning: ${m[1]!.replace(/\\(.)/g, '$1')}\n`);
     let parsed: Json = r.body;
     if (/json/.test(r.headers['content-type'] ?? 'json')) {
       try {

@@ -1,15 +1,17 @@
 /** create, run, expose: new objects from flags or files. */
 import { mergePatch } from '../../../cluster/patch.ts';
-import { findKind, kindNamed } from '../../../cluster/types/kinds.ts';
-import type { Json } from '../../../cluster/types/objects.ts';
+import { findKind, kindNamed, pathOf } from '../../../cluster/types/kinds.ts';
+import type { Json, Pod } from '../../../cluster/types/objects.ts';
 import { SysError } from '../../../kernel/abi.ts';
+import { sys } from '../../../kernel/sys.ts';
 import { bytes, toBase64 } from '../../../sim/text.ts';
 import type { Call } from '../../lib/http.ts';
-import { call, type Client, err, Fatal, klog, readPath } from './client.ts';
+import { call, type Client, err, failed, Fatal, klog, now, out, readPath } from './client.ts';
 import { type Flags, on } from './flags.ts';
 import { checkFormat } from './print.ts';
-import { mustFetch, targets, type Target } from './resources.ts';
-import { make, manifests, NEED_FILE, NEED_RESOURCE, required, whole } from './write.ts';
+import { fetch, mustFetch, targets, type Target } from './resources.ts';
+import { followPod } from './pods.ts';
+import { dryRun, make, manifests, NEED_FILE, NEED_RESOURCE, required, whole } from './write.ts';
 
 export const CREATE_FLAGS =
   'f/filename=* R/recursive o/output= dry-run=?unchanged image=* r/replicas= port= save-config validate=?strict from-literal=* from-file=* from-env-file=* tcp=* clusterip= node-port= external-name= field-manager= show-managed-fields raw= k/kustomize= allow-missing-template-keys docker-server= docker-username= docker-password= docker-email= type= value= global-default description= preemption-policy=';
@@ -162,7 +164,9 @@ export const RUN_FLAGS =
 export function* run(client: Client, flags: Flags): Call<number> {
   yield* required(flags, 'image');
   if (flags.args.length === 0) throw new Fatal("error: NAME is required for run\nSee 'kubectl run -h' for help and examples");
-  if (on(flags, 'rm') || on(flags, 'stdin') || on(flags, 'tty')) throw new Fatal('error: not modelled: attaching to a pod (-i, -t, --rm); run it, then use kubectl logs and kubectl exec');
+  const attached = on(flags, 'stdin') || on(flags, 'attach') || on(flags, 'tty');
+  if (on(flags, 'rm') && !attached) throw new Fatal('error: --rm should only be used for attached containers');
+  if (on(flags, 'tty')) throw new Fatal('error: not modelled: a terminal attached to a new pod (-t); run it with sleep, then kubectl exec -it');
   const name = flags.args[0]!;
   yield* call(client, 'GET', '/api');
   const labels: Record<string, string> = {};
@@ -188,13 +192,55 @@ export function* run(client: Client, flags: Flags): Call<number> {
     },
     status: {},
   };
-  let status = (yield* make(client, flags, kindNamed('Pod'), client.namespace, overridden(pod, flags.text.get('overrides')), 'created', null, '')) ? 0 : 1;
+  let status = (yield* make(client, flags, kindNamed('Pod'), client.namespace, overridden(pod, flags.text.get('overrides')), on(flags, 'rm') || attached ? '' : 'created', null, '')) ? 0 : 1;
   if (on(flags, 'expose')) {
     if (port === undefined) throw new Fatal('error: --port must be set when exposing a service');
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { creationTimestamp: null, name }, spec: { ports: [{ port, protocol: 'TCP', targetPort: port }], selector: pod.metadata.labels }, status: { loadBalancer: {} } };
     if (!(yield* make(client, flags, kindNamed('Service'), client.namespace, service, 'created', null, ''))) status = 1;
   }
-  return status;
+  return attached && status === 0 && dryRun(flags) === '' ? yield* untilDone(client, flags, name) : status;
+}
+
+/** After `run -i`: its output until it ends, its exit status, and with --rm its end. Attaching itself falls back to logs. */
+function* untilDone(client: Client, flags: Flags, name: string): Call<number> {
+  const pod = yield* started(client, name);
+  if (on(flags, 'stdin') && !on(flags, 'quiet')) yield* err("If you don't see a command prompt, try pressing enter.\n");
+  if (pod.status.phase === 'Running') yield* err(`warning: couldn't attach to pod/${name}, falling back to streaming logs: not modelled: attach\n`);
+  let status = 0;
+  try {
+    yield* followPod(pod);
+  } catch (error) {
+    if (!(error instanceof Fatal)) throw error;
+    yield* err(`${error.message}\n`);
+    status = 1;
+  }
+  const last = yield* mustFetch(client, kindNamed('Pod'), name);
+  const ended = last.status.containerStatuses?.[0]?.state?.terminated;
+  if (ended && ended.exitCode !== 0 && last.spec.restartPolicy === 'Never') {
+    yield* err(`pod ${last.metadata.namespace}/${name} terminated (${ended.reason})\n`);
+    status = ended.exitCode;
+  }
+  if (!on(flags, 'rm')) return status;
+  const reply = yield* call(client, 'DELETE', pathOf(kindNamed('Pod'), client.namespace, name), {});
+  if (failed(reply)) return status;
+  yield* out(`pod "${name}" deleted\n`);
+  for (;;) {
+    const there = yield* fetch(client, kindNamed('Pod'), name);
+    if (typeof there === 'string' || there.metadata.uid !== last.metadata.uid) return status;
+    yield* sys('nanosleep', 200_000_000);
+  }
+}
+
+/** The pod when its first container runs, has run or cannot. */
+function* started(client: Client, name: string): Call<Pod> {
+  const until = (yield* now()) + 60;
+  for (;;) {
+    const pod = (yield* mustFetch(client, kindNamed('Pod'), name)) as Pod;
+    const state = pod.status.containerStatuses?.[0]?.state;
+    if (state?.running || state?.terminated || (pod.status.phase !== 'Pending' && pod.status.phase !== undefined)) return pod;
+    if ((yield* now()) > until) throw new Fatal('error: timed out waiting for the condition');
+    yield* sys('nanosleep', 200_000_000);
+  }
 }
 
 /** `--overrides`: a JSON merge patch on what the flags made. */

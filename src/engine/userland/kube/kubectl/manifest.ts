@@ -49,6 +49,8 @@ export function readManifest(text: string, source: string): Item[] {
       value = document.toJS({ maxAliasCount: 100 });
     } catch (error) {
       if (error instanceof ManifestError) throw error;
+      const missing = error instanceof Error ? /Unresolved alias.*: (\S+)/.exec(error.message) : null;
+      if (missing) throw broken(`yaml: unknown anchor '${missing[1]}' referenced`);
       throw broken(`yaml: ${error instanceof Error && /alias/i.test(error.message) ? 'document contains excessive aliasing' : 'unreadable'}`);
     }
     if (value === null || value === undefined) continue;

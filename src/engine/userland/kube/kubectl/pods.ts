@@ -85,6 +85,11 @@ function reasonText(reason: string | undefined): string {
   return { ErrImagePull: "image can't be pulled", ImagePullBackOff: 'trying and failing to pull image' }[reason ?? ''] ?? reason ?? 'ContainerCreating';
 }
 
+/** All a pod's first container says, until it ends. */
+export function* followPod(pod: Pod): Call<void> {
+  yield* stream(pod, pod.spec.containers[0]!.name, { args: [], rest: null, text: new Map([['follow', 'true']]), many: new Map() });
+}
+
 function* stream(pod: Pod, container: string, flags: Flags): Call<void> {
   const query = formatQuery({
     follow: on(flags, 'follow') ? 'true' : undefined, previous: on(flags, 'previous') ? 'true' : undefined, tailLines: flags.text.get('tail'), timestamps: on(flags, 'timestamps') ? 'true' : undefined,

@@ -109,6 +109,7 @@ export function located(text: string, item: Item | null): string {
 
 /** Prints what a command made: in the asked format, or "deployment.apps/web created". */
 export function* announce(flags: Flags, kind: Kind, object: KubeObject, verb: string, run: string): Call<void> {
+  if (verb === '') return;
   const format = flags.text.get('output') ?? '';
   if (format === '') yield* out(`${display(kind, object.metadata.name)} ${verb}${marks(run)}\n`);
   else yield* printAs(format, [{ ...object, apiVersion: object.apiVersion, kind: kind.kind }], true);
