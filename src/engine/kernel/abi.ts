@@ -28,6 +28,8 @@ export const AT_EMPTY_PATH = 0x1000;
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
 
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;

@@ -1,12 +1,12 @@
 /**
  * execve: from a path to a program. A binary's bytes name a program (vfs/build.ts); a file that begins with #! names its
  * interpreter; any other file is ENOEXEC. What the caller was is gone: its code, memory, handlers and close-on-exec
- * descriptors; its other threads end. Source: execve(2). Left out: set-user-ID bits, ETXTBSY, binfmt_misc.
+ * descriptors; its other threads end. Set-user-ID and set-group-ID bits count. Source: execve(2). Left out: ETXTBSY, binfmt_misc.
  */
 import { record } from '../sim/trace.ts';
 import { SysError } from './abi.ts';
 import { cgroupPath } from './cgroup/charge.ts';
-import { capsAfterExec } from './credentials.ts';
+import { capsAfterExec, idInside } from './credentials.ts';
 import { endThread } from './exit.ts';
 import { logLine } from './log.ts';
 import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
@@ -23,6 +23,7 @@ import { text } from '../sim/text.ts';
 
 const MAX_INTERPRETERS = 4;
 const HEAD = 256;
+const MS_NOSUID = 2;
 const MS_NOEXEC = 8;
 const EXEC_NS = 400_000;
 
@@ -89,6 +90,7 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
   task.env = env;
   task.exe = image.path;
   task.execed = true;
+  task.cred = { ...task.cred, ...idsOf(task, image.path) };
   task.cred = { ...task.cred, suid: task.cred.euid, sgid: task.cred.egid, caps: capsAfterExec(task) };
   task.pdeathsig = 0;
   const actions = [...task.signals.actions].filter(([, action]) => action.handler === 'ignore');
@@ -102,6 +104,14 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
     kernel.trace, 'kernel', kernel.name, 'task.exec',
     { pid: task.pid, comm: task.comm, args: image.argv.join(' ').slice(0, 200), cgroup: cgroupPath(task.cgroup) }, task.because,
   );
+}
+
+/** The ids that the file's set-ID bits give, where its mount and the task's no_new_privs allow them. */
+function idsOf(task: Task, path: Path): { euid?: number; egid?: number } {
+  const { mode, uid, gid } = path.dentry.inode;
+  if (!(mode & 0o6000) || path.mount.flags & MS_NOSUID || task.cred.noNewPrivs) return {};
+  if (idInside(task.ns.user, uid, 'uidMap') === null || idInside(task.ns.user, gid, 'gidMap') === null) return {};
+  return { ...(mode & 0o4000 ? { euid: uid } : {}), ...((mode & 0o2010) === 0o2010 ? { egid: gid } : {}) };
 }
 
 function sharesFiles(kernel: Kernel, task: Task): boolean {

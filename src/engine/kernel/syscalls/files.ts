@@ -1,19 +1,21 @@
 /** System calls on files and directories, in the order of the Syscalls interface. Source: the calls' manual pages, section 2. */
 import {
   AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_APPEND, O_CLOEXEC, O_NONBLOCK, O_PATH,
-  SEEK_CUR, SEEK_END, SEEK_SET, type Stat, SysError,
+  SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, type Stat, SysError,
 } from '../abi.ts';
+import { PAGE } from '../../sim/units.ts';
 import { namedId } from '../credentials.ts';
 import { writeBack, writeBackAll } from '../disk.ts';
 import { fifoLacksPeer, joinPipe, makePipe, peersOpened, pipeOps, waitForPeer } from '../pipe.ts';
 import type { Kernel, Task } from '../records.ts';
+import { type Content, emptyContent, nextPage } from '../vfs/content.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
 import { capable, capableEverywhere, capableOver, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statFor, wallClock } from '../vfs/inode.ts';
 import { realInode } from '../vfs/overlay.ts';
 import { flock } from '../vfs/flock.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
-import { BLOCK, type File, type InodeKind, type Path } from '../vfs/types.ts';
+import { BLOCK, type File, type InodeKind, type Path, type SuperBlock } from '../vfs/types.ts';
 import { xattrHandlers } from './xattrs.ts';
 import type { Handlers } from './handlers.ts';
 
@@ -70,6 +72,17 @@ function readable(file: File): void {
 }
 function writable(file: File): void {
   if ((file.flags & O_ACCMODE) === 0 || file.flags & O_PATH) throw new SysError('EBADF');
+}
+/** The next written byte, or the next hole (the end is one): where a file system keeps no holes, everything is written. */
+function seekSparse(file: File, offset: number, whence: number): number {
+  const { inode } = file;
+  if (offset < 0 || offset >= inode.size) throw new SysError('ENXIO');
+  const end = Math.ceil(inode.size / PAGE);
+  const content = inode.data as Content | null;
+  const page = nextPage(content?.gaps ? content : emptyContent(), Math.floor(offset / PAGE), whence === SEEK_DATA ? 'data' : 'hole', end);
+  if (whence === SEEK_DATA && page >= end) throw new SysError('ENXIO');
+  file.offset = Math.min(inode.size, Math.max(offset, page * PAGE));
+  return file.offset;
 }
 function seekable(file: File): void {
   if (file.inode.kind === 'fifo' || file.inode.kind === 'sock') throw new SysError('ESPIPE');
@@ -137,6 +150,7 @@ export const fileHandlers = {
   lseek(_kernel, task, fd, offset, whence) {
     const file = fileOf(task, fd);
     seekable(file);
+    if (whence === SEEK_DATA || whence === SEEK_HOLE) return seekSparse(file, offset, whence);
     const from = { [SEEK_SET]: 0, [SEEK_CUR]: file.offset, [SEEK_END]: file.inode.size }[whence];
     if (from === undefined || from + offset < 0) throw new SysError('EINVAL');
     file.offset = from + offset;
@@ -298,11 +312,9 @@ export const fileHandlers = {
     const { dentry } = lookup(kernel, task, task.fs.cwd, path);
     const { sb } = dentry;
     const total = Math.floor(kernel.memory / 4096);
-    const used = kernel.frames.file;
+    const { space } = sb.type === 'overlay' ? (kernel.drivers.get('rootfs') as SuperBlock) : sb;
     const size = sb.ops.statfs?.(kernel, sb) ??
-      (sb.type === 'ext4' || sb.type === 'tmpfs' || sb.type === 'overlay'
-        ? { blocks: total * (sb.type === 'tmpfs' ? 0.5 : 5), bfree: total * (sb.type === 'tmpfs' ? 0.5 : 5) - used, files: total, ffree: total - sb.nextIno }
-        : { blocks: 0, bfree: 0, files: 0, ffree: 0 });
+      (space && sb.type !== 'mqueue' ? { blocks: space.pages, bfree: Math.max(0, space.pages - space.used), files: total, ffree: total - sb.nextIno } : { blocks: 0, bfree: 0, files: 0, ffree: 0 });
     return { type: sb.type, bsize: 4096, blocks: Math.floor(size.blocks), bfree: Math.floor(size.bfree), bavail: Math.floor(size.bfree), files: size.files, ffree: size.ffree };
   },
   chdir(kernel, task, path) {

@@ -99,6 +99,7 @@ function build(kernel: Kernel, sb: SuperBlock, mode: number, entry: TreeEntry): 
   const data = entry.type === 'program' ? binaryOf(entry.name) : entry.type === 'file' ? (typeof entry.data === 'string' ? bytes(entry.data) : entry.data) : new Uint8Array(0);
   const inode = makeInode(kernel, sb, 'file', mode, sharedContent(data) satisfies Content);
   inode.size = data.length;
+  if (sb.space) sb.space.used += Math.ceil(data.length / 4096);
   return inode;
 }
 

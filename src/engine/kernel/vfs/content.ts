@@ -6,8 +6,11 @@ export interface Content {
   /** Shared, read-only beginning. */
   base: Uint8Array | null;
   chunks: Map<number, Uint8Array>;
-  /** Pages skipped by writing past the end or lengthening: nobody pays for them. */
+  /** Pages skipped by writing past the end or lengthening: nobody pays for them. How many, and which: from, to, from, to, … in order. */
   holes?: number;
+  gaps?: number[];
+  /** Bytes of chunks. */
+  kept?: number;
 }
 
 const CHUNK = 65536;
@@ -45,9 +48,17 @@ export function writeContent(content: Content, size: number, offset: number, dat
     const index = Math.floor(at / CHUNK);
     const from = at - index * CHUNK;
     const n = Math.min(CHUNK - from, data.length - done);
-    chunkFor(content, size, index, from + n).set(data.subarray(done, done + n), from);
+    const part = data.subarray(done, done + n);
     done += n;
+    // Zeros where nothing was are nothing.
+    if (!content.chunks.has(index) && (content.base?.length ?? 0) <= index * CHUNK && allZero(part)) continue;
+    chunkFor(content, size, index, from + n).set(part, from);
   }
+}
+
+function allZero(data: Uint8Array): boolean {
+  for (let i = 0; i < data.length; i++) if (data[i] !== 0) return false;
+  return true;
 }
 
 /** The chunk at `index`, at least `needed` bytes long, its old bytes in it. */
@@ -60,6 +71,7 @@ function chunkFor(content: Content, size: number, index: number, needed: number)
   if (old) chunk.set(old);
   else if (content.base && start < content.base.length) chunk.set(content.base.subarray(start, Math.min(start + length, content.base.length, size)));
   content.chunks.set(index, chunk);
+  content.kept = (content.kept ?? 0) + length - (old?.length ?? 0);
   return chunk;
 }
 
@@ -69,12 +81,55 @@ export function resizeContent(content: Content, from: number, to: number): void 
   if (to === 0) {
     content.base = null;
     content.chunks.clear();
+    content.kept = 0;
     return;
   }
   for (const index of [...content.chunks.keys()]) {
     const start = index * CHUNK;
-    if (start >= to) content.chunks.delete(index);
+    if (start >= to) {
+      content.kept = (content.kept ?? 0) - content.chunks.get(index)!.length;
+      content.chunks.delete(index);
+    }
     else if (start + CHUNK > to) content.chunks.get(index)!.fill(0, to - start);
   }
   if (content.base && content.base.length > to) content.base = content.base.slice(0, to);
+}
+
+/** Pages from `from` up to `to`, past every other page, are a hole. */
+export function addGap(content: Content, from: number, to: number): void {
+  if (to <= from) return;
+  const gaps = (content.gaps ??= []);
+  if (gaps.at(-1) === from) gaps[gaps.length - 1] = to;
+  else gaps.push(from, to);
+  content.holes = (content.holes ?? 0) + to - from;
+}
+
+/** Pages from `from` up to `to` are written, or gone with the end of the file. */
+export function fillGaps(content: Content, from: number, to: number): void {
+  if (!content.holes) return;
+  const left: number[] = [];
+  let holes = 0;
+  const keep = (a: number, b: number): void => {
+    if (b <= a) return;
+    left.push(a, b);
+    holes += b - a;
+  };
+  const { gaps = [] } = content;
+  for (let n = 0; n < gaps.length; n += 2) {
+    keep(gaps[n]!, Math.min(gaps[n + 1]!, from));
+    keep(Math.max(gaps[n]!, to), gaps[n + 1]!);
+  }
+  content.gaps = left;
+  content.holes = holes;
+}
+
+/** The first page at or after `page` that is (or is not) in a hole; `end` when none is. */
+export function nextPage(content: Content, page: number, wanted: 'data' | 'hole', end: number): number {
+  const { gaps = [] } = content;
+  for (let n = 0; n < gaps.length; n += 2) {
+    if (gaps[n + 1]! <= page) continue;
+    if (wanted === 'hole') return Math.min(end, Math.max(page, gaps[n]!));
+    return page < gaps[n]! ? page : Math.min(end, gaps[n + 1]!);
+  }
+  return wanted === 'hole' ? end : page;
 }

@@ -39,6 +39,10 @@ const tmpfs: MakeFileSystem = (kernel, task, source, data) => {
   }
   shown.push('inode64');
   const sb = createTmpfs(kernel, 'tmpfs', source, shown.join(','), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
+  if (parsed && Number(parsed[1]) > 0) {
+    const bytes = parsed[2] === '%' ? (kernel.memory * Number(parsed[1])) / 100 : Number(parsed[1]) * SIZE_UNITS[parsed[2]!.toLowerCase()]!;
+    sb.space = { pages: Math.ceil(bytes / 4096), used: 0, kept: 0 };
+  }
   sb.root.inode.uid = task.cred.euid;
   sb.root.inode.gid = task.cred.egid;
   return sb;

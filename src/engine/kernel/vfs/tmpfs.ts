@@ -5,18 +5,21 @@
  */
 import { chargeFile } from '../cgroup/cache.ts';
 import { PAGE } from '../../sim/units.ts';
-import { holesOf, unchargeFile } from '../cgroup/charge.ts';
+import { unchargeFile } from '../cgroup/charge.ts';
 import { O_DIRECT, O_TRUNC, SysError } from '../abi.ts';
 import { dirtied, direct, readThrough, undirty } from '../disk.ts';
 import type { Kernel, Task } from '../records.ts';
-import { type Content, emptyContent, readContent, resizeContent, writeContent } from './content.ts';
+import { addGap, type Content, emptyContent, fillGaps, readContent, resizeContent, writeContent } from './content.ts';
 import { createSuperBlock, makeDentry, makeInode, own, wallClock } from './inode.ts';
 import { pipeOps } from '../pipe.ts';
 import { deviceOps } from './devices.ts';
+import { counting, freeSpace, roomFor } from './space.ts';
 import type { Dentry, FileOps, FsOps, Inode, InodeKind, SuperBlock } from './types.ts';
 
 /** Bytes: the largest file. */
 const FILE_MAX = 2 ** 43;
+/** The modelled disk holds so many times the memory. */
+const DISK = 5;
 /** BOGO_DIRENT_SIZE. */
 const ENTRY = 20;
 
@@ -62,13 +65,13 @@ function drop(kernel: Kernel, inode: Inode): void {
   inode.ctime = wallClock(kernel);
   if (inode.nlink > 0 || inode.kind !== 'file') return;
   unchargeFile(kernel, inode);
+  freeSpace(inode);
   undirty(kernel, inode);
 }
 
-/** What lies between the end and `to` becomes a hole. */
+/** The pages between the end and page `to` become a hole. */
 function skip(inode: Inode, to: number): void {
-  const pages = Math.ceil(to / PAGE) - Math.ceil(inode.size / PAGE);
-  if (pages > 0) (inode.data as Content).holes = holesOf(inode) + pages;
+  addGap(inode.data as Content, Math.ceil(inode.size / PAGE), to);
 }
 
 const fileOps: FileOps = {
@@ -78,16 +81,20 @@ const fileOps: FileOps = {
     else readThrough(kernel, task, file.inode, end);
     return readContent(file.inode.data as Content, file.inode.size, offset, count);
   },
-  write(kernel, task, file, data, offset) {
+  write(kernel, task, file, given, offset) {
     const { inode } = file;
+    if (offset + given.length > FILE_MAX) throw new SysError('EFBIG');
+    const data = given.subarray(0, roomFor(inode, offset, given.length));
     const end = offset + data.length;
-    if (end > FILE_MAX) throw new SysError('EFBIG');
-    skip(inode, offset);
     const past = (file.flags & O_DIRECT) !== 0 && inode.sb.type === 'ext4';
-    if (past) direct(kernel, task, 'write', data.length);
-    else chargeFile(kernel, task, inode, Math.max(inode.size, end));
-    writeContent(inode.data as Content, inode.size, offset, data);
-    if (end > inode.size) inode.size = end;
+    counting(inode, () => {
+      skip(inode, Math.floor(offset / PAGE));
+      fillGaps(inode.data as Content, Math.floor(offset / PAGE), Math.ceil(end / PAGE));
+      if (past) direct(kernel, task, 'write', data.length);
+      else chargeFile(kernel, task, inode, Math.max(inode.size, end));
+      writeContent(inode.data as Content, inode.size, offset, data);
+      if (end > inode.size) inode.size = end;
+    });
     if (!past) dirtied(kernel, inode, data.length);
     inode.mtime = wallClock(kernel);
     inode.ctime = inode.mtime;
@@ -195,11 +202,16 @@ export function setInode(
   change: Partial<Pick<Inode, 'mode' | 'uid' | 'gid' | 'atime' | 'mtime' | 'size'>>,
 ): void {
   if (change.size !== undefined) {
-    if (change.size > FILE_MAX) throw new SysError('EFBIG');
-    if (change.size > inode.size) skip(inode, change.size);
-    else (inode.data as Content).holes = Math.min(holesOf(inode), Math.ceil(change.size / PAGE));
-    resizeContent(inode.data as Content, inode.size, change.size);
-    if (change.size < inode.size) unchargeFile(kernel, inode, change.size);
+    const { size } = change;
+    if (size > FILE_MAX) throw new SysError('EFBIG');
+    counting(inode, () => {
+      if (size > inode.size) skip(inode, Math.ceil(size / PAGE));
+      else fillGaps(inode.data as Content, Math.ceil(size / PAGE), Number.MAX_SAFE_INTEGER);
+      resizeContent(inode.data as Content, inode.size, size);
+      const shorter = size < inode.size;
+      inode.size = size;
+      if (shorter) unchargeFile(kernel, inode, size);
+    });
   }
   const stamp = wallClock(kernel);
   if (change.size !== undefined && change.mtime === undefined) inode.mtime = stamp;
@@ -227,6 +239,7 @@ export function createTmpfs(kernel: Kernel, type: 'tmpfs' | 'ext4', source: stri
     sb.nextIno = 11;
   }
   inode.size = type === 'ext4' ? 4096 : 40;
+  sb.space = { pages: Math.floor((kernel.memory * (type === 'ext4' ? DISK : 0.5)) / PAGE), used: 0, kept: 0 };
   sb.root = makeDentry('', null, inode);
   return sb;
 }

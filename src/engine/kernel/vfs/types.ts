@@ -46,6 +46,8 @@ export interface SuperBlock {
   /** Options as /proc/mounts prints them after rw/ro and atime. */
   options: string;
   data: unknown;
+  /** Pages that it may hold, and holds; bytes really kept; space.ts. */
+  space?: { pages: number; used: number; kept: number };
 }
 
 export interface Dentry {

@@ -34,6 +34,7 @@ import { chroot, date, dmesg, free, groups, hostname, id, logname, uname, uptime
 import { test } from './test.ts';
 import { cat, fold, nl, paste, rev, split, tac, tee } from './texts.ts';
 import { top, vmstat } from './top.ts';
+import { cal, tree, whereis } from './tree.ts';
 import { xargs } from './xargs.ts';
 
 export const GNU: Readonly<Record<string, Program>> = {
@@ -41,14 +42,25 @@ export const GNU: Readonly<Record<string, Program>> = {
   '[': test, base64, basename, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
   hd: hexdump, head, hexdump, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
   pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,
-  uptime, watch, wc, which, whoami, xargs, xxd, yes: yesProgram,
+  cal, tree, whereis, uptime, watch, wc, which, whoami, xargs, xxd, yes: yesProgram,
 };
 
 const EDIT = 'an editor of files; write one with `cat > FILE` (Ctrl-D ends it) or a here-document, change one with `sed -i`, read one with `less`';
 
+const PACKAGES = 'packages to install: the lab has no network beyond itself; `ls /usr/bin /usr/sbin` shows what there is';
+
 /** What people look for and what is there instead. */
 export const HINTS: Readonly<Record<string, Program>> = {
   nano: hint(EDIT), vi: hint(EDIT), vim: hint(EDIT), emacs: hint(EDIT), strace: hint('tracing of another process; the System calls picture and `sys NAME ARG…` show calls one by one'),
+  ...Object.fromEntries(['apt', 'apt-get', 'apt-cache', 'dpkg', 'yum', 'dnf', 'apk', 'snap', 'pip', 'pip3', 'npm'].map((name) => [name, hint(PACKAGES)])),
+  ...Object.fromEntries(['python', 'perl', 'ruby', 'node', 'php'].map((name) => [name, hint('interpreters of other languages; there is awk')])),
+  ...Object.fromEntries(['cc', 'g++', 'make', 'go', 'rustc', 'cargo'].map((name) => [name, hint("compilers; assemble guests with the lab's own assembler")])),
+  ...Object.fromEntries(['ssh', 'scp', 'rsync', 'sshd'].map((name) => [name, hint('remote log-ins; use the other terminals, docker exec, virsh console or kubectl exec')])),
+  ...Object.fromEntries(['useradd', 'adduser', 'usermod', 'userdel', 'groupadd', 'passwd', 'chpasswd'].map((name) => [name, hint('keeping accounts; there is a user student, and /etc/passwd and /etc/group can be edited')])),
+  ...Object.fromEntries(['fdisk', 'parted', 'mkfs', 'mkfs.ext4', 'mkfs.xfs', 'losetup', 'fsck'].map((name) => [name, hint('disks to partition; mount a tmpfs, an overlay or a directory instead')])),
+  ...Object.fromEntries(['screen', 'tmux', 'htop'].map((name) => [name, hint('this; there are four terminals, and top')])),
+  ...Object.fromEntries(['man', 'info', 'apropos'].map((name) => [name, hint('manual pages; NAME --help and the lab\'s own reference tell what is here, `help` lists the shell\'s builtins')])),
+  bc: hint('the calculator; the shell has $(( )), and there is awk'), git: hint('version control'), crontab: hint('timed jobs; use a loop with sleep'), telnet: hint('this; there is nc'), dig: hint('DNS beyond /etc/hosts; there are getent and nslookup'),
   mkswap: hint('swap'), swapon: hint('swap'), swapoff: hint('swap'), python3: hint('interpreters of other languages; there is awk'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
 };
 

@@ -121,7 +121,7 @@ function* obituary(sh: Shell, job: Job): Call<void> {
     if (signal === null || signal === SIG.PIPE) continue;
     if (signal === SIG.INT) {
       if (sh.interactive && job.grouped && i === job.processes.length - 1) {
-        yield* complain('\n');
+        if (sh.traps.has('INT')) yield* complain('\n');
         sh.pending.push(SIG.INT);
         yield* settle(sh);
       }

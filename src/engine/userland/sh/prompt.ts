@@ -12,8 +12,12 @@ export function* promptText(sh: Shell, name: string): Call<string> {
   const raw = get(sh, name);
   if (raw === undefined) return '';
   const decoded = yield* decode(sh, raw);
-  return decoded.includes('$') || decoded.includes('`') ? yield* expandString(sh, decoded) : decoded;
+  const text = decoded.includes('$') || decoded.includes('`') ? yield* expandString(sh, decoded) : decoded;
+  return text.replace(/[\ue024\ue05c\ue060]/g, (c) => String.fromCharCode(c.charCodeAt(0) - PLAIN));
 }
+
+/** Added to the code of a $, \\ or ` that expansion must leave alone. */
+const PLAIN = 0xe000;
 
 function* decode(sh: Shell, raw: string): Call<string> {
   let out = '';
@@ -41,13 +45,13 @@ function* promptEscape(sh: Shell, letter: string): Call<string> {
     case 'H': return sh.host;
     case 'w': return quoted(directory(sh));
     case 'W': return quoted(directory(sh) === '/' ? '/' : directory(sh).split('/').pop()!);
-    case '$': return (yield* sys('geteuid')) === 0 ? '#' : '\\$';
+    case '$': return (yield* sys('geteuid')) === 0 ? '#' : quoted('$');
     case 's': return sh.arg0.replace(/^-/, '').replace(/^.*\//, '');
     case 'n': return '\r\n';
     case 'r': return '\r';
     case 'a': return '\x07';
     case 'e': return '\x1b';
-    case '\\': return '\\\\';
+    case '\\': return quoted('\\');
     case '[': case ']': return '';
     case 'j': return String(sh.jobs.filter((j) => j.id > 0).length);
     case '!': case '#': return String(sh.history.length + 1);
@@ -63,7 +67,7 @@ function* promptEscape(sh: Shell, letter: string): Call<string> {
   }
 }
 
-const quoted = (path: string): string => path.replace(/[$`\\]/g, '\\$&');
+const quoted = (path: string): string => path.replace(/[$`\\]/g, (c) => String.fromCharCode(c.charCodeAt(0) + PLAIN));
 
 function* now(format: string): Call<string> {
   return strftime(format, (yield* sys('clock_gettime', 'realtime')) / 1e9);

@@ -24,6 +24,8 @@ import { get, set } from './variables.ts';
 
 /** What a round of a loop costs the shell, ns. */
 const ROUND_NS = 4000;
+/** The output of a command that a shell can hold, bytes. */
+const MAX_SUBSTITUTED = 128 * 1024 * 1024;
 
 export function* list(sh: Shell, statements: readonly Statement[]): Call<number> {
   for (const statement of statements) yield* one(sh, statement);
@@ -397,8 +399,12 @@ export function* substitute(sh: Shell, statements: readonly Statement[], source:
     return yield* lastList(child, statements);
   }, { background: false, stdout: w, close: [r] });
   yield* sys('close', w);
-  const output = yield* drainThrough(sh, r);
-  yield* sys('close', r);
+  let output: Uint8Array;
+  try {
+    output = yield* drainThrough(sh, r);
+  } finally {
+    yield* attempt(sys('close', r), 0);
+  }
   while (!isDone(job)) yield* waitAny(sh);
   const pipeStatus = sh.pipeStatus;
   sh.substituted = jobStatus(sh, job);
@@ -411,6 +417,7 @@ export function* substitute(sh: Shell, statements: readonly Statement[], source:
 /** As drain, but a signal does not end it. */
 function* drainThrough(sh: Shell, fd: number): Call<Uint8Array> {
   const parts: Uint8Array[] = [];
+  let size = 0;
   for (;;) {
     const data = yield* attempt(sys('read', fd, 65536), null, 'EINTR');
     if (data === null) {
@@ -419,8 +426,10 @@ function* drainThrough(sh: Shell, fd: number): Call<Uint8Array> {
     }
     if (data.length === 0) break;
     parts.push(data);
+    size += data.length;
+    if (size > MAX_SUBSTITUTED) throw new Bad(`xrealloc: cannot allocate ${size} bytes`, { status: 2, fatal: true, whole: true });
   }
-  const all = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  const all = new Uint8Array(size);
   let at = 0;
   for (const p of parts) {
     all.set(p, at);

@@ -21,7 +21,7 @@ import { compound, lastList, list, processSubstitution, runText, substitute, syn
 import { guardInteractive, settle } from './signals.ts';
 import { call, runWords } from './simple.ts';
 import { type Flavour, Jump, prefix, type Shell, type Source, type Variable } from './state.ts';
-import { commands, cutShort, read, type Reading } from './syntax.ts';
+import { commands, cutShort, mayComplete, read, type Reading } from './syntax.ts';
 import { blank, get, set, target } from './variables.ts';
 
 const CALLS: Shell['calls'] = { list, compound, text: runText, substitute, processSubstitution, words: runWords, call };
@@ -300,15 +300,18 @@ function* fromInput(sh: Shell): Call<number> {
   let line = 1;
   let held = '';
   let lines = 0;
+  let wanted = (_: string): boolean => true;
   for (;;) {
     const next = yield* readLine(0);
     if (next === null && held === '') return sh.status;
     if (next !== null) {
       held += `${next}\n`;
       lines++;
+      if (!wanted(next)) continue;
     }
     let reading = read(held, line, '', sh.aliases);
     if (reading.state === 'incomplete') {
+      wanted = mayComplete(reading);
       if (next !== null) continue;
       reading = reading.eof === '' ? cutShort(reading.script, reading.source, line + lines - 1) : { state: 'wrong', message: reading.eof, line: reading.eof.startsWith('unexpected') ? line : line + lines, lineText: '' };
     }
@@ -316,6 +319,7 @@ function* fromInput(sh: Shell): Call<number> {
     line += lines;
     held = '';
     lines = 0;
+    wanted = () => true;
     if (next === null) return sh.status;
   }
 }
@@ -428,7 +432,10 @@ function* runReading(sh: Shell, reading: Reading): Call<void> {
     else if (error.kind === 'exit') {
       yield* mark(sh, `D;${error.count & 255}`);
       throw error;
-    } else sh.status = error.count;
+    } else {
+      if (error.kind === 'interrupt') yield* attempt(complain('\n'), undefined);
+      sh.status = error.count;
+    }
     resetDepth(sh);
   }
   yield* mark(sh, `D;${sh.status}`);

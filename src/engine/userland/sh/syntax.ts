@@ -12,7 +12,7 @@ export type Reading =
   | { state: 'incomplete'; eof: string; script: ParsedScript; source: Source }
   | { state: 'wrong'; message: string; line: number; lineText: string };
 
-const MAX_COMMAND = 1024 * 1024;
+const MAX_COMMAND = 8 * 1024 * 1024;
 
 /** Reads one complete command from `text`; `aliases` are replaced first. */
 export function read(text: string, firstLine: number, name: string, aliases: ReadonlyMap<string, string>): Reading {
@@ -201,6 +201,25 @@ export function cutShort(script: ParsedScript, source: Source, lastLine: number)
   return { state: 'complete', script, source, warning: `line ${lastLine}: warning: here-document at line ${at} delimited by end-of-file (wanted \`${open.delimiter}')` };
 }
 
+/** Whether a next line could complete what is incomplete: of a long quotation or here-document only the last one does. */
+export function mayComplete(reading: Reading): (line: string) => boolean {
+  const quote = reading.state === 'incomplete' ? /matching `(["'])'$/.exec(reading.eof)?.[1] : undefined;
+  if (quote) return (line) => line.includes(quote);
+  if (reading.state !== 'incomplete' || reading.eof !== '' || /\\\n?$/.test(reading.source.text)) return () => true;
+  const delimiter = openDelimiter(reading.script);
+  return delimiter === null ? () => true : (line) => line.replace(/^\t+/, '') === delimiter;
+}
+
+function openDelimiter(script: ParsedScript): string | null {
+  let found: string | null = null;
+  const visit = (node: SyntaxNode): void => {
+    if (node.type === 'HereDoc' && !node.closing) found ??= node.delimiter?.value ?? null;
+    if (node.type !== 'Word') forEachChild(node, visit);
+  };
+  forEachChild(script, visit);
+  return found;
+}
+
 /** Cuts a text into complete commands, as bash reads a script. */
 export function* commands(sh: Shell, source: Source): Generator<Reading, void, void> {
   const { text } = source;
@@ -210,11 +229,16 @@ export function* commands(sh: Shell, source: Source): Generator<Reading, void, v
     let end = at;
     let reading: Reading;
     let lines = 0;
+    let wanted = (_: string): boolean => true;
     do {
-      const newline = text.indexOf('\n', end);
-      end = newline < 0 ? text.length : newline + 1;
-      lines++;
+      for (let found = false; !found && end < text.length;) {
+        const newline = text.indexOf('\n', end);
+        found = wanted(text.slice(end, newline < 0 ? text.length : newline));
+        end = newline < 0 ? text.length : newline + 1;
+        lines++;
+      }
       reading = read(text.slice(at, end), line, source.name, sh.aliases);
+      wanted = mayComplete(reading);
     } while (reading.state === 'incomplete' && end < text.length);
     if (reading.state === 'incomplete') {
       reading = reading.eof === '' ? cutShort(reading.script, reading.source, line + lines - 1) : { state: 'wrong', message: reading.eof, line: endLine(text, source, reading.eof, line), lineText: '' };

@@ -3,6 +3,7 @@ import type { ProgramTable } from '../programs.ts';
 import { packaged } from '../coreutils/package.ts';
 import { findmnt, mountpoint } from './findmnt.ts';
 import { capsh, flock, getcap, getpcaps, logger, pivotRoot, prlimit, setcap, setpriv } from './identity.ts';
+import { login, runuser, su, sudo } from './login.ts';
 import { lsns } from './lsns.ts';
 import { lsblk, lscpu, lsmem, lsmod } from './machine.ts';
 import { mount, umount } from './mount.ts';
@@ -12,7 +13,7 @@ import { getfattr, setfattr } from './xattr.ts';
 
 const programs: ProgramTable = {
   '/usr/bin/chrt': chrt, '/usr/bin/ionice': ionice, '/usr/bin/lsblk': lsblk, '/usr/bin/lscpu': lscpu, '/usr/bin/lsmem': lsmem, '/usr/bin/script': script, '/usr/bin/taskset': taskset, '/usr/sbin/lsmod': lsmod,
-  '/usr/bin/findmnt': findmnt, '/usr/bin/flock': flock, '/usr/bin/getfattr': getfattr, '/usr/bin/logger': logger, '/usr/bin/lsns': lsns, '/usr/bin/mount': mount, '/usr/bin/mountpoint': mountpoint, '/usr/bin/nsenter': nsenter,
+  '/usr/bin/findmnt': findmnt, '/usr/bin/flock': flock, '/usr/bin/getfattr': getfattr, '/usr/bin/logger': logger, '/usr/bin/login': login, '/usr/bin/lsns': lsns, '/usr/bin/su': su, '/usr/bin/sudo': sudo, '/usr/sbin/runuser': runuser, '/usr/bin/mount': mount, '/usr/bin/mountpoint': mountpoint, '/usr/bin/nsenter': nsenter,
   '/usr/bin/prlimit': prlimit, '/usr/bin/setfattr': setfattr, '/usr/bin/setpriv': setpriv, '/usr/bin/umount': umount, '/usr/bin/unshare': unshare, '/usr/sbin/capsh': capsh, '/usr/sbin/getcap': getcap, '/usr/sbin/getpcaps': getpcaps,
   '/usr/sbin/pivot_root': pivotRoot, '/usr/sbin/setcap': setcap,
 };

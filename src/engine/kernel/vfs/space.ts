@@ -1,0 +1,47 @@
+/**
+ * How much a file system in memory, or the modelled disk, holds and may hold, in pages. A tmpfs takes half of the memory unless
+ * it is told a size. Pages of holes are free. Source: tmpfs(5), statfs(2). Left out: inodes run out, blocks kept for root.
+ */
+import { PAGE } from '../../sim/units.ts';
+import { SysError } from '../abi.ts';
+import { holesOf } from '../cgroup/charge.ts';
+import type { Inode } from './types.ts';
+
+/** What one file system really keeps, bytes: zeros are free. Beyond that the disk is full, lest the lab's own memory run out. */
+const KEPT_MAX = 512 * 1024 * 1024;
+
+const keptBy = (inode: Inode): number => (inode.data as { kept?: number } | null)?.kept ?? 0;
+
+const pagesOf = (inode: Inode): number => (inode.kind === 'file' ? Math.ceil(inode.size / PAGE) - holesOf(inode) : 0);
+
+/** How many of `length` bytes can be written at `offset`. Throws ENOSPC when not one can. */
+export function roomFor(inode: Inode, offset: number, length: number): number {
+  const { space } = inode.sb;
+  if (!space || length === 0) return length;
+  if (space.kept > KEPT_MAX) throw new SysError('ENOSPC');
+  const last = Math.ceil(inode.size / PAGE);
+  const more = Math.ceil((offset + length) / PAGE) - Math.max(last, Math.floor(offset / PAGE));
+  const over = more - Math.max(0, space.pages - space.used);
+  if (more <= 0 || over <= 0) return length;
+  const fits = (Math.ceil((offset + length) / PAGE) - over) * PAGE - offset;
+  if (fits <= 0) throw new SysError('ENOSPC');
+  return fits;
+}
+
+/** Does something that changes how many pages a file has, and counts them. */
+export function counting(inode: Inode, change: () => void): void {
+  const [pages, kept] = [pagesOf(inode), keptBy(inode)];
+  change();
+  const { space } = inode.sb;
+  if (!space) return;
+  space.used += pagesOf(inode) - pages;
+  space.kept += keptBy(inode) - kept;
+}
+
+/** A file is gone. */
+export function freeSpace(inode: Inode): void {
+  const { space } = inode.sb;
+  if (!space) return;
+  space.used = Math.max(0, space.used - pagesOf(inode));
+  space.kept = Math.max(0, space.kept - keptBy(inode));
+}
