@@ -65,13 +65,18 @@ let saving = 0;
 useStore.subscribe((now, before) => {
   if ((Object.keys(fresh) as (keyof Kept)[]).every((name) => now[name] === before[name])) return;
   clearTimeout(saving);
-  saving = window.setTimeout(() => {
-    const state = get();
-    try {
-      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(Object.keys(fresh).map((name) => [name, state[name as keyof Kept]]))));
-    } catch { /* a browser that keeps nothing still works */ }
-  }, 200);
+  saving = window.setTimeout(save, 200);
 });
+function save(): void {
+  if (saving === 0) return;
+  clearTimeout(saving);
+  saving = 0;
+  const state = get();
+  try {
+    localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(Object.keys(fresh).map((name) => [name, state[name as keyof Kept]]))));
+  } catch { /* a browser that keeps nothing still works */ }
+}
+addEventListener('pagehide', save);
 
 export function takeFrame(frame: Frame): void {
   const now = get();

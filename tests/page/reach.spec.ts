@@ -62,6 +62,12 @@ test('a lab is done in the page, its checks live', async ({ page }) => {
   await page.getByLabel('the process in the container').check();
   await run(page, 'docker run --name hog -m $(( 0 + 32 ))m busybox tail /dev/zero; docker run -m 64m busybox tail /dev/zero; docker run -m 128m busybox tail /dev/zero; echo over', /^over/m);
   await expect(page.locator('#lesson').getByText(': true').first()).toBeAttached({ timeout: 20_000 });
+  // What was predicted is compared with what happened, once it has.
+  await expect(page.locator('#lesson label').filter({ hasText: 'the process in the container' })).toContainText('right');
   await page.getByRole('button', { name: 'Next step' }).click();
   await expect(page.locator('#lesson')).toContainText('Step 2 of 3');
+  await expect.poll(() => page.evaluate(() => localStorage.getItem('nestbox.page') ?? '')).toContain('"done":["limit"]');
+  await page.reload();
+  await expect(page.locator('#lesson')).toContainText('Step 2 of 3');
+  await expect(page.getByRole('button', { name: 'Step 1, done' })).toBeVisible();
 });
