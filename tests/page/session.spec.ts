@@ -52,7 +52,7 @@ test('a share link shows what it holds before anything of it runs, then opens th
   await other.goto(link.replace(/^https?:\/\/[^/]+/, ''));
   await expect(other.getByRole('dialog')).toContainText('echo for a colleague');
   expect(await screen(other)).not.toContain('for a colleague');
-  await other.getByRole('dialog').getByRole('button').first().click();
+  await other.getByRole('dialog').getByRole('button', { name: 'Open it' }).click();
   await expect.poll(() => screen(other), { timeout: 30_000 }).toMatch(/^for a colleague/m);
   await other.close();
 });
