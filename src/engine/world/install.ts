@@ -24,6 +24,9 @@ const UNITS: Record<Service, { exec: string; description: string; after: string 
   kubelet: { exec: '/usr/bin/kubelet', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
 };
 
+/** Services that tell the manager when they are ready (sd_notify). */
+const NOTIFIES: ReadonlySet<Service> = new Set(['containerd', 'docker', 'libvirtd']);
+
 const file = (data: string | Uint8Array, mode = 0o644): Tree[string] => ({ type: 'file', data, mode });
 const dir = (mode = 0o755): Tree[string] => ({ type: 'dir', mode });
 
@@ -81,7 +84,7 @@ function units(host: HostSpec): Tree {
   for (const service of host.services) {
     const { exec, description, after } = UNITS[service];
     tree[`/etc/systemd/system/${service}.service`] = file(
-      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nType=${service === 'kubelet' ? 'simple' : 'notify'}\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'Delegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
+      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nType=${NOTIFIES.has(service) ? 'notify' : 'simple'}\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'Delegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
     );
   }
   return tree;
