@@ -33,7 +33,7 @@ const EXISTING = new Set(Object.keys(PROGRAMS));
 
 const MOUNTS = [['proc', '/proc', 'proc'], ['sysfs', '/sys', 'sysfs'], ['udev', '/dev', 'devtmpfs'], ['tmpfs', '/tmp', 'tmpfs'], ['cgroup2', '/sys/fs/cgroup', 'cgroup2']] as const;
 
-/** Runs the cases in order on one machine, all in /tmp/work (emptied before each where `fresh`); what each printed. */
+/** Runs the cases in order on one machine, all in /tmp/area (emptied before each where `fresh`); what each printed. */
 export function runAll(cases: readonly Case[], options: { fresh?: boolean; limit?: number } = {}): { outcomes: Outcome[]; machine: Machine } {
   const outcomes: Outcome[] = [];
   let done = false;
@@ -46,10 +46,10 @@ export function runAll(cases: readonly Case[], options: { fresh?: boolean; limit
       ...PROGRAMS,
       *init(): Body {
         for (const [source, target, type] of MOUNTS) yield* sys('mount', source, target, type, 0, '');
-        yield* sys('mkdirat', AT_FDCWD, '/tmp/work', 0o755);
-        yield* sys('chdir', '/tmp/work');
+        yield* sys('mkdirat', AT_FDCWD, '/tmp/area', 0o755);
+        yield* sys('chdir', '/tmp/area');
         for (const one of cases) {
-          if (options.fresh) for (const { name } of yield* list('/tmp/work')) yield* removeAll(`/tmp/work/${name}`);
+          if (options.fresh) for (const { name } of yield* list('/tmp/area')) yield* removeAll(`/tmp/area/${name}`);
           outcomes.push(yield* runOne(one));
         }
         done = true;
