@@ -14,16 +14,6 @@ const MERGE_KEYS: Record<string, readonly string[]> = {
 const SETS = new Set(['finalizers']);
 const isObject = (x: Json): boolean => x !== null && typeof x === 'object' && !Array.isArray(x);
 
-export function mergePatch(target: Json, patch: Json): Json {
-  if (!isObject(patch)) return copy(patch);
-  const out: Json = isObject(target) ? { ...target } : {};
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete out[key];
-    else out[key] = mergePatch(out[key], value);
-  }
-  return out;
-}
-
 export function strategicPatch(target: Json, patch: Json): Json {
   if (!isObject(patch)) return copy(patch);
   if (patch.$patch === 'replace') return withoutDirectives(patch);

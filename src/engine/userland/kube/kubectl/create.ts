@@ -1,5 +1,5 @@
 /** create, run, expose: new objects from flags or files. */
-import { mergePatch } from '../../../cluster/patch.ts';
+import { mergePatch } from '../../../cluster/types/merge.ts';
 import { findKind, kindNamed, pathOf } from '../../../cluster/types/kinds.ts';
 import type { Json, Pod } from '../../../cluster/types/objects.ts';
 import { SysError } from '../../../kernel/abi.ts';
