@@ -2,11 +2,15 @@
 import type { ProgramTable } from '../programs.ts';
 import { libvirtd } from './libvirtd/libvirtd.ts';
 import { systemdDetectVirt, virtHostValidate, virtWhat } from './probe.ts';
+import { qemuImg } from './qemuimg/qemuimg.ts';
+import { qemuIo } from './qemuimg/qemuio.ts';
 import { qemu } from './qemu/qemu.ts';
 import { virsh } from './virsh/virsh.ts';
 import { virtInstall } from './virtinstall.ts';
 
 export const virt: ProgramTable = {
+  '/usr/bin/qemu-img': qemuImg,
+  '/usr/bin/qemu-io': qemuIo,
   '/usr/bin/qemu-system-x86_64': qemu,
   '/usr/bin/systemd-detect-virt': systemdDetectVirt,
   '/usr/bin/virsh': virsh,
