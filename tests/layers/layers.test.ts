@@ -38,7 +38,7 @@ const FLOORS: Record<string, Floor> = {
     may: [
       'src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/kernel/drivers/kvm/uapi.ts', 'src/engine/userland', 'src/engine/machine/devices',
     ],
-    npm: ['fast-xml-parser'],
+    npm: ['fast-xml-parser', 'fflate'],
   },
   'src/engine/world': { may: ['src/engine', 'src/bridge'], npm: ['valibot', 'yaml'] },
   'src/engine/views': { may: ['src/engine', 'src/bridge'], npm: [] },

@@ -30,7 +30,7 @@ function normal(text: string): string {
 }
 
 /** How many are the same; only ever raised. */
-const REACHED = 38;
+const REACHED = 40;
 
 test('runc transcript', () => {
   const recorded = readTranscript(new URL('runc.jsonl', import.meta.url));

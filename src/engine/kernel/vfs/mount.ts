@@ -46,6 +46,7 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
   const make = kernel.filesystems[type];
   if (!make) throw new SysError('ENODEV');
   if (!FOR_ALL.has(type) && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
+  if (type === 'proc' && !nsCapable(task, task.ns.pid.owner, 'sys_admin')) throw new SysError('EPERM');
   if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   const sb = make(kernel, task, source, data);
   attach(kernel, at, (place) => createMount(kernel, place.mount.ns, sb, sb.root, place, flags, source || 'none'));

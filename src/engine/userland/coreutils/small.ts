@@ -1,6 +1,6 @@
 /** Programs of a few lines: true, false, echo, yes, seq, basename, dirname, pwd, sleep, env, nproc, tty and their like. */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, SysError, TIOCGWINSZ } from '../../kernel/abi.ts';
-import { type Program, sys } from '../../kernel/sys.ts';
+import { compute, type Program, sys } from '../../kernel/sys.ts';
 import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
@@ -14,11 +14,17 @@ import { curly, quoted } from './quote.ts';
 import { run } from './run.ts';
 import { encoded, putOut } from './streams.ts';
 
+/** What filling a block costs yes, ns. */
+const YES_NS = 20_000;
+
 export const yesProgram = command(function* (argv) {
   const { words } = parseOptions('', argv.slice(1));
   const line = encoded(words.length > 0 ? `${words.join(' ')}\n` : 'y\n');
   const block = line.repeat(Math.max(1, Math.floor(8192 / line.length)));
-  for (;;) yield* putOut(block);
+  for (;;) {
+    yield* compute(YES_NS);
+    yield* putOut(block);
+  }
 });
 
 // biome-ignore lint/correctness/useYield: it does nothing

@@ -26,10 +26,10 @@ export const getty: Program = command(function* (argv) {
   for (const signal of [SIG.INT, SIG.QUIT, SIG.TSTP, SIG.TERM, SIG.HUP, SIG.CHLD]) yield* sys('rt_sigaction', signal, { handler: 'default' });
   const account = ((yield* tryRead('/etc/passwd')) ?? '').split('\n').map((l) => l.split(':')).find((f) => f[0] === user);
   if (!account) {
-    yield* complain(`agetty: ${user}: no such user\n`);
-    return 1;
+    yield* complain(`agetty: ${user}: no such user${user === 'root' ? '; a shell to repair the system' : ''}\n`);
+    if (user !== 'root') return 1;
   }
-  const [, , uid, gid, , home, shell] = account as [string, string, string, string, string, string, string];
+  const [, , uid, gid, , home, shell] = (account ?? ['root', '', '0', '0', '', '/', '/bin/sh']) as [string, string, string, string, string, string, string];
   if (uid !== '0') {
     yield* sys('setgroups', [Number(gid)]);
     yield* sys('setresgid', Number(gid), Number(gid), Number(gid));

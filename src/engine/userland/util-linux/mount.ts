@@ -211,7 +211,7 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     if (!targetThere) return 'mount point does not exist.';
     return tried.flags & (MS_BIND | MS_MOVE) || (yield* statOf(source)) === null && source.startsWith('/') ? `special device ${source} does not exist.` : `mount(2) system call failed: ${strerror(error)}.`;
   }
-  if (error.errno === 'EINVAL') {
+  if (error.errno === 'EINVAL' || (error.errno === 'ENOTDIR' && tried.flags & MS_BIND)) {
     if (tried.remaking || tried.flags & (MS_REMOUNT | MS_MOVE)) return 'not mount point or bad option.';
     return `wrong fs type, bad option, bad superblock on ${source}, missing codepage or helper program, or other error.`;
   }

@@ -111,6 +111,9 @@ function requireAdmin(kernel: Kernel, task: Task): void {
 }
 
 /** By name. `types` are the file systems that mount(2) knows. */
+/** In the order of the kernel's configuration. */
+const SUBSYSTEMS = ['cpuset', 'cpu', 'cpuacct', 'blkio', 'memory', 'devices', 'freezer', 'net_cls', 'perf_event', 'net_prio', 'hugetlb', 'pids', 'rdma', 'misc'];
+
 export function machineFiles(types: () => readonly string[]): Record<string, Node> {
   const disk = new Set(['ext4']);
   return {
@@ -145,7 +148,7 @@ export function machineFiles(types: () => readonly string[]): Record<string, Nod
         for (const one of group.children.values()) walk(one);
       };
       walk(kernel.cgroups.root);
-      return `#subsys_name\thierarchy\tnum_cgroups\tenabled\n${['cpuset', 'cpu', 'io', 'memory', 'pids'].map((name) => `${name}\t0\t${count}\t1\n`).join('')}`;
+      return `#subsys_name\thierarchy\tnum_cgroups\tenabled\n${SUBSYSTEMS.map((name) => `${name}\t0\t${count}\t1\n`).join('')}`;
     }),
   };
 }

@@ -100,9 +100,12 @@ const LIMITED = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 /** Of the machine's memory: as many as threads may be, halved. */
 const threadsMax = (kernel: Kernel): number => Math.floor(kernel.frames.total / 32);
 
+const WATCHES: Readonly<Record<string, number>> = { max_fanotify_groups: 128, max_fanotify_marks: 8192, max_inotify_instances: 128, max_inotify_watches: 8192 };
+
 function userLimits(): Record<string, Node> {
   const entries: Record<string, Node> = {};
   for (const type of LIMITED) entries[`max_${type}_namespaces`] = says((kernel) => Math.floor(threadsMax(kernel) / 2));
+  for (const [name, most] of Object.entries(WATCHES)) entries[name] = says(() => most);
   return entries;
 }
 

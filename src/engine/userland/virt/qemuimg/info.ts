@@ -38,7 +38,7 @@ export function* info(argv: readonly string[]): Call<number> {
   while (next) {
     const disk: Disk = yield* openDisk(next.path, { ...next.opening, alone: true });
     const bytes = (yield* sys('fstat', disk.fd)).blocks * 512;
-    parts.push(json ? describeJson(disk, bytes) : describe(disk, bytes));
+    parts.push(json ? describeJson(disk, bytes) : inWords(disk, bytes));
     yield* closeDisk(disk);
     const header: Header | undefined = disk.qcow2?.header;
     const share = o.on.has('force-share') ? { share: true } : {};
@@ -49,7 +49,7 @@ export function* info(argv: readonly string[]): Call<number> {
   return 0;
 }
 
-function describe(disk: Disk, bytes: number): string {
+function inWords(disk: Disk, bytes: number): string {
   let out = `image: ${disk.path}\nfile format: ${disk.format}\nvirtual size: ${human(disk.size)} (${disk.size} bytes)\ndisk size: ${human(bytes)}\n`;
   const q = disk.qcow2;
   if (!q) return out;
