@@ -12,7 +12,7 @@ const STATIC = 0xb00000;
 async function instructionTable() {
   const bundled = await build({
     stdin: {
-      contents: "export { INSTRUCTIONS } from './src/engine/machine/isa/table.ts'; export * as op from './src/cpu/ops.ts';",
+      contents: "export { INSTRUCTIONS, LEGACY_ONLY } from './src/engine/machine/isa/table.ts'; export * as op from './src/cpu/ops.ts';",
       resolveDir: root, loader: 'ts',
     },
     bundle: true, format: 'esm', write: false, platform: 'neutral',
@@ -20,7 +20,7 @@ async function instructionTable() {
   return import(`data:text/javascript;base64,${Buffer.from(bundled.outputFiles[0].text).toString('base64')}`);
 }
 
-const { INSTRUCTIONS, op } = await instructionTable();
+const { INSTRUCTIONS, LEGACY_ONLY, op } = await instructionTable();
 const has = (form, kind) => form.operands.includes(kind);
 const immediateOf = (form) => form.operands.find((o) => /^(imm|rel)\d/.test(o) || o === 'moffs');
 
@@ -38,8 +38,8 @@ function familyOf(row, form) {
   if (row.mnemonic === 'imul') return form.operands.length === 1 ? op.IMUL : immediateOf(form) ? op.IMUL3 : op.IMUL2;
   if (/^(jmp|call)$/.test(row.mnemonic) && a.startsWith('r/m')) return row.mnemonic === 'jmp' ? op.JMP_TO : op.CALL_TO;
   if (/^mov[sz]x$/.test(row.mnemonic) && b === 'r/m16') return row.family === op.MOVZX8 ? op.MOVZX16 : op.MOVSX16;
-  if (row.mnemonic === 'push' && /^[fg]s$/.test(a)) return op.PUSH_SEGMENT;
-  if (row.mnemonic === 'pop' && /^[fg]s$/.test(a)) return op.POP_SEGMENT;
+  if (row.mnemonic === 'push' && /^[c-gs]s$/.test(a)) return op.PUSH_SEGMENT;
+  if (row.mnemonic === 'pop' && /^[c-gs]s$/.test(a)) return op.POP_SEGMENT;
   return row.family;
 }
 
@@ -52,6 +52,7 @@ function patternOf(family, form) {
   if (b === 'moffs') return op.P_A_MOFFS;
   if (family === op.PUSH_SEGMENT || family === op.POP_SEGMENT) return op.P_NONE;
   if (family === op.IN || family === op.OUT) return has(form, 'dx') ? op.P_DX : op.P_I;
+  if (a === 'ptr') return op.P_I;
   if (form.plus) return immediateOf(form) ? op.P_O_I : b === undefined ? op.P_O : op.P_O_A;
   if (isRm(a) || (typeof form.modrm === 'number' && /^r\d/.test(a))) {
     if (b === undefined) return op.P_RM;
@@ -72,7 +73,7 @@ function patternOf(family, form) {
 const D64 = new Set([op.PUSH, op.POP, op.PUSHF, op.POPF, op.ENTER, op.LEAVE, op.PUSH_SEGMENT, op.POP_SEGMENT]);
 const FIXED64 = new Set([op.JMP, op.JMP_TO, op.CALL, op.CALL_TO, op.RET, op.LOOP, op.JCC, op.MOV_FROM_CR, op.MOV_TO_CR, op.MOV_FROM_DR, op.MOV_TO_DR, op.LGDT,
   op.LIDT, op.SGDT, op.SIDT, op.INVLPG, op.INVPCID, op.VMX_INSTRUCTION]);
-const WORDS = new Set([op.LLDT, op.LTR, op.VERR, op.VERW, op.LMSW]);
+const WORDS = new Set([op.ARPL, op.LLDT, op.LTR, op.VERR, op.VERW, op.LMSW]);
 
 function widthOf(family, form) {
   if (D64.has(family)) return op.W_D64;
@@ -88,6 +89,7 @@ function widthOf(family, form) {
 function immediateKind(family, form) {
   const kind = immediateOf(form);
   if (family === op.ENTER) return op.I_WB;
+  if (form.operands[0] === 'ptr') return op.I_FAR;
   if (kind === undefined) return op.I_NONE;
   if (kind === 'moffs') return op.I_MOFFS;
   if (kind === 'rel8') return op.I_REL8;
@@ -99,10 +101,10 @@ function immediateKind(family, form) {
 }
 
 const LOCKABLE = new Set([op.ADD, op.OR, op.ADC, op.SBB, op.AND, op.SUB, op.XOR, op.INC, op.DEC, op.NOT, op.NEG, op.XCHG, op.BTS, op.BTR, op.BTC, op.CMPXCHG, op.XADD, op.CMPXCHG8B]);
-const ENDS = new Set([op.JCC, op.JMP, op.JMP_TO, op.CALL, op.CALL_TO, op.RET, op.LOOP, op.MOVS, op.CMPS, op.STOS, op.LODS, op.SCAS, op.INS, op.OUTS, op.IN, op.OUT, op.CLI, op.STI,
+const ENDS = new Set([op.INTO, op.BOUND, op.JCC, op.JMP, op.JMP_TO, op.CALL, op.CALL_TO, op.RET, op.LOOP, op.MOVS, op.CMPS, op.STOS, op.LODS, op.SCAS, op.INS, op.OUTS, op.IN, op.OUT, op.CLI, op.STI,
   op.HLT, op.POPF, op.WRMSR, op.MOV_TO_CR, op.MOV_TO_DR, op.CLTS, op.LMSW, op.INVLPG, op.INVPCID, op.MOV_TO_SEGMENT, op.POP_SEGMENT, op.LOAD_FAR_POINTER, op.INT, op.INT3, op.INT1,
   op.IRET, op.SYSCALL, op.SYSRET, op.JMP_FAR, op.CALL_FAR, op.RET_FAR, op.SET_AC, op.VMCALL, op.VMX_INSTRUCTION, op.UD]);
-const MEMORY = new Set([op.LGDT, op.LIDT, op.SGDT, op.SIDT, op.INVLPG, op.INVPCID, op.CMPXCHG8B, op.JMP_FAR, op.CALL_FAR, op.LOAD_FAR_POINTER, op.LEA]);
+const MEMORY = new Set([op.BOUND, op.LGDT, op.LIDT, op.SGDT, op.SIDT, op.INVLPG, op.INVPCID, op.CMPXCHG8B, op.JMP_FAR, op.CALL_FAR, op.LOAD_FAR_POINTER, op.LEA]);
 const CONDITIONAL = new Set([op.JCC, op.SETCC, op.CMOV]);
 const VMX_MEMORY = new Set([19, 21, 22, 27, 50, 53]);
 
@@ -114,8 +116,8 @@ function ruleOf(row, form) {
   const code = form.opcode.at(-1);
   let fixed = row.fixed;
   if (CONDITIONAL.has(family)) fixed = code & 15;
-  if (family === op.PUSH_SEGMENT || family === op.POP_SEGMENT) fixed = form.operands[0] === 'fs' ? 4 : 5;
-  if (family === op.LOAD_FAR_POINTER) fixed = { lss: 2, lfs: 4, lgs: 5 }[row.mnemonic];
+  if (family === op.PUSH_SEGMENT || family === op.POP_SEGMENT) fixed = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'].indexOf(form.operands[0]);
+  if (family === op.LOAD_FAR_POINTER) fixed = { les: 0, lss: 2, lds: 3, lfs: 4, lgs: 5 }[row.mnemonic];
   return { family, pattern: patternOf(family, form), width: widthOf(family, form), immediate: immediateKind(family, form), flags, cycles: row.cycles, fixed };
 }
 
@@ -149,6 +151,14 @@ function onlyMemory(form) {
 }
 
 function grow() {
+  for (const row of LEGACY_ONLY) {
+    for (const form of row.forms) {
+      for (let n = 0; n < (form.plus ? 8 : 1); n++) {
+        if (typeof form.modrm === 'number') placeDigit(768 + form.opcode[0], 0, form, ruleOf(row, form));
+        else place(768 + form.opcode[0] + n, 0, [], ruleOf(row, form));
+      }
+    }
+  }
   const forms = [...INSTRUCTIONS.values()].flatMap((row) => row.forms.map((form) => ({ row, form })));
   // longer opcodes last: a fixed ModRM goes over its group
   const rank = ({ form }) => form.opcode.length * 2 + (typeof form.modrm === 'number' ? 1 : 0);
@@ -192,7 +202,7 @@ function overlay(own, base) {
 }
 
 function emit() {
-  const primary = new Uint16Array(768);
+  const primary = new Uint16Array(1024);
   const nodes = [];
   const rules = [];
   const known = new Map();

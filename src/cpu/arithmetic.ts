@@ -9,6 +9,7 @@ import { R_DST, R_IMMEDIATE, R_OP, R_SIZE, R_SRC } from './record';
 import { borrows, carries, lazy, setCarry, setFlagsWhole, setZero, zf } from './flags';
 import { commit, rd, wr } from './memory';
 import { ea, highSigned, highUnsigned } from './execute';
+import { legacy } from './legacy';
 import { BT, BTR, BTS, LOAD, STORE } from './ops';
 
 const RAX: usize = GPR;
@@ -174,7 +175,8 @@ export function bitTest(p: usize, family: u32): bool {
   const bit = u64(offset) & (bits - 1);
   let at: usize = load<u32>(p, R_DST);
   if (form(p) == STORE) {
-    const address = ea(p) + (immediate ? 0 : u64((offset >> (3 + size)) << size));
+    let address = ea(p) + (immediate ? 0 : u64((offset >> (3 + size)) << size));
+    if (legacy()) address = u64(u32(address));
     at = family == BT ? rd(address, 1 << size) : wr(address, 1 << size);
     if (at == 0) return false;
   }

@@ -4,7 +4,7 @@
  * store to them comes through `codeLineWritten`. When the arena is full everything is dropped and decoding starts afresh.
  */
 import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_COUNT, BLOCKS, CODE_LINES, HOST, MEMORY_BYTES, PAGE_BLOCKS } from './layout';
-import { ARENA_TOP, EXEC_END, g32, g64, newEpoch, s32, s64 } from './state';
+import { ARENA_TOP, CODE_KIND, EXEC_END, g32, g64, newEpoch, s32, s64 } from './state';
 import { B_END, B_HEADER, B_KEY, B_NEXT, RECORD } from './record';
 import { forgetWrites } from './memory';
 
@@ -15,8 +15,12 @@ const LARGEST: u32 = 80 * RECORD + B_HEADER;
   return BLOCK_HASH + usize((u32(hpa) ^ (u32(hpa >> 12) * 0x9e5)) & (BLOCK_HASH_COUNT - 1)) * 16;
 }
 
+/** The same bytes are other instructions in code of another kind: the kind is in the key's highest byte. */
+@inline function keyOf(hpa: u64): u64 { return hpa | (u64(g32(CODE_KIND)) << 56); }
+
 /** The block that starts at a host-physical address, or 0. */
-export function blockAt(hpa: u64): usize {
+export function blockAt(address: u64): usize {
+  const hpa = keyOf(address);
   const at = slotOf(hpa);
   return load<u64>(at) == hpa && load<u32>(at + 8) != 0 ? load<u32>(at + 8) : 0;
 }
@@ -31,11 +35,11 @@ export function newBlock(): usize {
 export function keepBlock(block: usize, hpa: u64, bytes: u32): void {
   s32(ARENA_TOP, (load<u32>(block + B_END) + 63) & ~63);
   const page = usize(hpa >> 12);
-  store<u64>(block + B_KEY, hpa);
+  store<u64>(block + B_KEY, keyOf(hpa));
   store<u32>(block + B_NEXT, load<u32>(PAGE_BLOCKS + (page << 2)));
   store<u32>(PAGE_BLOCKS + (page << 2), u32(block));
   const at = slotOf(hpa);
-  s64(at, hpa);
+  s64(at, keyOf(hpa));
   s32(at + 8, u32(block));
   const lines = CODE_LINES + (page << 3);
   if (load<u64>(lines) == 0) forgetWrites(u32(HOST + (page << 12)));

@@ -3,17 +3,19 @@
  * shadow, and writing it otherwise than the shadow leaves the guest (SDM 3C 26.1.3, 26.3). Faults by SDM 2 MOV CR, SDM 3A 2.5.
  * Debug registers hold their values; hardware breakpoints are not modelled.
  */
-import { CR0, CR2, CR3, CR4, CR8, DR0, DR6, DR7, EFER, GPR } from './layout';
+import { CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR } from './layout';
 import {
-  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, g64, gp, guest, leave, raise,
+  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, g64, gp, guest, leave, raise,
   s64, ud,
 } from './state';
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM } from './record';
 import { flushContext, flushFast, flushPage, flushTlb, rd, tagInForce } from './memory';
 import { ea } from './execute';
 import { modeChanged } from './mode';
+import { legacy } from './legacy';
+import { rightsOf } from './segments';
 import {
-  controls, controls2, CR0_MASK, CR0_SHADOW, CR3_LOAD_EXITING, CR3_STORE_EXITING, CR3_TARGET0, CR3_TARGET_COUNT, CR4_MASK, CR4_SHADOW, CR8_LOAD_EXITING, CR8_STORE_EXITING, ENABLE_INVPCID, field,
+  controls, controls2, CR0_MASK, CR0_SHADOW, CR3_LOAD_EXITING, CR3_STORE_EXITING, CR3_TARGET0, CR3_TARGET_COUNT, CR4_MASK, CR4_SHADOW, CR8_LOAD_EXITING, CR8_STORE_EXITING, ENABLE_INVPCID, UNRESTRICTED, field,
   field32, INVLPG_EXITING, MOV_DR_EXITING, vpidInForce,
 } from './vmx/fields';
 
@@ -46,7 +48,7 @@ function shadowed(real: u64, mask: u32, shadow: u32): u64 { return (real & ~fiel
 export function toControl(p: usize): bool {
   if (load<u8>(p, R_RM) == 0xff) return ud();
   const n: u32 = load<u8>(p, R_REG);
-  const value = g64(general(p));
+  const value = legacy() ? u64(u32(g64(general(p)))) : g64(general(p));
   const length: u32 = load<u8>(p, R_LENGTH);
   const code: u64 = u64(n) | (u64(load<u8>(p, R_RM)) << 8);
   switch (n) {
@@ -84,8 +86,17 @@ export function writeCr0(given: u64): bool {
   if (value >> 32 != 0) return gp(0);
   if ((value & CR0_PG) != 0 && (value & CR0_PE) == 0) return gp(0);
   if ((value & CR0_NW) != 0 && (value & CR0_CD) == 0) return gp(0);
-  if ((value & CR0_PG) == 0 && (g64(EFER) & EFER_LMA) != 0) return gp(0);
-  if (guest() && (value & 0x80000021) != 0x80000021) return gp(0);
+  const long = (g64(EFER) & EFER_LME) != 0;
+  if ((value & CR0_PG) == 0 && (g64(EFER) & EFER_LMA) != 0) {
+    // only compatibility mode may leave IA-32e mode
+    if (!legacy()) return gp(0);
+  }
+  if ((value & CR0_PG) != 0 && (g64(CR0) & CR0_PG) == 0) {
+    if (long && (g64(CR4) & CR4_PAE) == 0) return gp(0);
+    if (long && (rightsOf(CS) & 0x2000) != 0) return gp(0);
+  }
+  const fixed: u64 = controls2(UNRESTRICTED) ? 0x20 : 0x80000021;
+  if (guest() && (value & fixed) != fixed) return gp(0);
   const before = g64(CR0);
   s64(CR0, value & CR0_KNOWN);
   if (((before ^ value) & (CR0_PG | CR0_WP | CR0_PE)) != 0) {
@@ -188,6 +199,8 @@ export function invalidatePage(p: usize): bool {
   const address = ea(p);
   if (controls(INVLPG_EXITING)) return leave(14, address, load<u8>(p, R_LENGTH));
   if (canonical(address)) flushPage(address, tagInForce());
+  // a 4M page of 32-bit paging is two entries
+  if ((g64(EFER) & EFER_LMA) == 0 && (g64(CR4) & 0x30) == 0x10) flushPage(address ^ 0x200000, tagInForce());
   return true;
 }
 

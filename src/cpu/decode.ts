@@ -3,13 +3,15 @@
  * opcode (maps 0F and 0F 38), ModRM, SIB, displacement, immediate (SDM 2A 2.1-2.2), at most 15 bytes. What no rule explains
  * becomes a record that raises #UD when it is reached. Left out: VEX, EVEX, x87 and every vector instruction.
  */
-import { GPR, HOST, PAGE_BASE, SEGMENT_SIZE, SEGMENTS, ZERO } from './layout';
-import { NARROWED, ZERO_STACK } from './state';
+import { DS, GPR, HOST, PAGE_BASE, SEGMENT_SIZE, SEGMENTS, SS, ZERO } from './layout';
+import { CODE_KIND, g32, NARROWED, ZERO_STACK } from './state';
 import {
   B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_BASE, R_CYCLES, R_DISPLACEMENT, R_DST, R_FLAGS, R_IMMEDIATE, R_INDEX, R_LENGTH, R_OFFSET,
-  R_OP, R_ORDINAL, R_REG, R_RM, R_SCALE, R_SEGMENT, R_SIZE, R_SRC, RECORD, RF_NARROW, RF_REP, RF_REPNE, RF_RING0,
+  R_OP, R_ORDINAL, R_REG, R_RM, R_SCALE, R_SEGMENT, R_SIZE, R_SRC, RECORD, RF_A16, RF_NARROW, RF_REP, RF_REPNE, RF_RING0,
 } from './record';
+import { accessBytes, legacyFamily, stores } from './decode-legacy';
 import {
+  I_FAR, JMP, L_JCC, L_POP, LEA,
   CALL, CMOV, CMOV_LOAD, ENTER, F_ENDS, F_LOCK, F_MEMORY, F_RING0, IRET, LEAVE, POP_SEGMENT, POPF, PUSH_SEGMENT, PUSHF, RET, RET_FAR, I_B, I_BS, I_FIXED, I_MOFFS, I_REL32, I_REL8,
   I_V, I_W, I_WB, I_Z, JCC, LOAD, MOVSX16, MOVSX32, MOVSX8, MOVZX16, MOVZX8, NARROW, NOP, P_A_I, P_A_MOFFS, P_I, P_MOFFS_A, P_O, P_O_A, P_O_I, P_R_M, P_R_RM, P_R_RM_I, P_REG_RM,
   P_RM, P_RM_1, P_RM_CL, P_RM_I, P_RM_R, P_RM_R_CL, P_RM_R_I, POP, PUSH, REGISTER, SETCC, SETCC_STORE, STORE, UD, W_16, W_32, W_BYTE, W_D64, W_IO, W_V, XCHG,
@@ -25,7 +27,13 @@ let limit: usize = 0;
 let short: bool = false;
 let rex: u32 = 0;
 let o16: bool = false;
+/** A 66 prefix stands there. */
+let p66: bool = false;
 let narrow: bool = false;
+/** Addresses of 16 bits. */
+let a16: bool = false;
+/** 0 64-bit code, 1 32-bit, 2 16-bit. */
+let code: u32 = 0;
 let segment: u32 = 0;
 let rule: usize = 0;
 let ends: bool = false;
@@ -112,6 +120,8 @@ function decodeOne(record: usize, bytes: usize, end: usize, offset: u32, ordinal
   rex = 0;
   o16 = false;
   narrow = false;
+  a16 = false;
+  code = g32(CODE_KIND);
   segment = ZERO;
   let repeat: u32 = 0;
   let lock = false;
@@ -124,13 +134,15 @@ function decodeOne(record: usize, bytes: usize, end: usize, offset: u32, ordinal
     else if (opcode == 0xf0) lock = true;
     else if (opcode == 0x64) segment = SEGMENTS + 4 * SEGMENT_SIZE;
     else if (opcode == 0x65) segment = SEGMENTS + 5 * SEGMENT_SIZE;
-    else if (opcode == 0x2e || opcode == 0x36 || opcode == 0x3e || opcode == 0x26) segment = ZERO;
-    else if ((opcode & 0xf0) == 0x40) {
+    else if (opcode == 0x2e || opcode == 0x36 || opcode == 0x3e || opcode == 0x26) segment = code == 0 ? ZERO : SEGMENTS + ((opcode >> 3) & 3) * SEGMENT_SIZE;
+    else if ((opcode & 0xf0) == 0x40 && code == 0) {
       rex = opcode;
       continue;
     } else break;
     rex = 0;
   }
+  p66 = o16;
+  if (code != 0) defaults();
   memory.fill(record, 0, RECORD * 2);
   if (short) return outOfBytes(record, end, bytes, offset, ordinal, cyclesBefore);
   const node = lookup(opcode, repeat);
@@ -140,7 +152,8 @@ function decodeOne(record: usize, bytes: usize, end: usize, offset: u32, ordinal
   let flags: u8 = repeat == 0xf3 ? RF_REP : repeat == 0xf2 ? RF_REPNE : 0;
   const ruleFlags = load<u8>(rule + 5);
   if ((ruleFlags & F_RING0) != 0) flags |= RF_RING0;
-  if (narrow) flags |= RF_NARROW;
+  if (narrow || (code != 0 && !a16)) flags |= RF_NARROW;
+  if (a16) flags |= RF_A16;
   const next = operands(record, offset, lock);
   if (short) return outOfBytes(record, end, bytes, offset, ordinal, cyclesBefore);
   if (next == 0) return undefinedRecord(record, offset, ordinal, cyclesBefore);
@@ -155,6 +168,13 @@ function decodeOne(record: usize, bytes: usize, end: usize, offset: u32, ordinal
     store<u8>(r + R_FLAGS, flags);
   }
   return next;
+}
+
+/** Prefixes turn round what the code segment says: sizes of 32 bits (code 1) or 16 (code 2). */
+function defaults(): void {
+  o16 = o16 != (code == 2);
+  a16 = narrow != (code == 2);
+  narrow = false;
 }
 
 /** The page ends here, or 15 bytes were not enough: the latter is #GP, made by an #UD record of length 0. */
@@ -192,9 +212,10 @@ function lookup(opcode: u32, repeat: u32): u32 {
     if (short) return 0;
   }
   lastOpcode = opcode;
-  let node: u32 = load<u16>(TABLE + ((map * 256 + opcode) << 1));
+  let node: u32 = code != 0 && map == 0 ? load<u16>(TABLE + ((768 + opcode) << 1)) : 0;
+  if (node == 0) node = load<u16>(TABLE + ((map * 256 + opcode) << 1));
   if (node >> 14 == 3) {
-    const which: u32 = repeat == 0xf3 ? 2 : repeat == 0xf2 ? 3 : o16 ? 1 : 0;
+    const which: u32 = repeat == 0xf3 ? 2 : repeat == 0xf2 ? 3 : p66 ? 1 : 0;
     node = load<u16>(NODES + (((node & 0x3fff) + which) << 1));
   }
   if (node >> 14 == 1) {
@@ -219,11 +240,11 @@ function sizeOf(width: u32): u32 {
   switch (width) {
     case W_BYTE: return 0;
     case W_V: return (rex & 8) != 0 ? 3 : o16 ? 1 : 2;
-    case W_D64: return o16 && (rex & 8) == 0 ? 1 : 3;
+    case W_D64: return o16 && (rex & 8) == 0 ? 1 : code == 0 ? 3 : 2;
     case W_16: return 1;
     case W_32: return 2;
     case W_IO: return o16 ? 1 : 2;
-    default: return 3;
+    default: return code == 0 ? 3 : o16 ? 1 : 2;
   }
 }
 
@@ -239,7 +260,7 @@ function operands(first: usize, offset: u32, lock: bool): usize {
   let form: u32 = REGISTER;
   store<u16>(record + R_BASE, u16(ZERO));
   store<u16>(record + R_INDEX, u16(ZERO));
-  store<u16>(record + R_SEGMENT, u16(segment));
+  store<u16>(record + R_SEGMENT, u16(code != 0 && segment == ZERO ? SEGMENTS + DS * SEGMENT_SIZE : segment));
   store<u8>(record + R_RM, 0xff);
   let reg: u32 = 0;
   let rm: u32 = 0;
@@ -249,7 +270,8 @@ function operands(first: usize, offset: u32, lock: bool): usize {
     reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
     inMemory = modrm < 0xc0;
     if (inMemory) {
-      address(record, modrm);
+      if (a16) address16(record, modrm);
+      else address(record, modrm);
     } else {
       rm = (modrm & 7) | ((rex & 1) << 3);
       store<u8>(record + R_RM, u8(rm));
@@ -319,20 +341,22 @@ function operands(first: usize, offset: u32, lock: bool): usize {
       break;
     default: break;
   }
-  if (form == REGISTER && usesStack(family)) store<u16>(record + R_SEGMENT, u16(ZERO_STACK));
+  if (code == 0 && form == REGISTER && usesStack(family)) store<u16>(record + R_SEGMENT, u16(ZERO_STACK));
   store<u32>(record + R_DST, dst);
   store<u32>(record + R_SRC, src);
   store<u8>(record + R_SIZE, u8(size));
   store<u8>(record + R_REG, u8(reg));
-  let operation: u32 = family * 16 + form + size;
-  if (family == JCC) operation = JCC * 16 + fixed;
+  if (code != 0) family = legacyFamily(family, o16);
+  let operation: u32 = family * 16 + form + (family == JMP ? 3 : size);
+  if (family == JCC || family == L_JCC) operation = family * 16 + fixed;
   else if (family == SETCC) operation = (inMemory ? SETCC_STORE : SETCC) * 16 + fixed;
   else if (family == CMOV) operation = (inMemory ? CMOV_LOAD : CMOV) * 16 + fixed;
   else if (family == NOP) operation = NOP * 16;
   if (kind == I_REL8 || kind == I_REL32) store<i64>(record + R_DISPLACEMENT, load<i64>(record + R_IMMEDIATE) + i64(offset) + i64(at - startAt));
-  if (kind == I_FIXED || (kind == I_REL8 && family != JCC)) store<i64>(record + R_IMMEDIATE, i64(fixed));
+  if (kind == I_FIXED || (kind == I_REL8 && family != JCC && family != L_JCC)) store<i64>(record + R_IMMEDIATE, i64(fixed));
   store<u16>(record + R_OP, u16(operation));
-  if (narrow && (inMemory || pattern == P_A_MOFFS || pattern == P_MOFFS_A)) record = narrowed(record);
+  if (code != 0 && (inMemory || pattern == P_A_MOFFS || pattern == P_MOFFS_A)) record = located(record, family, form, size);
+  else if (narrow && (inMemory || pattern == P_A_MOFFS || pattern == P_MOFFS_A)) record = narrowed(record);
   return record + RECORD;
 }
 
@@ -347,6 +371,26 @@ function narrowed(record: usize): usize {
   store<i64>(second + R_DISPLACEMENT, 0);
   store<u16>(record + R_OP, u16(NARROW * 16));
   store<u16>(record + R_SEGMENT, u16(ZERO));
+  return second;
+}
+
+/** In code of 16 and 32 bits the linear address is worked out and checked by a record of its own. */
+function located(record: usize, family: u32, form: u32, size: u32): usize {
+  const from: u32 = load<u16>(record, R_SEGMENT);
+  const second = narrowed(record);
+  const plain = family == LEA || family == NOP;
+  if (plain) {
+    store<u16>(record + R_OP, u16(NARROW * 16 + (a16 ? 2 : 0)));
+    store<u16>(second + R_SEGMENT, u16(ZERO));
+    return second;
+  }
+  const n = (from - SEGMENTS) / SEGMENT_SIZE;
+  store<u16>(record + R_OP, u16(NARROW * 16 + 1));
+  store<u16>(second + R_SEGMENT, u16(ZERO));
+  store<u8>(record + R_REG, u8(n | (stores(family, form) ? 8 : 0) | (a16 ? 16 : 0)));
+  store<u8>(record + R_RM, accessBytes(family, size));
+  // the stack pointer of a POP is the one after it
+  if (family == L_POP && load<u16>(record, R_BASE) == u16(GPR + 32)) store<i64>(record + R_DISPLACEMENT, load<i64>(record, R_DISPLACEMENT) + i64(1 << size));
   return second;
 }
 
@@ -395,15 +439,30 @@ function address(record: usize, modrm: u32): void {
     }
   } else if (low == 5 && mod == 0) {
     displaced = 4;
-    ripRelative = true;
-    store<u16>(record + R_BASE, u16(PAGE_BASE));
+    if (code == 0) {
+      ripRelative = true;
+      store<u16>(record + R_BASE, u16(PAGE_BASE));
+    }
   } else {
     const base = low | ((rex & 1) << 3);
     store<u16>(record + R_BASE, u16(GPR + base * 8));
     stack = base == 5;
   }
   if (displaced != 0) store<i64>(record + R_DISPLACEMENT, signed(displaced));
-  if (stack && segment == ZERO) store<u16>(record + R_SEGMENT, u16(ZERO_STACK));
+  if (stack && segment == ZERO) store<u16>(record + R_SEGMENT, u16(code == 0 ? ZERO_STACK : SEGMENTS + SS * SEGMENT_SIZE));
+}
+
+/** Addresses of 16 bits: BX or BP, SI or DI, displacement (SDM 2A table 2-1). */
+function address16(record: usize, modrm: u32): void {
+  const mod = modrm >> 6;
+  const low = modrm & 7;
+  const absolute = low == 6 && mod == 0;
+  const base: u32 = low == 0 || low == 1 || low == 7 ? 3 : low == 4 ? 6 : low == 5 ? 7 : 5;
+  if (!absolute) store<u16>(record + R_BASE, u16(GPR + base * 8));
+  if (low < 4) store<u16>(record + R_INDEX, u16(GPR + (6 + (low & 1)) * 8));
+  const displaced: u32 = absolute || mod == 2 ? 2 : mod == 1 ? 1 : 0;
+  if (displaced != 0) store<i64>(record + R_DISPLACEMENT, signed(displaced));
+  if (base == 5 && !absolute && segment == ZERO) store<u16>(record + R_SEGMENT, u16(SEGMENTS + SS * SEGMENT_SIZE));
 }
 
 function immediate(record: usize, kind: u32, size: u32, fixed: u32): void {
@@ -414,13 +473,19 @@ function immediate(record: usize, kind: u32, size: u32, fixed: u32): void {
     case I_W: store<i64>(at64, i64(take(2))); break;
     case I_Z: store<i64>(at64, size == 0 ? signed(1) : size == 1 ? signed(2) : signed(4)); break;
     case I_V: store<i64>(at64, size == 0 ? signed(1) : size == 1 ? signed(2) : size == 2 ? signed(4) : signed(8)); break;
-    case I_REL32: store<i64>(at64, signed(4)); break;
+    case I_REL32: store<i64>(at64, signed(code != 0 && o16 ? 2 : 4)); break;
+    case I_FAR: {
+      const bytes: u32 = o16 ? 2 : 4;
+      const offset = take(bytes);
+      store<u64>(at64, offset | (take(2) << u64(bytes * 8)));
+      break;
+    }
     case I_WB: {
       const words = take(2);
       store<i64>(at64, i64(words | (take(1) << 16)));
       break;
     }
-    case I_MOFFS: store<i64>(record + R_DISPLACEMENT, narrow ? i64(take(4)) : signed(8)); break;
+    case I_MOFFS: store<i64>(record + R_DISPLACEMENT, code != 0 ? i64(take(a16 ? 2 : 4)) : narrow ? i64(take(4)) : signed(8)); break;
     default: store<i64>(at64, i64(fixed));
   }
 }

@@ -10,10 +10,12 @@ import { clearOrSetInterrupts, cpuid, halt, machineStatus, portIn, portOut, read
 import { clearTaskSwitched, fromControl, fromDebug, invalidatePage, invalidatePcid, loadMachineStatus, toControl, toDebug } from './control';
 import { accessRights, fromSegment, loadFarPointer, loadLocal, loadTable, loadTask, popSegment, pushSegment, storeSelector, storeTable, swapGs, toSegment, verify } from './segments';
 import { callFar, interruptReturn, jumpFar, returnFar, systemCall, systemReturn } from './transfer';
+import { adjustPrivilege, ascii, asciiDivide, asciiMultiply, bound, call, callTo, carryToAl, decimal, jump, jumpIf, jumpTo, legacy, overflowTrap, pop, popAll, push, pushAll, returnNear } from './legacy';
 import { PRIMARY_PROCESSOR_CONTROLS, field32 } from './vmx/fields';
 import { guest, CR4_VMXE, feature4 } from './state';
 import { flushFast } from './memory';
 import {
+  AAA, AAD, AAM, AAS, ARPL, BOUND, DAA, DAS, INTO, L_CALL, L_CALL_TO, L_JCC, L_JMP, L_JMP_TO, L_POP, L_PUSH, L_RET, POPA, PUSHA, SALC,
   BSF, BSR, BSWAP, BT, BTC, BTR, BTS, CALL_FAR, CLC, CLD, CLI, CLTS, CMC, CMPS, CMPXCHG, CMPXCHG8B, CPUID, DIV, ENTER, HLT, IDIV, IMUL, IN, INS, INT, INT1, INT3, INVD, INVLPG, INVPCID, IRET,
   JMP_FAR, LAHF, LAR, LEAVE, LGDT, LIDT, LLDT, LMSW, LOAD_FAR_POINTER, LODS, LOOP, LSL, LTR, MOV_FROM_CR, MOV_FROM_DR, MOV_FROM_SEGMENT, MOV_TO_CR, MOV_TO_DR, MOV_TO_SEGMENT, MOVS, MUL, OUT, OUTS,
   PAUSE, POP_SEGMENT, POPCNT, POPF, PUSH_SEGMENT, PUSHF, RDMSR, RDPMC, RDTSC, RDTSCP, RET_FAR, SAHF, SCAS, SET_AC, SGDT, SHLD, SHRD, SIDT, SLDT, SMSW, STC, STD, STI, STOS, STR, SWAPGS, SYSCALL,
@@ -86,9 +88,9 @@ export function executeRare(p: usize): bool {
     case INT3: return trap(3, 6, length);
     case INT1: return trap(1, 5, length);
     case IRET: return interruptReturn(p);
-    case SYSCALL: return systemCall(p);
-    case SYSRET: return systemReturn(p);
-    case SWAPGS: return swapGs();
+    case SYSCALL: return legacy() ? ud() : systemCall(p);
+    case SYSRET: return legacy() ? ud() : systemReturn(p);
+    case SWAPGS: return legacy() ? ud() : swapGs();
     case JMP_FAR: return jumpFar(p);
     case CALL_FAR: return callFar(p);
     case RET_FAR: return returnFar(p);
@@ -98,6 +100,24 @@ export function executeRare(p: usize): bool {
     case SET_AC: return setAccessCheck(load<u32>(p, R_IMMEDIATE) != 0);
     case VMCALL: return guest() ? leave(18, 0, length) : ud();
     case VMX_INSTRUCTION: return guest() && feature4(CR4_VMXE) ? leave(load<u32>(p, R_IMMEDIATE), 0, length) : ud();
+    case L_PUSH: return push(p);
+    case L_POP: return pop(p);
+    case L_JCC: return jumpIf(p);
+    case L_JMP: return jump(p);
+    case L_JMP_TO: return jumpTo(p);
+    case L_CALL: return call(p);
+    case L_CALL_TO: return callTo(p);
+    case L_RET: return returnNear(p);
+    case PUSHA: return pushAll(p);
+    case POPA: return popAll(p);
+    case DAA: case DAS: return decimal(family == DAS);
+    case AAA: case AAS: return ascii(family == AAS);
+    case AAM: return asciiMultiply(p);
+    case AAD: return asciiDivide(p);
+    case BOUND: return bound(p);
+    case INTO: return overflowTrap(p);
+    case ARPL: return adjustPrivilege(p);
+    case SALC: return carryToAl();
     case UD: return (operation & 15) == 1 ? gp(0) : ud();
     default: return ud();
   }

@@ -10,6 +10,7 @@ import { R_BASE, R_DISPLACEMENT, R_DST, R_IMMEDIATE, R_INDEX, R_LENGTH, R_OFFSET
 import { borrows, carries, cf, condition, extend, lazy, setCarryOverflow, vector } from './flags';
 import { commit, rd, wr } from './memory';
 import { executeRare } from './execute-rare';
+import { locate } from './legacy';
 import { ADC, ADD, AND, CMP, DEC, INC, NEG, NOT, OR, RCL, RCR, ROL, ROR, SAR, SBB, SHL, SHR, SUB, TEST, XOR } from './ops';
 
 /** Linear address of the memory operand. */
@@ -738,7 +739,9 @@ export function execute(from: usize): usize {
       case 0x2c0: break;
       case 0x2c1: case 0x2c2: case 0x2c3: case 0x2c4: case 0x2c5: case 0x2c6: case 0x2c7: case 0x2c8: case 0x2c9: case 0x2ca: case 0x2cb: case 0x2cc: case 0x2cd: case 0x2ce: case 0x2cf: return impossible(p);
       case 0x2d0: s64(NARROWED, u64(u32(ea(p)))); break;
-      case 0x2d1: case 0x2d2: case 0x2d3: case 0x2d4: case 0x2d5: case 0x2d6: case 0x2d7: case 0x2d8: case 0x2d9: case 0x2da: case 0x2db: case 0x2dc: case 0x2dd: case 0x2de: case 0x2df: return impossible(p);
+      case 0x2d1: if (!locate(p)) return p; break;
+      case 0x2d2: s64(NARROWED, ea(p) & 0xffff); break;
+      case 0x2d3: case 0x2d4: case 0x2d5: case 0x2d6: case 0x2d7: case 0x2d8: case 0x2d9: case 0x2da: case 0x2db: case 0x2dc: case 0x2dd: case 0x2de: case 0x2df: return impossible(p);
       default: if (!executeRare(p)) return p;
     }
     p += RECORD;

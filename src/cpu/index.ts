@@ -8,11 +8,11 @@
  * Nothing depends on anything but the state in memory and the arguments of `run`.
  */
 import {
-  ACTIVITY, APIC_BASE, ARENA, CYCLES, DR6, DR7, FAST_COUNT, HOST, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_RIGHTS, SEGMENT_SIZE,
-  SEGMENTS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
+  ACTIVITY, APIC_BASE, ARENA, CYCLES, DR6, DR7, FAST_COUNT, HOST, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
+  SEGMENTS, CS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
 } from './layout';
 import {
-  CURRENT, A_HALT, A_INTERRUPT, A_MODE, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, EXEC_END, F_IF, F_RF, F_TF, FAST_FETCH, g32, g64, guest, LINK_EPOCH, PEND, PEND_EXCEPTION,
+  CODE_BASE, CODE_KIND, CURRENT, A_HALT, A_INTERRUPT, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, EXEC_END, F_IF, F_RF, F_TF, FAST_FETCH, g32, g64, guest, LINK_EPOCH, PEND, PEND_EXCEPTION,
   PEND_NONE, PENDING_MTF, raise, REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND, user,
 } from './state';
 import { B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_CYCLES, R_OFFSET, R_ORDINAL, RECORD } from './record';
@@ -49,7 +49,8 @@ export function reset(): void {
   s64(TIMER, ~u64(0));
   s32(REP_LIMIT, 4096);
   memory.fill(VOID_READ, 0xff, 4096);
-  for (let n: u32 = 0; n < 8; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_RIGHTS, 0x10000);
+  for (let n: u32 = 0; n < 8; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_RIGHTS, n < 6 ? 0x93 : 0x10000);
+  for (let n: u32 = 0; n < 6; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_LIMIT, 0xffff);
   setPrivilege(0);
   s32(ARENA_TOP, ARENA);
   dropAllCode();
@@ -107,7 +108,7 @@ function loop(limit: u64, most: u64): i32 {
       }
       if (g64(CYCLES) >= min<u64>(limit, g64(TIMER)) || g64(INSTRUCTIONS) + events >= most) continue;
     }
-    s64(PAGE_BASE, g64(RIP) & ~u64(0xfff));
+    s64(PAGE_BASE, ((g64(RIP) + g64(CODE_BASE)) & ~u64(0xfff)) - g64(CODE_BASE));
     const last: usize = load<u32>(block, B_END);
     const ceiling = min<u64>(limit, g64(TIMER)) - g64(CYCLES);
     const room = most - g64(INSTRUCTIONS) - events;
@@ -162,7 +163,7 @@ function straight(from: usize, ceiling: u64, most: u64): usize {
   let block = from;
   do {
     if (g64(CYCLES) + u64(load<u32>(block, B_CYCLES)) > ceiling || g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)) > most) return block;
-    const base = g64(RIP) & ~u64(0xfff);
+    const base = ((g64(RIP) + g64(CODE_BASE)) & ~u64(0xfff)) - g64(CODE_BASE);
     const last: usize = load<u32>(block, B_END);
     s64(PAGE_BASE, base);
     s64(RIP, base + u64(load<u32>(block, B_FALL)));
@@ -201,17 +202,17 @@ function cut(first: usize, last: usize, room: u64, ceiling: u64): usize {
   const epoch = g32(LINK_EPOCH);
   if (load<u64>(block, B_LINK) == to && load<u32>(block, B_LINK + 12) == epoch && load<u32>(block, B_LINK + 8) != 0) return load<u32>(block, B_LINK + 8);
   if (load<u64>(block, B_LINK + 16) == to && load<u32>(block, B_LINK + 28) == epoch && load<u32>(block, B_LINK + 24) != 0) return load<u32>(block, B_LINK + 24);
-  return link(block, to);
+  return link(block);
 }
 
-function link(block: usize, to: u64): usize {
+function link(block: usize): usize {
   if (load<u64>(block, B_KEY) == DEAD) return 0;
   const follower = current();
   if (follower == 0) return 0;
   if (load<u64>(follower, B_KEY) == DEAD || load<u64>(block, B_KEY) == DEAD) return load<u64>(follower, B_KEY) == DEAD ? follower : 0;
   const epoch = g32(LINK_EPOCH);
   const place = block + B_LINK + (load<u32>(block, B_LINK + 12) == epoch && load<u32>(block, B_LINK + 8) != 0 ? 16 : 0);
-  store<u64>(place, to);
+  store<u64>(place, g64(RIP));
   store<u32>(place + 8, u32(follower));
   store<u32>(place + 12, epoch);
   return follower;
@@ -219,7 +220,8 @@ function link(block: usize, to: u64): usize {
 
 /** The block at RIP, decoded when need be; 0: fetching failed, `pend` says how. */
 function current(): usize {
-  const address = g64(RIP);
+  if (g32(CODE_KIND) != 0 && !cutPointer()) return 0;
+  const address = g32(CODE_KIND) != 0 ? u64(u32(g64(RIP) + g64(CODE_BASE))) : g64(RIP);
   const e = load<u32>(FAST_FETCH) + ((u32(address >> 12) & (FAST_COUNT - 1)) << 4);
   const pointer: usize = load<u64>(e) == (address | 0xfff) ? load<u32>(e + 8) + (u32(address) & 0xfff) : fetchPointer(address);
   if (pointer == 0) return 0;
@@ -229,6 +231,12 @@ function current(): usize {
   if (known != 0) return known;
   const made = decodeBlock(hpa);
   return made != 0 ? made : across(address, pointer);
+}
+
+/** EIP has 32 bits, and must lie within its segment. */
+function cutPointer(): bool {
+  s64(RIP, u64(load<u32>(RIP)));
+  return load<u32>(RIP) <= g32(SEGMENTS + CS * SEGMENT_SIZE + SEGMENT_LIMIT) ? true : raise(13, 0, true);
 }
 
 function fetchPointer(address: u64): usize {
@@ -290,11 +298,6 @@ function attend(): i32 {
     if (r != CONTINUE) return r;
   }
   if ((why & A_HALT) != 0) return g32(ACTIVITY) == 2 ? STOP_SHUTDOWN : STOP_HALT;
-  if ((why & A_MODE) != 0) {
-    raise(6, 0, false);
-    const r = deliverPending();
-    return r >= 0 ? r : EVENT;
-  }
   return CONTINUE;
 }
 

@@ -1,23 +1,26 @@
 /**
- * Delivery of interrupts and exceptions through the IDT of IA-32e mode: gates, interrupt stacks, what is pushed, what faults
+ * Delivery of interrupts and exceptions, here through the IDT of IA-32e mode (other modes: interrupts-legacy.ts): gates, interrupt stacks, what is pushed, what faults
  * on the way, double and triple fault. Sources: SDM 3A 6.12-6.15 (table 6-5 for double faults), SDM 3C 27.2.3-27.2.4 and 25.6.1
  * for what a guest's exceptions do. Costs EVENT_COST cycles. Left out: task gates, shadow stacks.
  */
 import {
-  CPL, CR2, CS, CYCLES, DR6, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, TR,
+  CPL, CR2, CS, CYCLES, DR6, EFER, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, TR,
   ACTIVITY,
 } from './layout';
 import {
-  canonical, E_QUALIFICATION, E_REASON, F_IF, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, guest, np, PEND, PEND_EXIT, PEND_NONE, s32, s64, setPrivilege, ss, ts, X_ADDRESS, X_ERROR, X_HAS_ERROR,
+  canonical, EFER_LMA, E_QUALIFICATION, E_REASON, F_IF, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, guest, np, PEND, PEND_EXIT, PEND_NONE, s32, s64, setPrivilege, ss, ts, X_ADDRESS, X_ERROR, X_HAS_ERROR,
   X_KIND, X_LENGTH, X_VECTOR,
 } from './state';
 import { flags, setFlagsWhole } from './flags';
 import { commit, reach } from './memory';
 import { BY_USER, IMPLICIT, READ, WRITE } from './paging';
-import { baseFrom, findDescriptor, limitFrom, markAccessed, rightsFrom, segmentAt, setSegment } from './segments';
+import { baseFrom, findDescriptor, limitFrom, markAccessed, rightsFrom, rightsOf, segmentAt, setSegment } from './segments';
 import { refreshAttention } from './attention';
 import { EXCEPTION_BITMAP, field32, PAGE_FAULT_MASK, PAGE_FAULT_MATCH } from './vmx/fields';
 import { exitGuest, exitWithEvent } from './vmx/exit';
+import { real } from './legacy';
+import { throughGate, throughVector } from './interrupts-legacy';
+import { modeChanged } from './mode';
 
 const RSP: usize = GPR + 32;
 const EVENT_COST: u64 = 60;
@@ -51,7 +54,7 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
     }
     if (vector == 14 && kind == 3 && !injected) s64(CR2, g64(X_ADDRESS));
     s32(PEND, PEND_NONE);
-    if (through(vector, kind, error, hasError, kind == 4 || kind > 4 ? g64(RIP) + u64(skip) : g64(RIP))) {
+    if (pass(vector, kind, error, hasError, kind == 4 || kind > 4 ? g64(RIP) + u64(skip) : g64(RIP))) {
       s32(ACTIVITY, 0);
       return -1;
     }
@@ -109,6 +112,11 @@ function doubles(first: u32, second: u32): bool {
 
 let gateStack: u64 = 0;
 
+function pass(vector: u32, kind: u32, error: u32, hasError: bool, back: u64): bool {
+  if ((g64(EFER) & EFER_LMA) != 0) return through(vector, kind, error, hasError, back);
+  return real() ? throughVector(vector, back) : throughGate(vector, kind, error, hasError, back);
+}
+
 /** One pass through the gate; false: `pend` says what went wrong. */
 function through(vector: u32, kind: u32, error: u32, hasError: bool, back: u64): bool {
   const software = kind == 4 || kind == 6;
@@ -157,6 +165,7 @@ function through(vector: u32, kind: u32, error: u32, hasError: bool, back: u64):
   commit(frame);
   if (!markAccessed(descriptor)) return false;
   setFlagsWhole(old & ~(F_TF | F_NT | F_RF | F_VM | (type == 14 ? F_IF : 0)));
+  const wasLong = (rightsOf(CS) & 0x2000) != 0;
   setSegment(CS, (selector & 0xfffc) | next, baseFrom(descriptor), limitFrom(descriptor), rights | 1);
   if (next != cpl) {
     setSegment(SS, next, 0, 0, 0x10000 | (next << 5));
@@ -164,6 +173,7 @@ function through(vector: u32, kind: u32, error: u32, hasError: bool, back: u64):
   }
   s64(RSP, gateStack);
   s64(RIP, target);
+  if (!wasLong) modeChanged();
   s32(INTERRUPTIBILITY, (g32(INTERRUPTIBILITY) & 8) | (kind == 2 ? 8 : 0));
   refreshAttention();
   return true;

@@ -6,14 +6,14 @@
  * and EPT root; the least recently refilled or missed-to way goes first. Source: SDM 3A 4.10, SDM 3C 29.4.
  */
 import {
-  CODE_LINES, CR3, FAST, FAST_BYTES, FAST_COUNT, FAST_FRONTS, HOST, MEMORY_BYTES, RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_GLOBAL, TLB, TLB_ENTRY_SIZE, TLB_EPT,
+  CODE_LINES, CR0, CR3, EFER, FAST, FAST_BYTES, FAST_COUNT, FAST_FRONTS, HOST, MEMORY_BYTES, RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_GLOBAL, TLB, TLB_ENTRY_SIZE, TLB_EPT,
   TLB_GUEST, TLB_HOST, TLB_LINEAR, TLB_RIGHTS, TLB_SETS, TLB_SHIFT, TLB_TAG, TLB_USED, TLB_WAYS, VOID_READ, VOID_WRITE, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT,
 } from './layout';
 import {
-  canonical, CR4_PCIDE, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, g32, g64, gp, leave, newEpoch, raise, s32, s64, SPLIT, SPLIT_BYTES,
+  canonical, CR0_PG, CR4_PAE, CR4_PCIDE, EFER_LMA, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, g32, g64, gp, leave, newEpoch, raise, s32, s64, SPLIT, SPLIT_BYTES,
   SPLIT_FIRST, SPLIT_SECOND, SPLIT_SIZE, ss, TLB_STAMP, user, ZERO_STACK, W_ERROR, W_GUEST, W_HOST, W_RIGHTS, W_RING, W_SHIFT, X_ADDRESS,
 } from './state';
-import { beginWalk, BY_USER, endWalk, FORMAT_LONG, KIND, permitted, READ, walk, WRITE } from './paging';
+import { beginWalk, BY_USER, endWalk, FORMAT_32, FORMAT_LONG, FORMAT_NONE, FORMAT_PAE, KIND, permitted, READ, walk, WRITE } from './paging';
 import { R_SEGMENT } from './record';
 import { codeLineWritten, holdsCode } from './blocks';
 import { ENABLE_EPT, EPT_POINTER, eptInForce, field, secondary, vpidInForce } from './vmx/fields';
@@ -167,8 +167,14 @@ function refill(address: u64, access: u32, tag: u32, below: u64): usize {
   return 0;
 }
 
+function formatInForce(): u32 {
+  if ((g64(EFER) & EFER_LMA) != 0) return FORMAT_LONG;
+  if ((g64(CR0) & CR0_PG) == 0) return FORMAT_NONE;
+  return feature4(CR4_PAE) ? FORMAT_PAE : FORMAT_32;
+}
+
 function walkInForce(address: u64, access: u32, below: u64): u32 {
-  return walk(FORMAT_LONG, g64(CR3), address, access, below);
+  return walk(formatInForce(), g64(CR3), address, access, below);
 }
 
 function insert(address: u64, tag: u32, below: u64): usize {

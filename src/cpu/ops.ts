@@ -54,7 +54,7 @@ export const XCHG = 41;
 export const CONVERT_A = 42; // cbw cwde cdqe
 export const CONVERT_D = 43; // cwd cdq cqo
 export const NOP = 44;
-export const NARROW = 45; // effective address cut to 32 bits, before the instruction that uses it
+export const NARROW = 45; // before the instruction that uses it: 0 address cut to 32 bits, 1 linear address by its segment, 2 address cut to 16 bits
 export const FAST_FAMILIES = 46;
 
 // ---- families run outside the inner loop
@@ -151,6 +151,28 @@ export const VMX_INSTRUCTION = 153; // #UD, or the exit that the immediate names
 export const XSETBV = 154;
 export const UD = 155;
 
+// ---- families of 16- and 32-bit code only
+export const L_PUSH = 160;
+export const L_POP = 161;
+export const L_JCC = 162; // by condition, target cut to 16 bits
+export const L_JMP = 163;
+export const L_JMP_TO = 164;
+export const L_CALL = 165;
+export const L_CALL_TO = 166;
+export const L_RET = 167;
+export const PUSHA = 168;
+export const POPA = 169;
+export const DAA = 170;
+export const DAS = 171;
+export const AAA = 172;
+export const AAS = 173;
+export const AAM = 174;
+export const AAD = 175;
+export const BOUND = 176;
+export const INTO = 177;
+export const ARPL = 178;
+export const SALC = 179;
+
 // ---- operand patterns of a rule
 export const P_NONE = 0;
 export const P_RM_R = 1;
@@ -194,6 +216,7 @@ export const I_REL8 = 6;
 export const I_REL32 = 7;
 export const I_WB = 8; // enter
 export const I_MOFFS = 9;
+export const I_FAR = 11; // offset, then selector
 export const I_FIXED = 10; // none in the code: the rule carries it
 
 // ---- flags of a rule

@@ -4,7 +4,9 @@
  * Every reference is written to the ring that pictures read; there is no second walker. Sources: SDM 3A 4.5-4.8 (formats,
  * rights, error codes), SDM 3C 29.3 (EPT, misconfigurations, accessed and dirty, qualification 27-7).
  * A reference costs REFERENCE_COST cycles (a second-level cache hit), a walk WALK_START besides (second-level TLB missed).
- * Left out: 32-bit, PAE and 5-level formats (the format parameter is their place), protection keys, paging-structure caches.
+ * 32-bit paging (4K, 4M with PSE, 32-bit addresses in large entries) has entries of 4 bytes; PAE is the long-mode format begun at
+ * level 3, whose four entries hold no rights and are read at each walk here, not once when CR3 is loaded.
+ * Left out: 5-level paging, protection keys, paging-structure caches.
  */
 import {
   CR0, CR3, CYCLES, EFER, HOST, MEMORY_BYTES, PAGE_BASE, REFERENCE, REFERENCE_AFTER, REFERENCE_CYCLES, REFERENCE_ENTRY, REFERENCE_GPA, REFERENCE_HPA,
@@ -23,6 +25,10 @@ import { codeLineWritten } from './blocks';
 
 export const FORMAT_LONG: u32 = 0;
 export const FORMAT_EPT: u32 = 1;
+export const FORMAT_PAE: u32 = 2;
+export const FORMAT_32: u32 = 3;
+/** No paging: the linear address is the physical one. */
+export const FORMAT_NONE: u32 = 4;
 
 // access: what, by whom
 export const READ: u32 = 0;
@@ -37,13 +43,18 @@ const WALK_START: u32 = 7;
 
 /** 0, or WALK_PAGE_FAULT, WALK_VIOLATION, WALK_MISCONFIGURATION. Results in W_HOST, W_GUEST, W_SHIFT, W_RIGHTS, W_ERROR. */
 export function walk(format: u32, root: u64, address: u64, access: u32, below: u64): u32 {
-  return format == FORMAT_EPT ? walkEpt(root, address, access) : walkLong(root, address, access, below);
+  if (format == FORMAT_EPT) return walkEpt(root, address, access);
+  if (format == FORMAT_LONG) return walkLong(root & PHYSICAL_MASK, address, access, below, 4);
+  if (format == FORMAT_PAE) return walkLong(root & 0xffffffe0, u64(u32(address)), access, below, 3);
+  if (format == FORMAT_32) return walk32(root, u64(u32(address)), access, below);
+  s32(W_GUEST_SHIFT, 12);
+  return reached(u64(u32(address)), RIGHT_WRITE | RIGHT_EXECUTE | RIGHT_DIRTY | ((access & BY_USER) != 0 ? RIGHT_USER : 0), 12, below, access);
 }
 
-function walkLong(root: u64, address: u64, access: u32, below: u64): u32 {
-  let table = root & PHYSICAL_MASK;
+function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u32 {
+  let table = root;
   let rights: u32 = RIGHT_WRITE | RIGHT_USER | RIGHT_EXECUTE;
-  let level: u32 = 4;
+  let level = top;
   let entry: u64 = 0;
   const nx = (g64(EFER) & EFER_NXE) != 0;
   const reserved = RESERVED_MASK | (nx ? 0 : u64(1) << 63);
@@ -51,7 +62,7 @@ function walkLong(root: u64, address: u64, access: u32, below: u64): u32 {
     const shift = 3 + 9 * level;
     const index = u32(address >> u64(shift)) & 511;
     const gpa = table + u64(index) * 8;
-    s32(W_ROW, 4 - level);
+    s32(W_ROW, top - level);
     const at = locate(gpa, below);
     if (at != 0) return at;
     const hpa = g64(W_HOST);
@@ -61,11 +72,19 @@ function walkLong(root: u64, address: u64, access: u32, below: u64): u32 {
     s64(keep + 8, entry);
     s32(keep + 16, g32(W_EPT_RIGHTS));
     s32(keep + 20, g32(W_COUNT));
-    const leaf = level == 1 || (level < 4 && (entry & 0x80) != 0);
+    const pointers = top == 3 && level == 3;
+    const leaf = level == 1 || (level < 4 && !pointers && (entry & 0x80) != 0);
     record(0, level, index, gpa, hpa, entry, leaf);
     if ((entry & 1) == 0) return pageFault(access, 0);
     let bad = (entry & reserved) != 0;
     if (level == 4) bad = bad || (entry & 0x80) != 0;
+    if (top == 3) bad = bad || (entry & 0x7ff0000000000000) != 0;
+    if (pointers) {
+      if (bad || (entry & 0x80000000000001e6) != 0) return pageFault(access, 9);
+      table = entry & PHYSICAL_MASK;
+      level--;
+      continue;
+    }
     if (leaf && level > 1) bad = bad || (entry & (level == 2 ? 0x1fe000 : 0x3fffe000)) != 0;
     if (bad) return pageFault(access, 9);
     if ((entry & 2) == 0) rights &= ~RIGHT_WRITE;
@@ -82,9 +101,15 @@ function walkLong(root: u64, address: u64, access: u32, below: u64): u32 {
   const gpa = (entry & PHYSICAL_MASK & ~mask) | (address & mask);
   s32(W_GUEST_SHIFT, pageShift);
   s64(W_GUEST, gpa);
-  const marked = markLong(level, access, below);
+  const marked = markLong(level, access, below, top == 3 ? 2 : 4);
   if (marked != 0) return marked;
   if ((access & KIND) == WRITE || (entry & 0x40) != 0) rights |= RIGHT_DIRTY;
+  return reached(gpa, rights, pageShift, below, access);
+}
+
+/** The guest's side is done: through EPT, when there is one, to the host's address and the rights of both. */
+function reached(gpa: u64, guestRights: u32, pageShift: u32, below: u64, access: u32): u32 {
+  let rights = guestRights;
   s64(W_GUEST, gpa);
   if (below == 0) {
     s64(W_HOST, gpa);
@@ -107,6 +132,75 @@ function walkLong(root: u64, address: u64, access: u32, below: u64): u32 {
   return WALK_OK;
 }
 
+/** 32-bit paging: two levels, entries of 4 bytes; 4M pages with CR4.PSE, their address bits 39:32 in bits 20:13. */
+function walk32(root: u64, address: u64, access: u32, below: u64): u32 {
+  let table = root & 0xfffff000;
+  let rights: u32 = RIGHT_WRITE | RIGHT_USER | RIGHT_EXECUTE;
+  let level: u32 = 2;
+  let entry: u64 = 0;
+  for (;;) {
+    const index = u32(address >> u64(level == 2 ? 22 : 12)) & 1023;
+    const gpa = table + u64(index) * 4;
+    s32(W_ROW, 2 - level);
+    const at = locate(gpa, below);
+    if (at != 0) return at;
+    const hpa = g64(W_HOST);
+    entry = hpa < g64(MEMORY_BYTES) ? u64(load<u32>(HOST + usize(hpa))) : 0xffffffff;
+    const keep = W_ENTRIES + level * 24;
+    s64(keep, hpa);
+    s64(keep + 8, entry);
+    s32(keep + 16, g32(W_EPT_RIGHTS));
+    s32(keep + 20, g32(W_COUNT));
+    const leaf = level == 1 || ((entry & 0x80) != 0 && feature4(0x10));
+    record(0, level, index, gpa, hpa, entry, leaf);
+    if ((entry & 1) == 0) return pageFault(access, 0);
+    if (leaf && level == 2 && (entry & 0x200000) != 0) return pageFault(access, 9);
+    if ((entry & 2) == 0) rights &= ~RIGHT_WRITE;
+    if ((entry & 4) == 0) rights &= ~RIGHT_USER;
+    if (leaf) break;
+    table = entry & 0xfffff000;
+    level--;
+  }
+  if ((entry & 0x100) != 0 && feature4(CR4_PGE)) rights |= RIGHT_GLOBAL;
+  if (!permitted(rights, access)) return pageFault(access, 1);
+  const pageShift: u32 = level == 2 ? 22 : 12;
+  const base = level == 2 ? (entry & 0xffc00000) | ((entry & 0x1fe000) << 19) : entry & 0xfffff000;
+  const gpa = base | (address & ((u64(1) << u64(pageShift)) - 1));
+  s32(W_GUEST_SHIFT, pageShift);
+  s64(W_GUEST, gpa);
+  const marked = mark32(level, access, below);
+  if (marked != 0) return marked;
+  if ((access & KIND) == WRITE || (entry & 0x40) != 0) rights |= RIGHT_DIRTY;
+  // the TLB keeps a 4M page as two of 2M
+  return reached(gpa, rights, level == 2 ? 21 : 12, below, access);
+}
+
+function mark32(leafLevel: u32, access: u32, below: u64): u32 {
+  if (g32(W_RING) == 0) return WALK_OK;
+  for (let level = leafLevel; level <= 2; level++) {
+    const keep = W_ENTRIES + level * 24;
+    const entry = g64(keep + 8);
+    const after = entry | 0x20 | (level == leafLevel && (access & KIND) == WRITE ? 0x40 : 0);
+    if (after == entry) continue;
+    if (below != 0 && (g32(keep + 16) & 2) == 0) return unwritable(keep);
+    const hpa = g64(keep);
+    if (hpa < g64(MEMORY_BYTES)) {
+      store<u32>(HOST + usize(hpa), u32(after));
+      if (load<u64>(CODE_LINES + (usize(hpa >> 12) << 3)) != 0) codeLineWritten(hpa, 4);
+    }
+    recordAfter(g32(keep + 20), after);
+  }
+  return WALK_OK;
+}
+
+/** A table entry that must be marked lies where EPT allows no writing. */
+function unwritable(keep: usize): u32 {
+  s32(W_FINAL, 0);
+  s64(W_ERROR, 2 | (u64(g32(keep + 16) & 7) << 3) | 0x80);
+  s64(W_GUEST, g64(referenceOf(g32(keep + 20)) + REFERENCE_GPA));
+  return WALK_VIOLATION;
+}
+
 /** Host-physical address of a table's entry into W_HOST; not 0: the EPT refuses. */
 function locate(gpa: u64, below: u64): u32 {
   s64(W_GUEST, gpa);
@@ -120,19 +214,14 @@ function locate(gpa: u64, below: u64): u32 {
 }
 
 /** Accessed in every entry used, dirty in the leaf of a write. */
-function markLong(leafLevel: u32, access: u32, below: u64): u32 {
+function markLong(leafLevel: u32, access: u32, below: u64, top: u32): u32 {
   if (g32(W_RING) == 0) return WALK_OK;
-  for (let level = leafLevel; level <= 4; level++) {
+  for (let level = leafLevel; level <= top; level++) {
     const keep = W_ENTRIES + level * 24;
     const entry = g64(keep + 8);
     const after = entry | 0x20 | (level == leafLevel && (access & KIND) == WRITE ? 0x40 : 0);
     if (after == entry) continue;
-    if (below != 0 && (g32(keep + 16) & 2) == 0) {
-      s32(W_FINAL, 0);
-      s64(W_ERROR, 2 | (u64(g32(keep + 16) & 7) << 3) | 0x80);
-      s64(W_GUEST, g64(referenceOf(g32(keep + 20)) + REFERENCE_GPA));
-      return WALK_VIOLATION;
-    }
+    if (below != 0 && (g32(keep + 16) & 2) == 0) return unwritable(keep);
     writePhysical(g64(keep), after);
     recordAfter(g32(keep + 20), after);
   }

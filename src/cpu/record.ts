@@ -28,6 +28,7 @@ export const RF_RING0: u8 = 1;
 export const RF_REP: u8 = 2;
 export const RF_REPNE: u8 = 4;
 export const RF_NARROW: u8 = 8; // address size 32
+export const RF_A16: u8 = 16; // address size 16
 
 // ---- block
 export const B_KEY: usize = 0; // u64 host-physical address of the first byte; all ones: dead

@@ -1,14 +1,15 @@
 /**
- * Segment registers and descriptor tables in IA-32e mode: bases count for FS and GS only, but every load is checked as the
- * manual says (SDM 3A 3.4-3.5, 5.3-5.5; 7.2.3 for the TSS). Rights are kept in the VMCS's format (SDM 3C 24.4.1).
+ * Segment registers and descriptor tables: every load is checked as the manual says (SDM 3A 3.4-3.5, 5.3-5.5; 7.2.1, 7.2.3
+ * for the TSS); in 64-bit mode bases count for FS and GS only, elsewhere legacy.ts checks every access. Rights are kept in the VMCS's format (SDM 3C 24.4.1).
  * LDTs are modelled; call gates and task switches are not (a far CALL or JMP through one is #GP).
  */
-import { CPL, CS, DS, ES, GDTR, GPR, GS, FS, IDTR, INTERRUPTIBILITY, KERNEL_GS_BASE, LDTR, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SEGMENT_SIZE, SEGMENTS, SS, TR } from './layout';
-import { canonical, g32, g64, gp, leave, np, PEND, s32, s64, ss, ud } from './state';
+import { CPL, CS, DS, EFER, ES, GDTR, GPR, GS, FS, IDTR, INTERRUPTIBILITY, KERNEL_GS_BASE, LDTR, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SEGMENT_SIZE, SEGMENTS, SS, TR } from './layout';
+import { canonical, EFER_LMA, g32, g64, gp, leave, np, PEND, s32, s64, ss, ud } from './state';
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM, R_SIZE } from './record';
 import { commit, rd, reach, wr } from './memory';
 import { IMPLICIT, READ, WRITE } from './paging';
-import { ea, pushValue } from './execute';
+import { ea } from './execute';
+import { legacy, pushSelector, pushSized, real, stackAt, stackDrop } from './legacy';
 import { loadSized, putSized } from './arithmetic';
 import { setZero } from './flags';
 import { refreshAttention } from './attention';
@@ -57,12 +58,22 @@ export function markAccessed(descriptor: u64): bool {
   return true;
 }
 
+/** Real mode: the base is the selector's sixteenfold; limit and rights stay. */
+export function loadReal(n: u32, selector: u32): bool {
+  const at = segmentAt(n);
+  const rights = g32(at + SEGMENT_RIGHTS);
+  const usable = (rights & UNUSABLE) == 0;
+  setSegment(n, selector, u64(selector) << 4, usable ? g32(at + SEGMENT_LIMIT) : 0xffff, usable ? rights : 0x93);
+  return true;
+}
+
 /** MOV, POP and LxS to ES, SS, DS, FS, GS. */
 export function loadSegment(n: u32, selector: u32): bool {
   const cpl = g32(CPL);
   const rpl = selector & 3;
+  if (real()) return loadReal(n, selector);
   if ((selector & 0xfffc) == 0) {
-    if (n == SS && (cpl == 3 || rpl != cpl)) return gp(0);
+    if (n == SS && (cpl == 3 || rpl != cpl || legacy())) return gp(0);
     setSegment(n, selector, 0, 0, UNUSABLE | (n == SS ? cpl << 5 : 0));
     return true;
   }
@@ -124,15 +135,21 @@ export function fromSegment(p: usize): bool {
 
 export function pushSegment(p: usize): bool {
   const selector = selectorOf(load<u32>(p, R_IMMEDIATE));
-  return load<u8>(p, R_SIZE) == 1 ? pushValue<u16>(u16(selector)) : pushValue<u64>(u64(selector));
+  return legacy() && load<u8>(p, R_SIZE) == 2 ? pushSelector(selector) : pushSized(load<u8>(p, R_SIZE), u64(selector));
 }
 
 export function popSegment(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
-  const at = rd(g64(RSP), 1 << size);
+  const at = stackAt(0, 1 << size);
   if (at == 0) return false;
-  if (!loadSegment(load<u32>(p, R_IMMEDIATE), load<u16>(at))) return false;
-  s64(RSP, g64(RSP) + (u64(1) << u64(size)));
+  const n = load<u32>(p, R_IMMEDIATE);
+  const before = g64(RSP);
+  stackDrop(u64(1) << u64(size));
+  if (!loadSegment(n, load<u16>(at))) {
+    s64(RSP, before);
+    return false;
+  }
+  if (n == SS) shadow();
   return true;
 }
 
@@ -151,9 +168,9 @@ export function loadFarPointer(p: usize): bool {
 
 export function loadTable(p: usize, global: bool): bool {
   if (controls2(DESCRIPTOR_EXITING)) return leave(46, ea(p), load<u8>(p, R_LENGTH));
-  const at = rd(ea(p), 10);
+  const at = rd(ea(p), legacy() ? 6 : 10);
   if (at == 0) return false;
-  const base = load<u64>(at + 2);
+  const base = legacy() ? u64(load<u32>(at + 2)) & (load<u8>(p, R_SIZE) == 1 ? 0xffffff : 0xffffffff) : load<u64>(at + 2);
   if (!canonical(base)) return gp(0);
   const to = segmentAt(global ? GDTR : IDTR);
   s32(to + SEGMENT_LIMIT, load<u16>(at));
@@ -163,11 +180,12 @@ export function loadTable(p: usize, global: bool): bool {
 
 export function storeTable(p: usize, global: bool): bool {
   if (controls2(DESCRIPTOR_EXITING)) return leave(46, ea(p), load<u8>(p, R_LENGTH));
-  const at = wr(ea(p), 10);
+  const at = wr(ea(p), legacy() ? 6 : 10);
   if (at == 0) return false;
   const from = segmentAt(global ? GDTR : IDTR);
   store<u16>(at, u16(g32(from + SEGMENT_LIMIT)));
-  store<u64>(at + 2, g64(from));
+  if (legacy()) store<u32>(at + 2, u32(g64(from)));
+  else store<u64>(at + 2, g64(from));
   commit(at);
   return true;
 }
@@ -178,15 +196,17 @@ function selectorOperand(p: usize): i32 {
   return at == 0 ? -1 : i32(load<u16>(at));
 }
 
-/** 16-byte system descriptors: base 63:32 in the second half. */
+/** Descriptors of 16 bytes in IA-32e mode: base 63:32 in the second half. */
 function loadSystem(n: u32, selector: u32, kind: u32): bool {
   if ((selector & 4) != 0) return gp(selector & 0xfffc);
-  const at = findDescriptor(selector, 16);
+  const wide = (g64(EFER) & EFER_LMA) != 0;
+  const at = findDescriptor(selector, wide ? 16 : 8);
   if (at == 0) return refused(selector);
   const descriptor = load<u64>(at);
-  const base = baseFrom(descriptor) | (load<u64>(at + 8) << 32);
+  const base = baseFrom(descriptor) | (wide ? load<u64>(at + 8) << 32 : 0);
   const rights = rightsFrom(descriptor);
-  if ((rights & 0x1f) != kind) return gp(selector & 0xfffc);
+  const short = !wide && kind == 9 && (rights & 0x1f) == 1;
+  if ((rights & 0x1f) != kind && !short) return gp(selector & 0xfffc);
   if ((rights & 0x80) == 0) return np(selector & 0xfffc);
   if (!canonical(base)) return gp(selector & 0xfffc);
   if (n == TR) {
@@ -199,6 +219,7 @@ function loadSystem(n: u32, selector: u32, kind: u32): bool {
 }
 
 export function loadLocal(p: usize): bool {
+  if (real()) return ud();
   if (controls2(DESCRIPTOR_EXITING)) return leave(47, 0, load<u8>(p, R_LENGTH));
   const selector = selectorOperand(p);
   if (selector < 0) return false;
@@ -210,6 +231,7 @@ export function loadLocal(p: usize): bool {
 }
 
 export function loadTask(p: usize): bool {
+  if (real()) return ud();
   if (controls2(DESCRIPTOR_EXITING)) return leave(47, 0, load<u8>(p, R_LENGTH));
   const selector = selectorOperand(p);
   if (selector < 0) return false;
@@ -217,6 +239,7 @@ export function loadTask(p: usize): bool {
 }
 
 export function storeSelector(p: usize, local: bool): bool {
+  if (real()) return ud();
   if (controls2(DESCRIPTOR_EXITING)) return leave(47, 0, load<u8>(p, R_LENGTH));
   const selector = selectorOf(local ? LDTR : TR);
   if (load<u8>(p, R_RM) != 0xff) {
@@ -238,6 +261,7 @@ function visible(selector: u32, rights: u32): bool {
 }
 
 export function accessRights(p: usize, rightsWanted: bool): bool {
+  if (real()) return ud();
   const selector = selectorOperand(p);
   if (selector < 0) return false;
   const at = (selector & 0xfffc) == 0 ? 0 : findDescriptor(selector, 8);
@@ -249,7 +273,8 @@ export function accessRights(p: usize, rightsWanted: bool): bool {
     const rights = rightsFrom(descriptor);
     const kind = rights & 0x1f;
     // system types that count in IA-32e mode: LDT 2, TSS 9 11, for LAR call gate 12
-    good = visible(selector, rights) && ((kind & 0x10) != 0 || kind == 2 || kind == 9 || kind == 11 || (rightsWanted && kind == 12));
+    const old = (g64(EFER) & EFER_LMA) == 0 && (kind == 1 || kind == 3 || (rightsWanted && (kind == 4 || kind == 5)));
+    good = visible(selector, rights) && ((kind & 0x10) != 0 || kind == 2 || kind == 9 || kind == 11 || (rightsWanted && kind == 12) || old);
     value = rightsWanted ? (descriptor >> 32) & 0xffff00 : u64(limitFrom(descriptor));
   }
   setZero(good);
@@ -258,6 +283,7 @@ export function accessRights(p: usize, rightsWanted: bool): bool {
 }
 
 export function verify(p: usize, writes: bool): bool {
+  if (real()) return ud();
   const selector = selectorOperand(p);
   if (selector < 0) return false;
   const at = (selector & 0xfffc) == 0 ? 0 : findDescriptor(selector, 8);

@@ -1,11 +1,11 @@
 /** Flags by the stack and AH, stack frames, LOOP and XLAT. Source: SDM 2; what POPF may change: SDM 2B POPF table 4-16. */
-import { CPL, GPR, PAGE_BASE, RFLAGS, RIP } from './layout';
+import { CPL, GPR, PAGE_BASE, RFLAGS, RIP, SEGMENT_SIZE, SEGMENTS, SS } from './layout';
 import { F_AC, F_ARITHMETIC, F_DF, F_IF, F_IOPL, F_NT, F_RF, F_TF, F_VM, g32, g64, s64 } from './state';
-import { R_DISPLACEMENT, R_FLAGS, R_IMMEDIATE, R_SEGMENT, R_SIZE, RF_NARROW } from './record';
+import { R_DISPLACEMENT, R_FLAGS, R_IMMEDIATE, R_SEGMENT, R_SIZE, RF_A16, RF_NARROW } from './record';
 import { flags, setFlagsWhole, zf } from './flags';
 import { commit, flushFast, rd, wr } from './memory';
-import { pushValue } from './execute';
-import { loadSized } from './arithmetic';
+import { legacy, pushSized, setStackTop, stackAt, stackDrop, stackTop, within } from './legacy';
+import { loadSized, putSized } from './arithmetic';
 import { refreshAttention } from './attention';
 
 const RCX: usize = GPR + 8;
@@ -15,14 +15,16 @@ const RBP: usize = GPR + 40;
 /** LOOPNE, LOOPE, LOOP, JRCXZ by the immediate 0..3; RCX or, with address size 32, ECX. */
 export function loop(p: usize): bool {
   const narrow = (load<u8>(p, R_FLAGS) & RF_NARROW) != 0;
+  const short = (load<u8>(p, R_FLAGS) & RF_A16) != 0;
   const kind = load<u32>(p, R_IMMEDIATE);
-  let count = narrow ? u64(load<u32>(RCX)) : g64(RCX);
+  let count = short ? u64(load<u16>(RCX)) : narrow ? u64(load<u32>(RCX)) : g64(RCX);
   if (kind != 3) {
-    count = narrow ? u64(u32(count - 1)) : count - 1;
-    s64(RCX, count);
+    count = short ? u64(u16(count - 1)) : narrow ? u64(u32(count - 1)) : count - 1;
+    if (short) store<u16>(RCX, u16(count));
+    else s64(RCX, count);
   }
   const taken = kind == 3 ? count == 0 : count != 0 && (kind == 2 || zf() == (kind == 1));
-  if (taken) s64(RIP, g64(PAGE_BASE) + load<u64>(p, R_DISPLACEMENT));
+  if (taken) s64(RIP, (g64(PAGE_BASE) + load<u64>(p, R_DISPLACEMENT)) & (load<u8>(p, R_SIZE) == 1 && legacy() ? u64(0xffff) : ~u64(0)));
   return true;
 }
 
@@ -38,15 +40,15 @@ export function sahf(): bool {
 
 export function pushFlags(p: usize): bool {
   const value = flags() & ~(F_RF | F_VM);
-  return load<u8>(p, R_SIZE) == 1 ? pushValue<u16>(u16(value)) : pushValue<u64>(value);
+  return pushSized(load<u8>(p, R_SIZE), value);
 }
 
 export function popFlags(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
-  const at = rd(g64(RSP), 1 << size);
+  const at = stackAt(0, 1 << size);
   if (at == 0) return false;
   const given = loadSized(at, size);
-  s64(RSP, g64(RSP) + (u64(1) << u64(size)));
+  stackDrop(u64(1) << u64(size));
   changeFlags(given, size == 1 ? u64(0xffff) : ~u64(0));
   return true;
 }
@@ -65,8 +67,37 @@ export function changeFlags(given: u64, width: u64): void {
   refreshAttention();
 }
 
+/** ENTER in code of 16 and 32 bits. */
+function enterLegacy(p: usize): bool {
+  const size: u32 = load<u8>(p, R_SIZE);
+  const level = load<u32>(p, R_IMMEDIATE) >> 16 & 31;
+  const before = g64(RSP);
+  if (!pushSized(size, loadSized(RBP, size))) return false;
+  const frame = stackTop();
+  for (let n: u32 = 1; n <= level; n++) {
+    let value = frame;
+    if (n < level) {
+      const from = within(SS, (g64(RBP) - u64(n << size)) & 0xffffffff, 1 << size, false);
+      const at = from < 0 ? 0 : rd(u64(from), 1 << size);
+      if (at == 0) {
+        s64(RSP, before);
+        return false;
+      }
+      value = loadSized(at, size);
+    }
+    if (!pushSized(size, value)) {
+      s64(RSP, before);
+      return false;
+    }
+  }
+  setStackTop(stackTop() - u64(load<u16>(p, R_IMMEDIATE)));
+  putSized(RBP, size, frame);
+  return true;
+}
+
 /** ENTER size, level. */
 export function enter(p: usize): bool {
+  if (legacy()) return enterLegacy(p);
   const size: u64 = load<u8>(p, R_SIZE) == 1 ? 2 : 8;
   const frameBytes = u64(load<u16>(p, R_IMMEDIATE));
   const level = load<u32>(p, R_IMMEDIATE) >> 16 & 31;
@@ -100,6 +131,18 @@ export function enter(p: usize): bool {
 
 export function leaveFrame(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
+  if (legacy()) {
+    const old = g64(RSP);
+    setStackTop(g64(RBP));
+    const saved = stackAt(0, 1 << size);
+    if (saved == 0) {
+      s64(RSP, old);
+      return false;
+    }
+    putSized(RBP, size, loadSized(saved, size));
+    stackDrop(u64(1) << u64(size));
+    return true;
+  }
   const base = g64(RBP);
   const at = rd(base, 1 << size);
   if (at == 0) return false;
@@ -112,6 +155,14 @@ export function leaveFrame(p: usize): bool {
 export function translateByte(p: usize): bool {
   let address = g64(GPR + 24) + u64(load<u8>(GPR));
   if ((load<u8>(p, R_FLAGS) & RF_NARROW) != 0) address = u64(u32(address));
+  if (legacy()) {
+    if ((load<u8>(p, R_FLAGS) & RF_A16) != 0) address &= 0xffff;
+    const to = within((u32(load<u16>(p, R_SEGMENT)) - SEGMENTS) / SEGMENT_SIZE, address, 1, false);
+    const from = to < 0 ? 0 : rd(u64(to), 1);
+    if (from == 0) return false;
+    store<u8>(GPR, load<u8>(from));
+    return true;
+  }
   const at = rd(address + load<u64>(load<u16>(p, R_SEGMENT)), 1);
   if (at == 0) return false;
   store<u8>(GPR, load<u8>(at));

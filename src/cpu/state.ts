@@ -39,7 +39,6 @@ export const A_INTERRUPT: u32 = 1; // a line is up, or a window is wanted
 export const A_STEP: u32 = 2; // TF, MTF or an interrupt shadow: one instruction at a time
 export const A_HALT: u32 = 4;
 export const A_STOP: u32 = 8; // the host must act (port I/O)
-export const A_MODE: u32 = 16; // not 64-bit code
 
 export const EXEC_END: usize = 0x978; // the inner loop stops here; lowered when code was overwritten
 export const SPLIT: usize = 0x980; // 16 bytes: an access over two pages
@@ -58,6 +57,8 @@ export const IO_SIZE: usize = 0x9cc; // 0: nothing is waited for
 export const PENDING_MTF: usize = 0x9d0;
 export const REP_LIMIT: usize = 0x9d4; // iterations of a repeated string instruction in one go
 
+export const CODE_BASE: usize = 0x9e0; // base of the code segment; 0 in 64-bit mode
+export const CODE_KIND: usize = 0x9e8; // 0 64-bit code, 1 32-bit, 2 16-bit
 export const CURRENT: usize = 0x9d8; // record that executes; 0 between blocks
 
 // the walker's results and scratch: see paging.ts

@@ -4,13 +4,14 @@
  * fault in the middle leaves RCX, RSI and RDI where it happened. Costs one cycle for each 8 bytes beyond the first.
  * Source: SDM 2B REP, INS, OUTS; exits: SDM 3C 28.2.1 table 28-5 and 28.2.5.
  */
-import { CYCLES, GPR, PAGE_BASE, PAYLOAD, RFLAGS, RIP, SEGMENT_SIZE, SEGMENTS, INSTRUCTIONS } from './layout';
-import { ATTENTION, A_STEP, A_STOP, E_INFO, E_LINEAR, F_DF, g32, g64, gp, IO_POINTER, IO_SIZE, REP_LIMIT, s32, s64 } from './state';
-import { R_FLAGS, R_LENGTH, R_OFFSET, R_SEGMENT, R_SIZE, RF_NARROW, RF_REP, RF_REPNE } from './record';
+import { CYCLES, ES, GPR, PAGE_BASE, PAYLOAD, RFLAGS, RIP, SEGMENT_SIZE, SEGMENTS, INSTRUCTIONS } from './layout';
+import { ATTENTION, A_STEP, A_STOP, E_INFO, E_LINEAR, F_DF, g32, g64, gp, IO_POINTER, IO_SIZE, PEND, REP_LIMIT, s32, s64 } from './state';
+import { R_FLAGS, R_LENGTH, R_OFFSET, R_SEGMENT, R_SIZE, RF_A16, RF_NARROW, RF_REP, RF_REPNE } from './record';
 import { borrows, zf } from './flags';
 import { commit, rd, wr } from './memory';
 import { lazySized, loadSized, putSized, storeSized } from './arithmetic';
 import { CMPS, INS, LODS, MOVS, OUTS, SCAS, STOS } from './ops';
+import { legacy, within } from './legacy';
 import { portExit, portRefused } from './system';
 
 const RAX: usize = GPR;
@@ -20,14 +21,35 @@ const RDI: usize = GPR + 56;
 
 let segmentBase: u64 = 0;
 let narrow: bool = false;
+/** In 16- and 32-bit code: the segment of the source, and addresses of 16 bits. */
+let segmented: bool = false;
+let sourceSegment: u32 = 0;
+let short: bool = false;
 
-@inline function pointer(register: usize): u64 { return narrow ? u64(load<u32>(register)) : load<u64>(register); }
-@inline function setPointer(register: usize, value: u64): void { s64(register, narrow ? u64(u32(value)) : value); }
+@inline function pointer(register: usize): u64 { return short ? u64(load<u16>(register)) : narrow ? u64(load<u32>(register)) : load<u64>(register); }
+@inline function setPointer(register: usize, value: u64): void {
+  if (short) store<u16>(register, u16(value));
+  else s64(register, narrow ? u64(u32(value)) : value);
+}
+const REFUSED: u64 = ~u64(0);
+/** Linear addresses of the two operands; REFUSED: the segment does not let it. */
+function sourceOf(bytes: u32): u64 {
+  if (!segmented) return pointer(RSI) + segmentBase;
+  return u64(within(sourceSegment, pointer(RSI), bytes, false));
+}
+function targetOf(bytes: u32, writes: bool): u64 {
+  return segmented ? u64(within(ES, pointer(RDI), bytes, writes)) : pointer(RDI);
+}
+function readAt(address: u64, bytes: u32): usize { return segmented && address == REFUSED ? 0 : rd(address, bytes); }
+function writeAt(address: u64, bytes: u32): usize { return segmented && address == REFUSED ? 0 : wr(address, bytes); }
 
 export function stringOperation(p: usize, family: u32): bool {
   const flags = load<u8>(p, R_FLAGS);
   const size: u32 = load<u8>(p, R_SIZE);
   narrow = (flags & RF_NARROW) != 0;
+  segmented = legacy();
+  short = (flags & RF_A16) != 0;
+  if (segmented) sourceSegment = (u32(load<u16>(p, R_SEGMENT)) - SEGMENTS) / SEGMENT_SIZE;
   segmentBase = load<u64>(load<u16>(p, R_SEGMENT));
   const step: u64 = (g64(RFLAGS) & F_DF) != 0 ? 0 - (u64(1) << u64(size)) : u64(1) << u64(size);
   const repeated = (flags & (RF_REP | RF_REPNE)) != 0;
@@ -64,18 +86,30 @@ function again(p: usize): void {
 
 const FAILED: u64 = ~u64(0);
 
+/** Neither operand wraps round within this run, and its segments hold all of it; otherwise one at a time. */
+function wholeFits(family: u32, bytes: u32): bool {
+  const top: u64 = short ? 0x10000 : 0x100000000;
+  if (pointer(RDI) + u64(bytes) > top || (family == MOVS && pointer(RSI) + u64(bytes) > top)) return false;
+  const fits = targetOf(bytes, true) != REFUSED && (family != MOVS || sourceOf(bytes) != REFUSED);
+  if (!fits) s32(PEND, 0);
+  return fits;
+}
+
 /** Whole runs within a page, upwards, not overlapping: how many were done. */
 function inBulk(family: u32, size: u32, step: u64, left: u64): u64 {
   if (i64(step) < 0) return 0;
-  const to = pointer(RDI);
+  const to = targetOf(1 << size, true);
+  if (segmented && to == REFUSED) return FAILED;
   let count = min<u64>(left, (4096 - (to & 0xfff)) >> u64(size));
   let from: u64 = 0;
   if (family == MOVS) {
-    from = pointer(RSI) + segmentBase;
+    from = sourceOf(1 << size);
+    if (segmented && from == REFUSED) return FAILED;
     count = min<u64>(count, (4096 - (from & 0xfff)) >> u64(size));
   }
   const bytes = u32(count << u64(size));
   if (bytes == 0) return 0;
+  if (segmented && !wholeFits(family, bytes)) return g32(PEND) != 0 ? FAILED : 0;
   let source: usize = 0;
   if (family == MOVS) {
     source = rd(from, bytes);
@@ -92,7 +126,7 @@ function inBulk(family: u32, size: u32, step: u64, left: u64): u64 {
     const value = loadSized(RAX, size);
     for (let n: u32 = 0; n < bytes; n += 1 << size) storeSized(target + n, size, value);
   }
-  setPointer(RDI, to + u64(bytes));
+  setPointer(RDI, pointer(RDI) + u64(bytes));
   return count;
 }
 
@@ -100,10 +134,10 @@ function once(family: u32, size: u32, step: u64): bool {
   const bytes: u32 = 1 << size;
   switch (family) {
     case MOVS: {
-      const from = rd(pointer(RSI) + segmentBase, bytes);
+      const from = readAt(sourceOf(bytes), bytes);
       if (from == 0) return false;
       const value = loadSized(from, size);
-      const to = wr(pointer(RDI), bytes);
+      const to = writeAt(targetOf(bytes, true), bytes);
       if (to == 0) return false;
       storeSized(to, size, value);
       commit(to);
@@ -112,7 +146,7 @@ function once(family: u32, size: u32, step: u64): bool {
       return true;
     }
     case STOS: {
-      const to = wr(pointer(RDI), bytes);
+      const to = writeAt(targetOf(bytes, true), bytes);
       if (to == 0) return false;
       storeSized(to, size, loadSized(RAX, size));
       commit(to);
@@ -120,24 +154,24 @@ function once(family: u32, size: u32, step: u64): bool {
       return true;
     }
     case LODS: {
-      const from = rd(pointer(RSI) + segmentBase, bytes);
+      const from = readAt(sourceOf(bytes), bytes);
       if (from == 0) return false;
       putSized(RAX, size, loadSized(from, size));
       setPointer(RSI, pointer(RSI) + step);
       return true;
     }
     case SCAS: {
-      const from = rd(pointer(RDI), bytes);
+      const from = readAt(targetOf(bytes, false), bytes);
       if (from == 0) return false;
       compare(loadSized(RAX, size), loadSized(from, size), size);
       setPointer(RDI, pointer(RDI) + step);
       return true;
     }
     default: {
-      const first = rd(pointer(RSI) + segmentBase, bytes);
+      const first = readAt(sourceOf(bytes), bytes);
       if (first == 0) return false;
       const a = loadSized(first, size);
-      const second = rd(pointer(RDI), bytes);
+      const second = readAt(targetOf(bytes, false), bytes);
       if (second == 0) return false;
       compare(a, loadSized(second, size), size);
       setPointer(RSI, pointer(RSI) + step);
@@ -158,7 +192,8 @@ function portString(p: usize, family: u32, size: u32, step: u64, repeated: bool)
   if (repeated && pointer(RCX) == 0) return true;
   if (portRefused(port, 1 << size)) return gp(0);
   const incoming = family == INS;
-  const address = incoming ? pointer(RDI) : pointer(RSI) + segmentBase;
+  const address = incoming ? targetOf(1 << size, true) : sourceOf(1 << size);
+  if (segmented && address == REFUSED) return false;
   if (portExit(port, size, incoming, u32(16) | (repeated ? 32 : 0), load<u8>(p, R_LENGTH))) {
     s64(E_LINEAR, address);
     const segment: u32 = incoming ? 0 : i32(load<u16>(p, R_SEGMENT)) >= SEGMENTS ? (i32(load<u16>(p, R_SEGMENT)) - SEGMENTS) / SEGMENT_SIZE : 3;

@@ -1,16 +1,16 @@
 /**
  * Control transfers that may change privilege: IRET, far JMP, CALL and RET, SYSCALL and SYSRET. Sources: SDM 2 of each, SDM 3A
- * 5.8. Only code segments of 64-bit mode are entered and left; returning to compatibility mode loads its segment, and the
- * next instruction raises #UD because that mode is not modelled. Call gates and task gates: #GP.
+ * 5.8. Call gates and task gates: #GP. IRET to virtual-8086 mode is #GP, a task switch by NT too.
  */
-import { CPL, CS, EFER, FMASK, GPR, INTERRUPTIBILITY, LSTAR, RFLAGS, RIP, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SS, STAR } from './layout';
-import { canonical, EFER_SCE, F_NT, F_RF, F_VM, g32, g64, gp, np, s32, s64, setPrivilege, ss, ud } from './state';
-import { R_IMMEDIATE, R_SIZE } from './record';
+import { CPL, CS, EFER, FMASK, GPR, INTERRUPTIBILITY, LSTAR, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SS, STAR } from './layout';
+import { canonical, EFER_LMA, EFER_SCE, F_NT, F_RF, F_VM, g32, g64, gp, np, s32, s64, setPrivilege, ss, ud } from './state';
+import { R_IMMEDIATE, R_OP, R_SIZE } from './record';
 import { flags, setFlagsWhole } from './flags';
 import { flushFast, rd } from './memory';
-import { ea, following, pushValue } from './execute';
+import { ea, following } from './execute';
+import { legacy, pushSized, real, setStackTop, stackAt, stackDrop } from './legacy';
 import { loadSized } from './arithmetic';
-import { baseFrom, dropInner, findDescriptor, limitFrom, markAccessed, refused, rightsFrom, segmentAt, setSegment } from './segments';
+import { baseFrom, dropInner, findDescriptor, limitFrom, loadReal, markAccessed, refused, rightsFrom, segmentAt, setSegment } from './segments';
 import { changeFlags } from './stack';
 import { modeChanged } from './mode';
 import { refreshAttention } from './attention';
@@ -32,7 +32,7 @@ function codeSegment(selector: u32, outward: bool): bool {
   const dpl = (rights >> 5) & 3;
   const wrong = gpSelector(selector);
   if ((rights & 0x18) != 0x18) return gp(wrong);
-  if ((rights & 0x6000) == 0x6000) return gp(wrong);
+  if ((rights & 0x6000) == 0x6000 && (g64(EFER) & EFER_LMA) != 0) return gp(wrong);
   if (outward) {
     if (rpl < cpl) return gp(wrong);
     if ((rights & 4) != 0 ? dpl > rpl : dpl != rpl) return gp(wrong);
@@ -43,11 +43,41 @@ function codeSegment(selector: u32, outward: bool): bool {
 @inline function gpSelector(selector: u32): u32 { return selector & 0xfffc; }
 
 function enterCode(selector: u32, cpl: u32): void {
-  const before = g32(segmentAt(CS) + SEGMENT_RIGHTS) & 0x2000;
+  const old = g32(segmentAt(CS) + SEGMENT_RIGHTS);
+  const oldBase = g64(segmentAt(CS));
   const rights = rightsFrom(code) | 1;
   setSegment(CS, (selector & 0xfffc) | cpl, baseFrom(code), limitFrom(code), rights);
   if (g32(CPL) != cpl) setPrivilege(cpl);
-  if ((rights & 0x2000) != before) modeChanged();
+  if (((rights ^ old) & 0x6000) != 0 || (baseFrom(code) != oldBase && (legacy() || (rights & 0x2000) == 0))) modeChanged();
+}
+
+/** Is the target good for the code segment `code`? In 64-bit code canonical, elsewhere within the limit. */
+function reachable(target: u64): bool {
+  const wide = (g64(EFER) & EFER_LMA) != 0 && (rightsFrom(code) & 0x2000) != 0;
+  return wide ? canonical(target) : target <= u64(limitFrom(code));
+}
+
+function realCode(selector: u32, target: u64): bool {
+  if (target > u64(g32(segmentAt(CS) + SEGMENT_LIMIT))) return gp(0);
+  loadReal(CS, selector);
+  modeChanged();
+  s64(RIP, target);
+  return true;
+}
+
+function realInterruptReturn(size: u32): bool {
+  const step: u64 = u64(1) << u64(size);
+  const frame = stackAt(0, 3 << size);
+  if (frame == 0) return false;
+  const target = loadSized(frame, size);
+  const selector = u32(loadSized(frame + usize(step), size)) & 0xffff;
+  const given = loadSized(frame + usize(2 * step), size);
+  if (!realCode(selector, target)) return false;
+  stackDrop(3 * step);
+  changeFlags(given & ~F_VM, size == 1 ? 0xffff : ~u64(0));
+  s32(INTERRUPTIBILITY, g32(INTERRUPTIBILITY) & ~8);
+  refreshAttention();
+  return true;
 }
 
 /** The stack segment of the ring that is returned to. */
@@ -79,29 +109,41 @@ let stackLimit: u32 = 0;
 let stackBase: u64 = 0;
 
 export function interruptReturn(p: usize): bool {
-  if ((g64(RFLAGS) & F_NT) != 0) return gp(0);
   const size: u32 = load<u8>(p, R_SIZE);
+  if (real()) return realInterruptReturn(size);
+  if ((g64(RFLAGS) & F_NT) != 0) return gp(0);
   const step: u64 = u64(1) << u64(size);
-  const frame = rd(g64(RSP), 5 << size);
+  const short = legacy();
+  let frame = stackAt(0, short ? 3 << size : 5 << size);
   if (frame == 0) return false;
   const target = loadSized(frame, size);
   const selector = u32(loadSized(frame + usize(step), size)) & 0xffff;
   const given = loadSized(frame + usize(2 * step), size);
-  const stack = loadSized(frame + usize(3 * step), size);
-  const stackSelector = u32(loadSized(frame + usize(4 * step), size)) & 0xffff;
+  if (short && size != 1 && (given & F_VM) != 0 && g32(CPL) == 0) return gp(0);
+  const outer = (selector & 3) > g32(CPL);
+  // outside 64-bit mode the stack is in the frame only when the ring changes
+  const switches = !short || outer;
+  if (short && outer) {
+    frame = stackAt(0, 5 << size);
+    if (frame == 0) return false;
+  }
+  const stack = switches ? loadSized(frame + usize(3 * step), size) : 0;
+  const stackSelector = switches ? u32(loadSized(frame + usize(4 * step), size)) & 0xffff : 0;
   if (!codeSegment(selector, true)) return false;
   const chosen = code;
-  if (!checkStack(stackSelector, selector & 3, rightsFrom(chosen))) return false;
-  if (!canonical(target)) return gp(0);
+  if (switches && !checkStack(stackSelector, selector & 3, rightsFrom(chosen))) return false;
   code = chosen;
-  const outer = (selector & 3) > g32(CPL);
+  if (!reachable(target)) return gp(0);
+  if (!switches) stackDrop(3 * step);
   // flags by the privilege of the ring that returns; RF comes from the frame
   const keepRf = given & F_RF;
   changeFlags(given & ~F_VM, size == 1 ? 0xffff : ~u64(0));
   if (size != 1) setFlagsWhole(flags() | keepRf);
   enterCode(selector, selector & 3);
-  setSegment(SS, stackSelector, stackBase, stackLimit, stackRights);
-  s64(RSP, stack);
+  if (switches) {
+    setSegment(SS, stackSelector, stackBase, stackLimit, stackRights);
+    setStackTop(stack);
+  }
   s64(RIP, target);
   if (outer) dropInner(selector & 3);
   s32(INTERRUPTIBILITY, g32(INTERRUPTIBILITY) & ~8);
@@ -113,15 +155,20 @@ export function returnFar(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
   const step: u64 = u64(1) << u64(size);
   const extra = load<u64>(p, R_IMMEDIATE);
-  const frame = rd(g64(RSP), 2 << size);
+  const frame = stackAt(0, 2 << size);
   if (frame == 0) return false;
   const target = loadSized(frame, size);
   const selector = u32(loadSized(frame + usize(step), size)) & 0xffff;
+  if (real()) {
+    if (!realCode(selector, target)) return false;
+    stackDrop(2 * step + extra);
+    return true;
+  }
   if (!codeSegment(selector, true)) return false;
   const chosen = code;
-  if (!canonical(target)) return gp(0);
+  if (!reachable(target)) return gp(0);
   if ((selector & 3) > g32(CPL)) {
-    const outer = rd(g64(RSP) + 2 * step + extra, 2 << size);
+    const outer = stackAt(2 * step + extra, 2 << size);
     if (outer == 0) return false;
     const stack = loadSized(outer, size);
     const stackSelector = u32(loadSized(outer + usize(step), size)) & 0xffff;
@@ -129,18 +176,21 @@ export function returnFar(p: usize): bool {
     code = chosen;
     enterCode(selector, selector & 3);
     setSegment(SS, stackSelector, stackBase, stackLimit, stackRights);
-    s64(RSP, stack + extra);
+    setStackTop(stack + extra);
     dropInner(selector & 3);
   } else {
+    stackDrop(2 * step + extra);
     enterCode(selector, g32(CPL));
-    s64(RSP, g64(RSP) + 2 * step + extra);
   }
   s64(RIP, target);
   return true;
 }
 
 /** Offset and selector in memory; gates are not modelled, so only code segments are good. */
-function farPointer(p: usize): usize { return rd(ea(p), (1 << u32(load<u8>(p, R_SIZE))) + 2); }
+function farPointer(p: usize): usize {
+  if ((load<u16>(p, R_OP) & 12) == 0) return p + R_IMMEDIATE;
+  return rd(ea(p), (1 << u32(load<u8>(p, R_SIZE))) + 2);
+}
 
 export function jumpFar(p: usize): bool {
   const at = farPointer(p);
@@ -148,8 +198,9 @@ export function jumpFar(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
   const target = loadSized(at, size);
   const selector: u32 = load<u16>(at + (1 << size));
+  if (real()) return realCode(selector, target);
   if (!codeSegment(selector, false)) return false;
-  if (!canonical(target)) return gp(0);
+  if (!reachable(target)) return gp(0);
   enterCode(selector, g32(CPL));
   s64(RIP, target);
   return true;
@@ -161,17 +212,18 @@ export function callFar(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
   const target = loadSized(at, size);
   const selector: u32 = load<u16>(at + (1 << size));
-  if (!codeSegment(selector, false)) return false;
+  if (!real() && !codeSegment(selector, false)) return false;
   const chosen = code;
-  if (!canonical(target)) return gp(0);
+  if (!real() && !reachable(target)) return gp(0);
   const old = u64(g32(segmentAt(CS) + SEGMENT_SELECTOR));
   const top = g64(RSP);
   const back = following(p);
-  const pushed = size == 3 ? pushValue<u64>(old) && pushValue<u64>(back) : size == 2 ? pushValue<u32>(u32(old)) && pushValue<u32>(u32(back)) : pushValue<u16>(u16(old)) && pushValue<u16>(u16(back));
+  const pushed = pushSized(size, old) && pushSized(size, back);
   if (!pushed) {
     s64(RSP, top);
     return false;
   }
+  if (real()) return realCode(selector, target);
   code = chosen;
   enterCode(selector, g32(CPL));
   s64(RIP, target);

@@ -2,7 +2,7 @@
  * VM entry: checks of the controls (VMfail, error 7), then of the guest's state (exit 0x80000021), then the state is loaded
  * and the event injected (SDM 3C 27.2-27.6). Every check has a number, whose name stands in machine/entry-rules.ts; the first
  * that fails ends the entry. Host state is not checked: the host is the program round this processor. The default-1 bits of
- * the controls may be clear. Only IA-32e guests enter; VM-entry and VM-exit MSR lists must be empty.
+ * the controls may be clear. Guests outside IA-32e mode enter with unrestricted guest only; VM-entry and VM-exit MSR lists must be empty.
  */
 import {
   ACTIVITY, CR0, CR3, CR4, DEBUGCTL, DR7, EFER, ENTRIES, CYCLES, GDTR, GPR, INTERRUPTIBILITY, LAUNCHED, PAT, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR,
@@ -15,7 +15,7 @@ import { modeChanged, privilegeFromStack } from '../mode';
 import { deliver } from '../interrupts';
 import { refreshAttention } from '../attention';
 import {
-  CR3_TARGET_COUNT, ENABLE_EPT, ENABLE_VPID, ENTRY_CONTROLS, ENTRY_ERROR_CODE, ENTRY_INTERRUPTION, ENTRY_LENGTH, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, ENTRY_LONG,
+  UNRESTRICTED, CR3_TARGET_COUNT, ENABLE_EPT, ENABLE_VPID, ENTRY_CONTROLS, ENTRY_ERROR_CODE, ENTRY_INTERRUPTION, ENTRY_LENGTH, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, ENTRY_LONG,
   ENTRY_MSR_LOAD_COUNT, EPT_POINTER, EXIT_CONTROLS, EXIT_MSR_LOAD_COUNT, EXIT_MSR_STORE_COUNT, EXIT_QUALIFICATION, EXIT_REASON, EXIT_SAVE_TIMER, field, field32, GUEST_ACTIVITY,
   GUEST_BASES, GUEST_CR0, GUEST_CR3, GUEST_CR4, GUEST_DEBUGCTL, GUEST_DR7, GUEST_EFER, GUEST_GDTR_LIMIT, GUEST_INTERRUPTIBILITY, GUEST_LIMITS, GUEST_PAT, GUEST_RFLAGS,
   GUEST_RIGHTS, GUEST_RIP, GUEST_RSP, GUEST_SELECTORS, GUEST_SYSENTER_CS, GUEST_SYSENTER_EIP, GUEST_SYSENTER_ESP, IO_BITMAP_A, IO_BITMAP_B, LINK_POINTER, MONITOR_TRAP, MSR_BITMAP,
@@ -26,7 +26,7 @@ import {
 // what exists, default-1 bits among it
 const PIN_KNOWN: u32 = 0x7f;
 const PRIMARY_KNOWN: u32 = 0xfff9ffff;
-const SECONDARY_KNOWN: u32 = 0x106e;
+const SECONDARY_KNOWN: u32 = 0x10ee;
 const EXIT_KNOWN: u32 = 0x7fffff;
 const ENTRY_KNOWN: u32 = 0xf3ff;
 
@@ -104,14 +104,17 @@ function checkGuest(): u32 {
   const cr0 = field(GUEST_CR0);
   const cr4 = field(GUEST_CR4);
   const entry = field32(ENTRY_CONTROLS);
-  if ((cr0 & 0x80000021) != 0x80000021 || cr0 >> 32 != 0 || ((cr0 & 0x20000000) != 0 && (cr0 & 0x40000000) == 0)) return 20;
+  const free = (secondary() & UNRESTRICTED) != 0;
+  const long = (entry & ENTRY_LONG) != 0;
+  const fixed: u64 = free ? 0x20 : 0x80000021;
+  if ((cr0 & fixed) != fixed || (cr0 & 0x80000001) == 0x80000000 || cr0 >> 32 != 0 || ((cr0 & 0x20000000) != 0 && (cr0 & 0x40000000) == 0)) return 20;
   if ((cr4 & CR4_VMXE) == 0 || (cr4 & ~CR4_KNOWN) != 0) return 21;
-  if ((cr4 & CR4_PAE) == 0) return 22;
-  if ((entry & ENTRY_LONG) == 0) return 23;
+  if (long && ((cr4 & CR4_PAE) == 0 || (cr0 & 0x80000000) == 0)) return 22;
+  if (!long && !free) return 23;
   if (field(GUEST_CR3) >> 40 != 0) return 24;
   if ((entry & ENTRY_LOAD_EFER) != 0) {
     const efer = field(GUEST_EFER);
-    if ((efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) != 0 || (efer & (EFER_LME | EFER_LMA)) != (EFER_LME | EFER_LMA)) return 25;
+    if ((efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) != 0 || ((efer & EFER_LMA) != 0) != long || ((cr0 & 0x80000000) != 0 && ((efer & EFER_LME) != 0) != long)) return 25;
   }
   if ((entry & ENTRY_LOAD_DEBUG) != 0 && (field(GUEST_DR7) >> 32 != 0 || (field(GUEST_DEBUGCTL) & ~u64(3)) != 0)) return 26;
   if (!canonical(field(GUEST_SYSENTER_ESP)) || !canonical(field(GUEST_SYSENTER_EIP))) return 27;
@@ -137,7 +140,8 @@ function checkSegments(): u32 {
   const ss = field32(GUEST_RIGHTS + 4);
   const cpl = (ss >> 5) & 3;
   const type = cs & 15;
-  if ((cs & 0x10000) != 0 || (cs & 0x90) != 0x90 || (type & 9) != 9 || (cs & 0x6000) == 0x6000) return 28;
+  const flat = (secondary() & UNRESTRICTED) != 0 && type == 3;
+  if ((cs & 0x10000) != 0 || (cs & 0x90) != 0x90 || ((type & 9) != 9 && !flat) || ((cs & 0x6000) == 0x6000 && (field32(ENTRY_CONTROLS) & ENTRY_LONG) != 0)) return 28;
   if ((cs & 4) != 0 ? ((cs >> 5) & 3) > cpl : ((cs >> 5) & 3) != cpl) return 28;
   if ((ss & 0x10000) == 0) {
     if ((ss & 0x90) != 0x90 || (ss & 0x0b) != 3) return 29;
@@ -150,7 +154,7 @@ function checkSegments(): u32 {
     if ((rights & 0x91) != 0x91 || (rights & 0x0a) == 8) return 30;
   }
   const tr = field32(GUEST_RIGHTS + 14);
-  if ((tr & 0x10000) != 0 || (tr & 0x9f) != 0x8b || (field32(GUEST_SELECTORS + 14) & 4) != 0) return 31;
+  if ((tr & 0x10000) != 0 || ((tr & 0x9f) != 0x8b && ((tr & 0x9f) != 0x83 || (field32(ENTRY_CONTROLS) & ENTRY_LONG) != 0)) || (field32(GUEST_SELECTORS + 14) & 4) != 0) return 31;
   const ldtr = field32(GUEST_RIGHTS + 12);
   if ((ldtr & 0x10000) == 0 && ((ldtr & 0x9f) != 0x82 || (field32(GUEST_SELECTORS + 12) & 4) != 0)) return 32;
   if (!canonical(field(GUEST_BASES + 8)) || !canonical(field(GUEST_BASES + 10)) || !canonical(field(GUEST_BASES + 14))) return 40;
@@ -161,7 +165,8 @@ function checkRest(): u32 {
   const flags = field(GUEST_RFLAGS);
   const info = field32(ENTRY_INTERRUPTION);
   const external = info >> 31 != 0 && (info & 0x700) == 0;
-  if (!canonical(field(GUEST_RIP))) return 34;
+  const wide = (field32(ENTRY_CONTROLS) & ENTRY_LONG) != 0 && (field32(GUEST_RIGHTS + 2) & 0x2000) != 0;
+  if (wide ? !canonical(field(GUEST_RIP)) : field(GUEST_RIP) >> 32 != 0) return 34;
   if ((flags & ~u64(0x3f7fd7)) != 0 || (flags & 2) == 0 || (flags & 0x20000) != 0) return 35;
   if (external && (flags & 0x200) == 0) return 36;
   const activity = field32(GUEST_ACTIVITY);
@@ -186,7 +191,8 @@ function loadState(): void {
   }
   if ((entry & ENTRY_LOAD_PAT) != 0) s64(PAT, field(GUEST_PAT));
   if ((entry & ENTRY_LOAD_EFER) != 0) s64(EFER, field(GUEST_EFER));
-  else s64(EFER, g64(EFER) | EFER_LMA | EFER_LME);
+  else if ((entry & ENTRY_LONG) != 0) s64(EFER, g64(EFER) | EFER_LMA | EFER_LME);
+  else s64(EFER, g64(EFER) & ~(EFER_LMA | ((field(GUEST_CR0) & 0x80000000) != 0 ? EFER_LME : 0)));
   s64(SYSENTER_CS, field(GUEST_SYSENTER_CS));
   s64(SYSENTER_ESP, field(GUEST_SYSENTER_ESP));
   s64(SYSENTER_EIP, field(GUEST_SYSENTER_EIP));

@@ -95,6 +95,7 @@ export const ENABLE_EPT: u32 = 2;
 export const DESCRIPTOR_EXITING: u32 = 4;
 export const ENABLE_RDTSCP: u32 = 8;
 export const ENABLE_VPID: u32 = 0x20;
+export const UNRESTRICTED: u32 = 0x80;
 export const ENABLE_INVPCID: u32 = 0x1000;
 // exit and entry
 export const EXIT_SAVE_DEBUG: u32 = 4;

@@ -90,7 +90,7 @@ export function play(machine: m.Machine, index: number, number: number): Outcome
   return { registers: out, rip: slot(0), flags: slot(2), vector, error, address: vector === 14 ? m.register(machine, 'cr2') : 0n, memory: hash(data, stack) };
 }
 
-function hash(data: Uint32Array, stack: Uint32Array): bigint {
+export function hash(data: Uint32Array, stack: Uint32Array): bigint {
   let a = 0x811c9dc5;
   let b = 0x1234567;
   for (let n = 0; n < data.length; n++) {

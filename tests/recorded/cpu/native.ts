@@ -5,6 +5,7 @@ import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Outcome } from './modelled.ts';
 import { source, STRIDE } from './snippets.ts';
+import { source32 } from './snippets32.ts';
 
 const has = (tool: string): boolean => spawnSync(tool, ['--version']).status === 0;
 /** Null when this machine can judge, otherwise what it lacks. */
@@ -17,27 +18,41 @@ export interface Native {
   outcomes: Outcome[];
 }
 
-export function runNatively(first: number, count: number): Native {
+const WAYS = {
+  64: { harness: 'harness.c', options: [] as string[], source, record: 176, outcome },
+  32: { harness: 'harness32.c', options: ['-m32'], source: source32, record: 112, outcome: outcome32 },
+};
+
+/** Null when 32-bit programs can be built and run here. */
+export function lacking32(): string | null {
+  const missing = lacking();
+  if (missing !== null) return missing;
+  const built = spawnSync('gcc', ['-m32', '-x', 'c', '-o', '/dev/null', '-'], { input: '#include <signal.h>\nint main(void) { return 0; }\n' });
+  return built.status === 0 ? null : 'gcc -m32';
+}
+
+export function runNatively(first: number, count: number, bits: 32 | 64 = 64): Native {
+  const way = WAYS[bits];
   const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
   try {
-    execFileSync('gcc', ['-O1', '-o', join(folder, 'harness'), new URL('harness.c', import.meta.url).pathname]);
-    const code = assembleAll(folder, first, count);
+    execFileSync('gcc', ['-O1', ...way.options, '-o', join(folder, 'harness'), new URL(way.harness, import.meta.url).pathname]);
+    const code = assembleAll(folder, first, count, way.source);
     if (code.length !== count * STRIDE) throw new Error(`${code.length} bytes of code for ${count} snippets`);
     const head = Buffer.alloc(8);
     head.writeUInt32LE(count, 0);
     head.writeUInt32LE(first, 4);
     const out = execFileSync(join(folder, 'harness'), { input: Buffer.concat([head, code]), maxBuffer: count * 200 });
-    return { code: Uint8Array.from(code), outcomes: Array.from({ length: count }, (_, n) => outcome(out, n * 176)) };
+    return { code: Uint8Array.from(code), outcomes: Array.from({ length: count }, (_, n) => way.outcome(out, n * way.record)) };
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
 /** NASM's time grows faster than its source, so in pieces. */
-function assembleAll(folder: string, first: number, count: number): Buffer {
+function assembleAll(folder: string, first: number, count: number, text: typeof source): Buffer {
   const pieces: Buffer[] = [];
   for (let n = 0; n < count; n += PIECE) {
-    writeFileSync(join(folder, 's.asm'), source(first + n, Math.min(PIECE, count - n), n));
+    writeFileSync(join(folder, 's.asm'), text(first + n, Math.min(PIECE, count - n), n));
     execFileSync('nasm', ['-w-all', '-f', 'bin', '-o', join(folder, 's.bin'), join(folder, 's.asm')], { maxBuffer: 1 << 24 });
     pieces.push(readFileSync(join(folder, 's.bin')));
   }
@@ -47,6 +62,11 @@ function assembleAll(folder: string, first: number, count: number): Buffer {
 function outcome(out: Buffer, at: number): Outcome {
   const word = (n: number): bigint => out.readBigUInt64LE(at + 8 * n);
   return { registers: Array.from({ length: 16 }, (_, n) => word(n)), rip: word(16), flags: word(17), vector: Number(word(18)), error: word(19), address: word(20), memory: word(21) };
+}
+
+function outcome32(out: Buffer, at: number): Outcome {
+  const word = (n: number): bigint => out.readBigUInt64LE(at + 8 * n);
+  return { registers: Array.from({ length: 8 }, (_, n) => word(n)), rip: word(8), flags: word(9), vector: Number(word(10)), error: word(11), address: word(12), memory: word(13) };
 }
 
 /** What differs, in words; empty: nothing. */

@@ -7,6 +7,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { STRIDE } from './snippets.ts';
 
 export const FILE = new URL('vectors.bin.gz', import.meta.url);
+export const FILE32 = new URL('vectors32.bin.gz', import.meta.url);
 
 export interface Vectors {
   head: { first: number; count: number; recordedOn: string; ended: number };
@@ -31,8 +32,8 @@ export function packVectors({ head, code, masks, digests }: Vectors): Uint8Array
   return gzipSync(Buffer.concat(parts), { level: 9 });
 }
 
-export function readVectors(): Vectors {
-  const bytes = gunzipSync(readFileSync(FILE));
+export function readVectors(file = FILE): Vectors {
+  const bytes = gunzipSync(readFileSync(file));
   const start = 4 + bytes.readUInt32LE(0);
   const head = JSON.parse(bytes.subarray(4, start).toString()) as Vectors['head'];
   const code = new Uint8Array(head.count * STRIDE).fill(0xcc);

@@ -98,6 +98,21 @@ for (const names of CONDITIONS) {
 }
 for (const name of ['movzx', 'movsx']) ROWS[name] = plain(name === 'movzx' ? op.MOVZX8 : op.MOVSX8);
 
+/** Opcodes that mean this outside 64-bit mode only; a table of their own for the decoder. */
+const legacyRow = (family: number, cycles: number, ...forms: string[]): Instruction => ({
+  mnemonic: forms[0]!.split(' ')[0]!, family, cycles, privilege: 'any', sensitivity: 'innocuous', exits: [], fixed: 0, forms: forms.map(parseForm),
+});
+export const LEGACY_ONLY: readonly Instruction[] = [
+  legacyRow(op.PUSH, 2, 'push es | 06', 'push cs | 0e', 'push ss | 16', 'push ds | 1e'), legacyRow(op.POP, 5, 'pop es | 07', 'pop ss | 17', 'pop ds | 1f'),
+  legacyRow(op.DAA, 4, 'daa | 27'), legacyRow(op.DAS, 4, 'das | 2f'), legacyRow(op.AAA, 4, 'aaa | 37'), legacyRow(op.AAS, 4, 'aas | 3f'),
+  legacyRow(op.AAM, 20, 'aam imm8 | d4 ib'), legacyRow(op.AAD, 7, 'aad imm8 | d5 ib'), legacyRow(op.SALC, 2, 'salc | d6'),
+  legacyRow(op.INC, 1, 'inc r32 | 40+r'), legacyRow(op.DEC, 1, 'dec r32 | 48+r'), legacyRow(op.PUSHA, 8, 'pusha | 60'), legacyRow(op.POPA, 8, 'popa | 61'),
+  legacyRow(op.BOUND, 7, 'bound r32, m | 62 /r'), legacyRow(op.ARPL, 5, 'arpl r/m16, r16 | 63 /r'),
+  ...['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp'].map((name, n) => legacyRow(ROWS[name]!.family, 1, `${name} r/m8, imm8 | 82 /${n} ib`)),
+  legacyRow(op.CALL_FAR, 20, 'callf ptr | 9a'), legacyRow(op.JMP_FAR, 20, 'jmpf ptr | ea'), legacyRow(op.LOAD_FAR_POINTER, 10, 'les r32, m | c4 /r'),
+  legacyRow(op.LOAD_FAR_POINTER, 10, 'lds r32, m | c5 /r'), legacyRow(op.INTO, 5, 'into | ce'),
+];
+
 /** By mnemonic. */
 export const INSTRUCTIONS: ReadonlyMap<string, Instruction> = build();
 

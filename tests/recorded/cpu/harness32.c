@@ -1,0 +1,114 @@
+// Built with -m32. Runs 32-bit snippets on this machine's own processor and writes what became of registers, flags and memory.
+// In:  u32 count, first; count * 128 bytes of code. Registers, flags and memory come from the snippet's number, as in snippets32.ts.
+// Out: a record of 14 u64 a snippet: 8 registers, eip, eflags, vector, error code, fault address, hash of data and stack.
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#define CODE 0x10000000UL
+#define DATA 0x20000000UL
+#define STACK 0x30000000UL
+#define ALL 0x8d5
+
+static ucontext_t home;
+static volatile int entering;
+static uint32_t start[10];
+static uint64_t out[14];
+
+static const int ORDER[8] = {REG_EAX, REG_ECX, REG_EDX, REG_EBX, REG_ESP, REG_EBP, REG_ESI, REG_EDI};
+
+static void handler(int sig, siginfo_t *info, void *context) {
+  ucontext_t *u = context;
+  greg_t *g = u->uc_mcontext.gregs;
+  if (entering) {
+    entering = 0;
+    home = *u;
+    for (int n = 0; n < 8; n++) g[ORDER[n]] = start[n];
+    g[REG_EIP] = start[8];
+    g[REG_EFL] = start[9];
+    g[REG_UESP] = start[4];
+    return;
+  }
+  for (int n = 0; n < 8; n++) out[n] = (uint32_t)g[ORDER[n]];
+  out[8] = (uint32_t)g[REG_EIP];
+  out[9] = (uint32_t)g[REG_EFL];
+  out[10] = (uint32_t)g[REG_TRAPNO];
+  out[11] = (uint32_t)g[REG_ERR];
+  out[12] = g[REG_TRAPNO] == 14 ? (uint32_t)u->uc_mcontext.cr2 : 0;
+  memcpy(g, home.uc_mcontext.gregs, sizeof(home.uc_mcontext.gregs));
+}
+
+static uint32_t state;
+static uint32_t draw(void) {
+  state ^= state << 13;
+  state ^= state >> 17;
+  state ^= state << 5;
+  return state;
+}
+static void seed(uint32_t s) {
+  state = s ^ 0x9e3779b9;
+  if (state == 0) state = 1;
+}
+
+static void prepare(uint32_t number) {
+  seed(number ^ 0x5bd1e995);
+  for (int n = 0; n < 4; n++) draw();
+  for (int n = 0; n < 8; n++) {
+    uint32_t low = draw(), kind = draw() % 4;
+    start[n] = kind == 0 ? low & 0xff : kind == 1 ? ~(low & 0xff) : low;
+  }
+  start[4] = STACK + 0x800;
+  start[5] = DATA + 0x800;
+  start[6] = draw() % 64;
+  start[7] = DATA + 0x400;
+  seed(number ^ 0x2545f491);
+  start[9] = (draw() & ALL) | 0x202;
+  seed(number + 77);
+  uint32_t *data = (uint32_t *)DATA;
+  for (int n = 0; n < 2048; n++) data[n] = draw();
+  memset((void *)STACK, 0, 4096);
+}
+
+static uint64_t hash(void) {
+  uint32_t a = 0x811c9dc5, b = 0x1234567;
+  const uint32_t *data = (const uint32_t *)DATA;
+  for (int n = 0; n < 2048; n++) {
+    a = (a ^ data[n]) * 0x01000193;
+    b = (b + data[n]) * 0x85ebca6b;
+    b ^= b >> 13;
+  }
+  const uint32_t *stack = (const uint32_t *)STACK;
+  for (int n = 0; n < 1024; n++) a = (a ^ stack[n]) * 0x01000193;
+  return (uint64_t)b << 32 | a;
+}
+
+int main(void) {
+  uint32_t head[2];
+  if (fread(head, 4, 2, stdin) != 2) return 1;
+  size_t bytes = (size_t)head[0] * 128;
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  char *code = mmap((void *)CODE, (bytes + 4095) & ~4095UL, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0);
+  mmap((void *)DATA, 8192, PROT_READ | PROT_WRITE, flags, -1, 0);
+  mmap((void *)STACK, 4096, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (fread(code, 1, bytes, stdin) != bytes) return 1;
+  mprotect(code, (bytes + 4095) & ~4095UL, PROT_READ | PROT_EXEC);
+  stack_t alternate = {.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
+  sigaltstack(&alternate, 0);
+  struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+  int signals[] = {SIGUSR1, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGBUS};
+  for (int n = 0; n < 6; n++) sigaction(signals[n], &action, 0);
+  for (uint32_t n = 0; n < head[0]; n++) {
+    prepare(head[1] + n);
+    start[8] = CODE + 128UL * n;
+    entering = 1;
+    raise(SIGUSR1);
+    out[13] = hash();
+    fwrite(out, 8, 14, stdout);
+  }
+  return 0;
+}
