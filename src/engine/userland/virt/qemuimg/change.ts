@@ -28,15 +28,15 @@ export function* snapshot(argv: readonly string[]): Call<number> {
   const name = oneName(o);
   const acts = ['l', 'a', 'c', 'd'].filter((key) => o.on.has(key));
   if (acts.length > 1) throw new Usage("Cannot mix '-l', '-a', '-c', '-d'");
-  const act = acts[0] ?? 'l';
-  const disk = yield* openDisk(name, { ...openingOf(o), write: act !== 'l', alone: true });
-  if (act !== 'l') yield* warnProbed(disk);
+  const act = acts[0] ?? '';
+  const disk = yield* openDisk(name, { ...openingOf(o), write: act !== 'l' && act !== '', alone: true });
+  if (act !== 'l' && act !== '') yield* warnProbed(disk);
   const tag = lastValue(o, act) ?? '';
   try {
     if (act === 'l') yield* print(disk.qcow2 && disk.qcow2.snapshots.length > 0 ? snapshotTable(disk.qcow2.snapshots) : '');
     else if (act === 'c') yield* createSnapshot(disk, tag);
     else if (act === 'a') yield* applySnapshot(disk, tag);
-    else yield* deleteSnapshot(disk, tag);
+    else if (act === 'd') yield* deleteSnapshot(disk, tag);
   } finally {
     yield* closeDisk(disk);
   }

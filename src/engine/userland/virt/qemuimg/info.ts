@@ -38,7 +38,7 @@ export function* info(argv: readonly string[]): Call<number> {
   while (next) {
     const disk: Disk = yield* openDisk(next.path, { ...next.opening, alone: true });
     const bytes = (yield* sys('fstat', disk.fd)).blocks * 512;
-    parts.push(json ? describeJson(disk, bytes) : inWords(disk, bytes));
+    parts.push(json ? shownJson(disk, bytes) : inWords(disk, bytes));
     yield* closeDisk(disk);
     const header: Header | undefined = disk.qcow2?.header;
     const share = o.on.has('force-share') ? { share: true } : {};
@@ -83,7 +83,7 @@ function clock(ns: number): string {
 }
 
 /** The order of the fields is that of QEMU's dictionaries. */
-function describeJson(disk: Disk, bytes: number): string {
+function shownJson(disk: Disk, bytes: number): string {
   const fields: Record<string, unknown> = {};
   const q = disk.qcow2;
   if (q && q.snapshots.length > 0) {

@@ -20,9 +20,12 @@ export function human(bytes: number): string {
   return `${significant(bytes / 1024 ** power)} ${power === 0 ? '' : `${' KMGTPE'[power]}i`}B`;
 }
 
-/** %.3g. */
-export function significant(value: number): string {
-  return String(Number(value.toPrecision(3)));
+/** %.3g: three digits, a tie to the even one (toPrecision takes the larger). */
+export function significant(value: number, digits = 3): string {
+  if (value === 0) return '0';
+  const unit = 10 ** (Math.floor(Math.log10(value)) - digits + 1);
+  const down = Math.floor(value / unit);
+  return value / unit - down === 0.5 && down % 2 === 0 ? String(Number((down * unit).toPrecision(digits))) : String(Number(value.toPrecision(digits)));
 }
 
 /** A complaint about the command line itself: the tool points at its help. */
