@@ -14,7 +14,7 @@ function normal(text: string): string {
 }
 
 /** How many are the same; only ever raised. */
-const REACHED = 219;
+const REACHED = 220;
 
 test('cgroup2 transcript', () => {
   const lines = readTranscript(new URL('cgroup2.jsonl', import.meta.url));

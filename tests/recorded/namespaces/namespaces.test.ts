@@ -26,7 +26,7 @@ function normal(text: string): string {
 }
 
 /** How many are the same; only ever raised. */
-const REACHED = 55;
+const REACHED = 57;
 
 test('namespaces transcript', () => {
   const lines = readTranscript(new URL('namespaces.jsonl', import.meta.url));
