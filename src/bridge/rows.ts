@@ -105,4 +105,7 @@ export type MarkRow = R<{ t: number; floor: string; kind: string; text: string; 
 /** {kind: 'container'|'pod'|'process'|'exit'|'errno', id} the chain of causes, newest first */
 export type WhyRow = R<{ order: number; floor: string; text: string; detail: string; t: number; figure: string; scene: string; select: string }>;
 
+/** () the processor's instruction table, one a mnemonic */
+export type InstructionRow = R<{ name: string; forms: number; encoding: string; privilege: string; sensitivity: string; exits: string; cycles: number }>;
+
 export type AnyRow = Row;

@@ -7,6 +7,7 @@ import { disassembly } from './disassembly.ts';
 import { exitLog, exits } from './exits.ts';
 import { hosts } from './hosts.ts';
 import { images, layerFiles, layers } from './images.ts';
+import { instructions } from './instructions.ts';
 import { marks } from './marks.ts';
 import { memory } from './memory.ts';
 import { namespaces } from './namespaces.ts';
@@ -24,7 +25,7 @@ import { why } from './why.ts';
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
-  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, disassembly, memory,
+  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, disassembly, memory, instructions,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
 };

@@ -1,5 +1,7 @@
-/** Commands to start from, by what they are for. */
-import { Runnable } from '../parts/parts.tsx';
+/** Commands to start from, by what they are for; below them the processor's instructions, from the table it decodes with. */
+import type { InstructionRow } from '../../bridge/rows.ts';
+import { useRows } from '../bridge/client.ts';
+import { RowsTable, Runnable } from '../parts/parts.tsx';
 import css from './pictures.module.css';
 
 const TOOLS: [string, string, string[]][] = [
@@ -11,5 +13,11 @@ const TOOLS: [string, string, string[]][] = [
   ['The host', 'a shell as usual', ['ps aux', 'free -h', 'mount', 'ip addr', 'ls -l /root/uploads']],
 ];
 export function Toolbox() {
-  return <div className={css.tools}>{TOOLS.map(([name, what, lines]) => <section key={name}><h3>{name}</h3><small>{what}</small>{lines.map((line) => <Runnable key={line} line={line} />)}</section>)}</div>;
+  const instructions = useRows<InstructionRow>('instructions');
+  return (
+    <>
+      <div className={css.tools}>{TOOLS.map(([name, what, lines]) => <section key={name}><h3>{name}</h3><small>{what}</small>{lines.map((line) => <Runnable key={line} line={line} />)}</section>)}</div>
+      {instructions.length > 0 ? <RowsTable title="Instructions of the processor" rows={instructions} /> : null}
+    </>
+  );
 }
