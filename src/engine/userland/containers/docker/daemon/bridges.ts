@@ -10,7 +10,7 @@ import { attempt, mkdirAll, poke, readJson, writeFile } from '../../../lib/files
 import type { Call } from '../../../lib/http.ts';
 import { publish } from './events.ts';
 import { newId } from './record.ts';
-import { type Any, type Container, type Daemon, type Network, Refused, ROOT } from './state.ts';
+import { type Any, type Container, type Daemon, type Endpoint, type Network, Refused, ROOT } from './state.ts';
 
 const FILE = `${ROOT}/network/files/local-kv.json`;
 
@@ -99,16 +99,16 @@ export const is = <T>(x: T): { is: T; not: boolean } => ({ is: x, not: false });
 export const not = <T>(x: T): { is: T; not: boolean } => ({ is: x, not: true });
 
 /** A change of the rules; what is there already, or is not, is no fault. */
-export function* rules(type: string, table: 'nat' | 'filter', chain: string, rule?: Rule): Call<void> {
+export function* rules(type: string, table: 'nat' | 'filter', chain: string, rule?: Rule, ns?: { pid: number }): Call<void> {
   const modules = rule
     ? [
         ...(rule.dsttype ? ['addrtype'] : []),
         ...(rule.ctstate ? ['conntrack'] : []),
-        ...(rule.dport ? [(rule.proto as { is: string }).is] : []),
+        ...(rule.dport || rule.sport ? [(rule.proto as { is: string }).is] : []),
       ]
     : [];
   const whole = rule && modules.length > 0 ? { ...rule, modules } : rule;
-  yield* attempt(sys('netlink', { type, table, chain, ...(whole ? { rule: whole } : {}) }), null, 'EEXIST', 'ENOENT', 'EOPNOTSUPP');
+  yield* attempt(sys('netlink', { type, table, chain, ...(whole ? { rule: whole } : {}), ...(ns ? { ns } : {}) }), null, 'EEXIST', 'ENOENT', 'EOPNOTSUPP');
 }
 
 /** Adds a rule that is there once, also after a daemon that left it. */
@@ -235,6 +235,23 @@ export function membersOf(daemon: Daemon, n: Network): Container[] {
   return [...daemon.containers.values()].filter((c) =>
     Object.values(c.network.endpoints).some((e) => e.NetworkID === n.Id && e.EndpointID !== ''),
   );
+}
+
+export interface Bridged {
+  name: string;
+  n: Network;
+  e: Endpoint;
+}
+
+/** Its endpoints on bridges, in order of name. */
+export function bridged(daemon: Daemon, c: Container): Bridged[] {
+  return Object.keys(c.network.endpoints)
+    .sort()
+    .flatMap((name) => {
+      const e = c.network.endpoints[name]!;
+      const n = daemon.networks.get(e.NetworkID);
+      return n?.Driver === 'bridge' ? [{ name, n, e }] : [];
+    });
 }
 
 export function* removeNetwork(daemon: Daemon, n: Network): Call<void> {

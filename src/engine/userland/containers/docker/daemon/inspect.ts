@@ -2,7 +2,7 @@
 import { humanDuration, nowNs, parseIso } from '../../../lib/clock.ts';
 import type { Call } from '../../../lib/http.ts';
 import { findImage, layerSizes } from '../../store.ts';
-import { bridged } from './sandbox.ts';
+import { bridged } from './bridges.ts';
 import type { Filters } from './events.ts';
 import { graphDriver, rwSize } from './layers.ts';
 import { directoryOf, findContainer, logPath } from './record.ts';

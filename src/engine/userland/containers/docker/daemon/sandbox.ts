@@ -7,10 +7,11 @@ import { AT_FDCWD, MNT_DETACH, MS_BIND } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { attempt, exists, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
-import { findNetwork, ipText, lease, membersOf, readSubnet } from './bridges.ts';
+import { type Bridged, bridged, findNetwork, ipText, lease, readSubnet } from './bridges.ts';
 import { publish } from './events.ts';
 import { publishPorts, releasePorts, reservePorts } from './ports.ts';
 import { directoryOf, findContainer, newId } from './record.ts';
+import { needsResolver, RESOLVER, serversFor, startResolver, stopResolver } from './resolver.ts';
 import { type Container, type Daemon, type Endpoint, type Network, Refused } from './state.ts';
 
 /** Takes addresses and ports. Throws Refused; what was taken is given back by leaveNetworks. */
@@ -50,23 +51,6 @@ function* attach(c: Container, n: Network, e: Endpoint): Call<void> {
         ];
 }
 
-interface Bridged {
-  name: string;
-  n: Network;
-  e: Endpoint;
-}
-
-/** Its endpoints on bridges, in order of name. */
-export function bridged(daemon: Daemon, c: Container): Bridged[] {
-  return Object.keys(c.network.endpoints)
-    .sort()
-    .flatMap((name) => {
-      const e = c.network.endpoints[name]!;
-      const n = daemon.networks.get(e.NetworkID);
-      return n?.Driver === 'bridge' ? [{ name, n, e }] : [];
-    });
-}
-
 /** Gives the namespace of this process its interfaces, and the ports their proxies. */
 export function* joinNetworks(daemon: Daemon, c: Container, pid: number): Call<void> {
   if (c.HostConfig.NetworkMode.startsWith('container:')) return;
@@ -78,6 +62,7 @@ export function* joinNetworks(daemon: Daemon, c: Container, pid: number): Call<v
   yield* keepNamespace(c.network.sandboxKey.replace('/var/run', '/run'), `/proc/${pid}/ns/net`);
   const all = bridged(daemon, c);
   for (const [i, b] of all.entries()) yield* plug(c, b, pid, `eth${i}`);
+  yield* startResolver(daemon, c, pid);
   if (all[0]) yield* publishPorts(c, all[0].e, all[0].n);
 }
 
@@ -114,6 +99,7 @@ function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string):
 
 /** Gives everything back. */
 export function* leaveNetworks(daemon: Daemon, c: Container): Call<void> {
+  yield* stopResolver(c);
   const first = bridged(daemon, c)[0];
   yield* releasePorts(c, first?.e ?? null, first?.n ?? null);
   for (const name of Object.keys(c.network.endpoints).sort()) yield* leave(daemon, c, name);
@@ -135,7 +121,6 @@ function* leave(daemon: Daemon, c: Container, name: string): Call<void> {
   if (!n || e.EndpointID === '') return;
   delete n.leases[e.IPAddress];
   Object.assign(e, { EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, MacAddress: '' });
-  yield* tellNeighbours(daemon, n, c);
   yield* publish(daemon, 'network', 'disconnect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
 }
 
@@ -162,6 +147,7 @@ export function* connectLater(
   if (!c.State.Running) return;
   yield* attach(c, n, e);
   yield* plug(c, { name: n.Name, n, e }, c.State.Pid, `eth${Object.keys(c.live.links).length}`);
+  yield* startResolver(daemon, c, c.State.Pid);
   yield* writeNetworkFiles(daemon, c);
   yield* publish(daemon, 'network', 'connect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
 }
@@ -176,7 +162,7 @@ export function* disconnectLater(daemon: Daemon, c: Container, n: Network): Call
 const HOSTS =
   '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n';
 
-/** hostname, hosts and resolv.conf. Names of others on a network of its own are in hosts: no DNS server is modelled. */
+/** hostname, hosts and resolv.conf; on a network that people made the name server is the daemon's. */
 export function* writeNetworkFiles(daemon: Daemon, c: Container): Call<void> {
   const dir = directoryOf(c.ID);
   const other = /^container:(.+)$/.exec(c.HostConfig.NetworkMode);
@@ -192,8 +178,7 @@ export function* writeNetworkFiles(daemon: Daemon, c: Container): Call<void> {
   if (host && c.Config.Hostname === '') c.Config.Hostname = uts.nodename;
   yield* writeFile(`${dir}/hostname`, `${c.Config.Hostname}\n`);
   yield* writeFile(`${dir}/hosts`, yield* hostsText(daemon, c));
-  for (const { n } of bridged(daemon, c)) yield* tellNeighbours(daemon, n, c);
-  yield* writeFile(`${dir}/resolv.conf`, host ? ((yield* tryRead('/etc/resolv.conf')) ?? '') : yield* resolvConf(c));
+  yield* writeFile(`${dir}/resolv.conf`, host ? ((yield* tryRead('/etc/resolv.conf')) ?? '') : yield* resolvConf(daemon, c));
 }
 
 function* hostsText(daemon: Daemon, c: Container): Call<string> {
@@ -207,41 +192,30 @@ function* hostsText(daemon: Daemon, c: Container): Call<string> {
   const own = bridged(daemon, c)
     .filter(({ e }) => e.IPAddress !== '')
     .map(({ e }) => `${e.IPAddress}\t${names}\n`);
-  return base + extra.join('') + own.join('') + neighbours(daemon, c);
+  return base + extra.join('') + own.join('');
 }
 
-/** Others on a network of its own learn who is there. */
-function* tellNeighbours(daemon: Daemon, n: Network, except: Container): Call<void> {
-  if (n.bridge === 'docker0') return;
-  for (const one of membersOf(daemon, n))
-    if (one !== except) yield* attempt(writeFile(`${directoryOf(one.ID)}/hosts`, yield* hostsText(daemon, one)), undefined);
-}
-
-function neighbours(daemon: Daemon, c: Container): string {
-  return bridged(daemon, c)
-    .flatMap(({ n }) =>
-      n.bridge === 'docker0'
-        ? []
-        : membersOf(daemon, n)
-            .filter((o) => o !== c)
-            .map((o) => {
-              const e = Object.values(o.network.endpoints).find((x) => x.NetworkID === n.Id)!;
-              return `${e.IPAddress}\t${(e.DNSNames ?? []).join(' ')}\n`;
-            }),
-    )
-    .join('');
-}
-
-function* resolvConf(c: Container): Call<string> {
+function* resolvConf(daemon: Daemon, c: Container): Call<string> {
   const host = ((yield* tryRead('/etc/resolv.conf')) ?? '').split('\n');
   const lines = (word: string): string[] => host.filter((l) => l.startsWith(`${word} `));
   const { Dns, DnsSearch, DnsOptions } = c.HostConfig;
-  const servers = Dns.length > 0 ? Dns.map((d) => `nameserver ${d}`) : lines('nameserver');
+  const internal = needsResolver(daemon, c);
+  const outside = yield* serversFor(c);
   const search = DnsSearch.length > 0 ? [`search ${DnsSearch.join(' ')}`] : lines('search');
-  const options = DnsOptions.length > 0 ? [`options ${DnsOptions.join(' ')}`] : lines('options');
-  const shown = servers.length > 0 ? servers : ['nameserver 8.8.8.8', 'nameserver 8.8.4.4'];
+  const given = DnsOptions.length > 0 ? [`options ${DnsOptions.join(' ')}`] : lines('options');
+  const ndots = internal && !given.some((l) => l.includes('ndots:'));
+  const options = ndots ? [`${given[0] ?? 'options'} ndots:0`] : given;
+  const servers = internal ? [RESOLVER] : outside;
   const overrides = [Dns.length > 0 ? 'nameservers' : '', DnsSearch.length > 0 ? 'search' : '', DnsOptions.length > 0 ? 'options' : '']
     .filter((o) => o !== '')
     .join(' ');
-  return `# Generated by Docker Engine.\n# This file can be edited; Docker Engine will not make further changes once it\n# has been modified.\n\n${[...shown, ...search, ...options].join('\n')}\n\n# Based on host file: '/etc/resolv.conf' (legacy)\n# Overrides: [${overrides}]\n`;
+  const said = Dns.length > 0 ? outside : outside.map((s) => `host(${s})`);
+  const notes = [
+    `# Based on host file: '/etc/resolv.conf' (${internal ? 'internal resolver' : 'legacy'})`,
+    ...(internal ? [`# ExtServers: [${said.join(' ')}]`] : []),
+    `# Overrides: [${overrides}]`,
+    ...(ndots ? ['# Option ndots from: internal'] : []),
+  ];
+  const top = '# Generated by Docker Engine.\n# This file can be edited; Docker Engine will not make further changes once it\n# has been modified.\n';
+  return `${top}\n${[...servers.map((s) => `nameserver ${s}`), ...search, ...options].join('\n')}\n\n${notes.join('\n')}\n`;
 }

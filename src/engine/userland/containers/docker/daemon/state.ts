@@ -189,6 +189,8 @@ export interface Live {
   busy: import('./waiters.ts').Lock;
   /** Veth names on the host. */
   links: Record<string, string>;
+  /** What keeps its name server running, closed at its end; -1 without one. */
+  resolver: number;
 }
 
 export interface Network {
