@@ -34,5 +34,5 @@ it('comes with a network joined later, goes with the container', () => {
 });
 
 it('of two networks', () => {
-  expect(sh(m, 'docker network create mm > /dev/null; docker run -d --name both --network nn --network mm busybox sleep 1000 > /dev/null; docker exec db ping -c 1 both > /dev/null; docker run --rm --network mm busybox ping -c 1 both').stdout).toContain('64 bytes from 172.19.0.2');
+  expect(sh(m, 'docker network create mm > /dev/null; docker run -d --name both --network nn --network mm busybox sleep 1000 > /dev/null; docker exec db ping -c 1 both > /dev/null && docker run --rm --network mm busybox ping -c 1 both').stdout).toContain('64 bytes from 172.19.0.2');
 });

@@ -235,6 +235,15 @@ function* startAttached(client: Client, flags: Flags): Call<number> {
   return yield* statusOf(waiting);
 }
 
+/** What inspect says of a container that runs. Asked again once attached, as one that ended in between would tell nothing. Throws Stop. */
+function* attachable(client: Client, name: string): Call<Any> {
+  const info = yield* api(client, 'GET', `/containers/${encodeURIComponent(name)}/json`);
+  if (!info.State.Running) throw new Stop('You cannot attach to a stopped container, start it first');
+  if (info.State.Paused) throw new Stop('You cannot attach to a paused container, unpause it first');
+  if (info.State.Restarting) throw new Stop('You cannot attach to a restarting container, wait until it is running');
+  return info;
+}
+
 export const attach: Command = {
   names: ['attach', 'container attach'],
   usage: '[OPTIONS] CONTAINER',
@@ -246,14 +255,12 @@ export const attach: Command = {
       --sig-proxy            Proxy all received signals to the process (default true)
 `,
   *run(client, flags) {
-    const info = yield* api(client, 'GET', `/containers/${encodeURIComponent(flags.args[0]!)}/json`);
-    if (!info.State.Running) throw new Stop('You cannot attach to a stopped container, start it first');
-    if (info.State.Paused) throw new Stop('You cannot attach to a paused container, unpause it first');
-    if (info.State.Restarting) throw new Stop('You cannot attach to a restarting container, wait until it is running');
+    const info = yield* attachable(client, flags.args[0]!);
     const stdin = !flags.has('no-stdin') && info.Config.OpenStdin;
     if (info.Config.Tty && stdin && !(yield* isTerminal(0))) throw new Stop('the input device is not a TTY');
     const waiting = yield* stream(client, 'POST', `/containers/${info.Id}/wait`, { query: { condition: 'not-running' } });
     const joined = yield* join(client, info.Id, flags, { tty: info.Config.Tty, stdin, stdout: true, stderr: true });
+    yield* attachable(client, info.Id);
     if (info.Config.Tty) yield* followSize(client, `/containers/${info.Id}`);
     else if (flags.get('sig-proxy') !== 'false') yield* proxySignals(client, info.Id);
     if ((yield* converse(joined)) === 'detached') throw new Stop('read escape sequence');

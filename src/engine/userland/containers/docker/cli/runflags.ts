@@ -1,8 +1,9 @@
 /** The flags of `docker run` and `docker create`, and how they become the daemon's Config, HostConfig and NetworkingConfig. */
+import { sys } from '../../../../kernel/sys.ts';
 import type { Call } from '../../../lib/http.ts';
 import { attempt, readText } from '../../../lib/files.ts';
 import { type Any, type Client, Stop } from './client.ts';
-import type { Flags } from './flags.ts';
+import { BadFlag, type Flags } from './flags.ts';
 import { portsOf } from './ports.ts';
 import { durationNs, nanoCpus, sizeBytes } from './values.ts';
 import { volumesOf } from './volumeflags.ts';
@@ -111,7 +112,7 @@ export function* createBody(client: Client, flags: Flags): Call<CreateBody> {
   const err = !detached && (any ? attach.includes('stderr') : true);
   const stdin = any ? attach.includes('stdin') : interactive && !detached;
   const { exposed, bindings } = portsOf(flags.all('publish'), flags.all('expose'));
-  const { binds, volumes, mounts, tmpfs } = volumesOf(flags.all('volume'), flags.all('mount'), flags.all('tmpfs'));
+  const { binds, volumes, mounts, tmpfs } = volumesOf(flags.all('volume'), flags.all('mount'), flags.all('tmpfs'), yield* sys('getcwd'));
   const env = yield* environment(client, flags);
   const labels = yield* labelsOf(flags);
   const entrypoint = flags.get('entrypoint');
@@ -138,16 +139,41 @@ export function* createBody(client: Client, flags: Flags): Call<CreateBody> {
     ...(flags.get('stop-signal') ? { StopSignal: flags.get('stop-signal') } : {}),
     ...(flags.has('stop-timeout') ? { StopTimeout: Number(flags.get('stop-timeout')) } : {}),
   };
-  const network = flags.get('network') || flags.get('net') || 'default';
-  const hostConfig = hostConfigOf(flags, { network, binds, mounts, tmpfs, bindings });
-  return { image, body: { ...config, HostConfig: hostConfig, NetworkingConfig: networkingOf(flags, network) } };
+  const networks = networksOf(flags);
+  const hostConfig = hostConfigOf(flags, { network: networks[0]!.name, binds, mounts, tmpfs, bindings });
+  return { image, body: { ...config, HostConfig: hostConfig, NetworkingConfig: networkingOf(flags, networks) } };
 }
 
-function networkingOf(flags: Flags, network: string): Any {
-  const ip = flags.get('ip');
+interface NetworkAsked {
+  name: string;
+  aliases: string[];
+  ip?: string;
+}
+
+/** "--network nn" or "--network name=nn,alias=x,ip=172.18.0.9", as often as one likes. Throws BadFlag. */
+function networksOf(flags: Flags): NetworkAsked[] {
+  const asked = [...flags.all('network'), ...flags.all('net')].filter((v) => v !== '').map((value) => {
+    if (!value.includes('=')) return { name: value, aliases: [] };
+    const pairs = value.split(',').map((part) => part.split('=') as [string, string | undefined]);
+    const wrong = pairs.find(([key]) => !['name', 'alias', 'ip', 'driver-opt', 'mac-address', 'link-local-ip', 'ip6'].includes(key.toLowerCase()));
+    const bad = wrong ? `invalid field key ${wrong[0]}` : pairs.some(([, v]) => v === undefined) ? `invalid field ${value}` : null;
+    if (bad) throw new BadFlag(`invalid argument ${JSON.stringify(value)} for "--network" flag: ${bad}`);
+    const all = (key: string): string[] => pairs.filter(([k]) => k.toLowerCase() === key).map(([, v]) => v!);
+    return { name: all('name')[0] ?? '', aliases: all('alias'), ...(all('ip')[0] ? { ip: all('ip')[0]! } : {}) };
+  });
+  return asked.length > 0 ? asked : [{ name: 'default', aliases: [] }];
+}
+
+/** Flags of their own are about the first network. */
+function networkingOf(flags: Flags, networks: readonly NetworkAsked[]): Any {
   const aliases = [...flags.all('network-alias'), ...flags.all('net-alias')];
-  const endpoint = { ...(ip ? { IPAMConfig: { IPv4Address: ip } } : {}), ...(aliases.length > 0 ? { Aliases: aliases } : {}) };
-  return { EndpointsConfig: { [network]: { IPAMConfig: null, Aliases: null, ...endpoint } } };
+  return {
+    EndpointsConfig: Object.fromEntries(networks.map((n, i) => {
+      const ip = (i === 0 ? flags.get('ip') : undefined) ?? n.ip;
+      const names = i === 0 ? [...aliases, ...n.aliases] : n.aliases;
+      return [n.name, { IPAMConfig: ip ? { IPv4Address: ip } : null, Aliases: names.length > 0 ? names : null }];
+    })),
+  };
 }
 
 interface Parts {

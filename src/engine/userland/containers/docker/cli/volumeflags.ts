@@ -10,10 +10,10 @@ export interface Volumes {
 }
 
 /** Throws Stop. */
-export function volumesOf(volume: readonly string[], mount: readonly string[], tmpfs: readonly string[]): Volumes {
+export function volumesOf(volume: readonly string[], mount: readonly string[], tmpfs: readonly string[], directory: string): Volumes {
   const out: Volumes = { binds: [], volumes: {}, mounts: mount.map(mountOf), tmpfs: {} };
   for (const one of volume) {
-    if (one.includes(':')) out.binds.push(one);
+    if (one.includes(':')) out.binds.push(fromHere(one, directory));
     else out.volumes[one] = {};
   }
   for (const one of tmpfs) {
@@ -21,6 +21,19 @@ export function volumesOf(volume: readonly string[], mount: readonly string[], t
     out.tmpfs[cut < 0 ? one : one.slice(0, cut)] = cut < 0 ? '' : one.slice(cut + 1);
   }
   return out;
+}
+
+/** A source of "." or "./x" is where the command stands; any other that is no absolute path names a volume. */
+function fromHere(bind: string, directory: string): string {
+  const cut = bind.indexOf(':');
+  const source = bind.slice(0, cut);
+  if (source !== '.' && !source.startsWith('./')) return bind;
+  const parts: string[] = [];
+  for (const part of `${directory}/${source}`.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}${bind.slice(cut)}`;
 }
 
 const KEYS: Readonly<Record<string, string>> = {

@@ -41,7 +41,7 @@ export function* resolve(root: string, path: string): Call<string> {
 export function* getArchive(c: Container, path: string, x: Exchange): Call<void> {
   const data = yield* withMounted(c, function* (root): Call<Uint8Array> {
     const real = yield* resolve(root, path);
-    if (!(yield* statOf(real))) throw new Refused(404, `Could not find the file ${path} in container ${x.path.split('/')[2] ?? c.ID}`);
+    if (!(yield* statOf(real))) throw new Refused(404, `Could not find the file ${path} in container ${/\/containers\/([^/]+)/.exec(x.path)?.[1] ?? c.ID}`);
     const entries: TarEntry[] = [];
     yield* gather(
       real,

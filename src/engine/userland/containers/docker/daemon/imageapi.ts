@@ -275,8 +275,10 @@ export function* pullImage(daemon: Daemon, name: string, tag: string, x: Exchang
     parsed.tag,
   );
   if (!known) {
-    for (const id of built.config.rootfs.diff_ids) yield* say('Pulling fs layer', id.slice(7, 19));
-    for (const id of built.config.rootfs.diff_ids)
+    // With the config here already there is nothing to fetch but the name.
+    const wanted = daemon.store.images.has(built.id) ? [] : built.config.rootfs.diff_ids;
+    for (const id of wanted) yield* say('Pulling fs layer', id.slice(7, 19));
+    for (const id of wanted)
       for (const status of ['Verifying Checksum', 'Download complete', 'Pull complete']) yield* say(status, id.slice(7, 19));
     const image: ReadImage = { ...built, tags: [ref] };
     yield* addImage(daemon.store, image, isoNano(yield* nowNs()));

@@ -190,6 +190,7 @@ function* exited(daemon: Daemon, c: Container, exitStatus: number): Call<void> {
     FinishedAt: isoNano(now),
   };
   if (restart) c.RestartCount++;
+  yield* finish(streamsOf(c));
   yield* saveContainer(c);
   c.live.exits++;
   yield* emit(daemon, 'container', 'die', c, { execDuration: String(Math.floor(ran / SECOND)), exitCode: String(exitStatus) });
