@@ -56,3 +56,15 @@ it('older names of flags are those of run alone', () => {
   expect(sh(m, 'docker run --rm --net none busybox true').exit).toBe(0);
   expect(sh(m, 'docker ps --net none').stderr).toBe("unknown flag: --net\nSee 'docker ps --help'.\n");
 });
+
+it.each([
+  ['docker run --rm --gpus all busybox true', 125, 'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].\n'],
+  ['docker run --rm --gpus some busybox true', 125, 'invalid argument "some" for "--gpus" flag: count must be an integer\nSee \'docker run --help\'.\n'],
+  ['docker run --rm --link x busybox true', 125, "not modelled: --link (a network that people make has names)\nSee 'docker run --help'.\n"],
+  ['mkdir -p /root/here; echo x > /root/here/f; docker run --rm -v ./here:/x -v .:/y busybox cat /x/f /y/here/f', 0, ''],
+  ['docker run -d --name ends busybox sleep 1000 > /dev/null; (docker kill ends > /dev/null &); docker attach ends', 137, ''],
+  ['docker attach ends', 1, 'You cannot attach to a stopped container, start it first\n'],
+  ['docker cp ends:/nosuch .', 1, 'Error response from daemon: Could not find the file /nosuch in container ends\n'],
+] as const)('%s says why', (line, exit, stderr) => {
+  expect(sh(m, `cd /root; ${line}`)).toMatchObject({ exit, stderr });
+});

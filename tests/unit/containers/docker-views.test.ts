@@ -44,3 +44,15 @@ it('overlay', () => {
   expect(of('/etc/passwd')).toEqual(['container file seen copied', 'image 1 file']);
   expect(of('/bin/wget')).toEqual(['container whiteout', 'image 1 link']);
 });
+
+it('the overlay of a container that runs, as it writes and deletes', () => {
+  const id = (containers.rows(world, {}) as ContainerRow[])[0]!.id;
+  const own = (): string[] => (overlay.rows(world, { host: 'lab', container: id }) as OverlayRow[]).filter((r) => r.layer === 0 && r.kind !== 'dir').map((r) => `${r.path} ${r.kind}${r.copiedUp ? ' copied' : ''}`);
+  expect(own()).toEqual([]);
+  sh(m, 'docker exec web sh -c "cat /etc/passwd > /dev/null; echo z >> /etc/group"');
+  expect(own()).toEqual(['/etc/group file copied']);
+  sh(m, 'docker exec web rm /etc/group /bin/vi');
+  expect(own()).toEqual(['/bin/vi whiteout', '/etc/group whiteout']);
+  sh(m, 'docker exec web sh -c "echo back > /etc/group; touch /tmp/t; rm /tmp/t"');
+  expect(own()).toEqual(['/bin/vi whiteout', '/etc/group file copied']);
+});

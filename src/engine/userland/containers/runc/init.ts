@@ -195,6 +195,15 @@ function* waitAtFifo(): Call<void> {
   yield* sys('close', fd);
 }
 
+/** A binary of a real image; what the machine's own images hold only stands for programs. */
+function* isElf(path: string): Call<boolean> {
+  const fd = yield* attempt(sys('openat', AT_FDCWD, path, O_RDONLY), -1);
+  if (fd < 0) return false;
+  const head = yield* sys('read', fd, 4);
+  yield* sys('close', fd);
+  return head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46;
+}
+
 function* become(program: string, config: InitConfig): Call<number> {
   const { process } = config;
   const env = yield* startEnv(process);
@@ -205,6 +214,7 @@ function* become(program: string, config: InitConfig): Call<number> {
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     yield* complain(`exec ${program}: ${error.message.toLowerCase()}\n`);
+    if (error.errno === 'ENOEXEC' && (yield* isElf(program))) yield* complain(`not modelled: ${program}: machine code of a real binary\n`);
   }
   return 255;
 }

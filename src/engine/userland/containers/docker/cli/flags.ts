@@ -129,6 +129,8 @@ const NAMED: Readonly<Record<string, (value: string) => string | null>> = {
     return m[2] === 'host-gateway' || /^\[?[\da-f.:]+\]?$/i.test(m[2]!) ? null : `invalid IP address in add-host: ${JSON.stringify(m[2])}`;
   },
   ulimit: (v) => ulimitFault(v),
+  gpus: (v) => (v === 'all' || /^\d+$/.test(v) ? null : 'count must be an integer'),
+  network: (v) => networkFault(v),
   filter: (v) => (v.includes('=') || v === '' ? null : `invalid argument "${v}" for filter: bad format of filter (expected name=value)`),
   attach: (v) => (/^(stdin|stdout|stderr)$/i.test(v) ? null : 'valid streams are STDIN, STDOUT and STDERR'),
 };
@@ -146,6 +148,18 @@ function check(flag: Flag, value: string): void {
 function durationFault(v: string): string | null {
   if (/^[-+]?(0|(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))*$/.test(v)) return null;
   return /^\d+(\.\d+)?$/.test(v) ? `time: missing unit in duration ${JSON.stringify(v)}` : `time: invalid duration ${JSON.stringify(v)}`;
+}
+
+const NETWORK_KEYS = ['name', 'alias', 'ip', 'ip6', 'driver-opt', 'mac-address', 'link-local-ip'];
+
+function networkFault(v: string): string | null {
+  if (!v.includes('=')) return null;
+  for (const field of v.split(',')) {
+    const [key, value] = field.split('=');
+    if (value === undefined) return `invalid field ${field}`;
+    if (!NETWORK_KEYS.includes(key!.toLowerCase())) return `invalid field key ${key}`;
+  }
+  return null;
 }
 
 const ULIMITS = 'core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' ');

@@ -3,7 +3,7 @@ import { sys } from '../../../../kernel/sys.ts';
 import type { Call } from '../../../lib/http.ts';
 import { attempt, readText } from '../../../lib/files.ts';
 import { type Any, type Client, Stop } from './client.ts';
-import { BadFlag, type Flags } from './flags.ts';
+import type { Flags } from './flags.ts';
 import { portsOf } from './ports.ts';
 import { durationNs, nanoCpus, sizeBytes } from './values.ts';
 import { volumesOf } from './volumeflags.ts';
@@ -37,6 +37,7 @@ export const CREATE_OPTIONS = `
   -e, --env list                       Set environment variables
       --env-file list                  Read in a file of environment variables
       --expose list                    Expose a port or a range of ports
+      --gpus gpu-request               GPU devices to add to the container ('all' to pass all GPUs)
       --group-add list                 Add additional groups to join
       --health-cmd string              Command to run to check health
       --health-interval duration       Time between running the check (ms|s|m|h) (default 0s)
@@ -52,6 +53,7 @@ export const CREATE_OPTIONS = `
       --ipc string                     IPC mode to use
   -l, --label list                     Set meta data on a container
       --label-file list                Read in a line delimited file of labels
+      --link list                      Add link to another container
       --log-driver string              Logging driver for the container
       --log-opt list                   Log driver options
       --mac-address string             Container MAC address (e.g., 92:d0:c6:0a:29:33)
@@ -111,6 +113,7 @@ export function* createBody(client: Client, flags: Flags): Call<CreateBody> {
   const out = !detached && (any ? attach.includes('stdout') : true);
   const err = !detached && (any ? attach.includes('stderr') : true);
   const stdin = any ? attach.includes('stdin') : interactive && !detached;
+  if (flags.all('link').length > 0) throw new Stop('not modelled: --link (a network that people make has names)', 125);
   const { exposed, bindings } = portsOf(flags.all('publish'), flags.all('expose'));
   const { binds, volumes, mounts, tmpfs } = volumesOf(flags.all('volume'), flags.all('mount'), flags.all('tmpfs'), yield* sys('getcwd'));
   const env = yield* environment(client, flags);
@@ -150,15 +153,12 @@ interface NetworkAsked {
   ip?: string;
 }
 
-/** "--network nn" or "--network name=nn,alias=x,ip=172.18.0.9", as often as one likes. Throws BadFlag. */
+/** "--network nn" or "--network name=nn,alias=x,ip=172.18.0.9", as often as one likes. */
 function networksOf(flags: Flags): NetworkAsked[] {
   const asked = [...flags.all('network'), ...flags.all('net')].filter((v) => v !== '').map((value) => {
     if (!value.includes('=')) return { name: value, aliases: [] };
-    const pairs = value.split(',').map((part) => part.split('=') as [string, string | undefined]);
-    const wrong = pairs.find(([key]) => !['name', 'alias', 'ip', 'driver-opt', 'mac-address', 'link-local-ip', 'ip6'].includes(key.toLowerCase()));
-    const bad = wrong ? `invalid field key ${wrong[0]}` : pairs.some(([, v]) => v === undefined) ? `invalid field ${value}` : null;
-    if (bad) throw new BadFlag(`invalid argument ${JSON.stringify(value)} for "--network" flag: ${bad}`);
-    const all = (key: string): string[] => pairs.filter(([k]) => k.toLowerCase() === key).map(([, v]) => v!);
+    const pairs = value.split(',').map((part) => part.split('=') as [string, string]);
+    const all = (key: string): string[] => pairs.filter(([k]) => k.toLowerCase() === key).map(([, v]) => v);
     return { name: all('name')[0] ?? '', aliases: all('alias'), ...(all('ip')[0] ? { ip: all('ip')[0]! } : {}) };
   });
   return asked.length > 0 ? asked : [{ name: 'default', aliases: [] }];
@@ -174,6 +174,12 @@ function networkingOf(flags: Flags, networks: readonly NetworkAsked[]): Any {
       return [n.name, { IPAMConfig: ip ? { IPv4Address: ip } : null, Aliases: names.length > 0 ? names : null }];
     })),
   };
+}
+
+/** "all", or how many. */
+function gpus(asked: string): Any {
+  const count = asked === 'all' ? -1 : Number(asked);
+  return { Driver: '', Count: count, DeviceIDs: null, Capabilities: [['gpu']], Options: {} };
 }
 
 interface Parts {
@@ -195,6 +201,7 @@ function hostConfigOf(flags: Flags, { network, binds, mounts, tmpfs, bindings }:
     ContainerIDFile: flags.get('cidfile') ?? '',
     LogConfig: { Type: flags.get('log-driver') ?? '', Config: Object.fromEntries(flags.all('log-opt').map(pair)) },
     NetworkMode: network,
+    ...(flags.get('gpus') ? { DeviceRequests: [gpus(flags.get('gpus')!)] } : {}),
     PortBindings: bindings,
     RestartPolicy: restartPolicy(flags.get('restart') ?? 'no'),
     AutoRemove: flags.has('rm'),

@@ -259,7 +259,7 @@ function hostConfigOf(h: Any): HostConfig {
     CpusetMems: h.CpusetMems ?? '',
     Devices: h.Devices ?? [],
     DeviceCgroupRules: null,
-    DeviceRequests: null,
+    DeviceRequests: Array.isArray(h.DeviceRequests) ? h.DeviceRequests : null,
     MemoryReservation: n(h.MemoryReservation),
     MemorySwap: n(h.MemorySwap) || (memory > 0 ? 2 * memory : 0),
     MemorySwappiness: null,

@@ -217,6 +217,11 @@ export function resourcesOf(c: Container): Resources {
 /** Host devices asked for. Throws Refused for one that is not there. */
 function* devicesOf(c: Container): Call<NonNullable<Spec['linux']['devices']>> {
   const out: NonNullable<Spec['linux']['devices']> = [];
+  // No driver for any kind of device is there.
+  for (const r of (c.HostConfig.DeviceRequests ?? []) as { Driver?: string; Capabilities?: string[][] }[]) {
+    const capabilities = (r.Capabilities ?? []).map((one) => `[${one.join(' ')}]`).join(' ');
+    throw new Refused(500, `could not select device driver ${JSON.stringify(r.Driver ?? '')} with capabilities: [${capabilities}]`);
+  }
   for (const d of c.HostConfig.Devices) {
     const stat = yield* statOf(d.PathOnHost);
     if (!stat)
