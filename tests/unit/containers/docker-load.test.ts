@@ -77,7 +77,7 @@ it.each([
 });
 
 it('its layers in the views', () => {
-  const of = VIEWS.layers.rows(world(), { host: 'lab', image: 'ext:1' }) as { diffId: string; createdBy: string; added: number; changed: number; deleted: number }[];
+  const of = VIEWS.layers!.rows(world(), { host: 'lab', image: 'ext:1' }) as unknown as { diffId: string; createdBy: string; added: number; changed: number; deleted: number }[];
   expect(of.map(({ diffId, createdBy, added, changed, deleted }) => [diffId, createdBy, added, changed, deleted])).toEqual([
     [digestOf(layers[0]!), 'step 1', 3, 0, 0], [digestOf(layers[1]!), 'step 2', 0, 1, 1],
   ]);
