@@ -81,7 +81,7 @@ it('its layers in the views', () => {
   expect(of.map(({ diffId, createdBy, added, changed, deleted }) => [diffId, createdBy, added, changed, deleted])).toEqual([
     [digestOf(layers[0]!), 'step 1', 3, 0, 0], [digestOf(layers[1]!), 'step 2', 0, 1, 1],
   ]);
-  const files = VIEWS['layer-files'].rows(world(), { host: 'lab', image: 'ext:1', layer: 1 }) as { path: string; kind: string; change: string }[];
+  const files = VIEWS['layer-files']!.rows(world(), { host: 'lab', image: 'ext:1', layer: 1 }) as unknown as { path: string; kind: string; change: string }[];
   expect(files.map((f) => [f.path, f.kind, f.change])).toEqual([['/etc', 'dir', 'changed'], ['/etc/motd', 'file', 'changed'], ['/etc/old', 'whiteout', 'deleted']]);
 });
 
