@@ -55,8 +55,6 @@ export interface Kernel {
   sched: Sched;
   /** ns that the burst being run has spent since `timeline.now`; 0 outside. `timeOf(kernel)` adds them. */
   ahead: number;
-  /** The next number of a connection to or from another machine. */
-  nextConn: number;
   overcommit: number;
   /** Event kinds of subsystems ("net", "kvm") to what handles them; the argument is the event's. */
   events: Map<string, (kernel: Kernel, arg: unknown) => void>;

@@ -25,7 +25,7 @@ export function bare(): Bare {
     name: 'bare', timeline, trace: createTrace(timeline), random: createRandom(1), cpus: 1, memory: 2 ** 31, ghz: 1, release: '6.12', version: '#1',
     bootedAt: 0, tasks: new Map(), ended: [], programs: new Map(), cgroups: createTree(), frames: { total: 2 ** 19, anon: 0, file: 0, kernel: 0 },
     nextNsIno: 4026531840, waiters: new Map(), ttys: new Map(), log: [], mounts: { nextId: 1, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {},
-    drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, sched: createSched(1), ahead: 0, nextConn: 1, overcommit: 0,
+    drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, sched: createSched(1), ahead: 0, overcommit: 0,
   } as unknown as Kernel;
   const root = createTmpfs(kernel, 'tmpfs', 'root', '', 0o755);
   const mnt: MountNamespace = { ino: 1, mounts: [], root: null as unknown as Mount };

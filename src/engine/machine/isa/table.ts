@@ -133,9 +133,3 @@ function build(): Map<string, Instruction> {
   }
   return out;
 }
-
-/** Notes of a row for people: "ring 0, traps, exits 12". */
-export function describe(row: Instruction): string {
-  const exits = row.exits.length > 0 ? `, exit ${row.exits.join(' or ')}` : '';
-  return `${row.privilege === 'any' ? 'any ring' : row.privilege}, ${row.sensitivity}${exits}`;
-}

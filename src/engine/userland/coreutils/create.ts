@@ -7,7 +7,8 @@ import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts
 import { isDir, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
-import { civilOf, daysBefore, parseDate } from './calendar.ts';
+import { civilOf, daysBefore } from '../../sim/calendar.ts';
+import { parseDate } from './calendar.ts';
 import { idOf, lstat } from './copy.ts';
 import { changedMode } from './modes.ts';
 import { baseName, dirName, joined } from './paths.ts';

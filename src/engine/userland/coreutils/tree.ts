@@ -4,7 +4,7 @@ import { attempt, exists, isDir, list, statOf } from '../lib/files.ts';
 import { lastValue, parseOptions } from '../lib/args.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';
-import { civilOf, daysBefore } from './calendar.ts';
+import { civilOf, daysBefore } from '../../sim/calendar.ts';
 
 interface Walk {
   hidden: boolean;

@@ -1,5 +1,6 @@
 /** Times as the Go tools print them, from the modelled clock. */
 import { sys } from '../../kernel/sys.ts';
+import { civilOf, daysBefore } from '../../sim/calendar.ts';
 import type { Call } from './http.ts';
 
 /** Nanoseconds since 1970 now. */
@@ -32,42 +33,25 @@ export function goTime(ns: number): string {
 
 /** "Thu Jan 15 09:00:00 2026". */
 export function ansiTime(ns: number): string {
-  const { year, month, day, weekday } = dateOf(ns);
+  const { year, month, day, weekday } = civilOf(Math.floor(ns / 1e9));
   return `${DAYS[weekday]!} ${MONTHS[month - 1]!} ${String(day).padStart(2)} ${civil(ns)[1]} ${year}`;
 }
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
+/** Date and time of the whole second. */
 function civil(ns: number): [string, string] {
-  const { year, month, day, seconds } = dateOf(ns);
+  const { year, month, day, hour, minute, second } = civilOf(Math.floor(ns / 1e9));
   const two = (n: number): string => String(n).padStart(2, '0');
-  return [`${String(year).padStart(4, '0')}-${two(month)}-${two(day)}`, `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`];
-}
-
-/** Days to a calendar date, counting years from March (Howard Hinnant's method). */
-function dateOf(ns: number): { year: number; month: number; day: number; weekday: number; seconds: number } {
-  const total = Math.floor(ns / 1e9);
-  const days = Math.floor(total / 86400);
-  const z = days + 719468;
-  const era = Math.floor(z / 146097);
-  const doe = z - era * 146097;
-  const yoe = Math.floor((doe - Math.floor(doe / 1460) + Math.floor(doe / 36524) - Math.floor(doe / 146096)) / 365);
-  const doy = doe - (365 * yoe + Math.floor(yoe / 4) - Math.floor(yoe / 100));
-  const mp = Math.floor((5 * doy + 2) / 153);
-  const month = mp < 10 ? mp + 3 : mp - 9;
-  return { year: yoe + era * 400 + (month <= 2 ? 1 : 0), month, day: doy - Math.floor((153 * mp + 2) / 5) + 1, weekday: (((days + 4) % 7) + 7) % 7, seconds: total - days * 86400 };
+  return [`${String(year).padStart(4, '0')}-${two(month)}-${two(day)}`, `${two(hour)}:${two(minute)}:${two(second)}`];
 }
 
 /** Nanoseconds since 1970 of an RFC 3339 time; 0 for Go's zero time and for what is none. */
 export function parseIso(source: string): number {
   const m = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?$/.exec(source);
   if (!m || m[1] === '0001') return 0;
-  const [y, mo, d] = [Number(m[1]) - (Number(m[2]) <= 2 ? 1 : 0), Number(m[2]), Number(m[3])];
-  const era = Math.floor(y / 400);
-  const yoe = y - era * 400;
-  const doy = Math.floor((153 * (mo > 2 ? mo - 3 : mo + 9) + 2) / 5) + d - 1;
-  const days = era * 146097 + yoe * 365 + Math.floor(yoe / 4) - Math.floor(yoe / 100) + doy - 719468;
+  const days = daysBefore(Number(m[1]), Number(m[2]), Number(m[3]));
   const zone = m[8] && m[8] !== 'Z' ? (m[8][0] === '-' ? -1 : 1) * (Number(m[8].slice(1, 3)) * 3600 + Number(m[8].slice(4, 6)) * 60) : 0;
   const seconds = days * 86400 + Number(m[4]) * 3600 + Number(m[5]) * 60 + Number(m[6]) - zone;
   return seconds * 1e9 + (m[7] ? Number(m[7].padEnd(9, '0').slice(0, 9)) : 0);

@@ -93,39 +93,14 @@ function networkSettings(daemon: Daemon, c: Container): Any {
   };
 }
 
+/** What inspect shows of an endpoint, in this order. */
+const ENDPOINT = [
+  'IPAMConfig', 'Links', 'Aliases', 'MacAddress', 'NetworkID', 'EndpointID', 'Gateway', 'IPAddress', 'IPPrefixLen', 'IPv6Gateway',
+  'GlobalIPv6Address', 'GlobalIPv6PrefixLen', 'DriverOpts', 'DNSNames',
+] as const;
+
 function endpointJson(e: Container['network']['endpoints'][string]): Any {
-  const {
-    IPAMConfig,
-    Links,
-    Aliases,
-    MacAddress,
-    NetworkID,
-    EndpointID,
-    Gateway,
-    IPAddress,
-    IPPrefixLen,
-    IPv6Gateway,
-    GlobalIPv6Address,
-    GlobalIPv6PrefixLen,
-    DriverOpts,
-    DNSNames,
-  } = e;
-  return {
-    IPAMConfig,
-    Links,
-    Aliases,
-    MacAddress,
-    NetworkID,
-    EndpointID,
-    Gateway,
-    IPAddress,
-    IPPrefixLen,
-    IPv6Gateway,
-    GlobalIPv6Address,
-    GlobalIPv6PrefixLen,
-    DriverOpts,
-    DNSNames,
-  };
+  return Object.fromEntries(ENDPOINT.map((name) => [name, e[name]]));
 }
 
 function sortPorts<T>(ports: Record<string, T>): Record<string, T> {
