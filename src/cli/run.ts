@@ -37,7 +37,7 @@ export function run(args: string[]): number {
   const world = build(values);
   const ends = Date.now() + REAL_LIMIT_MS;
   const out = new Screen(json || values.quiet!);
-  const typist: Typist = createTypist(world, { until, expired: () => Date.now() > ends, show: (tty, data) => out.show(tty, data, tty === typist.tty) });
+  const typist: Typist = createTypist(world, { until, expired: () => Date.now() > ends, show: (tty, data) => out.show(tty, data, typist.tty) });
   let status = 0;
   try {
     if (values.replay !== undefined) {
@@ -54,7 +54,7 @@ export function run(args: string[]): number {
       status = fault(world, error);
     }
   }
-  out.end(typist.tty);
+  out.end();
   if (status !== 70) for (const show of shows) console.log(JSON.stringify({ view: show.view, rows: VIEWS[show.view]!.rows(world, show.arg) }));
   if (values.hash) console.log(worldHash(world));
   if (values.record !== undefined) writeFileSync(values.record, `${JSON.stringify(toRecording(world))}\n`);
@@ -64,9 +64,13 @@ export function run(args: string[]): number {
 function typeScript(typist: Typist, values: { script?: string; replay?: string; quiet?: boolean }, json: boolean, out: Screen): number {
   const source = values.script !== undefined ? textOf(values.script) : values.replay === undefined || !process.stdin.isTTY ? standardInput() : '';
   let status = 0;
+  let last = -1;
   if (source !== '' || values.replay === undefined) waitForPrompt(typist);
   script(typist, source.split('\n').filter((command) => command.trim() !== ''), (done) => {
-    status = done.exit ?? 0;
+    if (done.at >= last) {
+      last = done.at;
+      status = done.exit ?? 0;
+    }
     if (json) console.log(JSON.stringify(done));
     else if (values.quiet) out.plain(done.stdout, done.stderr);
   });
@@ -138,16 +142,19 @@ function duration(text: string): number {
  */
 class Screen {
   private readonly unfinished = new Map<string, string>();
+  private readonly used = new Set<string>();
   private readonly silent: boolean;
   constructor(silent: boolean) {
     this.silent = silent;
   }
 
-  show(tty: string, data: string, inUse: boolean): void {
+  /** `front` is the terminal that is typed at now. */
+  show(tty: string, data: string, front: string): void {
     if (this.silent) return;
+    this.used.add(front);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes are what is taken out
     const clean = ((this.unfinished.get(tty) ?? '') + data).replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>()][0B]?|\x07/g, '');
-    const cut = inUse ? clean.lastIndexOf('\n') + 1 : 0;
+    const cut = this.used.has(tty) ? clean.lastIndexOf('\n') + 1 : 0;
     this.unfinished.set(tty, clean.slice(cut));
     if (cut > 0) process.stdout.write(clean.slice(0, cut).replaceAll('\r\n', '\n'));
   }
@@ -159,8 +166,11 @@ class Screen {
     process.stderr.write(strip(stderr));
   }
 
-  end(tty: string): void {
-    const rest = this.unfinished.get(tty) ?? '';
-    if (rest !== '' && !this.silent) process.stdout.write(`${rest.replaceAll('\r', '')}\n`);
+  end(): void {
+    if (this.silent) return;
+    for (const tty of this.used) {
+      const rest = this.unfinished.get(tty) ?? '';
+      if (rest !== '') process.stdout.write(`${rest.replaceAll('\r', '')}\n`);
+    }
   }
 }

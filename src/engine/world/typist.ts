@@ -149,6 +149,8 @@ export function script(typist: Typist, lines: readonly string[], done: (typed: T
     if (begun) running.set(typist.tty, begun);
     if (!isDirective(lines[n + 1] ?? '')) end();
   }
+  // what was left at other terminals and has ended meanwhile; what still runs there is not waited for
+  for (const begun of running.values()) if (screenOf(typist, begun.tty).prompt) done(finish(typist, begun));
 }
 
 /** The terminal's line ends back to the program's. */
