@@ -12,7 +12,7 @@ const STATIC = 0xb00000;
 async function instructionTable() {
   const bundled = await build({
     stdin: {
-      contents: "export { INSTRUCTIONS, LEGACY_ONLY } from './src/engine/machine/isa/table.ts'; export * as op from './src/cpu/ops.ts';",
+      contents: "export { COST_ROWS, INSTRUCTIONS, LEGACY_ONLY } from './src/engine/machine/isa/table.ts'; export * as op from './src/cpu/ops.ts';",
       resolveDir: root, loader: 'ts',
     },
     bundle: true, format: 'esm', write: false, platform: 'neutral',
@@ -20,7 +20,7 @@ async function instructionTable() {
   return import(`data:text/javascript;base64,${Buffer.from(bundled.outputFiles[0].text).toString('base64')}`);
 }
 
-const { INSTRUCTIONS, LEGACY_ONLY, op } = await instructionTable();
+const { COST_ROWS, INSTRUCTIONS, LEGACY_ONLY, op } = await instructionTable();
 const has = (form, kind) => form.operands.includes(kind);
 const immediateOf = (form) => form.operands.find((o) => /^(imm|rel)\d/.test(o) || o === 'moffs');
 
@@ -118,7 +118,7 @@ function ruleOf(row, form) {
   if (CONDITIONAL.has(family)) fixed = code & 15;
   if (family === op.PUSH_SEGMENT || family === op.POP_SEGMENT) fixed = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'].indexOf(form.operands[0]);
   if (family === op.LOAD_FAR_POINTER) fixed = { les: 0, lss: 2, lds: 3, lfs: 4, lgs: 5 }[row.mnemonic];
-  return { family, pattern: patternOf(family, form), width: widthOf(family, form), immediate: immediateKind(family, form), flags, cycles: row.cycles, fixed };
+  return { family, pattern: patternOf(family, form), width: widthOf(family, form), immediate: immediateKind(family, form), flags, cost: COST_ROWS.indexOf(row), fixed };
 }
 
 // ---- the tree: opcode, then mandatory prefix, then ModRM.reg with memory or register, then ModRM.rm
@@ -233,11 +233,12 @@ function emit() {
     const at = (n + 1) * 12;
     ruleBytes.writeUInt16LE(r.family, at);
     ruleBytes.set([r.pattern, r.width, r.immediate, r.flags], at + 2);
-    ruleBytes.writeUInt16LE(r.cycles, at + 6);
+    ruleBytes.writeUInt16LE(r.cost, at + 6);
     ruleBytes.writeUInt16LE(r.fixed, at + 8);
   });
   const data = (bytes) => `memory.data<u8>([${[...bytes].join(',')}])`;
-  return `export const TABLE: usize = ${data(new Uint8Array(primary.buffer))};\nexport const NODES: usize = ${data(new Uint8Array(Uint16Array.from(nodes).buffer))};\nexport const RULES: usize = ${data(ruleBytes)};\n`;
+  return `export const TABLE: usize = ${data(new Uint8Array(primary.buffer))};\nexport const NODES: usize = ${data(new Uint8Array(Uint16Array.from(nodes).buffer))};\nexport const RULES: usize = ${data(ruleBytes)};\n` +
+    `export const ROWS: usize = ${data(new Uint8Array(Uint16Array.from(COST_ROWS, (row) => row.cycles).buffer))};\nexport const ROW_COUNT: u32 = ${COST_ROWS.length};\nexport const NOP_ROW: u32 = ${COST_ROWS.indexOf(INSTRUCTIONS.get('nop'))};\n`;
 }
 
 grow();

@@ -3,7 +3,7 @@
  * opcode (maps 0F and 0F 38), ModRM, SIB, displacement, immediate (SDM 2A 2.1-2.2), at most 15 bytes. What no rule explains
  * becomes a record that raises #UD when it is reached. Left out: VEX, EVEX, x87 and every vector instruction.
  */
-import { DS, GPR, HOST, PAGE_BASE, SEGMENT_SIZE, SEGMENTS, SS, ZERO } from './layout';
+import { COSTS, DS, GPR, HOST, PAGE_BASE, SEGMENT_SIZE, SEGMENTS, SS, ZERO } from './layout';
 import { CODE_KIND, g32, NARROWED, ZERO_STACK } from './state';
 import {
   B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_BASE, R_CYCLES, R_DISPLACEMENT, R_DST, R_FLAGS, R_IMMEDIATE, R_INDEX, R_LENGTH, R_OFFSET,
@@ -17,7 +17,7 @@ import {
   P_RM, P_RM_1, P_RM_CL, P_RM_I, P_RM_R, P_RM_R_CL, P_RM_R_I, POP, PUSH, REGISTER, SETCC, SETCC_STORE, STORE, UD, W_16, W_32, W_BYTE, W_D64, W_IO, W_V, XCHG,
 } from './ops';
 import { keepBlock, newBlock } from './blocks';
-import { NODES, RULES, TABLE } from './tables';
+import { NODES, NOP_ROW, RULES, TABLE } from './tables';
 
 /** Instructions of one block at most. */
 const LONGEST: u32 = 32;
@@ -85,7 +85,7 @@ export function decodeBlock(hpa: u64): usize {
     count++;
     cycles += cost;
     offset += u32(at - startAt);
-    if (ends || offset >= 4096) break;
+    if (ends || offset >= 4096 || cycles > 0xffff) break;
   }
   finish(block, record, count, cycles, offset);
   keepBlock(block, hpa, min<u32>(offset, 4096) - first);
@@ -158,7 +158,7 @@ function decodeOne(record: usize, bytes: usize, end: usize, offset: u32, ordinal
   if (short) return outOfBytes(record, end, bytes, offset, ordinal, cyclesBefore);
   if (next == 0) return undefinedRecord(record, offset, ordinal, cyclesBefore);
   // xchg of the accumulator with itself is nop
-  cost = load<u16>(record, R_OP) == NOP * 16 && load<u16>(rule) == XCHG ? 1 : load<u16>(rule + 6);
+  cost = load<u16>(COSTS + ((load<u16>(record, R_OP) == NOP * 16 && load<u16>(rule) == XCHG ? NOP_ROW : u32(load<u16>(rule + 6))) << 1));
   ends = ends || (ruleFlags & F_ENDS) != 0;
   for (let r = record; r < next; r += RECORD) {
     store<u8>(r + R_LENGTH, u8(at - startAt));

@@ -3,12 +3,12 @@
  * the VMCS, the rest is what a host does to a processor. Code is decoded once into blocks (decode.ts, blocks.ts), executed from
  * records (execute.ts), and blocks that follow each other are linked, so a loop runs without asking the TLB again.
  *
- * Time: every instruction costs the cycles of its row in the instruction table, a TLB miss 7 + 12 a table reference
- * (paging.ts), delivery of an event 60 (interrupts.ts). What crossing between guest and host costs is the hypervisor's table.
+ * Time: every instruction costs the cycles of its row in the instruction table (COSTS, read when it is decoded), a TLB miss
+ * COST_WALK and COST_REFERENCE a table entry (paging.ts), delivery of an event COST_EVENT (interrupts.ts). What crossing between guest and host costs is the hypervisor's table.
  * Nothing depends on anything but the state in memory and the arguments of `run`.
  */
 import {
-  ACTIVITY, APIC_BASE, ARENA, CYCLES, DR6, DR7, FAST_COUNT, HOST, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
+  ACTIVITY, APIC_BASE, ARENA, COST_EVENT, COST_REFERENCE, COST_WALK, COSTS, CYCLES, DR6, DR7, FAST_COUNT, HOST, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
   SEGMENTS, CS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
 } from './layout';
 import {
@@ -21,6 +21,7 @@ import { flushTlb, translate } from './memory';
 import { blockAt, dropAllCode } from './blocks';
 import { decodeAcross, decodeBlock } from './decode';
 import { execute } from './execute';
+import { ROW_COUNT, ROWS } from './tables';
 import { flags, setFlagsWhole } from './flags';
 import { deliver, deliverPending } from './interrupts';
 import { refreshAttention } from './attention';
@@ -51,6 +52,10 @@ export function reset(): void {
   memory.fill(VOID_READ, 0xff, 4096);
   for (let n: u32 = 0; n < 8; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_RIGHTS, n < 6 ? 0x93 : 0x10000);
   for (let n: u32 = 0; n < 6; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_LIMIT, 0xffff);
+  memory.copy(COSTS, ROWS, usize(ROW_COUNT << 1));
+  s32(COST_EVENT, 60);
+  s32(COST_WALK, 7);
+  s32(COST_REFERENCE, 12);
   setPrivilege(0);
   s32(ARENA_TOP, ARENA);
   dropAllCode();

@@ -1,10 +1,10 @@
 /**
  * Delivery of interrupts and exceptions, here through the IDT of IA-32e mode (other modes: interrupts-legacy.ts): gates, interrupt stacks, what is pushed, what faults
  * on the way, double and triple fault. Sources: SDM 3A 6.12-6.15 (table 6-5 for double faults), SDM 3C 27.2.3-27.2.4 and 25.6.1
- * for what a guest's exceptions do. Costs EVENT_COST cycles. Left out: task gates, shadow stacks.
+ * for what a guest's exceptions do. Costs what COST_EVENT says. Left out: task gates, shadow stacks.
  */
 import {
-  CPL, CR2, CS, CYCLES, DR6, EFER, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, TR,
+  COST_EVENT, CPL, CR2, CS, CYCLES, DR6, EFER, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, TR,
   ACTIVITY,
 } from './layout';
 import {
@@ -23,7 +23,6 @@ import { throughGate, throughVector } from './interrupts-legacy';
 import { modeChanged } from './mode';
 
 const RSP: usize = GPR + 32;
-const EVENT_COST: u64 = 60;
 const VALID: u32 = 0x80000000;
 
 /** -1: delivered. Otherwise the processor stops with this reason. */
@@ -42,7 +41,7 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
   let skip = length;
   let vectoring: u32 = 0;
   let vectoringError: u32 = 0;
-  s64(CYCLES, g64(CYCLES) + EVENT_COST);
+  s64(CYCLES, g64(CYCLES) + u64(g32(COST_EVENT)));
   while (true) {
     s32(LAST_VECTOR, vector);
     s32(LAST_ERROR, hasError ? error : 0);

@@ -3,6 +3,7 @@
  * it (TypeScript), so it holds numbers and nothing else. All little-endian; "slot" is 8 bytes.
  *
  *   0x00400  registers, segments, control and model-specific registers, counters, why run() stopped
+ *   0x01000  what instructions, events and walks cost
  *   0x02000  the current VMCS, one slot a field
  *   0x10000  ring of page walks, then TLB, its fast front, trace ring, decoded blocks
  *   HOST     host-physical memory, from address 0 of the host
@@ -103,6 +104,14 @@ export const PAYLOAD = 0x708; // eight slots
 export const LAST_VECTOR = 0x750;
 export const LAST_ERROR = 0x754;
 export const EXCEPTIONS = 0x800; // 32 slots: exceptions raised, by vector
+
+// ---- what things cost, in cycles: filled at reset from the instruction table, read when code is decoded (the instructions) and
+// when it happens (the rest)
+export const COSTS = 0x1000; // u16 a row of isa/table.ts (COST_ROWS), in its order
+export const COSTS_MAX = 0x3f8;
+export const COST_EVENT = 0x17f0; // u32: delivery of an exception or interrupt
+export const COST_WALK = 0x17f4; // u32: a walk besides its references (the second-level TLB missed)
+export const COST_REFERENCE = 0x17f8; // u32, below 65,536: one table entry read
 
 // ---- the current VMCS: one slot a field
 export const VMCS = 0x2000;

@@ -3,13 +3,13 @@
  * translated by it, so the long-mode format over EPT is two-dimensional paging: 24 references for 4K over 4K.
  * Every reference is written to the ring that pictures read; there is no second walker. Sources: SDM 3A 4.5-4.8 (formats,
  * rights, error codes), SDM 3C 29.3 (EPT, misconfigurations, accessed and dirty, qualification 27-7).
- * A reference costs REFERENCE_COST cycles (a second-level cache hit), a walk WALK_START besides (second-level TLB missed).
+ * A reference costs COST_REFERENCE cycles (a second-level cache hit), a walk COST_WALK besides (second-level TLB missed).
  * 32-bit paging (4K, 4M with PSE, 32-bit addresses in large entries) has entries of 4 bytes; PAE is the long-mode format begun at
  * level 3, whose four entries hold no rights and are read at each walk here, not once when CR3 is loaded.
  * Left out: 5-level paging, protection keys, paging-structure caches.
  */
 import {
-  CR0, CR3, CYCLES, EFER, HOST, MEMORY_BYTES, PAGE_BASE, REFERENCE, REFERENCE_AFTER, REFERENCE_CYCLES, REFERENCE_ENTRY, REFERENCE_GPA, REFERENCE_HPA,
+  COST_REFERENCE, COST_WALK, CR0, CR3, CYCLES, EFER, HOST, MEMORY_BYTES, PAGE_BASE, REFERENCE, REFERENCE_AFTER, REFERENCE_CYCLES, REFERENCE_ENTRY, REFERENCE_GPA, REFERENCE_HPA,
   REFERENCE_INDEX, REFERENCE_LEAF, REFERENCE_LEVEL, REFERENCE_MAX, REFERENCE_ROW, REFERENCE_SIZE, REFERENCE_TABLE, REFERENCES, RFLAGS,
   RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_EXECUTE, RIGHT_GLOBAL, RIGHT_USER, RIGHT_WRITE, RIP, WALK_ACCESS, WALK_AT, WALK_COST,
   WALK_COUNT, WALK_CR3, WALK_EPTP, WALK_ERROR, WALK_GPA, WALK_GUEST_SHIFT, WALK_GVA, WALK_HOST_SHIFT, WALK_HPA, WALK_NUMBER, WALK_OK,
@@ -37,9 +37,6 @@ export const FETCH: u32 = 2;
 export const KIND: u32 = 3;
 export const BY_USER: u32 = 4;
 export const IMPLICIT: u32 = 8; // the processor's own access to a descriptor table or TSS: AC does not count
-
-const REFERENCE_COST: u32 = 12;
-const WALK_START: u32 = 7;
 
 /** 0, or WALK_PAGE_FAULT, WALK_VIOLATION, WALK_MISCONFIGURATION. Results in W_HOST, W_GUEST, W_SHIFT, W_RIGHTS, W_ERROR. */
 export function walk(format: u32, root: u64, address: u64, access: u32, below: u64): u32 {
@@ -348,7 +345,7 @@ export function beginWalk(gva: u64, access: u32, below: u64, tag: u32): void {
 export function endWalk(result: u32): void {
   const at = g32(W_RING);
   const count = g32(W_COUNT);
-  const cost = WALK_START + count * REFERENCE_COST;
+  const cost = g32(COST_WALK) + count * g32(COST_REFERENCE);
   s64(CYCLES, g64(CYCLES) + u64(cost));
   s64(REFERENCES, g64(REFERENCES) + u64(count));
   s64(at + WALK_GPA, g64(W_GUEST));
@@ -376,7 +373,7 @@ function record(table: u32, level: u32, index: u32, gpa: u64, hpa: u64, entry: u
   store<u8>(at + REFERENCE_ROW, u8(g32(W_ROW)));
   store<u8>(at + REFERENCE_LEAF, u8(leaf));
   store<u16>(at + REFERENCE_INDEX, u16(index));
-  store<u16>(at + REFERENCE_CYCLES, u16(REFERENCE_COST));
+  store<u16>(at + REFERENCE_CYCLES, u16(g32(COST_REFERENCE)));
   s64(at + REFERENCE_GPA, gpa);
   s64(at + REFERENCE_HPA, hpa);
   s64(at + REFERENCE_ENTRY, entry);

@@ -5,6 +5,7 @@
  * processor stops and says why. A guest under VMX is a mode of the same processor: fill the VMCS, `enterGuest`, `run`.
  */
 import * as at from '../../cpu/layout.ts';
+import { COST_ROWS } from './isa/table.ts';
 
 export type StopReason = 'budget' | 'exit' | 'halt' | 'io' | 'shutdown' | 'failed-entry';
 
@@ -209,6 +210,49 @@ export const instructions = (m: Machine): bigint => slot(m, at.INSTRUCTIONS);
 export const privilege = (m: Machine): number => word(m, at.CPL);
 /** Traces every instruction into the ring; off costs nothing. */
 export const setTracing = (m: Machine, on: boolean): void => m.state.setUint32(at.TRACE_ON, on ? 1 : 0, true);
+
+/** Cycles of what is no instruction: delivery of an event, a page walk besides its references, one reference of a walk. */
+export interface EventCosts {
+  event?: number;
+  walk?: number;
+  reference?: number;
+}
+
+const COST_LIMIT = 65_535;
+const EVENT_COSTS = [['event', at.COST_EVENT], ['walk', at.COST_WALK], ['reference', at.COST_REFERENCE]] as const;
+
+/**
+ * What instructions and events cost from now on, in cycles (0 to 65,535); what is not named keeps its cost. A mnemonic is the
+ * instruction table's and stands for all its encodings. A reset brings back the table's own. Throws for a mnemonic that the
+ * processor has not, or a cost out of range, before anything is changed.
+ */
+export function setCosts(m: Machine, instructions: Readonly<Record<string, number>>, events: EventCosts = {}): void {
+  const wanted: [offset: number, cost: number, wide: boolean][] = [];
+  for (const [mnemonic, cost] of Object.entries(instructions)) {
+    const before = wanted.length;
+    COST_ROWS.forEach((row, n) => {
+      if (row.mnemonic === mnemonic) wanted.push([at.COSTS + 2 * n, cost, false]);
+    });
+    if (wanted.length === before) throw new Error(`costs: no instruction ${mnemonic}`);
+  }
+  for (const [name, offset] of EVENT_COSTS) if (events[name] !== undefined) wanted.push([offset, events[name], true]);
+  for (const [, cost] of wanted) if (!Number.isInteger(cost) || cost < 0 || cost > COST_LIMIT) throw new Error(`costs: ${cost} cycles: not 0 to ${COST_LIMIT}`);
+  for (const [offset, cost, wide] of wanted) {
+    if (wide) m.state.setUint32(offset, cost, true);
+    else m.state.setUint16(offset, cost, true);
+  }
+  // blocks carry the costs that they were decoded with
+  codeWritten(m, 0, m.memory.length);
+}
+
+/** The costs in force: by mnemonic (of several rows the first), and of events. */
+export function costs(m: Machine): { instructions: Record<string, number>; events: Required<EventCosts> } {
+  const instructions: Record<string, number> = {};
+  COST_ROWS.forEach((row, n) => {
+    instructions[row.mnemonic] ??= m.state.getUint16(at.COSTS + 2 * n, true);
+  });
+  return { instructions, events: { event: word(m, at.COST_EVENT), walk: word(m, at.COST_WALK), reference: word(m, at.COST_REFERENCE) } };
+}
 
 /** Host-physical address that the loaded state translates a linear address to, without faults, A/D or TLB; null: none. */
 export function translate(m: Machine, gva: bigint): bigint | null {

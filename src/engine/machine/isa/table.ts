@@ -133,3 +133,6 @@ function build(): Map<string, Instruction> {
   }
   return out;
 }
+
+/** Every row in the order of the processor's table of costs: a mnemonic has one row, and one more for what it means outside 64-bit mode only. */
+export const COST_ROWS: readonly Instruction[] = [...INSTRUCTIONS.values(), ...LEGACY_ONLY];
