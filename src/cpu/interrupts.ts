@@ -4,7 +4,7 @@
  * for what a guest's exceptions do. Costs what COST_EVENT says. Left out: task gates, shadow stacks.
  */
 import {
-  COST_EVENT, CPL, CR2, CS, CYCLES, DR6, EFER, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, TR,
+  COST_EVENT, CPL, CR2, CS, CYCLES, DR6, EFER, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, STOP_TRAP, TR, TRAPS,
   ACTIVITY,
 } from './layout';
 import {
@@ -42,6 +42,7 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
   let vectoring: u32 = 0;
   let vectoringError: u32 = 0;
   s64(CYCLES, g64(CYCLES) + u64(g32(COST_EVENT)));
+  if (g32(TRAPS) != 0 && !guest()) return trapped(vector, kind, error, hasError, length);
   while (true) {
     s32(LAST_VECTOR, vector);
     s32(LAST_ERROR, hasError ? error : 0);
@@ -81,6 +82,19 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
     }
     kind = 3;
   }
+}
+
+/** The host's handler is the program round this processor. */
+function trapped(vector: u32, kind: u32, error: u32, hasError: bool, length: u32): i32 {
+  s32(PEND, PEND_NONE);
+  s32(LAST_VECTOR, vector);
+  s32(LAST_ERROR, hasError ? error : 0);
+  if (vector == 14 && kind == 3) s64(CR2, g64(X_ADDRESS));
+  s64(PAYLOAD, u64(vector));
+  s64(PAYLOAD + 8, hasError ? u64(error) : 0);
+  s64(PAYLOAD + 16, u64(kind));
+  s64(PAYLOAD + 24, u64(length));
+  return STOP_TRAP;
 }
 
 function shutdown(vector: u32): i32 {

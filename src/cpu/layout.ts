@@ -76,6 +76,7 @@ export const TLB_SETS = 0x6a8; // power of two, at most TLB_SETS_MAX
 export const TLB_WAYS = 0x6ac; // at most TLB_WAYS_MAX
 export const TRACE_ON = 0x6b0; // 1: every instruction is written to the trace ring
 export const CODE_EPOCH = 0x6b4; // changes whenever decoded code was dropped
+export const TRAPS = 0x6b8; // 1: in root operation the host's handlers stand behind every vector and behind SYSCALL: STOP_TRAP instead of delivery
 
 // ---- counters (slots)
 export const CYCLES = 0x6c0;
@@ -95,10 +96,15 @@ export const STOP_HALT = 2; // HLT, and nothing to wake it
 export const STOP_IO = 3; // root operation: port I/O for the board; finishIo() before the next run
 export const STOP_SHUTDOWN = 4; // root operation: triple fault
 export const STOP_FAILED = 5; // VM entry: VMfail, VM_INSTRUCTION_ERROR in P0, broken rule in P1
+export const STOP_TRAP = 6; // root operation with TRAPS: an exception, INT n or SYSCALL that the host handles
 export const PAYLOAD = 0x708; // eight slots
 // STOP_EXIT: 0 exit reason field, 1 exit qualification, 2 guest-physical address, 3 broken entry rule (reason 33)
 // STOP_IO: 0 port, 1 bytes, 2 in (1) or out (0), 3 value
 // STOP_SHUTDOWN: 0 vector of the last exception
+// STOP_TRAP: 0 vector, 256 SYSCALL, 257 SYSENTER; 1 error code; 2 interruption type as in a VMCS (3 exception, 4 INT n, 5 INT1, 6 INT3 and INTO);
+//   3 length of the instruction for types above 3. RIP is that instruction's, CR2 is set for a page fault
+export const TRAP_SYSCALL = 256;
+export const TRAP_SYSENTER = 257;
 
 // ---- the last exception delivered or intercepted, for pictures and tests (u32 but CR2)
 export const LAST_VECTOR = 0x750;

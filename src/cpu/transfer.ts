@@ -2,9 +2,9 @@
  * Control transfers that may change privilege: IRET, far JMP, CALL and RET, SYSCALL and SYSRET. Sources: SDM 2 of each, SDM 3A
  * 5.8. Call gates and task gates: #GP. IRET to virtual-8086 mode is #GP, a task switch by NT too.
  */
-import { CPL, CS, EFER, FMASK, GPR, INTERRUPTIBILITY, LSTAR, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SS, STAR } from './layout';
-import { canonical, EFER_LMA, EFER_SCE, F_NT, F_RF, F_VM, g32, g64, gp, np, s32, s64, setPrivilege, ss, ud } from './state';
-import { R_IMMEDIATE, R_OP, R_SIZE } from './record';
+import { CPL, CS, EFER, FMASK, GPR, INTERRUPTIBILITY, LSTAR, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SS, STAR, TRAP_SYSCALL, TRAPS } from './layout';
+import { canonical, EFER_LMA, EFER_SCE, F_NT, F_RF, F_VM, g32, g64, gp, guest, np, s32, s64, setPrivilege, ss, trap, ud } from './state';
+import { R_IMMEDIATE, R_LENGTH, R_OP, R_SIZE } from './record';
 import { flags, setFlagsWhole } from './flags';
 import { flushFast, rd } from './memory';
 import { ea, following } from './execute';
@@ -232,6 +232,7 @@ export function callFar(p: usize): bool {
 
 export function systemCall(p: usize): bool {
   if ((g64(EFER) & EFER_SCE) == 0) return ud();
+  if (g32(TRAPS) != 0 && !guest()) return trap(TRAP_SYSCALL, 4, load<u8>(p, R_LENGTH));
   const before = flags();
   s64(RCX, following(p));
   s64(R11, before & ~F_RF);

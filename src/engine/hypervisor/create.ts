@@ -1,20 +1,24 @@
-/** Making a virtual machine: a processor with its memory, empty EPT, a VMCS. */
+/** Making a virtual machine: a processor with its memory, and what its technique needs before the first instruction. */
 import { createIrqchip } from '../machine/devices/irqchip.ts';
 import { createMachine } from '../machine/machine.ts';
 import { HOST_MAX } from '../../cpu/layout.ts';
 import { COSTS } from './costs.ts';
-import { initVmcs } from './cpu/vmcs.ts';
-import { createEpt } from './memory/ept.ts';
+import { createLedger } from './ledger.ts';
+import { TECHNIQUES } from './technique.ts';
 import { hostBytes, type Vm, type VmOptions } from './vm.ts';
 
+/** Throws when the technique has no row, RangeError when there is no memory for it. */
 export function createVm(module: WebAssembly.Module, options: VmOptions): Vm {
-  const machine = createMachine(module, Math.min(HOST_MAX, hostBytes(options.memoryBytes)));
+  const way = TECHNIQUES[options.technique];
+  if (!way) throw new Error(`not modelled: technique ${options.technique}`);
+  const bytes = options.technique === 'native' ? options.memoryBytes : hostBytes(options.memoryBytes);
+  const machine = createMachine(module, Math.min(HOST_MAX, bytes));
   const vm: Vm = {
-    name: options.name, technique: options.technique, machine, costs: COSTS.default, ghz: options.ghz, vpid: options.vpid, chip: createIrqchip(), slots: new Map(),
-    frames: new Map(), nextFrame: 0x1000, ept: { root: 0, pointer: 0n, tables: 0 }, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0,
+    name: options.name, technique: options.technique, way, machine, costs: COSTS[options.costs ?? 'default'], ghz: options.ghz, vpid: options.vpid, chip: createIrqchip(), slots: new Map(),
+    frames: new Map(), nextFrame: 0x1000, tables: 0, ept: null, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0, ledger: createLedger(), own: null,
     serial: { bytes: 0, latch: false }, walked: { ns: options.now, cycles: 0n, walks: 0n }, broken: null,
   };
-  createEpt(vm);
-  initVmcs(vm, options.now);
+  way.memory.init(vm);
+  way.cpu.init(vm, options.now);
   return vm;
 }

@@ -1,6 +1,6 @@
 /**
  * A virtual machine as the rest of the house sees it: one processor in `cpu.wasm` with its host-physical memory, run
- * under a technique for a budget of time at a time. `kernel/drivers/kvm` drives it; views read its records.
+ * under a technique (technique.ts) for a budget of time at a time. `kernel/drivers/kvm` drives it; views read its records.
  * What it cannot answer itself comes back as a `VmExit`, exactly as KVM_RUN returns with an exit reason.
  *
  * Host-physical memory is this VM's alone: frames are handed out in order to the guest's pages when they are first used and
@@ -8,10 +8,11 @@
  * Source: Linux Documentation/virt/kvm/api.rst (kvm_run), SDM 3C 25-28.
  */
 import type { Irqchip } from '../machine/devices/irqchip.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { Machine, Stop } from '../machine/machine.ts';
 import { HOST_MAX } from '../../cpu/layout.ts';
-import type { CostProfile } from './costs.ts';
+import type { CostName, CostProfile } from './costs.ts';
 import type { ExitReason } from './exits.ts';
+import type { Ledger, Place } from './ledger.ts';
 
 /** Why `runVm` came back. */
 export type VmExit =
@@ -34,9 +35,13 @@ export type VmExit =
   /** The debugger's step is done. */
   | { reason: 'debug' };
 
+export const TECHNIQUE_NAMES = ['native', 'trap-and-emulate', 'binary-translation', 'paravirt', 'vmx-shadow', 'vmx-ept'] as const;
+export type TechniqueName = (typeof TECHNIQUE_NAMES)[number];
+
 export interface VmOptions {
   name: string;
-  technique: 'vmx-ept';
+  technique: TechniqueName;
+  costs?: CostName;
   /** Bytes of guest memory, for the size of the host's. */
   memoryBytes: number;
   /** Tags its translations; not 0. */
@@ -44,6 +49,84 @@ export interface VmOptions {
   ghz: number;
   /** ns, now. */
   now: number;
+}
+
+export type ControlName = 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'efer';
+export type SegmentName = 'es' | 'cs' | 'ss' | 'ds' | 'fs' | 'gs' | 'ldt' | 'tr';
+export type TableName = 'gdt' | 'idt';
+
+export interface GuestSegment {
+  selector: number;
+  base: bigint;
+  limit: number;
+  /** As in a VMCS: 3:0 type, 4 S, 6:5 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable. */
+  rights: number;
+}
+
+/** See state.ts, which is how everybody asks. */
+export interface GuestState {
+  register(vm: Vm, name: string): bigint;
+  setRegister(vm: Vm, name: string, value: bigint): void;
+  control(vm: Vm, name: ControlName): bigint;
+  setControl(vm: Vm, name: ControlName, value: bigint): void;
+  segment(vm: Vm, name: SegmentName): GuestSegment;
+  setSegment(vm: Vm, name: SegmentName, value: GuestSegment): void;
+  table(vm: Vm, name: TableName): { base: bigint; limit: number };
+  setTable(vm: Vm, name: TableName, value: { base: bigint; limit: number }): void;
+  clearInterruptibility(vm: Vm): void;
+}
+
+/** What one answer of the hypervisor cost. */
+export interface Answer {
+  /** Null: the guest goes on. */
+  exit: VmExit | null;
+  /** Cycles in the hypervisor and, when a program must answer, for the way there and back. */
+  monitor: number;
+  program: number;
+  /** What it was, for the ledger; empty: nothing happened that has a name. */
+  event: string;
+  /** The instruction that a step was meant for is done (a missing page is not). */
+  stepped: boolean;
+}
+
+/** How the guest's instructions are run. The loop that calls these is cpu/run.ts. */
+export interface CpuWay {
+  init(vm: Vm, now: number): void;
+  state: GuestState;
+  /** Interrupts can be delivered now. */
+  open(vm: Vm): boolean;
+  /** Before the guest runs: a waiting event, or the interrupt that `ready` announces (`takeVector`), reaches it; TSC at `now` ns. */
+  deliver(vm: Vm, ready: boolean, now: number): void;
+  /** Runs at most so many cycles (one instruction when `single`). Afterwards the guest is out. */
+  stretch(vm: Vm, cycles: number, single: boolean): Stop;
+  /** The end of a budget is only the model's: what must be kept for going on. */
+  pause(vm: Vm): void;
+  /** Why the stretch ended is dealt with. `now` in ns. */
+  answer(vm: Vm, stop: Stop, now: number): Answer;
+  /** The value that a port gave to an \`in\`. */
+  completeIo(vm: Vm, value: number): void;
+  /** Where the stretch that has ended ran. */
+  place(vm: Vm): Place;
+  /** The host's own timer interrupts take the guest out; not on a bare machine. */
+  hostTick: boolean;
+}
+
+/** How the guest's physical memory becomes reachable for it. */
+export interface MemoryWay {
+  init(vm: Vm): void;
+  /** Host-physical address of a guest frame, or null: it has none yet. */
+  frame(vm: Vm, gfn: number): number | null;
+  /** Gives it one; false: the host has none left. */
+  back(vm: Vm, gfn: number): boolean;
+  /** After a fault of the host's on `gpa`: enters the backed page where that is the hypervisor's duty; false: no frame for a table. */
+  map(vm: Vm, gpa: number): boolean;
+  /** Somebody other than the guest stored into guest memory. */
+  written(vm: Vm, gpa: number, length: number): void;
+}
+
+export interface Way {
+  cpu: CpuWay;
+  memory: MemoryWay;
 }
 
 export interface Slot {
@@ -74,12 +157,12 @@ export interface ExitRecord {
 export interface Ept {
   root: number;
   pointer: bigint;
-  tables: number;
 }
 
 export interface Vm {
   name: string;
-  technique: VmOptions['technique'];
+  technique: TechniqueName;
+  way: Way;
   machine: Machine;
   costs: CostProfile;
   ghz: number;
@@ -89,7 +172,9 @@ export interface Vm {
   /** Guest frame number to the host-physical address of its frame. */
   frames: Map<number, number>;
   nextFrame: number;
-  ept: Ept;
+  /** Frames that hold the hypervisor's own page tables. */
+  tables: number;
+  ept: Ept | null;
   /** An event to be delivered at the next entry: interruption information, error code, instruction length. */
   event: { info: number; error: number; length: number } | null;
   halted: boolean;
@@ -99,6 +184,9 @@ export interface Vm {
   /** The newest, at most LOG of them. */
   log: ExitRecord[];
   exitsEver: number;
+  ledger: Ledger;
+  /** What the technique keeps for itself. */
+  own: unknown;
   /** Bytes sent to COM1, ever; the divisor latch is open. */
   serial: { bytes: number; latch: boolean };
   /** When the stretch began in which the newest page walk was recorded, and its cycles then: dates the walk. */

@@ -7,7 +7,7 @@
 import * as at from '../../cpu/layout.ts';
 import { COST_ROWS } from './isa/table.ts';
 
-export type StopReason = 'budget' | 'exit' | 'halt' | 'io' | 'shutdown' | 'failed-entry';
+export type StopReason = 'budget' | 'exit' | 'halt' | 'io' | 'shutdown' | 'failed-entry' | 'trap';
 
 /** Why `run` came back. `payload` by reason as layout.ts says at PAYLOAD. */
 export interface Stop {
@@ -15,7 +15,7 @@ export interface Stop {
   payload: readonly bigint[];
 }
 
-const REASONS: readonly StopReason[] = ['budget', 'exit', 'halt', 'io', 'shutdown', 'failed-entry'];
+const REASONS: readonly StopReason[] = ['budget', 'exit', 'halt', 'io', 'shutdown', 'failed-entry', 'trap'];
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -121,6 +121,8 @@ export function interruptLine(m: Machine): number | null {
   const line = word(m, at.LINE);
   return line === 0 ? null : line & 255;
 }
+/** From now on the host's handlers stand behind every vector and behind SYSCALL in root operation: the run stops with 'trap'. */
+export const setTraps = (m: Machine, on: boolean): void => m.state.setUint32(at.TRAPS, on ? 1 : 0, true);
 export const raiseNmi = (m: Machine): void => m.state.setUint32(at.NMI_LINE, 1, true);
 
 // ---- what the host must say after it changed memory by itself

@@ -1,6 +1,6 @@
 /** The code round the instruction pointer of one machine. */
 import type { DisassemblyRow } from '../../bridge/rows.ts';
-import { guestRegister } from '../hypervisor/cpu/vmcs.ts';
+import { guestRegister } from '../hypervisor/state.ts';
 import { readLinear } from '../hypervisor/memory/guest.ts';
 import type { Vm } from '../hypervisor/vm.ts';
 import { type Disassembled, disassembleAll } from '../machine/isa/disassemble.ts';

@@ -1,6 +1,6 @@
 /** Registers of one machine's virtual processor, with what their bits say. */
 import type { RegisterRow } from '../../bridge/rows.ts';
-import { GUEST_SEGMENTS, guestControl, guestRegister, guestSegment, readField } from '../hypervisor/cpu/vmcs.ts';
+import { GUEST_SEGMENTS, guestControl, guestRegister, guestSegment, guestTable } from '../hypervisor/state.ts';
 import type { Vm } from '../hypervisor/vm.ts';
 import { columns, type View } from './view.ts';
 import { machineIn } from './vmfiles.ts';
@@ -40,7 +40,6 @@ function rowsOf(vm: Vm): RegisterRow[] {
       const { selector, base, limit, rights } = guestSegment(vm, name);
       return row('segment', name, wide(BigInt(selector), 4), rights & 0x10000 ? 'unusable' : `base ${wide(base, 1)}, limit ${wide(BigInt(limit), 1)}, DPL ${(rights >> 5) & 3}${rights & 0x2000 && name === 'cs' ? ', 64-bit code' : ''}`);
     }),
-    row('table', 'gdtr', wide(readField(vm, 'GUEST_GDTR_BASE')), `limit ${wide(readField(vm, 'GUEST_GDTR_LIMIT'), 1)}`),
-    row('table', 'idtr', wide(readField(vm, 'GUEST_IDTR_BASE')), `limit ${wide(readField(vm, 'GUEST_IDTR_LIMIT'), 1)}`),
+    ...(['gdt', 'idt'] as const).map((name) => row('table', `${name}r`, wide(guestTable(vm, name).base), `limit ${wide(BigInt(guestTable(vm, name).limit), 1)}`)),
   ];
 }

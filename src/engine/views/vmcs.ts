@@ -16,7 +16,7 @@ export const vmcs: View = {
   `),
   rows(world, arg) {
     const found = machineIn(world, arg);
-    if (!found) return [];
+    if (!found?.vm.technique.startsWith('vmx')) return [];
     return [...FIELDS].map(([name, encoding]): VmcsRow => ({
       key: name, group: fieldKind(encoding).group, encoding: `0x${encoding.toString(16).padStart(4, '0')}`, name, value: hex(readField(found.vm, name)),
     }));

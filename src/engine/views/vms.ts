@@ -1,6 +1,6 @@
 /** One row a virtual machine, defined or running. */
 import type { VmRow } from '../../bridge/rows.ts';
-import { guestControl, guestRegister, readField } from '../hypervisor/cpu/vmcs.ts';
+import { guestControl, guestPrivilege, guestRegister, guestSegment } from '../hypervisor/state.ts';
 import type { Vm } from '../hypervisor/vm.ts';
 import { cycles, instructions } from '../machine/machine.ts';
 import { columns, kernelsOf, type View } from './view.ts';
@@ -60,8 +60,8 @@ function stateOf({ kvm, status }: Guest): string {
 /** "64-bit, ring 3", "HLT" when it sleeps. */
 export function modeOf(vm: Vm): string {
   const long = (guestControl(vm, 'efer') & 0x400n) !== 0n;
-  const code = Number(readField(vm, 'GUEST_CS_ACCESS_RIGHTS'));
-  const ring = (Number(readField(vm, 'GUEST_SS_ACCESS_RIGHTS')) >> 5) & 3;
+  const code = guestSegment(vm, 'cs').rights;
+  const ring = guestPrivilege(vm);
   const mode = long ? (code & 0x2000 ? '64-bit' : 'compatibility') : (guestControl(vm, 'cr0') & 1n) !== 0n ? 'protected' : 'real';
   return `${mode}, ring ${ring}${vm.halted ? ', HLT' : ''}`;
 }

@@ -1,74 +1,11 @@
 /** A guest of real machine code under VT-x with EPT, without any kernel round it: its exits are answered here. */
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { createVm } from '../../../src/engine/hypervisor/create.ts';
-import { completeIo } from '../../../src/engine/hypervisor/cpu/exit.ts';
-import { runVm, type RunMode } from '../../../src/engine/hypervisor/cpu/vmx.ts';
-import { guestRegister, setGuestControl, setGuestRegister, setGuestSegment, writeField } from '../../../src/engine/hypervisor/cpu/vmcs.ts';
+import { guestRegister } from '../../../src/engine/hypervisor/state.ts';
 import { exitName } from '../../../src/engine/hypervisor/exits.ts';
-import { backPage, resolvePage, writeGuest } from '../../../src/engine/hypervisor/memory/ept.ts';
-import type { Vm } from '../../../src/engine/hypervisor/vm.ts';
-import { type Board, createBoard, readPort, serialLine, writePort } from '../../../src/engine/machine/devices/board.ts';
-import { nextEdge } from '../../../src/engine/machine/devices/irqchip.ts';
-import { setLine } from '../../../src/engine/machine/devices/pic.ts';
-import { receive, takeOutput } from '../../../src/engine/machine/devices/uart.ts';
 import { createRandom, uint32 } from '../../../src/engine/sim/random.ts';
 import { assemble } from '../../../src/engine/machine/isa/assemble.ts';
 import { type Walk, walk } from '../../../src/engine/machine/machine.ts';
-import { loadAssets } from '../../../src/cli/assets.ts';
-import { imageOf } from '../../../src/engine/userland/virt/qemu/image.ts';
-
-const MS = 1e6;
-
-interface Bench { vm: Vm; board: Board; now: number; said: string; ended: string }
-
-function power(source: string | Uint8Array, memory = 16 * 2 ** 20): Bench {
-  const image = typeof source === 'string' ? assemble(source, 'guest.asm') : { bytes: source, errors: [] };
-  expect(image.errors).toEqual([]);
-  const vm = createVm(loadAssets().cpu, { name: 'test', technique: 'vmx-ept', memoryBytes: memory, vpid: 1, ghz: 2, now: 0 });
-  vm.slots.set(0, { gpa: 0, bytes: memory, userspace: 0 });
-  const { parts, regs, sregs } = imageOf(image.bytes, '', memory);
-  for (const { gpa, data } of parts) {
-    for (let page = gpa; page < gpa + data.length; page += 4096) backPage(vm, page);
-    writeGuest(vm, gpa, data);
-  }
-  for (const [name, value] of Object.entries(sregs.segments)) setGuestSegment(vm, name, value);
-  for (const [name, table] of [['GDTR', sregs.gdt], ['IDTR', sregs.idt]] as const) {
-    writeField(vm, `GUEST_${name}_BASE`, table.base);
-    writeField(vm, `GUEST_${name}_LIMIT`, table.limit);
-  }
-  for (const name of ['efer', 'cr0', 'cr2', 'cr3', 'cr4'] as const) setGuestControl(vm, name, sregs[name]);
-  for (const [name, value] of Object.entries(regs)) setGuestRegister(vm, name, value);
-  return { vm, board: createBoard({ port: 0xf4, size: 4 }), now: 0, said: '', ended: '' };
-}
-
-/** Runs until `until` (ns), as the driver and QEMU do together. */
-function go(b: Bench, until: number, mode: RunMode = 'run'): void {
-  for (let rounds = 0; b.now < until && b.ended === '' && rounds < 100_000; rounds++) {
-    const { exit, spent } = runVm(b.vm, b.now, Math.min(1 * MS, until - b.now), mode);
-    b.now += Math.ceil((spent.guest + spent.kernel + spent.user) / b.vm.ghz);
-    if (exit.reason === 'page') resolvePage(b.vm, exit.gpa);
-    else if (exit.reason === 'hlt') b.now = Math.max(b.now, Math.min(until, nextEdge(b.vm.chip) ?? until));
-    else if (exit.reason === 'io') onPort(b, exit);
-    else if (exit.reason === 'debug') return;
-    else if (exit.reason !== 'budget') b.ended = JSON.stringify(exit, (_k, v) => (typeof v === 'bigint' ? v.toString(16) : v));
-  }
-}
-
-function onPort(b: Bench, exit: { direction: 'in' | 'out'; port: number; size: number; value: number }): void {
-  if (exit.direction === 'in') completeIo(b.vm, readPort(b.board, exit.port, exit.size, b.now));
-  else writePort(b.board, exit.port, exit.size, exit.value, b.now);
-  setLine(b.vm.chip.pic, 4, serialLine(b.board));
-  b.said += String.fromCharCode(...takeOutput(b.board.uart));
-  if (b.board.ended) b.ended = JSON.stringify(b.board.ended);
-}
-
-const tiny = (): string => readFileSync(new URL('../../../src/engine/hypervisor/guests/tiny.asm', import.meta.url), 'utf8');
-
-function key(b: Bench, text: string): void {
-  receive(b.board.uart, new TextEncoder().encode(text));
-  setLine(b.vm.chip.pic, 4, serialLine(b.board));
-}
+import { type Bench, go, key, MS, power, tiny } from './bench.ts';
 
 const counts = (b: Bench): Record<string, number> => Object.fromEntries([...b.vm.exits].map(([reason, row]) => [exitName(reason), row.count]));
 
@@ -154,7 +91,7 @@ it('ends somehow or goes on, whatever bytes it is given', () => {
   const random = createRandom(7);
   const ends = new Set<string>();
   for (let n = 0; n < 60; n++) {
-    const b = power(Uint8Array.from({ length: 256 }, () => uint32(random) & 255), 2 * 2 ** 20);
+    const b = power(Uint8Array.from({ length: 256 }, () => uint32(random) & 255), { memory: 2 * 2 ** 20 });
     go(b, 1 * MS);
     ends.add(b.ended.slice(0, 20));
   }

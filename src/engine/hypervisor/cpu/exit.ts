@@ -8,7 +8,8 @@ import { readMsr, setGeneral, writeMsr } from '../../machine/machine.ts';
 import { irqchipOwns, readIrqchip, writeIrqchip } from '../../machine/devices/irqchip.ts';
 import { cpuid } from '../cpuid.ts';
 import { exitName, exitRow } from '../exits.ts';
-import { mapPage, slotOf, writeGuest } from '../memory/ept.ts';
+import { observeOut } from '../ledger.ts';
+import { hostAddress, slotOf, writeGuest } from '../memory/frames.ts';
 import { guestPhysical, readLinear } from '../memory/guest.ts';
 import type { Vm, VmExit } from '../vm.ts';
 import { guestControl, guestRegister, guestSegment, readField, requestWindow, setGuestControl, setGuestRegister, writeField } from './vmcs.ts';
@@ -171,8 +172,8 @@ function writeGuestMsr(vm: Vm, index: number, value: bigint, now: number): boole
 function onViolation(vm: Vm, { gpa, qualification }: ExitFacts): VmExit | null {
   const at = Number(gpa);
   if (!slotOf(vm, at)) return { reason: 'mmio', gpa, qualification };
-  if (!vm.frames.has(Math.floor(at / 4096))) return { reason: 'page', gpa: at };
-  return mapPage(vm, at) < 0 ? { reason: 'internal-error', text: 'no host memory for an EPT table' } : null;
+  if (hostAddress(vm, at) === null) return { reason: 'page', gpa: at };
+  return !vm.way.memory.map(vm, at) ? { reason: 'internal-error', text: 'no host memory for an EPT table' } : null;
 }
 
 // ---- ports
@@ -189,7 +190,7 @@ function onPort(vm: Vm, { qualification, now }: ExitFacts): VmExit | null {
   }
   if (string && reading) {
     const gpa = guestPhysical(vm, readField(vm, 'GUEST_LINEAR_ADDRESS'));
-    if (gpa !== null && slotOf(vm, gpa) && !vm.frames.has(Math.floor(gpa / 4096))) return { reason: 'page', gpa };
+    if (gpa !== null && slotOf(vm, gpa) && hostAddress(vm, gpa) === null) return { reason: 'page', gpa };
   }
   vm.io = reading ? { size, string, linear: string ? readField(vm, 'GUEST_LINEAR_ADDRESS') : 0n } : null;
   if (string) stepString(vm, size, reading, (qualification & 32n) !== 0n);
@@ -199,7 +200,7 @@ function onPort(vm: Vm, { qualification, now }: ExitFacts): VmExit | null {
     else for (let n = 0; n < size; n++) writeIrqchip(vm.chip, port + n, Math.floor(value / 2 ** (8 * n)) & 255, now);
     return null;
   }
-  if (!reading) countSerial(vm, port, value);
+  if (!reading) observeOut(vm, port, value);
   return { reason: 'io', direction: reading ? 'in' : 'out', port, size, value: reading ? 0 : value };
 }
 
@@ -220,18 +221,11 @@ export function completeIo(vm: Vm, value: number): void {
   if (!io) return;
   if (io.string) {
     const gpa = guestPhysical(vm, io.linear);
-    if (gpa !== null && vm.frames.has(Math.floor(gpa / 4096))) writeGuest(vm, gpa, Uint8Array.from({ length: io.size }, (_, n) => Math.floor(value / 2 ** (8 * n)) & 255));
+    if (gpa !== null && hostAddress(vm, gpa) !== null) writeGuest(vm, gpa, Uint8Array.from({ length: io.size }, (_, n) => Math.floor(value / 2 ** (8 * n)) & 255));
     return;
   }
   const bits = 8 * io.size;
   const given = BigInt.asUintN(bits, BigInt(value));
   const old = guestRegister(vm, 'rax');
   setGeneral(vm.machine, 0, io.size === 4 ? given : (old & ~((1n << BigInt(bits)) - 1n)) | given);
-}
-
-const COM1 = 0x3f8;
-
-function countSerial(vm: Vm, port: number, value: number): void {
-  if (port === COM1 + 3) vm.serial.latch = (value & 0x80) !== 0;
-  else if (port === COM1 && !vm.serial.latch) vm.serial.bytes++;
 }

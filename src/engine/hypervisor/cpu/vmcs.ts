@@ -6,7 +6,7 @@
  */
 import { general, REGISTER_NAMES, setGeneral, setSlot, vmread, vmwrite } from '../../machine/machine.ts';
 import { CR2, CYCLES, TSC_BASE } from '../../../cpu/layout.ts';
-import { takeFrame, type Vm } from '../vm.ts';
+import { type ControlName, type GuestSegment, type GuestState, type SegmentName, takeFrame, type Vm } from '../vm.ts';
 import { FIELDS } from '../vmcs.ts';
 
 export const field = (name: string): number => {
@@ -49,7 +49,7 @@ export function initVmcs(vm: Vm, now: number): void {
     }
   }
   const fields: Record<string, bigint | number> = {
-    VPID: vm.vpid, EPT_POINTER: vm.ept.pointer, MSR_BITMAP: bitmap, VMCS_LINK_POINTER: NO_LINK,
+    VPID: vm.vpid, EPT_POINTER: vm.ept?.pointer ?? 0n, MSR_BITMAP: bitmap, VMCS_LINK_POINTER: NO_LINK,
     PIN_BASED_CONTROLS: PIN, PRIMARY_PROCESSOR_CONTROLS: BigInt(PRIMARY >>> 0), SECONDARY_PROCESSOR_CONTROLS: SECONDARY,
     EXIT_CONTROLS, ENTRY_CONTROLS, TSC_OFFSET: -BigInt(Math.round(now * vm.ghz)),
     CR0_MASK: CR0_FIXED, CR4_MASK: CR4_VMXE,
@@ -86,24 +86,16 @@ export function setGuestRegister(vm: Vm, name: string, value: bigint): void {
   else setGeneral(vm.machine, (REGISTER_NAMES as readonly string[]).indexOf(name), value);
 }
 
-export interface GuestSegment {
-  selector: number;
-  base: bigint;
-  limit: number;
-  rights: number;
-}
+const prefix = (name: SegmentName): string => `GUEST_${name === 'ldt' ? 'LDTR' : name.toUpperCase()}`;
 
-export const GUEST_SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldt', 'tr'] as const;
-const prefix = (name: string): string => `GUEST_${name === 'ldt' ? 'LDTR' : name.toUpperCase()}`;
-
-export function guestSegment(vm: Vm, name: string): GuestSegment {
+export function guestSegment(vm: Vm, name: SegmentName): GuestSegment {
   const p = prefix(name);
   return {
     selector: Number(readField(vm, `${p}_SELECTOR`)), base: readField(vm, `${p}_BASE`), limit: Number(readField(vm, `${p}_LIMIT`)), rights: Number(readField(vm, `${p}_ACCESS_RIGHTS`)),
   };
 }
 
-export function setGuestSegment(vm: Vm, name: string, value: GuestSegment): void {
+function setGuestSegment(vm: Vm, name: SegmentName, value: GuestSegment): void {
   const p = prefix(name);
   writeField(vm, `${p}_SELECTOR`, value.selector);
   writeField(vm, `${p}_BASE`, value.base);
@@ -112,7 +104,7 @@ export function setGuestSegment(vm: Vm, name: string, value: GuestSegment): void
 }
 
 /** Control registers as the guest sees them: where the host owns a bit, the shadow's. */
-export function guestControl(vm: Vm, name: 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'efer'): bigint {
+export function guestControl(vm: Vm, name: ControlName): bigint {
   switch (name) {
     case 'cr2': return vm.machine.state.getBigUint64(CR2, true);
     case 'cr3': return readField(vm, 'GUEST_CR3');
@@ -126,7 +118,7 @@ export function guestControl(vm: Vm, name: 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'efer
   }
 }
 
-export function setGuestControl(vm: Vm, name: 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'efer', value: bigint): void {
+export function setGuestControl(vm: Vm, name: ControlName, value: bigint): void {
   switch (name) {
     case 'cr2': setSlot(vm.machine, CR2, value); return;
     case 'cr3': writeField(vm, 'GUEST_CR3', value); return;
@@ -145,3 +137,17 @@ export function setGuestControl(vm: Vm, name: 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'e
       writeField(vm, 'CR4_READ_SHADOW', value);
   }
 }
+
+/** The guest's state in a VMCS. */
+export const vmxState: GuestState = {
+  register: guestRegister, setRegister: setGuestRegister, control: guestControl, setControl: setGuestControl, segment: guestSegment, setSegment: setGuestSegment,
+  table: (vm, name) => ({ base: readField(vm, `GUEST_${name.toUpperCase()}R_BASE`), limit: Number(readField(vm, `GUEST_${name.toUpperCase()}R_LIMIT`)) }),
+  setTable(vm, name, { base, limit }) {
+    writeField(vm, `GUEST_${name.toUpperCase()}R_BASE`, base);
+    writeField(vm, `GUEST_${name.toUpperCase()}R_LIMIT`, limit);
+  },
+  clearInterruptibility(vm) {
+    writeField(vm, 'GUEST_INTERRUPTIBILITY', 0);
+    writeField(vm, 'GUEST_ACTIVITY', 0);
+  },
+};

@@ -3,9 +3,9 @@
  * guest and what QEMU's monitor does for `x` and `info tlb`. No rights are checked and no bits are set; the guest's own
  * accesses never come here. Four levels, long mode. Source: SDM 3A 4.5.
  */
-import { guestControl } from '../cpu/vmcs.ts';
+import { guestControl } from '../state.ts';
 import type { Vm } from '../vm.ts';
-import { readGuest } from './ept.ts';
+import { readGuest } from './frames.ts';
 
 const PRESENT = 1n;
 const LARGE = 0x80n;

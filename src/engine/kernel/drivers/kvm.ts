@@ -6,16 +6,27 @@ import type { Kernel } from '../records.ts';
 import { endStretch } from '../sched.ts';
 import { wake } from '../wait.ts';
 import { systemOps } from './kvm/descriptors.ts';
-import { channelOf, type KvmState, vmByName } from './kvm/state.ts';
+import { channelOf, type Door, type KvmState, vmByName } from './kvm/state.ts';
 
 export { type KvmState, type KvmVm, kvmOf, vmByName } from './kvm/state.ts';
 
 export type DebugCommand = 'pause' | 'resume' | 'step' | 'step-exit';
 
-/** Registers /dev/kvm. `module` is the processor's. */
+/**
+ * Who runs guests here, by device node: KVM; a monitor as VMware's before VT-x; a hypervisor for guests that know it, as
+ * Xen's; and a bench with a physical machine of its own. They take the requests of KVM; what they do with the processor differs.
+ */
+const DOORS: Readonly<Record<string, Door>> = {
+  'c10:232': { name: 'kvm', techniques: ['vmx-ept', 'vmx-shadow'] },
+  'c10:165': { name: 'vmmon', techniques: ['binary-translation', 'trap-and-emulate'] },
+  'c10:60': { name: 'privcmd', techniques: ['paravirt'] },
+  'c10:61': { name: 'bench', techniques: ['native'] },
+};
+
+/** Registers the devices. `module` is the processor's. */
 export function installKvm(kernel: Kernel, module: WebAssembly.Module): void {
   kernel.drivers.set('kvm', { module, vms: new Map(), nextId: 1 } satisfies KvmState);
-  kernel.devices.set('c10:232', () => ({ ops: systemOps, data: null }));
+  for (const [number, door] of Object.entries(DOORS)) kernel.devices.set(number, () => ({ ops: systemOps, data: door }));
 }
 
 /**

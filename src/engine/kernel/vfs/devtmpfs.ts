@@ -19,9 +19,10 @@ export function createDevtmpfs(kernel: Kernel): SuperBlock {
     '/stderr': { type: 'link', target: '/proc/self/fd/2' },
     '/pts': { type: 'dir' },
     '/shm': { type: 'dir', mode: 0o1777 },
+    '/xen': { type: 'dir' },
     '/mqueue': { type: 'dir', mode: 0o1777 },
   };
-  for (const [name, major, minor, mode] of NODES) tree[`/${name}`] = { type: 'chr', major, minor, mode, gid: name === 'kvm' ? KVM_GROUP : /^tty\d|^ptmx$/.test(name) ? TTY_GROUP : 0 };
+  for (const [name, major, minor, mode] of NODES) tree[`/${name}`] = { type: 'chr', major, minor, mode, gid: /^(kvm|bench|vmmon|xen.privcmd)$/.test(name) ? KVM_GROUP : /^tty\d|^ptmx$/.test(name) ? TTY_GROUP : 0 };
   populate(kernel, sb, tree);
   return sb;
 }

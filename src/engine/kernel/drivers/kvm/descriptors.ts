@@ -4,11 +4,13 @@
  * Source: Linux Documentation/virt/kvm/api.rst. Left out: more than one vCPU, memory slots over one another, everything that
  * is not named in uapi.ts (ENOTTY).
  */
+import { type CostName, COSTS } from '../../../hypervisor/costs.ts';
 import { createVm } from '../../../hypervisor/create.ts';
+import { backPage, hostAddress, readGuest, slotOf, writeGuest } from '../../../hypervisor/memory/frames.ts';
 import {
-  GUEST_SEGMENTS, guestControl, guestRegister, guestSegment, readField, setGuestControl, setGuestRegister, setGuestSegment, writeField,
-} from '../../../hypervisor/cpu/vmcs.ts';
-import { backPage, readGuest, slotOf, writeGuest } from '../../../hypervisor/memory/ept.ts';
+  clearInterruptibility, GUEST_SEGMENTS, guestControl, guestRegister, guestSegment, guestTable, setGuestControl, setGuestRegister, setGuestSegment, setGuestTable,
+} from '../../../hypervisor/state.ts';
+import { TECHNIQUES } from '../../../hypervisor/technique.ts';
 import { MEMORY_MAX, type Vm } from '../../../hypervisor/vm.ts';
 import { setLine } from '../../../machine/devices/pic.ts';
 import { record } from '../../../sim/trace.ts';
@@ -19,17 +21,17 @@ import { install, makeFile } from '../../vfs/descriptors.ts';
 import { createSuperBlock, makeInode } from '../../vfs/inode.ts';
 import type { File, FileOps, MayBlock, SuperBlock } from '../../vfs/types.ts';
 import { AGAIN, GONE, wake } from '../../wait.ts';
-import { channelOf, type KvmVm, kvmOf, machineOf, type Vcpu } from './state.ts';
+import { channelOf, type Door, type KvmVm, kvmOf, machineOf, type Vcpu } from './state.ts';
 import * as u from './uapi.ts';
 import { runVcpu, touchGuest } from './vcpu.ts';
 
 export const systemOps: FileOps = {
-  ioctl(kernel, task, _file, request, arg) {
+  ioctl(kernel, task, file, request, arg) {
     switch (request) {
       case u.KVM_GET_API_VERSION: return u.KVM_API_VERSION;
       case u.KVM_GET_VCPU_MMAP_SIZE: return 3 * PAGE;
       case u.KVM_CHECK_EXTENSION: return extension(Number(arg));
-      case u.KVM_CREATE_VM: return createDescriptor(kernel, task, vmOps, newVm(kernel, task));
+      case u.KVM_CREATE_VM: return createDescriptor(kernel, task, vmOps, newVm(kernel, task, file.data as Door, typeof arg === 'object' && arg !== null ? (arg as u.VmType) : {}));
       default: throw new SysError('ENOTTY');
     }
   },
@@ -48,11 +50,14 @@ function extension(capability: number): number {
   }
 }
 
-function newVm(kernel: Kernel, task: Task): KvmVm {
+function newVm(kernel: Kernel, task: Task, door: Door, type: u.VmType): KvmVm {
+  const technique = type.technique === undefined ? door.techniques[0] : door.techniques.find((name) => name === type.technique);
+  const costs = type.generation ?? 'default';
+  if (!technique || !TECHNIQUES[technique] || !Object.hasOwn(COSTS, costs)) throw new SysError('EINVAL');
   const kvm = kvmOf(kernel);
   const id = kvm.nextId++;
   const one: KvmVm = {
-    id, name: nameOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), startedAt: kernel.timeline.now,
+    id, technique, costs: costs as CostName, name: nameOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), startedAt: kernel.timeline.now,
   };
   kvm.vms.set(id, one);
   record(kernel.trace, 'hypervisor', kernel.name, 'vm.create', { vm: one.name, pid: task.tgid });
@@ -127,7 +132,7 @@ function setRegion(kernel: Kernel, one: KvmVm, region: u.MemoryRegion): number {
 /** Throws ENOMEM when the memory of a processor cannot be had from whoever runs this model. */
 function makeVm(kernel: Kernel, one: KvmVm, memoryBytes: number): Vm {
   try {
-    return createVm(kvmOf(kernel).module, { name: one.name, technique: 'vmx-ept', memoryBytes, vpid: ((one.id - 1) % 0xffff) + 1, ghz: kernel.ghz, now: kernel.timeline.now });
+    return createVm(kvmOf(kernel).module, { name: one.name, technique: one.technique, costs: one.costs, memoryBytes, vpid: ((one.id - 1) % 0xffff) + 1, ghz: kernel.ghz, now: kernel.timeline.now });
   } catch (error) {
     if (error instanceof RangeError) throw new SysError('ENOMEM');
     throw error;
@@ -155,7 +160,7 @@ function storeGuest(kernel: Kernel, task: Task, file: File, data: Uint8Array, of
   const vm = machineOf(vmIn(file));
   for (let gpa = Math.floor(offset / PAGE) * PAGE; gpa < offset + data.length; gpa += PAGE) {
     if (!slotOf(vm, gpa)) throw new SysError('EFAULT');
-    if (vm.frames.has(gpa / PAGE)) continue;
+    if (hostAddress(vm, gpa) !== null) continue;
     const touched = touchGuest(kernel, task, vm, gpa);
     if (touched === 'more') return AGAIN as unknown as number;
     if (touched === 'dead') return GONE as unknown as number;
@@ -201,21 +206,17 @@ function setRegs(vm: Vm, regs: u.Regs): 0 {
 function getSregs(vm: Vm): u.Sregs {
   return {
     segments: Object.fromEntries(GUEST_SEGMENTS.map((name) => [name, guestSegment(vm, name)])) as u.Sregs['segments'],
-    gdt: { base: readField(vm, 'GUEST_GDTR_BASE'), limit: Number(readField(vm, 'GUEST_GDTR_LIMIT')) },
-    idt: { base: readField(vm, 'GUEST_IDTR_BASE'), limit: Number(readField(vm, 'GUEST_IDTR_LIMIT')) },
+    gdt: guestTable(vm, 'gdt'),
+    idt: guestTable(vm, 'idt'),
     cr0: guestControl(vm, 'cr0'), cr2: guestControl(vm, 'cr2'), cr3: guestControl(vm, 'cr3'), cr4: guestControl(vm, 'cr4'), efer: guestControl(vm, 'efer'), halted: vm.halted,
   };
 }
 
 function setSregs(vm: Vm, sregs: u.Sregs): 0 {
-  for (const name of GUEST_SEGMENTS) setGuestSegment(vm, name, sregs.segments[name]);
-  for (const [name, table] of [['GDTR', sregs.gdt], ['IDTR', sregs.idt]] as const) {
-    writeField(vm, `GUEST_${name}_BASE`, table.base);
-    writeField(vm, `GUEST_${name}_LIMIT`, table.limit);
-  }
   for (const name of ['efer', 'cr0', 'cr2', 'cr3', 'cr4'] as const) setGuestControl(vm, name, sregs[name]);
-  writeField(vm, 'GUEST_INTERRUPTIBILITY', 0);
-  writeField(vm, 'GUEST_ACTIVITY', 0);
+  for (const name of GUEST_SEGMENTS) setGuestSegment(vm, name, sregs.segments[name]);
+  for (const name of ['gdt', 'idt'] as const) setGuestTable(vm, name, sregs[name]);
+  clearInterruptibility(vm);
   vm.halted = sregs.halted;
   return 0;
 }

@@ -2,7 +2,8 @@
  * What /dev/kvm keeps: one record a VM, kept by its open descriptors, with its one vCPU. A VM has no name of its own; the
  * one it is shown by is what its program was told with -name.
  */
-import type { Vm } from '../../../hypervisor/vm.ts';
+import type { CostName } from '../../../hypervisor/costs.ts';
+import type { TechniqueName, Vm } from '../../../hypervisor/vm.ts';
 import type { Kernel, Task } from '../../records.ts';
 import { SysError } from '../../abi.ts';
 
@@ -30,8 +31,16 @@ export interface Debugger {
   wishes: ('step' | 'step-exit')[];
 }
 
+/** One of the devices that make virtual machines, with the techniques it offers; the first is what it takes when nothing is said. */
+export interface Door {
+  name: string;
+  techniques: readonly TechniqueName[];
+}
+
 export interface KvmVm {
   id: number;
+  technique: TechniqueName;
+  costs: CostName;
   name: string;
   pid: number;
   /** Open on it and on its vCPU. */

@@ -47,6 +47,15 @@ export const KVM_EXIT_FAIL_ENTRY = 9;
 export const KVM_EXIT_INTR = 10;
 export const KVM_EXIT_INTERNAL_ERROR = 17;
 
+/**
+ * What KVM_CREATE_VM may be told instead of 0. The technique stands for which hypervisor was loaded with which parameters
+ * (kvm_intel.ept=0), the generation for the processor it runs on; in life neither goes with a VM. EINVAL: not here, not known.
+ */
+export interface VmType {
+  technique?: string;
+  generation?: string;
+}
+
 export interface MemoryRegion {
   slot: number;
   flags: number;

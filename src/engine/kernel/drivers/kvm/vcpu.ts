@@ -5,11 +5,10 @@
  * frame is faulted in on the thread's own mapping, so it is charged to its cgroup like any other page.
  * Source: Linux Documentation/virt/kvm/api.rst, kvm_vcpu_block.
  */
-import { runVm } from '../../../hypervisor/cpu/vmx.ts';
-import { completeIo } from '../../../hypervisor/cpu/exit.ts';
-import { readField } from '../../../hypervisor/cpu/vmcs.ts';
+import { runVm } from '../../../hypervisor/cpu/run.ts';
 import { exitName } from '../../../hypervisor/exits.ts';
-import { resolvePage, slotOf } from '../../../hypervisor/memory/ept.ts';
+import { resolvePage, slotOf } from '../../../hypervisor/memory/frames.ts';
+import { guestRegister } from '../../../hypervisor/state.ts';
 import type { Vm, VmExit } from '../../../hypervisor/vm.ts';
 import { nextEdge } from '../../../machine/devices/irqchip.ts';
 import { record } from '../../../sim/trace.ts';
@@ -31,7 +30,7 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
   const vm = machineOf(one);
   vcpu.task = task;
   vcpu.inside = true;
-  if (vm.io) completeIo(vm, argument.data ?? 0);
+  if (vm.io) vm.way.cpu.completeIo(vm, argument.data ?? 0);
   if (vcpu.kicked) {
     vcpu.kicked = false;
     vcpu.inside = false;
@@ -44,12 +43,12 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
     return BLOCK;
   }
   const wish = debug.held ? debug.wishes[0] : undefined;
-  const tables = vm.ept.tables;
+  const { tables } = vm;
   const { exit, spent } = runVm(vm, timeOf(kernel), SLICE, wish === undefined ? 'run' : wish === 'step' ? 'step' : 'to-exit');
   task.owed.user += Math.ceil((spent.guest + spent.user) / kernel.ghz);
   pay(kernel, task, Math.ceil(spent.kernel / kernel.ghz));
   tell(kernel, one, vm);
-  if (vm.ept.tables > tables && !charge(kernel, task, 'kernel', vm.ept.tables - tables)) return GONE;
+  if (vm.tables > tables && !charge(kernel, task, 'kernel', vm.tables - tables)) return GONE;
   if (wish !== undefined && stepTaken(exit, wish)) debug.wishes.shift();
   return leave(kernel, task, one, vcpu, vm, exit);
 }
@@ -72,7 +71,7 @@ function leave(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, exit:
     case 'hlt': {
       const due = nextEdge(vm.chip);
       waitOn(kernel, task, channelOf(one));
-      if (due !== null && (readField(vm, 'GUEST_RFLAGS') & 0x200n) !== 0n) sleepUntil(kernel, task, Math.max(due, timeOf(kernel)));
+      if (due !== null && (guestRegister(vm, 'rflags') & 0x200n) !== 0n) sleepUntil(kernel, task, Math.max(due, timeOf(kernel)));
       return BLOCK;
     }
     case 'io':
@@ -100,9 +99,9 @@ function faultIn(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, gpa
   if (touched === 'dead') return GONE;
   if (touched === 'more') return AGAIN;
   vcpu.faulting = null;
-  const tables = vm.ept.tables;
+  const { tables } = vm;
   const resolved = resolvePage(vm, gpa);
-  if (vm.ept.tables > tables && !charge(kernel, task, 'kernel', vm.ept.tables - tables)) return GONE;
+  if (vm.tables > tables && !charge(kernel, task, 'kernel', vm.tables - tables)) return GONE;
   if (!resolved) return leave(kernel, task, one, vcpu, vm, { reason: 'internal-error', text: 'not modelled: a host without a frame left' });
   return AGAIN;
 }

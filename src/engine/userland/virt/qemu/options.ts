@@ -13,12 +13,24 @@ export type Chardev =
   | { kind: 'socket'; path: string }
   | { kind: 'null' };
 
+/** kvm: VT-x; tcg: binary translation; xen: a guest that knows its hypervisor; deprivileged: trap-and-emulate, the lab's own word. */
+export type Accelerator = 'kvm' | 'tcg' | 'xen' | 'deprivileged';
+const ACCELERATORS: readonly Accelerator[] = ['tcg', 'kvm', 'xen', 'deprivileged'];
+/** Models of -cpu that stand for a generation whose crossings cost differently. */
+const GENERATIONS: Readonly<Record<string, string>> = {
+  pentium4: 'prescott', Conroe: 'merom', Penryn: 'penryn', Nehalem: 'nehalem', Westmere: 'westmere', SandyBridge: 'sandy-bridge', Haswell: 'haswell', 'Skylake-Client': 'skylake', 'Icelake-Server': 'ice-lake',
+};
+
 export interface Options {
   name: string;
   uuid: string;
   /** Bytes. */
   memory: number;
-  accel: 'kvm' | 'tcg';
+  accel: Accelerator;
+  /** -cpu …,ept=off: KVM keeps shadow page tables. */
+  ept: boolean;
+  /** Of the processor, as costs.ts names it; null: nothing was said. */
+  generation: string | null;
   kernel: string | null;
   append: string;
   /** Where COM1 goes, and what it is called in messages. */
@@ -68,7 +80,7 @@ interface Draft {
 export function parseOptions(argv: readonly string[]): Options {
   const draft: Draft = {
     options: {
-      name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', kernel: null, append: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
+      name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', ept: true, generation: null, kernel: null, append: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
       debugExit: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, timestamp: false, text: null,
     },
     serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], nographic: false, display: null, nodefaults: false,
@@ -112,8 +124,8 @@ function withValue(draft: Draft, name: string, value: string): void {
     case 'machine':
     case 'M': machine(draft, value, props); return;
     case 'cpu':
-      if (value === 'help') options.text = 'Available CPUs:\nx86 host                  processor of the host (KVM)\n';
-      else if (!/^(host|max|qemu64|kvm64|base)(,|$)/.test(value)) throw new Failed(`unable to find CPU model '${props['']}'`);
+      if (value === 'help') options.text = `Available CPUs:\n${Object.keys(GENERATIONS).map((name) => `x86 ${name}\n`).join('')}x86 host                  processor of the host (KVM)\n`;
+      else model(options, props);
       return;
     case 'm': options.memory = memorySize(value, props.size ?? props[''] ?? value); return;
     case 'smp': smp(value, props); return;
@@ -152,9 +164,10 @@ export function properties(value: string): Record<string, string> {
 }
 
 function accelerator(options: Options, value: string, name: string): Options['accel'] {
-  if (name === 'kvm' || name === 'tcg') return name;
+  const found = ACCELERATORS.find((one) => one === name);
+  if (found) return found;
   if (name === 'help') {
-    options.text = 'Accelerators supported in QEMU binary:\ntcg\nkvm\n';
+    options.text = 'Accelerators supported in QEMU binary:\ntcg\nkvm\nxen\ndeprivileged\n';
     return 'tcg';
   }
   throw bad('accel', value, `invalid accelerator ${name}`);
@@ -169,6 +182,13 @@ function machine(draft: Draft, value: string, props: Record<string, string>): vo
   if (/^(q35|pc-q35|microvm)/.test(type)) throw bad('machine', value, 'not modelled: only pc');
   if (!/^pc(-i440fx-\d+\.\d+)?$/.test(type)) throw bad('machine', value, 'unsupported machine type\nUse -machine help to list supported machines');
   if (props.accel) draft.options.accel = accelerator(draft.options, value, props.accel.split(':')[0]!);
+}
+
+function model(options: Options, props: Record<string, string>): void {
+  const name = props[''] ?? '';
+  if (!/^(host|max|qemu64|kvm64|base)$/.test(name) && !Object.hasOwn(GENERATIONS, name)) throw new Failed(`unable to find CPU model '${name}'`);
+  options.generation = GENERATIONS[name] ?? null;
+  if (props.ept !== undefined) options.ept = props.ept !== 'off';
 }
 
 function smp(value: string, props: Record<string, string>): void {

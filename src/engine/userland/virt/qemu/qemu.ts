@@ -10,7 +10,7 @@ import {
   type Termios, TIOCGPTN, TIOCSPTLCK,
 } from '../../../kernel/abi.ts';
 import {
-  KVM_API_VERSION, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_CREATE_VCPU, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_SET_TSS_ADDR, KVM_SET_USER_MEMORY_REGION,
+  KVM_API_VERSION, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_CREATE_VCPU, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_SET_TSS_ADDR, KVM_SET_USER_MEMORY_REGION, type VmType,
 } from '../../../kernel/drivers/kvm/uapi.ts';
 import { type Body, type Program, sys } from '../../../kernel/sys.ts';
 import { createBoard } from '../../../machine/devices/board.ts';
@@ -20,7 +20,7 @@ import { complain, Failed, print, strerror } from '../../lib/io.ts';
 import { type Console, greetMonitor, onKeys } from './console.ts';
 import { type Channel, type Emulator, ENDING_SIGNALS, feedSerial, interrupted, powerOn, tell, terminate } from './emulator.ts';
 import { BadImage, type Image, readImage } from './image.ts';
-import { type Chardev, type Options, parseOptions } from './options.ts';
+import { type Accelerator, type Chardev, type Options, parseOptions } from './options.ts';
 import { emitTo, greet, type QmpClient, receiveQmp } from './qmp.ts';
 import { vcpuThread } from './vcpu.ts';
 
@@ -45,8 +45,7 @@ export const qemu: Program = function* (argv): Body {
 
 function* main(options: Options): Call<number> {
   if (options.memory > MEMORY_MAX) throw new Failed('not modelled: guests of more than 1 GiB of memory');
-  if (options.accel === 'tcg') yield* tell(options, `${ME}: warning: not modelled: TCG; the guest runs under KVM`);
-  const kvm = yield* openKvm();
+  const kvm = yield* openAccelerator(options);
   if (options.kernel === null) throw new Failed('not modelled: firmware and disks; give a flat 64-bit image with -kernel');
   const descriptors = yield* createMachine(kvm, options);
   const image = yield* readImage(options.kernel, options.append, options.memory);
@@ -64,20 +63,41 @@ function* main(options: Options): Call<number> {
   return yield* mainLoop(emu, loop);
 }
 
-function* openKvm(): Call<number> {
+/** The device behind -accel, and the technique asked of it. */
+const DEVICES: Readonly<Record<Accelerator, { path: string; technique: string; module: string }>> = {
+  kvm: { path: '/dev/kvm', technique: 'vmx-ept', module: 'KVM' },
+  tcg: { path: '/dev/vmmon', technique: 'binary-translation', module: 'vmmon' },
+  xen: { path: '/dev/xen/privcmd', technique: 'paravirt', module: 'Xen' },
+  deprivileged: { path: '/dev/vmmon', technique: 'trap-and-emulate', module: 'vmmon' },
+};
+const typeOf = ({ accel, ept, generation }: Options): VmType => ({ technique: accel === 'kvm' && !ept ? 'vmx-shadow' : DEVICES[accel].technique, ...(generation === null ? {} : { generation }) });
+
+function* openAccelerator({ accel }: Options): Call<number> {
+  const { path, module } = DEVICES[accel];
   try {
-    const fd = yield* sys('openat', AT_FDCWD, '/dev/kvm', O_RDWR);
+    const fd = yield* sys('openat', AT_FDCWD, path, O_RDWR);
     if ((yield* sys('ioctl', fd, KVM_GET_API_VERSION)) !== KVM_API_VERSION) throw new SysError('EINVAL');
     return fd;
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    yield* complain(`Could not access KVM kernel module: ${strerror(error)}\n`);
-    throw new Failed(`-accel kvm: failed to initialize kvm: ${strerror(error)}`);
+    yield* complain(`Could not access ${module} kernel module: ${strerror(error)}\n`);
+    throw new Failed(`-accel ${accel}: failed to initialize ${accel}: ${strerror(error)}`);
+  }
+}
+
+/** A technique that is not modelled yet falls back to KVM's, and says so. */
+function* createVm(device: number, options: Options): Call<number> {
+  try {
+    return (yield* sys('ioctl', device, KVM_CREATE_VM, typeOf(options))) as number;
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== 'EINVAL' || options.accel === 'kvm') throw error;
+    yield* tell(options, `${ME}: warning: not modelled: -accel ${options.accel}; the guest runs under KVM`);
+    return (yield* sys('ioctl', yield* openAccelerator({ ...options, accel: 'kvm' }), KVM_CREATE_VM, 0)) as number;
   }
 }
 
 function* createMachine(kvm: number, options: Options): Call<{ vm: number; vcpu: number }> {
-  const vm = (yield* sys('ioctl', kvm, KVM_CREATE_VM, 0)) as number;
+  const vm = yield* createVm(kvm, options);
   const size = Math.ceil(options.memory / 4096) * 4096;
   let at: number;
   try {
