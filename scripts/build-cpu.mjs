@@ -78,7 +78,7 @@ const WORDS = new Set([op.ARPL, op.LLDT, op.LTR, op.VERR, op.VERW, op.LMSW]);
 function widthOf(family, form) {
   if (D64.has(family)) return op.W_D64;
   if (FIXED64.has(family)) return op.W_64;
-  if (WORDS.has(family)) return op.W_16;
+  if (WORDS.has(family) || (form.operands[0] === 'm16' && (family === op.FPU_STORE || family === op.FPU_LOAD))) return op.W_16;
   const first = form.operands.find((o) => !/^imm|^moffs|^dx$/.test(o)) ?? '';
   const narrow = /^(r\/m8|r8|m8|al)$/.test(first) || /^(movs|cmps|stos|lods|scas|ins|outs)b$/.test(form.mnemonic);
   if (narrow && !/^prefetch/.test(form.mnemonic)) return op.W_BYTE;
@@ -103,8 +103,8 @@ function immediateKind(family, form) {
 const LOCKABLE = new Set([op.ADD, op.OR, op.ADC, op.SBB, op.AND, op.SUB, op.XOR, op.INC, op.DEC, op.NOT, op.NEG, op.XCHG, op.BTS, op.BTR, op.BTC, op.CMPXCHG, op.XADD, op.CMPXCHG8B]);
 const ENDS = new Set([op.INTO, op.BOUND, op.JCC, op.JMP, op.JMP_TO, op.CALL, op.CALL_TO, op.RET, op.LOOP, op.MOVS, op.CMPS, op.STOS, op.LODS, op.SCAS, op.INS, op.OUTS, op.IN, op.OUT, op.CLI, op.STI,
   op.HLT, op.POPF, op.WRMSR, op.MOV_TO_CR, op.MOV_TO_DR, op.CLTS, op.LMSW, op.INVLPG, op.INVPCID, op.MOV_TO_SEGMENT, op.POP_SEGMENT, op.LOAD_FAR_POINTER, op.INT, op.INT3, op.INT1,
-  op.IRET, op.SYSCALL, op.SYSRET, op.JMP_FAR, op.CALL_FAR, op.RET_FAR, op.SET_AC, op.VMCALL, op.VMX_INSTRUCTION, op.UD]);
-const MEMORY = new Set([op.BOUND, op.LGDT, op.LIDT, op.SGDT, op.SIDT, op.INVLPG, op.INVPCID, op.CMPXCHG8B, op.JMP_FAR, op.CALL_FAR, op.LOAD_FAR_POINTER, op.LEA]);
+  op.IRET, op.SYSCALL, op.SYSRET, op.SYSENTER, op.SYSEXIT, op.JMP_FAR, op.CALL_FAR, op.RET_FAR, op.SET_AC, op.VMCALL, op.VMX_INSTRUCTION, op.UD]);
+const MEMORY = new Set([op.BOUND, op.LGDT, op.LIDT, op.SGDT, op.SIDT, op.INVLPG, op.INVPCID, op.CMPXCHG8B, op.JMP_FAR, op.CALL_FAR, op.LOAD_FAR_POINTER, op.LEA, op.FPU_STORE, op.FPU_LOAD]);
 const CONDITIONAL = new Set([op.JCC, op.SETCC, op.CMOV]);
 const VMX_MEMORY = new Set([19, 21, 22, 27, 50, 53]);
 
@@ -116,6 +116,7 @@ function ruleOf(row, form) {
   const code = form.opcode.at(-1);
   let fixed = row.fixed;
   if (CONDITIONAL.has(family)) fixed = code & 15;
+  if (row.mnemonic === 'fnstsw' && form.operands[0] === 'ax') return { family: op.FPU, pattern: op.P_NONE, width: op.W_16, immediate: op.I_NONE, flags: 0, cycles: row.cycles, fixed: 3 };
   if (family === op.PUSH_SEGMENT || family === op.POP_SEGMENT) fixed = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'].indexOf(form.operands[0]);
   if (family === op.LOAD_FAR_POINTER) fixed = { les: 0, lss: 2, lds: 3, lfs: 4, lgs: 5 }[row.mnemonic];
   return { family, pattern: patternOf(family, form), width: widthOf(family, form), immediate: immediateKind(family, form), flags, cost: COST_ROWS.indexOf(row), fixed };

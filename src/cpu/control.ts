@@ -3,19 +3,20 @@
  * shadow, and writing it otherwise than the shadow leaves the guest (SDM 3C 26.1.3, 26.3). Faults by SDM 2 MOV CR, SDM 3A 2.5.
  * Debug registers hold their values; hardware breakpoints are not modelled.
  */
-import { CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR } from './layout';
+import { CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR, TR, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
 import {
-  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, g64, gp, guest, leave, raise,
+  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_PHYSICAL, W_ERROR, W_GUEST, g64, gp, guest, leave, raise,
   s64, ud,
 } from './state';
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM } from './record';
 import { flushContext, flushFast, flushPage, flushTlb, rd, tagInForce } from './memory';
+import { readPointers } from './paging';
 import { ea } from './execute';
 import { modeChanged } from './mode';
 import { legacy } from './legacy';
 import { rightsOf } from './segments';
 import {
-  controls, controls2, CR0_MASK, CR0_SHADOW, CR3_LOAD_EXITING, CR3_STORE_EXITING, CR3_TARGET0, CR3_TARGET_COUNT, CR4_MASK, CR4_SHADOW, CR8_LOAD_EXITING, CR8_STORE_EXITING, ENABLE_INVPCID, UNRESTRICTED, field,
+  controls, controls2, CR0_MASK, CR0_SHADOW, CR3_LOAD_EXITING, CR3_STORE_EXITING, CR3_TARGET0, CR3_TARGET_COUNT, CR4_MASK, CR4_SHADOW, CR8_LOAD_EXITING, CR8_STORE_EXITING, ENABLE_INVPCID, UNRESTRICTED, eptInForce, field,
   field32, INVLPG_EXITING, MOV_DR_EXITING, vpidInForce,
 } from './vmx/fields';
 
@@ -89,15 +90,18 @@ export function writeCr0(given: u64): bool {
   const long = (g64(EFER) & EFER_LME) != 0;
   if ((value & CR0_PG) == 0 && (g64(EFER) & EFER_LMA) != 0) {
     // only compatibility mode may leave IA-32e mode
-    if (!legacy()) return gp(0);
+    if (!legacy() || (g64(CR4) & CR4_PCIDE) != 0) return gp(0);
   }
   if ((value & CR0_PG) != 0 && (g64(CR0) & CR0_PG) == 0) {
     if (long && (g64(CR4) & CR4_PAE) == 0) return gp(0);
     if (long && (rightsOf(CS) & 0x2000) != 0) return gp(0);
+    if (long && (rightsOf(TR) & 0x1000d) == 1) return gp(0);
   }
   const fixed: u64 = controls2(UNRESTRICTED) ? 0x20 : 0x80000021;
   if (guest() && (value & fixed) != fixed) return gp(0);
   const before = g64(CR0);
+  const pae = (value & CR0_PG) != 0 && !long && (g64(CR4) & CR4_PAE) != 0;
+  if (pae && ((before ^ value) & (CR0_PG | CR0_CD | CR0_NW)) != 0 && !takePointers(g64(CR3))) return false;
   s64(CR0, value & CR0_KNOWN);
   if (((before ^ value) & (CR0_PG | CR0_WP | CR0_PE)) != 0) {
     if (((before ^ value) & (CR0_PG | CR0_PE)) != 0) flushTlb();
@@ -107,11 +111,25 @@ export function writeCr0(given: u64): bool {
   return true;
 }
 
+/** PAE paging is in force: its four pointers are in the processor. */
+function paePaging(): bool { return (g64(CR0) & CR0_PG) != 0 && (g64(EFER) & EFER_LMA) == 0 && (g64(CR4) & CR4_PAE) != 0; }
+
+/** Loads the four pointers; a reserved bit in one that is present is #GP, and nothing has changed. */
+function takePointers(cr3: u64): bool {
+  const result = readPointers(cr3, eptInForce());
+  if (result == WALK_OK) return true;
+  if (result == WALK_PAGE_FAULT) return gp(0);
+  leave(result == WALK_MISCONFIGURATION ? 49 : 48, result == WALK_MISCONFIGURATION ? 0 : g64(W_ERROR), 0);
+  s64(E_PHYSICAL, g64(W_GUEST));
+  return false;
+}
+
 export function writeCr3(given: u64): bool {
   const pcids = (g64(CR4) & CR4_PCIDE) != 0;
   const keep = pcids && given >> 63 != 0;
   const value = pcids ? given & ~(u64(1) << 63) : given;
   if (value >> 40 != 0) return gp(0);
+  if (paePaging() && !takePointers(value)) return false;
   s64(CR3, value);
   if (keep) flushFast();
   else flushContext(vpidInForce(), pcids ? i32(value & 0xfff) : 0, false);
@@ -122,9 +140,11 @@ export function writeCr4(value: u64): bool {
   const before = g64(CR4);
   if ((value & ~CR4_KNOWN) != 0) return gp(0);
   if ((value & CR4_PAE) == 0 && (g64(EFER) & EFER_LMA) != 0) return gp(0);
-  if ((value & ~before & CR4_PCIDE) != 0 && (g64(CR3) & 0xfff) != 0) return gp(0);
+  if ((value & ~before & CR4_PCIDE) != 0 && ((g64(CR3) & 0xfff) != 0 || (g64(EFER) & EFER_LMA) == 0)) return gp(0);
   if (guest() && (value & CR4_VMXE) == 0) return gp(0);
   if (!guest() && (value & CR4_VMXE) != 0) return gp(0);
+  const pae = (value & CR4_PAE) != 0 && (g64(CR0) & CR0_PG) != 0 && (g64(EFER) & EFER_LMA) == 0;
+  if (pae && ((before ^ value) & (CR4_PAE | CR4_PGE | 0x10 | CR4_SMEP)) != 0 && !takePointers(g64(CR3))) return false;
   s64(CR4, value);
   if (((before ^ value) & (CR4_PGE | CR4_PAE | CR4_PCIDE | 0x10 | CR4_SMEP)) != 0) flushTlb();
   else if (((before ^ value) & CR4_SMAP) != 0) flushFast();

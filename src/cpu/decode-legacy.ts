@@ -1,14 +1,16 @@
 /** What decoding 16- and 32-bit code needs to know of a family: its operation there, and how it touches its memory operand. */
-import { JCC, JMP, JMP_TO, CALL, CALL_TO, CALL_FAR, CMP, CMPXCHG8B, BOUND, BT, DIV, IDIV, IMUL, INVLPG, JMP_FAR, L_CALL, L_CALL_TO, L_JCC, L_JMP, L_JMP_TO, L_POP, L_PUSH, L_RET, LAR, LGDT, LIDT, LLDT, LMSW,
+import { JCC, JMP, JMP_TO, CALL, CALL_TO, CALL_FAR, CMP, CMPXCHG8B, BOUND, BT, DIV, FPU_LOAD, FPU_STORE, IDIV, IMUL, INVLPG, JMP_FAR, L_CALL, L_CALL_TO, L_JCC, L_JMP, L_JMP_TO, L_POP, L_PUSH, L_RET, LAR, LGDT, LIDT, LLDT, LMSW,
   LOAD_FAR_POINTER, LSL, LTR, MOV_FROM_SEGMENT, MOV_TO_SEGMENT, MOVSX16, MOVSX8, MOVZX16, MOVZX8, MUL, POP, PUSH, RET, SETCC, SGDT, SIDT, SLDT, SMSW, STORE, STR, TEST, VERR, VERW } from './ops';
+import { CODE_KIND, g32 } from './state';
 
-/** The stack and near branches have operations of their own. */
+/** The stack has operations of its own, near branches where the code segment may refuse their target. */
 export function legacyFamily(family: u32, o16: bool): u32 {
+  const checked = o16 || g32(CODE_KIND) != 1;
   switch (family) {
     case PUSH: return L_PUSH;
     case POP: return L_POP;
-    case JCC: return o16 ? L_JCC : JCC;
-    case JMP: return o16 ? L_JMP : JMP;
+    case JCC: return checked ? L_JCC : JCC;
+    case JMP: return checked ? L_JMP : JMP;
     case JMP_TO: return L_JMP_TO;
     case CALL: return L_CALL;
     case CALL_TO: return L_CALL_TO;
@@ -22,7 +24,7 @@ export function stores(family: u32, form: u32): bool {
   if (form != STORE) return false;
   switch (family) {
     case CMP: case TEST: case BT: case L_PUSH: case L_JMP_TO: case L_CALL_TO: case MUL: case IMUL: case DIV: case IDIV: case MOV_TO_SEGMENT: case LLDT: case LTR: case VERR: case VERW:
-    case LMSW: case LGDT: case LIDT: case INVLPG: case JMP_FAR: case CALL_FAR: return false;
+    case LMSW: case LGDT: case LIDT: case INVLPG: case JMP_FAR: case CALL_FAR: case FPU_LOAD: return false;
     default: return true;
   }
 }
@@ -35,6 +37,7 @@ export function accessBytes(family: u32, size: u32): u8 {
     case LGDT: case LIDT: case SGDT: case SIDT: return 6;
     case JMP_FAR: case CALL_FAR: case LOAD_FAR_POINTER: return <u8>((u32(1) << size) + 2);
     case CMPXCHG8B: return 8;
+    case FPU_STORE: case FPU_LOAD: return size == 1 ? 2 : 0; // 0: an FXSAVE image
     case BOUND: return <u8>(u32(2) << size);
     default: return <u8>(u32(1) << size);
   }

@@ -9,7 +9,10 @@ import { stringOperation } from './strings';
 import { clearOrSetInterrupts, cpuid, halt, machineStatus, portIn, portOut, readCounter, readMsrs, readTime, writeMsrs } from './system';
 import { clearTaskSwitched, fromControl, fromDebug, invalidatePage, invalidatePcid, loadMachineStatus, toControl, toDebug } from './control';
 import { accessRights, fromSegment, loadFarPointer, loadLocal, loadTable, loadTask, popSegment, pushSegment, storeSelector, storeTable, swapGs, toSegment, verify } from './segments';
-import { callFar, interruptReturn, jumpFar, returnFar, systemCall, systemReturn } from './transfer';
+import { callFar, jumpFar } from './transfer';
+import { interruptReturn, returnFar } from './returns';
+import { systemCall, systemEnter, systemExit, systemReturn } from './fast-calls';
+import { fpuLoad, fpuPlain, fpuStore } from './fpu';
 import { adjustPrivilege, ascii, asciiDivide, asciiMultiply, bound, call, callTo, carryToAl, decimal, jump, jumpIf, jumpTo, legacy, overflowTrap, pop, popAll, push, pushAll, returnNear } from './legacy';
 import { PRIMARY_PROCESSOR_CONTROLS, field32 } from './vmx/fields';
 import { guest, CR4_VMXE, feature4 } from './state';
@@ -19,7 +22,7 @@ import {
   BSF, BSR, BSWAP, BT, BTC, BTR, BTS, CALL_FAR, CLC, CLD, CLI, CLTS, CMC, CMPS, CMPXCHG, CMPXCHG8B, CPUID, DIV, ENTER, HLT, IDIV, IMUL, IN, INS, INT, INT1, INT3, INVD, INVLPG, INVPCID, IRET,
   JMP_FAR, LAHF, LAR, LEAVE, LGDT, LIDT, LLDT, LMSW, LOAD_FAR_POINTER, LODS, LOOP, LSL, LTR, MOV_FROM_CR, MOV_FROM_DR, MOV_FROM_SEGMENT, MOV_TO_CR, MOV_TO_DR, MOV_TO_SEGMENT, MOVS, MUL, OUT, OUTS,
   PAUSE, POP_SEGMENT, POPCNT, POPF, PUSH_SEGMENT, PUSHF, RDMSR, RDPMC, RDTSC, RDTSCP, RET_FAR, SAHF, SCAS, SET_AC, SGDT, SHLD, SHRD, SIDT, SLDT, SMSW, STC, STD, STI, STOS, STR, SWAPGS, SYSCALL,
-  SYSRET, UD, VERR, VERW, VMCALL, VMX_INSTRUCTION, WBINVD, WRMSR, XADD, XLAT,
+  FPU, FPU_LOAD, FPU_STORE, SYSENTER, SYSEXIT, SYSRET, UD, VERR, VERW, VMCALL, VMX_INSTRUCTION, WBINVD, WRMSR, XADD, XLAT,
 } from './ops';
 
 export function executeRare(p: usize): bool {
@@ -90,6 +93,11 @@ export function executeRare(p: usize): bool {
     case IRET: return interruptReturn(p);
     case SYSCALL: return legacy() ? ud() : systemCall(p);
     case SYSRET: return legacy() ? ud() : systemReturn(p);
+    case SYSENTER: return systemEnter(p);
+    case SYSEXIT: return systemExit(p);
+    case FPU: return fpuPlain(p);
+    case FPU_STORE: return fpuStore(p);
+    case FPU_LOAD: return fpuLoad(p);
     case SWAPGS: return legacy() ? ud() : swapGs();
     case JMP_FAR: return jumpFar(p);
     case CALL_FAR: return callFar(p);
@@ -131,7 +139,7 @@ function cacheExit(length: u32, reason: u32): bool {
   return (secondary & 0x40) != 0 ? leave(54, 0, length) : true;
 }
 
-/** STAC, CLAC: only with SMAP, only in ring 0, else #UD. */
+/** STAC, CLAC: only in ring 0, else #UD. */
 function setAccessCheck(on: bool): bool {
   if (g32(CPL) != 0) return ud();
   s64(RFLAGS, on ? g64(RFLAGS) | F_AC : g64(RFLAGS) & ~F_AC);

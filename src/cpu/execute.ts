@@ -275,7 +275,7 @@ function popMemory<T>(p: usize): bool {
   commit(to);
   return true;
 }
-@inline function go(target: u64): bool {
+@inline export function go(target: u64): bool {
   if (!canonical(target)) return gp(0);
   s64(RIP, target);
   return true;

@@ -22,6 +22,7 @@ import { blockAt, dropAllCode } from './blocks';
 import { decodeAcross, decodeBlock } from './decode';
 import { execute } from './execute';
 import { ROW_COUNT, ROWS } from './tables';
+import { resetFpu } from './fpu';
 import { flags, setFlagsWhole } from './flags';
 import { deliver, deliverPending } from './interrupts';
 import { refreshAttention } from './attention';
@@ -56,6 +57,7 @@ export function reset(): void {
   s32(COST_EVENT, 60);
   s32(COST_WALK, 7);
   s32(COST_REFERENCE, 12);
+  resetFpu();
   setPrivilege(0);
   s32(ARENA_TOP, ARENA);
   dropAllCode();
@@ -232,10 +234,32 @@ function current(): usize {
   if (pointer == 0) return 0;
   if (pointer < usize(HOST)) return decodeAcross(VOID_READ, 15, u32(address) & 0xfff);
   const hpa = u64(pointer - HOST);
-  const known = blockAt(hpa);
-  if (known != 0) return known;
-  const made = decodeBlock(hpa);
+  let made = blockAt(hpa);
+  if (made == 0) made = decodeBlock(hpa);
+  if (g32(CODE_KIND) > 1 && beyond(made, address)) return lastOfSegment(address, pointer);
   return made != 0 ? made : across(address, pointer);
+}
+
+/** Does the block, or an instruction over two pages, go on behind the limit of the code segment? */
+function beyond(block: usize, address: u64): bool {
+  const bytes: u64 = block == 0 ? 15 : u64(load<u32>(block, B_FALL) - (u32(address) & 0xfff));
+  return g64(RIP) + bytes - 1 > u64(g32(SEGMENTS + CS * SEGMENT_SIZE + SEGMENT_LIMIT));
+}
+
+/** One instruction, of the bytes that the code segment still holds; #GP when it does not end within them. */
+function lastOfSegment(address: u64, pointer: usize): usize {
+  const room = min<u64>(15, u64(g32(SEGMENTS + CS * SEGMENT_SIZE + SEGMENT_LIMIT)) - g64(RIP) + 1);
+  const first = min<u32>(u32(room), 4096 - (u32(address) & 0xfff));
+  memory.copy(ACROSS, pointer, first);
+  let made = decodeAcross(ACROSS, first, u32(address) & 0xfff);
+  if (made == 0 && u64(first) < room) {
+    const second = fetchPointer((address | 0xfff) + 1);
+    if (second == 0) return 0;
+    memory.copy(ACROSS + first, second, u32(room) - first);
+    made = decodeAcross(ACROSS, u32(room), u32(address) & 0xfff);
+  }
+  if (made == 0) raise(13, 0, true);
+  return made;
 }
 
 /** EIP has 32 bits, and must lie within its segment. */

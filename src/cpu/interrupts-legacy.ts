@@ -2,14 +2,15 @@
  * Delivery of one event outside IA-32e mode: gates of 8 bytes (interrupt and trap, 32 and 16 bits), the stack of an inner ring
  * from the TSS, in real mode the vector table. Sources: SDM 3A 6.10-6.13, 7.2.1; SDM 3B 21.1.4. Left out: task gates (#GP).
  */
-import { CPL, CS, GPR, IDTR, INTERRUPTIBILITY, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SS, TR } from './layout';
-import { F_AC, F_IF, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, np, PEND, PEND_EXCEPTION, s32, s64, setPrivilege, ss, ts, X_ERROR, X_VECTOR } from './state';
+import { CPL, CS, GPR, IDTR, INTERRUPTIBILITY, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS } from './layout';
+import { F_AC, F_IF, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, np, PEND, PEND_EXCEPTION, s32, s64, X_ERROR, X_VECTOR } from './state';
 import { flags, setFlagsWhole } from './flags';
 import { reach } from './memory';
 import { IMPLICIT, READ } from './paging';
 import { baseFrom, findDescriptor, limitFrom, loadReal, markAccessed, rightsFrom, segmentAt, setSegment } from './segments';
-import { pushSized, setStackTop } from './legacy';
-import { modeChanged } from './mode';
+import { pushSized } from './legacy';
+import { innerStack, pushedInner, takeInnerStack } from './inner-stack';
+import { codeChanged } from './mode';
 import { refreshAttention } from './attention';
 
 const RSP: usize = GPR + 32;
@@ -31,33 +32,8 @@ export function throughVector(vector: u32, back: u64): bool {
   setFlagsWhole(old & ~(F_TF | F_IF | F_AC | F_RF));
   loadReal(CS, selector);
   s64(RIP, target);
-  modeChanged();
+  codeChanged();
   return true;
-}
-
-/** The stack segment of an inner ring, as the TSS names it: false with #TS or #SS. */
-let innerTop: u64 = 0;
-let innerSelector: u32 = 0;
-let inner: u64 = 0;
-function innerStack(ring: u32, ext: u32): bool {
-  const tr = segmentAt(TR);
-  const wide = (g32(tr + SEGMENT_RIGHTS) & 8) != 0;
-  const offset: u32 = wide ? 4 + ring * 8 : 2 + ring * 4;
-  const bytes: u32 = wide ? 6 : 4;
-  if (offset + bytes - 1 > g32(tr + SEGMENT_LIMIT)) return ts((g32(tr + SEGMENT_SELECTOR) & 0xfffc) | ext);
-  const at = reach(g64(tr) + u64(offset), bytes, READ | IMPLICIT);
-  if (at == 0) return false;
-  innerTop = wide ? u64(load<u32>(at)) : u64(load<u16>(at));
-  innerSelector = wide ? load<u16>(at + 4) : load<u16>(at + 2);
-  if ((innerSelector & 0xfffc) == 0) return ts(ext);
-  const wrong = (innerSelector & 0xfffc) | ext;
-  const descriptor = findDescriptor(innerSelector, 8);
-  if (descriptor == 0) return g32(PEND) != 0 ? false : ts(wrong);
-  inner = load<u64>(descriptor);
-  const rights = rightsFrom(inner);
-  if ((innerSelector & 3) != ring || (rights & 0x1a) != 0x12 || ((rights >> 5) & 3) != ring) return ts(wrong);
-  if ((rights & 0x80) == 0) return ss(wrong);
-  return markAccessed(inner);
 }
 
 /** Through an interrupt or trap gate of protected mode; false: `pend` says what went wrong, and nothing has changed. */
@@ -96,7 +72,7 @@ export function throughGate(vector: u32, kind: u32, error: u32, hasError: bool, 
   setFlagsWhole(old & ~(F_TF | F_NT | F_RF | F_VM | ((type & 1) == 0 ? F_IF : 0)));
   setSegment(CS, (selector & 0xfffc) | next, baseFrom(descriptor), limitFrom(descriptor), rights | 1);
   s64(RIP, target);
-  modeChanged();
+  codeChanged();
   s32(INTERRUPTIBILITY, (g32(INTERRUPTIBILITY) & 8) | (kind == 2 ? 8 : 0));
   refreshAttention();
   return true;
@@ -104,25 +80,15 @@ export function throughGate(vector: u32, kind: u32, error: u32, hasError: bool, 
 
 /** Pushes on the stack of ring `next`; when that fails, stack and ring are as before. */
 function pushFrame(size: u32, next: u32, stored: u64, back: u64, error: u32, hasError: bool, ext: u32): bool {
-  const cpl = g32(CPL);
-  const stack = segmentAt(SS);
-  const base = g64(stack);
-  const limit = g32(stack + SEGMENT_LIMIT);
-  const rights = g32(stack + SEGMENT_RIGHTS);
-  const selector = g32(stack + SEGMENT_SELECTOR);
+  const inward = next != g32(CPL);
+  const selector = u64(g32(segmentAt(SS) + SEGMENT_SELECTOR));
   const top = g64(RSP);
-  if (next != cpl) {
-    setSegment(SS, innerSelector, baseFrom(inner), limitFrom(inner), rightsFrom(inner) | 1);
-    setPrivilege(next);
-    s64(RSP, 0);
-    setStackTop(innerTop);
-  }
-  const pushed = (next == cpl || (pushSized(size, u64(selector)) && pushSized(size, top))) && pushSized(size, stored) &&
+  if (inward) takeInnerStack(next);
+  const pushed = (!inward || (pushSized(size, selector) && pushSized(size, top))) && pushSized(size, stored) &&
     pushSized(size, u64(g32(segmentAt(CS) + SEGMENT_SELECTOR))) && pushSized(size, back) && (!hasError || pushSized(size, u64(error)));
+  if (inward) return pushedInner(pushed, ext);
   if (pushed) return true;
-  setSegment(SS, selector, base, limit, rights);
-  setPrivilege(cpl);
   s64(RSP, top);
-  if (g32(PEND) == PEND_EXCEPTION && g32(X_VECTOR) == 12) s32(X_ERROR, next != cpl ? (innerSelector & 0xfffc) | ext : ext);
+  if (g32(PEND) == PEND_EXCEPTION && g32(X_VECTOR) == 12) s32(X_ERROR, ext);
   return false;
 }

@@ -20,7 +20,7 @@ import { EXCEPTION_BITMAP, field32, PAGE_FAULT_MASK, PAGE_FAULT_MATCH } from './
 import { exitGuest, exitWithEvent } from './vmx/exit';
 import { real } from './legacy';
 import { throughGate, throughVector } from './interrupts-legacy';
-import { modeChanged } from './mode';
+import { codeChanged } from './mode';
 
 const RSP: usize = GPR + 32;
 const VALID: u32 = 0x80000000;
@@ -186,7 +186,7 @@ function through(vector: u32, kind: u32, error: u32, hasError: bool, back: u64):
   }
   s64(RSP, gateStack);
   s64(RIP, target);
-  if (!wasLong) modeChanged();
+  if (!wasLong) codeChanged();
   s32(INTERRUPTIBILITY, (g32(INTERRUPTIBILITY) & 8) | (kind == 2 ? 8 : 0));
   refreshAttention();
   return true;

@@ -3,7 +3,7 @@
  * (`locate`): offset cut to the address size, checked against its segment, base added, cut to 32 bits; the operation then
  * uses that linear address, so the inner loop is the one of 64-bit code. Stack and branches have operations here.
  * Sources: SDM 3A 3.4, 5.2-5.4; SDM 2 of each instruction; real mode: SDM 3B 21.1.
- * Left out: virtual-8086 mode, task switches, call gates; the limit of CS is checked where a block begins.
+ * Left out: virtual-8086 mode, task switches.
  */
 import { CS, GPR, MODE, MODE_LONG, MODE_REAL, PAGE_BASE, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE, SEGMENTS, SS } from './layout';
 import { F_AF, F_CF, F_OF, g32, g64, gp, NARROWED, raise, s64, ss, trap, ud } from './state';
@@ -42,11 +42,12 @@ export function within(n: u32, offset: u64, bytes: u32, writes: bool): i64 {
   return i64(u64(u32(g64(at) + offset)));
 }
 
-/** The operand's linear address goes to NARROWED. R_REG: segment, 8 it is written, 16 offsets of 16 bits; R_RM: bytes. */
+/** The operand's linear address goes to NARROWED. R_REG: segment, 8 it is written, 16 offsets of 16 bits; R_RM: bytes, 0 for 512. */
 export function locate(p: usize): bool {
   const how: u32 = load<u8>(p, R_REG);
   const offset = ea(p) & ((how & 16) != 0 ? u64(0xffff) : u64(0xffffffff));
-  const to = within(how & 7, offset, load<u8>(p, R_RM), (how & 8) != 0);
+  const bytes: u32 = load<u8>(p, R_RM);
+  const to = within(how & 7, offset, bytes == 0 ? 512 : bytes, (how & 8) != 0);
   if (to < 0) return false;
   s64(NARROWED, u64(to));
   return true;

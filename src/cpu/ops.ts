@@ -173,6 +173,13 @@ export const INTO = 177;
 export const ARPL = 178;
 export const SALC = 179;
 
+// ---- more families run outside the inner loop
+export const SYSENTER = 200;
+export const SYSEXIT = 201;
+export const FPU = 202; // immediate: of fpu.ts, without a memory operand
+export const FPU_STORE = 203;
+export const FPU_LOAD = 204;
+
 // ---- operand patterns of a rule
 export const P_NONE = 0;
 export const P_RM_R = 1;

@@ -5,7 +5,7 @@
  * rights, error codes), SDM 3C 29.3 (EPT, misconfigurations, accessed and dirty, qualification 27-7).
  * A reference costs COST_REFERENCE cycles (a second-level cache hit), a walk COST_WALK besides (second-level TLB missed).
  * 32-bit paging (4K, 4M with PSE, 32-bit addresses in large entries) has entries of 4 bytes; PAE is the long-mode format begun at
- * level 3, whose four entries hold no rights and are read at each walk here, not once when CR3 is loaded.
+ * level 2 from one of four pointers that the processor read when CR3 was loaded (SDM 3A 4.4.1).
  * Left out: 5-level paging, protection keys, paging-structure caches.
  */
 import {
@@ -17,11 +17,12 @@ import {
   WALK_MISCONFIGURATION, WALK_VPID, WALKS, CODE_LINES,
 } from './layout';
 import {
-  CR0_WP, CURRENT, CR4_PGE, CR4_SMAP, CR4_SMEP, EFER_NXE, F_AC, feature4, g32, g64, PHYSICAL_MASK, RESERVED_MASK, s32, s64, W_COUNT, W_ENTRIES,
+  CR0_PG, CR0_WP, CR4_PAE, CURRENT, CR4_PGE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE, F_AC, feature4, g32, g64, PHYSICAL_MASK, PDPTES, RESERVED_MASK, s32, s64, W_COUNT, W_ENTRIES,
   W_EPT_ENTRIES, W_EPT_RIGHTS, W_ERROR, W_FINAL, W_GUEST, W_GUEST_SHIFT, W_HOST, W_HOST_SHIFT, W_RIGHTS, W_RING, W_ROW, W_SHIFT,
 } from './state';
 import { R_OFFSET } from './record';
 import { codeLineWritten } from './blocks';
+import { eptInForce } from './vmx/fields';
 
 export const FORMAT_LONG: u32 = 0;
 export const FORMAT_EPT: u32 = 1;
@@ -42,10 +43,38 @@ export const IMPLICIT: u32 = 8; // the processor's own access to a descriptor ta
 export function walk(format: u32, root: u64, address: u64, access: u32, below: u64): u32 {
   if (format == FORMAT_EPT) return walkEpt(root, address, access);
   if (format == FORMAT_LONG) return walkLong(root & PHYSICAL_MASK, address, access, below, 4);
-  if (format == FORMAT_PAE) return walkLong(root & 0xffffffe0, u64(u32(address)), access, below, 3);
+  if (format == FORMAT_PAE) return walkPae(u64(u32(address)), access, below);
   if (format == FORMAT_32) return walk32(root, u64(u32(address)), access, below);
   s32(W_GUEST_SHIFT, 12);
   return reached(u64(u32(address)), RIGHT_WRITE | RIGHT_EXECUTE | RIGHT_DIRTY | ((access & BY_USER) != 0 ? RIGHT_USER : 0), 12, below, access);
+}
+
+/** From the pointer in the processor: no reference to memory. */
+function walkPae(address: u64, access: u32, below: u64): u32 {
+  const pointer = g64(PDPTES + usize(address >> 30 << 3));
+  return (pointer & 1) == 0 ? pageFault(access, 0) : walkLong(pointer & PHYSICAL_MASK, address, access, below, 2);
+}
+
+/** Reads the four pointers that CR3 names into the processor; WALK_PAGE_FAULT: one has reserved bits, none was taken. */
+export function readPointers(cr3: u64, below: u64): u32 {
+  const base = cr3 & 0xffffffe0;
+  s32(W_RING, 0);
+  let bad = false;
+  for (let n: u32 = 0; n < 4; n++) {
+    const result = locate(base + u64(n * 8), below);
+    if (result != 0) return result;
+    const entry = readPhysical(g64(W_HOST));
+    s64(PDPTES + 32 + n * 8, entry);
+    bad = bad || ((entry & 1) != 0 && (entry & (RESERVED_MASK | 0xfff00000000001e6)) != 0);
+  }
+  if (bad) return WALK_PAGE_FAULT;
+  memory.copy(PDPTES, PDPTES + 32, 32);
+  return WALK_OK;
+}
+
+/** State was set from outside (VM entry, a debugger): the pointers are what memory says. */
+export function keepPointers(): void {
+  if ((g64(CR0) & CR0_PG) != 0 && (g64(EFER) & EFER_LMA) == 0 && feature4(CR4_PAE)) readPointers(g64(CR3), eptInForce());
 }
 
 function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u32 {
@@ -69,19 +98,12 @@ function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u
     s64(keep + 8, entry);
     s32(keep + 16, g32(W_EPT_RIGHTS));
     s32(keep + 20, g32(W_COUNT));
-    const pointers = top == 3 && level == 3;
-    const leaf = level == 1 || (level < 4 && !pointers && (entry & 0x80) != 0);
+    const leaf = level == 1 || (level < 4 && (entry & 0x80) != 0);
     record(0, level, index, gpa, hpa, entry, leaf);
     if ((entry & 1) == 0) return pageFault(access, 0);
     let bad = (entry & reserved) != 0;
     if (level == 4) bad = bad || (entry & 0x80) != 0;
-    if (top == 3) bad = bad || (entry & 0x7ff0000000000000) != 0;
-    if (pointers) {
-      if (bad || (entry & 0x80000000000001e6) != 0) return pageFault(access, 9);
-      table = entry & PHYSICAL_MASK;
-      level--;
-      continue;
-    }
+    if (top == 2) bad = bad || (entry & 0x7ff0000000000000) != 0;
     if (leaf && level > 1) bad = bad || (entry & (level == 2 ? 0x1fe000 : 0x3fffe000)) != 0;
     if (bad) return pageFault(access, 9);
     if ((entry & 2) == 0) rights &= ~RIGHT_WRITE;
@@ -98,7 +120,7 @@ function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u
   const gpa = (entry & PHYSICAL_MASK & ~mask) | (address & mask);
   s32(W_GUEST_SHIFT, pageShift);
   s64(W_GUEST, gpa);
-  const marked = markLong(level, access, below, top == 3 ? 2 : 4);
+  const marked = markLong(level, access, below, top);
   if (marked != 0) return marked;
   if ((access & KIND) == WRITE || (entry & 0x40) != 0) rights |= RIGHT_DIRTY;
   return reached(gpa, rights, pageShift, below, access);
@@ -290,7 +312,7 @@ function violation(asked: u32, rights: u32, final: bool): u32 {
 
 /** Error code: bit 0 present, 1 write, 2 user, 3 reserved, 4 fetch. */
 function pageFault(access: u32, code: u32): u32 {
-  const fetch = (access & KIND) == FETCH && (feature4(CR4_SMEP) || (g64(EFER) & EFER_NXE) != 0);
+  const fetch = (access & KIND) == FETCH && (feature4(CR4_SMEP) || (feature4(CR4_PAE) && (g64(EFER) & EFER_NXE) != 0));
   s64(W_ERROR, u64(code | ((access & KIND) == WRITE ? 2 : 0) | ((access & BY_USER) != 0 ? 4 : 0) | (fetch ? 16 : 0)));
   return WALK_PAGE_FAULT;
 }

@@ -1,10 +1,10 @@
 /**
  * Segment registers and descriptor tables: every load is checked as the manual says (SDM 3A 3.4-3.5, 5.3-5.5; 7.2.1, 7.2.3
  * for the TSS); in 64-bit mode bases count for FS and GS only, elsewhere legacy.ts checks every access. Rights are kept in the VMCS's format (SDM 3C 24.4.1).
- * LDTs are modelled; call gates and task switches are not (a far CALL or JMP through one is #GP).
+ * Gates and far transfers: transfer.ts; task switches are not modelled.
  */
 import { CPL, CS, DS, EFER, ES, GDTR, GPR, GS, FS, IDTR, INTERRUPTIBILITY, KERNEL_GS_BASE, LDTR, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SEGMENT_SIZE, SEGMENTS, SS, TR } from './layout';
-import { canonical, EFER_LMA, g32, g64, gp, leave, np, PEND, s32, s64, ss, ud } from './state';
+import { canonical, CR4_UMIP, feature4, EFER_LMA, g32, g64, gp, leave, np, PEND, s32, s64, ss, ud } from './state';
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM, R_SIZE } from './record';
 import { commit, rd, reach, wr } from './memory';
 import { IMPLICIT, READ, WRITE } from './paging';
@@ -178,7 +178,11 @@ export function loadTable(p: usize, global: bool): bool {
   return true;
 }
 
+/** SGDT, SIDT, SLDT, STR, SMSW above ring 0 are #GP with CR4.UMIP (SDM 3A 2.5). */
+export function hidden(): bool { return g32(CPL) != 0 && feature4(CR4_UMIP); }
+
 export function storeTable(p: usize, global: bool): bool {
+  if (hidden()) return gp(0);
   if (controls2(DESCRIPTOR_EXITING)) return leave(46, ea(p), load<u8>(p, R_LENGTH));
   const at = wr(ea(p), legacy() ? 6 : 10);
   if (at == 0) return false;
@@ -240,6 +244,7 @@ export function loadTask(p: usize): bool {
 
 export function storeSelector(p: usize, local: bool): bool {
   if (real()) return ud();
+  if (hidden()) return gp(0);
   if (controls2(DESCRIPTOR_EXITING)) return leave(47, 0, load<u8>(p, R_LENGTH));
   const selector = selectorOf(local ? LDTR : TR);
   if (load<u8>(p, R_RM) != 0xff) {

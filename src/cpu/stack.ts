@@ -1,11 +1,12 @@
 /** Flags by the stack and AH, stack frames, LOOP and XLAT. Source: SDM 2; what POPF may change: SDM 2B POPF table 4-16. */
-import { CPL, GPR, PAGE_BASE, RFLAGS, RIP, SEGMENT_SIZE, SEGMENTS, SS } from './layout';
+import { CPL, GPR, PAGE_BASE, RFLAGS, SEGMENT_SIZE, SEGMENTS, SS } from './layout';
 import { F_AC, F_ARITHMETIC, F_DF, F_IF, F_IOPL, F_NT, F_RF, F_TF, F_VM, g32, g64, s64 } from './state';
 import { R_DISPLACEMENT, R_FLAGS, R_IMMEDIATE, R_SEGMENT, R_SIZE, RF_A16, RF_NARROW } from './record';
 import { flags, setFlagsWhole, zf } from './flags';
 import { commit, flushFast, rd, wr } from './memory';
-import { legacy, pushSized, setStackTop, stackAt, stackDrop, stackTop, within } from './legacy';
+import { goTo, legacy, pushSized, setStackTop, stackAt, stackDrop, stackTop, within } from './legacy';
 import { loadSized, putSized } from './arithmetic';
+import { go } from './execute';
 import { refreshAttention } from './attention';
 
 const RCX: usize = GPR + 8;
@@ -18,14 +19,18 @@ export function loop(p: usize): bool {
   const short = (load<u8>(p, R_FLAGS) & RF_A16) != 0;
   const kind = load<u32>(p, R_IMMEDIATE);
   let count = short ? u64(load<u16>(RCX)) : narrow ? u64(load<u32>(RCX)) : g64(RCX);
+  const before = g64(RCX);
   if (kind != 3) {
     count = short ? u64(u16(count - 1)) : narrow ? u64(u32(count - 1)) : count - 1;
     if (short) store<u16>(RCX, u16(count));
     else s64(RCX, count);
   }
   const taken = kind == 3 ? count == 0 : count != 0 && (kind == 2 || zf() == (kind == 1));
-  if (taken) s64(RIP, (g64(PAGE_BASE) + load<u64>(p, R_DISPLACEMENT)) & (load<u8>(p, R_SIZE) == 1 && legacy() ? u64(0xffff) : ~u64(0)));
-  return true;
+  if (!taken) return true;
+  const target = g64(PAGE_BASE) + load<u64>(p, R_DISPLACEMENT);
+  const gone = legacy() ? goTo(target & (load<u8>(p, R_SIZE) == 1 ? u64(0xffff) : 0xffffffff)) : go(target);
+  if (!gone) s64(RCX, before);
+  return gone;
 }
 
 export function lahf(): bool {

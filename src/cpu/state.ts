@@ -58,7 +58,10 @@ export const PENDING_MTF: usize = 0x9d0;
 export const REP_LIMIT: usize = 0x9d4; // iterations of a repeated string instruction in one go
 
 export const CODE_BASE: usize = 0x9e0; // base of the code segment; 0 in 64-bit mode
-export const CODE_KIND: usize = 0x9e8; // 0 64-bit code, 1 32-bit, 2 16-bit
+export const CODE_KIND: usize = 0x9e8; // 0 64-bit code, 1 32-bit, 2 16-bit, 3 32-bit with a limit
+export const FPU_IMAGE: usize = 0xc00; // 512 bytes as FXSAVE writes them
+export const PDPTES: usize = 0xe00; // the four page-directory-pointer entries of PAE paging, as CR3 was loaded
+export const CODE_LIMIT: usize = 0x9ec; // of the code segment
 export const CURRENT: usize = 0x9d8; // record that executes; 0 between blocks
 
 // the walker's results and scratch: see paging.ts
@@ -169,12 +172,13 @@ export const CR0_PG: u64 = 0x80000000;
 export const CR4_TSD: u64 = 4;
 export const CR4_PAE: u64 = 0x20;
 export const CR4_PGE: u64 = 0x80;
+export const CR4_UMIP: u64 = 0x800;
 export const CR4_VMXE: u64 = 0x2000;
 export const CR4_PCIDE: u64 = 0x20000;
 export const CR4_SMEP: u64 = 0x100000;
 export const CR4_SMAP: u64 = 0x200000;
-/** Bits of CR4 that exist: TSD PSE PAE MCE PGE VMXE PCIDE SMEP SMAP, and DE, PVI, VME, PCE which change nothing here. */
-export const CR4_KNOWN: u64 = 0x3221ff;
+/** Bits of CR4 that exist: TSD DE PSE PAE PGE UMIP VMXE PCIDE SMEP SMAP; PCE, OSFXSR and OSXMMEXCPT are kept and change nothing. */
+export const CR4_KNOWN: u64 = 0x322fbc;
 export const EFER_SCE: u64 = 1;
 export const EFER_LME: u64 = 0x100;
 export const EFER_LMA: u64 = 0x400;

@@ -190,7 +190,7 @@ function compare(a: u64, b: u64, size: u32): void {
 function portString(p: usize, family: u32, size: u32, step: u64, repeated: bool): bool {
   const port: u32 = load<u16>(GPR + 16);
   if (repeated && pointer(RCX) == 0) return true;
-  if (portRefused(port, 1 << size)) return gp(0);
+  if (portRefused(port, 1 << size)) return g32(PEND) != 0 ? false : gp(0);
   const incoming = family == INS;
   const address = incoming ? targetOf(1 << size, true) : sourceOf(1 << size);
   if (segmented && address == REFUSED) return false;

@@ -1,20 +1,21 @@
 /**
  * Instructions that ask or change the processor itself: CPUID, time, MSRs, ports, HLT, the interrupt flag. What leaves a
  * guest is decided here by its controls, after the faults of privilege (SDM 3C 26.1.1). CPUID says exactly what exists:
- * no x87, no SSE. Sources: SDM 2, SDM 4 (MSRs), SDM 1 18.5.2 (port permissions).
+ * no x87, no SSE, only their state to save. Sources: SDM 2, SDM 4 (MSRs), SDM 1 18.5.2 (port permissions).
  */
 import {
   ACTIVITY, APIC_BASE, CPL, CSTAR, CYCLES, DEBUGCTL, EFER, FMASK, GPR, HOST, INTERRUPTIBILITY, KERNEL_GS_BASE, LSTAR, MEMORY_BYTES, MISC_ENABLE, PAT, PAYLOAD, RFLAGS,
-  SEGMENT_LIMIT, SEGMENT_SIZE, SEGMENTS, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TR, TSC_AUX, TSC_BASE, CR0,
+  SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE, SEGMENTS, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TR, TSC_AUX, TSC_BASE, CR0,
 } from './layout';
 import {
-  A_STOP, ATTENTION, canonical, CR0_PG, CR4_TSD, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, F_IF, feature4, g32, g64, gp, guest, IO_POINTER, IO_SIZE, leave, s32, s64, ud,
+  A_STOP, ATTENTION, canonical, CR0_PG, CR4_TSD, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, F_IF, feature4, g32, g64, gp, guest, IO_POINTER, IO_SIZE, leave, PEND, s32, s64, ud,
 } from './state';
 import { R_CYCLES, R_IMMEDIATE, R_LENGTH, R_RM, R_SIZE, R_SRC } from './record';
 import { commit, flushTlb, reach, wr } from './memory';
 import { IMPLICIT, READ } from './paging';
 import { ea } from './execute';
 import { loadSized, putSized } from './arithmetic';
+import { hidden } from './segments';
 import { refreshAttention } from './attention';
 import {
   controls, controls2, CR0_MASK, CR0_SHADOW, ENABLE_RDTSCP, field, HLT_EXITING, IO_BITMAP_A, IO_BITMAP_B, MSR_BITMAP, RDPMC_EXITING, RDTSC_EXITING, TSC_OFFSET, UNCONDITIONAL_IO, USE_IO_BITMAPS,
@@ -49,9 +50,9 @@ function answer(a: u32, b: u32, c: u32, d: u32): void {
 export function identify(leaf: u32, subleaf: u32): void {
   switch (leaf) {
     case 0: return answer(7, 0x756e6547, 0x6c65746e, 0x49656e69); // GenuineIntel
-    // family 6; SSE and x87 are not there. ecx: cx16 pcid popcnt; edx: vme de pse tsc msr pae cx8 pge cmov pat
-    case 1: return answer(0x000306c0, 0x00000800, 0x00822000, 0x0001a17e);
-    case 7: return answer(0, subleaf == 0 ? 0x00100480 : 0, 0, 0); // smep invpcid smap
+    // family 6; SSE and x87 are not there. ecx: cx16 pcid popcnt; edx: de pse tsc msr pae cx8 sep pge cmov pat pse36 fxsr
+    case 1: return answer(0x000306c0, 0x00000800, 0x00822000, 0x0103a97c);
+    case 7: return answer(0, subleaf == 0 ? 0x00100480 : 0, subleaf == 0 ? 4 : 0, 0); // smep invpcid smap; umip
     case 0x80000000: return answer(0x80000008, 0, 0, 0);
     case 0x80000001: return answer(0, 0, 1, 0x2c100800); // lahf; syscall nx page1gb rdtscp lm
     case 0x80000002: return answer(0x7473654e, 0x20786f62, 0x2d363878, 0x70203436); // "Nestbox x86-64 p"
@@ -184,6 +185,7 @@ export function writeMsrs(length: u32): bool {
 export function portRefused(port: u32, bytes: u32): bool {
   if (u64(g32(CPL)) <= ((g64(RFLAGS) >> 12) & 3)) return false;
   const tr = SEGMENTS + TR * SEGMENT_SIZE;
+  if ((g32(tr + SEGMENT_RIGHTS) & 0x1000d) != 9) return true;
   const limit = g32(tr + SEGMENT_LIMIT);
   if (limit < 103) return true;
   const map = reach(g64(tr) + 102, 2, READ | IMPLICIT);
@@ -215,7 +217,7 @@ function port(p: usize, incoming: bool): bool {
   const immediate = load<u32>(p, R_SRC) == u32(p + R_IMMEDIATE);
   const number: u32 = immediate ? load<u8>(p, R_IMMEDIATE) : load<u16>(RDX);
   const size: u32 = load<u8>(p, R_SIZE);
-  if (portRefused(number, 1 << size)) return gp(0);
+  if (portRefused(number, 1 << size)) return g32(PEND) != 0 ? false : gp(0);
   if (portExit(number, size, incoming, immediate ? 64 : 0, load<u8>(p, R_LENGTH))) return false;
   s64(PAYLOAD, u64(number));
   s64(PAYLOAD + 8, u64(1) << u64(size));
@@ -266,6 +268,7 @@ export function clearOrSetInterrupts(on: bool): bool {
 
 /** SMSW: CR0 as a guest may see it. */
 export function machineStatus(p: usize): bool {
+  if (hidden()) return gp(0);
   let value = g64(CR0);
   if (guest()) value = (value & ~field(CR0_MASK)) | (field(CR0_SHADOW) & field(CR0_MASK));
   if (load<u8>(p, R_RM) != 0xff) {

@@ -157,9 +157,10 @@ for (const text of [
   'enter imm16, imm8 | c8 iw ib', 'prefetcht0 m8 | 0f 18 /1', 'invept r64, m | 66 0f 38 80 /r', 'invvpid r64, m | 66 0f 38 81 /r', 'invpcid r64, m | 66 0f 38 82 /r',
   'vmread r/m64, r64 | 0f 78 /r', 'vmwrite r64, r/m64 | 0f 79 /r', 'vmptrld m64 | 0f c7 /6', 'vmclear m64 | 66 0f c7 /6', 'vmxon m64 | f3 0f c7 /6', 'vmptrst m64 | 0f c7 /7',
   'rdrand r32 | 0f c7 /6', 'rdrand r64 | REX.W 0f c7 /6', 'rdseed r32 | 0f c7 /7', 'rdseed r64 | REX.W 0f c7 /7', 'popcnt r32, r/m32 | f3 0f b8 /r', 'popcnt r64, r/m64 | f3 REX.W 0f b8 /r',
-  'nop r/m32 | 0f 1f /0',
+  'nop r/m32 | 0f 1f /0', 'fnstcw m16 | d9 /7', 'fldcw m16 | d9 /5', 'fnstsw m16 | dd /7', 'fnstsw ax | df e0', 'fxsave m | 0f ae /0', 'fxsave64 m | REX.W 0f ae /0', 'fxrstor m | 0f ae /1', 'fxrstor64 m | REX.W 0f ae /1',
 ]) put(text);
 const BARE: Record<string, string> = {
+  sysenter: '0f 34', sysexit: '0f 35', sysexitq: 'REX.W 0f 35', fninit: 'db e3', fnclex: 'db e2', fwait: '9b',
   nop: '90', hlt: 'f4', cli: 'fa', sti: 'fb', cld: 'fc', std: 'fd', clc: 'f8', stc: 'f9', cmc: 'f5', cpuid: '0f a2', rdtsc: '0f 31', rdtscp: '0f 01 f9',
   rdmsr: '0f 32', wrmsr: '0f 30', rdpmc: '0f 33', syscall: '0f 05', sysret: '0f 07', sysretq: 'REX.W 0f 07', o64sysret: 'REX.W 0f 07', iretq: 'REX.W cf', iret: 'cf', iretd: 'cf', vmcall: '0f 01 c1', vmlaunch: '0f 01 c2',
   vmresume: '0f 01 c3', vmxoff: '0f 01 c4', vmfunc: '0f 01 d4', swapgs: '0f 01 f8', clts: '0f 06', invd: '0f 08', wbinvd: '0f 09', ud2: '0f 0b', int3: 'cc', int1: 'f1',
