@@ -22,6 +22,8 @@ export interface ExitFacts {
   now: number;
 }
 
+/** CS.L, which is only ever set in long mode. */
+const CODE_64 = 0x2000;
 const VALID = 0x8000_0000;
 const HARDWARE_EXCEPTION = 3 << 8;
 const UD = 6;
@@ -29,7 +31,8 @@ const GP = 13;
 const WITH_ERROR = 1 << 11;
 
 export function skip(vm: Vm): void {
-  writeField(vm, 'GUEST_RIP', readField(vm, 'GUEST_RIP') + readField(vm, 'EXIT_INSTRUCTION_LENGTH'));
+  const next = readField(vm, 'GUEST_RIP') + readField(vm, 'EXIT_INSTRUCTION_LENGTH');
+  writeField(vm, 'GUEST_RIP', (guestSegment(vm, 'cs').rights & CODE_64) !== 0 ? next : BigInt.asUintN(32, next));
   writeField(vm, 'GUEST_INTERRUPTIBILITY', readField(vm, 'GUEST_INTERRUPTIBILITY') & ~3n);
 }
 
@@ -204,14 +207,22 @@ function onPort(vm: Vm, { qualification, now }: ExitFacts): VmExit | null {
   return { reason: 'io', direction: reading ? 'in' : 'out', port, size, value: reading ? 0 : value };
 }
 
-/** One element of INS or OUTS is done: the index moves, and the instruction is over when its count is. */
+/**
+ * One element of INS or OUTS is done: the index moves, and the instruction is over when its count is. Index and count have the
+ * width of the instruction's addresses (instruction information 9:7); 32-bit results clear the upper half.
+ */
 function stepString(vm: Vm, size: number, reading: boolean, repeats: boolean): void {
   const index = reading ? 'rdi' : 'rsi';
   const back = (readField(vm, 'GUEST_RFLAGS') & 0x400n) !== 0n;
-  setGuestRegister(vm, index, BigInt.asUintN(64, guestRegister(vm, index) + BigInt(back ? -size : size)));
-  const left = repeats ? BigInt.asUintN(64, guestRegister(vm, 'rcx') - 1n) : 0n;
-  if (repeats) setGuestRegister(vm, 'rcx', left);
-  if (left === 0n) skip(vm);
+  const width = 16 << Number((readField(vm, 'EXIT_INSTRUCTION_INFO') >> 7n) & 7n);
+  const add = (name: string, n: number): bigint => {
+    const old = guestRegister(vm, name);
+    const value = BigInt.asUintN(width, old + BigInt(n));
+    setGuestRegister(vm, name, width === 16 ? (old & ~0xffffn) | value : value);
+    return value;
+  };
+  add(index, back ? -size : size);
+  if (!repeats || add('rcx', -1) === 0n) skip(vm);
 }
 
 /** Finishes an `in` with the value that the port gave. */

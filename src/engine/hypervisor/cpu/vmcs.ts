@@ -22,8 +22,8 @@ const PIN = 0x16 | 0x1 | 0x8 | 0x20;
 const INTERRUPT_WINDOW = 1 << 2;
 /** TSC offsetting, HLT, MWAIT, RDPMC, unconditional I/O, MSR bitmaps, MONITOR exiting, secondary controls; must-be-one bits. */
 const PRIMARY = (0x0401_6172 | (1 << 3) | (1 << 7) | (1 << 10) | (1 << 11) | (1 << 24) | (1 << 28) | (1 << 29) | 0x8000_0000) & ~((1 << 15) | (1 << 16));
-/** EPT, RDTSCP, VPID, WBINVD exiting. */
-const SECONDARY = (1 << 1) | (1 << 3) | (1 << 5) | (1 << 6);
+/** EPT, RDTSCP, VPID, WBINVD exiting, unrestricted guest. */
+const SECONDARY = (1 << 1) | (1 << 3) | (1 << 5) | (1 << 6) | (1 << 7);
 /** 64-bit host, acknowledge no interrupt, save and load EFER and PAT. */
 const EXIT_CONTROLS = 0x36dff | (1 << 9) | (1 << 18) | (1 << 19) | (1 << 20) | (1 << 21);
 const ENTRY_CONTROLS = 0x11ff | (1 << 14) | (1 << 15);

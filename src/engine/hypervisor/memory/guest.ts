@@ -1,34 +1,25 @@
 /**
  * Guest-linear to guest-physical by the guest's own tables, in software: what KVM does when it reads an operand for the
  * guest and what QEMU's monitor does for `x` and `info tlb`. No rights are checked and no bits are set; the guest's own
- * accesses never come here. Four levels, long mode. Source: SDM 3A 4.5.
+ * accesses never come here. All formats of machine/paging-formats.ts. Source: SDM 3A 4.3-4.5.
  */
+import { entryIn, indexOf, isLeaf, pagingFormat, pointsAt, PRESENT } from '../../machine/paging-formats.ts';
 import { guestControl } from '../state.ts';
 import type { Vm } from '../vm.ts';
 import { readGuest } from './frames.ts';
 
-const PRESENT = 1n;
-const LARGE = 0x80n;
-const ADDRESS = 0x000f_ffff_ffff_f000n;
-const PAGING = 0x8000_0000n;
-
-const entryAt = (vm: Vm, gpa: number): bigint => {
-  const bytes = readGuest(vm, gpa, 8);
-  return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
-};
-
-/** The guest-physical address, or null: not mapped. Without paging the address itself. */
+/** The guest-physical address, or null: not mapped. Without paging the address itself. Addresses outside long mode have 32 bits. */
 export function guestPhysical(vm: Vm, gva: bigint): number | null {
-  if ((guestControl(vm, 'cr0') & PAGING) === 0n) return Number(gva & 0xffff_ffffn);
-  let table = Number(guestControl(vm, 'cr3') & ADDRESS);
-  for (let shift = 39n; shift >= 12n; shift -= 9n) {
-    const entry = entryAt(vm, table + 8 * Number((gva >> shift) & 511n));
+  const format = pagingFormat({ cr0: guestControl(vm, 'cr0'), cr4: guestControl(vm, 'cr4'), efer: guestControl(vm, 'efer') });
+  if (!format) return Number(gva & 0xffff_ffffn);
+  const linear = format.name === '4-level' ? gva : gva & 0xffff_ffffn;
+  let table = guestControl(vm, 'cr3') & format.root;
+  for (const level of format.levels) {
+    const entry = entryIn(readGuest(vm, Number(table) + format.entryBytes * indexOf(level, linear), format.entryBytes), format);
     if ((entry & PRESENT) === 0n) return null;
-    if (shift === 12n || (shift < 39n && (entry & LARGE) !== 0n)) {
-      const offset = (1n << shift) - 1n;
-      return Number((entry & ADDRESS & ~offset) | (gva & offset));
-    }
-    table = Number(entry & ADDRESS);
+    const next = pointsAt(format, level, entry);
+    if (isLeaf(level, entry)) return Number(next | (linear & ((1n << BigInt(level.shift)) - 1n)));
+    table = next;
   }
   return null;
 }

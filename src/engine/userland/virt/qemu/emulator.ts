@@ -15,7 +15,7 @@ import { isoNano, nowNs } from '../../lib/clock.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
-import type { Image } from './image.ts';
+import type { Image } from './boot.ts';
 import type { Options } from './options.ts';
 
 /** QMP's words. */

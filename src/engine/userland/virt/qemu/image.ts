@@ -1,8 +1,9 @@
 /**
- * The image that -kernel names, and the state in which it is entered. A flat image lies at 1 MiB and is entered at its first
- * byte in 64-bit mode, interrupts off, the first 4 GiB mapped to themselves by 2 MiB pages, the stack below the boot data;
- * rdi points at the command line (NUL at its end), rsi holds the size of memory in bytes. This loader is the lab's own:
- * the real program takes Linux, multiboot and PVH images, which are recognized here and refused.
+ * The image that -kernel names, and the state in which it is entered. Multiboot 1 kernels and ELF kernels with a PVH note boot
+ * as with the real program (multiboot.ts, pvh.ts), with its messages. A flat image is the lab's own kind: it lies at 1 MiB
+ * and is entered at its first byte in 64-bit mode, interrupts off, the first 4 GiB mapped to themselves by 2 MiB pages, the
+ * stack below the boot data; rdi points at the command line (NUL at its end), rsi holds the size of memory in bytes.
+ * Linux and PE images and boot sectors are recognized and refused.
  *
  *   0x70000 PML4   0x71000 PDPT   0x72000 four PDs   0x76000 GDT   0x77000 command line   rsp = 0x70000
  */
@@ -12,45 +13,48 @@ import { bytes } from '../../../sim/text.ts';
 import { readBytes } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { strerror } from '../../lib/io.ts';
+import { BadImage, type Boot, type Image, ME } from './boot.ts';
+import { isElf } from './elf.ts';
+import { multibootHeader, multibootImage } from './multiboot.ts';
+import { words } from './pc.ts';
+import { pvhImage } from './pvh.ts';
 
 export const LOAD_ADDRESS = 0x100000;
 const TABLES = 0x70000;
 const GDT = 0x76000;
 const COMMAND_LINE = 0x77000;
 
-/** What is stored where before the first instruction. */
-export interface Image {
-  parts: { gpa: number; data: Uint8Array }[];
-  regs: Regs;
-  sregs: Sregs;
-}
-
-/** A complaint that QEMU prints as it is, without its own name before it. */
-export class BadImage extends Error {}
-
 /** Throws BadImage. */
-export function* readImage(path: string, commandLine: string, memory: number): Call<Image> {
+export function* readImage(boot: Boot): Call<Image> {
+  const { path, memory } = boot;
   let data: Uint8Array;
   try {
     data = yield* readBytes(path);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
+    if (error.errno === 'EISDIR') throw new BadImage(`qemu: could not load kernel '${path}': ${strerror(error)}`);
     throw new BadImage(`qemu: could not open kernel file '${path}': ${strerror(error)}`);
   }
-  const kind = foreign(data);
-  if (kind) throw new BadImage(`qemu-system-x86_64: not modelled: ${kind} '${path}': give a flat 64-bit image (loaded at 1 MiB, entered there in long mode)`);
   if (data.length === 0) throw new BadImage(`qemu: could not load kernel '${path}': the file is empty`);
+  if (startsLinux(data)) throw new BadImage(`${ME}: not modelled: Linux kernel image '${path}': ${GIVE}`);
+  const header = multibootHeader(data);
+  if (header !== null) return yield* multibootImage(data, header, boot);
+  if (isElf(data)) return yield* pvhImage(data, boot);
+  const kind = foreign(data);
+  if (kind) throw new BadImage(`${ME}: not modelled: ${kind} '${path}': ${GIVE}`);
+  if (boot.initrd !== '') throw new BadImage(`${ME}: not modelled: an initrd for a flat image`);
   if (LOAD_ADDRESS + data.length > memory) throw new BadImage(`qemu: could not load kernel '${path}': ${data.length} bytes at 1 MiB do not fit into ${Math.floor(memory / 2 ** 20)} MiB of memory`);
-  return imageOf(data, commandLine, memory);
+  return imageOf(data, boot.append, memory);
 }
 
+const GIVE = 'give a multiboot or PVH kernel, or a flat 64-bit image (loaded at 1 MiB, entered there in long mode)';
+
+const has = (data: Uint8Array, at: number, ...want: number[]): boolean => want.every((byte, n) => data[at + n] === byte);
+const startsLinux = (data: Uint8Array): boolean => has(data, 0x202, 0x48, 0x64, 0x72, 0x53);
+
 function foreign(data: Uint8Array): string | null {
-  const has = (at: number, ...want: number[]): boolean => want.every((byte, n) => data[at + n] === byte);
-  if (has(0, 0x7f, 0x45, 0x4c, 0x46)) return 'ELF image';
-  if (has(0, 0x4d, 0x5a) && !has(0x202, 0x48, 0x64, 0x72, 0x53)) return 'PE image';
-  if (has(0x202, 0x48, 0x64, 0x72, 0x53)) return 'Linux kernel image';
-  if (has(510, 0x55, 0xaa) && data.length <= 1474560 && data.length % 512 === 0) return 'boot sector (16-bit code)';
-  for (let at = 0; at + 12 <= Math.min(data.length, 8192); at += 4) if (has(at, 0x02, 0xb0, 0xad, 0x1b)) return 'multiboot image';
+  if (has(data, 0, 0x4d, 0x5a)) return 'PE image';
+  if (has(data, 510, 0x55, 0xaa) && data.length <= 1474560 && data.length % 512 === 0) return 'boot sector (16-bit code)';
   return null;
 }
 
@@ -64,13 +68,8 @@ export function imageOf(data: Uint8Array, commandLine: string, memory: number): 
       { gpa: LOAD_ADDRESS, data },
     ],
     ...entryState(memory),
+    warnings: [],
   };
-}
-
-function words(values: readonly bigint[]): Uint8Array {
-  const out = new DataView(new ArrayBuffer(8 * values.length));
-  for (const [n, value] of values.entries()) out.setBigUint64(8 * n, value, true);
-  return new Uint8Array(out.buffer);
 }
 
 const PRESENT_WRITE = 3n;

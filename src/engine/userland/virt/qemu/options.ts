@@ -33,6 +33,8 @@ export interface Options {
   generation: string | null;
   kernel: string | null;
   append: string;
+  /** As -initrd gives it; empty: none. */
+  initrd: string;
   /** Where COM1 goes, and what it is called in messages. */
   serial: { to: Chardev; label: string };
   /** Monitors: HMP on stdio or a socket, QMP on a socket. */
@@ -80,7 +82,7 @@ interface Draft {
 export function parseOptions(argv: readonly string[]): Options {
   const draft: Draft = {
     options: {
-      name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', ept: true, generation: null, kernel: null, append: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
+      name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', ept: true, generation: null, kernel: null, append: '', initrd: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
       debugExit: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, timestamp: false, text: null,
     },
     serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], nographic: false, display: null, nodefaults: false,
@@ -96,6 +98,8 @@ export function parseOptions(argv: readonly string[]): Options {
     else flag(draft, name);
     if (draft.options.text !== null) return draft.options;
   }
+  if (draft.options.kernel === null && draft.options.append !== '') throw new Failed('-append only allowed with -kernel option');
+  if (draft.options.kernel === null && draft.options.initrd !== '') throw new Failed('-initrd only allowed with -kernel option');
   return connect(draft);
 }
 
@@ -146,6 +150,7 @@ function withValue(draft: Draft, name: string, value: string): void {
     case 'device': device(draft, value, props); return;
     case 'kernel': options.kernel = value; return;
     case 'append': options.append = value; return;
+    case 'initrd': options.initrd = value; return;
     case 'pidfile': options.pidfile = value; return;
     case 'msg': options.timestamp = props.timestamp === 'on'; return;
     default: if (!IGNORED.has(name)) throw bad(name, value, 'not modelled');
@@ -303,8 +308,10 @@ usage: ${ME} [options]
 Modelled options:
 -accel kvm              run under KVM (also -enable-kvm, -machine accel=kvm)
 -m SIZE                 guest memory, at most 1 GiB
--kernel FILE            flat 64-bit image: loaded at 1 MiB, entered there in long mode
--append TEXT            its command line: rdi points there
+-kernel FILE            multiboot 1 kernel, ELF kernel with a PVH note, or flat 64-bit image
+                        (loaded at 1 MiB, entered there in long mode, rdi points at the command line)
+-append TEXT            its command line
+-initrd FILE[ ARGS],…   multiboot modules; the initrd of a PVH kernel
 -device isa-debug-exit[,iobase=N][,iosize=N]
 -nographic              serial line and monitor on the terminal; C-a h for its keys
 -display none           no display

@@ -19,7 +19,8 @@ import { type Call, listen, thread } from '../../lib/http.ts';
 import { complain, Failed, print, strerror } from '../../lib/io.ts';
 import { type Console, greetMonitor, onKeys } from './console.ts';
 import { type Channel, type Emulator, ENDING_SIGNALS, feedSerial, interrupted, powerOn, tell, terminate } from './emulator.ts';
-import { BadImage, type Image, readImage } from './image.ts';
+import { BadImage, type Image } from './boot.ts';
+import { readImage } from './image.ts';
 import { type Accelerator, type Chardev, type Options, parseOptions } from './options.ts';
 import { emitTo, greet, type QmpClient, receiveQmp } from './qmp.ts';
 import { vcpuThread } from './vcpu.ts';
@@ -46,9 +47,10 @@ export const qemu: Program = function* (argv): Body {
 function* main(options: Options): Call<number> {
   if (options.memory > MEMORY_MAX) throw new Failed('not modelled: guests of more than 1 GiB of memory');
   const kvm = yield* openAccelerator(options);
-  if (options.kernel === null) throw new Failed('not modelled: firmware and disks; give a flat 64-bit image with -kernel');
+  if (options.kernel === null) throw new Failed('not modelled: firmware and disks; give a kernel with -kernel');
   const descriptors = yield* createMachine(kvm, options);
-  const image = yield* readImage(options.kernel, options.append, options.memory);
+  const image = yield* readImage({ path: options.kernel, append: options.append, initrd: options.initrd, memory: options.memory });
+  for (const warning of image.warnings) yield* complain(`${warning}\n`);
   const emu = yield* connect(options, descriptors, image);
   const loop = yield* openMonitors(emu);
   yield* powerOn(emu);
