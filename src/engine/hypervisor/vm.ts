@@ -11,6 +11,7 @@ import type { Irqchip } from '../machine/devices/irqchip.ts';
 import type { Machine, Stop } from '../machine/machine.ts';
 import { HOST_MAX } from '../../cpu/layout.ts';
 import type { CostName, CostProfile } from './costs.ts';
+import type { VmEvent } from './events.ts';
 import type { ExitReason } from './exits.ts';
 import type { Ledger, Place } from './ledger.ts';
 
@@ -187,6 +188,10 @@ export interface Vm {
   ledger: Ledger;
   /** What the technique keeps for itself. */
   own: unknown;
+  /** In the guest as far as anybody outside can tell: no exit since the last entry. */
+  entered: boolean;
+  /** Entries and exits of this run, when somebody traces. */
+  events: VmEvent[] | null;
   /** Bytes sent to COM1, ever; the divisor latch is open. */
   serial: { bytes: number; latch: boolean };
   /** When the stretch began in which the newest page walk was recorded, and its cycles then: dates the walk. */

@@ -315,3 +315,32 @@ export function stopSignal(status: number): number | null {
 export function shellStatus(status: number): number {
   return exited(status) ?? 128 + (termSignal(status) ?? stopSignal(status) ?? 0);
 }
+
+// ---- perf_event_open(2), linux/perf_event.h
+export const PERF_TYPE_TRACEPOINT = 2;
+export const PERF_SAMPLE = { IP: 1, TID: 2, TIME: 4, CPU: 0x80, PERIOD: 0x100, RAW: 0x400, IDENTIFIER: 0x10000 } as const;
+export const PERF_RECORD_LOST = 2;
+export const PERF_RECORD_COMM = 3;
+export const PERF_RECORD_SAMPLE = 9;
+export const PERF_FLAG_FD_CLOEXEC = 8;
+export const PERF_EVENT_IOC_ENABLE = 0x2400;
+export const PERF_EVENT_IOC_DISABLE = 0x2401;
+export const PERF_EVENT_IOC_ID = 0x80082407;
+export const PERF_EVENT_IOC_SET_OUTPUT = 0x2405;
+/** Stands for reading the mapped ring up to data_head: all the records in it. */
+export const PERF_EVENT_IOC_TAKE = 0x24ff;
+
+export interface PerfEventAttr {
+  type: number;
+  /** Of a tracepoint: its number. */
+  config: number;
+  /** PERF_SAMPLE bits. */
+  sampleType: number;
+  disabled: boolean;
+  /** Its later threads and children are watched too. */
+  inherit: boolean;
+  /** Stands for the length of the mapping; 0 only counts. */
+  ringBytes: number;
+  /** A poll is woken when so many bytes lie in the ring. */
+  wakeupBytes: number;
+}

@@ -10,7 +10,7 @@
  * Which calls exist is this one interface; the kernel's table over it is exhaustive by type.
  */
 import type {
-  Dirent, PollFd, Rusage, SockAddr, Stat, Statfs, Sysinfo, Termios, Utsname, WaitResult, Winsize,
+  Dirent, PerfEventAttr, PollFd, Rusage, SockAddr, Stat, Statfs, Sysinfo, Termios, Utsname, WaitResult, Winsize,
 } from './abi.ts';
 
 export type Bytes = Uint8Array;
@@ -181,6 +181,10 @@ export interface Syscalls {
   getsockopt(fd: number, option: string): number;
   /** rtnetlink as one request and its answer; shapes in `net/rtnetlink.ts`. */
   netlink(request: NetlinkRequest): unknown;
+
+  // ---- performance events
+  /** pid -1 any, 0 the caller; cpu -1 any; a descriptor that counts and samples hits of a tracepoint. */
+  perf_event_open(attr: PerfEventAttr, pid: number, cpu: number, groupFd: number, flags: number): number;
 
   // ---- the log
   /** 'read' returns the ring buffer's records; 'write' appends one (as /dev/kmsg does). */

@@ -11,8 +11,11 @@ import { createTimeline, step } from '../../../src/engine/sim/timeline.ts';
 import { createTrace } from '../../../src/engine/sim/trace.ts';
 import { drain, fork } from '../../../src/engine/userland/lib/files.ts';
 import type { Call } from '../../../src/engine/userland/lib/http.ts';
-import { virt } from '../../../src/engine/userland/virt/table.ts';
+import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
+import { virt as own } from '../../../src/engine/userland/virt/table.ts';
 import { loadAssets } from '../../../src/cli/assets.ts';
+
+const virt = { ...own, '/usr/bin/sleep': coreutils['/usr/bin/sleep']! };
 
 const file = (name: string): string => readFileSync(new URL(`../../../src/engine/hypervisor/guests/${name}`, import.meta.url), 'utf8');
 

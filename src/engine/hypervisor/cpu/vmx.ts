@@ -6,6 +6,7 @@
 import { enterGuest, leaveGuest, run, type Stop } from '../../machine/machine.ts';
 import { takeVector } from '../../machine/devices/irqchip.ts';
 import { lightCost } from '../costs.ts';
+import type { VmEvent } from '../events.ts';
 import { type ExitReason, exitName, exitRow } from '../exits.ts';
 import { type Answer, type CpuWay, LOG, type Vm } from '../vm.ts';
 import { answer as answerExit, completeIo, type ExitFacts, isHeavy } from './exit.ts';
@@ -48,6 +49,21 @@ function deliver(vm: Vm, ready: boolean, now: number): void {
   writeField(vm, 'ENTRY_INTERRUPTION_INFO', info);
   requestWindow(vm, ready && (event !== null || info === 0));
   syncTsc(vm, now);
+  if (vm.events !== null && !vm.entered) vm.events.push(entryEvent(vm, now, info, event?.error ?? 0));
+  vm.entered = true;
+}
+
+const low32 = (vm: Vm, field: string): number => Number(BigInt.asUintN(32, readField(vm, field)));
+
+function entryEvent(vm: Vm, t: number, interruption: number, error: number): VmEvent {
+  return { kind: 'entry', t, rip: readField(vm, 'GUEST_RIP'), interruption, error, rax: vmxState.register(vm, 'rax'), rdx: vmxState.register(vm, 'rdx') };
+}
+
+function exitEvent(vm: Vm, t: number): VmEvent {
+  return {
+    kind: 'exit', t, reason: low32(vm, 'EXIT_REASON'), rip: readField(vm, 'GUEST_RIP'), qualification: readField(vm, 'EXIT_QUALIFICATION'), vectoring: low32(vm, 'IDT_VECTORING_INFO'),
+    interruption: low32(vm, 'EXIT_INTERRUPTION_INFO'), error: low32(vm, 'EXIT_INTERRUPTION_ERROR_CODE'), rax: vmxState.register(vm, 'rax'), rcx: vmxState.register(vm, 'rcx'), rdx: vmxState.register(vm, 'rdx'),
+  };
 }
 
 const failed = (hardware: number): Answer => ({ exit: { reason: 'fail-entry', hardware }, monitor: 0, program: 0, event: '', stepped: false });
@@ -57,6 +73,8 @@ function onStop(vm: Vm, stop: Stop, now: number): Answer {
   if (stop.reason !== 'exit' && stop.reason !== 'budget') {
     return { exit: { reason: 'internal-error', text: `the processor stopped: ${stop.reason}` }, monitor: 0, program: 0, event: '', stepped: false };
   }
+  vm.entered = false;
+  if (vm.events !== null) vm.events.push(exitEvent(vm, now));
   const field = Number(readField(vm, 'EXIT_REASON'));
   if (field >= ENTRY_FAILED) return failed(field);
   const facts: ExitFacts = { reason: field & 0xffff, qualification: readField(vm, 'EXIT_QUALIFICATION'), gpa: readField(vm, 'GUEST_PHYSICAL_ADDRESS'), now };

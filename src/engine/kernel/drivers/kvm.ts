@@ -7,6 +7,7 @@ import { endStretch } from '../sched.ts';
 import { wake } from '../wait.ts';
 import { systemOps } from './kvm/descriptors.ts';
 import { channelOf, type Door, type KvmState, vmByName } from './kvm/state.ts';
+import { defineKvmPoints } from './kvm/trace.ts';
 
 export { type KvmState, type KvmVm, kvmOf, vmByName } from './kvm/state.ts';
 
@@ -26,6 +27,7 @@ const DOORS: Readonly<Record<string, Door>> = {
 /** Registers the devices. `module` is the processor's. */
 export function installKvm(kernel: Kernel, module: WebAssembly.Module): void {
   kernel.drivers.set('kvm', { module, vms: new Map(), nextId: 1 } satisfies KvmState);
+  defineKvmPoints(kernel);
   for (const [number, door] of Object.entries(DOORS)) kernel.devices.set(number, () => ({ ops: systemOps, data: door }));
 }
 

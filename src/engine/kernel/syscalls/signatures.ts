@@ -4,7 +4,7 @@
  *
  *   n number   w whole number   i number, perhaps without end   s string   b bytes   o record   u record or null   x anything
  *   N list of numbers   S list of strings   E strings by name   t time (number, "now", null)
- *   a socket address   p poll list   m signal action   f clone arguments   c capability sets   P seccomp profile   r netlink request
+ *   O perf event attributes   a socket address   p poll list   m signal action   f clone arguments   c capability sets   P seccomp profile   r netlink request
  */
 import type { Errno } from '../abi.ts';
 import type { Syscalls } from '../sys.ts';
@@ -23,7 +23,7 @@ export const SIGNATURES: { readonly [K in keyof Syscalls]: string } = {
   umask: 'n', dup: 'n', dup3: 'nwn', pipe2: 'n', fcntl: 'ns?w', ioctl: 'nn?x', poll: 'pn', fsync: 'n', sync: '', flock: 'nn', setxattr: 'ssbn',
   getxattr: 'ss', listxattr: 's', removexattr: 'ss', mount: 'sssns', umount2: 'sn', pivot_root: 'ss',
   socket: 'nnn', socketpair: 'nn', bind: 'na', listen: 'nn', accept4: 'nn', connect: 'na', sendto: 'nb?a', recvfrom: 'nw', sendmsg: 'nbN', recvmsg: 'nw',
-  shutdown: 'nn', getsockname: 'n', getpeername: 'n', setsockopt: 'nsn', getsockopt: 'ns', netlink: 'r', syslog: 's?s',
+  shutdown: 'nn', getsockname: 'n', getpeername: 'n', setsockopt: 'nsn', getsockopt: 'ns', netlink: 'r', perf_event_open: 'Onnnn', syslog: 's?s',
 };
 
 type Fields = Record<string, unknown>;
@@ -41,6 +41,7 @@ const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = {
   b: (value) => value instanceof Uint8Array,
   o: isRecord,
   u: (value) => value === null || (isRecord(value) && isNumber(value.cur) && isNumber(value.max)),
+  O: (value) => isRecord(value) && ['type', 'config', 'sampleType', 'ringBytes', 'wakeupBytes'].every((key) => isNumber(value[key])),
   x: () => true,
   N: (value) => listOf(value, isNumber),
   S: (value) => listOf(value, isString),

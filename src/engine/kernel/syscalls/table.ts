@@ -6,6 +6,7 @@ import { logHandlers } from './log.ts';
 import { memoryHandlers } from './memory.ts';
 import { mountHandlers } from './mounts.ts';
 import { namespaceHandlers } from './namespaces.ts';
+import { perfHandlers } from './perf.ts';
 import { pollHandlers } from './poll.ts';
 import { processHandlers } from './process.ts';
 import { signalHandlers } from './signals.ts';
@@ -23,5 +24,6 @@ export const SYSCALLS: Handlers = {
   ...mountHandlers,
   ...pollHandlers,
   ...socketHandlers,
+  ...perfHandlers,
   ...logHandlers,
 };

@@ -10,6 +10,7 @@ import { procRoot } from './proc.ts';
 import { sysfsRoot } from './sysfs.ts';
 import { mountOptions } from './options.ts';
 import { createTmpfs } from './tmpfs.ts';
+import { tracefsRoot } from './tracefs.ts';
 import type { SuperBlock } from './types.ts';
 
 /** One instance a kernel, mounted as often as wanted. */
@@ -70,6 +71,7 @@ export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   proc: (kernel, task, source) => createPseudo(kernel, 'proc', source, procRoot(task.ns.pid, () => Object.keys(FILESYSTEMS))),
   sysfs: (kernel, task, source) => createPseudo(kernel, 'sysfs', source, sysfsRoot(kernel, task)),
   cgroup2,
+  tracefs: (kernel, _task, source) => createPseudo(kernel, 'tracefs', source, tracefsRoot()),
   overlay: createOverlay,
   mqueue(kernel, _task, source) {
     const sb = createTmpfs(kernel, 'tmpfs', source, '', 0o1777);

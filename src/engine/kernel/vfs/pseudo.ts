@@ -4,10 +4,11 @@
  * record it prints, and looks at it anew at every open.
  */
 import { bytes, text } from '../../sim/text.ts';
-import { type Errno, POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } from '../abi.ts';
+import { type Errno, O_NONBLOCK, POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
-import type { Dentry, FileOps, FsOps, Inode, Path, SuperBlock } from './types.ts';
+import { waitOn } from '../wait.ts';
+import { BLOCK, type Dentry, type File, type FileOps, type FsOps, type Inode, type MayBlock, type Path, type SuperBlock } from './types.ts';
 
 export type Node =
   | {
@@ -37,6 +38,8 @@ export type Node =
       write?(kernel: Kernel, task: Task, value: string): void;
       /** POLL* beyond readable and writable, and the channel that wakes pollers. */
       channel?: string;
+      /** Hands out each thing once, and its reader waits on the channel for more. */
+      stream?: { channel: string; take(kernel: Kernel, count: number): Uint8Array | null };
       size?: number;
       setattr?(change: { mode?: number; uid?: number; gid?: number }): void;
     }
@@ -72,7 +75,7 @@ function defaultMode(node: Node): number {
   if (node.mode !== undefined) return node.mode;
   if (node.kind === 'dir') return 0o555;
   if (node.kind === 'link') return 0o777;
-  return (node.read ? 0o444 : 0) | (node.write ? 0o200 : 0);
+  return (node.read || node.stream ? 0o444 : 0) | (node.write ? 0o200 : 0);
 }
 
 function refresh(inode: Inode, node: Node): void {
@@ -114,9 +117,18 @@ function changed(kernel: Kernel, { node, shown, reader }: Opened): boolean {
   }
 }
 
+function readStream(kernel: Kernel, task: Task, file: File, { channel, take }: { channel: string; take(kernel: Kernel, count: number): Uint8Array | null }, count: number): MayBlock<Uint8Array> {
+  const data = take(kernel, count);
+  if (data) return data;
+  if (file.flags & O_NONBLOCK) throw new SysError('EAGAIN');
+  waitOn(kernel, task, channel);
+  return BLOCK;
+}
+
 const fileOps: FileOps = {
   read(kernel, task, file, count, offset) {
     const state = file.data as Opened;
+    if (state.node.stream) return readStream(kernel, task, file, state.node.stream, count);
     if (!state.node.read) throw new SysError('EINVAL');
     if (state.shown === null || offset === 0) {
       const shown = state.node.read(kernel, task);

@@ -1,6 +1,7 @@
 /** Virtualization programs by install path. */
 import type { ProgramTable } from '../programs.ts';
 import { libvirtd } from './libvirtd/libvirtd.ts';
+import { perf } from './perf/perf.ts';
 import { systemdDetectVirt, virtHostValidate, virtWhat } from './probe.ts';
 import { qemuImg } from './qemuimg/qemuimg.ts';
 import { qemuIo } from './qemuimg/qemuio.ts';
@@ -9,6 +10,7 @@ import { virsh } from './virsh/virsh.ts';
 import { virtInstall } from './virtinstall.ts';
 
 export const virt: ProgramTable = {
+  '/usr/bin/perf': perf,
   '/usr/bin/qemu-img': qemuImg,
   '/usr/bin/qemu-io': qemuIo,
   '/usr/bin/qemu-system-x86_64': qemu,

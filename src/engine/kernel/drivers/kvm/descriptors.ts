@@ -57,7 +57,7 @@ function newVm(kernel: Kernel, task: Task, door: Door, type: u.VmType): KvmVm {
   const kvm = kvmOf(kernel);
   const id = kvm.nextId++;
   const one: KvmVm = {
-    id, technique, costs: costs as CostName, name: nameOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), startedAt: kernel.timeline.now,
+    id, technique, costs: costs as CostName, name: nameOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, startedAt: kernel.timeline.now,
   };
   kvm.vms.set(id, one);
   record(kernel.trace, 'hypervisor', kernel.name, 'vm.create', { vm: one.name, pid: task.tgid });

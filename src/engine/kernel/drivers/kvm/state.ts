@@ -3,6 +3,7 @@
  * one it is shown by is what its program was told with -name.
  */
 import type { CostName } from '../../../hypervisor/costs.ts';
+import type { VmExited } from '../../../hypervisor/events.ts';
 import type { TechniqueName, Vm } from '../../../hypervisor/vm.ts';
 import type { Kernel, Task } from '../../records.ts';
 import { SysError } from '../../abi.ts';
@@ -52,6 +53,8 @@ export interface KvmVm {
   debug: Debugger;
   /** Exit reasons seen, and how many of each when last told to the trace. */
   told: Map<number, number>;
+  /** For the tracepoints: the exit that no entry has followed yet, and what a port gave to it. */
+  traced: { exit: VmExited | null; given: number | null };
   startedAt: number;
 }
 

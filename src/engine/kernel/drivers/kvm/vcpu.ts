@@ -18,6 +18,7 @@ import { charge, touchMemory } from '../../memory.ts';
 import type { Kernel, Task } from '../../records.ts';
 import { AGAIN, BLOCK, GONE, sleepUntil, timeOf, waitOn } from '../../wait.ts';
 import { channelOf, type KvmVm, machineOf, type Vcpu } from './state.ts';
+import { tellEvents, traceRun } from './trace.ts';
 import { KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
 
 /** Longest stretch of guest time without a look at the rest of the machine. */
@@ -30,7 +31,10 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
   const vm = machineOf(one);
   vcpu.task = task;
   vcpu.inside = true;
-  if (vm.io) vm.way.cpu.completeIo(vm, argument.data ?? 0);
+  if (vm.io) {
+    one.traced.given = argument.data ?? 0;
+    vm.way.cpu.completeIo(vm, argument.data ?? 0);
+  }
   if (vcpu.kicked) {
     vcpu.kicked = false;
     vcpu.inside = false;
@@ -44,10 +48,12 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
   }
   const wish = debug.held ? debug.wishes[0] : undefined;
   const { tables } = vm;
+  traceRun(kernel, vm);
   const { exit, spent } = runVm(vm, timeOf(kernel), SLICE, wish === undefined ? 'run' : wish === 'step' ? 'step' : 'to-exit');
   task.owed.user += Math.ceil((spent.guest + spent.user) / kernel.ghz);
   pay(kernel, task, Math.ceil(spent.kernel / kernel.ghz));
   tell(kernel, one, vm);
+  tellEvents(kernel, task, vm, one.traced, exit);
   if (vm.tables > tables && !charge(kernel, task, 'kernel', vm.tables - tables)) return GONE;
   if (wish !== undefined && stepTaken(exit, wish)) debug.wishes.shift();
   return leave(kernel, task, one, vcpu, vm, exit);
