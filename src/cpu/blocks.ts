@@ -3,12 +3,13 @@
  * that page, so self-modifying code is seen at the next instruction. Pages with decoded code have no fast writes: every
  * store to them comes through `codeLineWritten`. When the arena is full everything is dropped and decoding starts afresh.
  */
-import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_COUNT, BLOCKS, CODE_LINES, HOST, MEMORY_BYTES, PAGE_BLOCKS } from './layout';
-import { ARENA_TOP, CODE_KIND, EXEC_END, g32, g64, newEpoch, s32, s64 } from './state';
-import { B_END, B_HEADER, B_KEY, B_NEXT, RECORD } from './record';
+import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_COUNT, BLOCKS, CODE_LINES, CYCLES, HOST, MEMORY_BYTES, PAGE_BLOCKS } from './layout';
+import { ARENA_TOP, CEILING, CODE_KIND, CURRENT, g32, g64, newEpoch, PATCHED, PATCH_OP, s32, s64 } from './state';
+import { B_END, B_HEADER, B_KEY, B_NEXT, B_NOT_TAKEN, B_TAKEN, LINK_NOT_TAKEN, LINK_TAKEN, R_CYCLES, R_FLAGS, R_OP, RECORD, RF_LAST } from './record';
+import { STOP } from './ops';
 import { forgetWrites } from './memory';
 
-const DEAD: u64 = ~u64(0);
+export const DEAD: u64 = ~u64(0);
 const LARGEST: u32 = 80 * RECORD + B_HEADER;
 
 @inline function slotOf(hpa: u64): usize {
@@ -33,7 +34,7 @@ export function newBlock(): usize {
 
 /** A block is complete: from now on it is found, and its lines are watched. `bytes` of code lie in its page. */
 export function keepBlock(block: usize, hpa: u64, bytes: u32): void {
-  s32(ARENA_TOP, (load<u32>(block + B_END) + 63) & ~63);
+  s32(ARENA_TOP, (load<u32>(block + B_END) + u32(RECORD) + 63) & ~63);
   const page = usize(hpa >> 12);
   store<u64>(block + B_KEY, keyOf(hpa));
   store<u32>(block + B_NEXT, load<u32>(PAGE_BLOCKS + (page << 2)));
@@ -67,12 +68,39 @@ function dropPage(page: usize): void {
     const at = slotOf(load<u64>(block + B_KEY));
     if (load<u32>(at + 8) == u32(block)) s32(at + 8, 0);
     store<u64>(block + B_KEY, DEAD);
+    store<u32>(block + B_TAKEN, u32(LINK_TAKEN));
+    store<u32>(block + B_NOT_TAKEN, u32(LINK_NOT_TAKEN));
     block = load<u32>(block + B_NEXT);
   }
   store<u32>(PAGE_BLOCKS + (page << 2), 0);
   store<u64>(CODE_LINES + (page << 3), 0);
-  s32(EXEC_END, 0);
+  stopAfterCurrent();
   newEpoch();
+}
+
+/** The inner loop comes back after the instruction that executes, by a STOP in the place of the next. */
+export function stopAfterCurrent(): void {
+  const record: usize = g32(CURRENT);
+  if (record == 0 || (load<u8>(record, R_FLAGS) & RF_LAST) != 0) return;
+  const next = record + RECORD;
+  if (load<u16>(next, R_OP) == u16(STOP)) return;
+  s32(PATCHED, u32(next));
+  s32(PATCH_OP, load<u16>(next, R_OP));
+  store<u16>(next, u16(STOP), R_OP);
+}
+
+export function unpatch(): void {
+  if (g32(PATCHED) == 0) return;
+  store<u16>(g32(PATCHED), u16(g32(PATCH_OP)), R_OP);
+  s32(PATCHED, 0);
+}
+
+/** Cycles were spent within an instruction: those after it in its block may no longer begin before CEILING. */
+export function spent(): void {
+  let record: usize = g32(CURRENT);
+  if (record == 0 || g64(CYCLES) + 0x10000 <= g64(CEILING)) return;
+  while ((load<u8>(record, R_FLAGS) & RF_LAST) == 0) record += RECORD;
+  if (g64(CYCLES) + u64(load<u16>(record, R_CYCLES)) >= g64(CEILING)) stopAfterCurrent();
 }
 
 /** The host wrote to memory. */
@@ -89,6 +117,5 @@ export function dropAllCode(): void {
   memory.fill(CODE_LINES, 0, usize(g64(MEMORY_BYTES) >> 12) << 3);
   memory.fill(PAGE_BLOCKS, 0, usize(g64(MEMORY_BYTES) >> 12) << 2);
   s32(ARENA_TOP, ARENA);
-  s32(EXEC_END, 0);
   newEpoch();
 }

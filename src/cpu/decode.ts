@@ -6,12 +6,12 @@
 import { COSTS, DS, GPR, HOST, PAGE_BASE, SEGMENT_SIZE, SEGMENTS, SS, ZERO } from './layout';
 import { CODE_KIND, g32, NARROWED, ZERO_STACK } from './state';
 import {
-  B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_BASE, R_CYCLES, R_DISPLACEMENT, R_DST, R_FLAGS, R_IMMEDIATE, R_INDEX, R_LENGTH, R_OFFSET,
-  R_OP, R_ORDINAL, R_REG, R_RM, R_SCALE, R_SEGMENT, R_SIZE, R_SRC, RECORD, RF_A16, RF_NARROW, RF_REP, RF_REPNE, RF_RING0,
+  B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_NOT_TAKEN, B_TAKEN, LINK_NOT_TAKEN, LINK_TAKEN, R_BASE, R_CYCLES, R_DISPLACEMENT, R_DST, R_FLAGS, R_IMMEDIATE, R_INDEX, R_LENGTH, R_OFFSET,
+  R_OP, R_ORDINAL, R_REG, R_RM, R_SCALE, R_SEGMENT, R_SIZE, R_SRC, RECORD, RF_A16, RF_LAST, RF_NARROW, RF_REP, RF_REPNE, RF_RING0,
 } from './record';
 import { accessBytes, legacyFamily, stores } from './decode-legacy';
 import {
-  I_FAR, JMP, L_JCC, L_POP, LEA,
+  END, I_FAR, JMP, L_JCC, L_POP, LEA,
   CALL, CMOV, CMOV_LOAD, ENTER, F_ENDS, F_LOCK, F_MEMORY, F_RING0, IRET, LEAVE, POP_SEGMENT, POPF, PUSH_SEGMENT, PUSHF, RET, RET_FAR, I_B, I_BS, I_FIXED, I_MOFFS, I_REL32, I_REL8,
   I_V, I_W, I_WB, I_Z, JCC, LOAD, MOVSX16, MOVSX32, MOVSX8, MOVZX16, MOVZX8, NARROW, NOP, P_A_I, P_A_MOFFS, P_I, P_MOFFS_A, P_O, P_O_A, P_O_I, P_R_M, P_R_RM, P_R_RM_I, P_REG_RM,
   P_RM, P_RM_1, P_RM_CL, P_RM_I, P_RM_R, P_RM_R_CL, P_RM_R_I, POP, PUSH, REGISTER, SETCC, SETCC_STORE, STORE, UD, W_16, W_32, W_BYTE, W_D64, W_IO, W_V, XCHG,
@@ -68,14 +68,26 @@ function signed(size: u32): i64 {
  * on in the next page: then `decodeAcross` with its bytes.
  */
 export function decodeBlock(hpa: u64): usize {
+  const block = decodeRun(hpa, LONGEST);
+  if (block != 0) keepBlock(block, hpa, min<u32>(load<u32>(block, B_FALL), 4096) - (u32(hpa) & 0xfff));
+  return block;
+}
+
+/** The first instructions of a block that was decoded before, for a budget that ends within it; not kept. */
+export function decodePlain(hpa: u64, most: u32): usize {
+  const block = decodeRun(hpa, most);
+  store<u64>(block + B_KEY, ~u64(0));
+  return block;
+}
+
+function decodeRun(hpa: u64, most: u32): usize {
   const block = newBlock();
   const page = HOST + usize(hpa & ~u64(0xfff));
   let offset = u32(hpa) & 0xfff;
-  const first = offset;
   let record = block + B_HEADER;
   let count: u32 = 0;
   let cycles: u32 = 0;
-  while (count < LONGEST) {
+  while (count < most) {
     const next = decodeOne(record, page + offset, page + 4096, offset, count, cycles);
     if (next == 0) {
       if (count == 0) return 0;
@@ -85,10 +97,9 @@ export function decodeBlock(hpa: u64): usize {
     count++;
     cycles += cost;
     offset += u32(at - startAt);
-    if (ends || offset >= 4096 || cycles > 0xffff) break;
+    if (ends || offset >= 4096 || cycles > 0x7fff) break;
   }
   finish(block, record, count, cycles, offset);
-  keepBlock(block, hpa, min<u32>(offset, 4096) - first);
   return block;
 }
 
@@ -107,8 +118,14 @@ function finish(block: usize, end: usize, count: u32, cycles: u32, offset: u32):
   store<u32>(block + B_CYCLES, cycles);
   store<u32>(block + B_COUNT, count);
   store<u32>(block + B_FALL, offset);
-  store<u32>(block + B_LINK + 8, 0);
-  store<u32>(block + B_LINK + 24, 0);
+  store<u32>(block + B_TAKEN, u32(LINK_TAKEN));
+  store<u32>(block + B_NOT_TAKEN, u32(LINK_NOT_TAKEN));
+  if (ends) return;
+  store<u16>(end, u16(END), R_OP);
+  store<u16>(end, u16(offset), R_OFFSET);
+  store<u16>(end, u16(cycles), R_CYCLES);
+  store<u16>(end, u16(count), R_ORDINAL);
+  store<u8>(end, RF_LAST, R_FLAGS);
 }
 
 /** Returns where the next record goes, or 0 when the bytes ran out. */
@@ -167,6 +184,7 @@ function decodeOne(record: usize, bytes: usize, end: usize, offset: u32, ordinal
     store<u16>(r + R_ORDINAL, u16(ordinal));
     store<u8>(r + R_FLAGS, flags);
   }
+  if (ends) store<u8>(next - RECORD, flags | RF_LAST, R_FLAGS);
   return next;
 }
 
@@ -194,6 +212,7 @@ function ending(record: usize, offset: u32, ordinal: u32, cycles: u32, form: u32
   store<u16>(record + R_OFFSET, u16(offset));
   store<u16>(record + R_CYCLES, u16(cycles));
   store<u16>(record + R_ORDINAL, u16(ordinal));
+  store<u8>(record + R_FLAGS, RF_LAST);
   cost = 1;
   ends = true;
   return record + RECORD;

@@ -8,18 +8,19 @@
  * Nothing depends on anything but the state in memory and the arguments of `run`.
  */
 import {
-  ACTIVITY, APIC_BASE, ARENA, COST_EVENT, COST_REFERENCE, COST_WALK, COSTS, CYCLES, DR6, DR7, FAST_COUNT, HOST, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
-  SEGMENTS, CS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
+  ACTIVITY, APIC_BASE, ARENA, COST_EVENT, COST_REFERENCE, COST_WALK, COSTS, CYCLES, DR6, DR7, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
+  SEGMENTS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
 } from './layout';
 import {
-  CODE_BASE, CODE_KIND, CURRENT, A_HALT, A_INTERRUPT, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, EXEC_END, F_IF, F_RF, F_TF, FAST_FETCH, g32, g64, guest, LINK_EPOCH, PEND, PEND_EXCEPTION,
-  PEND_NONE, PENDING_MTF, raise, REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND, user,
+  CEILING, CURRENT, A_HALT, A_INTERRUPT, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, F_IF, F_RF, F_TF, FOLLOWER, g32, g64, guest, PEND, PEND_EXCEPTION,
+  PEND_NONE, PENDING_MTF, raise, REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND,
 } from './state';
-import { B_COUNT, B_CYCLES, B_END, B_FALL, B_HEADER, B_KEY, B_LINK, R_CYCLES, R_OFFSET, R_ORDINAL, RECORD } from './record';
-import { BY_USER, FETCH } from './paging';
-import { flushTlb, translate } from './memory';
-import { blockAt, dropAllCode } from './blocks';
-import { decodeAcross, decodeBlock } from './decode';
+import { B_COUNT, B_CYCLES, B_END, B_HEADER, B_KEY, R_CYCLES, R_OFFSET, R_OP, R_ORDINAL, RECORD } from './record';
+import { flushTlb } from './memory';
+import { DEAD, dropAllCode, unpatch } from './blocks';
+import { decodePlain } from './decode';
+import { current } from './fetch';
+import { STOP as STOP_OP } from './ops';
 import { execute } from './execute';
 import { ROW_COUNT, ROWS } from './tables';
 import { resetFpu } from './fpu';
@@ -35,10 +36,9 @@ import { modeChanged as modeFollows, privilegeFromStack } from './mode';
 export { flushTlb, flushEpt, flushVpid, probe } from './memory';
 export { dropCode } from './blocks';
 
-const ACROSS: usize = 0xb80;
 const CONTINUE: i32 = -1;
 const EVENT: i32 = -2;
-const DEAD: u64 = ~u64(0);
+const PHYSICAL: u64 = 0xffffffffffffff;
 
 /** Power-on: what SDM 3A table 9-1 says, as far as it exists here. */
 export function reset(): void {
@@ -104,89 +104,47 @@ function loop(limit: u64, most: u64): i32 {
         continue;
       }
     }
-    if ((g32(ATTENTION) | g32(TRACE_ON)) == 0) {
-      block = straight(block, min<u64>(limit, g64(TIMER)), most - events);
-      if (block == 0) {
-        if (g32(PEND) == PEND_NONE) continue;
-        const r = fault();
-        if (r >= 0) return r;
-        events++;
-        continue;
-      }
-      if (g64(CYCLES) >= min<u64>(limit, g64(TIMER)) || g64(INSTRUCTIONS) + events >= most) continue;
-    }
-    s64(PAGE_BASE, ((g64(RIP) + g64(CODE_BASE)) & ~u64(0xfff)) - g64(CODE_BASE));
-    const last: usize = load<u32>(block, B_END);
-    const ceiling = min<u64>(limit, g64(TIMER)) - g64(CYCLES);
-    const room = most - g64(INSTRUCTIONS) - events;
+    const ceiling = min<u64>(limit, g64(TIMER));
+    s64(CEILING, ceiling);
+    const alone = (g32(ATTENTION) | g32(TRACE_ON)) != 0;
     const step = (g32(ATTENTION) & A_STEP) != 0;
-    let end = last;
-    if (step || u64(load<u32>(block, B_CYCLES)) > ceiling || u64(load<u32>(block, B_COUNT)) > room || g32(TRACE_ON) != 0) {
-      end = cut(block + B_HEADER, last, step || g32(TRACE_ON) != 0 ? 1 : room, ceiling);
-      if (g32(TRACE_ON) != 0) trace();
-    }
     const before = g64(RFLAGS);
     const shadow = g32(INTERRUPTIBILITY) & 3;
-    s64(RIP, g64(PAGE_BASE) + u64(load<u32>(block, B_FALL)));
-    s32(EXEC_END, u32(end));
-    const at = execute(block + B_HEADER);
+    const at = alone || !fits(block, ceiling, most - events) ? part(block, ceiling, alone ? 1 : most - g64(INSTRUCTIONS) - events) : execute(block, ceiling, most - events);
+    block = g32(FOLLOWER);
     s32(CURRENT, 0);
-    if (g32(PEND) == PEND_NONE) {
-      if (at == last) {
-        s64(CYCLES, g64(CYCLES) + u64(load<u32>(block, B_CYCLES)));
-        s64(INSTRUCTIONS, g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)));
-        if (step) {
-          const r = stepped(before, shadow);
-          if (r >= 0) return r;
-          block = 0;
-        } else block = 0;
-        continue;
-      }
-      stopAt(at);
+    unpatch();
+    if (at != 0) stopAt(at);
+    if (g32(PEND) != PEND_NONE) {
+      const r = fault();
+      if (r >= 0) return r;
+      events++;
       block = 0;
-      if (step) {
-        const r = stepped(before, shadow);
-        if (r >= 0) return r;
+      if (step && guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & MONITOR_TRAP) != 0) {
+        exitPlain(37, 0);
+        return STOP_EXIT;
       }
-      continue;
-    }
-    stopAt(at);
-    block = 0;
-    const r = fault();
-    if (r >= 0) return r;
-    events++;
-    if (step && guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & MONITOR_TRAP) != 0) {
-      exitPlain(37, 0);
-      return STOP_EXIT;
+    } else if (step) {
+      const r = stepped(before, shadow);
+      if (r >= 0) return r;
+      block = 0;
     }
   }
 }
 
-/**
- * Whole blocks, as long as they fit the budget and nothing asks for attention: the way of nearly all instructions. Gives
- * back the block that no longer fits; 0: look again, or `pend` says why an instruction did not complete.
- */
-function straight(from: usize, ceiling: u64, most: u64): usize {
-  let block = from;
-  do {
-    if (g64(CYCLES) + u64(load<u32>(block, B_CYCLES)) > ceiling || g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)) > most) return block;
-    const base = ((g64(RIP) + g64(CODE_BASE)) & ~u64(0xfff)) - g64(CODE_BASE);
-    const last: usize = load<u32>(block, B_END);
-    s64(PAGE_BASE, base);
-    s64(RIP, base + u64(load<u32>(block, B_FALL)));
-    s32(EXEC_END, u32(last));
-    const at = execute(block + B_HEADER);
-    s32(CURRENT, 0);
-    if (at != last || g32(PEND) != PEND_NONE) {
-      stopAt(at);
-      return 0;
-    }
-    s64(CYCLES, g64(CYCLES) + u64(load<u32>(block, B_CYCLES)));
-    s64(INSTRUCTIONS, g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)));
-    if (g32(ATTENTION) != 0) return 0;
-    block = next(block);
-  } while (block != 0);
-  return 0;
+@inline function fits(block: usize, ceiling: u64, most: u64): bool {
+  return g64(CYCLES) + u64(load<u32>(block, B_CYCLES)) <= ceiling && g64(INSTRUCTIONS) + u64(load<u32>(block, B_COUNT)) <= most;
+}
+
+/** The first instructions of a block and no more: at most `room`, none that begins at `ceiling`. They are decoded anew, one record each. */
+function part(block: usize, ceiling: u64, room: u64): usize {
+  const whole = load<u64>(block, B_KEY) == DEAD;
+  const plain = whole ? block : decodePlain(load<u64>(block, B_KEY) & PHYSICAL, u32(min<u64>(room, u64(load<u32>(block, B_COUNT)))));
+  const last: usize = load<u32>(plain, B_END);
+  const end = cut(plain + B_HEADER, last, room, ceiling - g64(CYCLES));
+  if (end != last) store<u16>(end, u16(STOP_OP), R_OP);
+  if (g32(TRACE_ON) != 0) trace();
+  return execute(plain, 0, 0);
 }
 
 /** The records before this one are done, this one is not. */
@@ -201,89 +159,6 @@ function cut(first: usize, last: usize, room: u64, ceiling: u64): usize {
   let p = first;
   while (p < last && (load<u16>(p, R_ORDINAL) == 0 || (u64(load<u16>(p, R_ORDINAL)) < room && u64(load<u16>(p, R_CYCLES)) < ceiling))) p += RECORD;
   return p;
-}
-
-/** The block that follows, by link when nothing changed since it was made; 0: look it up, or `pend`: fetching failed. */
-@inline function next(block: usize): usize {
-  const to = g64(RIP);
-  const epoch = g32(LINK_EPOCH);
-  if (load<u64>(block, B_LINK) == to && load<u32>(block, B_LINK + 12) == epoch && load<u32>(block, B_LINK + 8) != 0) return load<u32>(block, B_LINK + 8);
-  if (load<u64>(block, B_LINK + 16) == to && load<u32>(block, B_LINK + 28) == epoch && load<u32>(block, B_LINK + 24) != 0) return load<u32>(block, B_LINK + 24);
-  return link(block);
-}
-
-function link(block: usize): usize {
-  if (load<u64>(block, B_KEY) == DEAD) return 0;
-  const follower = current();
-  if (follower == 0) return 0;
-  if (load<u64>(follower, B_KEY) == DEAD || load<u64>(block, B_KEY) == DEAD) return load<u64>(follower, B_KEY) == DEAD ? follower : 0;
-  const epoch = g32(LINK_EPOCH);
-  const place = block + B_LINK + (load<u32>(block, B_LINK + 12) == epoch && load<u32>(block, B_LINK + 8) != 0 ? 16 : 0);
-  store<u64>(place, g64(RIP));
-  store<u32>(place + 8, u32(follower));
-  store<u32>(place + 12, epoch);
-  return follower;
-}
-
-/** The block at RIP, decoded when need be; 0: fetching failed, `pend` says how. */
-function current(): usize {
-  if (g32(CODE_KIND) != 0 && !cutPointer()) return 0;
-  const address = g32(CODE_KIND) != 0 ? u64(u32(g64(RIP) + g64(CODE_BASE))) : g64(RIP);
-  const e = load<u32>(FAST_FETCH) + ((u32(address >> 12) & (FAST_COUNT - 1)) << 4);
-  const pointer: usize = load<u64>(e) == (address | 0xfff) ? load<u32>(e + 8) + (u32(address) & 0xfff) : fetchPointer(address);
-  if (pointer == 0) return 0;
-  if (pointer < usize(HOST)) return decodeAcross(VOID_READ, 15, u32(address) & 0xfff);
-  const hpa = u64(pointer - HOST);
-  let made = blockAt(hpa);
-  if (made == 0) made = decodeBlock(hpa);
-  if (g32(CODE_KIND) > 1 && beyond(made, address)) return lastOfSegment(address, pointer);
-  return made != 0 ? made : across(address, pointer);
-}
-
-/** Does the block, or an instruction over two pages, go on behind the limit of the code segment? */
-function beyond(block: usize, address: u64): bool {
-  const bytes: u64 = block == 0 ? 15 : u64(load<u32>(block, B_FALL) - (u32(address) & 0xfff));
-  return g64(RIP) + bytes - 1 > u64(g32(SEGMENTS + CS * SEGMENT_SIZE + SEGMENT_LIMIT));
-}
-
-/** One instruction, of the bytes that the code segment still holds; #GP when it does not end within them. */
-function lastOfSegment(address: u64, pointer: usize): usize {
-  const room = min<u64>(15, u64(g32(SEGMENTS + CS * SEGMENT_SIZE + SEGMENT_LIMIT)) - g64(RIP) + 1);
-  const first = min<u32>(u32(room), 4096 - (u32(address) & 0xfff));
-  memory.copy(ACROSS, pointer, first);
-  let made = decodeAcross(ACROSS, first, u32(address) & 0xfff);
-  if (made == 0 && u64(first) < room) {
-    const second = fetchPointer((address | 0xfff) + 1);
-    if (second == 0) return 0;
-    memory.copy(ACROSS + first, second, u32(room) - first);
-    made = decodeAcross(ACROSS, u32(room), u32(address) & 0xfff);
-  }
-  if (made == 0) raise(13, 0, true);
-  return made;
-}
-
-/** EIP has 32 bits, and must lie within its segment. */
-function cutPointer(): bool {
-  s64(RIP, u64(load<u32>(RIP)));
-  return load<u32>(RIP) <= g32(SEGMENTS + CS * SEGMENT_SIZE + SEGMENT_LIMIT) ? true : raise(13, 0, true);
-}
-
-function fetchPointer(address: u64): usize {
-  if (u64((i64(address) << 16) >> 16) != address) {
-    raise(13, 0, true);
-    return 0;
-  }
-  return translate(address, 1, FETCH | (user() ? BY_USER : 0));
-}
-
-/** An instruction over two pages: its bytes are copied together. */
-function across(address: u64, pointer: usize): usize {
-  const first = 4096 - (u32(address) & 0xfff);
-  const second = fetchPointer((address | 0xfff) + 1);
-  if (second == 0) return 0;
-  memory.copy(ACROSS, pointer, first);
-  memory.copy(ACROSS + first, second, 15 - first);
-  return decodeAcross(ACROSS, 15, u32(address) & 0xfff);
 }
 
 /** An instruction did not complete: its exception is delivered or the guest is left. */

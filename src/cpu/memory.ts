@@ -1,6 +1,7 @@
 /**
  * Memory as an instruction sees it: a linear address and a size become an address in the linear memory of WebAssembly.
- * First the fast front (one compare), then the TLB, then the walker. `rd` and `wr` give 0 when the access does not
+ * First the fast front (one compare: its tag is the page with its low bits set, beside it the host pointer less the linear
+ * address, in 32 bits), then the TLB, then the walker. `rd` and `wr` give 0 when the access does not
  * happen and `pend` says why. An access over two pages goes through SPLIT; after storing there, `commit` writes it back.
  * The TLB is set-associative, holds 4K, 2M and 1G translations of linear to host-physical addresses, tagged by VPID, PCID
  * and EPT root; the least recently refilled or missed-to way goes first. Source: SDM 3A 4.10, SDM 3C 29.4.
@@ -10,23 +11,23 @@ import {
   TLB_GUEST, TLB_HOST, TLB_LINEAR, TLB_RIGHTS, TLB_SETS, TLB_SHIFT, TLB_TAG, TLB_USED, TLB_WAYS, VOID_READ, VOID_WRITE, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT,
 } from './layout';
 import {
-  canonical, CR0_PG, CR4_PAE, CR4_PCIDE, EFER_LMA, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, g32, g64, gp, leave, newEpoch, raise, s32, s64, SPLIT, SPLIT_BYTES,
+  canonical, CR0_PG, CR4_PAE, CR4_PCIDE, EFER_LMA, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, FETCH_TAG, g32, g64, gp, leave, raise, s32, s64, SPLIT, SPLIT_BYTES,
   SPLIT_FIRST, SPLIT_SECOND, SPLIT_SIZE, ss, TLB_STAMP, user, ZERO_STACK, W_ERROR, W_GUEST, W_HOST, W_RIGHTS, W_RING, W_SHIFT, X_ADDRESS,
 } from './state';
 import { beginWalk, BY_USER, endWalk, FORMAT_32, FORMAT_LONG, FORMAT_NONE, FORMAT_PAE, KIND, permitted, READ, walk, WRITE } from './paging';
 import { R_SEGMENT } from './record';
-import { codeLineWritten, holdsCode } from './blocks';
+import { codeLineWritten, holdsCode, spent } from './blocks';
 import { ENABLE_EPT, EPT_POINTER, eptInForce, field, secondary, vpidInForce } from './vmx/fields';
 
 @inline export function rd(address: u64, size: u32): usize {
   const e = load<u32>(FAST_READ) + ((u32(address >> 12) & (FAST_COUNT - 1)) << 4);
-  if (load<u64>(e) == (address | 0xfff) && (u32(address) & 0xfff) <= 4096 - size) return load<u32>(e + 8) + (u32(address) & 0xfff);
+  if (load<u64>(e) == ((address + u64(size - 1)) | 0xfff)) return load<u32>(e + 8) + u32(address);
   return rdSlow(address, size);
 }
 
 @inline export function wr(address: u64, size: u32): usize {
   const e = load<u32>(FAST_WRITE) + ((u32(address >> 12) & (FAST_COUNT - 1)) << 4);
-  if (load<u64>(e) == (address | 0xfff) && (u32(address) & 0xfff) <= 4096 - size) return load<u32>(e + 8) + (u32(address) & 0xfff);
+  if (load<u64>(e) == ((address + u64(size - 1)) | 0xfff)) return load<u32>(e + 8) + u32(address);
   return wrSlow(address, size);
 }
 
@@ -36,8 +37,8 @@ export function rdSlow(address: u64, size: u32): usize { return reach(address, s
 /** Pages with decoded code have a front of their own, good for the lines without any. */
 export function wrSlow(address: u64, size: u32): usize {
   const e = codeFront(address);
-  if (load<u64>(e) == (address | 0xfff) && (u32(address) & 0xfff) <= 4096 - size) {
-    const pointer: usize = load<u32>(e + 8) + (u32(address) & 0xfff);
+  if (load<u64>(e) == ((address + u64(size - 1)) | 0xfff)) {
+    const pointer: usize = load<u32>(e + 8) + u32(address);
     if (!holdsCode(u64(pointer - HOST), size)) return pointer;
   }
   return reach(address, size, WRITE | (user() ? BY_USER : 0));
@@ -100,7 +101,7 @@ export function translate(address: u64, size: u32, access: u32): usize {
     if (((access & BY_USER) != 0) == user()) {
       const e = codeFront(address);
       s64(e, address | 0xfff);
-      s32(e + 8, u32(pointer & ~0xfff));
+      s32(e + 8, u32(pointer) - u32(address));
     }
     return pointer;
   }
@@ -108,7 +109,7 @@ export function translate(address: u64, size: u32, access: u32): usize {
     const front = kind == READ ? g32(FAST_READ) : kind == WRITE ? g32(FAST_WRITE) : g32(FAST_FETCH);
     const e = front + ((u32(address >> 12) & (FAST_COUNT - 1)) << 4);
     s64(e, address | 0xfff);
-    s32(e + 8, u32(pointer & ~0xfff));
+    s32(e + 8, u32(pointer) - u32(address));
   }
   return pointer;
 }
@@ -155,6 +156,7 @@ function refill(address: u64, access: u32, tag: u32, below: u64): usize {
   const result = walkInForce(address, access, below);
   const violated = g64(W_ERROR);
   endWalk(result);
+  spent();
   if (result == WALK_OK) return insert(address, tag, below);
   if (result == WALK_PAGE_FAULT) {
     raise(14, u32(violated), true);
@@ -206,7 +208,7 @@ function drop(at: usize): void {
   const linear = load<u64>(at) - 1;
   store<u64>(at, 0);
   if (load<u8>(at + TLB_SHIFT) == 12) forget(linear);
-  else flushFast();
+  else clearFronts();
 }
 
 /** The fast front forgets one page. */
@@ -219,16 +221,18 @@ function forget(linear: u64): void {
 
 /** Nothing is known without asking the TLB: privilege rules, address space or TLB changed. */
 export function flushFast(): void {
-  memory.fill(FAST, 0, FAST_FRONTS * FAST_BYTES);
-  newEpoch();
+  clearFronts();
+  s64(FETCH_TAG, 0);
 }
+
+function clearFronts(): void { memory.fill(FAST, 0, FAST_FRONTS * FAST_BYTES); }
 
 /** No fast write to this page of the host: code was decoded from it. */
 export function forgetWrites(pointer: u32): void {
   for (let half = 0; half < 2; half++) {
     let e: usize = FAST + FAST_BYTES + half * 3 * FAST_BYTES;
     for (let n = 0; n < FAST_COUNT; n++, e += 16) {
-      if (load<u32>(e + 8) == pointer) store<u64>(e, 0);
+      if (load<u64>(e) != 0 && load<u32>(e + 8) + u32(load<u64>(e) - 0xfff) == pointer) store<u64>(e, 0);
     }
   }
 }

@@ -55,7 +55,8 @@ export const CONVERT_A = 42; // cbw cwde cdqe
 export const CONVERT_D = 43; // cwd cdq cqo
 export const NOP = 44;
 export const NARROW = 45; // before the instruction that uses it: 0 address cut to 32 bits, 1 linear address by its segment, 2 address cut to 16 bits
-export const FAST_FAMILIES = 46;
+export const STOP = 0x3f0; // an operation: not executed, the loop comes back
+export const END = 0x3f1; // an operation: the block ends, the next instruction follows
 
 // ---- families run outside the inner loop
 export const MUL = 64;

@@ -1,7 +1,8 @@
 /**
  * A decoded instruction and a decoded block. A record is 48 bytes: what to do and the addresses of its operands, so that
  * executing is loading from them. A missing base, index or segment is the address of a slot that is always zero; an
- * immediate is an operand whose address is inside the record. A block is a straight run of records within one page.
+ * immediate is an operand whose address is inside the record. A block is a straight run of records within one page; it ends
+ * with a record that leads out of it: a branch, an instruction that may change how the next is fetched, or END.
  */
 
 // ---- record
@@ -29,6 +30,7 @@ export const RF_REP: u8 = 2;
 export const RF_REPNE: u8 = 4;
 export const RF_NARROW: u8 = 8; // address size 32
 export const RF_A16: u8 = 16; // address size 16
+export const RF_LAST: u8 = 32; // its block ends with it
 
 // ---- block
 export const B_KEY: usize = 0; // u64 host-physical address of the first byte; all ones: dead
@@ -37,5 +39,9 @@ export const B_CYCLES: usize = 12; // u32
 export const B_COUNT: usize = 16; // u32 instructions
 export const B_NEXT: usize = 20; // u32 next block of the same page
 export const B_FALL: usize = 24; // u32 offset in the page after the last instruction
-export const B_LINK: usize = 32; // two of: u64 rip, u32 block, u32 epoch
+export const B_TAKEN: usize = 28; // u32 block of the same page that the branch leads to, or LINK_TAKEN: not known
+export const B_NOT_TAKEN: usize = 32; // u32 the same of what follows, or LINK_NOT_TAKEN
 export const B_HEADER: usize = 64;
+export const LINK_INDIRECT: usize = 0; // RIP says where it goes on
+export const LINK_TAKEN: usize = 1;
+export const LINK_NOT_TAKEN: usize = 2;

@@ -40,13 +40,13 @@ export const A_STEP: u32 = 2; // TF, MTF or an interrupt shadow: one instruction
 export const A_HALT: u32 = 4;
 export const A_STOP: u32 = 8; // the host must act (port I/O)
 
-export const EXEC_END: usize = 0x978; // the inner loop stops here; lowered when code was overwritten
+export const FOLLOWER: usize = 0xbbc; // block that the inner loop did not begin: it does not fit the budget, or it is time to look round
 export const SPLIT: usize = 0x980; // 16 bytes: an access over two pages
 export const SPLIT_FIRST: usize = 0x990; // host pointer of the part in the first page
 export const SPLIT_SECOND: usize = 0x994;
 export const SPLIT_BYTES: usize = 0x998; // bytes in the first page
 export const SPLIT_SIZE: usize = 0x99c;
-export const LINK_EPOCH: usize = 0x9a0;
+export const PATCH_OP: usize = 0xbb8; // operation that STOP stands for
 export const ARENA_TOP: usize = 0x9a4;
 export const ZERO_STACK: usize = 0x9a8; // always 0, as ZERO; says that the access is to the stack segment
 export const NARROWED: usize = 0x9b0; // effective address cut to 32 bits
@@ -63,6 +63,10 @@ export const FPU_IMAGE: usize = 0xc00; // 512 bytes as FXSAVE writes them
 export const PDPTES: usize = 0xe00; // the four page-directory-pointer entries of PAE paging, as CR3 was loaded
 export const CODE_LIMIT: usize = 0x9ec; // of the code segment
 export const CURRENT: usize = 0x9d8; // record that executes; 0 between blocks
+export const PATCHED: usize = 0xbb4; // record where STOP was put for this time; 0: none
+export const FETCH_TAG: usize = 0xba8; // linear page of the code that runs, low bits set; 0: ask the TLB
+export const FETCH_BIAS: usize = 0xbb0; // host pointer less linear address, in 32 bits
+export const CEILING: usize = 0xba0; // slot: no instruction begins at or after so many cycles
 
 // the walker's results and scratch: see paging.ts
 export const W_HOST: usize = 0xa00;
@@ -124,23 +128,18 @@ export function leave(reason: u32, qualification: u64, length: u32): bool {
 
 @inline export function canonical(address: u64): bool { return u64((i64(address) << 16) >> 16) == address; }
 
-/** Which of the fast fronts serves this privilege, and which block links are good. */
+/** Which of the fast fronts serves this privilege. */
 export function setPrivilege(cpl: u32): void {
+  if ((g32(CPL) == 3) != (cpl == 3)) s64(FETCH_TAG, 0);
   s32(CPL, cpl);
   const half: u32 = cpl == 3 ? 3 * FAST_BYTES : 0;
   s32(FAST_READ, FAST + half);
   s32(FAST_WRITE, FAST + half + FAST_BYTES);
   s32(FAST_FETCH, FAST + half + 2 * FAST_BYTES);
-  relink();
 }
 
-@inline export function relink(): void { s32(LINK_EPOCH, (g32(CODE_EPOCH) << 1) | u32(g32(CPL) == 3)); }
-
-/** Blocks may no longer follow each other without asking the TLB. */
-export function newEpoch(): void {
-  s32(CODE_EPOCH, g32(CODE_EPOCH) + 1);
-  relink();
-}
+/** Code was dropped, or is reached another way. */
+export function newEpoch(): void { s32(CODE_EPOCH, g32(CODE_EPOCH) + 1); }
 
 export const F_CF: u64 = 1;
 export const F_PF: u64 = 4;

@@ -220,11 +220,11 @@ export interface EventCosts {
   reference?: number;
 }
 
-const COST_LIMIT = 65_535;
+const COST_LIMIT = 32_767;
 const EVENT_COSTS = [['event', at.COST_EVENT], ['walk', at.COST_WALK], ['reference', at.COST_REFERENCE]] as const;
 
 /**
- * What instructions and events cost from now on, in cycles (0 to 65,535); what is not named keeps its cost. A mnemonic is the
+ * What instructions and events cost from now on, in cycles (0 to 32,767); what is not named keeps its cost. A mnemonic is the
  * instruction table's and stands for all its encodings. A reset brings back the table's own. Throws for a mnemonic that the
  * processor has not, or a cost out of range, before anything is changed.
  */
