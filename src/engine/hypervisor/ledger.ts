@@ -1,8 +1,11 @@
 /**
  * Where a virtual machine's cycles went and what happened on the way, for every technique alike: counts by event, sums by
- * place, the newest spans in order (the lanes of the picture), and the marks that the guest set by writing to port 0x80
- * as firmware does with its progress codes.
+ * place, the newest spans in order (the lanes of the picture), the marks that the guest set by writing to port 0x80 as
+ * firmware does with its progress codes, and after each mark the first times that the guest was left, one by one: with the
+ * instruction that they have in common, two techniques can be laid beside each other.
  */
+import { readLinear } from './memory/guest.ts';
+import { guestPrivilege } from './state.ts';
 import type { Vm } from './vm.ts';
 
 /**
@@ -32,6 +35,35 @@ export interface EventCount {
   lastText: string;
 }
 
+/** A mark of the guest's, with the sums until then. */
+export interface Mark {
+  value: number;
+  /** Cycles of this VM's before it. */
+  at: number;
+  places: Record<Place, number>;
+  /** Times that the guest had been left. */
+  events: number;
+}
+
+/** One time out of the guest. */
+export interface Leave {
+  /** Number since power-on. */
+  n: number;
+  /** Marks before it. */
+  segment: number;
+  /** Cycles of this VM's before its end. */
+  at: number;
+  /** The guest's instruction, its ring, and up to 15 bytes there; none where nothing was mapped. */
+  rip: bigint;
+  ring: number;
+  code: Uint8Array;
+  event: string;
+  text: string;
+  cycles: number;
+  /** Of these, in a program of the host. */
+  program: number;
+}
+
 export interface Ledger {
   /** By name: a VM exit as perf prints it, "trap #GP: cli", "hypercall mmu_update". */
   events: Map<string, EventCount>;
@@ -40,14 +72,26 @@ export interface Ledger {
   spans: Span[];
   spansEver: number;
   total: number;
-  marks: { value: number; at: number }[];
+  marks: Mark[];
+  /** The first KEPT after each mark (and after power-on). */
+  leaves: Leave[];
+  leavesEver: number;
+  /** How many of the present segment are among them. */
+  kept: number;
+  /** Code at places where the guest was left, by address space and address, so that it is read once. */
+  code: Map<string, Uint8Array>;
 }
 
 export const SPANS = 600;
 const MARKS = 256;
+export const KEPT = 64;
+const CODE = 1024;
+const LONGEST_INSTRUCTION = 15;
+const NOTHING = new Uint8Array(0);
 
 export const createLedger = (): Ledger => ({
   events: new Map(), places: { guest: 0, user: 0, kernel: 0, translated: 0, monitor: 0, program: 0, asleep: 0 }, spans: [], spansEver: 0, total: 0, marks: [],
+  leaves: [], leavesEver: 0, kept: 0, code: new Map(),
 });
 
 /** Cycles were spent; a span that goes on where the last one ended is the same span. */
@@ -66,8 +110,12 @@ export function spend(vm: Vm, place: Place, cycles: number, why: string, rip: bi
   ledger.total += cycles;
 }
 
-/** Something happened that cost cycles outside the guest (they are spent by `spend`, here they are told by event). */
-export function happened(vm: Vm, event: string, cycles: number, rip: bigint, text = ''): void {
+/**
+ * Something happened that cost cycles outside the guest (they are spent by `spend`, here they are told by event). `rip`: the
+ * guest's instruction; `program`: how many of the cycles went to a program of the host.
+ */
+export function happened(vm: Vm, event: string, cycles: number, rip: bigint, text = '', program = 0): void {
+  keep(vm, event, cycles, rip, text, program);
   const row = vm.ledger.events.get(event);
   if (row) {
     row.count++;
@@ -77,6 +125,26 @@ export function happened(vm: Vm, event: string, cycles: number, rip: bigint, tex
   } else vm.ledger.events.set(event, { count: 1, cycles, lastRip: rip, lastText: text });
 }
 
+function keep(vm: Vm, event: string, cycles: number, rip: bigint, text: string, program: number): void {
+  const { ledger } = vm;
+  const n = ledger.leavesEver++;
+  if (ledger.kept >= KEPT) return;
+  ledger.kept++;
+  ledger.leaves.push({ n, segment: ledger.marks.length, at: ledger.total, rip, ring: guestPrivilege(vm), code: codeAt(vm, rip), event, text, cycles, program });
+}
+
+/** A kernel's code is the same in every address space; user code is told apart by its own. */
+function codeAt(vm: Vm, rip: bigint): Uint8Array {
+  const key = guestPrivilege(vm) === 3 ? `${vm.way.cpu.state.control(vm, 'cr3')}:${rip}` : String(rip);
+  const { code } = vm.ledger;
+  const known = code.get(key);
+  if (known) return known;
+  const base = vm.way.cpu.state.segment(vm, 'cs').base;
+  const bytes = readLinear(vm, BigInt.asUintN(64, base + rip), LONGEST_INSTRUCTION) ?? NOTHING;
+  if (code.size < CODE) code.set(key, bytes);
+  return bytes;
+}
+
 const COM1 = 0x3f8;
 const PROGRESS = 0x80;
 
@@ -84,5 +152,11 @@ const PROGRESS = 0x80;
 export function observeOut(vm: Vm, port: number, value: number): void {
   if (port === COM1 + 3) vm.serial.latch = (value & 0x80) !== 0;
   else if (port === COM1 && !vm.serial.latch) vm.serial.bytes++;
-  else if (port === PROGRESS && vm.ledger.marks.length < MARKS) vm.ledger.marks.push({ value: value & 255, at: vm.ledger.total });
+  else if (port === PROGRESS) mark(vm, value & 255);
+}
+
+function mark({ ledger }: Vm, value: number): void {
+  if (ledger.marks.length >= MARKS) return;
+  ledger.marks.push({ value, at: ledger.total, places: { ...ledger.places }, events: ledger.leavesEver });
+  ledger.kept = 0;
 }

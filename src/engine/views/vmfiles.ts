@@ -1,5 +1,5 @@
 /** Virtual machines as a host knows them: what libvirt's files define, and what KVM runs now, joined by name. */
-import { type KvmState, type KvmVm, vmByName } from '../kernel/drivers/kvm.ts';
+import { type KvmState, type KvmVm, kvmOf, vmByName } from '../kernel/drivers/kvm.ts';
 import type { Kernel } from '../kernel/records.ts';
 import { SysError } from '../kernel/abi.ts';
 import { type Content, readContent } from '../kernel/vfs/content.ts';
@@ -52,14 +52,21 @@ export function guestsOf(kernel: Kernel): Guest[] {
   }));
 }
 
-/** The machine that a view's argument names, if it runs. */
+/** The machine that a view's argument names, by KVM's id or by name: one that runs, else the newest that has ended. */
 export function machineIn(world: World, arg: Arg): { kernel: Kernel; kvm: KvmVm; vm: Vm } | null {
   for (const kernel of kernelsOf(world, arg)) {
     if (!kernel.drivers.has('kvm')) continue;
-    const kvm = vmByName(kernel, String(arg.vm ?? ''));
+    const kvm = virtualMachine(kernel, arg);
     if (kvm?.vm) return { kernel, kvm, vm: kvm.vm };
   }
   return null;
+}
+
+function virtualMachine(kernel: Kernel, arg: Arg): KvmVm | null {
+  const { vms, ended } = kvmOf(kernel);
+  if (arg.id !== undefined && arg.id !== null) return vms.get(Number(arg.id)) ?? ended.find((one) => one.id === Number(arg.id)) ?? null;
+  const name = String(arg.vm ?? '');
+  return vmByName(kernel, name) ?? ended.findLast((one) => one.name === name) ?? null;
 }
 
 export const hex = (value: bigint | number): string => `0x${value.toString(16)}`;

@@ -15,7 +15,7 @@ const SIZES: Readonly<Record<number, string>> = { 12: '4 KiB', 21: '2 MiB', 30: 
 export function lastWalk(vm: Vm): Walk | null {
   for (let back = 0; ; back++) {
     const one = walkAt(vm.machine, back);
-    if (!one || (one.result === 'ok' && one.eptp !== 0n)) return one;
+    if (!one || (one.result === 'ok' && (one.eptp !== 0n || vm.technique !== 'vmx-ept'))) return one;
   }
 }
 

@@ -44,7 +44,8 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     const stop = cpu.stretch(vm, most, mode === 'step');
     const ran = Number(cyclesOf(vm.machine) - before);
     spent.guest += ran;
-    spend(vm, cpu.place(vm), ran, '', guestRegister(vm, 'rip'));
+    const left = guestRegister(vm, 'rip');
+    spend(vm, cpu.place(vm), ran, '', left);
     const walks = vm.machine.state.getBigUint64(WALKS, true);
     if (walks !== vm.walked.walks) vm.walked = { ns: now, cycles: before, walks };
     if (stop.reason === 'budget' && mode !== 'step' && start + (spent.guest + spent.kernel + spent.user) / vm.ghz < interrupt) {
@@ -57,7 +58,7 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     spent.user += answer.program;
     spend(vm, 'monitor', answer.monitor, answer.event, rip);
     spend(vm, 'program', answer.program, answer.event, rip);
-    if (answer.event) happened(vm, answer.event, answer.monitor + answer.program, rip);
+    if (answer.event) happened(vm, answer.event, answer.monitor + answer.program, left, '', answer.program);
     addCycles(vm.machine, BigInt(answer.monitor + answer.program));
     if (answer.exit?.reason === 'internal-error') vm.broken = answer.exit.text;
     if (answer.exit) return { exit: answer.exit, spent };

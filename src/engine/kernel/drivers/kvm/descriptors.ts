@@ -13,6 +13,7 @@ import {
 import { TECHNIQUES } from '../../../hypervisor/technique.ts';
 import { MEMORY_MAX, type Vm } from '../../../hypervisor/vm.ts';
 import { setLine } from '../../../machine/devices/pic.ts';
+import { instructions } from '../../../machine/machine.ts';
 import { record } from '../../../sim/trace.ts';
 import { PAGE } from '../../../sim/units.ts';
 import { O_CLOEXEC, O_RDWR, SysError } from '../../abi.ts';
@@ -21,7 +22,7 @@ import { install, makeFile } from '../../vfs/descriptors.ts';
 import { createSuperBlock, makeInode } from '../../vfs/inode.ts';
 import type { File, FileOps, MayBlock, SuperBlock } from '../../vfs/types.ts';
 import { AGAIN, GONE, wake } from '../../wait.ts';
-import { channelOf, type Door, type KvmVm, kvmOf, machineOf, type Vcpu } from './state.ts';
+import { channelOf, type Door, ENDED, ENDED_WHOLE, type KvmVm, kvmOf, machineOf, type Vcpu } from './state.ts';
 import * as u from './uapi.ts';
 import { runVcpu, touchGuest } from './vcpu.ts';
 
@@ -57,7 +58,7 @@ function newVm(kernel: Kernel, task: Task, door: Door, type: u.VmType): KvmVm {
   const kvm = kvmOf(kernel);
   const id = kvm.nextId++;
   const one: KvmVm = {
-    id, technique, costs: costs as CostName, name: nameOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, startedAt: kernel.timeline.now,
+    id, technique, costs: costs as CostName, name: nameOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, startedAt: kernel.timeline.now, past: null,
   };
   kvm.vms.set(id, one);
   record(kernel.trace, 'hypervisor', kernel.name, 'vm.create', { vm: one.name, pid: task.tgid });
@@ -88,7 +89,21 @@ const vmIn = (file: File): KvmVm => file.data as KvmVm;
 function letGo(kernel: Kernel, one: KvmVm): void {
   if (--one.descriptors > 0) return;
   kvmOf(kernel).vms.delete(one.id);
+  bury(kernel, one);
   record(kernel.trace, 'hypervisor', kernel.name, 'vm.shutdown', { vm: one.name, exits: one.vm?.exitsEver ?? 0 });
+}
+
+/** A VM that is over stays to be looked at, until enough others have ended. */
+function bury(kernel: Kernel, one: KvmVm): void {
+  const { vm } = one;
+  if (!vm) return;
+  const { ended } = kvmOf(kernel);
+  one.past = { at: kernel.timeline.now, ledger: vm.ledger, costs: vm.costs, ghz: vm.ghz, instructions: Number(instructions(vm.machine)), broken: vm.broken };
+  one.vcpu = null;
+  ended.push(one);
+  if (ended.length > ENDED) ended.shift();
+  const oldest = ended[ended.length - 1 - ENDED_WHOLE];
+  if (oldest) oldest.vm = null;
 }
 
 const vmOps: FileOps = {

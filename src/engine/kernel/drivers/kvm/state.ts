@@ -2,8 +2,9 @@
  * What /dev/kvm keeps: one record a VM, kept by its open descriptors, with its one vCPU. A VM has no name of its own; the
  * one it is shown by is what its program was told with -name.
  */
-import type { CostName } from '../../../hypervisor/costs.ts';
+import type { CostName, CostProfile } from '../../../hypervisor/costs.ts';
 import type { VmExited } from '../../../hypervisor/events.ts';
+import type { Ledger } from '../../../hypervisor/ledger.ts';
 import type { TechniqueName, Vm } from '../../../hypervisor/vm.ts';
 import type { Kernel, Task } from '../../records.ts';
 import { SysError } from '../../abi.ts';
@@ -11,6 +12,8 @@ import { SysError } from '../../abi.ts';
 export interface KvmState {
   module: WebAssembly.Module;
   vms: Map<number, KvmVm>;
+  /** VMs that are over, oldest first: the newest ENDED. Nothing of the modelled kernel reads them; pictures do. */
+  ended: KvmVm[];
   nextId: number;
 }
 
@@ -38,6 +41,16 @@ export interface Door {
   techniques: readonly TechniqueName[];
 }
 
+/** What is kept of a VM that is over. */
+export interface Past {
+  at: number;
+  ledger: Ledger;
+  costs: CostProfile;
+  ghz: number;
+  instructions: number;
+  broken: string | null;
+}
+
 export interface KvmVm {
   id: number;
   technique: TechniqueName;
@@ -56,7 +69,13 @@ export interface KvmVm {
   /** For the tracepoints: the exit that no entry has followed yet, and what a port gave to it. */
   traced: { exit: VmExited | null; given: number | null };
   startedAt: number;
+  /** Set when it has ended. Then `vm` is the machine as it stood, for the newest few, else null. */
+  past: Past | null;
 }
+
+export const ENDED = 12;
+/** Of these, so many with their machine. */
+export const ENDED_WHOLE = 6;
 
 export const kvmOf = (kernel: Kernel): KvmState => kernel.drivers.get('kvm') as KvmState;
 
