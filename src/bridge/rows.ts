@@ -78,6 +78,33 @@ export type DisassemblyRow = R<{ address: string; bytes: string; text: string; c
 /** {host, vm, hpa} one 64-byte line as eight words */
 export type MemoryRow = R<{ hpa: string; word: string; bytes: string }>;
 
+interface Places { guest: number; user: number; kernel: number; translated: number; monitor: number; program: number; asleep: number }
+/** {host?, id?} virtual machines that run or have ended; cycles by place */
+export type LaneRow = R<{
+  host: string; id: number; vm: string; workload: string; technique: string; profile: string; state: string; problem: string; machine: boolean; startedAt: number; endedAt: number | null;
+  instructions: number; cycles: number; events: number; marks: number;
+} & Places>;
+/** {host?, id?} */
+export type LedgerEventRow = R<{ host: string; id: number; vm: string; technique: string; event: string; count: number; cycles: number; each: number; lastRip: string; lastText: string; source: string }>;
+/** {host?, id?} */
+export type LedgerPlaceRow = R<{ host: string; id: number; vm: string; technique: string; place: string; cycles: number; share: number }>;
+/** {host?, id?} the newest 600 of each machine */
+export type SpanRow = R<{ host: string; id: number; n: number; at: number; cycles: number; place: string; why: string; rip: string }>;
+/** {host?, id?} stretches between the marks of a guest */
+export type GuestMarkRow = R<{
+  host: string; id: number; vm: string; technique: string; segment: number; value: string | null; at: number; cycles: number; native: number | null; ratio: number | null; events: number;
+} & Places>;
+/** {host?, id?, segment?} times that the guest was left, the first 64 after each mark */
+export type LeaveRow = R<{
+  host: string; id: number; technique: string; n: number; segment: number; at: number; rip: string; ring: number; bytes: string; text: string; event: string; detail: string; cycles: number; program: number;
+}>;
+/** {host?, ids, segment} the same stretch of several machines, line by line: one row a line and machine; `event` is empty where this machine ran on */
+export type LockstepRow = R<{
+  line: number; rip: string; ring: number; bytes: string; text: string; id: number; technique: string; how: string; n: number | null; event: string; detail: string; cycles: number; program: number;
+}>;
+/** {profile?} */
+export type CostRow = R<{ profile: string; launched: number; row: string; name: string; cycles: number; source: string; confidence: string }>;
+
 /** () */
 export type NodeRow = R<{
   name: string; ready: boolean; unschedulable: boolean; cpuMilli: number; memory: number; podsMax: number; cpuRequested: number; memoryRequested: number; pods: number; taints: string; ip: string; version: string;

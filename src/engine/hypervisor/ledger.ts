@@ -112,25 +112,26 @@ export function spend(vm: Vm, place: Place, cycles: number, why: string, rip: bi
 
 /**
  * Something happened that cost cycles outside the guest (they are spent by `spend`, here they are told by event). `rip`: the
- * guest's instruction; `program`: how many of the cycles went to a program of the host.
+ * guest's instruction; `text`: its particulars, as a function when they are worked out only for one that is kept; `program`: how
+ * many of the cycles went to a program of the host.
  */
-export function happened(vm: Vm, event: string, cycles: number, rip: bigint, text = '', program = 0): void {
+export function happened(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string) = '', program = 0): void {
   keep(vm, event, cycles, rip, text, program);
   const row = vm.ledger.events.get(event);
   if (row) {
     row.count++;
     row.cycles += cycles;
     row.lastRip = rip;
-    row.lastText = text;
-  } else vm.ledger.events.set(event, { count: 1, cycles, lastRip: rip, lastText: text });
+    if (typeof text === 'string') row.lastText = text;
+  } else vm.ledger.events.set(event, { count: 1, cycles, lastRip: rip, lastText: typeof text === 'string' ? text : '' });
 }
 
-function keep(vm: Vm, event: string, cycles: number, rip: bigint, text: string, program: number): void {
+function keep(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string), program: number): void {
   const { ledger } = vm;
   const n = ledger.leavesEver++;
   if (ledger.kept >= KEPT) return;
   ledger.kept++;
-  ledger.leaves.push({ n, segment: ledger.marks.length, at: ledger.total, rip, ring: guestPrivilege(vm), code: codeAt(vm, rip), event, text, cycles, program });
+  ledger.leaves.push({ n, segment: ledger.marks.length, at: ledger.total, rip, ring: guestPrivilege(vm), code: codeAt(vm, rip), event, text: typeof text === 'string' ? text : text(), cycles, program });
 }
 
 /** A kernel's code is the same in every address space; user code is told apart by its own. */

@@ -2,12 +2,15 @@
 import { cgroupHistory, cgroups } from './cgroups.ts';
 import { deployments, kubeEvents, nodes, pods, services } from './cluster.ts';
 import { containers } from './containers.ts';
+import { costTable } from './costs.ts';
 import { decisions, filters, scores } from './decisions.ts';
 import { disassembly } from './disassembly.ts';
 import { exitLog, exits } from './exits.ts';
 import { hosts } from './hosts.ts';
 import { images, layerFiles, layers } from './images.ts';
 import { instructions } from './instructions.ts';
+import { guestMarks, lanes, ledgerEvents, ledgerPlaces, spans } from './lanes.ts';
+import { leaves, lockstep } from './lockstep.ts';
 import { marks } from './marks.ts';
 import { memory } from './memory.ts';
 import { namespaces } from './namespaces.ts';
@@ -26,6 +29,7 @@ export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, disassembly, memory, instructions,
+  lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, costs: costTable,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
 };

@@ -7,7 +7,7 @@ import { enterGuest, leaveGuest, run, type Stop } from '../../machine/machine.ts
 import { takeVector } from '../../machine/devices/irqchip.ts';
 import { lightCost } from '../costs.ts';
 import type { VmEvent } from '../events.ts';
-import { type ExitReason, exitName, exitRow } from '../exits.ts';
+import { type ExitReason, exitName, exitRow, explainQualification } from '../exits.ts';
 import { type Answer, type CpuWay, LOG, type Vm } from '../vm.ts';
 import { answer as answerExit, completeIo, type ExitFacts, isHeavy } from './exit.ts';
 import { initVmcs, readField, requestWindow, syncTsc, vmxState, writeField } from './vmcs.ts';
@@ -16,6 +16,7 @@ const EXTERNAL_INTERRUPT = 1;
 const INTERRUPT_WINDOW = 7;
 const MONITOR_TRAP = 37;
 const EPT_VIOLATION = 48;
+const EPT_MISCONFIGURATION = 49;
 const ENTRY_FAILED = 0x8000_0000;
 const IF = 0x200n;
 const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
@@ -84,10 +85,17 @@ function onStop(vm: Vm, stop: Stop, now: number): Answer {
   count(vm, facts, light + program);
   const exit = answerExit(vm, facts);
   return {
-    exit, monitor: light + (vm.halted ? vm.costs.sleep : 0), program, event: exitName(facts.reason),
+    exit, monitor: light + (vm.halted ? vm.costs.sleep : 0), program, event: exitName(facts.reason), detail: () => detailOf(facts),
     // a missing page or a window came before the instruction
     stepped: facts.reason !== EPT_VIOLATION && facts.reason !== INTERRUPT_WINDOW,
   };
+}
+
+/** "0x3f80000: out port 0x3f8, 1 byte", with the guest-physical address where there is one. */
+function detailOf({ reason, qualification, gpa }: ExitFacts): string {
+  const words = explainQualification(reason, qualification);
+  const where = reason === EPT_VIOLATION || reason === EPT_MISCONFIGURATION ? `, gpa 0x${gpa.toString(16)}` : '';
+  return words || qualification !== 0n || where ? `0x${qualification.toString(16)}${words ? `: ${words}` : ''}${where}` : '';
 }
 
 /** An event whose delivery the exit interrupted is delivered again (SDM 3C 28.2.4). */

@@ -58,7 +58,7 @@ function newVm(kernel: Kernel, task: Task, door: Door, type: u.VmType): KvmVm {
   const kvm = kvmOf(kernel);
   const id = kvm.nextId++;
   const one: KvmVm = {
-    id, technique, costs: costs as CostName, name: nameOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, startedAt: kernel.timeline.now, past: null,
+    id, technique, costs: costs as CostName, name: nameOf(task), workload: workloadOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, startedAt: kernel.timeline.now, past: null,
   };
   kvm.vms.set(id, one);
   record(kernel.trace, 'hypervisor', kernel.name, 'vm.create', { vm: one.name, pid: task.tgid });
@@ -71,6 +71,14 @@ function nameOf(task: Task): string {
   const value = at < 0 ? '' : (task.argv[at + 1] ?? '');
   const guest = value.split(',').find((part) => part.startsWith('guest='));
   return (guest ? guest.slice(6) : value.split(',')[0]!) || `${task.comm}-${task.tgid}`;
+}
+
+function workloadOf(task: Task): string {
+  const after = (option: string): string => {
+    const at = task.argv.indexOf(option);
+    return at < 0 ? '' : (task.argv[at + 1] ?? '');
+  };
+  return `${after('-kernel').split('/').at(-1)} ${after('-append')}`.trim();
 }
 
 /** An anonymous inode, as every descriptor of KVM's has. */

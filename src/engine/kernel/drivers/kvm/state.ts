@@ -56,6 +56,8 @@ export interface KvmVm {
   technique: TechniqueName;
   costs: CostName;
   name: string;
+  /** The image that its program was told to boot, and what it is to append: "nest.img fork 100 exit". */
+  workload: string;
   pid: number;
   /** Open on it and on its vCPU. */
   descriptors: number;
