@@ -16,7 +16,7 @@ import {
   PEND_NONE, PENDING_MTF, raise, REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND,
 } from './state';
 import { B_COUNT, B_CYCLES, B_END, B_HEADER, B_KEY, R_CYCLES, R_OFFSET, R_OP, R_ORDINAL, RECORD } from './record';
-import { flushTlb } from './memory';
+import { flushPage, flushTlb, tagInForce } from './memory';
 import { DEAD, dropAllCode, unpatch } from './blocks';
 import { decodePlain } from './decode';
 import { current } from './fetch';
@@ -253,6 +253,9 @@ function trace(): void {
 }
 
 // ---- what the host does
+
+/** INVLPG of the loaded state. */
+export function invlpg(address: u64): void { flushPage(address, tagInForce()); }
 
 export function enter(launched: u32): i32 { return enterGuest(launched); }
 export function leave(reason: u32, qualification: u64): void {

@@ -3,12 +3,15 @@
  * is named but has no row here is not modelled yet.
  */
 import { bare } from './cpu/direct.ts';
+import { paravirt } from './cpu/paravirt.ts';
 import { vmx } from './cpu/vmx.ts';
 import { direct } from './memory/direct.ts';
+import { directPaging } from './memory/directpaging.ts';
 import { ept } from './memory/ept.ts';
 import type { TechniqueName, Way } from './vm.ts';
 
 export const TECHNIQUES: Partial<Readonly<Record<TechniqueName, Way>>> = {
   native: { cpu: bare, memory: direct },
+  paravirt: { cpu: paravirt, memory: directPaging },
   'vmx-ept': { cpu: vmx, memory: ept },
 };

@@ -205,10 +205,10 @@ export interface Vm {
 export const LOG = 200;
 const PAGE = 4096;
 
-/** Host memory that a guest of this size can come to need: its pages, a table for every 2 MiB, and the bitmaps. */
+/** Host memory that a guest of this size can come to need: its pages, tables for every 2 MiB, and what is the hypervisor's own. */
 export function hostBytes(memoryBytes: number): number {
   const pages = Math.ceil(memoryBytes / PAGE);
-  return (pages + Math.ceil(pages / 512) + 16) * PAGE;
+  return (pages + 4 * Math.ceil(pages / 512) + 256) * PAGE;
 }
 
 export const MEMORY_MAX = HOST_MAX;

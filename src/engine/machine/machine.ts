@@ -27,6 +27,7 @@ interface Exports {
   flushTlb(): void;
   flushEpt(eptp: bigint): void;
   flushVpid(vpid: number): void;
+  invlpg(address: bigint): void;
   finishIo(value: bigint): void;
   setFlags(value: bigint): void;
   modeChanged(): void;
@@ -131,6 +132,8 @@ export const raiseNmi = (m: Machine): void => m.state.setUint32(at.NMI_LINE, 1, 
 export const codeWritten = (m: Machine, hpa: number, length: number): void => m.cpu.dropCode(BigInt(hpa), BigInt(length));
 /** INVEPT: single context, or all without an EPTP. */
 export const invept = (m: Machine, eptp: bigint | null): void => (eptp === null ? m.cpu.flushTlb() : m.cpu.flushEpt(eptp));
+/** INVLPG of the state that is loaded. */
+export const invlpg = (m: Machine, address: bigint): void => m.cpu.invlpg(BigInt.asUintN(64, address));
 /** INVVPID single context, or all. */
 export const invvpid = (m: Machine, vpid: number | null): void => (vpid === null ? m.cpu.flushTlb() : m.cpu.flushVpid(vpid));
 
