@@ -160,6 +160,9 @@ export interface ExitRecord {
 export interface Ept {
   root: number;
   pointer: bigint;
+  /** For accesses where the guest has no memory (memory/holes.ts): a frame, 0 before the first, and the guest pages it stands in for. */
+  scratch: number;
+  holes: number[];
 }
 
 export interface Vm {

@@ -33,7 +33,7 @@ export function power(source: string | Uint8Array, { technique = 'vmx-ept', memo
   for (const name of GUEST_SEGMENTS) setGuestSegment(vm, name, sregs.segments[name]);
   for (const name of ['gdt', 'idt'] as const) setGuestTable(vm, name, sregs[name]);
   for (const [name, value] of Object.entries(regs)) setGuestRegister(vm, name, value);
-  return { vm, board: createBoard({ port: 0xf4, size: 4 }), now: 0, said: '', ended: '' };
+  return { vm, board: createBoard({ debugExit: { port: 0xf4, size: 4 } }), now: 0, said: '', ended: '' };
 }
 
 /** Runs until `until` (ns), as the driver and QEMU do together. */

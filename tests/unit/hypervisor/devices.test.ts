@@ -7,7 +7,7 @@ import { EXITS, exitName, exitRow, explainQualification } from '../../../src/eng
 import { FIELDS, fieldKind } from '../../../src/engine/hypervisor/vmcs.ts';
 
 const remapped = () => {
-  const board = createBoard({ port: 0xf4, size: 4 });
+  const board = createBoard({ debugExit: { port: 0xf4, size: 4 } });
   for (const [port, value] of [[0x20, 0x11], [0x21, 32], [0x21, 4], [0x21, 1], [0xa0, 0x11], [0xa1, 40], [0xa1, 2], [0xa1, 1], [0x21, 0xee], [0xa1, 0xff]] as const) writePort(board, port, 1, value, 0);
   return board;
 };
@@ -55,7 +55,7 @@ describe('board', () => {
     [0x64, 0xfe, { how: 'reset' }],
     [0x80, 0x10, null],
   ])('port %i value %i', (port, value, ended) => {
-    const board = createBoard({ port: 0xf4, size: 4 });
+    const board = createBoard({ debugExit: { port: 0xf4, size: 4 } });
     writePort(board, port, 2, value, 0);
     expect(board.ended).toEqual(ended);
   });

@@ -52,11 +52,18 @@ it('prints a dot a second', () => {
 it.each([
   ['isa-debug-exit', 'mov al, 0x10\nout 0xf4, al', '{"how":"debug-exit","status":33}'],
   ['triple fault', 'ud2', '{"reason":"shutdown"}'],
-  ['memory that nobody has', 'mov eax, 0xfee00020\nmov rax, [rax]', '{"reason":"mmio","gpa":"fee00020","qualification":"181"}'],
+  ['code where there is no memory', 'mov eax, 0xfee00020\njmp rax', '{"reason":"mmio","gpa":"fee00020","qualification":"184"}'],
 ])('ends: %s', (_name, code, ended) => {
   const b = power(`bits 64\norg 0x100000\n${code}\nhlt`);
   go(b, 10 * MS);
   expect(b.ended).toBe(ended);
+});
+
+it('reads zeros where there is no memory and loses what is stored there, one instruction at a time', () => {
+  const b = power('bits 64\norg 0x100000\nmov ebx, 0xc0000ffc\nmov dword [rbx], 0x55aa55aa\nmov eax, [rbx]\nadd eax, 3\nlock xadd [rbx], rax\nmov rsi, rbx\nlea rdi, [rbx+0x2000]\nmov ecx, 3\nrep movsq\nadd eax, [rbx]\nout 0xf4, al');
+  go(b, 10 * MS);
+  expect(b.ended).toBe('{"how":"debug-exit","status":1}');
+  expect(counts(b).MONITOR_TRAP_FLAG).toBe(7);
 });
 
 it('sends a string with rep outsb and reads one with insb', () => {

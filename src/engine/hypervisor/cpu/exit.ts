@@ -10,9 +10,10 @@ import { cpuid } from '../cpuid.ts';
 import { exitName, exitRow } from '../exits.ts';
 import { observeOut } from '../ledger.ts';
 import { hostAddress, slotOf, writeGuest } from '../memory/frames.ts';
+import { closeHoles, openHole } from '../memory/holes.ts';
 import { guestPhysical, readLinear } from '../memory/guest.ts';
 import type { Vm, VmExit } from '../vm.ts';
-import { guestControl, guestRegister, guestSegment, readField, requestWindow, setGuestControl, setGuestRegister, writeField } from './vmcs.ts';
+import { guestControl, guestRegister, guestSegment, readField, requestWindow, trapAfterOne, setGuestControl, setGuestRegister, writeField } from './vmcs.ts';
 
 export interface ExitFacts {
   reason: number;
@@ -71,8 +72,10 @@ export function answer(vm: Vm, facts: ExitFacts): VmExit | null {
     case 48: return onViolation(vm, facts);
     case 0:
     case 1:
-    case 8:
-    case 37: return null;
+    case 8: return null;
+    case 37:
+      if (closeHoles(vm)) trapAfterOne(vm, false);
+      return null;
     case 13:
     case 14:
     case 40:
@@ -174,7 +177,11 @@ function writeGuestMsr(vm: Vm, index: number, value: bigint, now: number): boole
 
 function onViolation(vm: Vm, { gpa, qualification }: ExitFacts): VmExit | null {
   const at = Number(gpa);
-  if (!slotOf(vm, at)) return { reason: 'mmio', gpa, qualification };
+  if (!slotOf(vm, at)) {
+    if (!openHole(vm, at, qualification)) return { reason: 'mmio', gpa, qualification };
+    trapAfterOne(vm, true);
+    return null;
+  }
   if (hostAddress(vm, at) === null) return { reason: 'page', gpa: at };
   return !vm.way.memory.map(vm, at) ? { reason: 'internal-error', text: 'no host memory for an EPT table' } : null;
 }

@@ -20,6 +20,7 @@ export const writeField = (vm: Vm, name: string, value: bigint | number): void =
 /** External-interrupt and NMI exiting, virtual NMIs. */
 const PIN = 0x16 | 0x1 | 0x8 | 0x20;
 const INTERRUPT_WINDOW = 1 << 2;
+const MONITOR_TRAP = 1 << 27;
 /** TSC offsetting, HLT, MWAIT, RDPMC, unconditional I/O, MSR bitmaps, MONITOR exiting, secondary controls; must-be-one bits. */
 const PRIMARY = (0x0401_6172 | (1 << 3) | (1 << 7) | (1 << 10) | (1 << 11) | (1 << 24) | (1 << 28) | (1 << 29) | 0x8000_0000) & ~((1 << 15) | (1 << 16));
 /** EPT, RDTSCP, VPID, WBINVD exiting, unrestricted guest. */
@@ -63,6 +64,12 @@ export function initVmcs(vm: Vm, now: number): void {
 /** At every entry: the time-stamp counter goes with the host's clock whatever the processor itself has counted. */
 export function syncTsc(vm: Vm, ns: number): void {
   setSlot(vm.machine, TSC_BASE, BigInt.asUintN(64, BigInt(Math.round(ns * vm.ghz)) - vm.machine.state.getBigUint64(CYCLES, true)));
+}
+
+/** The monitor trap flag: an exit after the next instruction. */
+export function trapAfterOne(vm: Vm, on: boolean): void {
+  const now = Number(readField(vm, 'PRIMARY_PROCESSOR_CONTROLS'));
+  writeField(vm, 'PRIMARY_PROCESSOR_CONTROLS', BigInt((on ? now | MONITOR_TRAP : now & ~MONITOR_TRAP) >>> 0));
 }
 
 export function requestWindow(vm: Vm, on: boolean): void {

@@ -16,20 +16,23 @@ const ADDRESS = 0x000f_ffff_ffff_f000n;
 function createEpt(vm: Vm): void {
   const root = takeFrame(vm);
   if (root === null) throw new Error('no host frame for the EPT root');
-  vm.ept = { root, pointer: BigInt(root) | POINTER_BITS };
+  vm.ept = { root, pointer: BigInt(root) | POINTER_BITS, scratch: 0, holes: [] };
   vm.tables = 1;
 }
 
 /** Enters a backed page into the tables; false: the host has no frame for one. */
-function mapPage(vm: Vm, gpa: number): boolean {
+const mapPage = (vm: Vm, gpa: number): boolean => setLeaf(vm, gpa, BigInt(vm.frames.get(Math.floor(gpa / PAGE))!) | WRITE_BACK | RWX);
+
+/** Writes the entry of a page, and the tables on the way to it. */
+export function setLeaf(vm: Vm, gpa: number, entry: bigint): boolean {
   const { physical } = vm.machine;
   const gfn = Math.floor(gpa / PAGE);
   let table = vm.ept!.root;
   for (let level = 4; level > 1; level--) {
     const at = table + 8 * (Math.floor(gfn / 512 ** (level - 1)) % 512);
-    const entry = physical.getBigUint64(at, true);
-    if ((entry & RWX) !== 0n) {
-      table = Number(entry & ADDRESS);
+    const found = physical.getBigUint64(at, true);
+    if ((found & RWX) !== 0n) {
+      table = Number(found & ADDRESS);
       continue;
     }
     const frame = takeFrame(vm);
@@ -38,7 +41,7 @@ function mapPage(vm: Vm, gpa: number): boolean {
     physical.setBigUint64(at, BigInt(frame) | RWX, true);
     table = frame;
   }
-  physical.setBigUint64(table + 8 * (gfn % 512), BigInt(vm.frames.get(gfn)!) | WRITE_BACK | RWX, true);
+  physical.setBigUint64(table + 8 * (gfn % 512), entry, true);
   return true;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Interrupt controllers and timer together: what KVM keeps in the kernel (its irqchip and PIT), so that a guest that
  * ticks does not leave for the program each time. Others set their lines with `setLine`. Ports 0x20, 0x21, 0xa0, 0xa1,
- * 0x40 to 0x43.
+ * 0x40 to 0x43, 0x61.
  */
 import { acknowledge, createPic, type Pic, readPic, requesting, setLine, writePic } from './pic.ts';
 import { createTimer, dueAt, type IntervalTimer, readTimer, tick, writeTimer } from './timer.ts';
@@ -13,7 +13,7 @@ export interface Irqchip {
 
 export const createIrqchip = (): Irqchip => ({ pic: createPic(), timer: createTimer() });
 
-export const irqchipOwns = (port: number): boolean => (port & 0xff7e) === 0x20 || (port >= 0x40 && port <= 0x43);
+export const irqchipOwns = (port: number): boolean => (port & 0xff7e) === 0x20 || (port >= 0x40 && port <= 0x43) || port === 0x61;
 
 /** One byte, at `now` (ns). */
 export function writeIrqchip(chip: Irqchip, port: number, value: number, now: number): void {

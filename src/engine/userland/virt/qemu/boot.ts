@@ -14,7 +14,6 @@ export interface Image {
   parts: Part[];
   regs: Regs;
   sregs: Sregs;
-  warnings: string[];
 }
 
 /** What the command line says of the image. `initrd` is empty when there is none. */

@@ -47,6 +47,8 @@ export interface Emulator {
   /** A reset is due before the next KVM_RUN. */
   resetting: boolean;
   serial: Channel;
+  /** Where isa-debugcon writes. */
+  debugConsole: Channel | null;
   channels: Channel[];
   /** Keys for the guest that its receiver has no room for. */
   backlog: Uint8Array;
@@ -87,10 +89,15 @@ export function* feedSerial(emu: Emulator, data: Uint8Array): Call<void> {
   yield* updateLines(emu);
 }
 
+/** The devices that the command line asks for. */
+export const boardOf = ({ debugExit, debugConsole, memory }: Options): Board => createBoard({ debugExit, debugPort: debugConsole?.port ?? null, memory });
+
 /** Puts out what the guest has sent. A reader that is not there or too slow loses it, as the line has no flow control. */
 export function* drainSerial(emu: Emulator): Call<void> {
   const data = takeOutput(emu.board.uart);
   if (data.length > 0) yield* send(emu.serial, data);
+  const debug = emu.board.debugConsole.splice(0);
+  if (debug.length > 0 && emu.debugConsole) yield* send(emu.debugConsole, Uint8Array.from(debug));
 }
 
 export function* send(channel: Channel, data: Uint8Array): Call<void> {
@@ -118,7 +125,7 @@ const FIRMWARE = 50 * MS;
 export function* reset(emu: Emulator): Call<void> {
   emu.resetting = false;
   yield* compute(FIRMWARE);
-  emu.board = createBoard(emu.options.debugExit);
+  emu.board = boardOf(emu.options);
   yield* updateLines(emu);
   yield* powerOn(emu);
 }

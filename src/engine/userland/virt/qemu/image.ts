@@ -68,7 +68,6 @@ export function imageOf(data: Uint8Array, commandLine: string, memory: number): 
       { gpa: LOAD_ADDRESS, data },
     ],
     ...entryState(memory),
-    warnings: [],
   };
 }
 

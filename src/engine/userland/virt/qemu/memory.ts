@@ -1,17 +1,15 @@
 /**
  * Guest memory as the monitor shows it: `x` and `xp` dumps, and what the guest's page tables map (`info tlb`, `info mem`).
  * The tables are read from guest memory, not from the processor's TLB, as QEMU does. Source: QEMU monitor/misc.c,
- * target/i386/monitor.c. Four levels, long mode.
+ * target/i386/monitor.c.
  */
 import type { Sregs } from '../../../kernel/drivers/kvm/uapi.ts';
 import { sys } from '../../../kernel/sys.ts';
+import { entryIn, indexOf, isLeaf, type PagingFormat, pagingFormat, pointsAt, PRESENT } from '../../../machine/paging-formats.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import type { Emulator } from './emulator.ts';
 
-const ADDRESS = 0x000f_ffff_ffff_f000n;
-const PRESENT = 1n;
-const LARGE = 0x80n;
 const hex = (value: bigint | number, digits: number): string => value.toString(16).padStart(digits, '0');
 
 export function* readPhysical(emu: Emulator, gpa: number, length: number): Call<Uint8Array | null> {
@@ -32,24 +30,25 @@ export interface Mapping {
 /** Every present mapping, in order; at most `most`. */
 export function* mappings(emu: Emulator, sregs: Sregs, most: number): Call<Mapping[]> {
   const out: Mapping[] = [];
-  if ((sregs.cr0 & 0x8000_0000n) === 0n) return out;
-  yield* descend(emu, sregs.cr3 & ADDRESS, 39n, 0n, true, true, out, most);
+  const format = pagingFormat(sregs);
+  if (format) yield* descend(emu, format, 0, sregs.cr3 & format.root, 0n, true, true, out, most);
   return out;
 }
 
-function* descend(emu: Emulator, table: bigint, shift: bigint, base: bigint, writable: boolean, user: boolean, out: Mapping[], most: number): Call<void> {
-  const bytes = yield* readPhysical(emu, Number(table), 4096);
+function* descend(emu: Emulator, format: PagingFormat, depth: number, table: bigint, base: bigint, writable: boolean, user: boolean, out: Mapping[], most: number): Call<void> {
+  const level = format.levels[depth]!;
+  const bytes = yield* readPhysical(emu, Number(table), format.entryBytes << level.bits);
   if (!bytes) return;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 4096);
-  for (let n = 0n; n < 512n && out.length < most; n++) {
-    const entry = view.getBigUint64(Number(n) * 8, true);
+  for (let n = 0; n < 1 << level.bits && out.length < most; n++) {
+    const entry = entryIn(bytes, format, n);
     if ((entry & PRESENT) === 0n) continue;
-    let gva = base | (n << shift);
-    if (shift === 39n && n >= 256n) gva |= 0xffff_0000_0000_0000n;
-    const w = writable && (entry & 2n) !== 0n;
-    const u = user && (entry & 4n) !== 0n;
-    if (shift === 12n || (shift < 39n && (entry & LARGE) !== 0n)) out.push({ gva, gpa: entry & ADDRESS & ~((1n << shift) - 1n), size: 1n << shift, entry, writable: w, user: u });
-    else yield* descend(emu, entry & ADDRESS, shift - 9n, gva, w, u, out, most);
+    let gva = base | (BigInt(n) << BigInt(level.shift));
+    if (level.shift === 39 && n >= 256) gva |= 0xffff_0000_0000_0000n;
+    const w = writable && (!level.rights || (entry & 2n) !== 0n);
+    const u = user && (!level.rights || (entry & 4n) !== 0n);
+    const next = pointsAt(format, level, entry);
+    if (isLeaf(level, entry)) out.push({ gva, gpa: next, size: 1n << BigInt(level.shift), entry, writable: w, user: u });
+    else yield* descend(emu, format, depth + 1, next, gva, w, u, out, most);
   }
 }
 
@@ -79,18 +78,17 @@ export function memText(all: readonly Mapping[]): string {
 }
 
 export function* linearToPhysical(emu: Emulator, sregs: Sregs, gva: bigint): Call<number | null> {
-  if ((sregs.cr0 & 0x8000_0000n) === 0n) return Number(gva);
-  let table = sregs.cr3 & ADDRESS;
-  for (let shift = 39n; shift >= 12n; shift -= 9n) {
-    const bytes = yield* readPhysical(emu, Number(table) + 8 * Number((gva >> shift) & 511n), 8);
+  const format = pagingFormat(sregs);
+  if (!format) return Number(gva);
+  let table = sregs.cr3 & format.root;
+  for (const level of format.levels) {
+    const bytes = yield* readPhysical(emu, Number(table) + format.entryBytes * indexOf(level, gva), format.entryBytes);
     if (!bytes) return null;
-    const entry = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+    const entry = entryIn(bytes, format);
     if ((entry & PRESENT) === 0n) return null;
-    if (shift === 12n || (shift < 39n && (entry & LARGE) !== 0n)) {
-      const offset = (1n << shift) - 1n;
-      return Number((entry & ADDRESS & ~offset) | (gva & offset));
-    }
-    table = entry & ADDRESS;
+    const next = pointsAt(format, level, entry);
+    if (isLeaf(level, entry)) return Number(next | (gva & ((1n << BigInt(level.shift)) - 1n)));
+    table = next;
   }
   return null;
 }

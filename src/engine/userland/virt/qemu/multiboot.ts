@@ -5,6 +5,7 @@
  */
 import { bytes } from '../../../sim/text.ts';
 import type { Call } from '../../lib/http.ts';
+import { complain } from '../../lib/io.ts';
 import { BadElf, overlap, readElf, withZeros, X86_64 } from './elf.ts';
 import { BadImage, type Boot, type Image, ME, overlapText, readModule } from './boot.ts';
 import { descriptorTable, e820, LOW_MEMORY, MIB, type Part, protectedEntry } from './pc.ts';
@@ -48,13 +49,13 @@ interface Kernel {
 export function* multibootImage(data: Uint8Array, header: number, boot: Boot): Call<Image> {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const flags = view.getUint32(header + 4, true);
+  if ((flags & VIDEO) !== 0) yield* complain(`${ME}: multiboot knows VBE. we don't\n`);
   const kernel = (flags & HAS_ADDRESSES) !== 0 ? byAddresses(data, header) : byElf(data, boot);
   const space = yield* modulesAndStrings(kernel, boot);
   const parts = [...kernel.parts, ...space.parts, ...information(boot.memory, space), descriptorTable(GDT)];
   return {
     parts: parts.flatMap((part) => within(part, boot.memory)),
     ...protectedEntry(GDT, { rax: BigInt(BOOTED), rbx: BigInt(INFO), rcx: BigInt(kernel.entry), rdi: 0xf00f00n, rsp: BigInt(STACK), rip: BigInt(kernel.entry) }),
-    warnings: (flags & VIDEO) !== 0 ? [`${ME}: multiboot knows VBE. we don't`] : [],
   };
 }
 

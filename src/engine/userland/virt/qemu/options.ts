@@ -40,6 +40,8 @@ export interface Options {
   /** Monitors: HMP on stdio or a socket, QMP on a socket. */
   monitors: { mode: 'readline' | 'control'; to: Chardev; label: string }[];
   debugExit: { port: number; size: number } | null;
+  /** isa-debugcon, or -debugcon: port 0xe9. */
+  debugConsole: { port: number; to: Chardev; label: string } | null;
   noReboot: boolean;
   noShutdown: boolean;
   paused: boolean;
@@ -53,7 +55,7 @@ export interface Options {
 const ME = 'qemu-system-x86_64';
 /** The options that take a value, by name; the others in FLAGS take none. */
 const VALUES = new Set(
-  ('accel machine M cpu m smp name uuid display serial monitor chardev mon qmp device kernel append initrd pidfile vga rtc boot msg global object overcommit ' +
+  ('accel machine M cpu m smp name uuid display serial debugcon monitor chardev mon qmp device kernel append initrd pidfile vga rtc boot msg global object overcommit ' +
     'sandbox d D parallel net nic netdev drive hda hdb cdrom fda bios L k usbdevice blockdev numa action run-with smbios incoming loadvm gdb audio audiodev spice vnc ' +
     'watchdog-action dfilter seed trace fw_cfg acpitable tpmdev icount').split(' '),
 );
@@ -73,6 +75,7 @@ interface Draft {
   /** chardev of each -device isa-serial, of each -mon. */
   serialDevices: string[];
   mons: { chardev: string; mode: 'readline' | 'control' }[];
+  debugDevice: { port: number; chardev: string; option: string } | null;
   nographic: boolean;
   display: string | null;
   nodefaults: boolean;
@@ -83,9 +86,9 @@ export function parseOptions(argv: readonly string[]): Options {
   const draft: Draft = {
     options: {
       name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', ept: true, generation: null, kernel: null, append: '', initrd: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
-      debugExit: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, timestamp: false, text: null,
+      debugExit: null, debugConsole: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, timestamp: false, text: null,
     },
-    serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], nographic: false, display: null, nodefaults: false,
+    serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], debugDevice: null, nographic: false, display: null, nodefaults: false,
   };
   for (let i = 1; i < argv.length; i++) {
     const word = argv[i]!;
@@ -140,6 +143,7 @@ function withValue(draft: Draft, name: string, value: string): void {
       return;
     case 'display': draft.display = value; return;
     case 'serial': draft.serials.push(value); return;
+    case 'debugcon': options.debugConsole = { port: 0xe9, to: parseChardev('debugcon', value), label: 'debugcon' }; return;
     case 'monitor': draft.monitors.push(value); return;
     case 'qmp':
       draft.chardevs.set('compat_monitor0', parseChardev('qmp', value));
@@ -232,9 +236,13 @@ function device(draft: Draft, value: string, props: Record<string, string>): voi
     draft.serialDevices.push(props.chardev);
     return;
   }
-  if (model === 'isa-debugcon') return;
+  if (model === 'isa-debugcon') {
+    if (!props.chardev) throw bad('device', value, "Can't create debugcon device, empty char device");
+    draft.debugDevice = { port: number('iobase', 0xe9), chardev: props.chardev, option: value };
+    return;
+  }
   if (model === 'help') {
-    draft.options.text = 'name "isa-debug-exit", bus ISA\nname "isa-serial", bus ISA\n';
+    draft.options.text = 'name "isa-debug-exit", bus ISA\nname "isa-debugcon", bus ISA\nname "isa-serial", bus ISA\n';
     return;
   }
   throw bad('device', value, MODELS.has(model) ? `not modelled: ${model}` : `'${model}' is not a valid device model name`);
@@ -292,7 +300,16 @@ function connect(draft: Draft): Options {
     if (value !== 'none') options.monitors.push({ mode: 'readline', to: parseChardev('monitor', value), label: 'compat_monitor0' });
   }
   for (const { chardev, mode } of draft.mons) options.monitors.push({ mode, to: named('mon', chardev), label: chardev });
-  const onStdio = [options.serial.to, ...options.monitors.map((m) => m.to)].filter((to) => to.kind === 'stdio').length;
+  if (draft.debugDevice) {
+    const { port, chardev, option } = draft.debugDevice;
+    const to = draft.chardevs.get(chardev);
+    if (!to) throw new Failed(`-device ${option}: Property 'isa-debugcon.chardev' can't find value '${chardev}'`);
+    options.debugConsole = { port, to, label: chardev };
+  }
+  if (options.debugConsole?.label === 'debugcon' && options.debugConsole.to.kind === 'stdio' && options.serial.to.kind === 'stdio') {
+    throw new Failed(`-debugcon stdio: cannot use stdio by multiple character devices\n${ME}: -debugcon stdio: invalid character backend 'stdio'`);
+  }
+  const onStdio = [options.serial.to, ...(options.debugConsole ? [options.debugConsole.to] : []), ...options.monitors.map((m) => m.to)].filter((to) => to.kind === 'stdio').length;
   const implicit = standard && draft.monitors.length === 0 && draft.serials.length > 0 && options.serial.to.kind === 'stdio' && !options.serial.to.mux;
   if (onStdio > 1 || implicit) {
     throw new Failed("-serial stdio: cannot use stdio by multiple character devices\nqemu-system-x86_64: -serial stdio: could not connect serial device to character backend 'stdio'");
@@ -314,6 +331,7 @@ Modelled options:
 -initrd FILE[ ARGS],…   multiboot modules; the initrd of a PVH kernel
 -device isa-debug-exit[,iobase=N][,iosize=N]
 -nographic              serial line and monitor on the terminal; C-a h for its keys
+-device isa-debugcon,chardev=ID[,iobase=N]   -debugcon stdio|file:PATH|…   port 0xe9
 -display none           no display
 -serial mon:stdio|stdio|pty|file:PATH|null
 -monitor stdio|none     -qmp unix:PATH,server=on,wait=off

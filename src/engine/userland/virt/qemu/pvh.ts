@@ -38,7 +38,6 @@ export function* pvhImage(data: Uint8Array, boot: Boot): Call<Image> {
       ...withZeros(elf, boot.memory), ...(module ? [module] : []), ...information(boot, module), { gpa: COMMAND_LINE, data: Uint8Array.from([...bytes(boot.append).subarray(0, 4095), 0]) }, descriptorTable(GDT),
     ],
     ...protectedEntry(GDT, { rbx: BigInt(START_INFO), rcx: BigInt(start), rsp: BigInt(STACK), rip: BigInt(start) }),
-    warnings: [],
   };
 }
 

@@ -13,12 +13,11 @@ import {
   KVM_API_VERSION, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_CREATE_VCPU, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_SET_TSS_ADDR, KVM_SET_USER_MEMORY_REGION, type VmType,
 } from '../../../kernel/drivers/kvm/uapi.ts';
 import { type Body, type Program, sys } from '../../../kernel/sys.ts';
-import { createBoard } from '../../../machine/devices/board.ts';
 import { attempt, writeFile } from '../../lib/files.ts';
 import { type Call, listen, thread } from '../../lib/http.ts';
 import { complain, Failed, print, strerror } from '../../lib/io.ts';
 import { type Console, greetMonitor, onKeys } from './console.ts';
-import { type Channel, type Emulator, ENDING_SIGNALS, feedSerial, interrupted, powerOn, tell, terminate } from './emulator.ts';
+import { boardOf, type Channel, type Emulator, ENDING_SIGNALS, feedSerial, interrupted, powerOn, tell, terminate } from './emulator.ts';
 import { BadImage, type Image } from './boot.ts';
 import { readImage } from './image.ts';
 import { type Accelerator, type Chardev, type Options, parseOptions } from './options.ts';
@@ -50,7 +49,6 @@ function* main(options: Options): Call<number> {
   if (options.kernel === null) throw new Failed('not modelled: firmware and disks; give a kernel with -kernel');
   const descriptors = yield* createMachine(kvm, options);
   const image = yield* readImage({ path: options.kernel, append: options.append, initrd: options.initrd, memory: options.memory });
-  for (const warning of image.warnings) yield* complain(`${warning}\n`);
   const emu = yield* connect(options, descriptors, image);
   const loop = yield* openMonitors(emu);
   yield* powerOn(emu);
@@ -125,12 +123,13 @@ function* createMachine(kvm: number, options: Options): Call<{ vm: number; vcpu:
 function* connect(options: Options, descriptors: { vm: number; vcpu: number }, image: Image): Call<Emulator> {
   const { to, label } = options.serial;
   const serial = yield* openChannel(to, label);
+  const debugConsole = options.debugConsole ? yield* openChannel(options.debugConsole.to, options.debugConsole.label) : null;
   const emu: Emulator = {
-    options, ...descriptors, thread: 0, board: createBoard(options.debugExit), image, status: 'prelaunch', go: yield* sys('pipe2', 0), waiting: false, resetting: false,
-    serial, channels: [serial], backlog: new Uint8Array(0), lines: { serial: false, power: false }, terminal: null, litter: [],
+    options, ...descriptors, thread: 0, board: boardOf(options), image, status: 'prelaunch', go: yield* sys('pipe2', 0), waiting: false, resetting: false,
+    serial, debugConsole, channels: debugConsole ? [serial, debugConsole] : [serial], backlog: new Uint8Array(0), lines: { serial: false, power: false }, terminal: null, litter: [],
     *emit() {},
   };
-  const stdio = [to, ...options.monitors.map((m) => m.to)].find((one) => one.kind === 'stdio');
+  const stdio = [to, ...(options.debugConsole ? [options.debugConsole.to] : []), ...options.monitors.map((m) => m.to)].find((one) => one.kind === 'stdio');
   if (stdio?.kind === 'stdio') emu.terminal = yield* rawTerminal(stdio.signals);
   return emu;
 }

@@ -7,11 +7,14 @@ import {
 } from '../../../kernel/drivers/kvm/uapi.ts';
 import { type Body, sys } from '../../../kernel/sys.ts';
 import { readPort, writePort } from '../../../machine/devices/board.ts';
+import { nowNs } from '../../lib/clock.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
 import { drainSerial, type Emulator, feedSerial, interrupted, leave, requestReset, requestShutdown, reset, stop, updateLines } from './emulator.ts';
 import { registerText } from './registers.ts';
 
+/** The data port of the real-time clock, the only one here that needs to know the time of day. */
+const CLOCK = 0x71;
 const NONE = new Uint8Array(0);
 
 export function* vcpuThread(emu: Emulator): Body {
@@ -58,7 +61,7 @@ function* onExit(emu: Emulator, run: RunResult): Call<number | undefined> {
 }
 
 function* portIn(emu: Emulator, port: number, size: number): Call<number> {
-  const value = readPort(emu.board, port, size, 0);
+  const value = readPort(emu.board, port, size, port === CLOCK ? yield* nowNs() : 0);
   yield* updateLines(emu);
   if (emu.backlog.length > 0) yield* feedSerial(emu, NONE);
   return value;
