@@ -5,17 +5,17 @@ import { HOST_MAX } from '../../cpu/layout.ts';
 import { COSTS } from './costs.ts';
 import { createLedger } from './ledger.ts';
 import { TECHNIQUES } from './technique.ts';
-import { hostBytes, type Vm, type VmOptions } from './vm.ts';
+import { hostBytes, HUGE, type Vm, type VmOptions } from './vm.ts';
 
 /** Throws when the technique has no row, RangeError when there is no memory for it. */
 export function createVm(module: WebAssembly.Module, options: VmOptions): Vm {
   const way = TECHNIQUES[options.technique];
   if (!way) throw new Error(`not modelled: technique ${options.technique}`);
   const bytes = options.technique === 'native' ? options.memoryBytes : hostBytes(options.memoryBytes);
-  const machine = createMachine(module, Math.min(HOST_MAX, bytes));
+  const machine = createMachine(module, Math.min(HOST_MAX, bytes + (options.hugePages ? HUGE : 0)));
   const vm: Vm = {
     name: options.name, technique: options.technique, way, machine, costs: COSTS[options.costs ?? 'default'], ghz: options.ghz, vpid: options.vpid, chip: createIrqchip(), slots: new Map(),
-    frames: new Map(), nextFrame: 0x1000, tables: 0, ept: null, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0, ledger: createLedger(), own: null, entered: false, events: null,
+    frames: new Map(), nextFrame: 0x1000, topFrame: machine.memory.length, hugePages: options.hugePages ?? false, tables: 0, ept: null, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0, ledger: createLedger(), own: null, entered: false, events: null,
     serial: { bytes: 0, latch: false }, walked: { ns: options.now, cycles: 0n, walks: 0n }, broken: null,
   };
   way.memory.init(vm);

@@ -45,6 +45,8 @@ export interface VmOptions {
   costs?: CostName;
   /** Bytes of guest memory, for the size of the host's. */
   memoryBytes: number;
+  /** The host backs guest memory by pages of 2 MiB where a slot holds one wholly. */
+  hugePages?: boolean;
   /** Tags its translations; not 0. */
   vpid: number;
   ghz: number;
@@ -178,6 +180,9 @@ export interface Vm {
   /** Guest frame number to the host-physical address of its frame. */
   frames: Map<number, number>;
   nextFrame: number;
+  /** Frames of 2 MiB are handed out from the top, down to here. */
+  topFrame: number;
+  hugePages: boolean;
   /** Frames that hold the hypervisor's own page tables. */
   tables: number;
   ept: Ept | null;
@@ -218,8 +223,18 @@ export const MEMORY_MAX = HOST_MAX;
 
 /** Takes the next host frame, zeroed; null when the machine has none left. */
 export function takeFrame(vm: Vm): number | null {
-  if (vm.nextFrame + PAGE > vm.machine.memory.length) return null;
+  if (vm.nextFrame + PAGE > vm.topFrame) return null;
   const hpa = vm.nextFrame;
   vm.nextFrame += PAGE;
+  return hpa;
+}
+
+export const HUGE = 2 ** 21;
+
+/** Takes 2 MiB of host memory, aligned; null when there is not so much. */
+export function takeHugeFrame(vm: Vm): number | null {
+  const hpa = Math.floor(vm.topFrame / HUGE) * HUGE - HUGE;
+  if (hpa < vm.nextFrame) return null;
+  vm.topFrame = hpa;
   return hpa;
 }

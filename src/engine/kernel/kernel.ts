@@ -71,7 +71,7 @@ export function createKernel(spec: KernelSpec): Kernel {
     frames: { total: Math.floor((memory * (1 - KERNEL_SHARE)) / PAGE), anon: 0, file: 0, kernel: 0 },
     nextNsIno: FIRST_FREE_INO, waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
     mounts: { nextId: 21, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask,
-    sched: createSched(cpus), ahead: 0,
+    sched: createSched(cpus), ahead: 0, hugePages: 'madvise',
     overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 },
   };
   registerMemoryDevices(kernel);

@@ -55,6 +55,8 @@ export interface Kernel {
   sched: Sched;
   /** ns that the burst being run has spent since `timeline.now`; 0 outside. `timeOf(kernel)` adds them. */
   ahead: number;
+  /** /sys/kernel/mm/transparent_hugepage/enabled. */
+  hugePages: 'always' | 'madvise' | 'never';
   overcommit: number;
   /** Event kinds of subsystems ("net", "kvm") to what handles them; the argument is the event's. */
   events: Map<string, (kernel: Kernel, arg: unknown) => void>;

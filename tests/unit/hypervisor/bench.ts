@@ -19,10 +19,10 @@ export const MS = 1e6;
 
 export interface Bench { vm: Vm; board: Board; now: number; said: string; ended: string }
 
-export function power(source: string | Uint8Array, { technique = 'vmx-ept', memory = 16 * 2 ** 20, append = '', costs = 'default' }: { technique?: TechniqueName; memory?: number; append?: string; costs?: CostName } = {}): Bench {
+export function power(source: string | Uint8Array, { technique = 'vmx-ept', memory = 16 * 2 ** 20, append = '', costs = 'default', hugePages = false }: { technique?: TechniqueName; memory?: number; append?: string; costs?: CostName; hugePages?: boolean } = {}): Bench {
   const image = typeof source === 'string' ? assemble(source, 'guest.asm') : { bytes: source, errors: [] };
   expect(image.errors).toEqual([]);
-  const vm = createVm(loadAssets().cpu, { name: 'test', technique, costs, memoryBytes: memory, vpid: 1, ghz: 2, now: 0 });
+  const vm = createVm(loadAssets().cpu, { name: 'test', technique, costs, hugePages, memoryBytes: memory, vpid: 1, ghz: 2, now: 0 });
   vm.slots.set(0, { gpa: 0, bytes: memory, userspace: 0 });
   const { parts, regs, sregs } = imageOf(image.bytes, append, memory);
   for (const { gpa, data } of parts) {

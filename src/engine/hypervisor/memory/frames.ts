@@ -3,7 +3,7 @@
  * memory once somebody stored into it (the guest, or the program that loaded it). How a guest page becomes reachable for
  * the guest is the memory way's. Source: Linux Documentation/virt/kvm/api.rst, KVM_SET_USER_MEMORY_REGION.
  */
-import { type Slot, takeFrame, type Vm } from '../vm.ts';
+import { HUGE, type Slot, takeFrame, takeHugeFrame, type Vm } from '../vm.ts';
 
 const PAGE = 4096;
 
@@ -18,9 +18,27 @@ export const storedFrame = (vm: Vm, gfn: number): number | null => vm.frames.get
 
 export function backFrame(vm: Vm, gfn: number): boolean {
   if (vm.frames.has(gfn)) return true;
+  if (isHuge(vm, gfn * PAGE)) return backHuge(vm, gfn);
   const hpa = takeFrame(vm);
   if (hpa === null) return false;
   vm.frames.set(gfn, hpa);
+  return true;
+}
+
+/** Would the page at this address be backed by 2 MiB at once? Then its whole neighbourhood is charged and comes with it. */
+export function isHuge(vm: Vm, gpa: number): boolean {
+  if (!vm.hugePages) return false;
+  const first = Math.floor(gpa / HUGE) * HUGE;
+  const slot = slotOf(vm, gpa);
+  if (!slot || first < slot.gpa || first + HUGE > slot.gpa + slot.bytes) return false;
+  return vm.frames.get(first / PAGE) === undefined ? vm.topFrame - vm.nextFrame >= 2 * HUGE : vm.frames.get(first / PAGE)! % HUGE === 0 && vm.frames.get(first / PAGE)! >= vm.topFrame;
+}
+
+function backHuge(vm: Vm, gfn: number): boolean {
+  const hpa = takeHugeFrame(vm);
+  if (hpa === null) return false;
+  const first = Math.floor((gfn * PAGE) / HUGE) * (HUGE / PAGE);
+  for (let n = 0; n < HUGE / PAGE; n++) vm.frames.set(first + n, hpa + n * PAGE);
   return true;
 }
 

@@ -1,7 +1,8 @@
 /**
  * /sys: processors and memory nodes, the disk, the network links of the mounter's namespace, places to mount other file
  * systems on, kernel switches that tools look at. Source: kernel doc ABI/testing, sysfs(5).
- * Left out: the device tree below /sys/devices but for cpu and net, uevents, writable attributes but mtu.
+ * Left out: the device tree below /sys/devices but for cpu and net, uevents, writable attributes but mtu and huge pages (which only
+ * the memory of virtual machines has).
  */
 import { SysError } from '../abi.ts';
 import { listText } from '../cgroup/numbers.ts';
@@ -24,6 +25,20 @@ function cpus(kernel: Kernel): DirNode {
     });
   }
   return fixed(entries);
+}
+
+const MODES = ['always', 'madvise', 'never'] as const;
+
+function hugePages(kernel: Kernel): Node {
+  return {
+    kind: 'file', size: 4096,
+    read: () => `${MODES.map((mode) => (mode === kernel.hugePages ? `[${mode}]` : mode)).join(' ')}\n`,
+    write(_kernel, _task, value) {
+      const mode = MODES.find((one) => one === value.trim());
+      if (!mode) throw new SysError('EINVAL');
+      kernel.hugePages = mode;
+    },
+  };
 }
 
 /** Bytes of the modelled disk, in sectors. */
@@ -84,7 +99,7 @@ export function sysfsRoot(kernel: Kernel, task: Task): DirNode {
     kernel: fixed({
       cgroup: fixed({ delegate: says('cgroup.procs\ncgroup.subtree_control\ncgroup.threads'), features: says('nsdelegate\nfavordynmods\nmemory_localevents\nmemory_recursiveprot\npids_localevents') }),
       debug: fixed({}, 0o700), security: empty(), tracing: fixed({}, 0o700),
-      mm: fixed({ transparent_hugepage: fixed({ enabled: says('always [madvise] never') }) }),
+      mm: fixed({ transparent_hugepage: fixed({ enabled: hugePages(kernel) }) }),
     }),
     module: fixed({ overlay: fixed({ parameters: fixed({ redirect_dir: says('N'), index: says('N'), metacopy: says('N'), xino_auto: says('N') }) }) }),
     power: empty(),

@@ -155,7 +155,7 @@ function setRegion(kernel: Kernel, one: KvmVm, region: u.MemoryRegion): number {
 /** Throws ENOMEM when the memory of a processor cannot be had from whoever runs this model. */
 function makeVm(kernel: Kernel, one: KvmVm, memoryBytes: number): Vm {
   try {
-    return createVm(kvmOf(kernel).module, { name: one.name, technique: one.technique, costs: one.costs, memoryBytes, vpid: ((one.id - 1) % 0xffff) + 1, ghz: kernel.ghz, now: kernel.timeline.now });
+    return createVm(kvmOf(kernel).module, { name: one.name, technique: one.technique, costs: one.costs, hugePages: kernel.hugePages === 'always', memoryBytes, vpid: ((one.id - 1) % 0xffff) + 1, ghz: kernel.ghz, now: kernel.timeline.now });
   } catch (error) {
     if (error instanceof RangeError) throw new SysError('ENOMEM');
     throw error;

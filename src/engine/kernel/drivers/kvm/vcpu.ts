@@ -7,9 +7,9 @@
  */
 import { runVm } from '../../../hypervisor/cpu/run.ts';
 import { exitName } from '../../../hypervisor/exits.ts';
-import { resolvePage, slotOf } from '../../../hypervisor/memory/frames.ts';
+import { isHuge, resolvePage, slotOf } from '../../../hypervisor/memory/frames.ts';
 import { guestRegister } from '../../../hypervisor/state.ts';
-import type { Vm, VmExit } from '../../../hypervisor/vm.ts';
+import { HUGE, type Vm, type VmExit } from '../../../hypervisor/vm.ts';
 import { nextEdge } from '../../../machine/devices/irqchip.ts';
 import { record } from '../../../sim/trace.ts';
 import { MS, PAGE } from '../../../sim/units.ts';
@@ -116,8 +116,9 @@ function faultIn(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, gpa
 export function touchGuest(kernel: Kernel, task: Task, vm: Vm, gpa: number): ReturnType<typeof touchMemory> {
   const slot = slotOf(vm, gpa);
   if (!slot) throw new SysError('EFAULT');
-  const page = Math.floor((slot.userspace + gpa - slot.gpa) / PAGE) * PAGE;
-  const touched = touchMemory(kernel, task, page, PAGE, 'w');
+  const size = isHuge(vm, gpa) ? HUGE : PAGE;
+  const page = slot.userspace + Math.floor(gpa / size) * size - slot.gpa;
+  const touched = touchMemory(kernel, task, page, size, 'w');
   if (touched === 'done') task.scratch = undefined;
   return touched;
 }
