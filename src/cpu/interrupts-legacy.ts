@@ -62,13 +62,13 @@ export function throughGate(vector: u32, kind: u32, error: u32, hasError: bool, 
   const dpl = (rights >> 5) & 3;
   if ((rights & 0x18) != 0x18 || dpl > cpl) return gp((selector & 0xfffc) | ext);
   if ((rights & 0x80) == 0) return np((selector & 0xfffc) | ext);
-  if (!markAccessed(descriptor)) return false;
   const next = (rights & 4) != 0 ? cpl : dpl;
   if (next != cpl && !innerStack(next, ext)) return false;
   if (target > u64(limitFrom(descriptor))) return gp(ext);
   const old = flags();
   const stored = kind == 3 && vector != 1 ? old | F_RF : old;
   if (!pushFrame(size, next, stored, back, error, hasError, ext)) return false;
+  if (findDescriptor(selector, 8) == 0 || !markAccessed(descriptor)) return false;
   setFlagsWhole(old & ~(F_TF | F_NT | F_RF | F_VM | ((type & 1) == 0 ? F_IF : 0)));
   setSegment(CS, (selector & 0xfffc) | next, baseFrom(descriptor), limitFrom(descriptor), rights | 1);
   s64(RIP, target);
