@@ -122,13 +122,14 @@ function farTransfer(r: Random, w: World): Case {
   const setup = [...qword(target.at, descriptor(base, limit, kind)), dword(0xbf00, 0xffcd9090)];
   const code = selectorFor(r, target.selector, r.once(4) ? r.below(4) : ring);
   const body: string[] = [];
-  if (r.once(2)) {
+  const way = r.below(4);
+  if (way < 2) {
     const place = slot(r);
     const dpl = r.once(4) ? r.below(4) : 3;
     if (place.at !== target.at) setup.push(...qword(place.at, gate(code, r.once(10) ? 0xffffff00 : offset, r.pick(GATES) | (dpl << 5) | (r.once(12) ? 0 : 0x80), r.once(2) ? r.below(32) : 0)));
     setup.push(...innerStack(r, codeDpl));
     body.push(`${r.pick(['call', 'call', 'call', 'jmp'])} ${r.once(4) ? 'word ' : ''}${hex(selectorFor(r, place.selector, r.once(3) ? r.below(4) : ring))}:${hex(offset)}`);
-  } else if (r.once(2)) body.push(`${r.pick(['call', 'jmp'])} ${r.once(4) ? 'word ' : ''}${hex(code)}:${hex(offset)}`);
+  } else if (way === 2) body.push(`${r.pick(['call', 'jmp'])} ${r.once(4) ? 'word ' : ''}${hex(code)}:${hex(offset)}`);
   else body.push(...returns(r, code, offset, ring));
   return { family: 'far', setup, ring, flags: r.once(2) ? 0x3002 : 2, body, after: [...qword2(target.at), ...innerStackBack()] };
 }
