@@ -14,6 +14,7 @@ import type { CostName, CostProfile } from './costs.ts';
 import type { VmEvent } from './events.ts';
 import type { ExitReason } from './exits.ts';
 import type { Ledger, Place } from './ledger.ts';
+import type { Shadow } from './memory/shadow-types.ts';
 
 /** Why `runVm` came back. */
 export type VmExit =
@@ -186,6 +187,8 @@ export interface Vm {
   /** Frames that hold the hypervisor's own page tables. */
   tables: number;
   ept: Ept | null;
+  /** Shadow page tables, under the techniques that keep them. */
+  shadow: Shadow | null;
   /** An event to be delivered at the next entry: interruption information, error code, instruction length. */
   event: { info: number; error: number; length: number } | null;
   halted: boolean;
@@ -213,10 +216,10 @@ export interface Vm {
 export const LOG = 200;
 const PAGE = 4096;
 
-/** Host memory that a guest of this size can come to need: its pages, tables for every 2 MiB, and what is the hypervisor's own. */
+/** Host memory that a guest of this size can come to need: its pages, tables for every 2 MiB or shadow pages to their limit, and what is the hypervisor's own. */
 export function hostBytes(memoryBytes: number): number {
   const pages = Math.ceil(memoryBytes / PAGE);
-  return (pages + 4 * Math.ceil(pages / 512) + 256) * PAGE;
+  return (pages + Math.max(4 * Math.ceil(pages / 512), Math.ceil(pages / 45)) + 256) * PAGE;
 }
 
 export const MEMORY_MAX = HOST_MAX;
