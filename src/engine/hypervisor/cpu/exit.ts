@@ -13,7 +13,8 @@ import { hostAddress, slotOf, writeGuest } from '../memory/frames.ts';
 import { closeHoles, openHole } from '../memory/holes.ts';
 import { guestPhysical, readLinear } from '../memory/guest.ts';
 import type { Vm, VmExit } from '../vm.ts';
-import { guestControl, guestRegister, guestSegment, readField, requestWindow, trapAfterOne, setGuestControl, setGuestRegister, writeField } from './vmcs.ts';
+import { guestControl, setGuestControl } from '../state.ts';
+import { guestRegister, guestSegment, readField, requestWindow, trapAfterOne, setGuestRegister, writeField } from './vmcs.ts';
 
 export interface ExitFacts {
   reason: number;
@@ -37,7 +38,8 @@ export function skip(vm: Vm): void {
   writeField(vm, 'GUEST_INTERRUPTIBILITY', readField(vm, 'GUEST_INTERRUPTIBILITY') & ~3n);
 }
 
-function raise(vm: Vm, vector: number): null {
+/** An exception, with error code 0 where it has one. */
+export function raise(vm: Vm, vector: number): null {
   const error = vector === GP ? WITH_ERROR : 0;
   vm.event = { info: (VALID | HARDWARE_EXCEPTION | error | vector) >>> 0, error: 0, length: 0 };
   return null;
@@ -107,7 +109,7 @@ function onHypercall(vm: Vm): null {
   return null;
 }
 
-const GENERAL = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
+export const GENERAL = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
 const TS = 8n;
 const PE = 1n;
 const PG = 0x8000_0000n;

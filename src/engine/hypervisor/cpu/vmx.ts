@@ -5,10 +5,9 @@
  */
 import { enterGuest, leaveGuest, run, type Stop } from '../../machine/machine.ts';
 import { takeVector } from '../../machine/devices/irqchip.ts';
-import { lightCost } from '../costs.ts';
 import type { VmEvent } from '../events.ts';
 import { type ExitReason, exitName, exitRow, explainQualification } from '../exits.ts';
-import { type Answer, type CpuWay, LOG, type Vm } from '../vm.ts';
+import { type Answer, type CpuWay, LOG, type Vm, type VmExit } from '../vm.ts';
 import { answer as answerExit, completeIo, type ExitFacts, isHeavy } from './exit.ts';
 import { initVmcs, readField, requestWindow, syncTsc, vmxState, writeField } from './vmcs.ts';
 
@@ -22,9 +21,24 @@ const IF = 0x200n;
 const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
 const VALID = 0x8000_0000;
 
-export const vmx: CpuWay = {
-  init: initVmcs, state: vmxState, open, deliver, stretch, pause: keepEvent, answer: onStop, completeIo, place: () => 'guest', hostTick: true,
-};
+/** What came of an exit: null, the guest goes on; cycles of the handler; did the instruction come to its end. */
+export interface Handled {
+  exit: VmExit | null;
+  handler: number;
+  done: boolean;
+}
+
+/** The same processor for every way to reach memory; what is different about an exit is `handle`'s. */
+export const vmxWith = (handle: (vm: Vm, facts: ExitFacts) => Handled): CpuWay => ({
+  init: initVmcs, state: vmxState, open, deliver, stretch, pause: keepEvent, answer: (vm, stop, now) => onStop(vm, stop, now, handle), completeIo, place: () => 'guest', hostTick: true,
+});
+
+/** A missing page or a window came before the instruction. */
+export const handleExit = (vm: Vm, facts: ExitFacts): Handled => ({
+  exit: answerExit(vm, facts), handler: vm.costs.handler, done: facts.reason !== EPT_VIOLATION && facts.reason !== INTERRUPT_WINDOW,
+});
+
+export const vmx: CpuWay = vmxWith(handleExit);
 
 /** Once into the guest and out again; a guest that did not leave by itself is taken out. */
 function stretch(vm: Vm, cycles: number, single: boolean): Stop {
@@ -69,7 +83,7 @@ function exitEvent(vm: Vm, t: number): VmEvent {
 
 const failed = (hardware: number): Answer => ({ exit: { reason: 'fail-entry', hardware }, monitor: 0, program: 0, event: '', stepped: false });
 
-function onStop(vm: Vm, stop: Stop, now: number): Answer {
+function onStop(vm: Vm, stop: Stop, now: number, handle: (vm: Vm, facts: ExitFacts) => Handled): Answer {
   if (stop.reason === 'failed-entry') return failed(Number(stop.payload[0]));
   if (stop.reason !== 'exit' && stop.reason !== 'budget') {
     return { exit: { reason: 'internal-error', text: `the processor stopped: ${stop.reason}` }, monitor: 0, program: 0, event: '', stepped: false };
@@ -80,15 +94,12 @@ function onStop(vm: Vm, stop: Stop, now: number): Answer {
   if (field >= ENTRY_FAILED) return failed(field);
   const facts: ExitFacts = { reason: field & 0xffff, qualification: readField(vm, 'EXIT_QUALIFICATION'), gpa: readField(vm, 'GUEST_PHYSICAL_ADDRESS'), now };
   keepEvent(vm);
-  const light = lightCost(vm.costs);
+  const rip = readField(vm, 'GUEST_RIP');
   const program = isHeavy(facts) ? vm.costs.userspace : 0;
-  count(vm, facts, light + program);
-  const exit = answerExit(vm, facts);
-  return {
-    exit, monitor: light + (vm.halted ? vm.costs.sleep : 0), program, event: exitName(facts.reason), detail: () => detailOf(facts),
-    // a missing page or a window came before the instruction
-    stepped: facts.reason !== EPT_VIOLATION && facts.reason !== INTERRUPT_WINDOW,
-  };
+  const { exit, handler, done } = handle(vm, facts);
+  const light = vm.costs.round + handler;
+  count(vm, facts, light + program, rip);
+  return { exit, monitor: light + (vm.halted ? vm.costs.sleep : 0), program, event: exitName(facts.reason), detail: () => detailOf(facts), stepped: done };
 }
 
 /** "0x3f80000: out port 0x3f8, 1 byte", with the guest-physical address where there is one. */
@@ -105,9 +116,8 @@ function keepEvent(vm: Vm): void {
   vm.event = { info: (info & 0xffff_efff) >>> 0, error: Number(readField(vm, 'IDT_VECTORING_ERROR_CODE')), length: Number(readField(vm, 'EXIT_INSTRUCTION_LENGTH')) };
 }
 
-function count(vm: Vm, facts: ExitFacts, cycles: number): void {
+function count(vm: Vm, facts: ExitFacts, cycles: number, rip: bigint): void {
   const { reason, qualification, now } = facts;
-  const rip = readField(vm, 'GUEST_RIP');
   if (!exitRow(reason)) return;
   const key = reason as ExitReason;
   const row = vm.exits.get(key) ?? { count: 0, cycles: 0, lastQualification: 0n, lastRip: 0n };

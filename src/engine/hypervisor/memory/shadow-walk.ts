@@ -35,9 +35,10 @@ export interface Settings {
   smep: boolean;
   smap: boolean;
 }
-export const settingsOf = (p: Paging): Settings => ({
-  mode: modeOf(p), wp: (p.cr0 & WP) !== 0n, nx: (p.efer & NXE) !== 0n, pse: (p.cr4 & PSE) !== 0n, smep: (p.cr4 & SMEP) !== 0n, smap: (p.cr4 & SMAP) !== 0n,
-});
+export function settingsOf(p: Paging): Settings {
+  const mode = modeOf(p);
+  return { mode, wp: (p.cr0 & WP) !== 0n, nx: mode !== '32' && (p.efer & NXE) !== 0n, pse: (p.cr4 & PSE) !== 0n, smep: (p.cr4 & SMEP) !== 0n, smap: (p.cr4 & SMAP) !== 0n };
+}
 
 export interface Access {
   write: boolean;
