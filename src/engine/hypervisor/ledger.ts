@@ -117,6 +117,11 @@ export function spend(vm: Vm, place: Place, cycles: number, why: string, rip: bi
  */
 export function happened(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string) = '', program = 0): void {
   keep(vm, event, cycles, rip, text, program);
+  noted(vm, event, cycles, rip, text);
+}
+
+/** Counted by name only: a part of something that has happened, or its kind. */
+export function noted(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string) = ''): void {
   const row = vm.ledger.events.get(event);
   if (row) {
     row.count++;

@@ -7,6 +7,8 @@ import { columns, type View } from './view.ts';
 const WORDS: Readonly<Record<string, string>> = {
   round: 'VM exit and entry, by the hardware alone', handler: 'handler in the hypervisor', userspace: 'to a program of the host and back', sleep: 'to sleep in HLT and be woken',
   'paravirt.hypercall': 'hypercall and return', 'paravirt.validate': 'checking one entry of a page table', 'paravirt.bounce': "trap or event brought to the guest's handler",
+  'shadow.hidden': "shadow tables: walking the guest's and filling", 'shadow.true': "shadow tables: walking the guest's, and the fault is its own", 'shadow.write': 'shadow tables: a write to a traced table emulated',
+  'shadow.switch': 'shadow tables: CR3 loaded, root found or made', 'shadow.invlpg': 'shadow tables: INVLPG', 'shadow.resync': 'shadow tables: one table out of sync compared again',
 };
 
 export const costTable: View = {
@@ -26,7 +28,7 @@ export const costTable: View = {
       .filter((profile) => arg.profile === undefined || arg.profile === null || profile.name === arg.profile)
       .flatMap((profile) =>
         numbers(profile).map(([name, cycles]): CostRow => ({
-          key: `${profile.name}:${name}`, profile: profile.name, launched: profile.launched, row: WORDS[name] ?? name.replace(/[.-]/g, ' '), name, cycles, source: profile.source, confidence: confidenceOf(profile.source),
+          key: `${profile.name}:${name}`, profile: profile.name, launched: profile.launched, row: WORDS[name] ?? name.replace(/[.-]/g, ' '), name, cycles, source: sourceOf(profile, name), confidence: confidenceOf(sourceOf(profile, name)),
         })),
       ),
 };
@@ -37,6 +39,12 @@ function numbers(record: object, prefix = ''): [string, number][] {
     if (typeof value === 'number') return name === 'launched' ? [] : [[prefix + name, value]];
     return typeof value === 'object' && value !== null ? numbers(value, `${prefix}${name}.`) : [];
   });
+}
+
+/** A record of costs may have a source of its own. */
+function sourceOf(profile: CostProfile, name: string): string {
+  const part: unknown = (profile as unknown as Record<string, unknown>)[name.split('.')[0]!];
+  return typeof part === 'object' && part !== null && 'source' in part ? String(part.source) : profile.source;
 }
 
 const confidenceOf = (source: string): string => (/low confidence/.test(source) ? 'low' : /table \d/.test(source) ? 'high' : 'medium');

@@ -5,7 +5,7 @@
  * Left out: real mode, which needs unrestricted guest and so EPT (or an emulator, as KVM has).
  */
 import { instructions, type Stop } from '../../machine/machine.ts';
-import { happened } from '../ledger.ts';
+import { noted } from '../ledger.ts';
 import { emulateWrite } from '../memory/shadow-emulate.ts';
 import { flushAll, giveUpTracing, invlpg, setRoot, shadowFault, shadowOf, shadowRoot } from '../memory/shadow.ts';
 import { settingsOf } from '../memory/shadow-walk.ts';
@@ -105,7 +105,7 @@ export function reload(vm: Vm): number {
 
 function resynced(vm: Vm, tables: number): number {
   const cycles = vm.costs.shadow.resync;
-  for (let n = 0; n < tables; n++) happened(vm, 'shadow: resync', cycles, readField(vm, 'GUEST_RIP'));
+  for (let n = 0; n < tables; n++) noted(vm, 'shadow: resync', cycles, readField(vm, 'GUEST_RIP'));
   return tables * cycles;
 }
 
@@ -121,14 +121,14 @@ function handle(vm: Vm, facts: ExitFacts): Handled {
     case 14:
       invlpg(vm, facts.qualification);
       skip(vm);
-      happened(vm, 'shadow: INVLPG', shadow.invlpg, rip);
+      noted(vm, 'shadow: INVLPG', shadow.invlpg, rip);
       return handled(null, shadow.invlpg);
     case 28: {
       const outcome = onControlAccess(vm, facts.qualification);
       if (outcome.exit || outcome.what === 'nothing') return handled(outcome.exit, vm.costs.handler);
       if (outcome.what === 'flush') return handled(null, vm.costs.handler + resynced(vm, flushAll(vm)));
       const synced = reload(vm);
-      if (outcome.what === 'switch') happened(vm, 'shadow: CR3 switch', shadow.switch, rip);
+      if (outcome.what === 'switch') noted(vm, 'shadow: CR3 switch', shadow.switch, rip);
       return handled(null, shadow.switch + synced);
     }
     default: return handleExit(vm, facts);
@@ -148,12 +148,12 @@ function onException(vm: Vm, facts: ExitFacts): Handled {
   const sorted = shadowFault(vm, fault);
   switch (sorted.kind) {
     case 'filled':
-      happened(vm, 'shadow: hidden fault', shadow.hidden, fault.rip);
+      noted(vm, 'shadow: hidden fault', shadow.hidden, fault.rip);
       return handled(null, shadow.hidden, false);
     case 'inject': return injected(vm, fault, fault.address, sorted.error);
     case 'write': return onWrite(vm, fault, sorted.gpa);
     case 'page':
-      happened(vm, 'shadow: hidden fault', shadow.hidden, fault.rip);
+      noted(vm, 'shadow: hidden fault', shadow.hidden, fault.rip);
       return handled({ reason: 'page', gpa: sorted.gpa }, shadow.hidden, false);
     case 'mmio': return handled({ reason: 'mmio', gpa: BigInt(sorted.gpa), qualification: BigInt(fault.error) }, vm.costs.handler, false);
     case 'reserved': return handled({ reason: 'internal-error', text: "a slot of the monitor's, which has none here" }, 0, false);
@@ -163,7 +163,7 @@ function onException(vm: Vm, facts: ExitFacts): Handled {
 /** The guest's own page fault; of two at once SDM 3A table 6-5 makes one. */
 function injected(vm: Vm, fault: Fault, address: bigint, error: number): Handled {
   const { shadow } = vm.costs;
-  happened(vm, 'shadow: true fault', shadow.true, fault.rip);
+  noted(vm, 'shadow: true fault', shadow.true, fault.rip);
   const first = vm.event?.info ?? 0;
   const exception = ((first >> 8) & 7) === 3 && vm.event !== null;
   if (exception && (first & 255) === 8) return handled({ reason: 'shutdown' }, shadow.true);
@@ -182,8 +182,8 @@ function onWrite(vm: Vm, fault: Fault, gpa: number): Handled {
   switch (done.kind) {
     case 'done':
       writeField(vm, 'GUEST_INTERRUPTIBILITY', readField(vm, 'GUEST_INTERRUPTIBILITY') & ~3n);
-      happened(vm, 'shadow: page-table write (traced)', shadow.write, fault.rip);
-      for (let n = flooded; n < s.counts.flooded; n++) happened(vm, 'shadow: unshadow (flooding)', 0, fault.rip);
+      noted(vm, 'shadow: page-table write (traced)', shadow.write, fault.rip);
+      for (let n = flooded; n < s.counts.flooded; n++) noted(vm, 'shadow: unshadow (flooding)', 0, fault.rip);
       return handled(null, shadow.write);
     case 'inject': return injected(vm, fault, done.address, done.error);
     case 'page': return handled({ reason: 'page', gpa: done.gpa }, shadow.hidden, false);
@@ -193,7 +193,7 @@ function onWrite(vm: Vm, fault: Fault, gpa: number): Handled {
       if (refused.rip === fault.rip && refused.at === at) return handled({ reason: 'internal-error', text: `emulation failure at rip 0x${fault.rip.toString(16)}` }, shadow.write, false);
       own(vm).refused = { rip: fault.rip, at };
       giveUpTracing(vm, gpa);
-      happened(vm, 'shadow: unshadow (not emulated)', shadow.write, fault.rip);
+      noted(vm, 'shadow: unshadow (not emulated)', shadow.write, fault.rip);
       return handled(null, shadow.write, false);
     }
   }
