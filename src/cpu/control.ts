@@ -3,9 +3,9 @@
  * shadow, and writing it otherwise than the shadow leaves the guest (SDM 3C 26.1.3, 26.3). Faults by SDM 2 MOV CR, SDM 3A 2.5.
  * Debug registers hold their values; hardware breakpoints are not modelled.
  */
-import { CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR, TR, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
+import { CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR, TR, VMX_HIDDEN, VMX_OPERATION, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
 import {
-  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_PHYSICAL, W_ERROR, W_GUEST, g64, gp, guest, leave, raise,
+  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_PHYSICAL, W_ERROR, W_GUEST, g32, g64, gp, guest, leave, raise,
   s64, ud,
 } from './state';
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM } from './record';
@@ -98,7 +98,7 @@ export function writeCr0(given: u64): bool {
     if (long && (rightsOf(TR) & 0x1000d) == 1) return gp(0);
   }
   const fixed: u64 = controls2(UNRESTRICTED) ? 0x20 : 0x80000021;
-  if (guest() && (value & fixed) != fixed) return gp(0);
+  if ((guest() || g32(VMX_OPERATION) != 0) && (value & fixed) != fixed) return gp(0);
   const before = g64(CR0);
   const pae = (value & CR0_PG) != 0 && !long && (g64(CR4) & CR4_PAE) != 0;
   if (pae && ((before ^ value) & (CR0_PG | CR0_CD | CR0_NW)) != 0 && !takePointers(g64(CR3))) return false;
@@ -141,8 +141,8 @@ export function writeCr4(value: u64): bool {
   if ((value & ~CR4_KNOWN) != 0) return gp(0);
   if ((value & CR4_PAE) == 0 && (g64(EFER) & EFER_LMA) != 0) return gp(0);
   if ((value & ~before & CR4_PCIDE) != 0 && ((g64(CR3) & 0xfff) != 0 || (g64(EFER) & EFER_LMA) == 0)) return gp(0);
-  if (guest() && (value & CR4_VMXE) == 0) return gp(0);
-  if (!guest() && (value & CR4_VMXE) != 0) return gp(0);
+  const needs = guest() || g32(VMX_OPERATION) != 0;
+  if (needs ? (value & CR4_VMXE) == 0 : (value & CR4_VMXE) != 0 && g32(VMX_HIDDEN) != 0) return gp(0);
   const pae = (value & CR4_PAE) != 0 && (g64(CR0) & CR0_PG) != 0 && (g64(EFER) & EFER_LMA) == 0;
   if (pae && ((before ^ value) & (CR4_PAE | CR4_PGE | 0x10 | CR4_SMEP)) != 0 && !takePointers(g64(CR3))) return false;
   s64(CR4, value);

@@ -15,7 +15,8 @@ import { systemCall, systemEnter, systemExit, systemReturn } from './fast-calls'
 import { fpuLoad, fpuPlain, fpuStore } from './fpu';
 import { adjustPrivilege, ascii, asciiDivide, asciiMultiply, bound, call, callTo, carryToAl, decimal, jump, jumpIf, jumpTo, legacy, overflowTrap, pop, popAll, push, pushAll, returnNear } from './legacy';
 import { PRIMARY_PROCESSOR_CONTROLS, field32 } from './vmx/fields';
-import { guest, CR4_VMXE, feature4 } from './state';
+import { vmcall, vmxInstruction } from './vmx/instructions';
+import { guest } from './state';
 import { flushFast } from './memory';
 import {
   AAA, AAD, AAM, AAS, ARPL, BOUND, DAA, DAS, INTO, L_CALL, L_CALL_TO, L_JCC, L_JMP, L_JMP_TO, L_POP, L_PUSH, L_RET, POPA, PUSHA, SALC,
@@ -106,8 +107,8 @@ export function executeRare(p: usize): bool {
     case INVD: return cacheExit(length, 13);
     case PAUSE: return guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & (1 << 30)) != 0 ? leave(40, 0, length) : true;
     case SET_AC: return setAccessCheck(load<u32>(p, R_IMMEDIATE) != 0);
-    case VMCALL: return guest() ? leave(18, 0, length) : ud();
-    case VMX_INSTRUCTION: return guest() && feature4(CR4_VMXE) ? leave(load<u32>(p, R_IMMEDIATE), 0, length) : ud();
+    case VMCALL: return vmcall(length);
+    case VMX_INSTRUCTION: return vmxInstruction(p);
     case L_PUSH: return push(p);
     case L_POP: return pop(p);
     case L_JCC: return jumpIf(p);

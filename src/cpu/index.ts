@@ -8,11 +8,11 @@
  * Nothing depends on anything but the state in memory and the arguments of `run`.
  */
 import {
-  ACTIVITY, APIC_BASE, ARENA, COST_EVENT, COST_REFERENCE, COST_WALK, COSTS, CYCLES, DR6, DR7, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
-  SEGMENTS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VOID_READ, CR0,
+  ACTIVITY, APIC_BASE, ARENA, COST_ENTRY, COST_EVENT, COST_EXIT, COST_REFERENCE, COST_WALK, COSTS, CURRENT_VMCS, CYCLES, DR6, DR7, FEATURE_CONTROL, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
+  SEGMENTS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VMX, VMX_OPERATION, VOID_READ, CR0,
 } from './layout';
 import {
-  CEILING, CURRENT, A_HALT, A_INTERRUPT, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, F_IF, F_RF, F_TF, FOLLOWER, g32, g64, guest, PEND, PEND_EXCEPTION,
+  CEILING, CROSSED, CURRENT, A_HALT, A_INTERRUPT, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, F_IF, F_RF, F_TF, FOLLOWER, g32, g64, guest, PEND, PEND_EXCEPTION,
   PEND_NONE, PENDING_MTF, raise, REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND,
 } from './state';
 import { B_COUNT, B_CYCLES, B_END, B_HEADER, B_KEY, R_CYCLES, R_OFFSET, R_OP, R_ORDINAL, RECORD } from './record';
@@ -27,7 +27,7 @@ import { resetFpu } from './fpu';
 import { flags, setFlagsWhole } from './flags';
 import { deliver, deliverPending } from './interrupts';
 import { refreshAttention } from './attention';
-import { exitGuest, exitPlain, exitWithEvent } from './vmx/exit';
+import { exitGuest, exitPlain, exitWithEvent, left } from './vmx/exit';
 import { EXIT_ACKNOWLEDGE, EXIT_CONTROLS, field32, MONITOR_TRAP, NMI_WINDOW, PIN_BASED_CONTROLS, PIN_EXTERNAL, PIN_NMI, PRIMARY_PROCESSOR_CONTROLS, WINDOW } from './vmx/fields';
 import { finishIo as finish, identify, rdmsr as readMsr, wrmsr as writeMsr } from './system';
 import { enter as enterGuest } from './vmx/entry';
@@ -46,6 +46,12 @@ export function reset(): void {
   s64(CR0, 0x60000010);
   s64(PAT, 0x0007040600070406);
   s64(APIC_BASE, 0xfee00900);
+  s64(FEATURE_CONTROL, 5);
+  s64(CURRENT_VMCS, ~u64(0));
+  s32(VMX, 0);
+  s32(VMX_OPERATION, 0);
+  s32(COST_ENTRY, 500);
+  s32(COST_EXIT, 500);
   s64(DR6, 0xffff0ff0);
   s64(DR7, 0x400);
   s64(TIMER, ~u64(0));
@@ -93,7 +99,9 @@ function loop(limit: u64, most: u64): i32 {
     if (g64(CYCLES) >= limit || g64(INSTRUCTIONS) + events >= most) return STOP_BUDGET;
     if (g64(CYCLES) >= g64(TIMER)) {
       exitPlain(52, 0);
-      return STOP_EXIT;
+      if (left() >= 0) return STOP_EXIT;
+      block = 0;
+      continue;
     }
     if (block == 0) {
       block = current();
@@ -110,6 +118,7 @@ function loop(limit: u64, most: u64): i32 {
     const step = (g32(ATTENTION) & A_STEP) != 0;
     const before = g64(RFLAGS);
     const shadow = g32(INTERRUPTIBILITY) & 3;
+    s32(CROSSED, 0);
     const at = alone || !fits(block, ceiling, most - events) ? part(block, ceiling, alone ? 1 : most - g64(INSTRUCTIONS) - events) : execute(block, ceiling, most - events);
     block = g32(FOLLOWER);
     s32(CURRENT, 0);
@@ -122,7 +131,7 @@ function loop(limit: u64, most: u64): i32 {
       block = 0;
       if (step && guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & MONITOR_TRAP) != 0) {
         exitPlain(37, 0);
-        return STOP_EXIT;
+        if (left() >= 0) return STOP_EXIT;
       }
     } else if (step) {
       const r = stepped(before, shadow);
@@ -169,11 +178,12 @@ function fault(): i32 {
   }
   s32(PEND, PEND_NONE);
   exitGuest(0, 0, g32(E_LENGTH));
-  return STOP_EXIT;
+  return left();
 }
 
 /** After one instruction in step: the shadow ends, RF ends, TF traps, the monitor trap fires. */
 function stepped(before: u64, shadow: u32): i32 {
+  if (g32(CROSSED) != 0) return CONTINUE;
   if (shadow != 0) s32(INTERRUPTIBILITY, g32(INTERRUPTIBILITY) & ~shadow);
   if ((before & F_RF) != 0) s64(RFLAGS, g64(RFLAGS) & ~F_RF);
   refreshAttention();
@@ -185,7 +195,7 @@ function stepped(before: u64, shadow: u32): i32 {
   }
   if (guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & MONITOR_TRAP) != 0) {
     exitPlain(37, 0);
-    return STOP_EXIT;
+    return left();
   }
   return CONTINUE;
 }
@@ -195,7 +205,7 @@ function attend(): i32 {
   const why = g32(ATTENTION);
   if (g32(PENDING_MTF) != 0) {
     exitPlain(37, 0);
-    return STOP_EXIT;
+    return left();
   }
   if ((why & A_INTERRUPT) != 0 && (g32(INTERRUPTIBILITY) & 3) == 0) {
     const r = interrupt();
@@ -214,15 +224,15 @@ function interrupt(): i32 {
     s32(NMI_LINE, 0);
     if ((pin & PIN_NMI) == 0) return delivered(2, 2);
     exitWithEvent(0x80000202, 0, 0, 0, 0, 0);
-    return STOP_EXIT;
+    return left();
   }
   if ((primary & NMI_WINDOW) != 0 && (g32(INTERRUPTIBILITY) & 8) == 0) {
     exitPlain(8, 0);
-    return STOP_EXIT;
+    return left();
   }
   if ((primary & WINDOW) != 0 && on) {
     exitPlain(7, 0);
-    return STOP_EXIT;
+    return left();
   }
   const line = g32(LINE);
   if (line == 0) return CONTINUE;
@@ -232,7 +242,7 @@ function interrupt(): i32 {
       s32(LINE, 0);
       exitWithEvent(0x80000000 | (line & 255), 0, 0, 0, 0, 0);
     }
-    return STOP_EXIT;
+    return left();
   }
   if (!on) return CONTINUE;
   s32(LINE, 0);

@@ -4,7 +4,7 @@
  * for what a guest's exceptions do. Costs what COST_EVENT says. Left out: task gates, shadow stacks.
  */
 import {
-  COST_EVENT, CPL, CR2, CS, CYCLES, DR6, EFER, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_EXIT, STOP_SHUTDOWN, STOP_TRAP, TR, TRAPS,
+  COST_EVENT, CPL, CR2, CS, CYCLES, DR6, EFER, EXCEPTIONS, GPR, IDTR, INTERRUPTIBILITY, LAST_ERROR, LAST_VECTOR, PAYLOAD, RIP, SEGMENT_LIMIT, SEGMENT_SELECTOR, SS, STOP_SHUTDOWN, STOP_TRAP, TR, TRAPS,
   ACTIVITY,
 } from './layout';
 import {
@@ -17,7 +17,7 @@ import { BY_USER, IMPLICIT, READ, WRITE } from './paging';
 import { baseFrom, findDescriptor, limitFrom, markAccessed, rightsFrom, rightsOf, segmentAt, setSegment } from './segments';
 import { refreshAttention } from './attention';
 import { EXCEPTION_BITMAP, field32, PAGE_FAULT_MASK, PAGE_FAULT_MATCH } from './vmx/fields';
-import { exitGuest, exitWithEvent } from './vmx/exit';
+import { exitGuest, exitWithEvent, left } from './vmx/exit';
 import { real } from './legacy';
 import { throughGate, throughVector } from './interrupts-legacy';
 import { codeChanged } from './mode';
@@ -25,7 +25,7 @@ import { codeChanged } from './mode';
 const RSP: usize = GPR + 32;
 const VALID: u32 = 0x80000000;
 
-/** -1: delivered. Otherwise the processor stops with this reason. */
+/** -1: delivered, or the guest was left for code. Otherwise the processor stops with this reason. */
 export function deliverPending(): i32 {
   const vector = g32(X_VECTOR);
   s64(EXCEPTIONS + vector * 8, g64(EXCEPTIONS + vector * 8) + u64(g32(X_KIND) != 4));
@@ -50,7 +50,7 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
     if (guest() && !injected && (kind == 3 || kind > 4) && intercepted(vector, error)) {
       s32(PEND, PEND_NONE);
       exitWithEvent(info, error, vectoring, vectoringError, vector == 14 ? g64(X_ADDRESS) : vector == 1 ? g64(DR6) & 0x600f : 0, skip);
-      return STOP_EXIT;
+      return left();
     }
     if (vector == 14 && kind == 3 && !injected) s64(CR2, g64(X_ADDRESS));
     s32(PEND, PEND_NONE);
@@ -61,7 +61,7 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
     if (g32(PEND) == PEND_EXIT) {
       s32(PEND, PEND_NONE);
       exitGuest(info, error, skip);
-      return STOP_EXIT;
+      return left();
     }
     const second = g32(X_VECTOR);
     s64(EXCEPTIONS + second * 8, g64(EXCEPTIONS + second * 8) + 1);
@@ -103,7 +103,7 @@ function shutdown(vector: u32): i32 {
     s64(E_QUALIFICATION, 0);
     s32(E_REASON, 2);
     exitGuest(0, 0, 0);
-    return STOP_EXIT;
+    return left();
   }
   s32(ACTIVITY, 2);
   s64(PAYLOAD, u64(vector));

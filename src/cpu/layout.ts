@@ -118,6 +118,17 @@ export const COSTS_MAX = 0x3f8;
 export const COST_EVENT = 0x17f0; // u32: delivery of an exception or interrupt
 export const COST_WALK = 0x17f4; // u32: a walk besides its references (the second-level TLB missed)
 export const COST_REFERENCE = 0x17f8; // u32, below 65,536: one table entry read
+export const COST_ENTRY = 0x17fc; // u32: a VM entry by code; the host program charges its own
+export const COST_EXIT = 0x1800; // u32: a VM exit to code
+
+// ---- VMX operation of code (VMXON to VMXOFF)
+export const VMX_OPERATION = 0x758; // u32, 1: entered by VMXON, and the current VMCS is the code's; 0: a VMCS in force is the host program's
+export const VMX_HIDDEN = 0x75c; // u32, set by the machine's owner; 1: CPUID, CR4.VMXE and the MSRs deny that there is VMX
+export const VMXON_POINTER = 0x760; // slot
+export const CURRENT_VMCS = 0x768; // slot: address of the VMCS that VMPTRLD loaded; all ones: none
+export const FEATURE_CONTROL = 0x770; // slot: IA32_FEATURE_CONTROL; 5 after firmware (locked, VMXON outside SMX)
+export const BROKEN_RULE = 0x778; // u32: rule that the last VM entry broke (machine/entry-rules.ts); 0: none
+export const ROOT_NMI = 0x77c; // u32: blocking by NMI of root operation, while a guest with virtual NMIs runs
 
 // ---- the current VMCS: one slot a field
 export const VMCS = 0x2000;

@@ -8,10 +8,10 @@
  */
 import {
   CODE_LINES, CR0, CR3, EFER, FAST, FAST_BYTES, FAST_COUNT, FAST_FRONTS, HOST, MEMORY_BYTES, RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_GLOBAL, TLB, TLB_ENTRY_SIZE, TLB_EPT,
-  TLB_GUEST, TLB_HOST, TLB_LINEAR, TLB_RIGHTS, TLB_SETS, TLB_SHIFT, TLB_TAG, TLB_USED, TLB_WAYS, VOID_READ, VOID_WRITE, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT,
+  TLB_GUEST, TLB_HOST, TLB_LINEAR, TLB_RIGHTS, TLB_SETS, TLB_SHIFT, TLB_TAG, TLB_USED, TLB_WAYS, VMX_OPERATION, VOID_READ, VOID_WRITE, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT,
 } from './layout';
 import {
-  canonical, CR0_PG, CR4_PAE, CR4_PCIDE, EFER_LMA, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, FETCH_TAG, g32, g64, gp, leave, raise, s32, s64, SPLIT, SPLIT_BYTES,
+  canonical, CR0_PG, CR4_PAE, CR4_PCIDE, EFER_LMA, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, FETCH_TAG, g32, g64, gp, guest, leave, raise, s32, s64, SPLIT, SPLIT_BYTES,
   SPLIT_FIRST, SPLIT_SECOND, SPLIT_SIZE, ss, TLB_STAMP, user, ZERO_STACK, W_ERROR, W_GUEST, W_HOST, W_RIGHTS, W_RING, W_SHIFT, X_ADDRESS,
 } from './state';
 import { beginWalk, BY_USER, endWalk, FORMAT_32, FORMAT_LONG, FORMAT_NONE, FORMAT_PAE, KIND, permitted, READ, walk, WRITE } from './paging';
@@ -286,6 +286,6 @@ export function probe(address: u64, access: u32): u64 {
   if (!canonical(address)) return ~u64(0);
   s32(W_RING, 0);
   // a guest that has just been left is looked at through its own EPT
-  const result = walkInForce(address, access, (secondary() & ENABLE_EPT) != 0 ? field(EPT_POINTER) : 0);
+  const result = walkInForce(address, access, (guest() || g32(VMX_OPERATION) == 0) && (secondary() & ENABLE_EPT) != 0 ? field(EPT_POINTER) : 0);
   return result == WALK_OK ? g64(W_HOST) : ~u64(0);
 }

@@ -4,8 +4,8 @@
  * no x87, no SSE, only their state to save. Sources: SDM 2, SDM 4 (MSRs), SDM 1 18.5.2 (port permissions).
  */
 import {
-  ACTIVITY, APIC_BASE, CPL, CSTAR, CYCLES, DEBUGCTL, EFER, FMASK, GPR, HOST, INTERRUPTIBILITY, KERNEL_GS_BASE, LSTAR, MEMORY_BYTES, MISC_ENABLE, PAT, PAYLOAD, RFLAGS,
-  SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE, SEGMENTS, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TR, TSC_AUX, TSC_BASE, CR0,
+  ACTIVITY, APIC_BASE, CPL, CSTAR, CYCLES, DEBUGCTL, EFER, FEATURE_CONTROL, FMASK, GPR, HOST, INTERRUPTIBILITY, KERNEL_GS_BASE, LSTAR, MEMORY_BYTES, MISC_ENABLE, PAT, PAYLOAD, RFLAGS,
+  SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE, SEGMENTS, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TR, TSC_AUX, TSC_BASE, VMX_HIDDEN, CR0,
 } from './layout';
 import {
   A_STOP, ATTENTION, canonical, CR0_PG, CR4_TSD, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, F_IF, feature4, g32, g64, gp, guest, IO_POINTER, IO_SIZE, leave, PEND, s32, s64, ud,
@@ -17,6 +17,7 @@ import { ea } from './execute';
 import { loadSized, putSized } from './arithmetic';
 import { hidden } from './segments';
 import { refreshAttention } from './attention';
+import { capability, FIRST_MSR, LAST_MSR } from './vmx/capabilities';
 import {
   controls, controls2, CR0_MASK, CR0_SHADOW, ENABLE_RDTSCP, field, HLT_EXITING, IO_BITMAP_A, IO_BITMAP_B, MSR_BITMAP, RDPMC_EXITING, RDTSC_EXITING, TSC_OFFSET, UNCONDITIONAL_IO, USE_IO_BITMAPS,
   USE_MSR_BITMAP, USE_TSC_OFFSET,
@@ -50,8 +51,8 @@ function answer(a: u32, b: u32, c: u32, d: u32): void {
 export function identify(leaf: u32, subleaf: u32): void {
   switch (leaf) {
     case 0: return answer(7, 0x756e6547, 0x6c65746e, 0x49656e69); // GenuineIntel
-    // family 6; SSE and x87 are not there. ecx: cx16 pcid popcnt; edx: de pse tsc msr pae cx8 sep pge cmov pat pse36 fxsr
-    case 1: return answer(0x000306c0, 0x00000800, 0x00822000, 0x0103a97c);
+    // family 6; SSE and x87 are not there. ecx: vmx cx16 pcid popcnt; edx: de pse tsc msr pae cx8 sep pge cmov pat pse36 fxsr
+    case 1: return answer(0x000306c0, 0x00000800, 0x00822000 | (g32(VMX_HIDDEN) == 0 ? 0x20 : 0), 0x0103a97c);
     case 7: return answer(0, subleaf == 0 ? 0x00100480 : 0, subleaf == 0 ? 4 : 0, 0); // smep invpcid smap; umip
     case 0x80000000: return answer(0x80000008, 0, 0, 0);
     case 0x80000001: return answer(0, 0, 1, 0x2c100800); // lahf; syscall nx page1gb rdtscp lm
@@ -89,6 +90,7 @@ export function readCounter(length: u32): bool {
 function msrSlot(index: u32): usize {
   switch (index) {
     case 0x1b: return APIC_BASE;
+    case 0x3a: return g32(VMX_HIDDEN) == 0 ? FEATURE_CONTROL : 0;
     case 0x174: return SYSENTER_CS;
     case 0x175: return SYSENTER_ESP;
     case 0x176: return SYSENTER_EIP;
@@ -110,6 +112,10 @@ function msrSlot(index: u32): usize {
 
 /** 0 with the value in the last payload slot; 1: no such MSR. */
 export function rdmsr(index: u32): i32 {
+  if (index >= FIRST_MSR && index <= LAST_MSR) {
+    s64(PAYLOAD + 56, capability(index));
+    return g32(VMX_HIDDEN);
+  }
   const at = msrSlot(index);
   if (at == 0 && index != 0x10) return 1;
   s64(PAYLOAD + 56, index == 0x10 ? timeStamp() : g64(at));
@@ -126,6 +132,10 @@ export function wrmsr(index: u32, value: u64): i32 {
   if (at == 0) return 1;
   switch (index) {
     case 0xc0000080: return writeEfer(value);
+    case 0x3a:
+      // locked until reset; SMX (bit 1 and above) is not there
+      if ((g64(FEATURE_CONTROL) & 1) != 0 || (value & ~u64(5)) != 0) return 1;
+      break;
     case 0x175: case 0x176: case 0xc0000082: case 0xc0000083: case 0xc0000100: case 0xc0000101: case 0xc0000102:
       if (!canonical(value)) return 1;
       break;

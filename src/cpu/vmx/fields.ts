@@ -1,7 +1,7 @@
 /**
  * The VMCS in force, by the real encodings (SDM 3D appendix B), and the controls that the rest of the processor asks for.
- * A field is one slot of the layout; its place follows from its encoding. Link and host-state fields are kept, not used:
- * the host is the program round this processor.
+ * A field is one slot of the layout; its place follows from its encoding. Which encodings exist for VMREAD and VMWRITE is
+ * the table COMPONENTS. Host-state fields count only when the VMCS is code's (VMX_OPERATION).
  */
 import { VMCS } from '../layout';
 import { guest } from '../state';
@@ -10,6 +10,9 @@ export const VPID: u32 = 0x0000;
 export const IO_BITMAP_A: u32 = 0x2000;
 export const IO_BITMAP_B: u32 = 0x2002;
 export const MSR_BITMAP: u32 = 0x2004;
+export const EXIT_MSR_STORE: u32 = 0x2006;
+export const EXIT_MSR_LOAD: u32 = 0x2008;
+export const ENTRY_MSR_LOAD: u32 = 0x200a;
 export const TSC_OFFSET: u32 = 0x2010;
 export const EPT_POINTER: u32 = 0x201a;
 export const GUEST_PHYSICAL_ADDRESS: u32 = 0x2400;
@@ -17,6 +20,9 @@ export const LINK_POINTER: u32 = 0x2800;
 export const GUEST_DEBUGCTL: u32 = 0x2802;
 export const GUEST_PAT: u32 = 0x2804;
 export const GUEST_EFER: u32 = 0x2806;
+export const GUEST_PDPTES: u32 = 0x280a;
+export const HOST_PAT: u32 = 0x2c00;
+export const HOST_EFER: u32 = 0x2c02;
 export const PIN_BASED_CONTROLS: u32 = 0x4000;
 export const PRIMARY_PROCESSOR_CONTROLS: u32 = 0x4002;
 export const EXCEPTION_BITMAP: u32 = 0x4004;
@@ -41,6 +47,7 @@ export const IDT_VECTORING_ERROR: u32 = 0x440a;
 export const EXIT_LENGTH: u32 = 0x440c;
 export const EXIT_INSTRUCTION: u32 = 0x440e;
 export const GUEST_SELECTORS: u32 = 0x0800;
+export const HOST_SELECTORS: u32 = 0x0c00; // es cs ss ds fs gs tr
 export const GUEST_LIMITS: u32 = 0x4800;
 export const GUEST_RIGHTS: u32 = 0x4814;
 export const GUEST_GDTR_LIMIT: u32 = 0x4810;
@@ -48,6 +55,7 @@ export const GUEST_INTERRUPTIBILITY: u32 = 0x4824;
 export const GUEST_ACTIVITY: u32 = 0x4826;
 export const GUEST_SYSENTER_CS: u32 = 0x482a;
 export const PREEMPTION_TIMER: u32 = 0x482e;
+export const HOST_SYSENTER_CS: u32 = 0x4c00;
 export const CR0_MASK: u32 = 0x6000;
 export const CR4_MASK: u32 = 0x6002;
 export const CR0_SHADOW: u32 = 0x6004;
@@ -66,6 +74,14 @@ export const GUEST_RFLAGS: u32 = 0x6820;
 export const GUEST_PENDING_DEBUG: u32 = 0x6822;
 export const GUEST_SYSENTER_ESP: u32 = 0x6824;
 export const GUEST_SYSENTER_EIP: u32 = 0x6826;
+export const HOST_CR0: u32 = 0x6c00;
+export const HOST_CR3: u32 = 0x6c02;
+export const HOST_CR4: u32 = 0x6c04;
+export const HOST_BASES: u32 = 0x6c06; // fs gs tr gdtr idtr
+export const HOST_SYSENTER_ESP: u32 = 0x6c10;
+export const HOST_SYSENTER_EIP: u32 = 0x6c12;
+export const HOST_RSP: u32 = 0x6c14;
+export const HOST_RIP: u32 = 0x6c16;
 
 // pin-based
 export const PIN_EXTERNAL: u32 = 1;
@@ -99,17 +115,47 @@ export const UNRESTRICTED: u32 = 0x80;
 export const ENABLE_INVPCID: u32 = 0x1000;
 // exit and entry
 export const EXIT_SAVE_DEBUG: u32 = 4;
+export const EXIT_HOST_LONG: u32 = 0x200;
 export const EXIT_ACKNOWLEDGE: u32 = 0x8000;
 export const EXIT_SAVE_PAT: u32 = 0x40000;
+export const EXIT_LOAD_PAT: u32 = 0x80000;
 export const EXIT_SAVE_EFER: u32 = 0x100000;
+export const EXIT_LOAD_EFER: u32 = 0x200000;
 export const EXIT_SAVE_TIMER: u32 = 0x400000;
 export const ENTRY_LOAD_DEBUG: u32 = 4;
 export const ENTRY_LONG: u32 = 0x200;
 export const ENTRY_LOAD_PAT: u32 = 0x4000;
 export const ENTRY_LOAD_EFER: u32 = 0x8000;
 
-@inline function place(encoding: u32): usize {
+@inline export function place(encoding: u32): usize {
   return VMCS + usize((((encoding >> 13) & 3) << 8) | (((encoding >> 10) & 3) << 6) | ((encoding >> 1) & 63)) * 8;
+}
+/**
+ * Bit n: the field of index n exists. By width (16 bits, 64, 32, natural), then by type (control, read-only, guest, host).
+ * Not there: posted interrupts, EPTP list, PML, virtual APIC, VM functions, PERF_GLOBAL_CTRL, TPR threshold, PLE.
+ */
+const COMPONENTS: usize = memory.data<u32>([
+  0x1, 0, 0xff, 0x7f,
+  0x217f, 0x1, 0x1ef, 0x3,
+  0xbfff, 0xff, 0xbfffff, 0x1,
+  0xff, 0x3f, 0xfffff, 0xfff,
+]);
+/** Does VMREAD know this encoding? The high half of a field exists where the field has 64 bits on every processor. */
+export function fieldExists(encoding: u64): bool {
+  if (encoding >> 15 != 0 || (encoding & 0x1000) != 0) return false;
+  const code = u32(encoding);
+  const index = (code >> 1) & 0x1ff;
+  if ((code & 1) != 0 && code >> 13 != 1) return false;
+  const known = load<u32>(COMPONENTS + (((code >> 11) & 12) | ((code >> 10) & 3)) * 4);
+  return index < 32 && ((known >> index) & 1) != 0;
+}
+export function readOnly(encoding: u32): bool { return ((encoding >> 10) & 3) == 1; }
+export function readComponent(encoding: u32): u64 { return (encoding & 1) != 0 ? field(encoding) >> 32 : field(encoding); }
+/** What does not fit into the field is dropped. */
+export function writeComponent(encoding: u32, value: u64): void {
+  const width = encoding >> 13;
+  if ((encoding & 1) != 0) setField(encoding, (field(encoding) & 0xffffffff) | (value << 32));
+  else setField(encoding, width == 0 ? value & 0xffff : width == 2 ? value & 0xffffffff : value);
 }
 @inline export function field(encoding: u32): u64 { return load<u64>(place(encoding)); }
 @inline export function field32(encoding: u32): u32 { return load<u32>(place(encoding)); }

@@ -11,8 +11,9 @@ import { hostBytes, HUGE, type Vm, type VmOptions } from './vm.ts';
 export function createVm(module: WebAssembly.Module, options: VmOptions): Vm {
   const way = TECHNIQUES[options.technique];
   if (!way) throw new Error(`not modelled: technique ${options.technique}`);
-  const bytes = options.technique === 'native' ? options.memoryBytes : hostBytes(options.memoryBytes);
-  const machine = createMachine(module, Math.min(HOST_MAX, bytes + (options.hugePages ? HUGE : 0)));
+  const bare = options.technique === 'native';
+  const bytes = bare ? options.memoryBytes : hostBytes(options.memoryBytes);
+  const machine = createMachine(module, Math.min(HOST_MAX, bytes + (options.hugePages ? HUGE : 0)), { vmx: bare ? 'allowed' : 'hidden' });
   const vm: Vm = {
     name: options.name, technique: options.technique, way, machine, costs: COSTS[options.costs ?? 'default'], ghz: options.ghz, vpid: options.vpid, chip: createIrqchip(), slots: new Map(),
     frames: new Map(), nextFrame: 0x1000, topFrame: machine.memory.length, hugePages: options.hugePages ?? false, tables: 0, ept: null, shadow: null, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0, ledger: createLedger(), own: null, entered: false, events: null,

@@ -49,6 +49,8 @@ export interface Machine {
 export interface MachineOptions {
   /** Entries of the TLB are sets times ways; default 16 by 4, a first-level TLB. At most 128 by 12. */
   tlb?: { sets: number; ways: number };
+  /** What code can do with VT-x: 'allowed' (default) as firmware leaves it, locked and enabled; 'unlocked': IA32_FEATURE_CONTROL is 0; 'hidden': there is none. */
+  vmx?: 'allowed' | 'unlocked' | 'hidden';
 }
 
 const PAGE = 65536;
@@ -66,7 +68,9 @@ export function createMachine(module: WebAssembly.Module, hostBytes: number, opt
   machine.state.setBigUint64(at.MEMORY_BYTES, BigInt(hostBytes), true);
   machine.state.setUint32(at.TLB_SETS, options.tlb?.sets ?? 16, true);
   machine.state.setUint32(at.TLB_WAYS, options.tlb?.ways ?? 4, true);
+  machine.state.setUint32(at.VMX_HIDDEN, options.vmx === 'hidden' ? 1 : 0, true);
   cpu.reset();
+  if (options.vmx === 'unlocked') setSlot(machine, at.FEATURE_CONTROL, 0n);
   return machine;
 }
 
