@@ -1,5 +1,6 @@
 /** Virtualization programs by install path. */
 import type { ProgramTable } from '../programs.ts';
+import { bare } from './bare.ts';
 import { libvirtd } from './libvirtd/libvirtd.ts';
 import { perf } from './perf/perf.ts';
 import { systemdDetectVirt, virtHostValidate, virtWhat } from './probe.ts';
@@ -10,6 +11,7 @@ import { virsh } from './virsh/virsh.ts';
 import { virtInstall } from './virtinstall.ts';
 
 export const virt: ProgramTable = {
+  '/usr/bin/bare': bare,
   '/usr/bin/perf': perf,
   '/usr/bin/qemu-img': qemuImg,
   '/usr/bin/qemu-io': qemuIo,

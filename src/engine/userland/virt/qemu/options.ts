@@ -13,11 +13,11 @@ export type Chardev =
   | { kind: 'socket'; path: string }
   | { kind: 'null' };
 
-/** kvm: VT-x; tcg: binary translation; xen: a guest that knows its hypervisor; deprivileged: trap-and-emulate, the lab's own word. */
-export type Accelerator = 'kvm' | 'tcg' | 'xen' | 'deprivileged';
+/** kvm: VT-x; tcg: binary translation; xen: a guest that knows its hypervisor; deprivileged: trap-and-emulate, the lab's own word; bare: the program of that name. */
+export type Accelerator = 'kvm' | 'tcg' | 'xen' | 'deprivileged' | 'bare';
 const ACCELERATORS: readonly Accelerator[] = ['tcg', 'kvm', 'xen', 'deprivileged'];
 /** Models of -cpu that stand for a generation whose crossings cost differently. */
-const GENERATIONS: Readonly<Record<string, string>> = {
+export const GENERATIONS: Readonly<Record<string, string>> = {
   pentium4: 'prescott', Conroe: 'merom', Penryn: 'penryn', Nehalem: 'nehalem', Westmere: 'westmere', SandyBridge: 'sandy-bridge', Haswell: 'haswell', 'Skylake-Client': 'skylake', 'Icelake-Server': 'ice-lake',
 };
 

@@ -34,7 +34,7 @@ export const qemu: Program = function* (argv): Body {
       yield* print(options.text);
       return 0;
     }
-    return yield* main(options);
+    return yield* runMachine(options);
   } catch (error) {
     if (error instanceof BadImage) yield* complain(`${error.message}\n`);
     else if (error instanceof Failed) yield* complain(`${ME}: ${error.message}\n`);
@@ -43,7 +43,8 @@ export const qemu: Program = function* (argv): Body {
   }
 };
 
-function* main(options: Options): Call<number> {
+/** Throws Failed and BadImage with what is to be complained of. */
+export function* runMachine(options: Options): Call<number> {
   if (options.memory > MEMORY_MAX) throw new Failed('not modelled: guests of more than 1 GiB of memory');
   const kvm = yield* openAccelerator(options);
   if (options.kernel === null) throw new Failed('not modelled: firmware and disks; give a kernel with -kernel');
@@ -69,6 +70,7 @@ const DEVICES: Readonly<Record<Accelerator, { path: string; technique: string; m
   tcg: { path: '/dev/vmmon', technique: 'binary-translation', module: 'vmmon' },
   xen: { path: '/dev/xen/privcmd', technique: 'paravirt', module: 'Xen' },
   deprivileged: { path: '/dev/vmmon', technique: 'trap-and-emulate', module: 'vmmon' },
+  bare: { path: '/dev/bench', technique: 'native', module: 'bench' },
 };
 const typeOf = ({ accel, ept, generation }: Options): VmType => ({ technique: accel === 'kvm' && !ept ? 'vmx-shadow' : DEVICES[accel].technique, ...(generation === null ? {} : { generation }) });
 

@@ -45,6 +45,10 @@ function* onExit(emu: Emulator, run: RunResult): Call<number | undefined> {
   switch (run.exitReason) {
     case KVM_EXIT_IO: return run.direction === 'in' ? yield* portIn(emu, run.port, run.size) : yield* portOut(emu, run.port, run.size, run.data);
     case KVM_EXIT_SHUTDOWN:
+      if (emu.options.accel === 'bare') {
+        yield* complain(`bare: triple fault\n${yield* registerText(emu)}`);
+        yield* leave(emu, 1);
+      }
       yield* requestReset(emu, 'guest-reset');
       return undefined;
     case KVM_EXIT_FAIL_ENTRY:
