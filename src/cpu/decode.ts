@@ -17,6 +17,7 @@ import {
   P_RM, P_RM_1, P_RM_CL, P_RM_I, P_RM_R, P_RM_R_CL, P_RM_R_I, POP, PUSH, REGISTER, SETCC, SETCC_STORE, STORE, UD, W_16, W_32, W_BYTE, W_D64, W_IO, W_V, XCHG,
 } from './ops';
 import { keepBlock, newBlock } from './blocks';
+import { specialise } from './specialise';
 import { NODES, NOP_ROW, RULES, TABLE } from './tables';
 
 /** Instructions of one block at most. */
@@ -69,7 +70,9 @@ function signed(size: u32): i64 {
  */
 export function decodeBlock(hpa: u64): usize {
   const block = decodeRun(hpa, LONGEST);
-  if (block != 0) keepBlock(block, hpa, min<u32>(load<u32>(block, B_FALL), 4096) - (u32(hpa) & 0xfff));
+  if (block == 0) return 0;
+  specialise(block);
+  keepBlock(block, hpa, min<u32>(load<u32>(block, B_FALL), 4096) - (u32(hpa) & 0xfff));
   return block;
 }
 

@@ -352,6 +352,111 @@ function popMemory<T>(p: usize): bool {
   return true;
 }
 
+// ---- what `specialise` makes of the above
+/** Address of base and displacement. */
+@inline function near(p: usize): u64 { return load<u64>(load<u16>(p, R_BASE)) + load<u64>(p, R_DISPLACEMENT); }
+@inline function loadNear<S, T>(p: usize): bool {
+  const m = read(p, near(p), sizeof<S>());
+  if (m == 0) return false;
+  put<T>(dst(p), u64(load<S>(m)));
+  return true;
+}
+@inline function storeNear<T>(p: usize): bool {
+  const m = write(p, near(p), sizeof<T>());
+  if (m == 0) return false;
+  store<T>(m, load<T>(src(p)));
+  commit(m);
+  return true;
+}
+@inline function addNear<T>(p: usize): bool {
+  const m = read(p, near(p), sizeof<T>());
+  if (m == 0) return false;
+  const d = dst(p);
+  put<T>(d, compute<T>(ADD, u64(load<T>(d)), u64(load<T>(m))));
+  return true;
+}
+@inline function compareNear<T>(p: usize): bool {
+  const m = read(p, near(p), sizeof<T>());
+  if (m != 0) compute<T>(CMP, u64(load<T>(dst(p))), u64(load<T>(m)));
+  return m != 0;
+}
+@inline function compareNearWith<T>(p: usize): bool {
+  const m = read(p, near(p), sizeof<T>());
+  if (m != 0) compute<T>(CMP, u64(load<T>(m)), u64(load<T>(src(p))));
+  return m != 0;
+}
+@inline function quiet<T>(kind: i32, p: usize): void {
+  const d = dst(p);
+  const a = load<T>(d);
+  const b = load<T>(src(p));
+  put<T>(d, u64(kind == ADD ? a + b : kind == SUB ? a - b : kind == OR ? a | b : kind == AND ? a & b : a ^ b));
+}
+@inline function shifted<T>(kind: i32, a: T, count: T): T { return kind == SHL ? <T>(a << count) : kind == SHR ? <T>(a >> count) : <T>(extend<T>(u64(a)) >> i64(count)); }
+@inline function countOf<T>(p: usize): T { return <T>(load<u8>(p, R_IMMEDIATE) & (sizeof<T>() * 8 - 1)); }
+@inline function shiftQuietly<T>(kind: i32, p: usize): void {
+  const d = dst(p);
+  put<T>(d, u64(shifted<T>(kind, load<T>(d), countOf<T>(p))));
+}
+/** The count is not 0. */
+@inline function shiftBy<T>(kind: i32, p: usize): void {
+  const d = dst(p);
+  const a = load<T>(d);
+  const count = countOf<T>(p);
+  const top: T = <T>(sizeof<T>() * 8 - 1);
+  const r = shifted<T>(kind, a, count);
+  const carry = kind == SHL ? ((a >> <T>(top + 1 - count)) & 1) != 0 : ((a >> <T>(count - 1)) & 1) != 0;
+  const overflow = kind == SHL ? carry != (r >> top != 0) : kind == SHR ? a >> top != 0 : false;
+  lazy<T>(u64(r), vector<T>(carry, overflow));
+  put<T>(d, u64(r));
+}
+@inline function rotateBy<T>(kind: i32, p: usize): void {
+  const d = dst(p);
+  const count = countOf<T>(p);
+  const r = kind == ROL ? rotl<T>(load<T>(d), count) : rotr<T>(load<T>(d), count);
+  const top = r >> <T>(sizeof<T>() * 8 - 1) != 0;
+  if (kind == ROL) setCarryOverflow((r & 1) != 0, top != ((r & 1) != 0));
+  else setCarryOverflow(top, top != (((r >> <T>(sizeof<T>() * 8 - 2)) & 1) != 0));
+  put<T>(d, u64(r));
+}
+/** CMP, and what the jump after it asks. */
+@inline function compares<T>(code: i32, p: usize): bool {
+  const a = u64(load<T>(dst(p)));
+  const b = u64(load<T>(src(p)));
+  const r = a - b;
+  lazy<T>(r, borrows(a, b, r));
+  const negated = (code & 1) != 0;
+  switch (code >> 1) {
+    case 1: return (a < b) != negated;
+    case 2: return (a == b) != negated;
+    case 3: return (a <= b) != negated;
+    case 4: return (extend<T>(r) < 0) != negated;
+    case 6: return (extend<T>(a) < extend<T>(b)) != negated;
+    case 7: return (extend<T>(a) <= extend<T>(b)) != negated;
+    default: return condition(code);
+  }
+}
+/** TEST, likewise: no carry, no overflow. */
+@inline function tests<T>(code: i32, p: usize): bool {
+  const r = u64(load<T>(dst(p)) & load<T>(src(p)));
+  lazy<T>(r, 0);
+  const negated = (code & 1) != 0;
+  switch (code >> 1) {
+    case 0: case 1: return negated;
+    case 2: case 3: return (r == 0) != negated;
+    case 4: case 6: return (extend<T>(r) < 0) != negated;
+    case 7: return (extend<T>(r) <= 0) != negated;
+    default: return condition(code);
+  }
+}
+/** An operation on a register, and whether its result is 0. */
+@inline function zeroAfter<T>(kind: i32, p: usize): bool {
+  const d = dst(p);
+  const a = u64(load<T>(d));
+  const r = kind == DEC ? change<T>(DEC, a) : compute<T>(kind, a, u64(load<T>(src(p))));
+  put<T>(d, r);
+  return <T>r == 0;
+}
+
 /** Numbers that no rule makes. */
 function impossible(p: usize): usize {
   ud();
@@ -778,8 +883,205 @@ export function execute(first: usize, ceiling: u64, most: u64): usize {
       case 0x2d1: if (!locate(p)) return p; p += RECORD; continue;
       case 0x2d2: s64(NARROWED, ea(p) & 0xffff); p += RECORD; continue;
       case 0x2d3: case 0x2d4: case 0x2d5: case 0x2d6: case 0x2d7: case 0x2d8: case 0x2d9: case 0x2da: case 0x2db: case 0x2dc: case 0x2dd: case 0x2de: case 0x2df: return impossible(p);
+      case 0x2e0: if (!loadNear<u32, u32>(p)) return p; p += RECORD; continue;
+      case 0x2e1: if (!loadNear<u64, u64>(p)) return p; p += RECORD; continue;
+      case 0x2e2: if (!storeNear<u32>(p)) return p; p += RECORD; continue;
+      case 0x2e3: if (!storeNear<u64>(p)) return p; p += RECORD; continue;
+      case 0x2e4: if (!loadNear<u8, u32>(p)) return p; p += RECORD; continue;
+      case 0x2e5: if (!loadNear<u16, u32>(p)) return p; p += RECORD; continue;
+      case 0x2e6: if (!storeNear<u8>(p)) return p; p += RECORD; continue;
+      case 0x2e7: if (!loadNear<i32, u64>(p)) return p; p += RECORD; continue;
+      case 0x2e8: if (!addNear<u32>(p)) return p; p += RECORD; continue;
+      case 0x2e9: if (!addNear<u64>(p)) return p; p += RECORD; continue;
+      case 0x2ea: if (!compareNear<u32>(p)) return p; p += RECORD; continue;
+      case 0x2eb: if (!compareNear<u64>(p)) return p; p += RECORD; continue;
+      case 0x2ec: if (!compareNearWith<u32>(p)) return p; p += RECORD; continue;
+      case 0x2ed: if (!compareNearWith<u64>(p)) return p; p += RECORD; continue;
+      case 0x2ee: put<u32>(dst(p), near(p)); p += RECORD; continue;
+      case 0x2ef: put<u64>(dst(p), near(p)); p += RECORD; continue;
+      case 0x2f0: quiet<u32>(ADD, p); p += RECORD; continue;
+      case 0x2f1: quiet<u64>(ADD, p); p += RECORD; continue;
+      case 0x2f2: quiet<u32>(OR, p); p += RECORD; continue;
+      case 0x2f3: quiet<u64>(OR, p); p += RECORD; continue;
+      case 0x2f4: quiet<u32>(AND, p); p += RECORD; continue;
+      case 0x2f5: quiet<u64>(AND, p); p += RECORD; continue;
+      case 0x2f6: quiet<u32>(SUB, p); p += RECORD; continue;
+      case 0x2f7: quiet<u64>(SUB, p); p += RECORD; continue;
+      case 0x2f8: quiet<u32>(XOR, p); p += RECORD; continue;
+      case 0x2f9: quiet<u64>(XOR, p); p += RECORD; continue;
+      case 0x2fa: put<u32>(dst(p), u64(load<u32>(dst(p))) + 1); p += RECORD; continue;
+      case 0x2fb: put<u64>(dst(p), u64(load<u64>(dst(p))) + 1); p += RECORD; continue;
+      case 0x2fc: put<u32>(dst(p), u64(load<u32>(dst(p))) - 1); p += RECORD; continue;
+      case 0x2fd: put<u64>(dst(p), u64(load<u64>(dst(p))) - 1); p += RECORD; continue;
+      case 0x300: shiftBy<u32>(SHL, p); p += RECORD; continue;
+      case 0x301: shiftBy<u64>(SHL, p); p += RECORD; continue;
+      case 0x302: shiftBy<u32>(SHR, p); p += RECORD; continue;
+      case 0x303: shiftBy<u64>(SHR, p); p += RECORD; continue;
+      case 0x304: shiftBy<u32>(SAR, p); p += RECORD; continue;
+      case 0x305: shiftBy<u64>(SAR, p); p += RECORD; continue;
+      case 0x306: rotateBy<u32>(ROL, p); p += RECORD; continue;
+      case 0x307: rotateBy<u64>(ROL, p); p += RECORD; continue;
+      case 0x308: rotateBy<u32>(ROR, p); p += RECORD; continue;
+      case 0x309: rotateBy<u64>(ROR, p); p += RECORD; continue;
+      case 0x30a: shiftQuietly<u32>(SHL, p); p += RECORD; continue;
+      case 0x30b: shiftQuietly<u64>(SHL, p); p += RECORD; continue;
+      case 0x30c: shiftQuietly<u32>(SHR, p); p += RECORD; continue;
+      case 0x30d: shiftQuietly<u64>(SHR, p); p += RECORD; continue;
+      case 0x30e: shiftQuietly<u32>(SAR, p); p += RECORD; continue;
+      case 0x30f: shiftQuietly<u64>(SAR, p); p += RECORD; continue;
+      case 0x310: if (compares<u8>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x311: if (compares<u8>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x312: if (compares<u8>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x313: if (compares<u8>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x314: if (compares<u8>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x315: if (compares<u8>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x316: if (compares<u8>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x317: if (compares<u8>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x318: if (compares<u8>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x319: if (compares<u8>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x31a: if (compares<u8>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x31b: if (compares<u8>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x31c: if (compares<u8>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x31d: if (compares<u8>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x31e: if (compares<u8>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x31f: if (compares<u8>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x320: if (compares<u16>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x321: if (compares<u16>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x322: if (compares<u16>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x323: if (compares<u16>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x324: if (compares<u16>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x325: if (compares<u16>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x326: if (compares<u16>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x327: if (compares<u16>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x328: if (compares<u16>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x329: if (compares<u16>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x32a: if (compares<u16>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x32b: if (compares<u16>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x32c: if (compares<u16>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x32d: if (compares<u16>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x32e: if (compares<u16>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x32f: if (compares<u16>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x330: if (compares<u32>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x331: if (compares<u32>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x332: if (compares<u32>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x333: if (compares<u32>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x334: if (compares<u32>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x335: if (compares<u32>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x336: if (compares<u32>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x337: if (compares<u32>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x338: if (compares<u32>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x339: if (compares<u32>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x33a: if (compares<u32>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x33b: if (compares<u32>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x33c: if (compares<u32>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x33d: if (compares<u32>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x33e: if (compares<u32>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x33f: if (compares<u32>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x340: if (compares<u64>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x341: if (compares<u64>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x342: if (compares<u64>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x343: if (compares<u64>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x344: if (compares<u64>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x345: if (compares<u64>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x346: if (compares<u64>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x347: if (compares<u64>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x348: if (compares<u64>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x349: if (compares<u64>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x34a: if (compares<u64>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x34b: if (compares<u64>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x34c: if (compares<u64>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x34d: if (compares<u64>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x34e: if (compares<u64>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x34f: if (compares<u64>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x350: if (tests<u8>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x351: if (tests<u8>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x352: if (tests<u8>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x353: if (tests<u8>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x354: if (tests<u8>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x355: if (tests<u8>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x356: if (tests<u8>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x357: if (tests<u8>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x358: if (tests<u8>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x359: if (tests<u8>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x35a: if (tests<u8>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x35b: if (tests<u8>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x35c: if (tests<u8>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x35d: if (tests<u8>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x35e: if (tests<u8>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x35f: if (tests<u8>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x360: if (tests<u16>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x361: if (tests<u16>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x362: if (tests<u16>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x363: if (tests<u16>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x364: if (tests<u16>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x365: if (tests<u16>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x366: if (tests<u16>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x367: if (tests<u16>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x368: if (tests<u16>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x369: if (tests<u16>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x36a: if (tests<u16>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x36b: if (tests<u16>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x36c: if (tests<u16>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x36d: if (tests<u16>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x36e: if (tests<u16>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x36f: if (tests<u16>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x370: if (tests<u32>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x371: if (tests<u32>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x372: if (tests<u32>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x373: if (tests<u32>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x374: if (tests<u32>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x375: if (tests<u32>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x376: if (tests<u32>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x377: if (tests<u32>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x378: if (tests<u32>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x379: if (tests<u32>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x37a: if (tests<u32>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x37b: if (tests<u32>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x37c: if (tests<u32>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x37d: if (tests<u32>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x37e: if (tests<u32>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x37f: if (tests<u32>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x380: if (tests<u64>(0, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x381: if (tests<u64>(1, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x382: if (tests<u64>(2, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x383: if (tests<u64>(3, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x384: if (tests<u64>(4, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x385: if (tests<u64>(5, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x386: if (tests<u64>(6, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x387: if (tests<u64>(7, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x388: if (tests<u64>(8, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x389: if (tests<u64>(9, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x38a: if (tests<u64>(10, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x38b: if (tests<u64>(11, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x38c: if (tests<u64>(12, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x38d: if (tests<u64>(13, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x38e: if (tests<u64>(14, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x38f: if (tests<u64>(15, p)) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x390: if (zeroAfter<u32>(DEC, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x391: if (zeroAfter<u32>(DEC, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x392: if (zeroAfter<u64>(DEC, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x393: if (zeroAfter<u64>(DEC, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x394: if (zeroAfter<u32>(SUB, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x395: if (zeroAfter<u32>(SUB, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x396: if (zeroAfter<u64>(SUB, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x397: if (zeroAfter<u64>(SUB, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x398: if (zeroAfter<u32>(ADD, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x399: if (zeroAfter<u32>(ADD, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x39a: if (zeroAfter<u64>(ADD, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x39b: if (zeroAfter<u64>(ADD, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x39c: if (zeroAfter<u32>(AND, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x39d: if (zeroAfter<u32>(AND, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x39e: if (zeroAfter<u64>(AND, p) != false) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x39f: if (zeroAfter<u64>(AND, p) != true) link = load<u32>(block, B_TAKEN); else link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x2fe: case 0x2ff: case 0x3a0: case 0x3a1: case 0x3a2: case 0x3a3: case 0x3a4: case 0x3a5: case 0x3a6: case 0x3a7: case 0x3a8: case 0x3a9: case 0x3aa: case 0x3ab: case 0x3ac: case 0x3ad:
+      case 0x3ae: case 0x3af: case 0x3b0: case 0x3b1: case 0x3b2: case 0x3b3: case 0x3b4: case 0x3b5: case 0x3b6: case 0x3b7: case 0x3b8: case 0x3b9: case 0x3ba: case 0x3bb: case 0x3bc: case 0x3bd:
+      case 0x3be: case 0x3bf: case 0x3c0: case 0x3c1: case 0x3c2: case 0x3c3: case 0x3c4: case 0x3c5: case 0x3c6: case 0x3c7: case 0x3c8: case 0x3c9: case 0x3ca: case 0x3cb: case 0x3cc: case 0x3cd:
+      case 0x3ce: case 0x3cf: case 0x3d0: case 0x3d1: case 0x3d2: case 0x3d3: case 0x3d4: case 0x3d5: case 0x3d6: case 0x3d7: case 0x3d8: case 0x3d9: case 0x3da: case 0x3db: case 0x3dc: case 0x3dd:
+      case 0x3de: case 0x3df: case 0x3e0: case 0x3e1: case 0x3e2: case 0x3e3: case 0x3e4: case 0x3e5: case 0x3e6: case 0x3e7: case 0x3e8: case 0x3e9: case 0x3ea: case 0x3eb: case 0x3ec: case 0x3ed:
+      case 0x3ee: case 0x3ef: return impossible(p);
       case 0x3f0: return p;
       case 0x3f1: link = load<u32>(block, B_NOT_TAKEN); break;
+      case 0x3f2: case 0x3f3: case 0x3f4: case 0x3f5: case 0x3f6: case 0x3f7: case 0x3f8: case 0x3f9: case 0x3fa: case 0x3fb: case 0x3fc: case 0x3fd: case 0x3fe: case 0x3ff: return impossible(p);
       default: {
         store<u32>(CURRENT, u32(p));
         if ((load<u8>(p, R_FLAGS) & RF_LAST) == 0) {
