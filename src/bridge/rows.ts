@@ -102,6 +102,8 @@ export type LeaveRow = R<{
 export type LockstepRow = R<{
   line: number; rip: string; ring: number; bytes: string; text: string; id: number; technique: string; how: string; n: number | null; event: string; detail: string; cycles: number; program: number;
 }>;
+/** {host?, id?} lines on COM1 */
+export type SerialRow = R<{ host: string; id: number; vm: string; technique: string; workload: string; n: number; text: string }>;
 /** {profile?} */
 export type CostRow = R<{ profile: string; launched: number; row: string; name: string; cycles: number; source: string; confidence: string }>;
 

@@ -78,12 +78,15 @@ export interface Ledger {
   leavesEver: number;
   /** How many of the present segment are among them. */
   kept: number;
+  /** The newest that it sent to COM1, at most SAID characters. */
+  said: string;
   /** Code at places where the guest was left, by address space and address, so that it is read once. */
   code: Map<string, Uint8Array>;
 }
 
 export const SPANS = 600;
 const MARKS = 256;
+const SAID = 16_384;
 export const KEPT = 64;
 const CODE = 1024;
 const LONGEST_INSTRUCTION = 15;
@@ -91,7 +94,7 @@ const NOTHING = new Uint8Array(0);
 
 export const createLedger = (): Ledger => ({
   events: new Map(), places: { guest: 0, user: 0, kernel: 0, translated: 0, monitor: 0, program: 0, asleep: 0 }, spans: [], spansEver: 0, total: 0, marks: [],
-  leaves: [], leavesEver: 0, kept: 0, code: new Map(),
+  leaves: [], leavesEver: 0, kept: 0, said: '', code: new Map(),
 });
 
 /** Cycles were spent; a span that goes on where the last one ended is the same span. */
@@ -157,8 +160,15 @@ const PROGRESS = 0x80;
 /** What the guest sends to a port, as a bystander sees it: characters on COM1, marks on port 0x80. */
 export function observeOut(vm: Vm, port: number, value: number): void {
   if (port === COM1 + 3) vm.serial.latch = (value & 0x80) !== 0;
-  else if (port === COM1 && !vm.serial.latch) vm.serial.bytes++;
+  else if (port === COM1 && !vm.serial.latch) said(vm, value & 255);
   else if (port === PROGRESS) mark(vm, value & 255);
+}
+
+function said(vm: Vm, character: number): void {
+  const { ledger } = vm;
+  vm.serial.bytes++;
+  if (ledger.said.length >= SAID) ledger.said = ledger.said.slice(SAID / 2);
+  ledger.said += String.fromCharCode(character);
 }
 
 function mark({ ledger }: Vm, value: number): void {

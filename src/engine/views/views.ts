@@ -17,6 +17,7 @@ import { namespaces } from './namespaces.ts';
 import { overlay } from './overlay.ts';
 import { processes } from './processes.ts';
 import { registers } from './registers.ts';
+import { serial } from './serial.ts';
 import { syscalls } from './syscalls.ts';
 import { tlb } from './tlb.ts';
 import type { View } from './view.ts';
@@ -29,7 +30,7 @@ export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, disassembly, memory, instructions,
-  lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, costs: costTable,
+  lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
 };
