@@ -5,7 +5,7 @@
  */
 import { CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR, TR, VMX_HIDDEN, VMX_OPERATION, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
 import {
-  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_PHYSICAL, W_ERROR, W_GUEST, g32, g64, gp, guest, leave, raise,
+  CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_LINEAR, E_PHYSICAL, W_ERROR, W_GUEST, g32, g64, gp, guest, leave, raise,
   s64, ud,
 } from './state';
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM } from './record';
@@ -19,6 +19,7 @@ import {
   controls, controls2, CR0_MASK, CR0_SHADOW, CR3_LOAD_EXITING, CR3_STORE_EXITING, CR3_TARGET0, CR3_TARGET_COUNT, CR4_MASK, CR4_SHADOW, CR8_LOAD_EXITING, CR8_STORE_EXITING, ENABLE_INVPCID, UNRESTRICTED, eptInForce, field,
   field32, INVLPG_EXITING, MOV_DR_EXITING, vpidInForce,
 } from './vmx/fields';
+import { leaveInformed } from './vmx/information';
 
 const CR0_KNOWN: u64 = 0xe005003f;
 
@@ -173,6 +174,7 @@ export function loadMachineStatus(p: usize): bool {
     const shadow = field(CR0_SHADOW);
     // PE can only be set
     const asked = (mask & 14 & (value ^ shadow)) != 0 || ((mask & 1) != 0 && (value & 1) != 0 && (shadow & 1) == 0);
+    if (asked && inMemory) s64(E_LINEAR, ea(p));
     if (asked) return leave(28, 0x30 | (inMemory ? 0x40 : 0) | (value << 16), load<u8>(p, R_LENGTH));
     value = (g64(CR0) & mask) | (value & ~mask);
   }
@@ -227,7 +229,7 @@ export function invalidatePage(p: usize): bool {
 /** INVPCID: 0 one address, 1 one PCID, 2 all with globals, 3 all without. */
 export function invalidatePcid(p: usize): bool {
   if (guest() && !controls2(ENABLE_INVPCID)) return ud();
-  if (controls(INVLPG_EXITING)) return leave(58, load<u64>(p, R_IMMEDIATE), load<u8>(p, R_LENGTH));
+  if (controls(INVLPG_EXITING)) return leaveInformed(p, 58, u32(load<u8>(p, R_REG)) << 28);
   const kind = g64(GPR + usize(load<u8>(p, R_REG)) * 8);
   const at = rd(ea(p), 16);
   if (at == 0) return false;

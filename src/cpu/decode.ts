@@ -407,10 +407,11 @@ function located(record: usize, family: u32, form: u32, size: u32): usize {
     return second;
   }
   const n = (from - SEGMENTS) / SEGMENT_SIZE;
+  const which = load<u32>(record + R_IMMEDIATE);
   store<u16>(record + R_OP, u16(NARROW * 16 + 1));
   store<u16>(second + R_SEGMENT, u16(ZERO));
-  store<u8>(record + R_REG, u8(n | (stores(family, form) ? 8 : 0) | (a16 ? 16 : 0)));
-  store<u8>(record + R_RM, accessBytes(family, size));
+  store<u8>(record + R_REG, u8(n | (stores(family, form, which) ? 8 : 0) | (a16 ? 16 : 0)));
+  store<u8>(record + R_RM, accessBytes(family, size, which));
   // the stack pointer of a POP is the one after it
   if (family == L_POP && load<u16>(record, R_BASE) == u16(GPR + 32)) store<i64>(record + R_DISPLACEMENT, load<i64>(record, R_DISPLACEMENT) + i64(1 << size));
   return second;

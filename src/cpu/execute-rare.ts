@@ -15,13 +15,14 @@ import { systemCall, systemEnter, systemExit, systemReturn } from './fast-calls'
 import { fpuLoad, fpuPlain, fpuStore } from './fpu';
 import { adjustPrivilege, ascii, asciiDivide, asciiMultiply, bound, call, callTo, carryToAl, decimal, jump, jumpIf, jumpTo, legacy, overflowTrap, pop, popAll, push, pushAll, returnNear } from './legacy';
 import { PRIMARY_PROCESSOR_CONTROLS, field32 } from './vmx/fields';
+import { monitorOrWait } from './monitor';
 import { vmcall, vmxInstruction } from './vmx/instructions';
 import { guest } from './state';
 import { flushFast } from './memory';
 import {
   AAA, AAD, AAM, AAS, ARPL, BOUND, DAA, DAS, INTO, L_CALL, L_CALL_TO, L_JCC, L_JMP, L_JMP_TO, L_POP, L_PUSH, L_RET, POPA, PUSHA, SALC,
   BSF, BSR, BSWAP, BT, BTC, BTR, BTS, CALL_FAR, CLC, CLD, CLI, CLTS, CMC, CMPS, CMPXCHG, CMPXCHG8B, CPUID, DIV, ENTER, HLT, IDIV, IMUL, IN, INS, INT, INT1, INT3, INVD, INVLPG, INVPCID, IRET,
-  JMP_FAR, LAHF, LAR, LEAVE, LGDT, LIDT, LLDT, LMSW, LOAD_FAR_POINTER, LODS, LOOP, LSL, LTR, MOV_FROM_CR, MOV_FROM_DR, MOV_FROM_SEGMENT, MOV_TO_CR, MOV_TO_DR, MOV_TO_SEGMENT, MOVS, MUL, OUT, OUTS,
+  JMP_FAR, LAHF, LAR, LEAVE, LGDT, LIDT, LLDT, LMSW, LOAD_FAR_POINTER, LODS, LOOP, LSL, LTR, MONITOR, MOV_FROM_CR, MOV_FROM_DR, MOV_FROM_SEGMENT, MOV_TO_CR, MOV_TO_DR, MOV_TO_SEGMENT, MOVS, MUL, OUT, OUTS,
   PAUSE, POP_SEGMENT, POPCNT, POPF, PUSH_SEGMENT, PUSHF, RDMSR, RDPMC, RDTSC, RDTSCP, RET_FAR, SAHF, SCAS, SET_AC, SGDT, SHLD, SHRD, SIDT, SLDT, SMSW, STC, STD, STI, STOS, STR, SWAPGS, SYSCALL,
   FPU, FPU_LOAD, FPU_STORE, SYSENTER, SYSEXIT, SYSRET, UD, VERR, VERW, VMCALL, VMX_INSTRUCTION, WBINVD, WRMSR, XADD, XLAT,
 } from './ops';
@@ -107,6 +108,7 @@ export function executeRare(p: usize): bool {
     case INVD: return cacheExit(length, 13);
     case PAUSE: return guest() && (field32(PRIMARY_PROCESSOR_CONTROLS) & (1 << 30)) != 0 ? leave(40, 0, length) : true;
     case SET_AC: return setAccessCheck(load<u32>(p, R_IMMEDIATE) != 0);
+    case MONITOR: return monitorOrWait(p);
     case VMCALL: return vmcall(length);
     case VMX_INSTRUCTION: return vmxInstruction(p);
     case L_PUSH: return push(p);

@@ -88,7 +88,7 @@ function loop(limit: u64, most: u64): i32 {
     if (g32(ATTENTION) != 0) {
       if ((g32(ATTENTION) & A_STOP) != 0) return STOP_IO;
       if (g64(CYCLES) >= limit || g64(INSTRUCTIONS) + events >= most) return STOP_BUDGET;
-      const r = attend();
+      const r = attend(limit);
       if (r >= 0) return r;
       block = 0;
       if (r == EVENT) {
@@ -201,7 +201,7 @@ function stepped(before: u64, shadow: u32): i32 {
 }
 
 /** Something asks for attention between two instructions; CONTINUE: go on, one at a time when stepping. */
-function attend(): i32 {
+function attend(limit: u64): i32 {
   const why = g32(ATTENTION);
   if (g32(PENDING_MTF) != 0) {
     exitPlain(37, 0);
@@ -211,8 +211,17 @@ function attend(): i32 {
     const r = interrupt();
     if (r != CONTINUE) return r;
   }
-  if ((why & A_HALT) != 0) return g32(ACTIVITY) == 2 ? STOP_SHUTDOWN : STOP_HALT;
-  return CONTINUE;
+  return (why & A_HALT) != 0 ? idle(limit) : CONTINUE;
+}
+
+/** Nothing executes; in a guest the preemption timer goes on in HLT and shutdown (SDM 3C 26.5.1). */
+function idle(limit: u64): i32 {
+  const activity = g32(ACTIVITY);
+  if (!guest() || g64(TIMER) == ~u64(0) || activity == 3) return activity == 2 ? STOP_SHUTDOWN : STOP_HALT;
+  s64(CYCLES, min<u64>(limit, max<u64>(g64(CYCLES), g64(TIMER))));
+  if (g64(CYCLES) < g64(TIMER)) return STOP_BUDGET;
+  exitPlain(52, 0);
+  return left();
 }
 
 /** By priority: NMI, windows, external interrupts (SDM 3A 6.9, SDM 3C 26.2). */

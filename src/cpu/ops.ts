@@ -187,6 +187,7 @@ export const VMCALL = 152;
 export const VMX_INSTRUCTION = 153; // #UD, or the exit that the immediate names in a guest
 export const XSETBV = 154;
 export const UD = 155;
+export const MONITOR = 156; // monitor, mwait: the immediate is the exit reason
 
 // ---- families of 16- and 32-bit code only
 export const L_PUSH = 160;

@@ -14,6 +14,7 @@ import { loadSized, putSized } from './arithmetic';
 import { setZero } from './flags';
 import { refreshAttention } from './attention';
 import { controls2, DESCRIPTOR_EXITING } from './vmx/fields';
+import { leaveInformed } from './vmx/information';
 
 const RSP: usize = GPR + 32;
 const UNUSABLE: u32 = 0x10000;
@@ -166,8 +167,11 @@ export function loadFarPointer(p: usize): bool {
   return true;
 }
 
+/** Bit 11 of the instruction information: outside 64-bit code, an operand size of 32 bits. */
+function tableSize(p: usize): u32 { return legacy() && load<u8>(p, R_SIZE) != 1 ? 1 << 11 : 0; }
+
 export function loadTable(p: usize, global: bool): bool {
-  if (controls2(DESCRIPTOR_EXITING)) return leave(46, ea(p), load<u8>(p, R_LENGTH));
+  if (controls2(DESCRIPTOR_EXITING)) return leaveInformed(p, 46, tableSize(p) | (global ? 2 : 3) << 28);
   const at = rd(ea(p), legacy() ? 6 : 10);
   if (at == 0) return false;
   const base = legacy() ? u64(load<u32>(at + 2)) & (load<u8>(p, R_SIZE) == 1 ? 0xffffff : 0xffffffff) : load<u64>(at + 2);
@@ -183,7 +187,7 @@ export function hidden(): bool { return g32(CPL) != 0 && feature4(CR4_UMIP); }
 
 export function storeTable(p: usize, global: bool): bool {
   if (hidden()) return gp(0);
-  if (controls2(DESCRIPTOR_EXITING)) return leave(46, ea(p), load<u8>(p, R_LENGTH));
+  if (controls2(DESCRIPTOR_EXITING)) return leaveInformed(p, 46, tableSize(p) | (global ? 0 : 1) << 28);
   const at = wr(ea(p), legacy() ? 6 : 10);
   if (at == 0) return false;
   const from = segmentAt(global ? GDTR : IDTR);
@@ -224,7 +228,7 @@ function loadSystem(n: u32, selector: u32, kind: u32): bool {
 
 export function loadLocal(p: usize): bool {
   if (real()) return ud();
-  if (controls2(DESCRIPTOR_EXITING)) return leave(47, 0, load<u8>(p, R_LENGTH));
+  if (controls2(DESCRIPTOR_EXITING)) return leaveInformed(p, 47, 2 << 28);
   const selector = selectorOperand(p);
   if (selector < 0) return false;
   if ((selector & 0xfffc) == 0) {
@@ -236,7 +240,7 @@ export function loadLocal(p: usize): bool {
 
 export function loadTask(p: usize): bool {
   if (real()) return ud();
-  if (controls2(DESCRIPTOR_EXITING)) return leave(47, 0, load<u8>(p, R_LENGTH));
+  if (controls2(DESCRIPTOR_EXITING)) return leaveInformed(p, 47, 3 << 28);
   const selector = selectorOperand(p);
   if (selector < 0) return false;
   return (selector & 0xfffc) == 0 ? gp(0) : loadSystem(TR, selector, 9);
@@ -245,7 +249,7 @@ export function loadTask(p: usize): bool {
 export function storeSelector(p: usize, local: bool): bool {
   if (real()) return ud();
   if (hidden()) return gp(0);
-  if (controls2(DESCRIPTOR_EXITING)) return leave(47, 0, load<u8>(p, R_LENGTH));
+  if (controls2(DESCRIPTOR_EXITING)) return leaveInformed(p, 47, local ? 0 : 1 << 28);
   const selector = selectorOf(local ? LDTR : TR);
   if (load<u8>(p, R_RM) != 0xff) {
     putSized(GPR + usize(load<u8>(p, R_RM)) * 8, load<u8>(p, R_SIZE), u64(selector));

@@ -57,6 +57,7 @@ export const IO_SIZE: usize = 0x9cc; // 0: nothing is waited for
 export const PENDING_MTF: usize = 0x9d0;
 export const REP_LIMIT: usize = 0x9d4; // iterations of a repeated string instruction in one go
 
+export const MONITORS: usize = 0x9f8; // 1: MONITOR watches a line
 export const CROSSED: usize = 0x9f4; // 1: the current instruction went into a guest or out of one
 export const CODE_BASE: usize = 0x9e0; // base of the code segment; 0 in 64-bit mode
 export const CODE_KIND: usize = 0x9e8; // 0 64-bit code, 1 32-bit, 2 16-bit, 3 32-bit with a limit

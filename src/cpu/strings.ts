@@ -13,6 +13,7 @@ import { lazySized, loadSized, putSized, storeSized } from './arithmetic';
 import { CMPS, INS, LODS, MOVS, OUTS, SCAS, STOS } from './ops';
 import { legacy, within } from './legacy';
 import { portExit, portRefused } from './system';
+import { addressSize } from './vmx/information';
 
 const RAX: usize = GPR;
 const RCX: usize = GPR + 8;
@@ -197,7 +198,7 @@ function portString(p: usize, family: u32, size: u32, step: u64, repeated: bool)
   if (portExit(port, size, incoming, u32(16) | (repeated ? 32 : 0), load<u8>(p, R_LENGTH))) {
     s64(E_LINEAR, address);
     const segment: u32 = incoming ? 0 : i32(load<u16>(p, R_SEGMENT)) >= SEGMENTS ? (i32(load<u16>(p, R_SEGMENT)) - SEGMENTS) / SEGMENT_SIZE : 3;
-    s32(E_INFO, (narrow ? 1 << 7 : 2 << 7) | (segment << 15));
+    s32(E_INFO, addressSize(p) | (segment << 15));
     return false;
   }
   const at = incoming ? wr(address, 1 << size) : rd(address, 1 << size);

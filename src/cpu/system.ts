@@ -51,8 +51,9 @@ function answer(a: u32, b: u32, c: u32, d: u32): void {
 export function identify(leaf: u32, subleaf: u32): void {
   switch (leaf) {
     case 0: return answer(7, 0x756e6547, 0x6c65746e, 0x49656e69); // GenuineIntel
-    // family 6; SSE and x87 are not there. ecx: vmx cx16 pcid popcnt; edx: de pse tsc msr pae cx8 sep pge cmov pat pse36 fxsr
-    case 1: return answer(0x000306c0, 0x00000800, 0x00822000 | (g32(VMX_HIDDEN) == 0 ? 0x20 : 0), 0x0103a97c);
+    // family 6; SSE and x87 are not there. ecx: monitor vmx cx16 pcid popcnt; edx: de pse tsc msr pae cx8 sep pge cmov pat pse36 fxsr
+    case 1: return answer(0x000306c0, 0x00000800, 0x00822008 | (g32(VMX_HIDDEN) == 0 ? 0x20 : 0), 0x0103a97c);
+    case 5: return answer(64, 64, 3, 0); // monitor lines of 64 bytes; masked interrupts may end mwait
     case 7: return answer(0, subleaf == 0 ? 0x00100480 : 0, subleaf == 0 ? 4 : 0, 0); // smep invpcid smap; umip
     case 0x80000000: return answer(0x80000008, 0, 0, 0);
     case 0x80000001: return answer(0, 0, 1, 0x2c100800); // lahf; syscall nx page1gb rdtscp lm

@@ -93,6 +93,7 @@ export const WINDOW: u32 = 4;
 export const USE_TSC_OFFSET: u32 = 8;
 export const HLT_EXITING: u32 = 0x80;
 export const INVLPG_EXITING: u32 = 0x200;
+export const MWAIT_EXITING: u32 = 0x400;
 export const RDPMC_EXITING: u32 = 0x800;
 export const RDTSC_EXITING: u32 = 0x1000;
 export const CR3_LOAD_EXITING: u32 = 0x8000;
@@ -105,6 +106,7 @@ export const UNCONDITIONAL_IO: u32 = 0x1000000;
 export const USE_IO_BITMAPS: u32 = 0x2000000;
 export const MONITOR_TRAP: u32 = 0x8000000;
 export const USE_MSR_BITMAP: u32 = 0x10000000;
+export const MONITOR_EXITING: u32 = 0x20000000;
 export const SECONDARY: u32 = 0x80000000;
 // secondary
 export const ENABLE_EPT: u32 = 2;

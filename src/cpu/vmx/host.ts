@@ -6,7 +6,7 @@ import {
   ACTIVITY, CR0, CR3, CR4, CS, CYCLES, DEBUGCTL, DR7, EFER, COST_EXIT, FS, GDTR, GPR, GS, INTERRUPTIBILITY, LDTR, PAT, PAYLOAD, RIP, ROOT_NMI, SEGMENT_LIMIT, SEGMENTS, SEGMENT_SIZE, SYSENTER_CS,
   SYSENTER_EIP, SYSENTER_ESP, TR, VMX,
 } from '../layout';
-import { CR0_PG, CR4_PAE, CR4_PCIDE, CROSSED, EFER_LMA, EFER_LME, g32, g64, PENDING_MTF, s32, s64, TIMER } from '../state';
+import { CR0_PG, CR4_PAE, CR4_PCIDE, CROSSED, EFER_LMA, EFER_LME, g32, g64, MONITORS, PENDING_MTF, s32, s64, TIMER } from '../state';
 import { setFlagsWhole } from '../flags';
 import { flushFast, flushTlb } from '../memory';
 import { readPointers } from '../paging';
@@ -34,6 +34,7 @@ export function loadHost(): void {
   s32(PENDING_MTF, 0);
   s64(TIMER, ~u64(0));
   s32(CROSSED, 1);
+  s32(MONITORS, 0);
   s64(CYCLES, g64(CYCLES) + u64(g32(COST_EXIT)));
   loadRegisters();
   loadSegments();

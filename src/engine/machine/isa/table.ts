@@ -83,7 +83,7 @@ const ROWS: Record<string, Row> = {
   cli: { family: op.CLI, cycles: 2, privilege: 'iopl', sensitivity: 'traps' }, sti: { family: op.STI, cycles: 2, privilege: 'iopl', sensitivity: 'traps' },
   in: port(op.IN), out: port(op.OUT), vmcall: { family: op.VMCALL, cycles: 5, sensitivity: 'traps', exits: [18] },
   vmclear: vmx(19), vmlaunch: vmx(20), vmptrld: vmx(21), vmptrst: vmx(22), vmread: vmx(23), vmresume: vmx(24), vmwrite: vmx(25), vmxoff: vmx(26), vmxon: vmx(27), invept: vmx(50), invvpid: vmx(53),
-  xsetbv: plain(op.XSETBV), vmfunc: plain(op.UD), monitor: plain(op.UD), mwait: plain(op.UD), rdrand: plain(op.UD), rdseed: plain(op.UD), rsm: plain(op.UD), xgetbv: plain(op.UD),
+  xsetbv: plain(op.XSETBV), vmfunc: plain(op.UD), monitor: { ...ring0(op.MONITOR, 20, 39), privilege: 'any', fixed: 39 }, mwait: { ...ring0(op.MONITOR, 20, 36), privilege: 'any', fixed: 36 }, rdrand: plain(op.UD), rdseed: plain(op.UD), rsm: plain(op.UD), xgetbv: plain(op.UD),
 };
 for (const [name, family, cycles] of [['movs', op.MOVS, 3], ['cmps', op.CMPS, 4], ['stos', op.STOS, 2], ['lods', op.LODS, 2], ['scas', op.SCAS, 3]] as const) {
   for (const size of 'bwdq') ROWS[name + size] = plain(family, cycles);
