@@ -72,7 +72,9 @@ export type TlbRow = R<{ kind: string; gva: string; hpa: string; size: string; r
 /** {host, vm} */
 export type RegisterRow = R<{ group: string; name: string; value: string; text: string }>;
 /** {host, vm} the VMCS as it stands */
-export type VmcsRow = R<{ group: string; encoding: string; name: string; value: string }>;
+export type VmcsRow = R<{ group: string; encoding: string; name: string; value: string; width: string; text: string }>;
+/** {host, vm or id, field?} */
+export type VmcsBitRow = R<{ field: string; bit: number; name: string; on: boolean }>;
 /** {host, vm} 16 instructions from a little before rip */
 export type DisassemblyRow = R<{ address: string; bytes: string; text: string; current: boolean }>;
 /** {host, vm, hpa} one 64-byte line as eight words */

@@ -1,4 +1,5 @@
 /** Which scene is drawn: the pictures that are there, and a word about those that are not yet. */
+import { lazy, Suspense } from 'react';
 import { Cluster } from '../pictures/cluster.tsx';
 import { Containers } from '../pictures/containers.tsx';
 import { LATER, Later } from '../pictures/later.tsx';
@@ -8,12 +9,14 @@ import { SCENES, type SceneId, useStore } from '../store.ts';
 import { Frame } from './panel.tsx';
 import css from './frame.module.css';
 
-export const READY: ReadonlySet<SceneId> = new Set<SceneId>(['walk', 'containers', 'cluster', 'toolbox']);
+const Spectrum = lazy(() => import('../pictures/spectrum/spectrum.tsx'));
+export const READY: ReadonlySet<SceneId> = new Set<SceneId>(['spectrum', 'walk', 'containers', 'cluster', 'toolbox']);
 
 export function Picture() {
   const scene = useStore((s) => s.scene);
   const ready = useStore((s) => s.ready);
   if (!ready && scene !== 'toolbox') return <Frame title={SCENES.find((one) => one.id === scene)!.name}><Starting /></Frame>;
+  if (scene === 'spectrum') return <Suspense fallback={null}><Spectrum /></Suspense>;
   if (scene === 'walk') return <Walk />;
   if (scene === 'containers') return <Containers />;
   if (scene === 'cluster') return <Cluster />;

@@ -1,4 +1,5 @@
 /** Small parts used everywhere: addresses, runnable commands, empty states, segmented controls, tables of rows. */
+import { Download } from 'lucide-react';
 import { Fragment, type ReactNode } from 'react';
 import { big, seconds } from '../format.ts';
 import { run } from '../session/session.ts';
@@ -50,12 +51,31 @@ export function Facts({ facts }: { facts: readonly (readonly [string, ReactNode]
   return <dl className={css.facts}>{facts.filter(([, v]) => v !== null && v !== '' && v !== undefined).map(([name, value]) => <Fragment key={name}><dt>{name}</dt><dd>{value}</dd></Fragment>)}</dl>;
 }
 
+/** Rows as a file for a spreadsheet: a header line, then a line a row (RFC 4180). */
+export function CsvButton({ name, rows }: { name: string; rows: readonly object[] }) {
+  return <button type="button" className={`${css.button} ${css.small}`} disabled={rows.length === 0} aria-label={`Download ${name} as CSV`} title="Download as CSV" onClick={() => saveAs(`${name}.csv`, csvOf(rows), 'text/csv')}><Download size={13} aria-hidden="true" />CSV</button>;
+}
+export function csvOf(rows: readonly object[]): string {
+  const columns = Object.keys(rows[0] ?? {}).filter((name) => name !== 'key');
+  const quoted = (value: unknown): string => { const text = String(value ?? ''); return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
+  return [columns, ...rows.map((row) => columns.map((name) => (row as Record<string, unknown>)[name]))].map((line) => line.map(quoted).join(',')).join('\r\n') + '\r\n';
+}
+export function saveAs(name: string, text: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
 /** The text twin of a picture: its rows as they are. */
 export function RowsTable({ title, rows, most = 500 }: { title: string; rows: readonly object[]; most?: number }) {
   const columns = Object.keys(rows[0] ?? {}).filter((name) => name !== 'key');
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
     <section className={css.tableWrap} tabIndex={0} aria-label={title}>
+      <div className={css.export}><CsvButton name={title.toLowerCase().replace(/[^a-z0-9]+/g, '-')} rows={rows} /></div>
       <table className={css.rows}>
         <caption>{title} ({rows.length === 0 ? 'no rows' : `${rows.length}${rows.length > most ? `, the first ${most}` : ''}`})</caption>
         <thead><tr>{columns.map((name) => <th key={name} scope="col">{words(name)}</th>)}</tr></thead>

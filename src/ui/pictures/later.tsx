@@ -4,7 +4,6 @@ import { type SceneId, show } from '../store.ts';
 import css from './pictures.module.css';
 
 export const LATER: Partial<Record<SceneId, { what: string; see: SceneId; seeText: string }>> = {
-  spectrum: { what: 'The same guest kernel under binary translation, VT-x and paravirtualization in lock step, beside trap-and-emulate failing silently on POPF: where each leaves guest mode, why, and for how many cycles.', see: 'walk', seeText: 'Page walk runs a guest under VT-x today, with its exits counted' },
   layers: { what: 'One guest disk write through Type 1, Type 2 and KVM with QEMU, with every switch of mode, address space and process counted from the run.', see: 'walk', seeText: 'Page walk shows the VM exits of KVM with QEMU today' },
   io: { what: 'A packet’s road through an emulated card, virtio, vhost, a passed-through device and SR-IOV; exits per packet; the IOMMU’s tables.', see: 'walk', seeText: 'The exits of the serial port are counted in Page walk today' },
   compare: { what: 'A virtual machine against a container, measured in your own session: start time, memory, density, cost of a system call and a fault.', see: 'containers', seeText: 'Containers and Page walk show each by itself today' },
