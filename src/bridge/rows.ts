@@ -75,6 +75,8 @@ export type RegisterRow = R<{ group: string; name: string; value: string; text: 
 export type VmcsRow = R<{ group: string; encoding: string; name: string; value: string; width: string; text: string }>;
 /** {host, vm or id, field?} */
 export type VmcsBitRow = R<{ field: string; bit: number; name: string; on: boolean }>;
+/** {host, vm or id, name} */
+export type ExitCauseRow = R<{ field: string; encoding: string; bit: number; name: string; on: boolean }>;
 /** {host, vm} 16 instructions from a little before rip */
 export type DisassemblyRow = R<{ address: string; bytes: string; text: string; current: boolean }>;
 /** {host, vm, hpa} one 64-byte line as eight words */
@@ -87,7 +89,7 @@ export type LaneRow = R<{
   instructions: number; cycles: number; events: number; marks: number;
 } & Places>;
 /** {host?, id?} */
-export type LedgerEventRow = R<{ host: string; id: number; vm: string; technique: string; event: string; count: number; cycles: number; each: number; lastRip: string; lastText: string; source: string }>;
+export type LedgerEventRow = R<{ host: string; id: number; vm: string; technique: string; event: string; part: boolean; count: number; cycles: number; each: number; lastRip: string; lastText: string; source: string }>;
 /** {host?, id?} */
 export type LedgerPlaceRow = R<{ host: string; id: number; vm: string; technique: string; place: string; cycles: number; share: number }>;
 /** {host?, id?} the newest 600 of each machine */

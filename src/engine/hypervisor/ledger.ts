@@ -33,6 +33,8 @@ export interface EventCount {
   cycles: number;
   lastRip: bigint;
   lastText: string;
+  /** Counted beside what happened, as a part or a kind of it: its cycles are in the whole's too. */
+  part: boolean;
 }
 
 /** A mark of the guest's, with the sums until then. */
@@ -80,6 +82,8 @@ export interface Ledger {
   kept: number;
   /** The newest that it sent to COM1, at most SAID characters. */
   said: string;
+  /** Parts noted since the guest was last left. */
+  parts: string[];
   /** Code at places where the guest was left, by address space and address, so that it is read once. */
   code: Map<string, Uint8Array>;
 }
@@ -88,13 +92,14 @@ export const SPANS = 600;
 const MARKS = 256;
 const SAID = 16_384;
 export const KEPT = 64;
+const PARTS = 4;
 const CODE = 1024;
 const LONGEST_INSTRUCTION = 15;
 const NOTHING = new Uint8Array(0);
 
 export const createLedger = (): Ledger => ({
   events: new Map(), places: { guest: 0, user: 0, kernel: 0, translated: 0, monitor: 0, program: 0, asleep: 0 }, spans: [], spansEver: 0, total: 0, marks: [],
-  leaves: [], leavesEver: 0, kept: 0, said: '', code: new Map(),
+  leaves: [], leavesEver: 0, kept: 0, said: '', parts: [], code: new Map(),
 });
 
 /** Cycles were spent; a span that goes on where the last one ended is the same span. */
@@ -120,26 +125,35 @@ export function spend(vm: Vm, place: Place, cycles: number, why: string, rip: bi
  */
 export function happened(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string) = '', program = 0): void {
   keep(vm, event, cycles, rip, text, program);
-  noted(vm, event, cycles, rip, text);
+  add(vm, event, cycles, rip, text, false);
 }
 
 /** Counted by name only: a part of something that has happened, or its kind. */
 export function noted(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string) = ''): void {
+  const { parts } = vm.ledger;
+  if (parts.length < PARTS && !parts.includes(event)) parts.push(event);
+  add(vm, event, cycles, rip, text, true);
+}
+
+function add(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string), part: boolean): void {
   const row = vm.ledger.events.get(event);
   if (row) {
     row.count++;
     row.cycles += cycles;
     row.lastRip = rip;
     if (typeof text === 'string') row.lastText = text;
-  } else vm.ledger.events.set(event, { count: 1, cycles, lastRip: rip, lastText: typeof text === 'string' ? text : '' });
+  } else vm.ledger.events.set(event, { count: 1, cycles, lastRip: rip, lastText: typeof text === 'string' ? text : '', part });
 }
 
 function keep(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string), program: number): void {
   const { ledger } = vm;
   const n = ledger.leavesEver++;
+  const { parts } = ledger;
+  if (parts.length > 0) ledger.parts = [];
   if (ledger.kept >= KEPT) return;
   ledger.kept++;
-  ledger.leaves.push({ n, segment: ledger.marks.length, at: ledger.total, rip, ring: guestPrivilege(vm), code: codeAt(vm, rip), event, text: typeof text === 'string' ? text : text(), cycles, program });
+  const words = [parts.join(', '), typeof text === 'string' ? text : text()].filter(Boolean).join('; ');
+  ledger.leaves.push({ n, segment: ledger.marks.length, at: ledger.total, rip, ring: guestPrivilege(vm), code: codeAt(vm, rip), event, text: words, cycles, program });
 }
 
 /** A kernel's code is the same in every address space; user code is told apart by its own. */

@@ -42,7 +42,11 @@ const EVENT_TYPES = ['external interrupt', 'reserved', 'NMI', 'hardware exceptio
 /** What a field's value says, in words; empty where a number says it all. */
 export function explainField(name: string, value: bigint): string {
   const bits = FIELD_BITS[name];
-  if (bits) return setBits(value).map((bit) => bits.get(bit) ?? `bit ${bit} (reserved)`).join(', ');
+  if (bits) {
+    const on = setBits(value);
+    const reserved = on.filter((bit) => !bits.has(bit)).length;
+    return [...on.flatMap((bit) => bits.get(bit) ?? []), ...(reserved > 0 ? [`${reserved} reserved`] : [])].join(', ');
+  }
   if (name === 'EXIT_REASON') return `${exitName(Number(value))}${(value >> 31n) & 1n ? ', the entry failed' : ''}`;
   if (/INTERRUPTION_INFO$|^IDT_VECTORING_INFO$/.test(name)) return explainEvent(value);
   if (name === 'EPT_POINTER') return value === 0n ? '' : `${(value & 7n) === 6n ? 'write-back' : 'uncached'}, ${Number((value >> 3n) & 7n) + 1} levels${(value >> 6n) & 1n ? ', accessed and dirty flags' : ''}`;
@@ -68,3 +72,35 @@ function explainRights(value: bigint): string {
   const kind = on(4n) ? (on(3n) ? 'code' : 'data') : 'system';
   return [`${kind}, type ${value & 15n}`, `DPL ${(value >> 5n) & 3n}`, on(7n) ? 'present' : 'not present', on(13n) ? '64-bit' : on(14n) ? '32-bit' : '', on(15n) ? 'limit in pages' : ''].filter(Boolean).join(', ');
 }
+
+/**
+ * Which bits decide that an exit happens, by its name: those that were set are the reason. An exit that is not here always
+ * happens in a guest. Source: SDM 3C 25.1.
+ */
+export const EXIT_DECIDED_BY: Readonly<Record<string, readonly (readonly [field: string, bit: number])[]>> = {
+  EXCEPTION_NMI: [['EXCEPTION_BITMAP', 14], ['EXCEPTION_BITMAP', 1], ['EXCEPTION_BITMAP', 3], ['EXCEPTION_BITMAP', 6], ['EXCEPTION_BITMAP', 17], ['EXCEPTION_BITMAP', 18], ['PIN_BASED_CONTROLS', 3]],
+  EXTERNAL_INTERRUPT: [['PIN_BASED_CONTROLS', 0]],
+  INTERRUPT_WINDOW: [['PRIMARY_PROCESSOR_CONTROLS', 2]],
+  NMI_WINDOW: [['PRIMARY_PROCESSOR_CONTROLS', 22]],
+  HLT: [['PRIMARY_PROCESSOR_CONTROLS', 7]],
+  INVLPG: [['PRIMARY_PROCESSOR_CONTROLS', 9]],
+  RDPMC: [['PRIMARY_PROCESSOR_CONTROLS', 11]],
+  RDTSC: [['PRIMARY_PROCESSOR_CONTROLS', 12]],
+  RDTSCP: [['PRIMARY_PROCESSOR_CONTROLS', 12], ['SECONDARY_PROCESSOR_CONTROLS', 3]],
+  CR_ACCESS: [['PRIMARY_PROCESSOR_CONTROLS', 15], ['PRIMARY_PROCESSOR_CONTROLS', 16], ['PRIMARY_PROCESSOR_CONTROLS', 19], ['PRIMARY_PROCESSOR_CONTROLS', 20]],
+  DR_ACCESS: [['PRIMARY_PROCESSOR_CONTROLS', 23]],
+  IO_INSTRUCTION: [['PRIMARY_PROCESSOR_CONTROLS', 24], ['PRIMARY_PROCESSOR_CONTROLS', 25]],
+  MSR_READ: [['PRIMARY_PROCESSOR_CONTROLS', 28]],
+  MSR_WRITE: [['PRIMARY_PROCESSOR_CONTROLS', 28]],
+  MWAIT_INSTRUCTION: [['PRIMARY_PROCESSOR_CONTROLS', 10]],
+  MONITOR_TRAP_FLAG: [['PRIMARY_PROCESSOR_CONTROLS', 27]],
+  MONITOR_INSTRUCTION: [['PRIMARY_PROCESSOR_CONTROLS', 29]],
+  PAUSE_INSTRUCTION: [['PRIMARY_PROCESSOR_CONTROLS', 30], ['SECONDARY_PROCESSOR_CONTROLS', 10]],
+  GDTR_IDTR: [['SECONDARY_PROCESSOR_CONTROLS', 2]],
+  LDTR_TR: [['SECONDARY_PROCESSOR_CONTROLS', 2]],
+  EPT_VIOLATION: [['SECONDARY_PROCESSOR_CONTROLS', 1]],
+  EPT_MISCONFIG: [['SECONDARY_PROCESSOR_CONTROLS', 1]],
+  PREEMPTION_TIMER: [['PIN_BASED_CONTROLS', 6]],
+  WBINVD: [['SECONDARY_PROCESSOR_CONTROLS', 6]],
+  INVPCID: [['PRIMARY_PROCESSOR_CONTROLS', 9], ['SECONDARY_PROCESSOR_CONTROLS', 12]],
+};

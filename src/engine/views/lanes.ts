@@ -82,6 +82,7 @@ export const ledgerEvents: View = {
     vm: its name
     technique: how it is run
     event: a VM exit as perf prints it, a trap, a hypercall, a callout
+    part: a part or a kind of another event, whose cycles hold these too
     count [count]: how often
     cycles [cycles]: in all, outside the guest
     each [cycles]: on average
@@ -91,9 +92,9 @@ export const ledgerEvents: View = {
   `),
   rows: (world, arg) =>
     lanesOf(world, arg).flatMap(({ key, kernel, kvm, ledger, costs }) =>
-      [...ledger.events].sort((a, b) => b[1].cycles - a[1].cycles || (a[0] < b[0] ? -1 : 1)).map(
+      [...ledger.events].sort((a, b) => Number(a[1].part) - Number(b[1].part) || b[1].cycles - a[1].cycles || (a[0] < b[0] ? -1 : 1)).map(
         ([event, row]): LedgerEventRow => ({
-          key: `${key}:${event}`, host: kernel.name, id: kvm.id, vm: kvm.name, technique: kvm.technique, event, count: row.count, cycles: row.cycles, each: Math.round(row.cycles / row.count),
+          key: `${key}:${event}`, host: kernel.name, id: kvm.id, vm: kvm.name, technique: kvm.technique, event, part: row.part, count: row.count, cycles: row.cycles, each: Math.round(row.cycles / row.count),
           lastRip: hex(row.lastRip), lastText: row.lastText, source: costs.source,
         }),
       ),

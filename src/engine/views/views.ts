@@ -21,7 +21,7 @@ import { serial } from './serial.ts';
 import { syscalls } from './syscalls.ts';
 import { tlb } from './tlb.ts';
 import type { View } from './view.ts';
-import { vmcs, vmcsBits } from './vmcs.ts';
+import { exitCauses, vmcs, vmcsBits } from './vmcs.ts';
 import { vms } from './vms.ts';
 import { walk, walkHead } from './walk.ts';
 import { why } from './why.ts';
@@ -29,7 +29,7 @@ import { why } from './why.ts';
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
-  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, 'vmcs-bits': vmcsBits, disassembly, memory, instructions,
+  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,

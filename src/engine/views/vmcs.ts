@@ -1,8 +1,9 @@
 /** The VMCS of one machine's virtual processor as it stands: field by field, and the fields of flags bit by bit. */
-import type { VmcsBitRow, VmcsRow } from '../../bridge/rows.ts';
+import type { ExitCauseRow, VmcsBitRow, VmcsRow } from '../../bridge/rows.ts';
 import { readField } from '../hypervisor/cpu/vmcs.ts';
-import { explainField, FIELD_BITS } from '../hypervisor/vmcs-bits.ts';
+import { EXIT_DECIDED_BY, explainField, FIELD_BITS } from '../hypervisor/vmcs-bits.ts';
 import { FIELDS, fieldKind } from '../hypervisor/vmcs.ts';
+import { EXITS } from '../hypervisor/exits.ts';
 import { columns, type View } from './view.ts';
 import { hex, machineIn } from './vmfiles.ts';
 
@@ -45,5 +46,30 @@ export const vmcsBits: View = {
       const on = (bit: number): boolean => ((value >> BigInt(bit)) & 1n) === 1n;
       return Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => names.has(bit) || on(bit)).map((bit): VmcsBitRow => ({ key: `${field}:${bit}`, field, bit, name: names.get(bit) ?? '', on: on(bit) }));
     });
+  },
+};
+
+const ALWAYS = 'always exits in a guest';
+const EXIT_NAMES: ReadonlySet<string> = new Set(Object.values(EXITS).map((row) => row.name));
+
+export const exitCauses: View = {
+  doc: 'Which bits of the VMCS decide that an exit happens, and how they stand; none: it happens whatever they say.',
+  arg: 'host?, vm or id, name',
+  columns: columns(`
+    field: of the VMCS
+    encoding [hex]: what VMREAD and VMWRITE name it by
+    bit [count]: its number
+    name: what it is called, or that it always exits
+    on: it is set
+  `),
+  rows(world, arg) {
+    const found = machineIn(world, arg);
+    const name = String(arg.name ?? '');
+    if (!found?.vm.technique.startsWith('vmx') || !EXIT_NAMES.has(name)) return [];
+    const bits = EXIT_DECIDED_BY[name];
+    if (!bits) return [{ key: name, field: '', encoding: '', bit: 0, name: ALWAYS, on: true } satisfies ExitCauseRow];
+    return bits.map(([field, bit]): ExitCauseRow => ({
+      key: `${field}:${bit}`, field, encoding: `0x${FIELDS.get(field)!.toString(16).padStart(4, '0')}`, bit, name: FIELD_BITS[field]!.get(bit) ?? '', on: ((readField(found.vm, field) >> BigInt(bit)) & 1n) === 1n,
+    }));
   },
 };

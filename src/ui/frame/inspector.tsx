@@ -1,6 +1,6 @@
 /** What is selected, down to its bits; why it is so; and the command that says the same in a terminal. */
 import { Link, PanelRight } from 'lucide-react';
-import { Fragment, type ReactNode, useState } from 'react';
+import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react';
 import type { CgroupRow, ContainerRow, ExitRow, MarkRow, NodeRow, PodRow, ProcessRow, ScoreRow, WalkHeadRow, WalkRow, WhyRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
 import { big, count, limit, mib, seconds, sentence, size } from '../format.ts';
@@ -14,6 +14,8 @@ import { type SceneId, SCENES, type Selection, set, show, toast, useStore } from
 import frame from './frame.module.css';
 import css from './inspector.module.css';
 
+const OfLane = lazy(() => import('../pictures/spectrum/inspect.tsx'));
+
 export function Inspector({ folded }: { folded: boolean }) {
   const selection = useStore((s) => s.selection);
   if (folded) return <div className={frame.rail}><button type="button" className={partsCss.icon} aria-label="Unfold the inspector" onClick={() => set({ inspectorFolded: false })}><PanelRight size={16} aria-hidden="true" /></button><span>Inspector</span></div>;
@@ -24,6 +26,7 @@ export function Inspector({ folded }: { folded: boolean }) {
   if (selection?.kind === 'pod') return <Pod id={selection.id} />;
   if (selection?.kind === 'node') return <Node name={selection.id} />;
   if (selection?.kind === 'exit') return <Exit id={selection.id} />;
+  if (selection?.kind === 'leave' || selection?.kind === 'event' || selection?.kind === 'vmcs') return <Suspense fallback={null}><OfLane selection={selection} /></Suspense>;
   return <Panel title="Inspector"><Part><p className={css.quiet}>Choose anything in the picture: an entry of the walk, a process, a control group, a pod. Its bits, why it is so, and the command that shows the same are here.</p></Part><Newest /></Panel>;
 }
 
@@ -44,7 +47,7 @@ function Newest() {
 }
 const isScene = (name: string): name is SceneId => SCENES.some((one) => one.id === name);
 
-function Panel({ title, sub, children, line }: { title: ReactNode; sub?: ReactNode; children: ReactNode; line?: string }) {
+export function Panel({ title, sub, children, line }: { title: ReactNode; sub?: ReactNode; children: ReactNode; line?: string }) {
   const selection = useStore((s) => s.selection);
   return (
     <>
@@ -63,10 +66,10 @@ function Panel({ title, sub, children, line }: { title: ReactNode; sub?: ReactNo
     </>
   );
 }
-function Part({ title, sub, children }: { title?: ReactNode; sub?: ReactNode; children: ReactNode }) {
+export function Part({ title, sub, children }: { title?: ReactNode; sub?: ReactNode; children: ReactNode }) {
   return <section className={css.part}>{title ? <h3>{title}{sub ? <small>{sub}</small> : null}</h3> : null}{children}</section>;
 }
-const Gone = ({ what }: { what: string }) => <Panel title={what}><Part><p className={css.quiet}>It is not there at this time.</p></Part></Panel>;
+export const Gone = ({ what }: { what: string }) => <Panel title={what}><Part><p className={css.quiet}>It is not there at this time.</p></Part></Panel>;
 
 function Reference({ id }: { id: string }) {
   const vm = useVm();
@@ -112,7 +115,7 @@ function group(entry: bigint): ReactNode {
   const text = entry.toString(16).padStart(16, '0');
   return <>0x{[0, 4, 8, 12].map((at) => <span key={at}>{text.slice(at, at + 4)}</span>)}</>;
 }
-function Bits({ entry, fields, lit, onLight }: { entry: bigint; fields: Field[]; lit: Field | null; onLight: (field: Field | null) => void }) {
+export function Bits({ entry, fields, lit, onLight }: { entry: bigint; fields: Field[]; lit: Field | null; onLight: (field: Field | null) => void }) {
   return (
     <div className={css.bits} aria-hidden="true">
       {[63, 47, 31, 15].map((top) => (

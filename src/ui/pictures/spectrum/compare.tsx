@@ -40,7 +40,7 @@ export function Compare({ side }: { side: Side }) {
       <section>
         <h3>By place <small>each stretch, one scale, full bar {count(most)} cycles</small></h3>
         {segments.map((segment) => (
-          <div key={segment.segment} className={css.strip}>
+          <div key={segment.segment} className={`${css.strip} ${css.plain}`}>
             <div className={css.who}><b>{stretchName(segments, segment.segment)}</b></div>
             <div>{shown.map((lane) => { const row = at(lane, segment.segment); return row ? <div key={lane.key} style={{ display: 'grid', gridTemplateColumns: '86px minmax(0, 1fr)', alignItems: 'center', gap: 8 }}><small className={css.small}>{wordsOf(lane.technique).short}</small><Bar row={row} scale={most} /></div> : null; })}</div>
           </div>

@@ -11,6 +11,8 @@ import css from './spectrum.module.css';
 
 const HEIGHT = { light: 44, dark: 44, projector: 58 };
 const KEPT = 64;
+const CODE = 156;
+const LANE = 142;
 
 export function Lockstep({ side }: { side: Side }) {
   const { shown, segment, segments } = side;
@@ -27,10 +29,10 @@ export function Lockstep({ side }: { side: Side }) {
   const scale = Math.max(1, ...sums.map((row) => row?.cycles ?? 0));
   const height = HEIGHT[theme];
   const chosen = selection?.kind === 'leave' ? lines.findIndex((cells) => cells.some((cell) => leaveId(host, cell) === selection.id)) : -1;
-  const columns = { gridTemplateColumns: `minmax(158px, 1.15fr) repeat(${lanes.length}, ${RAIL}px minmax(132px, 1fr))` };
+  const columns = { gridTemplateColumns: `minmax(${CODE}px, 0.8fr) repeat(${lanes.length}, ${RAIL}px minmax(${LANE}px, 1fr))` };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the arrows move among its buttons
-    <div className={css.lock} onKeyDown={move}>
+    <div className={css.lock} style={{ minWidth: CODE + lanes.length * (RAIL + LANE) }} onKeyDown={move}>
       <div className={`${css.line} ${css.headLine}`} style={columns}>
         <div className={css.laneHead}><b>Guest</b><small>{stretchName(segments, segment)}</small></div>
         {lanes.map((lane) => <LaneHead key={lane.key} lane={lane} />)}

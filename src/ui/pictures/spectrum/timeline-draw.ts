@@ -54,8 +54,6 @@ export function drawStrip(canvas: HTMLCanvasElement, { spans, from, scale, width
     }
     before = { x: end, y };
   }
-  context.font = '11px system-ui';
-  context.fillStyle = colour('ink-2');
 }
 
 function paint(context: CanvasRenderingContext2D, { hue, pattern }: { hue: string; pattern: string }, colour: (name: string) => string, x: number, y: number, width: number): void {

@@ -12,6 +12,8 @@ import { Legend } from './bar.tsx';
 import { PLACE, PLACES, type Place, type Side, stretchName, wordsOf } from './lanes.ts';
 import css from './spectrum.module.css';
 
+const SHORT: Record<Place, string> = { guest: 'guest', user: 'user', kernel: 'kernel', translated: 'translated', monitor: 'hypervisor', program: 'program', asleep: 'asleep' };
+
 export function Timeline({ side }: { side: Side }) {
   const spans = useRows<SpanRow>('spans');
   const marks = useRows<GuestMarkRow>('guest-marks');
@@ -22,7 +24,7 @@ export function Timeline({ side }: { side: Side }) {
     const row = marks.find((one) => one.id === lane.id && one.host === lane.host && one.segment === segment);
     const from = row?.at ?? 0;
     const length = row ? row.cycles + row.asleep : 0;
-    return { lane, from, length, spans: own.filter((one) => one.at + one.cycles > from && one.at < from + length) };
+    return { lane, from, length, spans: own.filter((one) => one.at + one.cycles > from && one.at < from + length).map((one) => clipped(one, from, from + length)) };
   });
   const longest = Math.max(1, ...windows.map((one) => one.length));
   return (
@@ -35,6 +37,12 @@ export function Timeline({ side }: { side: Side }) {
       </section>
     </div>
   );
+}
+
+/** A span that began before the stretch or goes on after it counts for its part. */
+function clipped(span: SpanRow, from: number, to: number): SpanRow {
+  const at = Math.max(from, span.at);
+  return { ...span, at, cycles: Math.min(to, span.at + span.cycles) - at };
 }
 
 function Strip({ lane, from, length, spans, scale }: { lane: LaneRow; from: number; length: number; spans: SpanRow[]; scale: number }) {
@@ -57,7 +65,8 @@ function Strip({ lane, from, length, spans, scale }: { lane: LaneRow; from: numb
   const late = spans[0] && spans[0].at > from;
   return (
     <div className={css.strip}>
-      <div className={css.who}><b>{wordsOf(lane.technique).name}</b><small>{count(length)} cycles</small><small>{spans.length === 0 ? 'its spans are no longer kept' : late ? `its first ${count(spans[0]!.at - from)} are no longer kept` : `${count(spans.length)} spans`}</small></div>
+      <div className={css.who}><b>{wordsOf(lane.technique).name}</b><small>{count(length)} cycles</small><small>{spans.length === 0 ? 'its spans are no longer kept' : late ? `its first ${count(spans[0]!.at - from)} are no longer kept` : spans.length === 1 ? 'one span' : `${count(spans.length)} spans`}</small></div>
+      <div className={css.levels} aria-hidden="true">{levels.map((place) => <span key={place}>{SHORT[place]}</span>)}</div>
       <div ref={ref} style={{ minWidth: 0 }}>
         <canvas ref={canvas} style={{ height: levels.length * LEVEL + 4 }} role="slider" tabIndex={0} aria-label={`Spans of ${wordsOf(lane.technique).name}`} aria-valuemin={0} aria-valuemax={Math.max(0, spans.length - 1)} aria-valuenow={Math.max(0, here)} aria-valuetext={said}
           onClick={(e) => { const hit = spanAt(spans, from + (e.nativeEvent.offsetX / width) * scale); if (hit >= 0) setAt(hit); }}
