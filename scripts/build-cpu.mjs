@@ -105,12 +105,14 @@ const ENDS = new Set([op.INTO, op.BOUND, op.JCC, op.JMP, op.JMP_TO, op.CALL, op.
   op.HLT, op.POPF, op.WRMSR, op.MOV_TO_CR, op.MOV_TO_DR, op.CLTS, op.LMSW, op.INVLPG, op.INVPCID, op.MOV_TO_SEGMENT, op.POP_SEGMENT, op.LOAD_FAR_POINTER, op.INT, op.INT3, op.INT1,
   op.IRET, op.SYSCALL, op.SYSRET, op.SYSENTER, op.SYSEXIT, op.JMP_FAR, op.CALL_FAR, op.RET_FAR, op.SET_AC, op.VMCALL, op.VMX_INSTRUCTION, op.UD]);
 const MEMORY = new Set([op.BOUND, op.LGDT, op.LIDT, op.SGDT, op.SIDT, op.INVLPG, op.INVPCID, op.CMPXCHG8B, op.JMP_FAR, op.CALL_FAR, op.LOAD_FAR_POINTER, op.LEA, op.FPU_STORE, op.FPU_LOAD]);
+/** What these ask for besides ring 0 is #UD and comes first: they look at the ring themselves. */
+const UNDEFINED_FIRST = new Set([op.MOV_FROM_CR, op.MOV_TO_CR, op.MOV_FROM_DR, op.MOV_TO_DR, op.SYSRET, op.SWAPGS]);
 const CONDITIONAL = new Set([op.JCC, op.SETCC, op.CMOV]);
 const VMX_MEMORY = new Set([19, 21, 22, 27, 50, 53]);
 
 function ruleOf(row, form) {
   const family = familyOf(row, form);
-  const privileged = row.privilege === 'ring 0' || [op.MOV_FROM_CR, op.MOV_TO_CR, op.MOV_FROM_DR, op.MOV_TO_DR].includes(family);
+  const privileged = row.privilege === 'ring 0' && !UNDEFINED_FIRST.has(family);
   const flags = (privileged ? op.F_RING0 : 0) | (LOCKABLE.has(family) ? op.F_LOCK : 0) | (ENDS.has(family) ? op.F_ENDS : 0) |
     (MEMORY.has(family) || (family === op.VMX_INSTRUCTION && VMX_MEMORY.has(row.fixed)) ? op.F_MEMORY : 0);
   const code = form.opcode.at(-1);

@@ -3,7 +3,7 @@
  * shadow, and writing it otherwise than the shadow leaves the guest (SDM 3C 26.1.3, 26.3). Faults by SDM 2 MOV CR, SDM 3A 2.5.
  * Debug registers hold their values; hardware breakpoints are not modelled.
  */
-import { CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR, TR, VMX_HIDDEN, VMX_OPERATION, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
+import { CPL, CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR, TR, VMX_HIDDEN, VMX_OPERATION, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
 import {
   CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_LINEAR, E_PHYSICAL, W_ERROR, W_GUEST, g32, g64, gp, guest, leave, raise,
   s64, ud,
@@ -25,9 +25,14 @@ const CR0_KNOWN: u64 = 0xe005003f;
 
 function general(p: usize): usize { return GPR + usize(load<u8>(p, R_RM)) * 8; }
 
+/** CR8 needs REX.R, so it is there in 64-bit code only. */
+function isControl(n: u32): bool { return n == 0 || n == 2 || n == 3 || n == 4 || n == 8; }
+
 export function fromControl(p: usize): bool {
   if (load<u8>(p, R_RM) == 0xff) return ud();
   const n: u32 = load<u8>(p, R_REG);
+  if (!isControl(n)) return ud();
+  if (g32(CPL) != 0) return gp(0);
   const to = general(p);
   const code: u64 = u64(n) | 0x10 | (u64(load<u8>(p, R_RM)) << 8);
   switch (n) {
@@ -50,6 +55,8 @@ function shadowed(real: u64, mask: u32, shadow: u32): u64 { return (real & ~fiel
 export function toControl(p: usize): bool {
   if (load<u8>(p, R_RM) == 0xff) return ud();
   const n: u32 = load<u8>(p, R_REG);
+  if (!isControl(n)) return ud();
+  if (g32(CPL) != 0) return gp(0);
   const value = legacy() ? u64(u32(g64(general(p)))) : g64(general(p));
   const length: u32 = load<u8>(p, R_LENGTH);
   const code: u64 = u64(n) | (u64(load<u8>(p, R_RM)) << 8);
@@ -192,6 +199,7 @@ export function fromDebug(p: usize): bool {
   if (load<u8>(p, R_RM) == 0xff) return ud();
   const at = debugAt(load<u8>(p, R_REG));
   if (at == 0) return ud();
+  if (g32(CPL) != 0) return gp(0);
   if (controls(MOV_DR_EXITING)) return leave(29, u64(load<u8>(p, R_REG)) | 0x10 | (u64(load<u8>(p, R_RM)) << 8), load<u8>(p, R_LENGTH));
   if ((g64(DR7) & 0x2000) != 0) return detected();
   s64(general(p), g64(at));
@@ -202,6 +210,7 @@ export function toDebug(p: usize): bool {
   if (load<u8>(p, R_RM) == 0xff) return ud();
   const at = debugAt(load<u8>(p, R_REG));
   if (at == 0) return ud();
+  if (g32(CPL) != 0) return gp(0);
   if (controls(MOV_DR_EXITING)) return leave(29, u64(load<u8>(p, R_REG)) | (u64(load<u8>(p, R_RM)) << 8), load<u8>(p, R_LENGTH));
   if ((g64(DR7) & 0x2000) != 0) return detected();
   const value = g64(general(p));

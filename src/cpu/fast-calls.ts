@@ -44,6 +44,7 @@ export function systemCall(p: usize): bool {
 
 export function systemReturn(p: usize): bool {
   if ((g64(EFER) & EFER_SCE) == 0) return ud();
+  if (g32(CPL) != 0) return gp(0);
   const wide = load<u8>(p, R_SIZE) == 3;
   const target = g64(RCX);
   if (wide && !canonical(target)) return gp(0);

@@ -3,7 +3,7 @@
  * IRET, SDM 2B RET, SDM 3A 5.8.6, 6.14.3. In IA-32e mode IRET with NT is #GP; a task return by NT and IRET to virtual-8086
  * mode elsewhere are #GP too: neither is modelled.
  */
-import { CPL, INTERRUPTIBILITY, RFLAGS, RIP, SS } from './layout';
+import { CPL, INTERRUPTIBILITY, RFLAGS, SS } from './layout';
 import { F_NT, F_RF, F_VM, g32, g64, gp, np, s32, s64, ss } from './state';
 import { R_IMMEDIATE, R_SIZE } from './record';
 import { flags, setFlagsWhole } from './flags';
@@ -12,7 +12,7 @@ import { loadSized } from './arithmetic';
 import { baseFrom, dropInner, findDescriptor, limitFrom, markAccessed, refused, rightsFrom, setSegment } from './segments';
 import { changeFlags } from './stack';
 import { refreshAttention } from './attention';
-import { enterCode, longMode, reachable, realCode } from './transfer';
+import { enterCode, land, longMode, reachable, realCode } from './transfer';
 
 /** Descriptor of the code segment that is returned to: in `code`, or a fault. */
 let code: u64 = 0;
@@ -105,9 +105,8 @@ export function interruptReturn(p: usize): bool {
   if (!switches) stackDrop(3 * step);
   returnFlags(given, size);
   if (!enterCode(selector, code, ring) || (switches && !enterStack(stackSelector, ring, top))) return false;
-  s64(RIP, target);
   if (outer) dropInner(ring);
-  return true;
+  return land(code, target);
 }
 
 export function returnFar(p: usize): bool {
@@ -129,8 +128,7 @@ export function returnFar(p: usize): bool {
     if (!reachable(code, target)) return gp(0);
     stackDrop(2 * step + extra);
     if (!enterCode(selector, code, ring)) return false;
-    s64(RIP, target);
-    return true;
+    return land(code, target);
   }
   const outer = stackAt(2 * step + extra, 2 << size);
   if (outer == 0) return false;
@@ -140,7 +138,6 @@ export function returnFar(p: usize): bool {
   if (!reachable(code, target)) return gp(0);
   if (!enterCode(selector, code, ring) || !enterStack(stackSelector, ring, top)) return false;
   stackDrop(extra);
-  s64(RIP, target);
   dropInner(ring);
-  return true;
+  return land(code, target);
 }

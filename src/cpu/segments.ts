@@ -308,6 +308,7 @@ export function verify(p: usize, writes: bool): bool {
 }
 
 export function swapGs(): bool {
+  if (g32(CPL) != 0) return gp(0);
   const at = segmentAt(GS);
   const base = g64(at);
   s64(at, g64(KERNEL_GS_BASE));

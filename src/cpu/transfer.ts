@@ -27,10 +27,15 @@ export function enterCode(selector: u32, descriptor: u64, cpl: u32): bool {
   return true;
 }
 
-/** Is the target good for a code segment? In 64-bit code canonical, elsewhere within the limit. */
+@inline function wideCode(descriptor: u64): bool { return longMode() && (rightsFrom(descriptor) & 0x2000) != 0; }
+/** Is the target good for a code segment? In 64-bit code canonical, elsewhere its 32 bits within the limit. */
 export function reachable(descriptor: u64, target: u64): bool {
-  const wide = longMode() && (rightsFrom(descriptor) & 0x2000) != 0;
-  return wide ? canonical(target) : target <= u64(limitFrom(descriptor));
+  return wideCode(descriptor) ? canonical(target) : u32(target) <= limitFrom(descriptor);
+}
+/** Goes there; outside 64-bit code the pointer has 32 bits. */
+export function land(descriptor: u64, target: u64): bool {
+  s64(RIP, wideCode(descriptor) ? target : u64(u32(target)));
+  return true;
 }
 
 export function realCode(selector: u32, target: u64): bool {
@@ -84,8 +89,7 @@ function transfer(p: usize, calls: bool): bool {
     return gp(0);
   }
   if (!enterCode(selector, descriptor, g32(CPL))) return restoreTop(top);
-  s64(RIP, target);
-  return true;
+  return land(descriptor, target);
 }
 function restoreTop(top: u64): bool {
   s64(RSP, top);
@@ -137,8 +141,7 @@ function throughGate(gateSelector: u32, gate: u64, back: u64, calls: bool): bool
     return gp(0);
   }
   if (!enterCode(selector, descriptor, g32(CPL))) return restoreTop(top);
-  s64(RIP, target);
-  return true;
+  return land(descriptor, target);
 }
 
 /** Parameters that a gate of 8 bytes copies to the inner stack, read before the stacks change. */
@@ -161,6 +164,5 @@ function callInner(selector: u32, descriptor: u64, target: u64, size: u32, given
   for (let n = count; good && n > 0; n--) good = put(size, u64(load<u32>(PARAMETERS + ((n - 1) << 2))));
   good = good && put(size, code) && put(size, back);
   if (!pushedInner(good, 0) || !enterCode(selector, descriptor, ring)) return false;
-  s64(RIP, target);
-  return true;
+  return land(descriptor, target);
 }

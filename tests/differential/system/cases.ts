@@ -16,9 +16,9 @@ export interface Case {
   after: string[];
 }
 
-const hex = (n: number | bigint): string => `0x${BigInt.asUintN(64, BigInt(n)).toString(16)}`;
-const dword = (at: number, value: number | bigint): string => `mov dword [${hex(at)}], ${hex(BigInt.asUintN(32, BigInt(value)))}`;
-const qword = (at: number, value: bigint): string[] => [dword(at, value & 0xffffffffn), dword(at + 4, value >> 32n)];
+export const hex = (n: number | bigint): string => `0x${BigInt.asUintN(64, BigInt(n)).toString(16)}`;
+export const dword = (at: number, value: number | bigint): string => `mov dword [${hex(at)}], ${hex(BigInt.asUintN(32, BigInt(value)))}`;
+export const qword = (at: number, value: bigint): string[] => [dword(at, value & 0xffffffffn), dword(at + 4, value >> 32n)];
 
 /** Where a case may keep a descriptor: selector without RPL, and address. */
 function slot(r: Random): { selector: number; at: number } {
@@ -38,7 +38,7 @@ function selectorFor(r: Random, selector: number, rpl: number): number {
 
 const LIMITS = [0, 1, 0xfff, 0x1000, 0xffff, 0xfffff] as const;
 /** Type, DPL, present, and size bits at random, with what is useful more often. `system`: may be no segment. */
-function rights(r: Random, dpl: number, system: number): number {
+export function rights(r: Random, dpl: number, system: number): number {
   const kind = r.once(system) ? r.below(16) : 0x10 | (r.once(2) ? 2 | (r.once(4) ? 4 : 0) : r.below(16));
   return kind | ((r.once(5) ? r.below(4) : dpl) << 5) | (r.once(12) ? 0 : 0x80) | (r.once(4) ? 0 : 0x4000) | (r.once(3) ? 0x8000 : 0) | (r.once(6) ? 0x1000 : 0);
 }
@@ -56,7 +56,7 @@ function loads(r: Random, ring: number, segment: string, selector: number, w: Wo
   }
 }
 
-const SIZES = ['byte', 'word', 'dword'] as const;
+export const SIZES = ['byte', 'word', 'dword'] as const;
 /** One access through a segment near where its limit may be. */
 function access(r: Random, segment: string, base: number, limit: number): string[] {
   const edge = (limit - 4 + r.below(8)) >>> 0;
@@ -94,7 +94,7 @@ function segmentLoad(r: Random, w: World): Case {
   return { family: 'segment', setup: qword(place.at, descriptor((base + user) >>> 0, limit, kind)), ring, flags: 2, body, after: qword2(place.at) };
 }
 /** What the descriptor became: the accessed or busy bit. */
-const qword2 = (at: number): string[] => [`mov eax, [${hex(at)}]`, `mov edx, [${hex(at + 4)}]`];
+export const qword2 = (at: number): string[] => [`mov eax, [${hex(at)}]`, `mov edx, [${hex(at + 4)}]`];
 
 function rightsQueries(r: Random): Case {
   const ring = r.below(4);
@@ -218,7 +218,7 @@ function paging(r: Random, w: World): Case {
   return { family: 'paging', setup, ring, flags: r.once(4) ? 0x40002 : 2, body, after };
 }
 
-function pageAccess(r: Random, base: number): string[] {
+export function pageAccess(r: Random, base: number): string[] {
   const at = hex(base + (r.once(3) ? 0xffe : r.below(0x100) * 2));
   return r.pick([
     [`mov eax, [${at}]`], [`mov [${at}], eax`], [`add dword [${at}], 1`], [`mov eax, ${at}`, 'jmp eax'], [`mov esi, ${at}`, 'mov ecx, 3', 'rep lodsb'], [`mov edi, ${at}`, 'mov ecx, 4', 'mov al, 0xcd', 'rep stosb'],
