@@ -55,7 +55,7 @@ function boot(elf: Uint8Array): m.Machine {
 
 /** One cycle is a nanosecond. */
 function play(machine: m.Machine): { said: string; ended: Board['ended']; stopped: string } {
-  const board = createBoard({ port: 0xf4, size: 4 });
+  const board = createBoard({ debugExit: { port: 0xf4, size: 4 } });
   let now = 0;
   for (let turns = 0; turns < 200_000; turns++) {
     const stop = m.run(machine, 100_000n, 1n << 40n);
