@@ -78,7 +78,7 @@ function far(r: Random): LongCase {
       if (dpl < 3 && dpl > 0 && r.once(8)) setup.push(...qword(LONG_TSS + 4 + 8 * dpl, r.pick([0x800000000000n, 0x10n, 0x5000_0000n])));
     }
     const size = compat ? r.pick(['word', 'dword']) : r.pick(['word', 'dword', 'dword', 'qword']);
-    const bytes = { word: 2, dword: 4, qword: 8 }[size];
+    const bytes = size === 'word' ? 2 : size === 'dword' ? 4 : 8;
     body.push(...(bytes === 8 ? [dword(scratch, offset & 0xffffffffn), dword(scratch + 4, offset >> 32n)] : [dword(scratch, offset & 0xffffffffn)]), `mov word [${hex(scratch + bytes)}], ${hex(selector)}`);
     const prefix = size === 'word' ? '0x66, ' : size === 'qword' ? '0x48, ' : '';
     body.push(`db ${prefix}0xff, ${r.pick([3, 3, 5]) * 8 + (compat ? 5 : 4)}${compat ? '' : ', 0x25'}`, `dd ${hex(scratch)}`);
