@@ -69,7 +69,8 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
     vectoring = info;
     vectoringError = error;
     injected = false;
-    skip = 0;
+    // of a fault while a software interrupt is delivered the exit tells that instruction's length (SDM 3C 28.2.5)
+    if (kind < 4) skip = 0;
     if (kind == 3 && doubles(vector, second)) {
       vector = 8;
       error = 0;
