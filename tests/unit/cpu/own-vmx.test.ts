@@ -2,15 +2,18 @@
  * The example of a hypervisor of one's own on a bare machine, and what the mistakes say that people make in it. The machine is
  * entered as the flat images are; its board is a serial line, a port 0x80 and the debug port.
  */
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as at from '../../../src/cpu/layout.ts';
 import { assemble } from '../../../src/engine/machine/isa/assemble.ts';
 import * as m from '../../../src/engine/machine/machine.ts';
 import { imageOf } from '../../../src/engine/userland/virt/qemu/image.ts';
 import { module } from './bench.ts';
+import { changed, GOOD, lastWords, MISTAKES, SOURCE } from './own-vmx-mistakes.ts';
 
-const SOURCE = readFileSync(new URL('../../../src/engine/hypervisor/guests/own-vmx.asm', import.meta.url), 'utf8');
 const MEMORY = 0x1000000;
 
 interface Ran {
@@ -46,18 +49,6 @@ function run(machine: m.Machine): Ran {
   }
 }
 
-const GOOD = `vmx: present and allowed
-vmx: on
-vmx: launching
-exit 10 CPUID
-exit 18 VMCALL: hello from the guest
-exit 30 OUT 47 port 80
-exit 30 IN port 60
-exit 48 EPT violation at 40000008, qualification 182
-exit 12 HLT
-vmx: off, exits: 6
-`;
-
 describe('a hypervisor of one\'s own', () => {
   it('launches its guest, answers its exits, and says so', () => {
     const ran = boot(SOURCE);
@@ -65,5 +56,25 @@ describe('a hypervisor of one\'s own', () => {
     expect(ran.end).toBe(0);
     expect([m.slot(ran.machine, at.ENTRIES), m.slot(ran.machine, at.EXITS)]).toEqual([6n, 6n]);
     expect([ran.machine.state.getUint32(at.VMX, true), ran.machine.state.getUint32(at.VMX_OPERATION, true)]).toEqual([0, 0]);
+  });
+
+  it.each(MISTAKES.map((mistake) => [mistake.what, mistake] as const))('says what is wrong when %s', (_, mistake) => {
+    const ran = boot(changed(mistake));
+    expect(lastWords(ran.text)).toMatch(mistake.says);
+    expect(ran.end).toBe(1);
+  });
+
+  it('says that there is none, or that firmware forbids it', () => {
+    expect(boot(SOURCE, { vmx: 'hidden' }).text).toBe('vmx: this processor has none\n');
+    expect(boot(SOURCE, { vmx: 'unlocked' }).text).toBe('vmx: not allowed by IA32_FEATURE_CONTROL\n');
+  });
+
+  it('is the same bytes by NASM', () => {
+    if (spawnSync('which', ['nasm']).status !== 0) return;
+    const folder = mkdtempSync(join(tmpdir(), 'own-vmx-'));
+    writeFileSync(join(folder, 'own-vmx.asm'), SOURCE);
+    execFileSync('nasm', ['-f', 'bin', '-o', join(folder, 'own-vmx.bin'), join(folder, 'own-vmx.asm')]);
+    expect([...readFileSync(join(folder, 'own-vmx.bin'))]).toEqual([...assemble(SOURCE).bytes]);
+    rmSync(folder, { recursive: true });
   });
 });

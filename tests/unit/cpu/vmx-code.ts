@@ -7,9 +7,9 @@ import { FIELDS } from '../../../src/engine/hypervisor/vmcs.ts';
 import * as m from '../../../src/engine/machine/machine.ts';
 import { assembleOrThrow, bare, CODE, descriptors, eptTables, EPTP, finish, GUEST_BASE, PML4, type Program, segments, smallTables, TSS } from './bench.ts';
 
-export const VMXON = 0xe0000;
-export const REGION = 0xe1000;
-export const OTHER = 0xe2000;
+export const VMXON = 0x90000;
+export const REGION = 0x91000;
+export const OTHER = 0x92000;
 export const REVISION = 0x4e42;
 export const HOST_RSP = 0x9000n;
 

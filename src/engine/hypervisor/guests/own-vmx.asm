@@ -125,6 +125,8 @@ on_exit:
     inc dword [rel exits]
     mov edx, REASON
     vmread rbx, rdx
+    bt ebx, 31
+    jc on_failed
     say t_exit
     mov rax, rbx
     call decimal
@@ -139,12 +141,20 @@ on_exit:
     cmp ebx, 48
     je on_violation
     say t_unknown
+.tell:
+    say t_qualification
     mov edx, QUALIFICATION
     vmread rax, rdx
     call hexadecimal
     say t_line
     mov edi, 1
     jmp off
+
+on_failed:                      ; the guest's state was refused: the host state is loaded, nothing of the guest ran
+    say t_failed
+    movzx eax, bx
+    call decimal
+    jmp on_exit.tell
 
 on_cpuid:                       ; a vendor of our own
     say t_cpuid
@@ -548,7 +558,8 @@ t_on:       db 'vmx: on', 10, 0
 t_launch:   db 'vmx: launching', 10, 0
 t_off:      db 'vmx: off, exits: ', 0
 t_exit:     db 'exit ', 0
-t_unknown:  db ' unexpected, qualification ', 0
+t_unknown:  db ' unexpected', 0
+t_failed:   db 'entry failed, reason ', 0
 t_cpuid:    db ' CPUID', 10, 0
 t_vmcall:   db ' VMCALL: ', 0
 t_out:      db ' OUT ', 0
