@@ -3,7 +3,7 @@
  * shadow, and writing it otherwise than the shadow leaves the guest (SDM 3C 26.1.3, 26.3). Faults by SDM 2 MOV CR, SDM 3A 2.5.
  * Debug registers hold their values; hardware breakpoints are not modelled.
  */
-import { CPL, CR0, CR2, CR3, CR4, CR8, CS, DR0, DR6, DR7, EFER, GPR, TR, VMX_HIDDEN, VMX_OPERATION, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
+import { COST_CONTROL, CPL, CR0, CR2, CR3, CR4, CR8, CS, CYCLES, DR0, DR6, DR7, EFER, GPR, TR, VMX_HIDDEN, VMX_OPERATION, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT } from './layout';
 import {
   CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_LINEAR, E_PHYSICAL, W_ERROR, W_GUEST, g32, g64, gp, guest, leave, raise,
   s64, ud,
@@ -53,6 +53,12 @@ export function fromControl(p: usize): bool {
 function shadowed(real: u64, mask: u32, shadow: u32): u64 { return (real & ~field(mask)) | (field(shadow) & field(mask)); }
 
 export function toControl(p: usize): bool {
+  if (!writeControl(p)) return false;
+  s64(CYCLES, g64(CYCLES) + u64(g32(COST_CONTROL)));
+  return true;
+}
+
+function writeControl(p: usize): bool {
   if (load<u8>(p, R_RM) == 0xff) return ud();
   const n: u32 = load<u8>(p, R_REG);
   if (!isControl(n)) return ud();

@@ -120,6 +120,7 @@ export const COST_WALK = 0x17f4; // u32: a walk besides its references (the seco
 export const COST_REFERENCE = 0x17f8; // u32, below 65,536: one table entry read
 export const COST_ENTRY = 0x17fc; // u32: a VM entry by code; the host program charges its own
 export const COST_EXIT = 0x1800; // u32: a VM exit to code
+export const COST_CONTROL = 0x1804; // u32: MOV to a control register, beside its row
 
 // ---- VMX operation of code (VMXON to VMXOFF)
 export const VMX_OPERATION = 0x758; // u32, 1: entered by VMXON, and the current VMCS is the code's; 0: a VMCS in force is the host program's

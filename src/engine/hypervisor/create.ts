@@ -1,6 +1,6 @@
 /** Making a virtual machine: a processor with its memory, and what its technique needs before the first instruction. */
 import { createIrqchip } from '../machine/devices/irqchip.ts';
-import { createMachine } from '../machine/machine.ts';
+import { createMachine, setCosts } from '../machine/machine.ts';
 import { HOST_MAX } from '../../cpu/layout.ts';
 import { COSTS } from './costs.ts';
 import { createLedger } from './ledger.ts';
@@ -19,7 +19,16 @@ export function createVm(module: WebAssembly.Module, options: VmOptions): Vm {
     frames: new Map(), nextFrame: 0x1000, topFrame: machine.memory.length, hugePages: options.hugePages ?? false, tables: 0, ept: null, shadow: null, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0, ledger: createLedger(), own: null, entered: false, events: null,
     serial: { bytes: 0, latch: false }, walked: { ns: options.now, cycles: 0n, walks: 0n }, broken: null,
   };
+  price(vm);
   way.memory.init(vm);
+  if (vm.shadow && !vm.costs.outOfSync) Object.assign(vm.shadow.policy, { unsync: false, flooding: Number.POSITIVE_INFINITY });
   way.cpu.init(vm, options.now);
   return vm;
+}
+
+/** The processor's own costs, of the generation. */
+function price({ machine, technique, costs: { processor } }: Vm): void {
+  if (!processor) return;
+  const { instructions, event, guestEvent, walk, reference, control } = processor;
+  setCosts(machine, instructions, { event: technique.startsWith('vmx') ? guestEvent : event, walk, reference, control });
 }

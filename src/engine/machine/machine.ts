@@ -225,10 +225,12 @@ export interface EventCosts {
   event?: number;
   walk?: number;
   reference?: number;
+  /** MOV to a control register, beside its row. */
+  control?: number;
 }
 
 const COST_LIMIT = 32_767;
-const EVENT_COSTS = [['event', at.COST_EVENT], ['walk', at.COST_WALK], ['reference', at.COST_REFERENCE]] as const;
+const EVENT_COSTS = [['event', at.COST_EVENT], ['walk', at.COST_WALK], ['reference', at.COST_REFERENCE], ['control', at.COST_CONTROL]] as const;
 
 /**
  * What instructions and events cost from now on, in cycles (0 to 32,767); what is not named keeps its cost. A mnemonic is the
@@ -260,7 +262,7 @@ export function costs(m: Machine): { instructions: Record<string, number>; event
   COST_ROWS.forEach((row, n) => {
     instructions[row.mnemonic] ??= m.state.getUint16(at.COSTS + 2 * n, true);
   });
-  return { instructions, events: { event: word(m, at.COST_EVENT), walk: word(m, at.COST_WALK), reference: word(m, at.COST_REFERENCE) } };
+  return { instructions, events: { event: word(m, at.COST_EVENT), walk: word(m, at.COST_WALK), reference: word(m, at.COST_REFERENCE), control: word(m, at.COST_CONTROL) } };
 }
 
 /** Host-physical address that the loaded state translates a linear address to, without faults, A/D or TLB; null: none. */

@@ -32,9 +32,23 @@ export const directState: GuestState = {
 };
 
 export const bare: CpuWay = {
-  init: () => {}, state: directState, open, deliver, stretch: (vm, cycles, single) => run(vm.machine, BigInt(cycles), single ? 1n : NO_LIMIT), pause: () => {}, answer,
+  init, state: directState, open, deliver, stretch: (vm, cycles, single) => run(vm.machine, BigInt(cycles), single ? 1n : NO_LIMIT), pause: () => {}, answer,
   completeIo: (vm, value) => finishIn(vm, value), place: () => 'guest', hostTick: false,
 };
+
+/** Of time the machine knows its own cycles and how long it slept; the host beside it has no part in them. */
+interface Bench {
+  slept: boolean;
+}
+
+function init(vm: Vm, now: number): void {
+  vm.own = { slept: false } satisfies Bench;
+  setClock(vm, now);
+}
+
+function setClock(vm: Vm, now: number): void {
+  setSlot(vm.machine, TSC_BASE, BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) - vm.machine.state.getBigUint64(CYCLES, true)));
+}
 
 function open(vm: Vm): boolean {
   return (register(vm.machine, 'rflags') & IF) !== 0n && (vm.machine.state.getUint32(INTERRUPTIBILITY, true) & 3) === 0;
@@ -42,7 +56,9 @@ function open(vm: Vm): boolean {
 
 function deliver(vm: Vm, ready: boolean, now: number): void {
   setInterruptLine(vm.machine, ready && open(vm) ? takeVector(vm.chip) : null);
-  setSlot(vm.machine, TSC_BASE, BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) - vm.machine.state.getBigUint64(CYCLES, true)));
+  const bench = vm.own as Bench;
+  if (bench.slept) setClock(vm, now);
+  bench.slept = false;
 }
 
 const nothing = (exit: VmExit | null): Answer => ({ exit, monitor: 0, program: 0, event: '', stepped: true });
@@ -52,6 +68,7 @@ function answer(vm: Vm, stop: Stop, now: number): Answer {
     case 'budget': return nothing(null);
     case 'halt':
       vm.halted = true;
+      (vm.own as Bench).slept = true;
       return nothing(null);
     case 'shutdown': return nothing({ reason: 'shutdown' });
     case 'io': return nothing(onPort(vm, Number(stop.payload[0]), Number(stop.payload[1]) as 1 | 2 | 4, stop.payload[2] === 1n, Number(stop.payload[3]), now));

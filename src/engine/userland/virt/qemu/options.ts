@@ -18,7 +18,7 @@ export type Accelerator = 'kvm' | 'tcg' | 'xen' | 'deprivileged' | 'bare';
 const ACCELERATORS: readonly Accelerator[] = ['tcg', 'kvm', 'xen', 'deprivileged'];
 /** Models of -cpu that stand for a generation whose crossings cost differently. */
 export const GENERATIONS: Readonly<Record<string, string>> = {
-  pentium4: 'prescott', Conroe: 'merom', Penryn: 'penryn', Nehalem: 'nehalem', Westmere: 'westmere', SandyBridge: 'sandy-bridge', Haswell: 'haswell', 'Skylake-Client': 'skylake', 'Icelake-Server': 'ice-lake',
+  pentium4: 'pentium4-672', Prescott: 'prescott', Conroe: 'merom', Penryn: 'penryn', Nehalem: 'nehalem', Westmere: 'westmere', SandyBridge: 'sandy-bridge', Haswell: 'haswell', 'Skylake-Client': 'skylake', 'Icelake-Server': 'ice-lake',
 };
 
 export interface Options {
