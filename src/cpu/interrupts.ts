@@ -65,6 +65,14 @@ export function deliver(firstVector: u32, firstKind: u32, firstError: u32, first
     }
     const second = g32(X_VECTOR);
     s64(EXCEPTIONS + second * 8, g64(EXCEPTIONS + second * 8) + 1);
+    // the exception bitmap asks about this one, not about the double or triple fault that it would make
+    if (guest() && intercepted(second, g32(X_ERROR))) {
+      s32(PEND, PEND_NONE);
+      s32(LAST_VECTOR, second);
+      s32(LAST_ERROR, g32(X_HAS_ERROR) != 0 ? g32(X_ERROR) : 0);
+      exitWithEvent(second | 0x300 | (g32(X_HAS_ERROR) != 0 ? 0x800 : 0) | VALID, g32(X_ERROR), info, error, second == 14 ? g64(X_ADDRESS) : 0, skip);
+      return left();
+    }
     if (kind == 3 && vector == 8) return shutdown(vector);
     vectoring = info;
     vectoringError = error;
