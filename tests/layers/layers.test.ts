@@ -34,6 +34,7 @@ const FLOORS: Record<string, Floor> = {
     types: ['src/engine/kernel/net', 'src/engine/kernel/vfs/build.ts'],
     npm: ['unbash', 'yaml', 'fast-xml-parser', 'ipaddr.js', '@noble/hashes', 'fflate'],
   },
+  'src/engine/userland/binutils': { may: ['src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/userland', 'src/engine/machine/isa'], npm: [] },
   'src/engine/userland/virt': {
     may: [
       'src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/kernel/drivers/kvm/uapi.ts', 'src/engine/userland', 'src/engine/machine/devices', 'src/engine/machine/paging-formats.ts',

@@ -1,4 +1,5 @@
 /** The programs of every area, joined. */
+import { binutils } from './binutils/table.ts';
 import { containers } from './containers/table.ts';
 import { coreutils } from './coreutils/table.ts';
 import { init } from './init/table.ts';
@@ -9,4 +10,4 @@ import { shell } from './sh/table.ts';
 import { utilLinux } from './util-linux/table.ts';
 import { virt } from './virt/table.ts';
 
-export const base: ProgramTable = { ...init, ...shell, ...coreutils, ...utilLinux, ...net, ...virt, ...containers, ...kube };
+export const base: ProgramTable = { ...init, ...shell, ...coreutils, ...utilLinux, ...net, ...virt, ...binutils, ...containers, ...kube };

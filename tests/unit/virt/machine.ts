@@ -13,9 +13,10 @@ import { drain, fork } from '../../../src/engine/userland/lib/files.ts';
 import type { Call } from '../../../src/engine/userland/lib/http.ts';
 import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
 import { virt as own } from '../../../src/engine/userland/virt/table.ts';
+import type { ProgramTable } from '../../../src/engine/userland/programs.ts';
 import { loadAssets } from '../../../src/cli/assets.ts';
 
-const virt = { ...own, '/usr/bin/sleep': coreutils['/usr/bin/sleep']! };
+const basic: ProgramTable = { ...own, '/usr/bin/sleep': coreutils['/usr/bin/sleep']! };
 
 const file = (name: string): string => readFileSync(new URL(`../../../src/engine/hypervisor/guests/${name}`, import.meta.url), 'utf8');
 
@@ -42,7 +43,8 @@ export interface Lab {
   pass(ns: number): void;
 }
 
-export function lab(files: Tree = {}, hostname = 'lab'): Lab {
+export function lab(files: Tree = {}, hostname = 'lab', more: ProgramTable = {}): Lab {
+  const virt = { ...basic, ...more };
   const timeline = createTimeline();
   const trace = createTrace(timeline);
   const kernels = new Map<string, Kernel>();
