@@ -219,7 +219,7 @@ const PAGE = 4096;
 /** Host memory that a guest of this size can come to need: its pages, tables for every 2 MiB or shadow pages to their limit, and what is the hypervisor's own. */
 export function hostBytes(memoryBytes: number): number {
   const pages = Math.ceil(memoryBytes / PAGE);
-  return (pages + Math.max(4 * Math.ceil(pages / 512), Math.ceil(pages / 45)) + 256) * PAGE;
+  return (pages + Math.max(4 * Math.ceil(pages / 512), Math.ceil(pages / 45)) + 768) * PAGE;
 }
 
 export const MEMORY_MAX = HOST_MAX;

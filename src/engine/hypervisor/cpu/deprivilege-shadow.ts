@@ -1,0 +1,99 @@
+/**
+ * What the virtual control registers mean for the tables that the real processor walks: the guest runs on shadow page tables
+ * (memory/shadow.ts), with the monitor's own area in every root; and page faults, sorted into the guest's own, the shadow's,
+ * and writes that are watched. Checks of MOV to CR: SDM 2 MOV CR, SDM 3A 2.5, as src/cpu/control.ts has them.
+ */
+import { register, setRegister } from '../../machine/machine.ts';
+import { flushAll, invlpg, setRoot, shadowRoot } from '../memory/shadow.ts';
+import type { Vm } from '../vm.ts';
+import { gp, missing, paging } from './deprivilege-memory.ts';
+import { inLongCode } from './deprivilege-segments.ts';
+import { LMA, LME, NXE, own, PG, setControl, setVcpu, vcpu } from './deprivilege-state.ts';
+
+/** After any call that may have changed the root in force. */
+export function applyRoot(vm: Vm): void {
+  const root = shadowRoot(vm);
+  if (register(vm.machine, 'cr3') !== root) setRegister(vm.machine, 'cr3', root);
+}
+
+/** The guest's paging is no longer what it was: other tables, other rules, or another root. */
+export function follow(vm: Vm): void {
+  setRoot(vm, paging(vm));
+  applyRoot(vm);
+  own(vm).remapped?.(vm);
+}
+
+export function invalidate(vm: Vm, address: bigint): void {
+  invlpg(vm, address);
+  applyRoot(vm);
+  own(vm).remapped?.(vm);
+}
+
+export function invalidateAll(vm: Vm): void {
+  flushAll(vm);
+  applyRoot(vm);
+  own(vm).remapped?.(vm);
+}
+
+const PE = 1n;
+const WP = 0x1_0000n;
+const NW = 0x2000_0000n;
+const CD = 0x4000_0000n;
+const CR0_KNOWN = 0xe005_003fn;
+const PAE = 0x20n;
+const PCIDE = 0x2_0000n;
+/** TSD DE PSE PAE PGE UMIP SMEP SMAP and what is kept without effect; PCIDE and VMXE are not offered. */
+const CR4_KNOWN = 0x30_0fbcn;
+const GLOBALS = 0x80n | PAE | 0x10n | PCIDE | 0x30_0000n;
+
+/** False: there is no such register. Throws #GP. */
+export function writeControl(vm: Vm, n: number, value: bigint): boolean {
+  switch (n) {
+    case 0:
+      writeCr0(vm, value);
+      return true;
+    case 2:
+      setVcpu(vm, 'cr2', value);
+      return true;
+    case 3:
+      if (value >> 40n !== 0n) throw gp();
+      setVcpu(vm, 'cr3', value);
+      follow(vm);
+      return true;
+    case 4:
+      writeCr4(vm, value);
+      return true;
+    case 8:
+      if ((value & ~15n) !== 0n) throw gp();
+      setVcpu(vm, 'cr8', value);
+      return true;
+    default: return false;
+  }
+}
+
+function writeCr0(vm: Vm, given: bigint): void {
+  const value = given | 0x10n;
+  const { efer } = own(vm);
+  const before = vcpu(vm, 'cr0');
+  if (value >> 32n !== 0n || ((value & PG) !== 0n && (value & PE) === 0n) || ((value & NW) !== 0n && (value & CD) === 0n)) throw gp();
+  if ((value & PG) === 0n && (efer & LMA) !== 0n && inLongCode(vm)) throw gp();
+  if ((value & PG) !== 0n && (before & PG) === 0n && (efer & LME) !== 0n && ((vcpu(vm, 'cr4') & PAE) === 0n || inLongCode(vm))) throw gp();
+  if ((value & PG) === 0n || (value & PE) === 0n) throw missing('leaving long mode under a deprivileging technique');
+  setVcpu(vm, 'cr0', value & CR0_KNOWN);
+  if (((before ^ value) & (PG | PE | WP)) !== 0n) follow(vm);
+}
+
+function writeCr4(vm: Vm, value: bigint): void {
+  const before = vcpu(vm, 'cr4');
+  if ((value & ~CR4_KNOWN) !== 0n || ((value & PAE) === 0n && (own(vm).efer & LMA) !== 0n)) throw gp();
+  setControl(vm, 'cr4', value);
+  if (((before ^ value) & GLOBALS) !== 0n) follow(vm);
+}
+
+export function setEfer(vm: Vm, value: bigint): void {
+  const before = own(vm).efer;
+  setControl(vm, 'efer', value);
+  if (((before ^ value) & NXE) !== 0n) follow(vm);
+}
+
+export const inLongMode = (vm: Vm): boolean => (own(vm).efer & (LME | LMA)) === (LME | LMA);

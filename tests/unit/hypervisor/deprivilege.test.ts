@@ -1,0 +1,13 @@
+/** Trap-and-emulate: a guest that does nothing sensitive silently runs as on its own machine. */
+import { expect, it } from 'vitest';
+import { go, key, MS, power, tiny } from './bench.ts';
+
+it('boots tiny', () => {
+  const b = power(tiny(), { technique: 'trap-and-emulate' });
+  go(b, 300 * MS);
+  console.log([...b.vm.ledger.events].map(([k, v]) => `${k} ${v.count} ${v.cycles}`).join('\n'), b.vm.ledger.places);
+  expect([b.ended, b.said]).toEqual(['', '\r\ntiny 1.0: long mode, 4-level paging, one process\r\npress h for help\r\n']);
+  key(b, 't');
+  go(b, b.now + 60 * MS);
+  expect(b.said).toMatch(/\d+\r\n$/);
+});
