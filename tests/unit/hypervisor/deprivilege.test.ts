@@ -5,7 +5,6 @@ import { go, key, MS, power, tiny } from './bench.ts';
 it('boots tiny', () => {
   const b = power(tiny(), { technique: 'trap-and-emulate' });
   go(b, 300 * MS);
-  console.log([...b.vm.ledger.events].map(([k, v]) => `${k} ${v.count} ${v.cycles}`).join('\n'), b.vm.ledger.places);
   expect([b.ended, b.said]).toEqual(['', '\r\ntiny 1.0: long mode, 4-level paging, one process\r\npress h for help\r\n']);
   key(b, 't');
   go(b, b.now + 60 * MS);

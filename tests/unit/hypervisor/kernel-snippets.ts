@@ -192,6 +192,7 @@ record:
     ret
 
 ; a fault ends its snippet, a software interrupt goes on
+align 16
 faults:
 %assign vector 0
 %rep 256

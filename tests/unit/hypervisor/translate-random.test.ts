@@ -6,7 +6,7 @@ import { go, MS, power } from './bench.ts';
 import { LOG_AT, LOG_ENTRY, randomKernel } from './kernel-snippets.ts';
 
 const COUNT = 120;
-const SEEDS = (process.env.SEEDS ?? '1,2,3').split(',').map(Number);
+const SEEDS = (process.env.SEEDS ?? '1,2').split(',').map(Number);
 const FIELDS = ['rax', 'flags', 'rcx', 'rdx', 'rbx', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'from', 'seen', 'cr2', 'rsp'];
 
 function log(source: string, technique: TechniqueName): { ended: string; rows: string[]; data: string } {

@@ -1,12 +1,10 @@
 /** Binary translation of whole guests. */
 import { expect, it } from 'vitest';
 import { go, key, MS, power, tiny } from './bench.ts';
-import { cacheOf } from '../../../src/engine/hypervisor/cpu/translate-cache.ts';
 
 it('boots tiny', () => {
   const b = power(tiny(), { technique: 'binary-translation' });
   go(b, 300 * MS);
-  console.log([...b.vm.ledger.events].map(([k, v]) => `${k} ${v.count} ${v.cycles}`).join('\n'), b.vm.ledger.places, cacheOf(b.vm).counts);
   expect([b.ended, b.said]).toEqual(['', '\r\ntiny 1.0: long mode, 4-level paging, one process\r\npress h for help\r\n']);
   key(b, 't');
   go(b, b.now + 60 * MS);

@@ -12,7 +12,8 @@ import { type Decoded, decode } from './deprivilege-decode.ts';
 import { fetchAt, gp, guestLinear, isStopped } from './deprivilege-memory.ts';
 import { own } from './deprivilege-state.ts';
 import * as e from './translate-emit.ts';
-import { type CalloutKind, type Draft, type Exit, LONGEST, type Step, TAIL, translateUnit, type Translated } from './translate-unit.ts';
+import { LONGEST, translateUnit } from './translate-unit.ts';
+import { type CalloutKind, type Draft, type Exit, type Step, TAIL, type Translated } from './translate-writer.ts';
 
 export interface Chain {
   exit: Exit;

@@ -6,7 +6,7 @@
 import type { SlotName } from './deprivilege-area.ts';
 import type { Decoded } from './deprivilege-decode.ts';
 import * as e from './translate-emit.ts';
-import { callout, type Emit, here, put, type Rule, tail, type Undo, type Writer } from './translate-unit.ts';
+import { callout, type Emit, here, put, type Rule, tail, type Undo, type Writer } from './translate-writer.ts';
 
 const rule = (kind: Rule['kind'], emit: Emit, ends = false): Rule => ({ kind, emit, ends });
 const undo = (registers: Undo['registers'], rsp = 0): Undo => ({ registers, rsp });

@@ -14,7 +14,7 @@ import { follow, inLongMode } from './deprivilege-shadow.ts';
 import { deprivilegedState, IF, initDeprivileged, open, own, setVcpu, vcpu, virtualCpl } from './deprivilege-state.ts';
 import { type Done, done, prepare, trapOf } from './deprivilege-trap.ts';
 import { cacheOf, cacheOffset, createCache, linearAt, placeOf, revalidate, sourceWritten, stepAt, type Unit } from './translate-cache.ts';
-import type { Step } from './translate-unit.ts';
+import type { Step } from './translate-writer.ts';
 import { answerCallout, answerTrap, translateNow } from './translate-answer.ts';
 
 /** Pages of the translation cache: 512 KiB. */

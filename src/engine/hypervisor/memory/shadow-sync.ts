@@ -15,10 +15,10 @@ const ENTRIES = 512;
 /** What reading the entries of a shadow page's guest table needs to know. */
 export const settingsFor = ({ role }: ShadowPage): Settings => ({ mode: role.mode, wp: role.wp, nx: role.nx, pse: role.pse, smep: false, smap: false });
 
-/** Does the guest use this frame as a table whose writes must be seen? */
+/** Must writes to this frame be seen: a table in use, or watched? */
 export const isTraced = (s: Shadow, gfn: number): boolean => {
   for (const page of s.byGfn.get(gfn) ?? []) if (!page.unsync) return true;
-  return false;
+  return s.watched.has(gfn);
 };
 
 /** Address of the guest's entry behind an entry of a shadow table of level 1. */

@@ -114,6 +114,8 @@ export interface Shadow {
   /** Reverse map: addresses of the leaf entries that map a guest frame. */
   rmap: Map<number, Set<number>>;
   unsync: Set<ShadowPage>;
+  /** Guest frames besides tables that the guest must not write unseen: code that was translated. */
+  watched: Set<number>;
   /** Frames of pages that were given up. */
   free: number[];
   limit: number;

@@ -48,8 +48,8 @@ export function* runMachine(options: Options): Call<number> {
   if (options.memory > MEMORY_MAX) throw new Failed('not modelled: guests of more than 1 GiB of memory');
   const kvm = yield* openAccelerator(options);
   if (options.kernel === null) throw new Failed('not modelled: firmware and disks; give a kernel with -kernel');
-  const descriptors = yield* createMachine(kvm, options);
   const image = yield* readImage({ path: options.kernel, append: options.append, initrd: options.initrd, memory: options.memory });
+  const descriptors = yield* createMachine(kvm, options, image);
   const emu = yield* connect(options, descriptors, image);
   const loop = yield* openMonitors(emu);
   yield* powerOn(emu);
@@ -87,8 +87,16 @@ function* openAccelerator({ accel }: Options): Call<number> {
   }
 }
 
-/** A technique that is not modelled yet falls back to KVM's, and says so. */
-function* createVm(device: number, options: Options): Call<number> {
+const LMA = 0x400n;
+/** The techniques that keep the processor in long mode want a kernel that begins there. */
+const NARROW: readonly Accelerator[] = ['tcg', 'deprivileged'];
+
+/** A technique that is not modelled yet falls back to KVM's, and says so; so does one that cannot run this kernel. */
+function* createVm(device: number, options: Options, image: Image): Call<number> {
+  if (NARROW.includes(options.accel) && (image.sregs.efer & LMA) === 0n) {
+    yield* tell(options, `${ME}: warning: not modelled: -accel ${options.accel} of a kernel that begins outside long mode; the guest runs under KVM`);
+    return (yield* sys('ioctl', yield* openAccelerator({ ...options, accel: 'kvm' }), KVM_CREATE_VM, 0)) as number;
+  }
   try {
     return (yield* sys('ioctl', device, KVM_CREATE_VM, typeOf(options))) as number;
   } catch (error) {
@@ -98,8 +106,8 @@ function* createVm(device: number, options: Options): Call<number> {
   }
 }
 
-function* createMachine(kvm: number, options: Options): Call<{ vm: number; vcpu: number }> {
-  const vm = yield* createVm(kvm, options);
+function* createMachine(kvm: number, options: Options, image: Image): Call<{ vm: number; vcpu: number }> {
+  const vm = yield* createVm(kvm, options, image);
   const size = Math.ceil(options.memory / 4096) * 4096;
   let at: number;
   try {
