@@ -1,29 +1,47 @@
-/** Guest instructions a second of cpu.wasm, untraced, on three loops; v86 on the same loops (32-bit) in the same run. */
-import { existsSync, readFileSync } from 'node:fs';
-import { loadAssets, root } from '../../src/cli/assets.ts';
+/** Guest instructions a second of cpu.wasm, untraced, on three loops; v86 and bochs on the same loops (32-bit) in the same run. Medians. */
+import { loadAssets } from '../../src/cli/assets.ts';
 import { assemble } from '../../src/engine/machine/isa/assemble.ts';
 import { createMachine, load, run, setRegister, setSegment } from '../../src/engine/machine/machine.ts';
-import { bootSector, guest, INSTRUCTIONS, LOOPS } from './loops.ts';
+import { guest, INSTRUCTIONS, LOOPS } from './loops.ts';
 import { median } from './median.ts';
+import { bochs, type Seconds, v86 } from './peers.ts';
 
 const RUNS = 5;
-const BIOS = ['/usr/share/seabios/bios.bin', '/usr/share/qemu/bios.bin', '/usr/local/share/qemu/bios.bin', '/opt/homebrew/share/qemu/bios.bin'];
+const PEERS = { v86: { run: v86, runs: 3 }, bochs: { run: bochs, runs: 3 } } as const;
+type Loop = (typeof LOOPS)[number];
 
+/** Rounds of ours go between those of the peers, so that all meet the same machine. */
 export async function cpu(): Promise<Record<string, unknown>> {
-  const loops: Record<string, unknown> = {};
-  const peer = await v86();
-  const rates: number[] = [];
-  const ratios: number[] = [];
-  for (const loop of LOOPS) {
-    const mine = median(Array.from({ length: RUNS }, () => ours(loop)));
-    const theirs = peer === null ? null : INSTRUCTIONS[loop] / peer[loop]! / 1e6;
-    rates.push(mine);
-    if (theirs !== null) ratios.push(mine / theirs);
-    loops[loop] = { mips: round(mine), v86: theirs === null ? null : round(theirs), vsV86: theirs === null ? null : round(mine / theirs) };
+  const mine = Object.fromEntries(LOOPS.map((loop) => [loop, [] as number[]])) as Record<Loop, number[]>;
+  const round1 = (): void => {
+    for (const loop of LOOPS) mine[loop].push(ours(loop));
+  };
+  round1();
+  const theirs: Record<string, Record<Loop, number | null>> = {};
+  for (const [name, peer] of Object.entries(PEERS)) {
+    const all: Seconds[] = [];
+    for (let n = 0; n < peer.runs; n++) {
+      const one = await peer.run();
+      if (one === null) break;
+      all.push(one);
+      round1();
+    }
+    theirs[name] = Object.fromEntries(LOOPS.map((loop) => [loop, all.length === 0 ? null : INSTRUCTIONS[loop] / median(all.map((one) => one[loop]!)) / 1e6])) as Record<Loop, number | null>;
   }
-  return { loops, mips: round(median(rates)), vsV86: ratios.length > 0 ? round(median(ratios)) : null, vsBochs: null };
+  while (mine.arithmetic.length < RUNS) round1();
+  const rate = (loop: Loop): number => median(mine[loop]);
+  const versus = (name: string, loop: Loop): number | null => (theirs[name]![loop] === null ? null : rate(loop) / theirs[name]![loop]);
+  const middle = (name: string): number | null => {
+    const ratios = LOOPS.map((loop) => versus(name, loop)).filter((one) => one !== null);
+    return ratios.length > 0 ? round(median(ratios)) : null;
+  };
+  const loops = Object.fromEntries(LOOPS.map((loop) => [loop, {
+    mips: round(rate(loop)), v86: maybe(theirs.v86![loop]), vsV86: maybe(versus('v86', loop)), bochs: maybe(theirs.bochs![loop]), vsBochs: maybe(versus('bochs', loop)),
+  }]));
+  return { loops, mips: round(median(LOOPS.map(rate))), vsV86: middle('v86'), vsBochs: middle('bochs') };
 }
 
+const maybe = (n: number | null): number | null => (n === null ? null : round(n));
 const round = (n: number): number => Number(n.toPrecision(3));
 
 /** Million instructions a second of one loop in long mode, the first GiB mapped to itself. */
@@ -49,40 +67,4 @@ function ours(loop: (typeof LOOPS)[number]): number {
   const ms = performance.now() - began;
   if (stop.reason !== 'halt') throw new Error(`the loop ended by ${stop.reason}`);
   return INSTRUCTIONS[loop] / ms / 1e3;
-}
-
-/** Seconds that v86 takes for each loop, or null (and why, on stderr) when it cannot run here. */
-async function v86(): Promise<Record<string, number> | null> {
-  const bios = BIOS.find((path) => existsSync(path));
-  if (!bios) {
-    console.error('v86: no SeaBIOS found (Debian: apt-get install seabios); left out');
-    return null;
-  }
-  const { V86 } = await import('v86');
-  const buffer = (path: string): { buffer: ArrayBuffer } => {
-    const data = readFileSync(path);
-    return { buffer: data.buffer.slice(data.byteOffset, data.byteOffset + data.length) as ArrayBuffer };
-  };
-  const sector = bootSector();
-  const emulator = new V86({
-    wasm_path: `${root()}/node_modules/v86/build/v86.wasm`, bios: buffer(bios), fda: { buffer: sector.buffer as ArrayBuffer }, boot_order: 0x321,
-    memory_size: 16 << 20, autostart: true, disable_keyboard: true, disable_mouse: true,
-  });
-  const marks = await new Promise<number[] | null>((resolve) => {
-    const seen: number[] = [];
-    const timer = setTimeout(() => resolve(null), 120_000);
-    emulator.add_listener('serial0-output-byte', (byte: number) => {
-      if (byte !== 65 + seen.length) return;
-      seen.push(performance.now());
-      if (seen.length < 4) return;
-      clearTimeout(timer);
-      resolve(seen);
-    });
-  });
-  await emulator.destroy();
-  if (!marks) {
-    console.error('v86: the loops did not end in two minutes; left out');
-    return null;
-  }
-  return Object.fromEntries(LOOPS.map((loop, i) => [loop, (marks[i + 1]! - marks[i]!) / 1e3]));
 }
