@@ -41,7 +41,7 @@ export function runNatively(first: number, count: number, bits: 32 | 64 = 64): N
     const head = Buffer.alloc(8);
     head.writeUInt32LE(count, 0);
     head.writeUInt32LE(first, 4);
-    const out = execFileSync(join(folder, 'harness'), { input: Buffer.concat([head, code]), maxBuffer: count * 200 });
+    const out = execFileSync(join(folder, 'harness'), { timeout: 120_000, input: Buffer.concat([head, code]), maxBuffer: count * 200 });
     return { code: Uint8Array.from(code), outcomes: Array.from({ length: count }, (_, n) => way.outcome(out, n * way.record)) };
   } finally {
     rmSync(folder, { recursive: true });

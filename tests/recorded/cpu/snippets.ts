@@ -76,7 +76,9 @@ function memory(w: Writer, bytes: number, aligned = 1): string {
     () => `[r12${plus}]`, () => `[r12${plus}]`, () => `[r13+r14*${aligned > 1 ? 8 : pick(w, [1, 2, 4, 8])}${aligned > 8 ? '' : plus}]`, () => `[r12d${plus}]`,
     () => `[abs ${hex(DATA + 0x800 + displacement)}]`, () => `[rel ${hex(DATA + 0x800 + displacement)}]`, () => `[r14*8+${hex(DATA + 0x400)}]`,
   ]);
-  const text = aligned > 8 ? `[r12${plus}]` : place();
+  // over the boundary of the two pages, and rarely over the end of the second
+  const over = aligned > 1 ? 0 : w.next(24);
+  const text = aligned > 8 ? `[r12${plus}]` : over === 1 ? `[r12+${hex((w.next(12) === 0 ? 0x1801 : 0x801) - 1 - w.next(8))}]` : place();
   return bytes === 0 ? text : `${WORD[bytes]} ${text}`;
 }
 
@@ -85,6 +87,8 @@ const put = (w: Writer, text: string, defines = 0, undefines = 0): number => {
   w.defined = (w.defined | defines) & ~undefines;
   return w.defined;
 };
+/** Of a locked instruction: within a cache line, as machines punish locks over two. */
+const locking = (w: Writer, bytes: number): string => memory(w, bytes, bytes);
 const rm = (w: Writer, bytes: number): string => (w.next(3) === 0 ? memory(w, bytes) : to(w, bytes));
 
 // ---- kinds of instruction
@@ -106,7 +110,7 @@ function alu(w: Writer): number {
 function locked(w: Writer): number {
   const op = pick(w, ['add', 'or', 'and', 'sub', 'xor']);
   const bytes = size(w);
-  return put(w, `lock ${op} ${memory(w, bytes)}, ${from(w, bytes)}`, ALL, op === 'add' || op === 'sub' ? 0 : AF);
+  return put(w, `lock ${op} ${locking(w, bytes)}, ${from(w, bytes)}`, ALL, op === 'add' || op === 'sub' ? 0 : AF);
 }
 function move(w: Writer): number {
   const bytes = size(w);
@@ -119,7 +123,7 @@ function move(w: Writer): number {
     case 5: return put(w, `mov ${to(w, 8)}, 0x${w.next(2 ** 31).toString(16)}${w.next(2 ** 31).toString(16).padStart(8, '0')}`);
     case 6: return put(w, `mov ${pick(w, HIGH)}, ${pick(w, ['al', 'cl', 'dl', 'bl', ...HIGH])}`);
     case 7: return put(w, pick(w, [`mov al, [qword ${hex(DATA + w.next(4096))}]`, `mov rax, [qword ${hex(DATA + w.next(4096))}]`, `mov [qword ${hex(DATA + w.next(4096))}], eax`]));
-    default: return put(w, `xchg ${rm(w, bytes)}, ${to(w, bytes)}`);
+    default: return put(w, `xchg ${w.next(3) === 0 ? locking(w, bytes) : to(w, bytes)}, ${to(w, bytes)}`);
   }
 }
 function extend(w: Writer): number {
@@ -138,7 +142,7 @@ function address(w: Writer): number {
 function unary(w: Writer): number {
   const op = pick(w, ['inc', 'dec', 'not', 'neg']);
   const bytes = size(w);
-  return put(w, `${w.next(8) === 0 ? `lock ${op} ${memory(w, bytes)}` : `${op} ${rm(w, bytes)}`}`, op === 'not' ? 0 : op === 'neg' ? ALL : ALL & ~CF);
+  return put(w, `${w.next(8) === 0 ? `lock ${op} ${locking(w, bytes)}` : `${op} ${rm(w, bytes)}`}`, op === 'not' ? 0 : op === 'neg' ? ALL : ALL & ~CF);
 }
 function shift(w: Writer): number {
   const op = pick(w, ['shl', 'shr', 'sar', 'rol', 'ror', 'rcl', 'rcr']);
@@ -205,9 +209,9 @@ function exchange(w: Writer): number {
   const bytes = size(w);
   switch (w.next(6)) {
     case 0: return put(w, `bswap ${to(w, pick(w, [4, 8]))}`);
-    case 1: return put(w, `${w.next(2) ? 'lock ' : ''}cmpxchg ${memory(w, bytes)}, ${from(w, bytes)}`, ALL);
+    case 1: return put(w, `${w.next(2) ? 'lock ' : ''}cmpxchg ${locking(w, bytes)}, ${from(w, bytes)}`, ALL);
     case 2: return put(w, `cmpxchg ${to(w, bytes)}, ${from(w, bytes)}`, ALL);
-    case 3: return put(w, `${w.next(2) ? 'lock ' : ''}xadd ${memory(w, bytes)}, ${to(w, bytes)}`, ALL);
+    case 3: return put(w, `${w.next(2) ? 'lock ' : ''}xadd ${locking(w, bytes)}, ${to(w, bytes)}`, ALL);
     case 4: return put(w, `xadd ${to(w, bytes)}, ${to(w, bytes)}`, ALL);
     default: {
       const place = `[r12+${hex(w.next(64) * 16)}]`;
@@ -304,9 +308,35 @@ function odd(w: Writer): number {
   }
 }
 
+/** Bit strings far away, string instructions and branches by 32-bit registers, returns that pop. */
+function rare(w: Writer): number {
+  const label = `.l${w.labels++}`;
+  switch (w.next(6)) {
+    case 0: {
+      const bytes = wide(w);
+      put(w, `mov ${NAMES[bytes]![15]}, ${w.next(0x3e00) - 0x1f00}`);
+      return put(w, `${pick(w, ['bt', 'bts', 'btr', 'btc'])} [r12], ${NAMES[bytes]![15]}`, CF, OF | SF | AF | PF);
+    }
+    case 1:
+      put(w, `lea rsi, [r12+${hex(w.next(64))}]\nlea rdi, [r13+${hex(w.next(64))}]\nmov rcx, 0x${(1 + w.next(255)).toString(16)}${w.next(32).toString(16).padStart(8, '0')}`);
+      return put(w, `a32 rep ${pick(w, ['movs', 'stos', 'lods'])}${pick(w, ['b', 'w', 'd', 'q'])}`);
+    case 2:
+      put(w, `mov rcx, 0x${w.next(4) === 0 ? '1' : ''}0000000${w.next(2)}`);
+      put(w, `${pick(w, ['jrcxz', 'jecxz'])} ${label}`);
+      move(w);
+      return put(w, `${label}:`);
+    case 3:
+      if ((w.defined & ZF) === 0) return put(w, 'test al, cl', ALL, AF);
+      put(w, `mov ecx, ${1 + w.next(4)}\n${label}: lea rdx, [rdx+rcx*2+1]`);
+      return put(w, `${pick(w, ['loope', 'loopne', 'a32 loop'])} ${label}`);
+    case 4: return put(w, `push rax\nlea rax, [rel ${label}]\npush rax\nret 8\n${label}:`);
+    default: return put(w, `lea ${to(w, wide(w))}, [${NAMES[4]![w.next(16)]}+${NAMES[4]![pick(w, TO)]}*${pick(w, [1, 2, 4, 8])}-0x80]`);
+  }
+}
+
 const KINDS: readonly [kind: (w: Writer) => number, weight: number][] = [
   [alu, 8], [move, 6], [extend, 3], [address, 2], [unary, 3], [shift, 6], [double, 2], [multiply, 3], [divide, 1], [bits, 3], [scan, 2], [exchange, 3], [conditional, 5], [stack, 3], [flags, 2],
-  [strings, 1], [odd, 1], [locked, 1],
+  [strings, 1], [odd, 1], [locked, 1], [rare, 2],
 ];
 const BAG = KINDS.flatMap(([kind, weight]) => Array<(w: Writer) => number>(weight).fill(kind));
 

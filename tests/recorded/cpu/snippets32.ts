@@ -49,6 +49,8 @@ function memory(w: Writer, bytes: number): string {
   const place = pick(w, [`[ebp${plus}]`, `[ebp${plus}]`, `[edi+esi*${pick(w, [1, 2, 4, 8])}${plus}]`, `[${hex(DATA + 0x800 + n)}]`, `[esi*8+${hex(DATA + 0x400)}]`, `[ds:ebp+esi${plus}]`, `[esp+${hex(w.next(64))}]`, `[es:edi]`]);
   return bytes === 0 ? place : `${WORD[bytes]} ${place}`;
 }
+/** Of a locked instruction: within a cache line, as machines punish locks over two. */
+const locking = (w: Writer, bytes: number): string => `${WORD[bytes]} [${pick(w, ['ebp', 'edi'])}+${hex(w.next(64) * bytes)}]`;
 const rm = (w: Writer, bytes: number): string => (w.next(3) === 0 ? memory(w, bytes) : to(w, bytes));
 const put = (w: Writer, text: string, defines = 0, undefines = 0): number => {
   w.lines.push(text);
@@ -66,7 +68,7 @@ function alu(w: Writer): number {
     case 1: return end(op === 'test' ? `test ${memory(w, bytes)}, ${from(w, bytes)}` : `${op} ${to(w, bytes)}, ${memory(w, bytes)}`);
     case 2: return end(`${op} ${memory(w, bytes)}, ${from(w, bytes)}`);
     case 3: return end(`${op} ${to(w, bytes)}, ${immediate(w, bytes)}`);
-    case 4: return end(`${/^(add|or|and|sub|xor)$/.test(op) && w.next(3) === 0 ? 'lock ' : ''}${op} ${memory(w, bytes)}, ${immediate(w, bytes)}`);
+    case 4: return end(`${/^(add|or|and|sub|xor)$/.test(op) && w.next(3) === 0 ? `lock ${op} ${locking(w, bytes)}` : `${op} ${memory(w, bytes)}`}, ${immediate(w, bytes)}`);
     default: return op === 'test' ? end('test al, ah') : end(`db 0x82, ${hex(0xc0 + ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp'].indexOf(op) * 8 + w.next(8))}, ${w.next(256)}`);
   }
 }
@@ -74,7 +76,7 @@ function move(w: Writer): number {
   const bytes = size(w);
   return put(w, pick(w, [
     () => `mov ${to(w, bytes)}, ${from(w, bytes)}`, () => `mov ${to(w, bytes)}, ${memory(w, bytes)}`, () => `mov ${memory(w, bytes)}, ${from(w, bytes)}`, () => `mov ${to(w, bytes)}, ${immediate(w, bytes)}`,
-    () => `mov ${memory(w, bytes)}, ${immediate(w, bytes)}`, () => `mov eax, [${hex(DATA + w.next(4096))}]`, () => `mov [${hex(DATA + w.next(4096))}], ax`, () => `xchg ${rm(w, bytes)}, ${to(w, bytes)}`,
+    () => `mov ${memory(w, bytes)}, ${immediate(w, bytes)}`, () => `mov eax, [${hex(DATA + w.next(4096))}]`, () => `mov [${hex(DATA + w.next(4096))}], ax`, () => `xchg ${w.next(3) === 0 ? locking(w, bytes) : to(w, bytes)}, ${to(w, bytes)}`,
     () => `xchg eax, ${to(w, 4)}`, () => `mov ${to(w, 4)}, ${pick(w, ['cs', 'ds', 'ss', 'es'])}`, () => `push ${pick(w, ['ds', 'es', 'ss'])}\npop ${pick(w, ['ds', 'es'])}`, () => `push cs\npop ${to(w, 4)}`,
   ])());
 }
@@ -143,8 +145,8 @@ function scan(w: Writer): number {
 function exchange(w: Writer): number {
   const bytes = size(w);
   return put(w, ...pick<() => [string, number?]>(w, [
-    () => [`bswap ${to(w, 4)}`], () => [`lock cmpxchg ${memory(w, bytes)}, ${from(w, bytes)}`, ALL], () => [`cmpxchg ${to(w, bytes)}, ${from(w, bytes)}`, ALL],
-    () => [`lock xadd ${memory(w, bytes)}, ${to(w, bytes)}`, ALL], () => [`xadd ${to(w, bytes)}, ${to(w, bytes)}`, ALL],
+    () => [`bswap ${to(w, 4)}`], () => [`lock cmpxchg ${locking(w, bytes)}, ${from(w, bytes)}`, ALL], () => [`cmpxchg ${to(w, bytes)}, ${from(w, bytes)}`, ALL],
+    () => [`lock xadd ${locking(w, bytes)}, ${to(w, bytes)}`, ALL], () => [`xadd ${to(w, bytes)}, ${to(w, bytes)}`, ALL],
     () => [`${w.next(2) ? 'mov eax, [ebp+8]\nmov edx, [ebp+12]\n' : ''}cmpxchg8b [ebp+8]`, ZF],
   ])());
 }
