@@ -1,5 +1,5 @@
 /** Loads what the engine is given: the processor's module from the build folder, the guests' sources from the bundle. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Assets } from '../engine/world/world.ts';
@@ -10,8 +10,16 @@ export function root(): string {
   return here.endsWith('build') ? join(here, '..') : join(here, '..', '..');
 }
 
+let guests: Assets['guests'] | null = null;
+
+/** Every assembly source below a folder, by its path from there. */
+function sources(folder: string): Assets['guests'] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => name.replaceAll('\\', '/')).filter((name) => name.endsWith('.asm'));
+  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
+}
+
 export function loadAssets(): Assets {
   const cpu = new WebAssembly.Module(readFileSync(join(root(), 'build', 'cpu.wasm')));
-  const guests = join(root(), 'src/engine/hypervisor/guests');
-  return { cpu, guests: { 'tiny.asm': readFileSync(join(guests, 'tiny.asm'), 'utf8') } };
+  guests ??= sources(join(root(), 'src/engine/hypervisor/guests'));
+  return { cpu, guests };
 }

@@ -1,8 +1,11 @@
 /** The worker: loads the processor and the guests, then hands messages to one session. Nothing is decided here. */
 import cpuUrl from '../../build/cpu.wasm?url';
-import tiny from '../engine/hypervisor/guests/tiny.asm?raw';
 import type { ToPage, ToWorker } from '../bridge/protocol.ts';
 import { createServer, type Server } from './server.ts';
+
+/** Sources of the guests by their path below that folder. */
+const found = import.meta.glob<string>('../engine/hypervisor/guests/**/*.asm', { query: '?raw', import: 'default', eager: true });
+const guests = Object.fromEntries(Object.entries(found).map(([path, source]) => [path.replace('../engine/hypervisor/guests/', ''), source]));
 
 const waiting: ToWorker[] = [];
 let server: Server | null = null;
@@ -19,7 +22,7 @@ channel.port1.onmessage = (): void => queue.shift()?.();
 const response = await fetch(cpuUrl);
 const cpu = new WebAssembly.Module(await response.arrayBuffer());
 server = createServer({
-  assets: { cpu, guests: { 'tiny.asm': tiny } },
+  assets: { cpu, guests },
   post: (message: ToPage) => self.postMessage(message),
   now: () => performance.now(),
   soon(callback) {

@@ -39,6 +39,7 @@ export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): 
     ...(host.images.length > 0 ? preloadedImages(host.images, host.services.includes('docker') ? DOCKER : CONTAINERD) : {}),
     ...(scenario.cluster ? kubernetes(host) : {}),
     ...domains(host, assets),
+    ...(host.services.includes('libvirtd') ? nest(assets) : {}),
     ...host.files,
   };
 }
@@ -156,12 +157,31 @@ spec:
 function domains(host: HostSpec, assets: Assets): Tree {
   const tree: Tree = {};
   for (const name of host.domains) {
-    const image = assemble(assets.guests[`${name}.asm`] ?? '', `${name}.asm`);
-    if (image.errors.length > 0) throw new Error(`guests/${name}.asm: ${image.errors[0]!.text}`);
-    tree[`/var/lib/libvirt/images/${name}.bin`] = file(image.bytes);
+    tree[`/var/lib/libvirt/images/${name}.bin`] = file(imageOf(`${name}.asm`, assets));
     tree[`/etc/libvirt/qemu/${name}.xml`] = file(bytes(domainXml(name)), 0o600);
   }
   return tree;
+}
+
+/** The small operating system that techniques are compared with, as an image and as its source. */
+function nest(assets: Assets): Tree {
+  const sources = Object.entries(assets.guests).filter(([name]) => name === 'nest.asm' || name.startsWith('nest/'));
+  return {
+    '/var/lib/libvirt/images/nest.img': file(imageOf('nest.asm', assets)),
+    ...Object.fromEntries(sources.map(([name, source]) => [`/usr/share/nestbox/guests/${name}`, file(source)])),
+  };
+}
+
+/** Images that were assembled from the same sources before: a world is built often. */
+const assembled = new Map<string, { sources: Assets['guests']; image: Uint8Array }>();
+
+function imageOf(name: string, assets: Assets): Uint8Array {
+  const before = assembled.get(name);
+  if (before?.sources === assets.guests) return before.image;
+  const { bytes: image, errors } = assemble(assets.guests[name] ?? '', name, (included) => assets.guests[included] ?? null);
+  if (errors.length > 0) throw new Error(`guests/${errors[0]!.text}`);
+  assembled.set(name, { sources: assets.guests, image });
+  return image;
 }
 
 function domainXml(name: string): string {

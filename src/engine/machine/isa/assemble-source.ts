@@ -1,20 +1,26 @@
 /**
  * The assembler's preprocessor: lines in, lines out, each with the number of the line it came from. Knows %define,
- * %undef, %assign, %macro (fixed parameters, %0, %%local), %rep, %if, %ifdef, %ifndef, %else, %endif, %error.
- * Source: NASM manual 4. Left out: %include, greedy and default parameters, %strlen and kin, contexts.
+ * %undef, %assign, %macro (fixed parameters, %0, %%local), %rep, %if, %ifdef, %ifndef, %else, %endif, %error, %include.
+ * %include takes its text from whoever calls. Source: NASM manual 4. Left out: greedy and default parameters, %strlen and kin, contexts.
  */
 import { AssemblyError, type Cursor, expression, type Scope, tokens } from './assemble-expression.ts';
 
 export interface Line {
   number: number;
   text: string;
+  /** The included file that it stands in; null: the source itself. */
+  file: string | null;
 }
+
+/** The text of a file that %include names, or null: there is none. */
+export type Include = (name: string) => string | null;
 
 export interface Mistake {
   line: number;
   column: number;
   /** Without the file and line. */
   text: string;
+  file: string | null;
 }
 
 interface Macro {
@@ -28,23 +34,29 @@ interface State {
   out: Line[];
   mistakes: Mistake[];
   expansions: number;
+  include: Include;
 }
 
 const LIMIT = 200_000;
 const DEEPEST = 64;
 
-export function preprocess(source: string): { lines: Line[]; mistakes: Mistake[] } {
-  const state: State = { defines: new Map(), macros: new Map(), out: [], mistakes: [], expansions: 0 };
+export function preprocess(source: string, include: Include = () => null): { lines: Line[]; mistakes: Mistake[] } {
+  const state: State = { defines: new Map(), macros: new Map(), out: [], mistakes: [], expansions: 0, include };
+  run(state, linesOf(source, null), 0);
+  return { lines: state.out, mistakes: state.mistakes };
+}
+
+/** A backslash at its end joins a line with the next. */
+function linesOf(source: string, file: string | null): Line[] {
   const lines: Line[] = [];
   const raw = source.split('\n');
   for (let i = 0; i < raw.length; i++) {
     const number = i + 1;
     let text = raw[i]!.replace(/\r$/, '');
     while (text.endsWith('\\') && i + 1 < raw.length) text = text.slice(0, -1) + raw[++i]!;
-    lines.push({ number, text });
+    lines.push({ number, text, file });
   }
-  run(state, lines, 0);
-  return { lines: state.out, mistakes: state.mistakes };
+  return lines;
 }
 
 const DIRECTIVE = /^\s*%([a-z]+)\b\s*(.*)$/i;
@@ -62,6 +74,10 @@ function run(state: State, lines: readonly Line[], depth: number): void {
       }
       const word = directive[1]!.toLowerCase();
       const rest = withoutComment(directive[2]!);
+      if (word === 'include') {
+        included(state, rest, depth);
+        continue;
+      }
       if (!(word in OPENS)) {
         simple(state, word, rest, line);
         continue;
@@ -77,8 +93,17 @@ function run(state: State, lines: readonly Line[], depth: number): void {
   }
 }
 
+function included(state: State, rest: string, depth: number): void {
+  const name = /^\s*(["'])(.*)\1\s*$/.exec(expand(state, rest))?.[2];
+  if (name === undefined) throw new AssemblyError(1, "`%include' expects a file name");
+  if (depth > DEEPEST) throw new AssemblyError(1, 'files include one another too deep');
+  const source = state.include(name);
+  if (source === null) throw new AssemblyError(1, `unable to open include file \`${name}': No such file or directory`);
+  run(state, linesOf(source, name), depth + 1);
+}
+
 function fail(state: State, line: Line, column: number, text: string): void {
-  state.mistakes.push({ line: line.number, column, text });
+  state.mistakes.push({ line: line.number, column, text, file: line.file });
 }
 
 function closing(lines: readonly Line[], from: number, end: string): number {
@@ -158,16 +183,16 @@ function plainLine(state: State, line: Line, depth: number): void {
   const call = CALL.exec(text);
   const macro = call && state.macros.get(call[2]!.toLowerCase());
   if (!macro) {
-    state.out.push({ number: line.number, text: expand(state, text) });
+    state.out.push({ number: line.number, text: expand(state, text), file: line.file });
     return;
   }
   if (depth > DEEPEST) throw new AssemblyError(1, 'macros nest too deep');
   const given = (call[3] ?? '').trim() === '' ? [] : splitArguments(call[3]!);
   if (given.length !== macro.parameters) throw new AssemblyError(1, `macro \`${call[2]}' expects ${macro.parameters} parameters, ${given.length} given`);
   const unique = ++state.expansions;
-  if (call[1]!.trim() !== '') state.out.push({ number: line.number, text: call[1]! });
+  if (call[1]!.trim() !== '') state.out.push({ number: line.number, text: call[1]!, file: line.file });
   const body = macro.body.map((l) => ({
-    number: line.number,
+    number: line.number, file: line.file,
     text: l.text.replace(/%%(\w+)/g, `..@${unique}.$1`).replace(/%(\d+)/g, (_, n: string) => (n === '0' ? String(given.length) : (given[Number(n) - 1] ?? ''))),
   }));
   run(state, body, depth + 1);

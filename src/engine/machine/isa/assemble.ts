@@ -6,7 +6,7 @@
  */
 import { AssemblyError, columnOf, type Cursor, expression, peek, type Scope, take, type Token, tokens, type Value } from './assemble-expression.ts';
 import { encode, little, type Operand, prefixByte, REGISTERS, type Size } from './assemble-encode.ts';
-import { type Line, type Mistake, preprocess } from './assemble-source.ts';
+import { type Include, type Line, type Mistake, preprocess } from './assemble-source.ts';
 import { FORMS } from './forms.ts';
 
 export interface AssembledError {
@@ -23,8 +23,8 @@ export interface Assembled {
   origin: bigint;
   /** Full names, local ones as "label.local". */
   labels: ReadonlyMap<string, bigint>;
-  /** What each source line produced, in order. */
-  lines: { line: number; address: bigint; length: number }[];
+  /** What each source line produced, in order; the file where it is an included one's. */
+  lines: { line: number; file: string | null; address: bigint; length: number }[];
   errors: AssembledError[];
 }
 
@@ -49,17 +49,18 @@ const DATA: Record<string, number> = { db: 1, dw: 2, dd: 4, dq: 8 };
 const RESERVE: Record<string, number> = { resb: 1, resw: 2, resd: 4, resq: 8 };
 const SIZES: Record<string, Size> = { byte: 1, word: 2, dword: 4, qword: 8, tword: 10, oword: 16 };
 
-export function assemble(source: string, file = 'input.asm'): Assembled {
-  const { lines, mistakes } = preprocess(source);
+/** `include` gives the text of files that the source includes. */
+export function assemble(source: string, file = 'input.asm', include: Include = () => null): Assembled {
+  const { lines, mistakes } = preprocess(source, include);
   let parsed: Parsed[] = [];
   const errors = mistakes.slice();
   for (const line of lines) {
     try {
       const words = tokens(line.text);
-      if (words.length > 0) parsed.push({ number: line.number, words });
+      if (words.length > 0) parsed.push({ number: line.number, file: line.file, words });
     } catch (error) {
       if (!(error instanceof AssemblyError)) throw error;
-      errors.push({ line: line.number, column: error.column, text: error.message });
+      errors.push({ line: line.number, column: error.column, text: error.message, file: line.file });
     }
   }
   if (errors.length > 0) parsed = [];
@@ -74,13 +75,27 @@ export function assemble(source: string, file = 'input.asm'): Assembled {
   return {
     bytes: Uint8Array.from(all.length > 0 ? [] : pass.out), origin: pass.origin, lines: pass.lines,
     labels: new Map([...pass.symbols].map(([name, s]) => [name, s.n])),
-    errors: all.map((m) => ({ file, line: m.line, column: m.column, text: `${file}:${m.line}: error: ${m.text}` })),
+    errors: all.map((m) => ({ file: m.file ?? file, line: m.line, column: m.column, text: `${m.file ?? file}:${m.line}: error: ${m.text}` })),
   };
 }
 
 interface Parsed {
   number: Line['number'];
+  file: Line['file'];
   words: Token[];
+  /** What it always gives, wherever it stands; null: that depends; undefined: not assembled yet. */
+  fixed?: number[] | null;
+}
+
+/** An instruction of registers and numbers alone, without a memory operand that might be relative to it. */
+function staysSame(words: readonly Token[]): boolean {
+  if (words[0]?.kind !== 'name' || !(FORMS.has(words[0].text.toLowerCase()) || prefixByte(words[0].text.toLowerCase()) !== undefined)) return false;
+  return words.every(({ kind, text }, n) => {
+    const name = text.toLowerCase();
+    if (kind === 'name') return n === 0 || REGISTERS.has(name) || name in SIZES || FORMS.has(name);
+    if (kind === 'punct' && text === '[') return words[n + 1]?.kind === 'name' && REGISTERS.has(words[n + 1]!.text.toLowerCase());
+    return kind === 'number' || (kind === 'punct' && !text.startsWith('$'));
+  });
 }
 
 function same(a: Pass['symbols'], b: Pass['symbols']): boolean {
@@ -94,12 +109,14 @@ function runPass(lines: readonly Parsed[], previous: Pass['symbols'], last: bool
   for (const line of lines) {
     const from = pass.out.length;
     try {
-      statement(pass, line);
+      if (line.fixed) for (const byte of line.fixed) pass.out.push(byte);
+      else statement(pass, line);
+      if (line.fixed === undefined) line.fixed = staysSame(line.words) ? pass.out.slice(from) : null;
     } catch (error) {
       if (!(error instanceof AssemblyError)) throw error;
-      if (last) pass.mistakes.push({ line: line.number, column: error.column, text: error.message });
+      if (last) pass.mistakes.push({ line: line.number, column: error.column, text: error.message, file: line.file });
     }
-    if (pass.out.length > from) pass.lines.push({ line: line.number, address: pass.origin + BigInt(from), length: pass.out.length - from });
+    if (pass.out.length > from) pass.lines.push({ line: line.number, file: line.file, address: pass.origin + BigInt(from), length: pass.out.length - from });
   }
   return pass;
 }

@@ -153,12 +153,20 @@ for (const text of [
   'in al, imm8 | e4 ib', 'in ax, imm8 | o16 e5 ib', 'in eax, imm8 | e5 ib', 'in al, dx | ec', 'in ax, dx | o16 ed', 'in eax, dx | ed',
   'out imm8, al | e6 ib', 'out imm8, ax | o16 e7 ib', 'out imm8, eax | e7 ib', 'out dx, al | ee', 'out dx, ax | o16 ef', 'out dx, eax | ef',
   'int imm8 | cd ib', 'lgdt m | 0f 01 /2', 'lidt m | 0f 01 /3', 'sgdt m | 0f 01 /0', 'sidt m | 0f 01 /1', 'invlpg m | 0f 01 /7',
-  'ltr r/m16 | 0f 00 /3', 'str r32 | 0f 00 /1', 'str m16 | 0f 00 /1', 'lldt r/m16 | 0f 00 /2', 'sldt m16 | 0f 00 /0', 'lmsw r/m16 | 0f 01 /6',
+  'ltr r/m16 | 0f 00 /3', 'lldt r/m16 | 0f 00 /2', 'lmsw r/m16 | 0f 01 /6', 'verr r/m16 | 0f 00 /4', 'verw r/m16 | 0f 00 /5',
   'enter imm16, imm8 | c8 iw ib', 'prefetcht0 m8 | 0f 18 /1', 'invept r64, m | 66 0f 38 80 /r', 'invvpid r64, m | 66 0f 38 81 /r', 'invpcid r64, m | 66 0f 38 82 /r',
   'vmread r/m64, r64 | 0f 78 /r', 'vmwrite r64, r/m64 | 0f 79 /r', 'vmptrld m64 | 0f c7 /6', 'vmclear m64 | 66 0f c7 /6', 'vmxon m64 | f3 0f c7 /6', 'vmptrst m64 | 0f c7 /7',
   'rdrand r32 | 0f c7 /6', 'rdrand r64 | REX.W 0f c7 /6', 'rdseed r32 | 0f c7 /7', 'rdseed r64 | REX.W 0f c7 /7', 'popcnt r32, r/m32 | f3 0f b8 /r', 'popcnt r64, r/m64 | f3 REX.W 0f b8 /r',
   'nop r/m32 | 0f 1f /0', 'fnstcw m16 | d9 /7', 'fldcw m16 | d9 /5', 'fnstsw m16 | dd /7', 'fnstsw ax | df e0', 'fxsave m | 0f ae /0', 'fxsave64 m | REX.W 0f ae /0', 'fxrstor m | 0f ae /1', 'fxrstor64 m | REX.W 0f ae /1',
 ]) put(text);
+for (const [name, code] of [['sldt', '0f 00 /0'], ['str', '0f 00 /1'], ['smsw', '0f 01 /4']] as const) {
+  put(`${name} m16 | ${code}`);
+  for (const [b, p] of WIDE) put(`${name} r${b} | ${name === 'sldt' && b === 64 ? '' : p}${code}`);
+}
+for (const [name, code] of [['lar', '0f 02 /r'], ['lsl', '0f 03 /r']] as const) {
+  for (const [b, p] of WIDE) put(`${name} r${b}, r/m${b} | ${p}${code}`);
+  for (const [b, p] of WIDE) put(`${name} r${b}, r/m16 | ${p}${code}`);
+}
 const BARE: Record<string, string> = {
   sysenter: '0f 34', sysexit: '0f 35', sysexitq: 'REX.W 0f 35', fninit: 'db e3', fnclex: 'db e2', fwait: '9b',
   nop: '90', hlt: 'f4', cli: 'fa', sti: 'fb', cld: 'fc', std: 'fd', clc: 'f8', stc: 'f9', cmc: 'f5', cpuid: '0f a2', rdtsc: '0f 31', rdtscp: '0f 01 f9',
