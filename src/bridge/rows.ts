@@ -65,10 +65,19 @@ export type WalkRow = R<{
 /** {host, vm} one row: what that walk was for */
 export type WalkHeadRow = R<{
   walk: number; gva: string; gpa: string; hpa: string; access: string; size: string; ring: number; rip: string; instruction: string; cr3: string; eptp: string;
-  references: number; cycles: number; result: string; guestPage: string; hostPage: string; t: number;
+  references: number; cycles: number; result: string; guestPage: string; hostPage: string; /** of the guest's tables: "4-level", "PAE", "32-bit" */ format: string; t: number;
 }>;
 /** {host, vm} */
 export type TlbRow = R<{ kind: string; gva: string; hpa: string; size: string; rights: string; vpid: number; ept: string }>;
+/** {host, vm or id, gva?} one address through the guest's tables and the shadow's beside them, a row a level */
+export type TableRow = R<{
+  level: string; gva: string; table: string; index: number; gpa: string; entry: string; present: boolean; leaf: boolean; protected: boolean; unsync: boolean;
+  shadow: string; shadowIndex: number; shadowAt: string; shadowEntry: string; shadowPresent: boolean; traced: boolean; writes: number;
+}>;
+/** {host, vm or id} the newest 100 */
+export type ShadowFaultRow = R<{ n: number; kind: string; gva: string; error: string; rip: string; gpa: string; done: string }>;
+/** {host, vm or id} host-physical memory in runs */
+export type FrameRow = R<{ hpa: string; pages: number; kind: string; gpa: string; what: string; total: number }>;
 /** {host, vm} */
 export type RegisterRow = R<{ group: string; name: string; value: string; text: string }>;
 /** {host, vm} the VMCS as it stands */

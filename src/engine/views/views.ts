@@ -6,6 +6,7 @@ import { costTable } from './costs.ts';
 import { decisions, filters, scores } from './decisions.ts';
 import { disassembly } from './disassembly.ts';
 import { exitLog, exits } from './exits.ts';
+import { hostMemory } from './hostmemory.ts';
 import { hosts } from './hosts.ts';
 import { images, layerFiles, layers } from './images.ts';
 import { instructions } from './instructions.ts';
@@ -18,7 +19,9 @@ import { overlay } from './overlay.ts';
 import { processes } from './processes.ts';
 import { registers } from './registers.ts';
 import { serial } from './serial.ts';
+import { shadowFaults } from './shadowfaults.ts';
 import { syscalls } from './syscalls.ts';
+import { tables } from './tables.ts';
 import { tlb } from './tlb.ts';
 import type { View } from './view.ts';
 import { exitCauses, vmcs, vmcsBits } from './vmcs.ts';
@@ -29,7 +32,7 @@ import { why } from './why.ts';
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
-  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tlb, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
+  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tables, tlb, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,

@@ -1,8 +1,10 @@
 /** The last completed page walk of one machine, as its processor recorded it: one row a reference, and what it was for. */
 import type { WalkHeadRow, WalkRow } from '../../bridge/rows.ts';
 import { readLinear } from '../hypervisor/memory/guest.ts';
+import { guestControl } from '../hypervisor/state.ts';
 import type { Vm } from '../hypervisor/vm.ts';
 import { disassemble } from '../machine/isa/disassemble.ts';
+import { pagingFormat } from '../machine/paging-formats.ts';
 import { type Walk, walk as walkAt } from '../machine/machine.ts';
 import { type Arg, columns, type View } from './view.ts';
 import { hex, machineIn } from './vmfiles.ts';
@@ -26,11 +28,11 @@ function found(world: World, arg: Arg): { vm: Vm; walk: Walk; ghz: number } | nu
 }
 
 export const walk: View = {
-  doc: 'The newest completed two-dimensional page walk, one row a memory reference, in order.',
+  doc: 'The newest completed page walk, two-dimensional under EPT, one row a memory reference, in order.',
   arg: 'host?, vm',
   columns: columns(`
     n [count]: number of the reference, from 1
-    table: guest or ept
+    table: guest, ept, or shadow: the hypervisor's in place of the guest's
     level: PML4E, PDPTE, PDE or PTE
     row [count]: which translation it belongs to: 0 to 3 the guest's tables from the top, 4 the page
     index [count]: entry of the table
@@ -41,13 +43,16 @@ export const walk: View = {
     leaf: it ends its walk
     cycles [count]: cost of the reference
   `),
-  rows: (world, arg) =>
-    (found(world, arg)?.walk.references ?? []).map(
+  rows(world, arg) {
+    const one = found(world, arg);
+    const shadowed = one !== null && one.vm.shadow !== null;
+    return (one?.walk.references ?? []).map(
       (ref, at): WalkRow => ({
-        key: String(at + 1), n: at + 1, table: ref.table, level: LEVELS[ref.level] ?? '', row: ref.row, index: ref.index, gpa: hex(ref.gpa), hpa: hex(ref.hpa), entry: hex(ref.entry),
+        key: String(at + 1), n: at + 1, table: shadowed && ref.table === 'guest' ? 'shadow' : ref.table, level: LEVELS[ref.level] ?? '', row: ref.row, index: ref.index, gpa: hex(ref.gpa), hpa: hex(ref.hpa), entry: hex(ref.entry),
         present: ref.table === 'ept' ? (ref.entry & 7n) !== 0n : (ref.entry & 1n) !== 0n, leaf: ref.leaf, cycles: ref.cycles,
       }),
-    ),
+    );
+  },
 };
 
 export const walkHead: View = {
@@ -70,6 +75,7 @@ export const walkHead: View = {
     result: ok, page-fault, violation or misconfiguration
     guestPage: size of the guest's page
     hostPage: size of the EPT's page
+    format: of the guest's tables: 4-level, PAE or 32-bit
     t [ns]: when
   `),
   rows(world, arg) {
@@ -80,11 +86,13 @@ export const walkHead: View = {
     const row: WalkHeadRow = {
       key: 'walk', walk: Number(w.number), gva: hex(w.gva), gpa: hex(w.gpa), hpa: hex(w.hpa), access: w.access, size: SIZES[small] ?? '', ring: w.privilege, rip: hex(w.rip),
       instruction: instructionAt(vm, w.rip), cr3: hex(w.cr3), eptp: hex(w.eptp), references: w.references.length, cycles: w.cycles, result: w.result,
-      guestPage: SIZES[w.guestShift] ?? '', hostPage: SIZES[w.hostShift] ?? '', t: vm.walked.ns + Math.round(Number(w.at - vm.walked.cycles) / ghz),
+      guestPage: SIZES[w.guestShift] ?? '', hostPage: SIZES[w.hostShift] ?? '', format: formatOf(vm), t: vm.walked.ns + Math.round(Number(w.at - vm.walked.cycles) / ghz),
     };
     return [row];
   },
 };
+
+const formatOf = (vm: Vm): string => pagingFormat({ cr0: guestControl(vm, 'cr0'), cr4: guestControl(vm, 'cr4'), efer: guestControl(vm, 'efer') })?.name ?? '';
 
 export function instructionAt(vm: Vm, rip: bigint): string {
   const code = readLinear(vm, rip, 15);

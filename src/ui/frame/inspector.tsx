@@ -5,7 +5,7 @@ import type { CgroupRow, ContainerRow, ExitRow, MarkRow, NodeRow, PodRow, Proces
 import { useRows } from '../bridge/client.ts';
 import { big, count, limit, mib, seconds, sentence, size } from '../format.ts';
 import { eptFields, type Field, guestFields } from '../pictures/entries.ts';
-import { argOf, useVm } from '../pictures/walk.tsx';
+import { argOf, useVm } from '../pictures/walk/machine.ts';
 import { podId } from '../pictures/cluster.tsx';
 import { Chip, type Outcome, OutcomeMark, RoleMark, roleOfFloor } from '../parts/marks.tsx';
 import { Address, Facts, partsCss, Runnable } from '../parts/parts.tsx';
@@ -80,14 +80,17 @@ function Reference({ id }: { id: string }) {
   if (!row || !vm) return <Gone what="Reference" />;
   const entry = big(row.entry);
   const guest = row.table === 'guest';
-  const fields = guest ? guestFields(entry, row.level, row.leaf, false) : eptFields(entry, row.leaf, row.level);
-  const guestRows = walk.filter((one) => one.table === 'guest');
+  const shadow = row.table === 'shadow';
+  // with nothing between the guest and memory its frames are the host's
+  const direct = guest && vm.technique !== 'vmx-ept';
+  const fields = guest || shadow ? guestFields(entry, row.level, row.leaf, shadow || direct) : eptFields(entry, row.leaf, row.level);
+  const guestRows = walk.filter((one) => one.table === row.table);
   return (
-    <Panel title={`${guest ? 'Guest' : 'EPT'} ${row.level} [${row.index}]`} sub={`reference ${row.n}`} line={`virsh qemu-monitor-command ${vm.name} --hmp 'xp /1gx ${guest ? row.gpa : row.hpa}'`}>
+    <Panel title={`${guest ? 'Guest' : shadow ? 'Shadow' : 'EPT'} ${row.level} [${row.index}]`} sub={`reference ${row.n}`} line={`virsh qemu-monitor-command ${vm.name} --hmp 'xp /1gx ${guest ? row.gpa : row.hpa}'`}>
       <Part>
         <Chip place={guest ? 'guest-kernel' : 'hypervisor'}>{guest ? 'written by the guest kernel' : 'written by the hypervisor'}</Chip>
         <div className={css.raw}>{group(entry)}</div>
-        <div className={css.at}><span>at</span><span>{guest ? <><Address value={row.gpa} space="gpa" tag /><br /></> : null}<Address value={row.hpa} space="hpa" tag /></span></div>
+        <div className={css.at}><span>at</span><span>{guest && !direct ? <><Address value={row.gpa} space="gpa" tag /><br /></> : null}<Address value={row.hpa} space="hpa" tag /></span></div>
       </Part>
       <Part>
         <Bits entry={entry} fields={fields} lit={lit} onLight={light} />
@@ -96,7 +99,7 @@ function Reference({ id }: { id: string }) {
             <td>{field.hi === field.lo ? field.hi : `${field.hi}:${field.lo}`}</td><td><b>{field.name}</b></td><td>{field.frame ? '' : field.value}</td><td>{field.frame ? <><Address value={field.value} space={field.frame} /> </> : null}{field.means}</td></tr>
         ))}</tbody></table>
       </Part>
-      {guest && guestRows.length > 1 ? (
+      {(guest || shadow) && guestRows.length > 1 ? (
         <Part title={`Rights over ${guestRows.length} levels`} sub="AND; no-execute by OR">
           <table className={css.rights}>
             <thead><tr><th scope="col"><span className="sr">right</span></th>{guestRows.map((one) => <th key={one.key} scope="col">{one.level}</th>)}<th scope="col">page</th></tr></thead>
