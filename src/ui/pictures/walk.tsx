@@ -18,7 +18,7 @@ import { Grid } from './walk/grid.tsx';
 import { MemoryLine } from './walk/line.tsx';
 import { Exits, Registers } from './walk/lists.tsx';
 import { argOf, isThere, type Machine, useMachines, useVm } from './walk/machine.ts';
-import { Shadow } from './walk/shadow.tsx';
+import { Faults, Shadow } from './walk/shadow.tsx';
 import { Stepper } from './walk/stepper.tsx';
 import css from './pictures.module.css';
 
@@ -72,6 +72,7 @@ export function Walk() {
             <div className={css.gridSide}>
               {kind === 'ept' ? <Grid {...shared} /> : kind === 'shadow' ? <Shadow {...shared} vm={vm} /> : <Chain {...shared} words={vm.technique === 'paravirt' ? 'checked by the hypervisor, written by it: they hold host-physical addresses' : 'nothing is below them: a physical address is a place in memory'} />}
               <Stepper walk={walk} shown={shown} go={go} />
+              {kind === 'shadow' ? <Faults vm={vm} /> : null}
               <Said row={walk[shown - 1]} />
             </div>
             {picked ? <MemoryLine vm={vm} row={picked} /> : null}

@@ -5,7 +5,7 @@ import { useRows } from '../../bridge/client.ts';
 import { big, count, size } from '../../format.ts';
 import { Address, Empty } from '../../parts/parts.tsx';
 import { useStore } from '../../store.ts';
-import { drawFrames, heightOf, perRow } from './frames-draw.ts';
+import { drawFrames, frameAt, frameOf, layoutOf } from './frames-draw.ts';
 import { argOf, type Machine } from './machine.ts';
 import css from '../pictures.module.css';
 
@@ -25,21 +25,22 @@ export function Frames({ vm, walk }: { vm: Machine; walk: WalkRow[] }) {
   }, []);
   const total = rows[0]?.total ?? 0;
   const walked = useMemo(() => new Set(walk.map((one) => Math.floor(Number(big(one.hpa)) / PAGE))), [walk]);
+  const layout = useMemo(() => layoutOf(rows, total, width), [rows, total, width]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas takes the theme's colours when it is drawn
-  useEffect(() => { if (canvas.current) drawFrames(canvas.current, { rows, total, width, chosen: at, walked }); }, [rows, total, width, at, walked, theme]);
+  useEffect(() => { if (canvas.current) drawFrames(canvas.current, { rows, total, width, layout, chosen: at, walked }); }, [rows, total, width, layout, at, walked, theme]);
   if (rows.length === 0) return <Empty title="No frame is taken yet">The machine has host memory as soon as its first page is loaded.</Empty>;
   const pages = (kind: string): number => rows.filter((row) => row.kind === kind).reduce((sum, row) => sum + row.pages, 0);
-  const here = rows.find((row) => at >= Number(big(row.hpa)) / PAGE && at < Number(big(row.hpa)) / PAGE + row.pages);
+  const here = rows.find((row) => at >= frameOf(row) && at < frameOf(row) + row.pages);
   const offset = here ? at * PAGE - Number(big(here.hpa)) : 0;
   const gpa = here?.gpa ? `0x${(Number(big(here.gpa)) + offset).toString(16)}` : '';
   const said = here ? (here.kind === 'guest' ? `guest page ${gpa}` : here.kind === 'table' ? here.what : 'the hypervisor’s own') : 'free';
-  const columns = perRow(width);
+  const { columns } = layout;
   return (
     <div className={css.pad}>
       <p className={css.facts}><b>{count(pages('guest'))}</b> guest pages, <b>{count(pages('table'))}</b> tables, <b>{count(pages('other'))}</b> other, <b>{count(total - pages('guest') - pages('table') - pages('other'))}</b> free of {count(total)} frames ({size(total * PAGE)})</p>
       <div ref={ref}>
-        <canvas ref={canvas} style={{ width: '100%', height: heightOf(total, width), display: 'block' }} role="slider" tabIndex={0} aria-label="Frames of host-physical memory" aria-valuemin={0} aria-valuemax={Math.max(0, total - 1)} aria-valuenow={at} aria-valuetext={`frame 0x${at.toString(16)}: ${said}`}
-          onClick={(e) => { const hit = Math.floor(e.nativeEvent.offsetY / (heightOf(total, width) / Math.ceil(total / columns))) * columns + Math.floor(e.nativeEvent.offsetX / (width / columns)); if (hit < total) setAt(hit); }}
+        <canvas ref={canvas} style={{ width: '100%', height: layout.height, display: 'block' }} role="slider" tabIndex={0} aria-label="Frames of host-physical memory" aria-valuemin={0} aria-valuemax={Math.max(0, total - 1)} aria-valuenow={at} aria-valuetext={`frame 0x${at.toString(16)}: ${said}`}
+          onClick={(e) => setAt(Math.min(total - 1, frameAt(layout, e.nativeEvent.offsetX, e.nativeEvent.offsetY)))}
           onKeyDown={(e) => {
             const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -total, End: total }[e.key];
             if (by === undefined) return;

@@ -34,9 +34,8 @@ export function Shadow({ vm, walk, head, shown, selected, onPick }: { vm: Machin
       </div>
       <div className={css.legend}>
         <span><Lock size={12} aria-hidden="true" /> write-protected: a write is a fault, emulated and copied over</span><span><LockOpen size={12} aria-hidden="true" /> unsync: written unseen, compared at the next flush</span>
-        {head?.hpa && shown >= walk.length ? <span>data at <Address value={head.hpa} space="hpa" tag /></span> : null}
+        {head?.hpa && shown >= walk.length ? <span>data at <span><Address value={head.hpa} space="hpa" tag /></span></span> : null}
       </div>
-      <Faults vm={vm} />
     </>
   );
 }
@@ -55,7 +54,7 @@ function GuestEntry({ row }: { row: TableRow | undefined }) {
 
 const KINDS: Readonly<Record<string, string>> = { hidden: 'hidden: the shadow was missing or stale', true: 'true: the guest’s own, brought to it', write: 'write to a traced table: emulated', page: 'a page without a frame', mmio: 'no memory there', reserved: 'in the monitor’s own slot' };
 
-function Faults({ vm }: { vm: Machine }) {
+export function Faults({ vm }: { vm: Machine }) {
   const rows = useRows<ShadowFaultRow>('shadow-faults', argOf(vm));
   const kinds = [...new Set(rows.map((row) => row.kind))];
   return (
@@ -65,7 +64,7 @@ function Faults({ vm }: { vm: Machine }) {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
         <section className={css.scroll} tabIndex={0} aria-label="Page faults">
           <table className={css.tight}>
-            <thead><tr><th scope="col">n</th><th scope="col">kind</th><th scope="col">address</th><th scope="col">error</th><th scope="col">rip</th><th scope="col">what was done</th></tr></thead>
+            <thead><tr><th scope="col">n</th><th scope="col">kind</th><th scope="col">address</th><th scope="col">error</th><th scope="col">rip</th><th scope="col" style={{ textAlign: 'left' }}>what was done</th></tr></thead>
             <tbody>{rows.slice(-30).reverse().map((row) => <tr key={row.key}><td>{row.n}</td><td title={KINDS[row.kind]}>{row.kind === 'true' ? <OutcomeMark outcome="warn" size={11} /> : null} {row.kind}</td><td><Address value={row.gva} space="gva" /></td><td>{row.error}</td><td>{row.rip}</td><td style={{ fontFamily: 'var(--font-text)', textAlign: 'left' }}>{row.done}</td></tr>)}</tbody>
           </table>
         </section>
