@@ -3,6 +3,8 @@ import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
 import { open, prompt, run, screen, watch } from './lab.ts';
 
+/** Pictures with several faces, each looked at. */
+const MODES = { Spectrum: ['Timeline', 'Events', 'Compare', 'VMCS', 'Costs', 'Lock step'], 'Page walk': ['Host memory', 'Exits', 'Registers', 'Walk'] };
 const SCENES = ['Spectrum', 'Layers', 'Page walk', 'I/O', 'Containers', 'VM or container', 'Cluster', 'Toolbox'];
 
 for (const theme of ['light', 'dark', 'projector']) {
@@ -18,6 +20,24 @@ for (const theme of ['light', 'dark', 'projector']) {
       await page.waitForTimeout(250);
       const { violations } = await new AxeBuilder({ page }).exclude('.xterm').analyze();
       expect(violations.map((v) => `${name}: ${v.id}: ${v.nodes[0]?.html.slice(0, 200)}`)).toEqual([]);
+    }
+  });
+
+  test(`no axe violation in any face of the pictures of machines, ${theme}`, async ({ page }) => {
+    test.setTimeout(180_000);
+    await page.addInitScript((name) => localStorage.setItem('nestbox.page', JSON.stringify({ theme: name })), theme);
+    await open(page);
+    await run(page, 'virsh start tiny', /Domain 'tiny' started/);
+    await page.waitForTimeout(2000);
+    await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
+    for (const [scene, modes] of Object.entries(MODES)) {
+      await page.getByRole('tab', { name: new RegExp(`^\\d ${scene}$`) }).click();
+      for (const mode of modes) {
+        await page.getByRole('group', { name: `What ${scene} shows` }).getByRole('button', { name: mode, exact: true }).click();
+        await page.waitForTimeout(250);
+        const { violations } = await new AxeBuilder({ page }).include('#picture').include('#inspector').analyze();
+        expect(violations.map((v) => `${scene}, ${mode}: ${v.id}: ${v.nodes[0]?.html.slice(0, 200)}`)).toEqual([]);
+      }
     }
   });
 }

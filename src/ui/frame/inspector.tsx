@@ -1,5 +1,5 @@
 /** What is selected, down to its bits; why it is so; and the command that says the same in a terminal. */
-import { Link, PanelRight } from 'lucide-react';
+import { PanelRight } from 'lucide-react';
 import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react';
 import type { CgroupRow, ContainerRow, ExitRow, MarkRow, NodeRow, PodRow, ProcessRow, ScoreRow, WalkHeadRow, WalkRow, WhyRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
@@ -10,7 +10,8 @@ import { podId } from '../pictures/cluster.tsx';
 import { Chip, type Outcome, OutcomeMark, RoleMark, roleOfFloor } from '../parts/marks.tsx';
 import { Address, Facts, partsCss, Runnable } from '../parts/parts.tsx';
 import { seek } from '../session/session.ts';
-import { type SceneId, SCENES, type Selection, set, show, toast, useStore } from '../store.ts';
+import { type SceneId, SCENES, type Selection, set, show, useStore } from '../store.ts';
+import { Gone, Panel, Part } from './inspected.tsx';
 import frame from './frame.module.css';
 import css from './inspector.module.css';
 
@@ -46,30 +47,6 @@ function Newest() {
   );
 }
 const isScene = (name: string): name is SceneId => SCENES.some((one) => one.id === name);
-
-export function Panel({ title, sub, children, line }: { title: ReactNode; sub?: ReactNode; children: ReactNode; line?: string }) {
-  const selection = useStore((s) => s.selection);
-  return (
-    <>
-      <div className={frame.head}>
-        <h2>{title}</h2>{sub ? <span className={frame.sub}>{sub}</span> : null}
-        <span className={frame.end}>
-          {selection ? <button type="button" className={partsCss.icon} aria-label="Copy its name" onClick={() => void navigator.clipboard.writeText(selection.id).then(() => toast('Copied'), () => toast('The browser did not allow copying', true))}><Link size={15} aria-hidden="true" /></button> : null}
-          <button type="button" className={partsCss.icon} aria-label="Fold the inspector" onClick={() => set({ inspectorFolded: true })}><PanelRight size={16} aria-hidden="true" /></button>
-        </span>
-      </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-      <section className={frame.body} tabIndex={0} aria-label="What is selected">
-        {children}
-        {line ? <Part title="The same in a terminal"><Runnable line={line} /></Part> : null}
-      </section>
-    </>
-  );
-}
-export function Part({ title, sub, children }: { title?: ReactNode; sub?: ReactNode; children: ReactNode }) {
-  return <section className={css.part}>{title ? <h3>{title}{sub ? <small>{sub}</small> : null}</h3> : null}{children}</section>;
-}
-export const Gone = ({ what }: { what: string }) => <Panel title={what}><Part><p className={css.quiet}>It is not there at this time.</p></Part></Panel>;
 
 function Reference({ id }: { id: string }) {
   const vm = useVm();
@@ -118,7 +95,7 @@ function group(entry: bigint): ReactNode {
   const text = entry.toString(16).padStart(16, '0');
   return <>0x{[0, 4, 8, 12].map((at) => <span key={at}>{text.slice(at, at + 4)}</span>)}</>;
 }
-export function Bits({ entry, fields, lit, onLight }: { entry: bigint; fields: Field[]; lit: Field | null; onLight: (field: Field | null) => void }) {
+function Bits({ entry, fields, lit, onLight }: { entry: bigint; fields: Field[]; lit: Field | null; onLight: (field: Field | null) => void }) {
   return (
     <div className={css.bits} aria-hidden="true">
       {[63, 47, 31, 15].map((top) => (

@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import type { CostRow, ExitCauseRow, LaneRow, LedgerEventRow, LeaveRow, VmcsBitRow, VmcsRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
-import { Gone, Panel, Part } from '../../frame/inspector.tsx';
+import { Gone, Panel, Part } from '../../frame/inspected.tsx';
 import inspector from '../../frame/inspector.module.css';
 import { big, count } from '../../format.ts';
 import { Chip, RoleMark } from '../../parts/marks.tsx';
