@@ -37,7 +37,7 @@ const FLOORS: Record<string, Floor> = {
   'src/engine/userland/binutils': { may: ['src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/userland', 'src/engine/machine/isa'], npm: [] },
   'src/engine/userland/virt': {
     may: [
-      'src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/kernel/drivers/kvm/uapi.ts', 'src/engine/userland', 'src/engine/machine/devices', 'src/engine/machine/paging-formats.ts',
+      'src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/kernel/drivers/kvm/uapi.ts', 'src/engine/userland', 'src/engine/machine/devices', 'src/engine/machine/isa', 'src/engine/machine/paging-formats.ts',
     ],
     npm: ['fast-xml-parser', 'fflate'],
   },

@@ -6,6 +6,7 @@ import type { Action, Input, Recording } from '../../bridge/protocol.ts';
 import { boot, createKernel, type KernelSpec, registerKernels, ttyInput, ttyResize, ttyTake } from '../kernel/kernel.ts';
 import type { Kernel } from '../kernel/records.ts';
 import { debugVm, installKvm } from '../kernel/drivers/kvm.ts';
+import { installMsr } from '../kernel/drivers/msr.ts';
 import { putFile } from '../kernel/vfs/build.ts';
 import { type Cluster, createCluster } from '../cluster/cluster.ts';
 import { createClusterService } from '../cluster/server.ts';
@@ -87,6 +88,7 @@ function addHost(world: World, assets: Assets, host: HostSpec): void {
   world.lan.hosts.set(host.address, host.name);
   kernel.uplink = uplinkOf(world.lan);
   installKvm(kernel, assets.cpu);
+  installMsr(kernel, assets.cpu);
   boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
 }
 

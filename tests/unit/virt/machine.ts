@@ -1,6 +1,7 @@
 /** A kernel whose pid 1 mounts what virtualization needs, starts libvirtd and runs one command line after another. */
 import { readFileSync } from 'node:fs';
 import { installKvm } from '../../../src/engine/kernel/drivers/kvm.ts';
+import { installMsr } from '../../../src/engine/kernel/drivers/msr.ts';
 import { boot, createKernel, registerKernels } from '../../../src/engine/kernel/kernel.ts';
 import type { Kernel } from '../../../src/engine/kernel/records.ts';
 import { type Body, type Program, sys } from '../../../src/engine/kernel/sys.ts';
@@ -69,6 +70,7 @@ export function lab(files: Tree = {}, hostname = 'lab', more: ProgramTable = {})
   const kernel = createKernel({ name: 'lab', cpus: 2, memory: 2 ** 30, ghz: 2, timeline, trace, seed: 1, programs, hostname, network: null });
   kernels.set('lab', kernel);
   installKvm(kernel, loadAssets().cpu);
+  installMsr(kernel, loadAssets().cpu);
   const tree: Tree = {
     '/sbin/init': { type: 'program', name: 'init', mode: 0o755 }, '/root': { type: 'dir' }, '/proc': { type: 'dir' }, '/sys/fs/cgroup': { type: 'dir' }, '/tmp': { type: 'dir' }, '/run': { type: 'dir' },
     '/var/lib/libvirt/images/tiny.bin': { type: 'file', data: assembled(file('tiny.asm'), 'tiny.asm') }, '/etc/libvirt/qemu/tiny.xml': { type: 'file', data: DOMAIN }, ...files,

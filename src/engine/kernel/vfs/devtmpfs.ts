@@ -23,6 +23,11 @@ export function createDevtmpfs(kernel: Kernel): SuperBlock {
     '/mqueue': { type: 'dir', mode: 0o1777 },
   };
   for (const [name, major, minor, mode] of NODES) tree[`/${name}`] = { type: 'chr', major, minor, mode, gid: /^(kvm|bench|vmmon|xen.privcmd)$/.test(name) ? KVM_GROUP : /^tty\d|^ptmx$/.test(name) ? TTY_GROUP : 0 };
+  for (let n = 0; n < kernel.cpus; n++) {
+    if (!kernel.devices.has(`c202:${n}`)) break;
+    tree[`/cpu/${n}/msr`] = { type: 'chr', major: 202, minor: n, mode: 0o600, gid: 0 };
+    tree[`/cpu/${n}/cpuid`] = { type: 'chr', major: 203, minor: n, mode: 0o444, gid: 0 };
+  }
   populate(kernel, sb, tree);
   return sb;
 }

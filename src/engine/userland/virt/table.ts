@@ -4,6 +4,8 @@ import { bare } from './bare.ts';
 import { libvirtd } from './libvirtd/libvirtd.ts';
 import { perf } from './perf/perf.ts';
 import { systemdDetectVirt, virtHostValidate, virtWhat } from './probe.ts';
+import { cpuid } from './processor/cpuid.ts';
+import { rdmsr, wrmsr } from './processor/msrtools.ts';
 import { qemuImg } from './qemuimg/qemuimg.ts';
 import { qemuIo } from './qemuimg/qemuio.ts';
 import { qemu } from './qemu/qemu.ts';
@@ -12,6 +14,7 @@ import { virtInstall } from './virtinstall.ts';
 
 export const virt: ProgramTable = {
   '/usr/bin/bare': bare,
+  '/usr/bin/cpuid': cpuid,
   '/usr/bin/perf': perf,
   '/usr/bin/qemu-img': qemuImg,
   '/usr/bin/qemu-io': qemuIo,
@@ -21,5 +24,7 @@ export const virt: ProgramTable = {
   '/usr/bin/virt-host-validate': virtHostValidate,
   '/usr/bin/virt-install': virtInstall,
   '/usr/sbin/libvirtd': libvirtd,
+  '/usr/sbin/rdmsr': rdmsr,
   '/usr/sbin/virt-what': virtWhat,
+  '/usr/sbin/wrmsr': wrmsr,
 };

@@ -17,13 +17,31 @@ const says = (read: (kernel: Kernel, task: Task) => string): Node => ({ kind: 'f
 /** The flags of a processor with long mode, VT-x and what user programs look for. */
 const CPU_FLAGS = 'fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ss ht syscall nx rdtscp lm constant_tsc nopl cpuid pni vmx cx16 hypervisor lahf_lm';
 
+/** What the modelled processor says of itself, where its driver is there to ask it. */
+export interface ProcessorFacts {
+  flags: string;
+  /** Of VMX, from its capability MSRs. */
+  vmx: string;
+  family: number;
+  model: number;
+  stepping: number;
+  brand: string;
+  level: number;
+  physicalBits: number;
+  linearBits: number;
+}
+
+const PLAIN: ProcessorFacts = { flags: CPU_FLAGS, vmx: 'vnmi ept vpid', family: 6, model: 85, stepping: 7, brand: 'Nestbox Virtual CPU', level: 13, physicalBits: 46, linearBits: 48 };
+
 function cpuinfoText(kernel: Kernel): string {
+  const cpu = (kernel.drivers.get('processor') as (() => ProcessorFacts) | undefined)?.() ?? PLAIN;
+  const vmx: [string, string][] = cpu.vmx === '' ? [] : [['vmx flags', cpu.vmx]];
   const one = (i: number): string => {
     const rows: [string, string | number][] = [
-      ['processor', i], ['vendor_id', 'GenuineIntel'], ['cpu family', 6], ['model', 85], ['model name', `Nestbox Virtual CPU @ ${kernel.ghz.toFixed(2)}GHz`], ['stepping', 7],
+      ['processor', i], ['vendor_id', 'GenuineIntel'], ['cpu family', cpu.family], ['model', cpu.model], ['model name', `${cpu.brand} @ ${kernel.ghz.toFixed(2)}GHz`], ['stepping', cpu.stepping],
       ['cpu MHz', (kernel.ghz * 1000).toFixed(3)], ['physical id', 0], ['siblings', kernel.cpus], ['core id', i], ['cpu cores', kernel.cpus], ['apicid', i],
-      ['fpu', 'yes'], ['fpu_exception', 'yes'], ['cpuid level', 13], ['wp', 'yes'], ['flags', CPU_FLAGS], ['vmx flags', 'vnmi ept vpid'], ['bogomips', (kernel.ghz * 2000).toFixed(2)], ['clflush size', 64],
-      ['cache_alignment', 64], ['address sizes', '46 bits physical, 48 bits virtual'], ['power management', ''],
+      ['fpu', /\bfpu\b/.test(cpu.flags) ? 'yes' : 'no'], ['fpu_exception', /\bfpu\b/.test(cpu.flags) ? 'yes' : 'no'], ['cpuid level', cpu.level], ['wp', 'yes'], ['flags', cpu.flags], ...vmx, ['bogomips', (kernel.ghz * 2000).toFixed(2)], ['clflush size', 64],
+      ['cache_alignment', 64], ['address sizes', `${cpu.physicalBits} bits physical, ${cpu.linearBits} bits virtual`], ['power management', ''],
     ];
     return `${rows.map(([key, value]) => `${key}${key.length < 8 ? '\t\t' : key.length < 16 ? '\t' : ''}: ${value}\n`).join('')}\n`;
   };

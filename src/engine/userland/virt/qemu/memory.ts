@@ -6,6 +6,8 @@
 import type { Sregs } from '../../../kernel/drivers/kvm/uapi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { entryIn, indexOf, isLeaf, type PagingFormat, pagingFormat, pointsAt, PRESENT } from '../../../machine/paging-formats.ts';
+import type { Mode } from '../../../machine/isa/decode.ts';
+import { print as printInstruction } from '../../../machine/isa/objdump.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import type { Emulator } from './emulator.ts';
@@ -100,7 +102,7 @@ export function* dump(emu: Emulator, format: string, sregs: Sregs, address: bigi
   const count = Number(/^\d+/.exec(format)?.[0] ?? 1);
   const size = SIZES[/[bhwg]/.exec(format.replace(/^\d+/, ''))?.[0] ?? 'w']!;
   const kind = /[xduoci]/.exec(format.replace(/^\d+/, ''))?.[0] ?? 'x';
-  if (kind === 'i') return 'not modelled: disassembly in the monitor\n';
+  if (kind === 'i') return yield* disassembly(emu, sregs, address, count, physical);
   const aLine = { 1: 8, 2: 8, 4: 4, 8: 2 }[size]!;
   const digits = physical ? 16 : 16;
   let out = '';
@@ -115,4 +117,39 @@ export function* dump(emu: Emulator, format: string, sregs: Sregs, address: bigi
     out += kind === 'x' ? ` 0x${hex(value, 2 * size)}` : kind === 'c' ? ` '${String.fromCharCode(Number(value & 127n))}'` : kind === 'o' ? ` 0${value.toString(8)}` : ` ${value}`;
   }
   return `${out}\n`;
+}
+
+const LMA = 0x400n;
+const CODE_64 = 0x2000;
+const CODE_32 = 0x4000;
+
+/** As the code segment says; real mode and 16-bit segments are 16. */
+export const codeMode = ({ efer, segments: { cs } }: Sregs): Mode => ((efer & LMA) !== 0n && (cs.rights & CODE_64) !== 0 ? 64 : (cs.rights & CODE_32) !== 0 ? 32 : 16);
+
+/** "0x00100000:  b8 01 00 00 00           movl     $1, %eax" in the monitor; the mnemonics here are objdump's. */
+function* disassembly(emu: Emulator, sregs: Sregs, from: bigint, count: number, physical: boolean): Call<string> {
+  let out = '';
+  let at = from;
+  for (let n = 0; n < Math.min(count, 1000); n++) {
+    const code = yield* readCode(emu, sregs, at, physical);
+    if (code.length === 0) return `${out}0x${hex(at, 8)}:  Address 0x${hex(at, 8)} is out of bounds\n`;
+    const one = printInstruction(code, at, codeMode(sregs), 'att');
+    const bytes = [...code.subarray(0, one.length)].map((byte) => hex(byte, 2)).join(' ');
+    out += `0x${hex(at, 8)}:  ${bytes.padEnd(24)} ${one.text}\n`;
+    at += BigInt(one.length);
+  }
+  return out;
+}
+
+/** Up to fifteen bytes at an address, as many as are mapped. */
+export function* readCode(emu: Emulator, sregs: Sregs, address: bigint, physical: boolean): Call<Uint8Array> {
+  const out: number[] = [];
+  while (out.length < 15) {
+    const here = address + BigInt(out.length);
+    const gpa = physical ? Number(here) : yield* linearToPhysical(emu, sregs, here);
+    const some = gpa === null ? null : yield* readPhysical(emu, gpa, Math.min(15 - out.length, 4096 - Number(here & 4095n)));
+    if (!some) break;
+    out.push(...some);
+  }
+  return Uint8Array.from(out);
 }
