@@ -163,12 +163,11 @@ function domains(host: HostSpec, assets: Assets): Tree {
   return tree;
 }
 
-/** The small operating system that techniques are compared with, as an image and as its source. */
+/** The small operating system that techniques are compared with and its twin for paravirtualization, as images; every guest as its source. */
 function nest(assets: Assets): Tree {
-  const sources = Object.entries(assets.guests).filter(([name]) => name === 'nest.asm' || name.startsWith('nest/'));
   return {
-    '/var/lib/libvirt/images/nest.img': file(imageOf('nest.asm', assets)),
-    ...Object.fromEntries(sources.map(([name, source]) => [`/usr/share/nestbox/guests/${name}`, file(source)])),
+    ...Object.fromEntries(['nest', 'nest-pv'].map((name) => [`/var/lib/libvirt/images/${name}.img`, file(imageOf(`${name}.asm`, assets))])),
+    ...Object.fromEntries(Object.entries(assets.guests).map(([name, source]) => [`/usr/share/nestbox/guests/${name}`, file(source)])),
   };
 }
 

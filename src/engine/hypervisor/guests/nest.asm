@@ -47,10 +47,17 @@ UHEAP_PAGES equ 256
 THRASH      equ 0x80000000
 THRASH_MOST equ 8192
 
+%ifdef PV
+KCODE       equ 0xe008 | 1      ; the hypervisor's descriptors: ring 1
+KDATA       equ 0xe010 | 1
+UDATA       equ 0xe018 | 3
+UCODE       equ 0xe020 | 3
+%else
 KCODE       equ 0x08
 KDATA       equ 0x10
 UDATA       equ 0x18 | 3
 UCODE       equ 0x20 | 3
+%endif
 TASK        equ 0x28
 
 P           equ 1               ; bits of a page-table entry
@@ -76,6 +83,9 @@ start:
     test al, al
     loopnz .copy
     mov byte [rdi], 0
+%ifdef PV
+    call hypervisor_start
+%endif
     call console_start
     call parse_command
     call pool_start

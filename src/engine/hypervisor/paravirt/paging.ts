@@ -28,7 +28,7 @@ export class Refused extends Error {
 
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
-/** One reference more that needs the frame to be of this type. Throws Refused. Gives the entries that were validated. */
+/** One reference more that needs the frame to be of this type. Throws Refused. Gives the present entries that were validated. */
 export function takeType(vm: Vm, hpa: number, type: FrameType): number {
   const frame = frameAt(domainOf(vm), hpa);
   if (!frame) throw new Refused(EPERM, `frame ${hex(hpa / 4096)} is not the domain's`);
@@ -67,31 +67,32 @@ export function dropType(vm: Vm, hpa: number): void {
 function validate(vm: Vm, hpa: number, level: number): number {
   const { physical } = vm.machine;
   let n = 0;
+  let present = 0;
   try {
     for (; n < 512; n++) {
       if (level === 4 && (RESERVED_SLOTS as readonly number[]).includes(n)) continue;
-      hold(vm, level, physical.getBigUint64(hpa + 8 * n, true));
+      present += hold(vm, level, physical.getBigUint64(hpa + 8 * n, true));
     }
   } catch (error) {
     while (--n >= 0) if (level < 4 || !(RESERVED_SLOTS as readonly number[]).includes(n)) release(vm, level, physical.getBigUint64(hpa + 8 * n, true));
     throw error;
   }
   if (level === 4) for (const [slot, entry] of domainOf(vm).reserved) physical.setBigUint64(hpa + 8 * slot, entry, true);
-  return 512;
+  return present;
 }
 
-/** What an entry refers to is held. */
-function hold(vm: Vm, level: number, entry: bigint): void {
-  if ((entry & PRESENT) === 0n) return;
+/** What an entry refers to is held; gives how many present entries were looked at. */
+function hold(vm: Vm, level: number, entry: bigint): number {
+  if ((entry & PRESENT) === 0n) return 0;
   const target = Number(entry & ADDRESS);
   if (level > 1) {
     if ((entry & LARGE) !== 0n) throw new Refused(EINVAL, `entry ${hex(entry)}: large pages are not for guests`);
-    takeType(vm, target, TABLES[level - 1]!);
-    return;
+    return 1 + takeType(vm, target, TABLES[level - 1]!);
   }
-  if (target === domainOf(vm).shared) return;
+  if (target === domainOf(vm).shared) return 1;
   if (!frameAt(domainOf(vm), target)) throw new Refused(EPERM, `entry ${hex(entry)}: frame ${hex(target / 4096)} is not the domain's`);
   if ((entry & WRITABLE) !== 0n) takeType(vm, target, 'writable');
+  return 1;
 }
 
 function release(vm: Vm, level: number, entry: bigint): void {

@@ -2,6 +2,7 @@
 
 COM1        equ 0x3f8
 
+%ifndef PV
 console_start:                  ; 38400 baud, 8N1, FIFOs, no interrupts
     lea rsi, [.words]
     mov ecx, 7
@@ -14,6 +15,7 @@ console_start:                  ; 38400 baud, 8N1, FIFOs, no interrupts
     loop .next
     ret
 .words: db 1, 0, 3, 0x80, 0, 3, 1, 0, 3, 3, 2, 0xc7, 4, 3
+%endif
 
 put_char:                       ; al; keeps everything
     push rdx

@@ -43,6 +43,7 @@ name_cpuid:     db 'cpuid', 0
 name_popf:      db 'popf', 0
 name_tlbthrash: db 'tlbthrash', 0
 
+text_theirs:      db "not a paravirtualized kernel's to do", 10, 0
 text_exit:        db 'exit', 0
 text_unknown:     db 'nest: no such workload: ', 0
 text_banner:      db 'nest: a small operating system, ', 0

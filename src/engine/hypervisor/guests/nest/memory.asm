@@ -80,32 +80,45 @@ drop_frame:                     ; rdi
 ; rax: root of a new one, rbx: its page table; both spaces share the kernel's tables
 new_space:
     push rdi
+    push rdx
     call take_frame
     mov rbx, rax
     call take_frame
     mov rdi, rax
     lea rax, [rbx + P + W + U]
-    mov [rdi], rax              ; PD
+    call new_entry              ; PD
     push rdi
     call take_frame
     mov rdi, rax
-    mov qword [rdi], PD + P + W
+    call kernel_entry
+    call new_entry              ; PDPT: the kernel, the process
+    add rdi, 8
     pop rax
     add rax, P + W + U
-    mov [rdi + 8], rax          ; PDPT: the kernel, the process
+    call new_entry
     call take_frame
-    add rdi, P + W + U
-    mov [rax], rdi
+    push rax
+    lea rdx, [rdi - 8 + P + W + U]
+    mov rdi, rax
+    mov rax, rdx
+    call new_entry
+    pop rax
+    pop rdx
     pop rdi
     jmp pin_space
 
 page_table:                     ; rax: root; rax: its page table
-    mov rax, [rax]
+    push rdi
+    mov rdi, rax
+    call read_entry
     and rax, -4096
-    mov rax, [rax + 8]
+    lea rdi, [rax + 8]
+    call read_entry
     and rax, -4096
-    mov rax, [rax]
+    mov rdi, rax
+    call read_entry
     and rax, -4096
+    pop rdi
     ret
 
 ; rax: root of a space nobody runs in; all that is only its own goes back
@@ -119,25 +132,28 @@ free_space:
     mov rbx, rax
     mov ecx, 512
 .page:
-    mov rdi, [rbx + rcx * 8 - 8]
-    test dil, P
+    lea rdi, [rbx + rcx * 8 - 8]
+    call read_entry
+    test al, P
     jz .none
-    and rdi, -4096
+    and rax, -4096
+    mov rdi, rax
     call drop_frame
 .none:
     loop .page
-    mov rdi, rbx
+    pop rdi                     ; now the tables, from above, each read before it goes
+    call read_entry
     call drop_frame
-    pop rax                     ; now the tables above
-    mov rdi, [rax]
-    and rdi, -4096
-    push rdi
-    mov rdi, [rdi + 8]
-    and rdi, -4096
-    call drop_frame
-    pop rdi
-    call drop_frame
+    and rax, -4096
     mov rdi, rax
+    add rdi, 8
+    call read_entry
+    sub rdi, 8
+    call drop_frame
+    and rax, -4096
+    mov rdi, rax
+    call drop_frame
+    mov rdi, rbx
     call drop_frame
     pop rdi
     pop rcx
@@ -156,7 +172,8 @@ copy_space:
     push rax
     xor ecx, ecx
 .page:
-    mov rax, [r8 + rcx * 8]
+    lea rdi, [r8 + rcx * 8]
+    call read_entry
     test al, P
     jz .next
     mov rdi, rax
@@ -214,7 +231,7 @@ resolve_fault:
     call set_entry
     jmp .done
 .write:                         ; there: only a write to a shared page is right
-    mov rax, [rdi]
+    call read_entry
     test cl, W
     jz .bad
     test eax, COW

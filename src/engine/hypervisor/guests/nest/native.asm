@@ -10,8 +10,16 @@ current_space:
 flush_page:                     ; rax: linear address
     invlpg [rax]
     ret
+read_entry:                     ; rdi: where; rax: the entry
+    mov rax, [rdi]
+    ret
+new_entry:                      ; [rdi] = rax, an entry of a table that is not in use yet
 set_entry:                      ; [rdi] = rax, an entry of a table that may be in use
     mov [rdi], rax
+entries_done:                   ; what was set must be so from here on: it is
+    ret
+kernel_entry:                   ; rax: the entry for the kernel's 1 GiB
+    mov eax, PD + P + W
     ret
 pin_space:                      ; rax: root of new tables; a processor wants nothing of the kind
 unpin_space:

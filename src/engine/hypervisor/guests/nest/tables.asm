@@ -1,5 +1,6 @@
 ; Descriptors, gates, task state, page tables of the kernel, MSRs for SYSCALL, interrupt controller and timer.
 
+%ifndef PV
 build_gdt:
     lea rax, [tss]
     mov rdx, rax
@@ -122,3 +123,4 @@ read_timer:                     ; eax: what channel 0 counts down
     xchg al, ah
     movzx eax, ax
     ret
+%endif

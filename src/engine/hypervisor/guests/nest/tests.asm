@@ -17,12 +17,14 @@ boot_greeting:
     call put_number
     say text_mib
     call show_processor
+%ifndef PV                      ; a kernel that knows need not ask
     call show_self
     call show_tables
     call who_am_i
     say text_who_done
-    call check_processor
     call check_msr
+%endif
+    call check_processor
     call check_tsc
     call check_flags
     say text_flags_done
@@ -133,6 +135,7 @@ check_processor:                ; long mode, or this would not run
     expect c, text_cpuid
     ret
 
+%ifndef PV
 check_msr:
     mov ecx, LSTAR
     call read_msr
@@ -140,6 +143,7 @@ check_msr:
     cmp rax, rdx
     expect e, text_msr
     ret
+%endif
 
 check_tsc:
     clock r8
@@ -180,6 +184,7 @@ check_pages:
     mov edi, THRASH_PT
     mov eax, POOL + P + W
     call set_entry
+    call entries_done
     mov ecx, THRASH + 2048
     mov rdx, [rcx]
     mov eax, POOL + 4096 + P + W

@@ -94,7 +94,7 @@ trap:
     mov al, 0x20
     call out_byte
     call wake_sleepers
-    test byte [rbp + F_CS], 3   ; the kernel is not taken off the processor
+    test byte [rbp + F_CS], 2   ; the kernel is not taken off the processor
     jz trap_return
     mov rbx, [current]
     call next_ready
@@ -121,7 +121,7 @@ trap:
     jnc trap_return
     jmp unexpected
 .divide:
-    test byte [rbp + F_CS], 3
+    test byte [rbp + F_CS], 2
     jz unexpected
     cmp qword [rbp + F_R15], 0
     je unexpected
@@ -150,7 +150,7 @@ unexpected:
     call put_hex
     say text_line
     mov eax, 139
-    test byte [rbp + F_CS], 3
+    test byte [rbp + F_CS], 2
     jnz leave_process
     jmp finish
 
@@ -228,10 +228,12 @@ sys_release:                    ; the heap of the process goes back to the pool
     lea rbx, [rax + (UHEAP - USER) / 4096 * 8]
     mov ecx, UHEAP_PAGES
 .page:
-    mov rdi, [rbx]
-    test dil, P
+    mov rdi, rbx
+    call read_entry
+    test al, P
     jz .none
-    and rdi, -4096
+    and rax, -4096
+    mov rdi, rax
     call drop_frame
     mov rdi, rbx
     xor eax, eax
