@@ -61,7 +61,7 @@ export function operandOf(slot: u32, offset: u64, bytes: u32, writes: bool): i64
 // ---- the stack
 
 @inline function wideStack(): bool { return (g32(SEGMENTS + SS * SEGMENT_SIZE + SEGMENT_RIGHTS) & 0x4000) != 0; }
-@inline function stackMask(): u64 { return wideStack() ? 0xffffffff : 0xffff; }
+@inline export function stackMask(): u64 { return wideStack() ? 0xffffffff : 0xffff; }
 /** The stack pointer as far as the stack segment has one. */
 export function stackTop(): u64 { return legacy() ? g64(RSP) & stackMask() : g64(RSP); }
 export function setStackTop(value: u64): void {

@@ -4,7 +4,7 @@ import { F_AC, F_ARITHMETIC, F_DF, F_IF, F_IOPL, F_NT, F_RF, F_TF, F_VM, g32, g6
 import { R_DISPLACEMENT, R_FLAGS, R_IMMEDIATE, R_SEGMENT, R_SIZE, RF_A16, RF_NARROW } from './record';
 import { flags, setFlagsWhole, zf } from './flags';
 import { commit, flushFast, rd, wr } from './memory';
-import { goTo, legacy, pushSized, setStackTop, stackAt, stackDrop, stackTop, within } from './legacy';
+import { goTo, legacy, pushSized, setStackTop, stackAt, stackDrop, stackMask, stackTop, within } from './legacy';
 import { loadSized, putSized } from './arithmetic';
 import { go } from './execute';
 import { refreshAttention } from './attention';
@@ -78,11 +78,11 @@ function enterLegacy(p: usize): bool {
   const level = load<u32>(p, R_IMMEDIATE) >> 16 & 31;
   const before = g64(RSP);
   if (!pushSized(size, loadSized(RBP, size))) return false;
-  const frame = stackTop();
+  const frame = size == 1 ? u64(load<u16>(RSP)) : u64(load<u32>(RSP));
   for (let n: u32 = 1; n <= level; n++) {
     let value = frame;
     if (n < level) {
-      const from = within(SS, (g64(RBP) - u64(n << size)) & 0xffffffff, 1 << size, false);
+      const from = within(SS, (g64(RBP) - u64(n << size)) & stackMask(), 1 << size, false);
       const at = from < 0 ? 0 : rd(u64(from), 1 << size);
       if (at == 0) {
         s64(RSP, before);

@@ -1,6 +1,5 @@
 /** Random cases of IA-32e mode: 64-bit and compatibility code in every ring. */
-import type { Case } from './cases.ts';
-import { dword, hex, pageAccess, qword, qword2, rights, SIZES } from './cases.ts';
+import { type Case, dword, hex, pageAccess, qword, qword2, rights, SIZES } from './cases.ts';
 import type { Random } from './random.ts';
 import { descriptor, DONE, FRAMES, GDT, LDT, STACKS, VECTOR, WINDOW } from './world.ts';
 import { GIANT, LONG, LONG_IDT, LONG_TSS, ROOT, WINDOW_TABLE, wideGate } from './world-long.ts';
@@ -189,9 +188,9 @@ function control(r: Random): LongCase {
     [`mov rbx, ${odd}`, r.pick(['mov eax, [rbx]', 'mov [rbx], rax', 'add byte [rbx], 1', 'lock inc word [rbx]', 'mov rdi, rbx\n stosd', 'invlpg [rbx]', 'jmp rbx', 'call rbx', 'fs lodsb', 'mov rax, [gs:rbx]'])], [`mov rsp, ${ring === 3 ? odd : hex(STACKS[0])}`, r.pick(['push rax', 'pop rax', 'call $+5', 'ret', 'mov rax, [rsp]', 'mov rbp, rsp\n mov eax, [rbp]', 'enter 8, 0', 'leave'])],
     [`mov eax, ${hex(cr0)}`, 'mov cr0, rax', 'mov rbx, cr0'], [`mov eax, ${hex(cr4 & (r.once(6) ? ~0x20 : ~0))}`, 'mov cr4, rax', 'mov rbx, cr4'], [`mov rax, ${hex(r.pick([0x100000021n, 0x8000000080000031n]))}`, r.pick(['mov cr0, rax', 'mov cr4, rax'])],
     [`mov rax, ${hex(BigInt(ROOT) | r.pick([0n, 0x18n, 0xfffn, 1n << 40n, 1n << 63n, 1n << 52n, 1n << 39n & 0n]))}`, 'mov cr3, rax', 'mov rbx, cr3'], [`mov eax, ${r.below(20)}`, 'mov cr8, rax', 'mov rbx, cr8'], [`mov rax, ${odd}`, 'mov cr2, rax', 'mov rbx, cr2'],
-    [`mov ecx, ${hex(r.pick([0xc0000100, 0xc0000101, 0xc0000102, 0xc0000082, 0xc0000083, 0x175, 0x176, 0x174, 0xc0000081, 0xc0000084, 0xc0000080, 0x277]))}`, `mov eax, ${hex(r.pick([0, 0x901, 0xd01, 0x1901, 0x501, 0x801, 0x12345678, 0x7040600]))}`, `mov edx, ${hex(r.pick([0, 0, 0x8000, 0x7fff, 0xffff8000, 0xffffffff]))}`, 'wrmsr', 'rdmsr'],
+    [`mov ecx, ${hex(r.pick([0xc0000100, 0xc0000101, 0xc0000102, 0xc0000082, 0xc0000083, 0x175, 0x176, 0x174, 0xc0000081, 0xc0000084, 0xc0000080, 0x277]))}`, `mov eax, ${hex(r.pick([0, 0x901, 0xd01, 0x1901, 0x501, 0x801, 0x12345678, 0x7040600]))}`, `mov edx, ${hex(r.pick([0, 0, 0x8000, 0x7fff, 0xffff8000, 0xffffffff]))}`, 'cmp ecx, 0xc0000084', 'jne $+4', 'xor edx, edx', 'wrmsr', 'rdmsr'],
     [`mov rax, ${hex(r.pick([1n, 1n << 32n, 0xffffffffn, 0x2000n]))}`, `mov dr${r.pick([0, 6, 7])}, rax`, 'mov rbx, dr6', 'mov rcx, dr7'], ['mov eax, 1', 'lmsw ax', 'mov rbx, cr0'], [`lea rbx, [${hex((ring === 3 ? ALIAS : 0) + 0xb800)}]`, 'sgdt [rbx]', 'mov rax, [rbx]', 'sidt [rbx]', 'mov rcx, [rbx+2]'],
-    [`mov rbx, ${hex((ring === 3 ? ALIAS : 0) + 0xb800)}`, `mov word [rbx], 0xbf`, `mov rcx, ${r.once(2) ? odd : hex(GDT)}`, 'mov [rbx+2], rcx', 'lgdt [rbx]'],
+    [`mov rbx, ${hex((ring === 3 ? ALIAS : 0) + 0xb800)}`, `mov word [rbx], 0xbf`, `mov rcx, ${r.once(2) ? '0x800000000000' : hex(GDT)}`, 'mov [rbx+2], rcx', 'lgdt [rbx]'],
     [`mov eax, ${hex(0x20020)}`, 'mov cr4, rax', `mov rax, ${hex(BigInt(ROOT) | r.pick([1n, 0xfffn, 1n << 63n]))}`, 'mov cr3, rax', 'mov rbx, cr3', `mov eax, ${ROOT}`, 'mov cr3, rax'],
   ]).slice();
   const after = [`mov eax, ${ROOT}`, 'mov cr3, rax', 'mov eax, 0x20', 'mov cr4, rax', 'mov eax, 0x80000031', 'mov cr0, rax', ...msr(0xc0000080, 0x901n), 'xor eax, eax', 'mov cr8, rax', ...msr(0xc0000101, 0n), ...msr(0xc0000102, 0n)];

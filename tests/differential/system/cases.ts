@@ -88,7 +88,8 @@ function segmentLoad(r: Random, w: World): Case {
   const user = w.alias !== 0 && ring === 3 ? 0x800000 : 0;
   const body = loads(r, ring, segment, selector, w);
   if (stack) {
-    body.push(`mov esp, ${hex(r.once(2) ? effective + 1 - 4 + r.below(8) : r.below(0x800))}`);
+    // an access over the top of 4 GiB may fault or not, by the manual (SDM 3A 5.3)
+    body.push(`mov esp, ${hex(r.once(2) && effective < 0xffffffff ? effective + 1 - 4 + r.below(8) : 0x100 + r.below(0x700))}`);
     body.push(r.pick(['push eax', 'pop eax', 'push word 7', 'pushad', 'call $+5', 'pushfd', 'mov eax, [esp]', 'mov ebp, esp\n mov [ebp+2], ax', 'enter 8, 0', 'enter 0, 1', 'leave']));
   } else body.push(...access(r, segment, base, effective), ...(r.once(2) ? access(r, segment, base, effective) : []));
   return { family: 'segment', setup: qword(place.at, descriptor((base + user) >>> 0, limit, kind)), ring, flags: 2, body, after: qword2(place.at) };
@@ -126,7 +127,7 @@ function farTransfer(r: Random, w: World): Case {
   if (way < 2) {
     const place = slot(r);
     const dpl = r.once(4) ? r.below(4) : 3;
-    if (place.at !== target.at) setup.push(...qword(place.at, gate(code, r.once(10) ? 0xffffff00 : offset, r.pick(GATES) | (dpl << 5) | (r.once(12) ? 0 : 0x80), r.once(2) ? r.below(32) : 0)));
+    if (place.at !== target.at) setup.push(...qword(place.at, gate(code, r.once(10) ? 0x20ff00 : offset, r.pick(GATES) | (dpl << 5) | (r.once(12) ? 0 : 0x80), r.once(2) ? r.below(32) : 0)));
     setup.push(...innerStack(r, codeDpl));
     body.push(`${r.pick(['call', 'call', 'call', 'jmp'])} ${r.once(4) ? 'word ' : ''}${hex(selectorFor(r, place.selector, r.once(3) ? r.below(4) : ring))}:${hex(offset)}`);
   } else if (way === 2) body.push(`${r.pick(['call', 'jmp'])} ${r.once(4) ? 'word ' : ''}${hex(code)}:${hex(offset)}`);
@@ -236,7 +237,7 @@ function control(r: Random, w: World): Case {
   const cr4 = r.pick(CR4) | own;
   const body = r.pick([
     [`mov eax, ${hex(cr0)}`, 'mov cr0, eax', 'mov ebx, cr0'], [`mov eax, ${hex(cr4)}`, 'mov cr4, eax', 'mov ebx, cr4'], ['mov eax, cr0', 'mov ebx, cr4'], [`mov eax, ${hex(r.word())}`, 'mov cr2, eax', 'mov ecx, cr2'],
-    [`mov eax, ${hex(r.pick([1, 3, 8, 0xe, 0xf]))}`, 'lmsw ax', 'smsw ebx', 'mov ecx, cr0'], ['clts', 'mov eax, cr0'], [`mov ecx, ${hex(r.pick([0xc0000080, 0x174, 0x175, 0x176, 0xc0000081, 0xc0000084, 0xc0000100, 0xc0000102, 0x277]))}`, `mov eax, ${hex(r.pick([0, 1, 0x800, 0x801, 0x100, 0x2000, 0x7040607, 8]))}`, `mov edx, ${hex(r.pick([0, 0, 0, 0x8000, 0xffffffff]))}`, 'wrmsr', 'rdmsr'],
+    [`mov eax, ${hex(r.pick([1, 3, 8, 0xe, 0xf]))}`, 'lmsw ax', 'smsw ebx', 'mov ecx, cr0'], ['clts', 'mov eax, cr0'], [`mov ecx, ${hex(r.pick([0xc0000080, 0x174, 0x175, 0x176, 0xc0000081, 0xc0000084, 0xc0000100, 0xc0000102, 0x277]))}`, `mov eax, ${hex(r.pick([0, 1, 0x800, 0x801, 0x100, 0x2000, 0x7040607, 8]))}`, `mov edx, ${hex(r.pick([0, 0, 0, 0x8000, 0xffffffff]))}`, 'cmp ecx, 0xc0000084', 'jne $+4', 'xor edx, edx', 'wrmsr', 'rdmsr'],
     ['mov eax, 0x12345678', `mov dr${r.below(4)}, eax`, 'mov eax, dr7', 'mov ebx, dr6'], [`invlpg [${hex(WINDOW)}]`], [`sgdt [${hex(w.alias + 0xb800)}]`, `mov eax, [${hex(w.alias + 0xb800)}]`, `mov ebx, [${hex(w.alias + 0xb802)}]`],
     [`sidt [${hex(w.alias + 0xb800)}]`, `mov eax, [${hex(w.alias + 0xb800)}]`], [`o16 sgdt [${hex(w.alias + 0xb800)}]`, `mov ebx, [${hex(w.alias + 0xb802)}]`], ['wbinvd'], ['invd'], ['fwait'], ['rdpmc'],
   ]).slice();

@@ -84,6 +84,10 @@ main:
   ltr ax
   mov ax, ${LONG.ldt}
   lldt ax
+  mov ecx, 0xc0000084
+  xor eax, eax
+  xor edx, edx
+  wrmsr
   jmp case_0
 next: dq 0
 align 16
