@@ -58,7 +58,7 @@ export function reset(): void {
   s32(REP_LIMIT, 4096);
   memory.fill(VOID_READ, 0xff, 4096);
   for (let n: u32 = 0; n < 8; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_RIGHTS, n < 6 ? 0x93 : 0x10000);
-  for (let n: u32 = 0; n < 6; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_LIMIT, 0xffff);
+  for (let n: u32 = 0; n < 10; n++) s32(SEGMENTS + n * SEGMENT_SIZE + SEGMENT_LIMIT, 0xffff);
   memory.copy(COSTS, ROWS, usize(ROW_COUNT << 1));
   s32(COST_EVENT, 60);
   s32(COST_WALK, 7);

@@ -36,7 +36,7 @@ let stack: u64 = 0;
 function stackSegment(selector: u32, ring: u32): bool {
   stack = 0;
   // null is good for 64-bit code above ring 3
-  if ((selector & 0xfffc) == 0) return longMode() && (rightsFrom(code) & 0x2000) != 0 && ring != 3 && (selector & 3) == ring ? true : gp(0);
+  if ((selector & 0xfffc) == 0) return longMode() && (rightsFrom(code) & 0x2000) != 0 && ring != 3 ? true : gp(0);
   const at = findDescriptor(selector, 8);
   if (at == 0) return refused(selector);
   stack = load<u64>(at);

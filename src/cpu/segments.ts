@@ -215,6 +215,7 @@ function loadSystem(n: u32, selector: u32, kind: u32): bool {
   const rights = rightsFrom(descriptor);
   const short = !wide && kind == 9 && (rights & 0x1f) == 1;
   if ((rights & 0x1f) != kind && !short) return gp(selector & 0xfffc);
+  if (wide && ((load<u64>(at + 8) >> 40) & 0x1f) != 0) return gp(selector & 0xfffc);
   if ((rights & 0x80) == 0) return np(selector & 0xfffc);
   if (!canonical(base)) return gp(selector & 0xfffc);
   if (n == TR) {
@@ -269,6 +270,12 @@ function visible(selector: u32, rights: u32): bool {
   return dpl >= g32(CPL) && dpl >= (selector & 3);
 }
 
+/** A system descriptor of 16 bytes lies within its table, and the type in its second half is 0. */
+function wholeSystem(selector: u32): bool {
+  const at = findDescriptor(selector, 16);
+  return at != 0 && ((load<u64>(at + 8) >> 40) & 0x1f) == 0;
+}
+
 export function accessRights(p: usize, rightsWanted: bool): bool {
   if (real()) return ud();
   const selector = selectorOperand(p);
@@ -284,6 +291,8 @@ export function accessRights(p: usize, rightsWanted: bool): bool {
     // system types that count in IA-32e mode: LDT 2, TSS 9 11, for LAR call gate 12
     const old = (g64(EFER) & EFER_LMA) == 0 && (kind == 1 || kind == 3 || (rightsWanted && (kind == 4 || kind == 5)));
     good = visible(selector, rights) && ((kind & 0x10) != 0 || kind == 2 || kind == 9 || kind == 11 || (rightsWanted && kind == 12) || old);
+    if (good && (kind & 0x10) == 0 && (g64(EFER) & EFER_LMA) != 0) good = wholeSystem(selector);
+    if (g32(PEND) != 0) return false;
     value = rightsWanted ? (descriptor >> 32) & 0xffff00 : u64(limitFrom(descriptor));
   }
   setZero(good);

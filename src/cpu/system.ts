@@ -146,7 +146,10 @@ export function wrmsr(index: u32, value: u64): i32 {
         if (kind > 7 || kind == 2 || kind == 3) return 1;
       }
       break;
-    case 0xc0000084: case 0x174: case 0xc0000103:
+    case 0x174: // 32 bits, whatever stands above
+      s64(at, u64(u32(value)));
+      return 0;
+    case 0xc0000084: case 0xc0000103:
       if (value >> 32 != 0) return 1;
       break;
     case 0x1d9:

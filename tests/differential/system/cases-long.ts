@@ -182,7 +182,7 @@ const ODD = [0x800000000000n, 0x7fffffffffffn, 0xffff7fffffffffffn, 0xffff800000
 function control(r: Random): LongCase {
   const ring = r.once(4) ? 3 : 0;
   const odd = hex(r.pick(ODD));
-  const cr4 = 0x20 | r.pick([0, 1, 2, 4, 8, 0x10, 0x40, 0x80, 0x100, 0x1000, 0x4000, 0x10000, 0x20000, 0x40000, 0x100000, 0x200000]);
+  const cr4 = 0x20 | r.pick([0, 4, 8, 0x10, 0x80, 0x100, 0x1000, 0x4000, 0x10000, 0x20000, 0x40000, 0x100000, 0x200000]);
   const cr0 = (0x80000031 ^ r.pick([0, 1, 2, 4, 8, 0x20, 0x10000, 0x40000, 0x20000000, 0x40000000, 0x60000000, 0x80000000])) >>> 0;
   const body = r.pick([
     [`mov rbx, ${odd}`, r.pick(['mov eax, [rbx]', 'mov [rbx], rax', 'add byte [rbx], 1', 'lock inc word [rbx]', 'mov rdi, rbx\n stosd', 'invlpg [rbx]', 'jmp rbx', 'call rbx', 'fs lodsb', 'mov rax, [gs:rbx]'])], [`mov rsp, ${ring === 3 ? odd : hex(STACKS[0])}`, r.pick(['push rax', 'pop rax', 'call $+5', 'ret', 'mov rax, [rsp]', 'mov rbp, rsp\n mov eax, [rbp]', 'enter 8, 0', 'leave'])],
@@ -203,7 +203,7 @@ function system(r: Random): LongCase {
   const kind = r.pick([1, 2, 2, 3, 9, 9, 11, 0, 0x12, 0x1a]) | (r.below(4) << 5) | (r.once(8) ? 0 : 0x80);
   const body = [`mov eax, ${hex(selectorFor(r, place.selector, r.below(4)))}`, r.pick(['ltr ax', 'lldt ax']), 'str eax', 'sldt ebx'];
   const after = [...qword2(place.at), `mov byte [${hex(GDT + LONG.tss + 5)}], 0x89`, `mov ax, ${LONG.tss}`, 'ltr ax', `mov ax, ${LONG.ldt}`, 'lldt ax'];
-  return { family: 'system', setup: [...qword(place.at, descriptor(kind === 2 ? LDT : LONG_TSS, 0x15f, kind)), ...qword(place.at + 8, r.once(6) ? BigInt(r.word()) : 0n)], ring, compat, flags: 2, body, after };
+  return { family: 'system', setup: [...qword(place.at, descriptor(kind === 2 ? LDT : LONG_TSS, 0x15f, kind)), ...qword(place.at + 8, r.once(6) ? BigInt(r.word()) | (r.once(3) ? BigInt(r.word()) << 32n : 0n) : 0n)], ring, compat, flags: 2, body, after };
 }
 
 export function makeLongCase(r: Random): LongCase {

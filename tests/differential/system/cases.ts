@@ -52,7 +52,7 @@ function loads(r: Random, ring: number, segment: string, selector: number, w: Wo
     case 0: return [`push dword ${hex(selector)}`, `pop ${segment}`];
     case 1: return [`mov dword [${hex(scratch)}], 0x12345678`, `mov word [${hex(scratch + 4)}], ${hex(selector)}`, `l${segment} ${r.pick(REGISTER)}, [${hex(scratch)}]`];
     case 2: return [`mov word [${hex(scratch)}], ${hex(selector)}`, `mov ${segment}, [${hex(scratch)}]`];
-    default: return [`mov ${ring > 0 && r.once(2) ? 'edi' : 'eax'}, ${hex(selector)}`, `mov ${segment}, ${ring > 0 ? 'eax' : 'ax'}`];
+    default: return [`mov eax, ${hex(selector)}`, `mov ${segment}, ${r.pick(['eax', 'ax'])}`];
   }
 }
 
@@ -89,7 +89,7 @@ function segmentLoad(r: Random, w: World): Case {
   const body = loads(r, ring, segment, selector, w);
   if (stack) {
     // an access over the top of 4 GiB may fault or not, by the manual (SDM 3A 5.3)
-    body.push(`mov esp, ${hex(r.once(2) && effective < 0xffffffff ? effective + 1 - 4 + r.below(8) : 0x100 + r.below(0x700))}`);
+    body.push(`mov esp, ${hex(r.once(2) && effective < 0x90000 ? effective + 1 - 4 + r.below(8) : 0x100 + r.below(0x700))}`);
     body.push(r.pick(['push eax', 'pop eax', 'push word 7', 'pushad', 'call $+5', 'pushfd', 'mov eax, [esp]', 'mov ebp, esp\n mov [ebp+2], ax', 'enter 8, 0', 'enter 0, 1', 'leave']));
   } else body.push(...access(r, segment, base, effective), ...(r.once(2) ? access(r, segment, base, effective) : []));
   return { family: 'segment', setup: qword(place.at, descriptor((base + user) >>> 0, limit, kind)), ring, flags: 2, body, after: qword2(place.at) };
@@ -228,7 +228,8 @@ export function pageAccess(r: Random, base: number): string[] {
   ]).slice();
 }
 
-const CR4 = [0, 1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x100, 0x1000, 0x4000, 0x10000, 0x20000, 0x40000, 0x100000, 0x200000] as const;
+/** Without VME, PVI and MCE, which bochs has, and UMIP, which it has not. */
+const CR4 = [0, 4, 8, 0x10, 0x20, 0x80, 0x100, 0x1000, 0x4000, 0x10000, 0x20000, 0x40000, 0x100000, 0x200000] as const;
 function control(r: Random, w: World): Case {
   const ring = r.once(4) ? 3 : 0;
   const base = w.paging === 'none' ? 0x21 : 0x80000031;
