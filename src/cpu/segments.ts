@@ -204,16 +204,16 @@ function selectorOperand(p: usize): i32 {
   return at == 0 ? -1 : i32(load<u16>(at));
 }
 
-/** Descriptors of 16 bytes in IA-32e mode: base 63:32 in the second half. */
+/** Descriptors of 16 bytes in 64-bit code: base 63:32 in the second half. */
 function loadSystem(n: u32, selector: u32, kind: u32): bool {
   if ((selector & 4) != 0) return gp(selector & 0xfffc);
-  const wide = (g64(EFER) & EFER_LMA) != 0;
+  const wide = !legacy();
   const at = findDescriptor(selector, wide ? 16 : 8);
   if (at == 0) return refused(selector);
   const descriptor = load<u64>(at);
   const base = baseFrom(descriptor) | (wide ? load<u64>(at + 8) << 32 : 0);
   const rights = rightsFrom(descriptor);
-  const short = !wide && kind == 9 && (rights & 0x1f) == 1;
+  const short = (g64(EFER) & EFER_LMA) == 0 && kind == 9 && (rights & 0x1f) == 1;
   if ((rights & 0x1f) != kind && !short) return gp(selector & 0xfffc);
   if (wide && ((load<u64>(at + 8) >> 40) & 0x1f) != 0) return gp(selector & 0xfffc);
   if ((rights & 0x80) == 0) return np(selector & 0xfffc);
@@ -291,7 +291,7 @@ export function accessRights(p: usize, rightsWanted: bool): bool {
     // system types that count in IA-32e mode: LDT 2, TSS 9 11, for LAR call gate 12
     const old = (g64(EFER) & EFER_LMA) == 0 && (kind == 1 || kind == 3 || (rightsWanted && (kind == 4 || kind == 5)));
     good = visible(selector, rights) && ((kind & 0x10) != 0 || kind == 2 || kind == 9 || kind == 11 || (rightsWanted && kind == 12) || old);
-    if (good && (kind & 0x10) == 0 && (g64(EFER) & EFER_LMA) != 0) good = wholeSystem(selector);
+    if (good && (kind & 0x10) == 0 && !legacy()) good = wholeSystem(selector);
     if (g32(PEND) != 0) return false;
     value = rightsWanted ? (descriptor >> 32) & 0xffff00 : u64(limitFrom(descriptor));
   }

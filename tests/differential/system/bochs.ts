@@ -6,16 +6,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Step } from './lockstep.ts';
 import { FRAME_BYTES, FRAMES, filled } from './world.ts';
-
-/** State before an instruction: rax rcx rdx rbx rsp rbp rsi rdi r8..r15 rip rflags, selector of CS. */
-export interface Step {
-  registers: bigint[];
-  cs: number;
-  text: string;
-  /** Exceptions and interrupts on the way to it: "0d:0010". */
-  events: string[];
-}
 
 export interface Verdict {
   steps: Step[];
