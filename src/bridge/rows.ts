@@ -67,6 +67,11 @@ export type WalkHeadRow = R<{
   walk: number; gva: string; gpa: string; hpa: string; access: string; size: string; ring: number; rip: string; instruction: string; cr3: string; eptp: string;
   references: number; cycles: number; result: string; guestPage: string; hostPage: string; /** of the guest's tables: "4-level", "PAE", "32-bit" */ format: string; t: number;
 }>;
+/** {host, vm or id} shadow page tables, one row a table, least recently used first; `used` counts up */
+export type ShadowRow = R<{
+  id: number; gfn: string; hpa: string; level: string; mode: string; direct: boolean; access: string; role: string; entries: number; parents: number;
+  protected: boolean; unsync: boolean; writes: number; root: boolean; used: number;
+}>;
 /** {host, vm} */
 export type TlbRow = R<{ kind: string; gva: string; hpa: string; size: string; rights: string; vpid: number; ept: string }>;
 /** {host, vm or id, gva?} one address through the guest's tables and the shadow's beside them, a row a level */

@@ -19,6 +19,7 @@ import { overlay } from './overlay.ts';
 import { processes } from './processes.ts';
 import { registers } from './registers.ts';
 import { serial } from './serial.ts';
+import { shadow } from './shadow.ts';
 import { shadowFaults } from './shadowfaults.ts';
 import { syscalls } from './syscalls.ts';
 import { tables } from './tables.ts';
@@ -32,7 +33,7 @@ import { why } from './why.ts';
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
-  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tables, tlb, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
+  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tables, shadow, tlb, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,

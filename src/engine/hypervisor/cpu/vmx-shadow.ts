@@ -7,6 +7,7 @@
 import { instructions, type Stop } from '../../machine/machine.ts';
 import { noted } from '../ledger.ts';
 import { emulateWrite } from '../memory/shadow-emulate.ts';
+import { closeHoles, openHole } from '../memory/shadow-holes.ts';
 import { flushAll, giveUpTracing, invlpg, setRoot, shadowFault, shadowOf, shadowRoot } from '../memory/shadow.ts';
 import { settingsOf } from '../memory/shadow-walk.ts';
 import type { Fault, Paging } from '../memory/shadow-types.ts';
@@ -14,7 +15,7 @@ import type { ControlName, CpuWay, GuestState, Vm, VmExit } from '../vm.ts';
 import type { ExitFacts } from './exit.ts';
 import { skip } from './exit.ts';
 import { onControlAccess } from './vmx-control.ts';
-import { initVmcs, readField, setGuestControl as setReal, vmxState, writeField } from './vmcs.ts';
+import { initVmcs, readField, setGuestControl as setReal, trapAfterOne, vmxState, writeField } from './vmcs.ts';
 import { handleExit, type Handled, vmxWith } from './vmx.ts';
 
 /** What the guest believes of its control registers, and whether the tables in force still fit that. */
@@ -26,6 +27,7 @@ interface Own extends Paging {
 
 const own = (vm: Vm): Own => vm.own as Own;
 
+const MONITOR_TRAP = 37;
 const PAGE_FAULT = 14;
 const VALID = 0x8000_0000;
 const PF_INFO = (VALID | 0x300 | 0x800 | PAGE_FAULT) >>> 0;
@@ -111,7 +113,7 @@ function resynced(vm: Vm, tables: number): number {
 
 // ---- exits
 
-const handled = (exit: VmExit | null, handler: number, done = true): Handled => ({ exit, handler, done });
+const handled = (handler: number, exit: VmExit | null = null, done = true): Handled => ({ exit, handler, done });
 
 function handle(vm: Vm, facts: ExitFacts): Handled {
   const { shadow } = vm.costs;
@@ -122,17 +124,26 @@ function handle(vm: Vm, facts: ExitFacts): Handled {
       invlpg(vm, facts.qualification);
       skip(vm);
       noted(vm, 'shadow: INVLPG', shadow.invlpg, rip);
-      return handled(null, shadow.invlpg);
-    case 28: {
-      const outcome = onControlAccess(vm, facts.qualification);
-      if (outcome.exit || outcome.what === 'nothing') return handled(outcome.exit, vm.costs.handler);
-      if (outcome.what === 'flush') return handled(null, vm.costs.handler + resynced(vm, flushAll(vm)));
-      const synced = reload(vm);
-      if (outcome.what === 'switch') noted(vm, 'shadow: CR3 switch', shadow.switch, rip);
-      return handled(null, shadow.switch + synced);
-    }
+      return handled(shadow.invlpg);
+    case 28: return onControl(vm, facts, rip);
+    case MONITOR_TRAP:
+      if (closeHoles(vm)) trapAfterOne(vm, false);
+      return handled(vm.costs.handler);
     default: return handleExit(vm, facts);
   }
+}
+
+function onControl(vm: Vm, facts: ExitFacts, rip: bigint): Handled {
+  const { handler, shadow } = vm.costs;
+  const { exit, what } = onControlAccess(vm, facts.qualification);
+  if (exit || what === 'nothing') return handled(handler, exit);
+  if (what === 'switch') {
+    const synced = reload(vm);
+    noted(vm, 'shadow: CR3 switch', shadow.switch, rip);
+    return handled(shadow.switch + synced);
+  }
+  const synced = what === 'flush' ? resynced(vm, flushAll(vm)) : reload(vm);
+  return handled(handler + synced);
 }
 
 function faultOf(vm: Vm, facts: ExitFacts): Fault {
@@ -149,14 +160,17 @@ function onException(vm: Vm, facts: ExitFacts): Handled {
   switch (sorted.kind) {
     case 'filled':
       noted(vm, 'shadow: hidden fault', shadow.hidden, fault.rip);
-      return handled(null, shadow.hidden, false);
+      return handled(shadow.hidden, null, false);
     case 'inject': return injected(vm, fault, fault.address, sorted.error);
     case 'write': return onWrite(vm, fault, sorted.gpa);
     case 'page':
       noted(vm, 'shadow: hidden fault', shadow.hidden, fault.rip);
-      return handled({ reason: 'page', gpa: sorted.gpa }, shadow.hidden, false);
-    case 'mmio': return handled({ reason: 'mmio', gpa: BigInt(sorted.gpa), qualification: BigInt(fault.error) }, vm.costs.handler, false);
-    case 'reserved': return handled({ reason: 'internal-error', text: "a slot of the monitor's, which has none here" }, 0, false);
+      return handled(shadow.hidden, { reason: 'page', gpa: sorted.gpa }, false);
+    case 'mmio':
+      if (!openHole(vm, fault)) return handled(vm.costs.handler, { reason: 'mmio', gpa: BigInt(sorted.gpa), qualification: BigInt(fault.error) }, false);
+      trapAfterOne(vm, true);
+      return handled(vm.costs.handler, null, false);
+    case 'reserved': return handled(0, { reason: 'internal-error', text: "a slot of the monitor's, which has none here" }, false);
   }
 }
 
@@ -166,11 +180,11 @@ function injected(vm: Vm, fault: Fault, address: bigint, error: number): Handled
   noted(vm, 'shadow: true fault', shadow.true, fault.rip);
   const first = vm.event?.info ?? 0;
   const exception = ((first >> 8) & 7) === 3 && vm.event !== null;
-  if (exception && (first & 255) === 8) return handled({ reason: 'shutdown' }, shadow.true);
+  if (exception && (first & 255) === 8) return handled(shadow.true, { reason: 'shutdown' });
   const double = exception && (first & 255) === PAGE_FAULT;
   if (!double) setReal(vm, 'cr2', address);
   vm.event = double ? { info: DF_INFO, error: 0, length: 0 } : { info: PF_INFO, error, length: 0 };
-  return handled(null, shadow.true, false);
+  return handled(shadow.true, null, false);
 }
 
 /** A write to a traced table is carried out here; what cannot be is tried again by the guest, without tracing. */
@@ -184,17 +198,17 @@ function onWrite(vm: Vm, fault: Fault, gpa: number): Handled {
       writeField(vm, 'GUEST_INTERRUPTIBILITY', readField(vm, 'GUEST_INTERRUPTIBILITY') & ~3n);
       noted(vm, 'shadow: page-table write (traced)', shadow.write, fault.rip);
       for (let n = flooded; n < s.counts.flooded; n++) noted(vm, 'shadow: unshadow (flooding)', 0, fault.rip);
-      return handled(null, shadow.write);
+      return handled(shadow.write);
     case 'inject': return injected(vm, fault, done.address, done.error);
-    case 'page': return handled({ reason: 'page', gpa: done.gpa }, shadow.hidden, false);
+    case 'page': return handled(shadow.hidden, { reason: 'page', gpa: done.gpa }, false);
     case 'unknown': {
       const { refused } = own(vm);
       const at = instructions(vm.machine);
-      if (refused.rip === fault.rip && refused.at === at) return handled({ reason: 'internal-error', text: `emulation failure at rip 0x${fault.rip.toString(16)}` }, shadow.write, false);
+      if (refused.rip === fault.rip && refused.at === at) return handled(shadow.write, { reason: 'internal-error', text: `emulation failure at rip 0x${fault.rip.toString(16)}` }, false);
       own(vm).refused = { rip: fault.rip, at };
       giveUpTracing(vm, gpa);
       noted(vm, 'shadow: unshadow (not emulated)', shadow.write, fault.rip);
-      return handled(null, shadow.write, false);
+      return handled(shadow.write, null, false);
     }
   }
 }

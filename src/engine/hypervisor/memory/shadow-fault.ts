@@ -47,7 +47,7 @@ export function sortFault(vm: Vm, s: Shadow, fault: Fault): Sorted {
   return fill(vm, s, fault, walk, { access, settings, gva, gpa });
 }
 
-interface Target {
+export interface Target {
   access: Access;
   settings: Settings;
   gva: bigint;
@@ -87,7 +87,7 @@ function note(s: Shadow, fault: Fault, sorted: Sorted, kind: FaultKind, gpa: num
 }
 
 /** Down from the root, making what is missing, to the table of level 1. */
-function reachLeaf(vm: Vm, s: Shadow, walk: Allowed, t: Target): ShadowPage {
+export function reachLeaf(vm: Vm, s: Shadow, walk: Allowed, t: Target): ShadowPage {
   let page = s.tops[topIndex(s, t.gva)]!;
   let rights = MAY_ALL;
   for (const step of walk.steps) if (step.level > page.role.level) rights &= step.rights;
