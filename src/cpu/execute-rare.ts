@@ -1,7 +1,7 @@
 /** Operations outside the inner loop, by family. False: not done, `pend` says why. */
-import { CPL, RFLAGS } from './layout';
+import { CPL, RFLAGS, TRAP_SILENT, TRAPS } from './layout';
 import { F_AC, F_DF, g32, g64, gp, leave, s64, trap, ud } from './state';
-import { R_FLAGS, R_IMMEDIATE, R_LENGTH, R_OP, RF_RING0 } from './record';
+import { R_FLAGS, R_IMMEDIATE, R_LENGTH, R_OP, R_REG, RF_RING0 } from './record';
 import { cf, setCarry } from './flags';
 import { bitTest, byteSwap, compareExchange, compareExchangeWide, countBits, divide, doubleShift, exchangeAdd, multiplyWide, scanBits } from './arithmetic';
 import { enter, lahf, leaveFrame, loop, popFlags, pushFlags, sahf, translateByte } from './stack';
@@ -32,6 +32,7 @@ export function executeRare(p: usize): bool {
   const operation: u32 = load<u16>(p, R_OP);
   const family = operation >> 4;
   const length: u32 = load<u8>(p, R_LENGTH);
+  if (g32(TRAPS) == 2 && g32(CPL) != 3 && silent(p, family)) return trap(TRAP_SILENT, 4, length);
   switch (family) {
     case MUL: case IMUL: return multiplyWide(p, family == IMUL);
     case DIV: case IDIV: return divide(p, family == IDIV);
@@ -131,6 +132,15 @@ export function executeRare(p: usize): bool {
     case SALC: return carryToAl();
     case UD: return (operation & 15) == 1 ? gp(0) : ud();
     default: return ud();
+  }
+}
+
+/** Sensitive, and not privileged (Robin and Irvine 2000). */
+function silent(p: usize, family: u32): bool {
+  switch (family) {
+    case PUSHF: case POPF: case IRET: case RET_FAR: case SGDT: case SIDT: case SLDT: case STR: case SMSW: case LAR: case LSL: case VERR: case VERW: case CPUID: return true;
+    case MOV_FROM_SEGMENT: return (u32(load<u8>(p, R_REG)) - 1) < 2;
+    default: return false;
   }
 }
 

@@ -76,7 +76,7 @@ export const TLB_SETS = 0x6a8; // power of two, at most TLB_SETS_MAX
 export const TLB_WAYS = 0x6ac; // at most TLB_WAYS_MAX
 export const TRACE_ON = 0x6b0; // 1: every instruction is written to the trace ring
 export const CODE_EPOCH = 0x6b4; // changes whenever decoded code was dropped
-export const TRAPS = 0x6b8; // 1: in root operation the host's handlers stand behind every vector and behind SYSCALL: STOP_TRAP instead of delivery
+export const TRAPS = 0x6b8; // 1: in root operation the host's handlers stand behind every vector and behind SYSCALL: STOP_TRAP instead of delivery; 2: it stops before sensitive instructions that do not trap outside ring 3, too
 
 // ---- counters (slots)
 export const CYCLES = 0x6c0;
@@ -101,10 +101,11 @@ export const PAYLOAD = 0x708; // eight slots
 // STOP_EXIT: 0 exit reason field, 1 exit qualification, 2 guest-physical address, 3 broken entry rule (reason 33)
 // STOP_IO: 0 port, 1 bytes, 2 in (1) or out (0), 3 value
 // STOP_SHUTDOWN: 0 vector of the last exception
-// STOP_TRAP: 0 vector, 256 SYSCALL, 257 SYSENTER; 1 error code; 2 interruption type as in a VMCS (3 exception, 4 INT n, 5 INT1, 6 INT3 and INTO);
+// STOP_TRAP: 0 vector, 256 SYSCALL, 257 SYSENTER, 258 a sensitive instruction; 1 error code; 2 interruption type as in a VMCS (3 exception, 4 INT n, 5 INT1, 6 INT3 and INTO);
 //   3 length of the instruction for types above 3. RIP is that instruction's, CR2 is set for a page fault
 export const TRAP_SYSCALL = 256;
 export const TRAP_SYSENTER = 257;
+export const TRAP_SILENT = 258;
 
 // ---- the last exception delivered or intercepted, for pictures and tests (u32 but CR2)
 export const LAST_VECTOR = 0x750;

@@ -1,105 +1,45 @@
 /**
- * Sensitive instructions that do not trap, written down as they run in ring 1: the monitor knows of them only because it looks
- * ahead through the block of code that comes next and stops before each, as a debugger would. It compares what the instruction
+ * Sensitive instructions that do not trap, written down as they run in ring 1: the monitor knows of them only because the
+ * modelled processor stops before each when asked to, as a real one cannot. It compares what the instruction
  * did with what the virtual processor should have seen, and changes nothing. Source: Robin and Irvine 2000, table of 17.
  */
-import { CODE_EPOCH } from '../../../cpu/layout.ts';
-import { cycles as cyclesOf, general, register, run, type Stop } from '../../machine/machine.ts';
+import { COST_EVENT, CYCLES, TRAP_SILENT, TRAPS } from '../../../cpu/layout.ts';
+import { cycles as cyclesOf, general, register, run, setSlot, slot, type Stop } from '../../machine/machine.ts';
 import { disassemble } from '../../machine/isa/disassemble.ts';
 import type { Vm } from '../vm.ts';
 import { type Decoded, decode } from './deprivilege-decode.ts';
 import { fetchAt, isStopped, readNumber } from './deprivilege-memory.ts';
 import { linearOf, readRm, SEGMENT_ORDER } from './deprivilege-operands.ts';
 import { inspect, verify } from './deprivilege-segments.ts';
-import { IF, IOPL, own, table, vcpu, virtualFlags, virtualSegment } from './deprivilege-state.ts';
+import { IF, IOPL, own, table, vcpu, virtualCpl, virtualFlags, virtualSegment } from './deprivilege-state.ts';
 
 const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
-const BLOCK = 64;
-/** Blocks remembered. */
-const KEPT = 20_000;
+const TRAP_ALL = 1;
+const TRAP_SENSITIVE = 2;
 
-interface Block {
-  /** Instructions before the sensitive one, or in the whole block. */
-  count: number;
-  silent: boolean;
-}
-
-interface Look {
-  epoch: number;
-  cr3: bigint;
-  blocks: Map<bigint, Block>;
-}
-const LOOKS = new WeakMap<Vm, Look>();
-
+/** Runs the guest's kernel; the processor stops before each of them, and it is stepped over by itself. */
 export function runWatching(vm: Vm, most: number, single: boolean): Stop {
   const { machine } = vm;
   const end = cyclesOf(machine) + BigInt(most);
   for (;;) {
-    const left = end - cyclesOf(machine);
-    if (left <= 0n) return run(machine, 0n);
-    const block = blockAt(vm, register(machine, 'rip'));
-    const alone = block === null || (block.silent && block.count === 0) || single;
-    const stop = alone ? stepOne(vm, left, block?.silent === true && block.count === 0) : run(machine, left, BigInt(block.count));
-    if (single || stop.reason !== 'budget' || !inKernel(vm)) return stop;
+    machine.state.setUint32(TRAPS, TRAP_SENSITIVE, true);
+    const stop = run(machine, end - cyclesOf(machine), single ? 1n : NO_LIMIT);
+    machine.state.setUint32(TRAPS, TRAP_ALL, true);
+    if (stop.reason !== 'trap' || Number(stop.payload[0]) !== TRAP_SILENT) return stop;
+    // the stop is the observer's: it costs the guest nothing
+    setSlot(machine, CYCLES, slot(machine, CYCLES) - BigInt(machine.state.getUint32(COST_EVENT, true)));
+    const over = stepOver(vm);
+    if (single || over.reason !== 'budget' || !inKernel(vm) || cyclesOf(machine) >= end) return over;
   }
 }
 
-const inKernel = (vm: Vm): boolean => (virtualSegment(vm, 'ss').rights & 0x60) === 0;
+const inKernel = (vm: Vm): boolean => virtualCpl(vm) === 0;
 
-function blockAt(vm: Vm, rip: bigint): Block | null {
-  const epoch = vm.machine.state.getUint32(CODE_EPOCH, true);
-  const cr3 = vcpu(vm, 'cr3');
-  let look = LOOKS.get(vm);
-  if (!look || look.epoch !== epoch || look.cr3 !== cr3 || look.blocks.size > KEPT) {
-    look = { epoch, cr3, blocks: new Map() };
-    LOOKS.set(vm, look);
-  }
-  const known = look.blocks.get(rip);
-  if (known) return known;
-  const made = scan(vm, rip);
-  if (made) look.blocks.set(rip, made);
-  return made;
-}
-
-function scan(vm: Vm, rip: bigint): Block | null {
-  let code: Uint8Array;
-  try {
-    code = fetchAt(vm, rip, 15 * BLOCK, false);
-  } catch (thrown) {
-    if (isStopped(thrown)) return null;
-    throw thrown;
-  }
-  let count = 0;
-  for (let at = 0; count < BLOCK; count++) {
-    const d = decode(code.subarray(at, at + 15), 64);
-    if (!d) break;
-    if (isSilent(d)) return { count, silent: true };
-    at += d.length;
-    if (branches(d)) return { count: count + 1, silent: false };
-  }
-  return count === 0 ? null : { count, silent: false };
-}
-
-function branches({ map, opcode: op, reg }: Decoded): boolean {
-  if (map === 1) return (op >= 0x80 && op <= 0x8f) || op === 0x05 || op === 0x07 || op === 0x0b;
-  if (map !== 0) return false;
-  return (op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3) || (op >= 0xe8 && op <= 0xeb) || op === 0xc2 || op === 0xc3 || (op === 0xff && (reg & 7) >= 2 && (reg & 7) <= 5) || op === 0xcd || op === 0xcc || op === 0xf4;
-}
-
-function isSilent({ map, opcode: op, reg, memory, modrm }: Decoded): boolean {
-  if (map === 0) return op === 0x9c || op === 0x9d || op === 0xcf || op === 0xca || op === 0xcb || (op === 0x8c && ((reg & 7) === 1 || (reg & 7) === 2));
-  if (map !== 1) return false;
-  if (op === 0x00) return [0, 1, 4, 5].includes(reg & 7);
-  if (op === 0x01) return memory ? [0, 1, 4].includes(reg & 7) : modrm >= 0xe0 && modrm <= 0xe7;
-  return op === 0x02 || op === 0x03 || op === 0xa2;
-}
-
-/** One instruction; a silent one is compared with what it should have been. */
-function stepOne(vm: Vm, left: bigint, silent: boolean): Stop {
+function stepOver(vm: Vm): Stop {
   const rip = register(vm.machine, 'rip');
-  const expect = silent ? expectation(vm, rip) : null;
-  const stop = run(vm.machine, left > 1n ? left : 1n, 1n);
-  if (expect && stop.reason === 'budget') note(vm, rip, expect, stop);
+  const expect = expectation(vm, rip);
+  const stop = run(vm.machine, NO_LIMIT, 1n);
+  if (expect && stop.reason === 'budget') note(vm, rip, expect);
   return stop;
 }
 
@@ -178,7 +118,7 @@ const TWO: Readonly<Record<number, Rule>> = {
   0xa2: (vm) => ({ should: 'the virtual processor', saw: () => `the real one, family ${hex(general(vm.machine, 0) & 0xffff_ffffn)}` }),
 };
 
-function note(vm: Vm, rip: bigint, { text, should, saw }: Expectation, _stop: Stop): void {
+function note(vm: Vm, rip: bigint, { text, should, saw }: Expectation): void {
   let seen: string;
   try {
     seen = saw();
