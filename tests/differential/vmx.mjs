@@ -8,4 +8,5 @@ const outfile = join(here, '..', '..', 'build', 'vmx-differential.mjs');
 // files of tests/unit/cpu find theirs from there
 const from = pathToFileURL(join(here, '..', 'unit', 'cpu', 'bench.ts')).href;
 await build({ entryPoints: [join(here, 'vmx', 'main.ts')], bundle: true, format: 'esm', outfile, platform: 'node', logLevel: 'error', define: { 'import.meta.url': JSON.stringify(from) } });
+process.argv.splice(1, 1, outfile);
 await import(outfile);

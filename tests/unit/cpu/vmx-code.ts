@@ -47,6 +47,22 @@ const HOST: Values = {
 };
 const GUEST: Values = { GUEST_CR0: 0x80010033n, GUEST_CR3: PML4, GUEST_CR4: 0x20a0, GUEST_IA32_EFER: 0xd01, GUEST_RSP: 0x8000, GUEST_RIP: CODE, GUEST_RFLAGS: 2, GUEST_DR7: 0x400, CR4_MASK: 0x2000 };
 
+/** Everything that enters, but for HOST_RIP. */
+export const BASE: Values = { ...CONTROLS, ...HOST, ...GUEST, ...segmentFields() };
+
+function segmentFields(): Values {
+  const out: Record<string, bigint | number> = {};
+  for (const [name, s] of segments()) {
+    const upper = name.toUpperCase();
+    out[`GUEST_${upper}_LIMIT`] = s.limit;
+    out[`GUEST_${upper}_BASE`] = s.base;
+    if (name === 'gdtr' || name === 'idtr') continue;
+    out[`GUEST_${upper}_SELECTOR`] = s.selector;
+    out[`GUEST_${upper}_ACCESS_RIGHTS`] = s.rights;
+  }
+  return out;
+}
+
 /** Up to the port: VMX is on, REGION is current and filled with what enters; `values` changes that. */
 export function prepared(source: string, values: Values = {}, options: m.MachineOptions = {}): Program {
   const program = bare(LAUNCHER, {}, options);
@@ -60,15 +76,7 @@ export function prepared(source: string, values: Values = {}, options: m.Machine
   const stop = finish(program);
   if (stop.reason !== 'io') throw new Error(`stopped before the VMCS was current: ${stop.reason}`);
   m.finishIo(machine, 0n);
-  for (const [name, value] of Object.entries({ ...CONTROLS, ...HOST, ...GUEST, HOST_RIP: program.labels.get('host')! })) write(program, name, value);
-  for (const [name, s] of segments()) {
-    const upper = name.toUpperCase();
-    write(program, `GUEST_${upper}_LIMIT`, s.limit);
-    write(program, `GUEST_${upper}_BASE`, s.base);
-    if (name === 'gdtr' || name === 'idtr') continue;
-    write(program, `GUEST_${upper}_SELECTOR`, s.selector);
-    write(program, `GUEST_${upper}_ACCESS_RIGHTS`, s.rights);
-  }
+  for (const [name, value] of Object.entries({ ...BASE, HOST_RIP: program.labels.get('host')! })) write(program, name, value);
   for (const [name, value] of Object.entries(values)) write(program, name, value);
   return { machine, labels: program.labels };
 }
