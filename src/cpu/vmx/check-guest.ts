@@ -100,7 +100,7 @@ function checkState(): u32 {
   if ((blocking & 4) != 0) return 144;
   if (nmi && (field32(PIN_BASED_CONTROLS) & PIN_VIRTUAL_NMI) != 0 && (blocking & 8) != 0) return 145;
   const pending = field(GUEST_PENDING_DEBUG);
-  if ((pending & ~u64(0x1500f)) != 0) return 146;
+  if ((pending & ~u64(0x500f)) != 0) return 146;
   if ((blocking & (STI | MOV_SS)) == 0 && activity != 1) return 0;
   const steps = (flags & F_TF) != 0 && (field(GUEST_DEBUGCTL) & 2) == 0;
   return ((pending & 0x4000) != 0) != steps ? 147 : 0;

@@ -162,7 +162,7 @@ export const ENTRY_RULES: Readonly<Record<number, EntryRule>> = {
   143: state('MOV SS does not block when an NMI is injected'),
   144: state('interruptibility: no blocking by SMI outside SMM'),
   145: state('no blocking by NMI when an NMI is injected with virtual NMIs'),
-  146: state('pending debug exceptions: bits 11:4, 13, 15 and 63:17 are zero'),
+  146: state('pending debug exceptions: bits 11:4, 13 and 63:15 are zero'),
   147: state('pending debug exceptions: BS is as TF and BTF say, while STI or MOV SS blocks and in HLT'),
   148: state('VMCS link pointer, when not all ones, lies on a page boundary within the physical-address width'),
   149: state('VMCS link pointer, when not all ones: the region has this revision identifier'),

@@ -21,15 +21,19 @@ const compare = (what: string, expected: string, got: string, same: boolean): vo
   process.stdout.write(`${same ? 'same' : 'DIFFERS'}: ${what}${same ? '' : `\n  here  ${expected.trimEnd()}\n  bochs ${got.trimEnd()}`}\n`);
   if (!same) differences++;
 };
-if (!process.argv.includes('--entries')) {
-const good = judge(forBochs(SOURCE));
-compare('the example', GOOD, good, good.trimEnd() === GOOD.trimEnd());
-for (const mistake of MISTAKES) {
-  const text = judge(forBochs(changed(mistake)));
-  compare(mistake.what, String(mistake.says), lastWords(text), mistake.says.test(lastWords(text)));
+
+/** The example and the mistakes. */
+function programs(): void {
+  const good = judge(forBochs(SOURCE));
+  compare('the example', GOOD, good, good.trimEnd() === GOOD.trimEnd());
+  for (const mistake of MISTAKES) {
+    const text = lastWords(judge(forBochs(changed(mistake))));
+    if (mistake.bochs) process.stdout.write(`${mistake.says.test(text) ? 'same, though it is said otherwise' : 'explained'}: ${mistake.what}: ${mistake.bochs}\n`);
+    else compare(mistake.what, String(mistake.says), text, mistake.says.test(text));
+  }
+  process.stdout.write(`${MISTAKES.length + 1} programs, ${differences} differences\n`);
 }
-process.stdout.write(`${MISTAKES.length + 1} programs, ${differences} differences\n`);
-}
+if (!process.argv.includes('--entries')) programs();
 
 const option = (name: string, usual: number): number => {
   const n = process.argv.indexOf(`--${name}`);
@@ -48,7 +52,7 @@ const tell = (cases: Parameters<typeof compareEntries>[0]): void => {
 };
 tell(ruleCases());
 process.stdout.write(`${ruleCases().length} entries by rule\n`);
-const BATCH = 2000;
+const BATCH = 1500;
 const count = option('count', BATCH);
 for (let n = 0; n < count; n += BATCH) tell(randomCases(Math.min(BATCH, count - n), option('seed', 1) + n));
 for (const [reason, times] of explained) process.stdout.write(`explained, ${times} times: ${reason}\n`);

@@ -23,6 +23,8 @@ export interface Mistake {
   /** Text to be found once, and what stands there instead. */
   edit: readonly [from: string, to: string];
   says: RegExp;
+  /** Why bochs does otherwise. */
+  bochs?: string;
 }
 
 const mistake = (what: string, from: string, to: string, says: RegExp): Mistake => ({ what, edit: [from, to], says });
@@ -49,7 +51,7 @@ export const MISTAKES: readonly Mistake[] = [
   before('a field that does not exist is written', LAUNCH, try_('mov edx, 0x0030\n    vmwrite rdx, rax'), /^VMWRITE: VM-instruction error 12$/),
   before('INVEPT of a type that does not exist', LAUNCH, try_('mov eax, 3\n    invept rax, [rel ept_descriptor]', 't_invept'), /^INVEPT: VM-instruction error 28$/),
   before('INVVPID of VPID 0', LAUNCH, `${try_('mov eax, 1\n    invvpid rax, [rel elsewhere]', 't_invept')}\n    jmp after\nelsewhere: dq 0, 0\nafter:`, /^INVEPT: VM-instruction error 28$/),
-  before('VMCALL in root operation', LAUNCH, try_('vmcall'), /^VMWRITE: VM-instruction error 1$/),
+  { ...before('VMCALL in root operation', LAUNCH, try_('vmcall'), /^VMWRITE: VM-instruction error 1$/), bochs: 'VMCALL in root operation is not implemented there, it stops' },
   mistake('VMRESUME comes first', '    vmlaunch\n', '    vmresume\n', /^VMLAUNCH: VM-instruction error 5$/),
   mistake('VMLAUNCH comes twice', '    vmresume\n', '    vmlaunch\n', /^VMRESUME: VM-instruction error 4$/),
   mistake('VMLAUNCH right after MOV SS', '    vmlaunch\n', '    mov eax, ss\n    mov ss, eax\n    vmlaunch\n', /^VMLAUNCH: VM-instruction error 26$/),
