@@ -72,6 +72,8 @@ export type ShadowRow = R<{
   id: number; gfn: string; hpa: string; level: string; mode: string; direct: boolean; access: string; role: string; entries: number; parents: number;
   protected: boolean; unsync: boolean; writes: number; root: boolean; used: number;
 }>;
+/** {host, vm} the newest first */
+export type WalkListRow = R<{ walk: number; gva: string; access: string; ring: number; rip: string; references: number; cycles: number; result: string; guestPage: string; hostPage: string }>;
 /** {host, vm} */
 export type TlbRow = R<{ kind: string; gva: string; hpa: string; size: string; rights: string; vpid: number; ept: string }>;
 /** {host, vm or id, gva?} one address through the guest's tables and the shadow's beside them, a row a level */

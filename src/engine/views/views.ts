@@ -27,13 +27,13 @@ import { tlb } from './tlb.ts';
 import type { View } from './view.ts';
 import { exitCauses, vmcs, vmcsBits } from './vmcs.ts';
 import { vms } from './vms.ts';
-import { walk, walkHead } from './walk.ts';
+import { walk, walkHead, walks } from './walk.ts';
 import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
-  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, tables, shadow, tlb, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
+  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,

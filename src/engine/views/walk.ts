@@ -1,5 +1,5 @@
 /** The last completed page walk of one machine, as its processor recorded it: one row a reference, and what it was for. */
-import type { WalkHeadRow, WalkRow } from '../../bridge/rows.ts';
+import type { WalkHeadRow, WalkListRow, WalkRow } from '../../bridge/rows.ts';
 import { readLinear } from '../hypervisor/memory/guest.ts';
 import { guestControl } from '../hypervisor/state.ts';
 import type { Vm } from '../hypervisor/vm.ts';
@@ -13,11 +13,15 @@ import type { World } from '../world/world.ts';
 const LEVELS = ['', 'PTE', 'PDE', 'PDPTE', 'PML4E'];
 const SIZES: Readonly<Record<number, string>> = { 12: '4 KiB', 21: '2 MiB', 30: '1 GiB' };
 
-/** The newest walk that ended in a translation. */
+/** The newest walk that ended in a translation: a two-dimensional one when any is remembered (a hypervisor of the guest's own walks for itself too). */
 export function lastWalk(vm: Vm): Walk | null {
+  let newest: Walk | null = null;
   for (let back = 0; ; back++) {
     const one = walkAt(vm.machine, back);
-    if (!one || (one.result === 'ok' && (one.eptp !== 0n || vm.technique !== 'vmx-ept'))) return one;
+    if (!one) return newest;
+    if (one.result !== 'ok') continue;
+    if (one.eptp !== 0n) return one;
+    newest ??= one;
   }
 }
 
@@ -89,6 +93,36 @@ export const walkHead: View = {
       guestPage: SIZES[w.guestShift] ?? '', hostPage: SIZES[w.hostShift] ?? '', format: formatOf(vm), t: vm.walked.ns + Math.round(Number(w.at - vm.walked.cycles) / ghz),
     };
     return [row];
+  },
+};
+
+export const walks: View = {
+  doc: 'The newest 64 page walks, the newest first, those that ended in a fault among them.',
+  arg: 'host?, vm',
+  columns: columns(`
+    walk [count]: number of the walk since power-on
+    gva [hex]: linear address translated
+    access: read, write or fetch
+    ring [count]: 0 supervisor, 3 user
+    rip [hex]: the instruction that needed it
+    references [count]: memory references made
+    cycles [count]: cost in all
+    result: ok, page-fault, violation or misconfiguration
+    guestPage: size of the guest's page
+    hostPage: size of the EPT's page; empty without EPT
+  `),
+  rows(world, arg) {
+    const machine = machineIn(world, arg);
+    const out: WalkListRow[] = [];
+    for (let back = 0; machine; back++) {
+      const one = walkAt(machine.vm.machine, back);
+      if (!one) break;
+      out.push({
+        key: String(one.number), walk: Number(one.number), gva: hex(one.gva), access: one.access, ring: one.privilege, rip: hex(one.rip), references: one.references.length, cycles: one.cycles, result: one.result,
+        guestPage: SIZES[one.guestShift] ?? '', hostPage: SIZES[one.hostShift] ?? '',
+      });
+    }
+    return out;
   },
 };
 
