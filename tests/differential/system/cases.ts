@@ -115,7 +115,8 @@ function farTransfer(r: Random, w: World): Case {
   const low = r.once(3);
   const codeDpl = r.below(4) <= 1 ? r.below(4) : ring;
   const kind = 0x10 | (r.once(12) ? r.below(16) : 8 | r.below(8)) | (codeDpl << 5) | (r.once(12) ? 0 : 0x80) | (low ? 0 : 0x4000) | 0x8000;
-  const limit = r.once(6) ? r.pick([0, 0xb, 0xfffff]) : 0xfffff;
+  const way = r.below(4);
+  const limit = r.once(6) && way > 1 ? r.pick([0, 0xb, 0xfffff]) : 0xfffff;
   const user = ring === 3 || codeDpl === 3 || (kind & 4) !== 0;
   // pads lie below 64 KiB, so that 16-bit code reaches them
   const offset = (user && ring === 3 && (kind & 4) !== 0) || codeDpl === 3 ? 0xbf00 : 0xbf00;
@@ -123,7 +124,6 @@ function farTransfer(r: Random, w: World): Case {
   const setup = [...qword(target.at, descriptor(base, limit, kind)), dword(0xbf00, 0xffcd9090)];
   const code = selectorFor(r, target.selector, r.once(4) ? r.below(4) : ring);
   const body: string[] = [];
-  const way = r.below(4);
   if (way < 2) {
     const place = slot(r);
     const dpl = r.once(4) ? r.below(4) : 3;
@@ -220,11 +220,12 @@ function paging(r: Random, w: World): Case {
 }
 
 export function pageAccess(r: Random, base: number): string[] {
-  const at = hex(base + (r.once(3) ? 0xffe : r.below(0x100) * 2));
+  const crosses = r.once(3);
+  const at = hex(base + (crosses ? 0xffe : r.below(0x100) * 2));
   return r.pick([
     [`mov eax, [${at}]`], [`mov [${at}], eax`], [`add dword [${at}], 1`], [`mov eax, ${at}`, 'jmp eax'], [`mov esi, ${at}`, 'mov ecx, 3', 'rep lodsb'], [`mov edi, ${at}`, 'mov ecx, 4', 'mov al, 0xcd', 'rep stosb'],
     [`mov byte [${at}], 0xcd`], [`push dword [${at}]`], [`pop dword [${at}]`], [`mov al, [${at}]`], [`xchg [${at}], eax`], [`cmpxchg [${at}], ecx`], [`mov esi, ${at}`, `mov edi, ${hex(base + 0x80)}`, 'movsd'],
-    [`lock inc dword [${at}]`], [`bts dword [${at}], 3`], [`cmpxchg8b [${at}]`], [`sgdt [${at}]`],
+    [`lock inc dword [${at}]`], [`bts dword [${at}], 3`], [`cmpxchg8b [${at}]`], [crosses ? `add word [${at}], 1` : `sgdt [${at}]`],
   ]).slice();
 }
 

@@ -75,7 +75,7 @@ function strings(r: Random): string[] {
 function transfers(r: Random, n: number): string[] {
   return r.pick([
     [`call 0x1000:t_${n}`, `jmp u_${n}`, `t_${n}: mov ax, [esp]`, 'retf', `u_${n}:`], [`push word 0x1000`, `push word t_${n}`, 'retf', 'ud2', `t_${n}:`], ['pushf', 'push cs', `push word t_${n}`, 'iret', 'ud2', `t_${n}:`],
-    [`push dword ${hex(r.pick([2, 0x3202, 0x244ad7, 0x180002, 0x10002]))}`, 'push dword 0x1000', `push dword t_${n}`, 'o32 iret', 'ud2', `t_${n}: pushfd`, 'pop eax'], [`jmp dword 0x1000:t_${n}`, 'ud2', `t_${n}:`], [`mov cx, ${1 + r.below(3)}`, `t_${n}: inc ax`, `${r.pick(['loop', 'loope', 'loopne'])} t_${n}`],
+    [`push dword ${hex(r.pick([2, 0x3202, 0x244ad7, 0x180002]))}`, 'push dword 0x1000', `push dword t_${n}`, 'o32 iret', 'ud2', `t_${n}: pushfd`, 'pop eax'], [`jmp dword 0x1000:t_${n}`, 'ud2', `t_${n}:`], [`mov cx, ${1 + r.below(3)}`, `t_${n}: inc ax`, `${r.pick(['loop', 'loope', 'loopne'])} t_${n}`],
     [`mov ecx, ${hex(r.pick([0, 0x10000, 1]))}`, `${r.pick(['jcxz', 'jecxz'])} t_${n}`, 'inc ax', `t_${n}:`], ['push dword 0x12345', 'o32 ret'], ['mov eax, 0x10000', 'jmp eax'], [`call t_${n}`, `jmp u_${n}`, `t_${n}: ret`, `u_${n}:`], ['jmp dword 0x1000:0x10000'],
     ['mov ax, 0xb00', 'mov ss, ax', 'mov sp, 0x200', 'pusha', 'popa'], ['mov cx, 0x2000', 'mov ss, cx', 'mov sp, 0', 'push ax', 'pop bx'], ['enter 8, 2', 'leave'], ['enter 4, 0', 'mov ax, bp', 'leave'], ['push esp', 'pop eax'], ['pushad', 'popad'], ['push sp', 'pop ax'],
   ]).slice();
