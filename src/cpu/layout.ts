@@ -77,6 +77,7 @@ export const TLB_WAYS = 0x6ac; // at most TLB_WAYS_MAX
 export const TRACE_ON = 0x6b0; // 1: every instruction is written to the trace ring
 export const CODE_EPOCH = 0x6b4; // changes whenever decoded code was dropped
 export const TRAPS = 0x6b8; // 1: in root operation the host's handlers stand behind every vector and behind SYSCALL: STOP_TRAP instead of delivery; 2: it stops before sensitive instructions that do not trap outside ring 3, too
+export const WALK_CACHES = 0x6bc; // 1: walks use paging-structure caches
 
 // ---- counters (slots)
 export const CYCLES = 0x6c0;
@@ -209,6 +210,24 @@ export const FAST_FRONTS = 8;
 export const TRACE = 0x4c000;
 export const TRACE_COUNT = 1024;
 export const TRACE_SIZE = 16; // slot rip, slot cycles before it
+
+// ---- paging-structure caches: three for linear addresses, and CACHE_EPT_OFFSET further the same three for guest-physical ones
+export const CACHE_PML4E = 0x50000;
+export const CACHE_PML4E_COUNT = 2;
+export const CACHE_PDPTE = 0x50100;
+export const CACHE_PDPTE_COUNT = 4;
+export const CACHE_PDE = 0x50200;
+export const CACHE_PDE_COUNT = 32;
+export const CACHE_EPT_OFFSET = 0x1000;
+export const CACHE_ENTRY_SIZE = 64;
+export const CACHE_KEY = 0; // slot: the address that the cached entry covers, bit 0 set when valid
+export const CACHE_TABLE = 8; // slot: where it says the next table is
+export const CACHE_HOST = 16; // slot: host-physical address of that table
+export const CACHE_EPT = 24; // slot: EPT root; 0: none
+export const CACHE_TAG = 32; // u32: VPID << 16 | PCID; 0 in those for guest-physical addresses
+export const CACHE_RIGHTS = 36; // u32: RIGHT_ bits of all entries so far; for guest-physical addresses 1 read, 2 write, 4 execute
+export const CACHE_USED = 40; // slot: stamp of last use
+export const CACHE_EPT_RIGHTS = 48; // u32: EPT's rights to that table
 
 // ---- what memory that is not there reads as, and where writes to it go
 export const VOID_READ = 0x5c000;

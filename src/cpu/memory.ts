@@ -16,6 +16,7 @@ import {
 } from './state';
 import { beginWalk, BY_USER, endWalk, FORMAT_32, FORMAT_LONG, FORMAT_NONE, FORMAT_PAE, KIND, permitted, READ, walk, WRITE } from './paging';
 import { R_SEGMENT } from './record';
+import { cachesUsed, dropCaches, dropContext, dropEptRoot, forbidCaches } from './walk-caches';
 import { codeLineWritten, holdsCode, spent } from './blocks';
 import { ENABLE_EPT, EPT_POINTER, eptInForce, field, secondary, vpidInForce } from './vmx/fields';
 
@@ -153,7 +154,13 @@ function stamp(at: usize): void {
 
 function refill(address: u64, access: u32, tag: u32, below: u64): usize {
   beginWalk(address, access, below, tag);
-  const result = walkInForce(address, access, below);
+  let result = walkInForce(address, access, below);
+  if (result != WALK_OK && cachesUsed()) {
+    dropContext(tag >> 16, i32(tag & 0xffff));
+    if (below != 0) dropEptRoot(below);
+    forbidCaches();
+    result = walkInForce(address, access, below);
+  }
   const violated = g64(W_ERROR);
   endWalk(result);
   spent();
@@ -243,11 +250,13 @@ export function forgetWrites(pointer: u32): void {
 export function flushTlb(): void {
   let at: usize = TLB;
   for (let n: u32 = 0; n < g32(TLB_SETS) * g32(TLB_WAYS); n++, at += TLB_ENTRY_SIZE) store<u64>(at, 0);
+  dropCaches();
   flushFast();
 }
 
 /** Of one VPID and PCID, or of all PCIDs (pcid -1); globals only when asked. */
 export function flushContext(vpid: u32, pcid: i32, globals: bool): void {
+  dropContext(vpid, pcid);
   let at: usize = TLB;
   for (let n: u32 = 0; n < g32(TLB_SETS) * g32(TLB_WAYS); n++, at += TLB_ENTRY_SIZE) {
     const tag = load<u32>(at + TLB_TAG);
@@ -261,6 +270,7 @@ export function flushContext(vpid: u32, pcid: i32, globals: bool): void {
 export function flushVpid(vpid: u32): void { flushContext(vpid, -1, true); }
 
 export function flushEpt(eptp: u64): void {
+  dropEptRoot(eptp);
   let at: usize = TLB;
   for (let n: u32 = 0; n < g32(TLB_SETS) * g32(TLB_WAYS); n++, at += TLB_ENTRY_SIZE) {
     if (((load<u64>(at + TLB_EPT) ^ eptp) >> 12) == 0) store<u64>(at, 0);
@@ -268,8 +278,9 @@ export function flushEpt(eptp: u64): void {
   flushFast();
 }
 
-/** INVLPG: every translation of the page under this VPID and PCID, and global ones. */
+/** INVLPG: every translation of the page under this VPID and PCID, and global ones; all paging-structure caches of the two. */
 export function flushPage(address: u64, tag: u32): void {
+  dropContext(tag >> 16, i32(tag & 0xffff));
   let at: usize = TLB;
   for (let n: u32 = 0; n < g32(TLB_SETS) * g32(TLB_WAYS); n++, at += TLB_ENTRY_SIZE) {
     if (load<u64>(at) == 0) continue;

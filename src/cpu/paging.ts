@@ -6,10 +6,10 @@
  * A reference costs COST_REFERENCE cycles (a second-level cache hit), a walk COST_WALK besides (second-level TLB missed).
  * 32-bit paging (4K, 4M with PSE, 32-bit addresses in large entries) has entries of 4 bytes; PAE is the long-mode format begun at
  * level 2 from one of four pointers that the processor read when CR3 was loaded (SDM 3A 4.4.1).
- * Left out: 5-level paging, protection keys, paging-structure caches.
+ * Upper levels may come from paging-structure caches (walk-caches.ts). Left out: 5-level paging, protection keys.
  */
 import {
-  COST_REFERENCE, COST_WALK, CR0, CR3, CYCLES, EFER, HOST, MEMORY_BYTES, PAGE_BASE, REFERENCE, REFERENCE_AFTER, REFERENCE_CYCLES, REFERENCE_ENTRY, REFERENCE_GPA, REFERENCE_HPA,
+  CACHE_EPT_OFFSET, CACHE_EPT_RIGHTS, CACHE_HOST, CACHE_RIGHTS, CACHE_TABLE, COST_REFERENCE, COST_WALK, CR0, CR3, CYCLES, EFER, HOST, MEMORY_BYTES, PAGE_BASE, REFERENCE, REFERENCE_AFTER, REFERENCE_CYCLES, REFERENCE_ENTRY, REFERENCE_GPA, REFERENCE_HPA,
   REFERENCE_INDEX, REFERENCE_LEAF, REFERENCE_LEVEL, REFERENCE_MAX, REFERENCE_ROW, REFERENCE_SIZE, REFERENCE_TABLE, REFERENCES, RFLAGS,
   RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_EXECUTE, RIGHT_GLOBAL, RIGHT_USER, RIGHT_WRITE, RIP, WALK_ACCESS, WALK_AT, WALK_COST,
   WALK_COUNT, WALK_CR3, WALK_EPTP, WALK_ERROR, WALK_GPA, WALK_GUEST_SHIFT, WALK_GVA, WALK_HOST_SHIFT, WALK_HPA, WALK_NUMBER, WALK_OK,
@@ -23,6 +23,8 @@ import {
 import { R_OFFSET } from './record';
 import { codeLineWritten } from './blocks';
 import { eptInForce } from './vmx/fields';
+import { tagInForce } from './memory';
+import { allowCaches, find, forbidCaches, foundLevel, keep } from './walk-caches';
 
 export const FORMAT_LONG: u32 = 0;
 export const FORMAT_EPT: u32 = 1;
@@ -82,6 +84,18 @@ function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u
   let rights: u32 = RIGHT_WRITE | RIGHT_USER | RIGHT_EXECUTE;
   let level = top;
   let entry: u64 = 0;
+  let known: u64 = 0;
+  const tag = tagInForce();
+  const cached = find(address, top, tag, below, 0);
+  if (cached != 0) {
+    level = foundLevel - 1;
+    table = g64(cached + CACHE_TABLE);
+    rights = g32(cached + CACHE_RIGHTS);
+    known = g64(cached + CACHE_HOST);
+    s32(W_FINAL, 0);
+    s32(W_EPT_RIGHTS, g32(cached + CACHE_EPT_RIGHTS));
+  }
+  const begin = level;
   const nx = (g64(EFER) & EFER_NXE) != 0;
   const reserved = RESERVED_MASK | (nx ? 0 : u64(1) << 63);
   for (;;) {
@@ -89,15 +103,18 @@ function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u
     const index = u32(address >> u64(shift)) & 511;
     const gpa = table + u64(index) * 8;
     s32(W_ROW, top - level);
-    const at = locate(gpa, below);
-    if (at != 0) return at;
-    const hpa = g64(W_HOST);
+    let hpa = known + u64(index) * 8;
+    if (cached == 0 || level != begin) {
+      const at = locate(gpa, below);
+      if (at != 0) return at;
+      hpa = g64(W_HOST);
+    }
     entry = readPhysical(hpa);
-    const keep = W_ENTRIES + level * 24;
-    s64(keep, hpa);
-    s64(keep + 8, entry);
-    s32(keep + 16, g32(W_EPT_RIGHTS));
-    s32(keep + 20, g32(W_COUNT));
+    const place = W_ENTRIES + level * 24;
+    s64(place, hpa);
+    s64(place + 8, entry);
+    s32(place + 16, g32(W_EPT_RIGHTS));
+    s32(place + 20, g32(W_COUNT));
     const leaf = level == 1 || (level < 4 && (entry & 0x80) != 0);
     record(0, level, index, gpa, hpa, entry, leaf);
     if ((entry & 1) == 0) return pageFault(access, 0);
@@ -109,6 +126,7 @@ function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u
     if ((entry & 2) == 0) rights &= ~RIGHT_WRITE;
     if ((entry & 4) == 0) rights &= ~RIGHT_USER;
     if (nx && (entry >> 63) != 0) rights &= ~RIGHT_EXECUTE;
+    s32(place + 16, (g32(place + 16) & 0xffff) | (rights << 16));
     if (leaf) break;
     table = entry & PHYSICAL_MASK;
     level--;
@@ -120,8 +138,12 @@ function walkLong(root: u64, address: u64, access: u32, below: u64, top: u32): u
   const gpa = (entry & PHYSICAL_MASK & ~mask) | (address & mask);
   s32(W_GUEST_SHIFT, pageShift);
   s64(W_GUEST, gpa);
-  const marked = markLong(level, access, below, top);
+  const marked = markLong(level, access, below, begin);
   if (marked != 0) return marked;
+  for (let n = level + 1; n <= begin; n++) {
+    const upper = W_ENTRIES + n * 24;
+    keep(address, n, tag, below, 0, g64(upper + 8) & PHYSICAL_MASK, g64(upper - 24) & PHYSICAL_MASK, g32(upper + 16) >> 16, g32(upper - 8) & 0xffff);
+  }
   if ((access & KIND) == WRITE || (entry & 0x40) != 0) rights |= RIGHT_DIRTY;
   return reached(gpa, rights, pageShift, below, access);
 }
@@ -256,35 +278,47 @@ function walkEpt(root: u64, address: u64, access: u32): u32 {
   const final = g32(W_FINAL) != 0;
   const asked: u32 = (access == READ ? 1 : access == WRITE ? 2 : 4) | (tracks && !final ? 1 : 0);
   if ((address & ~(PHYSICAL_MASK | 0xfff)) != 0) return violation(asked, 0, final);
+  const cached = find(address, 4, 0, root, CACHE_EPT_OFFSET);
+  if (cached != 0) {
+    level = foundLevel - 1;
+    table = g64(cached + CACHE_HOST);
+    rights = g32(cached + CACHE_RIGHTS);
+  }
+  const begin = level;
   for (;;) {
     const shift = 3 + 9 * level;
     const index = u32(address >> u64(shift)) & 511;
     const hpa = table + u64(index) * 8;
     entry = readPhysical(hpa);
-    const keep = W_EPT_ENTRIES + level * 24;
-    s64(keep, hpa);
-    s64(keep + 8, entry);
-    s32(keep + 20, g32(W_COUNT));
+    const place = W_EPT_ENTRIES + level * 24;
+    s64(place, hpa);
+    s64(place + 8, entry);
+    s32(place + 20, g32(W_COUNT));
     const leaf = level == 1 || (level < 4 && (entry & 0x80) != 0);
     record(1, level, index, address, hpa, entry, leaf);
     const permission = u32(entry) & 7;
     if (permission == 0) return violation(asked, 0, final);
     if (misconfigured(entry, level, leaf)) return WALK_MISCONFIGURATION;
     rights &= permission;
+    s32(place + 16, rights);
     if (leaf) break;
     table = entry & PHYSICAL_MASK;
     level--;
   }
   if ((asked & ~rights) != 0) return violation(asked, rights, final);
   if (tracks && g32(W_RING) != 0) {
-    for (let n = level; n <= 4; n++) {
-      const keep = W_EPT_ENTRIES + n * 24;
-      const before = g64(keep + 8);
+    for (let n = level; n <= begin; n++) {
+      const place = W_EPT_ENTRIES + n * 24;
+      const before = g64(place + 8);
       const after = before | 0x100 | (n == level && access == WRITE ? 0x200 : 0);
       if (after == before) continue;
-      writePhysical(g64(keep), after);
-      recordAfter(g32(keep + 20), after);
+      writePhysical(g64(place), after);
+      recordAfter(g32(place + 20), after);
     }
+  }
+  for (let n = level + 1; n <= begin; n++) {
+    const upper = W_EPT_ENTRIES + n * 24;
+    keep(address, n, 0, root, CACHE_EPT_OFFSET, g64(upper + 8) & PHYSICAL_MASK, g64(upper + 8) & PHYSICAL_MASK, g32(upper + 16), 0);
   }
   const mask = (u64(1) << u64(3 + 9 * level)) - 1;
   s64(W_HOST, (entry & PHYSICAL_MASK & ~mask) | (address & mask));
@@ -349,6 +383,7 @@ export function beginWalk(gva: u64, access: u32, below: u64, tag: u32): void {
   const number = g64(WALKS);
   const at = WALK_RING + u32(number % WALK_COUNT) * WALK_SIZE;
   s32(W_RING, at);
+  allowCaches();
   s32(W_COUNT, 0);
   s32(W_GUEST_SHIFT, 0);
   s32(W_HOST_SHIFT, 0);
@@ -381,6 +416,7 @@ export function endWalk(result: u32): void {
   store<u8>(at + WALK_HOST_SHIFT, u8(g32(W_HOST_SHIFT)));
   s64(WALKS, g64(WALKS) + 1);
   s32(W_RING, 0);
+  forbidCaches();
 }
 
 function referenceOf(n: u32): usize { return g32(W_RING) + REFERENCE + n * REFERENCE_SIZE; }

@@ -83,6 +83,7 @@ export const W_COUNT: usize = 0xa2c;
 export const W_EPT_RIGHTS: usize = 0xa30;
 export const W_ROW: usize = 0xa34;
 export const W_FINAL: usize = 0xa38; // 1: translating the page itself, not a table
+export const W_CACHES: usize = 0xa3c; // of this walk: 1 it may use paging-structure caches, 2 it did
 export const W_ENTRIES: usize = 0xa40; // guest entries by level: host-physical address and value and rights, 24 bytes each
 export const W_EPT_ENTRIES: usize = 0xac0; // same of the EPT walk in progress
 

@@ -49,6 +49,8 @@ export interface Machine {
 export interface MachineOptions {
   /** Entries of the TLB are sets times ways; default 16 by 4, a first-level TLB. At most 128 by 12. */
   tlb?: { sets: number; ways: number };
+  /** Walks use paging-structure caches; otherwise, and by default, every walk reads every table. */
+  walkCaches?: boolean;
   /** What code can do with VT-x: 'allowed' (default) as firmware leaves it, locked and enabled; 'unlocked': IA32_FEATURE_CONTROL is 0; 'hidden': there is none. */
   vmx?: 'allowed' | 'unlocked' | 'hidden';
 }
@@ -68,6 +70,7 @@ export function createMachine(module: WebAssembly.Module, hostBytes: number, opt
   machine.state.setBigUint64(at.MEMORY_BYTES, BigInt(hostBytes), true);
   machine.state.setUint32(at.TLB_SETS, options.tlb?.sets ?? 16, true);
   machine.state.setUint32(at.TLB_WAYS, options.tlb?.ways ?? 4, true);
+  machine.state.setUint32(at.WALK_CACHES, options.walkCaches ? 1 : 0, true);
   machine.state.setUint32(at.VMX_HIDDEN, options.vmx === 'hidden' ? 1 : 0, true);
   cpu.reset();
   if (options.vmx === 'unlocked') setSlot(machine, at.FEATURE_CONTROL, 0n);
@@ -375,6 +378,48 @@ export function tlbEntries(m: Machine): TlbEntry[] {
       linear: linear - 1n, host: slot(m, p + at.TLB_HOST), guest: slot(m, p + at.TLB_GUEST), shift: m.state.getUint8(p + at.TLB_SHIFT),
       rights: m.state.getUint8(p + at.TLB_RIGHTS), vpid: tag >>> 16, pcid: tag & 0xffff, ept: slot(m, p + at.TLB_EPT),
     });
+  }
+  return out;
+}
+
+/** Paging-structure caches on or off from now on; they and the TLB are empty then. */
+export function setWalkCaches(m: Machine, on: boolean): void {
+  m.state.setUint32(at.WALK_CACHES, on ? 1 : 0, true);
+  m.cpu.flushTlb();
+}
+
+export interface WalkCacheEntry {
+  /** Entry whose place it takes in a walk; those with ept translate guest-physical addresses. */
+  kind: 'PML4E' | 'PDPTE' | 'PDE' | 'EPT PML4E' | 'EPT PDPTE' | 'EPT PDE';
+  /** First address that it covers. */
+  address: bigint;
+  /** Next table, as the entry says, and where the host has it. */
+  table: bigint;
+  host: bigint;
+  rights: number;
+  vpid: number;
+  pcid: number;
+  ept: bigint;
+}
+
+const CACHES = [['PML4E', at.CACHE_PML4E, at.CACHE_PML4E_COUNT], ['PDPTE', at.CACHE_PDPTE, at.CACHE_PDPTE_COUNT], ['PDE', at.CACHE_PDE, at.CACHE_PDE_COUNT]] as const;
+
+/** Valid entries of the paging-structure caches, by kind and place. */
+export function walkCaches(m: Machine): WalkCacheEntry[] {
+  const out: WalkCacheEntry[] = [];
+  for (const ept of [false, true]) {
+    for (const [name, first, count] of CACHES) {
+      for (let n = 0; n < count; n++) {
+        const p = first + (ept ? at.CACHE_EPT_OFFSET : 0) + n * at.CACHE_ENTRY_SIZE;
+        const key = slot(m, p + at.CACHE_KEY);
+        if ((key & 1n) === 0n) continue;
+        const tag = word(m, p + at.CACHE_TAG);
+        out.push({
+          kind: ept ? `EPT ${name}` : name, address: key - 1n, table: slot(m, p + at.CACHE_TABLE), host: slot(m, p + at.CACHE_HOST), rights: word(m, p + at.CACHE_RIGHTS), vpid: tag >>> 16,
+          pcid: tag & 0xffff, ept: slot(m, p + at.CACHE_EPT),
+        });
+      }
+    }
   }
   return out;
 }
