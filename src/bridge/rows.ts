@@ -87,6 +87,16 @@ export type ShadowFaultRow = R<{ n: number; kind: string; gva: string; error: st
 export type FrameRow = R<{ hpa: string; pages: number; kind: string; gpa: string; what: string; total: number }>;
 /** {host, vm} */
 export type RegisterRow = R<{ group: string; name: string; value: string; text: string }>;
+/** {host, vm or id} units of the translation cache, the newest 400 */
+export type TranslationRow = R<{
+  unit: number; rip: string; source: number; instructions: number; ident: number; place: string; length: number; chained: number; exits: number; to: string; callouts: number; adaptive: number; dead: boolean;
+}>;
+/** {host, vm or id, unit?} a row an instruction of the cache; guest's columns on the first of what became of an instruction */
+export type TranslatedRow = R<{ unit: number; rip: string; bytes: string; text: string; kind: string; place: string; cached: string; does: string; calls: string }>;
+/** {host, vm or id} */
+export type VirtualCpuRow = R<{ name: string; virtual: string; real: string; text: string }>;
+/** {host, vm or id} */
+export type SensitiveRow = R<{ rip: string; text: string; times: number; saw: string; should: string; wrong: boolean }>;
 /** {host, vm} the VMCS as it stands */
 export type VmcsRow = R<{ group: string; encoding: string; name: string; value: string; width: string; text: string }>;
 /** {host, vm or id, field?} */

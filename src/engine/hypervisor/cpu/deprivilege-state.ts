@@ -174,6 +174,6 @@ export function initDeprivileged(vm: Vm, cachePages: number): void {
   setRegister(machine, 'cr0', 0x8001_0033n);
   setSegment(machine, 'gdtr', { selector: 0, base: AREA + BigInt(GDT_AT), limit: 0, rights: 0 });
   setSegment(machine, 'idtr', { selector: 0, base: AREA + BigInt(IDT_AT), limit: 0xfff, rights: 0 });
-  setSegment(machine, 'tr', { selector: 0, base: 0n, limit: 0, rights: 0x8b });
+  setSegment(machine, 'tr', { selector: 0x40, base: 0n, limit: 0, rights: 0x8b });
   setRegister(machine, 'rflags', REAL_FIXED);
 }

@@ -36,6 +36,8 @@ export interface Unit {
   steps: ReadonlyMap<number, Step>;
   order: readonly Step[];
   chains: Chain[];
+  /** Places that call the monitor, besides its exits. */
+  callouts: number;
   /** Guest-physical pieces of the source. */
   pieces: readonly { gpa: number; bytes: number }[];
   dead: boolean;
@@ -176,7 +178,7 @@ export function makeUnit(vm: Vm, rip: bigint, from: Chain | null = null): Unit {
 function enter(vm: Vm, cache: Cache, draft: Draft, at: number, pieces: Unit['pieces']): Unit {
   const unit: Unit = {
     id: cache.ids++, rip: draft.rip, source: draft.length, at, length: draft.bytes.length, instructions: draft.instructions, steps: new Map(draft.steps.map((step) => [step.at, step])), order: draft.steps,
-    chains: [], pieces, dead: false,
+    chains: [], callouts: draft.callouts.filter(({ kind }) => kind !== 'chain').length, pieces, dead: false,
   };
   for (const { at: offset, kind, rip } of draft.callouts) cache.callouts.set(at + offset, { kind, rip, unit, chain: null });
   for (const exit of draft.exits) addExit(vm, cache, unit, draft, exit);
