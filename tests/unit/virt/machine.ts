@@ -40,6 +40,8 @@ export interface Lab {
   kernel: Kernel;
   /** Runs a command to its end; at most `seconds` of simulated time. */
   run(...argv: string[]): Ran;
+  /** Starts a command and leaves it running. */
+  start(...argv: string[]): void;
   /** Lets time pass, ns. */
   pass(ns: number): void;
 }
@@ -50,7 +52,7 @@ export function lab(files: Tree = {}, hostname = 'lab', more: ProgramTable = {})
   const trace = createTrace(timeline);
   const kernels = new Map<string, Kernel>();
   registerKernels(timeline, kernels);
-  const waiting: string[][] = [];
+  const waiting: { argv: string[]; behind: boolean }[] = [];
   const results: Ran[] = [];
   const init: Program = function* () {
     yield* mounts();
@@ -60,8 +62,8 @@ export function lab(files: Tree = {}, hostname = 'lab', more: ProgramTable = {})
     });
     yield* sys('nanosleep', 50_000_000);
     for (;;) {
-      const argv = waiting.shift();
-      if (argv) results.push(yield* command(argv));
+      const next = waiting.shift();
+      if (next) results.push(next.behind ? yield* behind(next.argv) : yield* command(next.argv));
       else yield* sys('nanosleep', 1_000_000);
     }
   };
@@ -84,11 +86,16 @@ export function lab(files: Tree = {}, hostname = 'lab', more: ProgramTable = {})
     kernel,
     run(...argv) {
       const before = results.length;
-      waiting.push(argv);
+      waiting.push({ argv, behind: false });
       until(() => results.length > before, timeline.now + 60e9);
       const result = results[before];
       if (!result) throw new Error(`${argv.join(' ')} did not end`);
       return result;
+    },
+    start(...argv) {
+      const before = results.length;
+      waiting.push({ argv, behind: true });
+      until(() => results.length > before, timeline.now + 60e9);
     },
     pass(ns) {
       const end = timeline.now + ns;
@@ -101,6 +108,17 @@ function* mounts(): Call<void> {
   yield* sys('mount', 'proc', '/proc', 'proc', 0, '');
   yield* sys('mount', 'cgroup2', '/sys/fs/cgroup', 'cgroup2', 0, '');
   yield* sys('mount', 'devpts', '/dev/pts', 'devpts', 0, '');
+  yield* sys('netlink', { type: 'link.set', name: 'lo', up: true });
+}
+
+function* behind(argv: readonly string[]): Call<Ran> {
+  yield* fork(function* (): Body {
+    const quiet = yield* sys('openat', -100, '/dev/null', 2);
+    for (const fd of [0, 1, 2]) yield* sys('dup3', quiet, fd, 0);
+    yield* sys('execve', argv[0]!, argv, { PATH: '/usr/bin' });
+    return 127;
+  });
+  return { stdout: '', stderr: '', status: 0 };
 }
 
 function* command(argv: readonly string[]): Call<Ran> {

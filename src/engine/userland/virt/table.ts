@@ -4,6 +4,7 @@ import { bare } from './bare.ts';
 import { libvirtd } from './libvirtd/libvirtd.ts';
 import { perf } from './perf/perf.ts';
 import { systemdDetectVirt, virtHostValidate, virtWhat } from './probe.ts';
+import { gdb } from './gdb/gdb.ts';
 import { cpuid } from './processor/cpuid.ts';
 import { rdmsr, wrmsr } from './processor/msrtools.ts';
 import { qemuImg } from './qemuimg/qemuimg.ts';
@@ -15,6 +16,7 @@ import { virtInstall } from './virtinstall.ts';
 export const virt: ProgramTable = {
   '/usr/bin/bare': bare,
   '/usr/bin/cpuid': cpuid,
+  '/usr/bin/gdb': gdb,
   '/usr/bin/perf': perf,
   '/usr/bin/qemu-img': qemuImg,
   '/usr/bin/qemu-io': qemuIo,

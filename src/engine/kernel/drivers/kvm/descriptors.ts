@@ -22,6 +22,7 @@ import { install, makeFile } from '../../vfs/descriptors.ts';
 import { createSuperBlock, makeInode } from '../../vfs/inode.ts';
 import type { File, FileOps, MayBlock, SuperBlock } from '../../vfs/types.ts';
 import { AGAIN, GONE, wake } from '../../wait.ts';
+import { startDebug } from './debug.ts';
 import { channelOf, type Door, ENDED, ENDED_WHOLE, type KvmVm, kvmOf, machineOf, type Vcpu } from './state.ts';
 import * as u from './uapi.ts';
 import { runVcpu, touchGuest } from './vcpu.ts';
@@ -58,7 +59,7 @@ function newVm(kernel: Kernel, task: Task, door: Door, type: u.VmType): KvmVm {
   const kvm = kvmOf(kernel);
   const id = kvm.nextId++;
   const one: KvmVm = {
-    id, technique, costs: costs as CostName, name: nameOf(task), workload: workloadOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, startedAt: kernel.timeline.now, past: null,
+    id, technique, costs: costs as CostName, name: nameOf(task), workload: workloadOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, debugged: null, stopped: null, startedAt: kernel.timeline.now, past: null,
   };
   kvm.vms.set(id, one);
   record(kernel.trace, 'hypervisor', kernel.name, 'vm.create', { vm: one.name, pid: task.tgid });
@@ -205,6 +206,10 @@ const vcpuOps: FileOps = {
       case u.KVM_IMMEDIATE_EXIT:
         vcpu.kicked = true;
         wake(kernel, channelOf(one));
+        return 0;
+      case u.KVM_SET_GUEST_DEBUG:
+        one.debugged = startDebug(machineOf(one), arg as u.GuestDebug);
+        one.stopped = null;
         return 0;
       case u.KVM_GET_REGS: return getRegs(machineOf(one));
       case u.KVM_SET_REGS: return setRegs(machineOf(one), arg as u.Regs);

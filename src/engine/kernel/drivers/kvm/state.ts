@@ -6,6 +6,8 @@ import type { CostName, CostProfile } from '../../../hypervisor/costs.ts';
 import type { VmExited } from '../../../hypervisor/events.ts';
 import type { Ledger } from '../../../hypervisor/ledger.ts';
 import type { TechniqueName, Vm } from '../../../hypervisor/vm.ts';
+import type { Debugged } from './debug.ts';
+import type { DebugStop } from './uapi.ts';
 import type { Kernel, Task } from '../../records.ts';
 import { SysError } from '../../abi.ts';
 
@@ -70,6 +72,9 @@ export interface KvmVm {
   told: Map<number, number>;
   /** For the tracepoints: the exit that no entry has followed yet, and what a port gave to it. */
   traced: { exit: VmExited | null; given: number | null };
+  /** Under KVM_SET_GUEST_DEBUG; and why it must stop once what it asked for is answered. */
+  debugged: Debugged | null;
+  stopped: DebugStop | null;
   startedAt: number;
   /** Set when it has ended. Then `vm` is the machine as it stood, for the newest few, else null. */
   past: Past | null;

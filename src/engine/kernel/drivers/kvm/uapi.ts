@@ -29,6 +29,8 @@ export const KVM_GET_REGS = 0x8090ae81;
 export const KVM_SET_REGS = 0x4090ae82;
 export const KVM_GET_SREGS = 0x8138ae83;
 export const KVM_SET_SREGS = 0x4138ae84;
+/** Breakpoints, watched places and single steps; arms the next KVM_RUN, which ends with KVM_EXIT_DEBUG. */
+export const KVM_SET_GUEST_DEBUG = 0x4048ae9b;
 /** Stands for `kvm_run->immediate_exit = 1` and the signal that takes a vCPU out of KVM_RUN: it fails with EINTR once. */
 export const KVM_IMMEDIATE_EXIT = 0xaeff;
 
@@ -41,6 +43,7 @@ export const KVM_CAP_PIT2 = 33;
 export const KVM_CAP_IMMEDIATE_EXIT = 136;
 
 export const KVM_EXIT_IO = 2;
+export const KVM_EXIT_DEBUG = 4;
 export const KVM_EXIT_HLT = 5;
 export const KVM_EXIT_SHUTDOWN = 8;
 export const KVM_EXIT_FAIL_ENTRY = 9;
@@ -90,6 +93,22 @@ export interface Sregs {
   halted: boolean;
 }
 
+/** `until` is the lab's own: the next exit, of any reason or the one named as perf names it. */
+export interface GuestDebug {
+  singlestep: boolean;
+  /** Linear addresses. */
+  breakpoints: bigint[];
+  watch: { address: bigint; length: number }[];
+  until: { reason: string | null } | null;
+}
+
+/** Why the debugger has the machine. */
+export type DebugStop =
+  | { kind: 'step' }
+  | { kind: 'breakpoint'; address: bigint }
+  | { kind: 'watch'; address: bigint }
+  | { kind: 'exit'; reason: string; qualification: bigint; gpa: bigint | null };
+
 /** What the program leaves in the shared page before KVM_RUN. */
 export interface RunArgument {
   /** The value that an `in` of the last exit reads. */
@@ -99,6 +118,7 @@ export interface RunArgument {
 /** What KVM_RUN leaves there. */
 export type RunResult =
   | { exitReason: typeof KVM_EXIT_IO; direction: 'in' | 'out'; port: number; size: number; data: number }
+  | { exitReason: typeof KVM_EXIT_DEBUG; stop: DebugStop }
   | { exitReason: typeof KVM_EXIT_SHUTDOWN }
   | { exitReason: typeof KVM_EXIT_FAIL_ENTRY; hardwareEntryFailureReason: number }
   | { exitReason: typeof KVM_EXIT_INTERNAL_ERROR; suberror: number; text: string };

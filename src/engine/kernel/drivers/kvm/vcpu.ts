@@ -19,7 +19,8 @@ import type { Kernel, Task } from '../../records.ts';
 import { AGAIN, BLOCK, GONE, sleepUntil, timeOf, waitOn } from '../../wait.ts';
 import { channelOf, type KvmVm, machineOf, type Vcpu } from './state.ts';
 import { tellEvents, traceRun } from './trace.ts';
-import { KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
+import { runDebugged } from './debug.ts';
+import { type DebugStop, KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
 
 /** Longest stretch of guest time without a look at the rest of the machine. */
 const SLICE = 0.2 * MS;
@@ -40,6 +41,7 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
     vcpu.inside = false;
     throw new SysError('EINTR');
   }
+  if (one.stopped) return toDebugger(one, vcpu, one.stopped);
   if (vcpu.faulting !== null) return faultIn(kernel, task, one, vcpu, vm, vcpu.faulting);
   const { debug } = one;
   if (debug.held && debug.wishes.length === 0) {
@@ -49,14 +51,26 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
   const wish = debug.held ? debug.wishes[0] : undefined;
   const { tables } = vm;
   traceRun(kernel, vm);
-  const { exit, spent } = runVm(vm, timeOf(kernel), SLICE, wish === undefined ? 'run' : wish === 'step' ? 'step' : 'to-exit');
+  const { exit, spent, stop } = one.debugged && wish === undefined
+    ? runDebugged(vm, one.debugged, timeOf(kernel), SLICE)
+    : { ...runVm(vm, timeOf(kernel), SLICE, wish === undefined ? 'run' : wish === 'step' ? 'step' : 'to-exit'), stop: null };
   task.owed.user += Math.ceil((spent.guest + spent.user) / kernel.ghz);
   pay(kernel, task, Math.ceil(spent.kernel / kernel.ghz));
   tell(kernel, one, vm);
   tellEvents(kernel, task, vm, one.traced, exit);
   if (vm.tables > tables && !charge(kernel, task, 'kernel', vm.tables - tables)) return GONE;
   if (wish !== undefined && stepTaken(exit, wish)) debug.wishes.shift();
+  if (stop && exit.reason === 'page') vcpu.faulting = exit.gpa;
+  if (stop && ['debug', 'budget', 'hlt', 'page'].includes(exit.reason)) return toDebugger(one, vcpu, stop);
+  one.stopped = stop;
   return leave(kernel, task, one, vcpu, vm, exit);
+}
+
+function toDebugger(one: KvmVm, vcpu: Vcpu, stop: DebugStop): RunResult {
+  one.stopped = null;
+  one.debugged = null;
+  vcpu.inside = false;
+  return { exitReason: KVM_EXIT_DEBUG, stop };
 }
 
 /** One instruction is done unless a page of it is still missing; a step to an exit ends with any exit. */

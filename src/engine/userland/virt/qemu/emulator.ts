@@ -15,6 +15,7 @@ import { isoNano, nowNs } from '../../lib/clock.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
+import type { GdbClient } from './gdbstub.ts';
 import type { Image } from './boot.ts';
 import type { Options } from './options.ts';
 
@@ -53,6 +54,8 @@ export interface Emulator {
   /** Keys for the guest that its receiver has no room for. */
   backlog: Uint8Array;
   lines: { serial: boolean; power: boolean };
+  /** The debugger that is attached. */
+  gdb: GdbClient | null;
   /** To put back when it ends. */
   terminal: Termios | null;
   /** Sends an event to every QMP client. */

@@ -45,6 +45,8 @@ export interface Options {
   noReboot: boolean;
   noShutdown: boolean;
   paused: boolean;
+  /** TCP port of the gdbstub. */
+  gdb: number | null;
   pidfile: string | null;
   /** -msg timestamp=on: messages begin with the time. */
   timestamp: boolean;
@@ -86,7 +88,7 @@ export function parseOptions(argv: readonly string[]): Options {
   const draft: Draft = {
     options: {
       name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', ept: true, generation: null, kernel: null, append: '', initrd: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
-      debugExit: null, debugConsole: null, noReboot: false, noShutdown: false, paused: false, pidfile: null, timestamp: false, text: null,
+      debugExit: null, debugConsole: null, noReboot: false, noShutdown: false, paused: false, gdb: null, pidfile: null, timestamp: false, text: null,
     },
     serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], debugDevice: null, nographic: false, display: null, nodefaults: false,
   };
@@ -114,6 +116,7 @@ function flag(draft: Draft, name: string): void {
     case 'no-reboot': options.noReboot = true; return;
     case 'no-shutdown': options.noShutdown = true; return;
     case 'S': options.paused = true; return;
+    case 's': options.gdb = 1234; return;
     case 'nodefaults': draft.nodefaults = true; return;
     case 'version': options.text = VERSION; return;
     case 'h':
@@ -155,6 +158,11 @@ function withValue(draft: Draft, name: string, value: string): void {
     case 'kernel': options.kernel = value; return;
     case 'append': options.append = value; return;
     case 'initrd': options.initrd = value; return;
+    case 'gdb': {
+      options.gdb = gdbPort(value);
+      if (options.gdb === null) throw bad(name, value, 'not modelled: a gdbstub other than on tcp::PORT');
+      return;
+    }
     case 'pidfile': options.pidfile = value; return;
     case 'msg': options.timestamp = props.timestamp === 'on'; return;
     default: if (!IGNORED.has(name)) throw bad(name, value, 'not modelled');
@@ -340,3 +348,9 @@ Modelled options:
 -S                      wait for the monitor's cont
 -name NAME              -uuid UUID   -pidfile FILE
 `;
+
+/** "tcp::1234", "tcp:127.0.0.1:1234", "tcp::1234,server=on": the port, or null. */
+function gdbPort(value: string): number | null {
+  const m = /^tcp:[^:]*:(\d+)(,.*)?$/.exec(value);
+  return m && Number(m[1]) < 65536 ? Number(m[1]) : null;
+}

@@ -18,6 +18,7 @@ import { type Call, listen, thread } from '../../lib/http.ts';
 import { complain, Failed, print, strerror } from '../../lib/io.ts';
 import { type Console, greetMonitor, onKeys } from './console.ts';
 import { boardOf, type Channel, type Emulator, ENDING_SIGNALS, feedSerial, interrupted, powerOn, tell, terminate } from './emulator.ts';
+import { attach, detach, newClient, receiveGdb } from './gdbstub.ts';
 import { BadImage, type Image } from './boot.ts';
 import { readImage } from './image.ts';
 import { type Accelerator, type Chardev, type Options, parseOptions } from './options.ts';
@@ -136,7 +137,7 @@ function* connect(options: Options, descriptors: { vm: number; vcpu: number }, i
   const debugConsole = options.debugConsole ? yield* openChannel(options.debugConsole.to, options.debugConsole.label) : null;
   const emu: Emulator = {
     options, ...descriptors, thread: 0, board: boardOf(options), image, status: 'prelaunch', go: yield* sys('pipe2', 0), waiting: false, resetting: false,
-    serial, debugConsole, channels: debugConsole ? [serial, debugConsole] : [serial], backlog: new Uint8Array(0), lines: { serial: false, power: false }, terminal: null, litter: [],
+    serial, debugConsole, channels: debugConsole ? [serial, debugConsole] : [serial], backlog: new Uint8Array(0), lines: { serial: false, power: false }, gdb: null, terminal: null, litter: [],
     *emit() {},
   };
   const stdio = [to, ...(options.debugConsole ? [options.debugConsole.to] : []), ...options.monitors.map((m) => m.to)].find((one) => one.kind === 'stdio');
@@ -193,11 +194,13 @@ interface Loop {
   /** What reads the terminal or pty: the guest's serial line, perhaps a monitor behind it; or a monitor alone. */
   consoles: Console[];
   listeners: number[];
+  /** The gdbstub's; -1: none. */
+  debug: number;
   clients: QmpClient[];
 }
 
 function* openMonitors(emu: Emulator): Call<Loop> {
-  const loop: Loop = { consoles: [], listeners: [], clients: [] };
+  const loop: Loop = { consoles: [], listeners: [], debug: -1, clients: [] };
   if (emu.serial.input >= 0) loop.consoles.push({ channel: emu.serial, focus: 'guest', guest: true, escaped: false, line: '', greeted: false });
   for (const { mode, to, label } of emu.options.monitors) {
     if (to.kind === 'stdio' && mode === 'readline') {
@@ -212,13 +215,27 @@ function* openMonitors(emu: Emulator): Call<Loop> {
       emu.channels.push({ label, filename: `unix:${to.path},server=on`, input: fd, output: fd, mux: false });
     } else if (to.kind !== 'null') throw new Failed(`not modelled: this monitor (${label})`);
   }
+  if (emu.options.gdb !== null) {
+    const port = emu.options.gdb;
+    loop.debug = yield* openListener(port);
+  }
   emu.emit = (event, data) => emitTo(loop.clients, event, data);
   return loop;
 }
 
+/** Throws Failed in QEMU's words when the port is taken. */
+function* openListener(port: number): Call<number> {
+  try {
+    return yield* listen({ family: 'inet', address: '0.0.0.0', port });
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(`-gdb tcp::${port}: Failed to find an available port: ${strerror(error)}\n${ME}: gdbstub: couldn't create chardev`);
+  }
+}
+
 function* mainLoop(emu: Emulator, loop: Loop): Call<number> {
   for (;;) {
-    const watched = [...loop.consoles.map((c) => c.channel.input), ...loop.listeners, ...loop.clients.map((c) => c.fd)];
+    const watched = [...loop.consoles.map((c) => c.channel.input), ...loop.listeners, ...loop.clients.map((c) => c.fd), ...(loop.debug >= 0 ? [loop.debug] : []), ...(emu.gdb ? [emu.gdb.fd] : [])];
     let ready: { fd: number; revents: number }[];
     try {
       ready = yield* sys('poll', watched.map((fd) => ({ fd, events: POLLIN })), -1);
@@ -237,7 +254,19 @@ function* onReady(emu: Emulator, loop: Loop, fd: number, revents: number): Call<
     yield* greet(client);
     return;
   }
+  if (fd === loop.debug) {
+    const client = newClient((yield* sys('accept4', fd, 0)).fd);
+    if (emu.gdb) yield* sys('close', emu.gdb.fd);
+    emu.gdb = client;
+    return yield* attach(emu);
+  }
   const data = yield* attempt(sys('read', fd, 4096), new Uint8Array(0), 'EAGAIN', 'EIO', 'ECONNRESET', 'EINTR');
+  if (fd === emu.gdb?.fd) {
+    if (data.length > 0) return yield* receiveGdb(emu, emu.gdb, data);
+    yield* sys('close', fd);
+    emu.gdb = null;
+    return yield* detach(emu);
+  }
   const client = loop.clients.find((one) => one.fd === fd);
   if (client) {
     if (data.length > 0) return yield* receiveQmp(emu, client, data);

@@ -3,7 +3,7 @@
  * machine is stopped it waits on a pipe that the main loop writes to. Source: QEMU's kvm_cpu_exec.
  */
 import {
-  KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, KVM_RUN, type RunResult,
+  KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, KVM_RUN, type RunResult,
 } from '../../../kernel/drivers/kvm/uapi.ts';
 import { type Body, sys } from '../../../kernel/sys.ts';
 import { readPort, writePort } from '../../../machine/devices/board.ts';
@@ -11,6 +11,7 @@ import { nowNs } from '../../lib/clock.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
 import { drainSerial, type Emulator, feedSerial, interrupted, leave, requestReset, requestShutdown, reset, stop, updateLines } from './emulator.ts';
+import { told } from './gdbstub.ts';
 import { registerText } from './registers.ts';
 
 /** The data port of the real-time clock, the only one here that needs to know the time of day. */
@@ -44,6 +45,11 @@ export function* vcpuThread(emu: Emulator): Body {
 function* onExit(emu: Emulator, run: RunResult): Call<number | undefined> {
   switch (run.exitReason) {
     case KVM_EXIT_IO: return run.direction === 'in' ? yield* portIn(emu, run.port, run.size) : yield* portOut(emu, run.port, run.size, run.data);
+    case KVM_EXIT_DEBUG:
+      emu.status = 'paused';
+      yield* emu.emit('STOP');
+      if (emu.gdb) yield* told(emu.gdb, run.stop);
+      return undefined;
     case KVM_EXIT_SHUTDOWN:
       if (emu.options.accel === 'bare') {
         yield* complain(`bare: triple fault\n${yield* registerText(emu)}`);
