@@ -3,51 +3,12 @@ import { print as printInstruction } from '../../../machine/isa/objdump.ts';
 import type { Call } from '../../lib/http.ts';
 import { Failed, print } from '../../lib/io.ts';
 import { connect, nextPacket, type Remote, sendPacket, toHex } from './remote.ts';
-import { evaluate, littleNumber, name as nameOf, type Place, registerValues, type Registers, showValue } from './values.ts';
-
-export interface Session {
-  remote: Remote | null;
-  interrupted: boolean;
-  labels: { name: string; address: bigint }[];
-  places: Place[];
-  nextPlace: number;
-  /** $1, $2, … */
-  values: bigint[];
-  running: boolean;
-  over: boolean;
-  last: string;
-  wide: boolean;
-}
+import { ask, littleNumber, lost, memory, type Place, registers, type Session } from './session.ts';
+import { evaluate, name as nameOf, showValue } from './values.ts';
 
 type Command = (session: Session, rest: string) => Call<void>;
 
 const hex = (n: bigint, digits = 0): string => `0x${n.toString(16).padStart(digits, '0')}`;
-
-export function* ask(session: Session, body: string): Call<string> {
-  const { remote } = session;
-  if (!remote) throw new Failed('The program is not being run.');
-  yield* sendPacket(remote, body);
-  const reply = yield* nextPacket(remote, () => false);
-  if (reply === null) return yield* lost(session);
-  return reply;
-}
-
-function* lost(session: Session): Call<never> {
-  session.remote = null;
-  yield* print('Remote connection closed\n');
-  throw new Failed('');
-}
-
-export function* registers(session: Session): Call<Registers> {
-  if (!session.remote) throw new Failed('The program has no registers now.');
-  return registerValues(yield* ask(session, 'g'));
-}
-
-export function* memory(session: Session, address: bigint, length: number): Call<Uint8Array> {
-  const reply = yield* ask(session, `m${address.toString(16)},${length.toString(16)}`);
-  if (reply.startsWith('E')) throw new Failed(`Cannot access memory at address ${hex(address)}`);
-  return Uint8Array.from(reply.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-}
 
 const where = (session: Session, rip: bigint): string => {
   const label = session.labels.filter(({ address }) => address <= rip).at(-1);
@@ -230,15 +191,14 @@ function registerLine(session: Session, name: string, value: bigint): string {
 }
 
 const UNITS: Readonly<Record<string, number>> = { b: 1, h: 2, w: 4, g: 8 };
-let unit = 'w';
-let letter = 'x';
 
 const examines: Command = function* (session, rest) {
   const m = /^(?:\/(-?\d*)([a-z]*))?\s*(.*)$/.exec(rest)!;
   const letters = m[2] ?? '';
   const count = m[1] ? Number(m[1]) : 1;
-  unit = [...letters].find((c) => c in UNITS) ?? unit;
-  letter = [...letters].find((c) => 'xduotacfsi'.includes(c)) ?? letter;
+  session.unit = [...letters].find((c) => c in UNITS) ?? session.unit;
+  session.letter = [...letters].find((c) => 'xduotacfsi'.includes(c)) ?? session.letter;
+  const { unit, letter } = session;
   if (m[3] === '') throw new Failed('Argument required (starting display address).');
   let address = yield* evaluate(session, m[3]!);
   if (letter === 'i') return yield* print(yield* instructions(session, address, count));

@@ -11,12 +11,13 @@ import { readElf, symbols } from '../../binutils/elf.ts';
 import { attempt, readBytes } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, Failed, print, strerror } from '../../lib/io.ts';
-import { COMMANDS, type Session } from './commands.ts';
+import { COMMANDS } from './commands.ts';
+import type { Session } from './session.ts';
 
 const BANNER = 'GNU gdb (Debian 13.1-3) 13.1\nFor help, type "help".\n';
 
 export const gdb: Program = function* (argv): Body {
-  const session: Session = { remote: null, interrupted: false, labels: [], places: [], nextPlace: 1, values: [], running: false, over: false, last: '', wide: true };
+  const session: Session = { remote: null, interrupted: false, labels: [], places: [], nextPlace: 1, values: [], running: false, over: false, last: '', unit: 'w', letter: 'x', wide: true };
   const commands: string[] = [];
   let batch = false;
   let quiet = false;

@@ -1,40 +1,7 @@
 /** Values in gdb: registers as the target sends them, and expressions of numbers, registers, symbols and memory. */
 import type { Call } from '../../lib/http.ts';
 import { Failed } from '../../lib/io.ts';
-import type { Session } from './commands.ts';
-import { memory, registers } from './commands.ts';
-
-export type Registers = Record<string, bigint>;
-
-export interface Place {
-  number: number;
-  kind: 'break' | 'hbreak' | 'watch';
-  address: bigint;
-  length: number;
-  expression: string;
-  enabled: boolean;
-  temporary: boolean;
-  hits: number;
-  /** Of a watchpoint: as last seen. */
-  value: bigint;
-}
-
-const WIDE = ['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rip'];
-const NARROW = ['eflags', 'cs', 'ss', 'ds', 'es', 'fs', 'gs'];
-
-export const littleNumber = (data: Uint8Array): bigint => data.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
-
-export function registerValues(hex: string): Registers {
-  const data = Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-  const out: Registers = {};
-  WIDE.forEach((name, n) => {
-    out[name] = littleNumber(data.subarray(8 * n, 8 * n + 8));
-  });
-  NARROW.forEach((name, n) => {
-    out[name] = littleNumber(data.subarray(136 + 4 * n, 140 + 4 * n));
-  });
-  return out;
-}
+import { littleNumber, memory, registers, type Session } from './session.ts';
 
 export const showValue = (value: bigint, length: number): string => String(BigInt.asIntN(8 * length, value));
 
