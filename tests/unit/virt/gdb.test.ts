@@ -59,6 +59,24 @@ it('tells an EPT violation with its address, and what it cannot do', () => {
   const machine = guest();
   const said = gdb(machine, 'monitor break-on ept-violation', 'c', 'monitor break-on nothing', 'watch x', 'x/i', 'info foo').join('\n');
   expect(said).toMatch(/exit EPT_VIOLATION, qualification 0x[0-9a-f]+, guest-physical 0x[0-9a-f]+\n/);
-  expect(said).toContain('usage: break-on exit [REASON] | ept-violation | off');
+  expect(said).toContain('usage: break-on exit [REASON] | ept-violation | pt-write | off');
   expect(machine.run('/usr/bin/gdb', '-q', '-batch', '-ex', 'info registers').stderr).toBe('The program has no registers now.\n');
+});
+
+it('stops at a store into a page table that is in use, not at what the processor sets there', () => {
+  const tables = `bits 64
+org 0x100000
+start:
+  mov rax, [0x300000]
+  mov rdi, cr3
+  mov qword [0x400000], 1
+  mov qword [rdi+8], 0x71003
+  hlt
+`;
+  const machine = lab({ '/guest.bin': { type: 'file', data: assembled(tables) } });
+  machine.start('/usr/bin/qemu-system-x86_64', '-accel', 'kvm', '-m', '16', '-kernel', '/guest.bin', '-display', 'none', '-serial', 'null', '-S', '-s');
+  machine.pass(50e6);
+  const said = gdb(machine, 'monitor break-on pt-write', 'c', 'x/i $pc', 'k');
+  expect(said.slice(1, 4)).toEqual(['Continuing.', 'page-table entry at guest-physical 0x70008: 0x0 -> 0x71003', expect.stringMatching(/^0x00000000001000[0-9a-f]{2} in \?\? \(\)$/)]);
+  expect(said[4]).toMatch(/:\thlt$/);
 });

@@ -9,6 +9,7 @@ import { type Outcome, runVm } from '../../../hypervisor/cpu/run.ts';
 import { exitName } from '../../../hypervisor/exits.ts';
 import { readLinear } from '../../../hypervisor/memory/guest.ts';
 import { guestRegister } from '../../../hypervisor/state.ts';
+import { copyTables, tableChange, type TableCopies } from './tables.ts';
 import type { Vm } from '../../../hypervisor/vm.ts';
 import type { DebugStop, GuestDebug } from './uapi.ts';
 
@@ -18,6 +19,8 @@ export interface Debugged {
   seen: string[];
   /** No instruction has run since it was let go: a breakpoint where it stands does not stop it again. */
   fresh: boolean;
+  /** Of a wait for a store into a page table. */
+  tables: TableCopies | null;
 }
 
 /** Most instructions before the rest of the machine is looked at. */
@@ -27,13 +30,13 @@ const valueAt = (vm: Vm, { address, length }: GuestDebug['watch'][number]): stri
 
 export function startDebug(vm: Vm, wanted: GuestDebug): Debugged | null {
   if (!wanted.singlestep && wanted.breakpoints.length === 0 && wanted.watch.length === 0 && wanted.until === null) return null;
-  return { wanted, seen: wanted.watch.map((place) => valueAt(vm, place)), fresh: true };
+  return { wanted, seen: wanted.watch.map((place) => valueAt(vm, place)), fresh: true, tables: wanted.until === 'table-write' ? copyTables(vm) : null };
 }
 
 /** Runs for at most `budget` ns, and says what it stopped for, if for the debugger. */
 export function runDebugged(vm: Vm, debugged: Debugged, start: number, budget: number): Outcome & { stop: DebugStop | null } {
   const { wanted } = debugged;
-  const stepping = wanted.singlestep || wanted.breakpoints.length > 0 || wanted.watch.length > 0;
+  const stepping = wanted.singlestep || wanted.breakpoints.length > 0 || wanted.watch.length > 0 || wanted.until === 'table-write';
   const spent = { guest: 0, kernel: 0, user: 0 };
   for (let n = 0; n < STEPS; n++) {
     const rip = guestRegister(vm, 'rip');
@@ -51,7 +54,7 @@ export function runDebugged(vm: Vm, debugged: Debugged, start: number, budget: n
       return { exit: one.exit, spent, stop: wanted.singlestep && one.exit.reason === 'io' ? { kind: 'step' } : null };
     }
     debugged.fresh = false;
-    const changed = changedWatch(vm, debugged);
+    const changed = changedWatch(vm, debugged) ?? changedTable(vm, debugged);
     if (changed) return { ...one, spent, stop: changed };
     if (wanted.singlestep) return { ...one, spent, stop: { kind: 'step' } };
     if ((spent.guest + spent.kernel + spent.user) / vm.ghz >= budget) break;
@@ -60,12 +63,18 @@ export function runDebugged(vm: Vm, debugged: Debugged, start: number, budget: n
 }
 
 function exitWanted(vm: Vm, { until }: GuestDebug, before: number): DebugStop | null {
-  if (!until) return null;
+  if (!until || until === 'table-write') return null;
   const found = vm.log.filter(({ n, reason }) => n >= before && reason !== MONITOR_TRAP && (until.reason === null || exitName(reason) === until.reason)).at(-1);
   return found ? { kind: 'exit', reason: exitName(found.reason), qualification: found.qualification, gpa: found.gpa } : null;
 }
 
 const MONITOR_TRAP = 37;
+
+function changedTable(vm: Vm, debugged: Debugged): DebugStop | null {
+  if (!debugged.tables) return null;
+  const found = tableChange(vm, debugged.tables);
+  return found ? { kind: 'table-write', ...found } : null;
+}
 
 function changedWatch(vm: Vm, debugged: Debugged): DebugStop | null {
   for (const [n, place] of debugged.wanted.watch.entries()) {

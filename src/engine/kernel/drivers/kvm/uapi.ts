@@ -93,13 +93,13 @@ export interface Sregs {
   halted: boolean;
 }
 
-/** `until` is the lab's own: the next exit, of any reason or the one named as perf names it. */
+/** `until` is the lab's own: the next exit, of any reason or the one named as perf names it; or the next store into a page table that is in use. */
 export interface GuestDebug {
   singlestep: boolean;
   /** Linear addresses. */
   breakpoints: bigint[];
   watch: { address: bigint; length: number }[];
-  until: { reason: string | null } | null;
+  until: { reason: string | null } | 'table-write' | null;
 }
 
 /** Why the debugger has the machine. */
@@ -107,6 +107,7 @@ export type DebugStop =
   | { kind: 'step' }
   | { kind: 'breakpoint'; address: bigint }
   | { kind: 'watch'; address: bigint }
+  | { kind: 'table-write'; gpa: bigint; before: bigint; after: bigint }
   | { kind: 'exit'; reason: string; qualification: bigint; gpa: bigint | null };
 
 /** What the program leaves in the shared page before KVM_RUN. */

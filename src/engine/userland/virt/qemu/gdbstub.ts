@@ -1,7 +1,7 @@
 /**
  * QEMU's gdbstub: GDB's remote serial protocol on a TCP port, over the same machine that the monitors see. Attaching stops it;
  * c and s let it go under KVM_SET_GUEST_DEBUG. Besides what the real one takes, `monitor break-on exit [REASON]` and
- * `monitor break-on ept-violation` stop at the next exit. Source: GDB manual appendix E, QEMU gdbstub.c.
+ * `monitor break-on ept-violation` stop at the next exit, `monitor break-on pt-write` at the next store into a page table. Source: GDB manual appendix E, QEMU gdbstub.c.
  * Left out: threads beyond the one, x87 and vector registers, target descriptions, reverse execution (empty answers).
  */
 import { KVM_GET_REGS, KVM_GET_SREGS, KVM_SET_GUEST_DEBUG, KVM_SET_REGS, type DebugStop, type GuestDebug, type Regs, type Sregs } from '../../../kernel/drivers/kvm/uapi.ts';
@@ -80,6 +80,10 @@ export function* told(client: GdbClient, why: DebugStop): Call<void> {
     const detail = why.gpa === null ? '' : `, guest-physical 0x${why.gpa.toString(16)}`;
     yield* answer(client, `O${hexOf(bytes(`exit ${why.reason}, qualification 0x${why.qualification.toString(16)}${detail}\n`))}`);
   }
+  if (why.kind === 'table-write') {
+    client.until = null;
+    yield* answer(client, `O${hexOf(bytes(`page-table entry at guest-physical 0x${why.gpa.toString(16)}: 0x${why.before.toString(16)} -> 0x${why.after.toString(16)}\n`))}`);
+  }
   yield* answer(client, TRAP);
 }
 
@@ -141,8 +145,9 @@ function breakOn(client: GdbClient, line: string): string {
   const [, what, reason] = line.trim().split(/\s+/);
   if (what === 'exit') client.until = { reason: reason?.toUpperCase() ?? null };
   else if (what === 'ept-violation') client.until = { reason: 'EPT_VIOLATION' };
+  else if (what === 'pt-write') client.until = 'table-write';
   else if (what === 'off') client.until = null;
-  else return 'usage: break-on exit [REASON] | ept-violation | off\n';
+  else return 'usage: break-on exit [REASON] | ept-violation | pt-write | off\n';
   return '';
 }
 
