@@ -91,6 +91,8 @@ export interface Calls {
   rows: { in: { view: string; arg?: Record<string, Cell> }; out: Row[] };
   /** Are these checks true now? `seen` is the live value each looked at, as a short text. */
   check: { in: { checks: Query[] }; out: { ok: boolean; seen: string }[] };
+  /** What the lab's assembler makes of a source; touches no world. Addresses as text; errors as NASM prints them, with their column. */
+  assemble: { in: { name: string; source: string }; out: { origin: string; size: number; lines: { line: number; address: string; bytes: string }[]; errors: { line: number; column: number; text: string }[] } };
   views: { in: Record<string, never>; out: { name: string; doc: string; arg: string; columns: Column[] }[] };
 }
 

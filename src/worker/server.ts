@@ -11,6 +11,7 @@ import { checkRecording } from '../engine/world/recording.ts';
 import {
   act, advanceSome, type Assets, openRecording, takeOutput, toRecording, TTYS, type World,
 } from '../engine/world/world.ts';
+import { assemble } from '../engine/machine/isa/assemble.ts';
 import { nextAt } from '../engine/sim/timeline.ts';
 import { text } from '../engine/sim/text.ts';
 import { answer } from '../engine/views/match.ts';
@@ -31,6 +32,8 @@ export interface Surroundings {
 
 export const SLICE_MS = 8;
 const FRAME_MS = 15;
+/** Bytes of a line that a listing shows. */
+const LISTED = 12;
 /** Characters kept of each terminal, so that a page that comes back sees what was there. */
 const SCROLLBACK = 400_000;
 
@@ -261,6 +264,14 @@ export function createServer(around: Surroundings): Server {
     check({ checks }) {
       return checks.map((query: Query) => answer(query, rowsOf(query.view, query.arg ?? {})));
     },
+    assemble({ name, source }) {
+      const { bytes, origin, lines, errors } = assemble(source, name);
+      const shown = (at: number, length: number): string => [...bytes.subarray(at, at + Math.min(length, LISTED))].map((byte) => byte.toString(16).padStart(2, '0')).join(' ') + (length > LISTED ? ' …' : '');
+      return {
+        origin: `0x${origin.toString(16)}`, size: bytes.length, errors: errors.slice(0, 100).map(({ line, column, text: said }) => ({ line, column, text: said })),
+        lines: bytes.length === 0 ? [] : lines.filter((one) => one.file === null).map((one) => ({ line: one.line, address: `0x${one.address.toString(16)}`, bytes: shown(Number(one.address - origin), one.length) })),
+      };
+    },
     views() {
       return Object.entries(VIEWS).map(([name, view]) => ({ name, doc: view.doc, arg: view.arg, columns: [...view.columns] }));
     },
@@ -290,7 +301,7 @@ export function createServer(around: Surroundings): Server {
         try {
           const run = calls[message.name] as ((input: unknown) => unknown) | undefined;
           if (!run) throw new Error(`no call '${message.name}'`);
-          if (!open && message.name !== 'open' && message.name !== 'views') throw new Error('no world is open');
+          if (!open && message.name !== 'open' && message.name !== 'views' && message.name !== 'assemble') throw new Error('no world is open');
           around.post({ type: 'reply', id: message.id, out: run(message.in) });
         } catch (error) {
           around.post({ type: 'reply', id: message.id, error: error instanceof Error ? error.message : String(error) });

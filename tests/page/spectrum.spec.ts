@@ -58,7 +58,7 @@ test('the same image three ways: aligned by its instructions, summed between its
   await mode(page, 'Compare');
   await expect(picture(page).getByRole('row', { name: /mark 0x1 to mark 0x2/ })).toContainText('×');
   await mode(page, 'VMCS');
-  await picture(page).getByRole('searchbox', { name: 'Search the VMCS' }).fill('enable EPT');
+  await picture(page).getByRole('searchbox', { name: 'Search the VMCS' }).fill('enable VPID');
   await expect(picture(page).getByRole('button', { name: 'SECONDARY_PROCESSOR_CONTROLS' })).toBeVisible();
   await expect(picture(page).getByRole('button', { name: 'GUEST_CR3' })).toHaveCount(0);
   await mode(page, 'Costs');

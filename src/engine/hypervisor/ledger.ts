@@ -49,7 +49,7 @@ export interface Mark {
 
 /** One time out of the guest. */
 export interface Leave {
-  /** Number since power-on. */
+  /** Number since power-on; below 0 where the guest should have been left and was not (`missed`). */
   n: number;
   /** Marks before it. */
   segment: number;
@@ -126,6 +126,16 @@ export function spend(vm: Vm, place: Place, cycles: number, why: string, rip: bi
 export function happened(vm: Vm, event: string, cycles: number, rip: bigint, text: string | (() => string) = '', program = 0): void {
   keep(vm, event, cycles, rip, text, program);
   add(vm, event, cycles, rip, text, false);
+}
+
+/** The guest was not left where it should have been: what the instruction gave instead of what it should have. Costs nothing. */
+export function missed(vm: Vm, event: string, rip: bigint, text: string): void {
+  const { ledger } = vm;
+  if (ledger.kept < KEPT) {
+    ledger.kept++;
+    ledger.leaves.push({ n: -1 - ledger.leaves.length, segment: ledger.marks.length, at: ledger.total, rip, ring: guestPrivilege(vm), code: codeAt(vm, rip), event, text, cycles: 0, program: 0 });
+  }
+  add(vm, event, 0, rip, text, true);
 }
 
 /** Counted by name only: a part of something that has happened, or its kind. */

@@ -89,6 +89,8 @@ export interface Answer {
   program: number;
   /** What it was, for the ledger; empty: nothing happened that has a name. */
   event: string;
+  /** The guest's instruction that it belongs to, where rip was not the guest's. */
+  at?: bigint;
   /** Its particulars in words, asked for when it is one of those that are kept. */
   detail?: () => string;
   /** The instruction that a step was meant for is done (a missing page is not). */

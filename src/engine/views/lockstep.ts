@@ -24,7 +24,7 @@ export const leaves: View = {
     host: machine
     id [count]: of the virtual machine
     technique: how it is run
-    n [count]: number since power-on
+    n [count]: number since power-on; below 0: it should have been left and was not
     segment [count]: stretch between marks, see guest-marks
     at [cycles]: of this machine's, before its end
     rip [hex]: the guest's instruction

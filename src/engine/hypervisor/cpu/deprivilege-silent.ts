@@ -6,6 +6,7 @@
 import { COST_EVENT, CYCLES, TRAP_SILENT, TRAPS } from '../../../cpu/layout.ts';
 import { cycles as cyclesOf, general, register, run, setSlot, slot, type Stop } from '../../machine/machine.ts';
 import { disassemble } from '../../machine/isa/disassemble.ts';
+import { missed } from '../ledger.ts';
 import type { Vm } from '../vm.ts';
 import { type Decoded, decode } from './deprivilege-decode.ts';
 import { fetchAt, isStopped, readNumber } from './deprivilege-memory.ts';
@@ -126,6 +127,7 @@ function note(vm: Vm, rip: bigint, { text, should, saw }: Expectation): void {
     if (!isStopped(thrown)) throw thrown;
     seen = '?';
   }
+  if (seen !== should) missed(vm, `no trap: ${text.split(' ')[0]}`, rip, `gave ${seen}, should be ${should}`);
   const key = `${rip.toString(16)}:${text}`;
   const known = own(vm).silent.get(key);
   if (!known) own(vm).silent.set(key, { text, rip, times: 1, saw: seen, should });

@@ -58,7 +58,7 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     spent.user += answer.program;
     spend(vm, 'monitor', answer.monitor, answer.event, rip);
     spend(vm, 'program', answer.program, answer.event, rip);
-    if (answer.event) happened(vm, answer.event, answer.monitor + answer.program, left, answer.detail, answer.program);
+    if (answer.event) happened(vm, answer.event, answer.monitor + answer.program, answer.at ?? left, answer.detail, answer.program);
     addCycles(vm.machine, BigInt(answer.monitor + answer.program));
     if (answer.exit?.reason === 'internal-error') vm.broken = answer.exit.text;
     if (answer.exit) return { exit: answer.exit, spent };

@@ -133,16 +133,18 @@ function answer(vm: Vm, stop: Stop, now: number): Answer {
   const refused = refusal(vm);
   if (refused !== '' && vm.event === null) return { ...nothing, exit: { reason: 'internal-error', text: refused } };
   let result: Done;
+  let at: bigint | undefined;
   if (stop === IDLE) result = deliverWaiting(vm);
   else if (stop === UNTRANSLATED) result = translateNow(vm);
   else if (stop.reason === 'budget') return nothing;
   else if (stop.reason === 'trap') {
     const callout = own(vm).ran === 'translated' ? cacheOf(vm).callouts.get(cacheOf(vm).stoppedAt) : undefined;
     const trap = trapOf(vm, stop);
+    at = callout?.rip;
     result = callout && trap.vector === 3 && trap.type === 6 ? answerCallout(vm, callout, now) : answerTrap(vm, trap, now);
   } else result = done('', 0, { reason: 'internal-error', text: `the processor stopped: ${stop.reason}` });
   const program = result.exit?.reason === 'io' ? vm.costs.userspace : 0;
-  return { exit: result.exit, monitor: result.cycles + (vm.halted ? vm.costs.sleep : 0), program, event: result.event, stepped: result.stepped };
+  return { exit: result.exit, monitor: result.cycles + (vm.halted ? vm.costs.sleep : 0), program, event: result.event, ...(at === undefined ? {} : { at }), stepped: result.stepped };
 }
 
 export const interruptsOn = (vm: Vm): boolean => (vcpu(vm, 'interrupts') & IF) !== 0n;

@@ -70,6 +70,12 @@ IF          equ 0x200           ; of RFLAGS
 HZ          equ 100
 PIT_RATE    equ 1193182 / HZ
 
+%macro progress 1               ; a code on port 0x80, as firmware sends them: marks that runs are compared between
+    mov dx, 0x80
+    mov al, %1
+    call out_byte
+%endmacro
+
 start:
     mov rsp, BOOT_STACK
     cld
@@ -88,6 +94,7 @@ start:
 %endif
     call console_start
     call parse_command
+    progress 1                  ; the machine is set up
     call pool_start
     call build_kernel_tables
     call enable_global
@@ -112,6 +119,7 @@ start:
     call load_idt
     call syscall_start
     call pic_start
+    progress 2                  ; the workload begins
     mov rbx, [workload]
     cmp qword [rbx + LOAD_KERNEL], 0
     je .process
@@ -128,6 +136,7 @@ start:
 
 ; ---- the end of the machine
 finish:
+    progress 3                  ; what remains is the end
     call irq_off
     cmp byte [by_exit], 0
     je .power

@@ -6,7 +6,7 @@ import { OutcomeMark } from '../../parts/marks.tsx';
 import { CsvButton } from '../../parts/parts.tsx';
 import { select, useStore } from '../../store.ts';
 import { Bar, Legend } from './bar.tsx';
-import { isCallout, PLACES, type Side, wordsOf } from './lanes.ts';
+import { isCallout, isMissed, PLACES, type Side, wordsOf } from './lanes.ts';
 import css from './spectrum.module.css';
 
 export function Events({ side }: { side: Side }) {
@@ -44,7 +44,7 @@ export function Events({ side }: { side: Side }) {
                 <table className={css.table}>
                   <thead><tr><th scope="col">event</th><th scope="col" className={css.num}>count</th><th scope="col" className={css.num}>cycles</th><th scope="col" className={css.num}>each</th><th scope="col" style={{ width: '34%' }}>share of the longest bar</th></tr></thead>
                   <tbody>{rows.map((row) => (
-                    <tr key={row.key} className={selection?.kind === 'event' && selection.id === row.key ? css.on : ''}><td style={row.part ? { paddingLeft: 18 } : undefined}>{row.part ? <span className={css.small}>of which </span> : null}<button type="button" className={css.link} onClick={() => select({ kind: 'event', id: row.key })}>{row.event}</button></td>
+                    <tr key={row.key} className={selection?.kind === 'event' && selection.id === row.key ? css.on : ''}><td style={row.part ? { paddingLeft: 18 } : undefined}>{isMissed(row.event) ? <><OutcomeMark outcome="killed" size={11} /> </> : row.part ? <span className={css.small}>of which </span> : null}<button type="button" className={css.link} onClick={() => select({ kind: 'event', id: row.key })}>{row.event}</button></td>
                       <td className={css.num}>{count(row.count)}</td><td className={css.num}>{count(row.cycles)}</td><td className={css.num}>{count(row.each)}</td>
                       <td><span className={`${css.share} ${isCallout(row.event) ? css.callout : ''}`} style={{ width: `${(row.cycles / most) * 100}%` }} /></td></tr>
                   ))}</tbody>

@@ -5,12 +5,12 @@ import { useRows } from '../../bridge/client.ts';
 import { Gone, Panel, Part } from '../../frame/inspected.tsx';
 import inspector from '../../frame/inspector.module.css';
 import { big, count } from '../../format.ts';
-import { Chip, RoleMark } from '../../parts/marks.tsx';
+import { Chip, OutcomeMark, RoleMark } from '../../parts/marks.tsx';
 import { Address, Facts } from '../../parts/parts.tsx';
 import type { Selection } from '../../store.ts';
 import type { Field } from '../entries.ts';
 import { qualificationFields } from '../qualification.ts';
-import { isCallout, shortly, wordsOf } from './lanes.ts';
+import { isCallout, isMissed, shortly, wordsOf } from './lanes.ts';
 
 export default function OfLane({ selection }: { selection: Selection }) {
   const [host = '', id = '', ...rest] = selection.id.split(':');
@@ -34,14 +34,14 @@ function Leave({ lane, id }: { lane: LaneRow; id: string }) {
   const fields = raw ? qualificationFields(row.event, big(raw)) : [];
   const set = causes.filter((one) => one.on);
   return (
-    <Panel title={<><RoleMark place={isCallout(row.event) ? 'hypervisor' : 'trap'} /> {row.event}</>} sub={wordsOf(lane.technique).short} line={commandFor(lane)}>
+    <Panel title={<>{isMissed(row.event) ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place={isCallout(row.event) ? 'hypervisor' : 'trap'} />} {row.event}</>} sub={wordsOf(lane.technique).short} line={commandFor(lane)}>
       <Part>
-        <Chip place={row.ring === 3 ? 'guest-user' : 'guest-kernel'}>{row.ring === 3 ? 'guest user' : `guest kernel, ring ${row.ring}`}</Chip> <span aria-hidden="true" style={{ color: 'var(--trap)' }}>→</span> <Chip place="hypervisor">{vmx ? 'VMX root' : 'hypervisor'}</Chip>
+        <Chip place={row.ring === 3 ? 'guest-user' : 'guest-kernel'}>{row.ring === 3 ? 'guest user' : `guest kernel, ring ${row.ring}`}</Chip>{isMissed(row.event) ? ' stayed: sensitive, but not privileged' : <> <span aria-hidden="true" style={{ color: 'var(--trap)' }}>→</span> <Chip place="hypervisor">{vmx ? 'VMX root' : 'hypervisor'}</Chip></>}
         <div className={inspector.raw} style={{ fontSize: 'var(--text-3)' }}>{row.text || 'no code mapped there'}</div>
-        <Facts facts={[['at', <Address key="rip" value={row.rip} space="gva" />], ['bytes', row.bytes], ['number', `${count(row.n + 1)} of ${count(lane.events)}`], ['particulars', shortly(row.detail)], ['machine', `${lane.vm}, ${wordsOf(lane.technique).name}`]]} />
+        <Facts facts={[['at', <Address key="rip" value={row.rip} space="gva" />], ['bytes', row.bytes], ['number', row.n < 0 ? null : `${count(row.n + 1)} of ${count(lane.events)}`], ['particulars', shortly(row.detail)], ['machine', `${lane.vm}, ${wordsOf(lane.technique).name}`]]} />
       </Part>
       {raw ? <Part title="Exit qualification" sub="VMCS 6400"><Qualification value={big(raw)} fields={fields} /></Part> : null}
-      <Part title={`Where ${count(row.cycles)} cycles went`} sub={`costs of ${lane.profile}`}><Cycles row={row} vmx={vmx} round={costs.find((one) => one.name === 'round')?.cycles ?? 0} /></Part>
+      {row.cycles > 0 ? <Part title={`Where ${count(row.cycles)} cycles went`} sub={`costs of ${lane.profile}`}><Cycles row={row} vmx={vmx} round={costs.find((one) => one.name === 'round')?.cycles ?? 0} /></Part> : null}
       {causes.length > 0 ? (
         <Part title="What decided it" sub={lane.state === 'ended' ? 'as the VMCS stood at the end' : 'as the VMCS stands'}>
           {set.length === 0 ? <p className={inspector.quiet}>None of the bits that can cause it is set now: it follows from masks, the CR3-target list or the state at that moment.</p> : null}

@@ -78,5 +78,7 @@ export const stretchName = (rows: readonly GuestMarkRow[], segment: number): str
 };
 /** Left through the hypervisor's own code, without a trap: a callout of translated code. */
 export const isCallout = (event: string): boolean => /^(callout|translat|chain|return lookup|adapt)/i.test(event);
+/** It should have left the guest and did not: nobody was told. */
+export const isMissed = (event: string): boolean => event.startsWith('no trap');
 /** The particulars without the raw number where words follow it. */
 export const shortly = (detail: string): string => detail.replace(/(^|; )0x[0-9a-f]+: /, '$1').replace(/shadow: /g, '').replace(/(fault.*); 0x/, '$1 at 0x').replace(/^(INVLPG); 0x/, '$1 of 0x');

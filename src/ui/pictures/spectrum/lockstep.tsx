@@ -5,7 +5,7 @@ import { count } from '../../format.ts';
 import { OutcomeMark, RoleMark } from '../../parts/marks.tsx';
 import { select, useStore } from '../../store.ts';
 import { Bar, Legend } from './bar.tsx';
-import { isCallout, PLACES, shortly, type Side, stretchName, wordsOf } from './lanes.ts';
+import { isCallout, isMissed, PLACES, shortly, type Side, stretchName, wordsOf } from './lanes.ts';
 import { Rail, RAIL, RailHead } from './rail.tsx';
 import css from './spectrum.module.css';
 
@@ -46,7 +46,7 @@ export function Lockstep({ side }: { side: Side }) {
             <div className={css.code}><i>{at + 1}</i><span><b>{first.text || first.rip}</b> <RoleMark place={first.ring === 3 ? 'guest-user' : 'guest-kernel'} size={9} /></span><code>{first.bytes || 'no bytes'}</code></div>
             {cells.map((cell, lane) => (
               <Cell key={cell.id} cell={cell} host={host} at={at} lane={lane} most={most} first={at === 0 && lane === 0}>
-                <Rail ring={first.ring} before={before} lines={wordsOf(cell.technique).lines} left={cell.event !== ''} callout={isCallout(cell.event)} program={cell.program > 0} height={height} last={at === lines.length - 1 && lanes[lane]?.state === 'ended' && segment === segments.length - 1} />
+                <Rail ring={first.ring} before={before} lines={wordsOf(cell.technique).lines} left={cell.event !== '' && !isMissed(cell.event)} missed={isMissed(cell.event)} callout={isCallout(cell.event)} program={cell.program > 0} height={height} last={at === lines.length - 1 && lanes[lane]?.state === 'ended' && segment === segments.length - 1} />
               </Cell>
             ))}
           </div>
@@ -54,7 +54,7 @@ export function Lockstep({ side }: { side: Side }) {
       })}
       <div className={`${css.line} ${css.sumLine}`} style={columns}>
         <div className={css.code}><span><b>This stretch</b></span><span className={css.small}>one scale: full bar {count(scale)}</span></div>
-        {lanes.map((lane, n) => <Sum key={lane.key} lane={lane} row={sums[n]} scale={scale} kept={rows.filter((row) => row.id === lane.id && row.event !== '').length} />)}
+        {lanes.map((lane, n) => <Sum key={lane.key} lane={lane} row={sums[n]} scale={scale} kept={rows.filter((row) => row.id === lane.id && row.event !== '' && !isMissed(row.event)).length} missed={rows.filter((row) => row.id === lane.id && isMissed(row.event)).length} />)}
       </div>
       <Legend places={PLACES.filter((place) => sums.some((row) => row && row[place] > 0))} />
     </div>
@@ -81,22 +81,23 @@ function Cell({ cell, host, at, lane, most, first, children }: { cell: LockstepR
   return (
     <>
       <div>{children}</div>
-      <button type="button" className={`${css.leave} ${callout ? css.callout : ''} ${on ? css.on : ''}`} data-at={at} data-lane={lane} tabIndex={on || (first && selection?.kind !== 'leave') ? 0 : -1} aria-pressed={on}
+      <button type="button" className={`${css.leave} ${callout ? css.callout : isMissed(cell.event) ? css.missed : ''} ${on ? css.on : ''}`} data-at={at} data-lane={lane} tabIndex={on || (first && selection?.kind !== 'leave') ? 0 : -1} aria-pressed={on}
         aria-label={`Line ${at + 1}, ${wordsOf(cell.technique).name}: ${cell.event}, ${cell.cycles} cycles${cell.detail ? `, ${shortly(cell.detail)}` : ''}`} onClick={() => select({ kind: 'leave', id })} onFocus={() => select({ kind: 'leave', id })}>
-        <span className={css.why}><b>{cell.event}</b><em>{count(cell.cycles)}</em></span>
+        <span className={css.why}><b>{cell.event}</b><em>{isMissed(cell.event) ? 'silent' : count(cell.cycles)}</em></span>
         <span className={css.detail}>{shortly(cell.detail) || (cell.program > 0 ? 'a program answers' : 'the hypervisor answers')}</span>
-        <span className={css.cost}><i style={{ width: `${Math.max(1.5, (cell.cycles / most) * 100)}%` }} /></span>
+        <span className={css.cost}><i hidden={cell.cycles === 0} style={{ width: `${Math.max(1.5, (cell.cycles / most) * 100)}%` }} /></span>
       </button>
     </>
   );
 }
 
-function Sum({ lane, row, scale, kept }: { lane: LaneRow; row: GuestMarkRow | undefined; scale: number; kept: number }) {
+function Sum({ lane, row, scale, kept, missed }: { lane: LaneRow; row: GuestMarkRow | undefined; scale: number; kept: number; missed: number }) {
   if (!row) return <div style={{ gridColumn: 'span 2' }} className={css.sum}><span className={css.small}>has not come so far</span></div>;
   return (
     <div className={css.sum} style={{ gridColumn: 'span 2' }}>
       <div><b className={css.total}>{count(row.cycles)}</b> <small>cycles{row.ratio !== null && lane.technique !== 'native' ? <>, <b>{row.ratio}×</b> the bare machine</> : null}</small></div>
       <Bar row={row} scale={scale} />
+      {missed > 0 ? <small className={css.wrong}><OutcomeMark outcome="killed" size={11} /> wrong: {missed} did not trap; </small> : null}
       <small>left {count(row.events)} {row.events === 1 ? 'time' : 'times'}{row.events > kept && kept >= KEPT ? `; the first ${kept} are shown` : ''}</small>
     </div>
   );

@@ -2,11 +2,13 @@
  * One row of a lane's rail: tracks for ring 3, ring 0 and the hypervisor, time downwards. A leave goes out by an arrow and comes
  * back dotted; where the guest's ring changes, a line crosses. The kernel's track is solid, hollow (deprivileged) or dashed (translated).
  */
+import { outcomeShape } from '../../parts/marks.tsx';
+
 const TRACK = { user: 7, kernel: 21, monitor: 37 };
 export const RAIL = 46;
 const xOf = (ring: number): number => (ring === 3 ? TRACK.user : TRACK.kernel);
 
-export function Rail({ ring, before, lines, left, callout, program, height, last }: { ring: number; before: number; lines: 'solid' | 'hollow' | 'dashed'; left: boolean; callout: boolean; program: boolean; height: number; last: boolean }) {
+export function Rail({ ring, before, lines, left, missed, callout, program, height, last }: { ring: number; before: number; lines: 'solid' | 'hollow' | 'dashed'; left: boolean; missed: boolean; callout: boolean; program: boolean; height: number; last: boolean }) {
   const x = xOf(ring);
   const from = xOf(before);
   const out = Math.round(height * 0.3);
@@ -17,6 +19,7 @@ export function Rail({ ring, before, lines, left, callout, program, height, last
       {[TRACK.user, TRACK.kernel, TRACK.monitor].map((at) => <line key={at} x1={at} x2={at} y1="0" y2={height} stroke="var(--line)" />)}
       {from !== x ? <line x1={from} x2={x} y1="1" y2="1" stroke="var(--guest-kernel)" strokeWidth="1.5" /> : null}
       <Track x={x} ring={ring} lines={lines} from={0} to={left ? out : height} />
+      {missed ? <g transform={`translate(${x - 7} ${out - 3}) scale(1.17)`}>{outcomeShape('killed')}</g> : null}
       {left ? (
         <>
           <path d={`M${x} ${out}H31`} stroke={hue} strokeWidth="1.5" fill="none" /><path d={`M30 ${out - 3.5}l5 3.5-5 3.5Z`} fill={hue} />

@@ -1,4 +1,5 @@
 /** The same guest under several techniques beside each other: where each leaves the guest, why, and for how many cycles. */
+import { lazy, Suspense, useState } from 'react';
 import { ChevronLeft, ChevronRight } from 'lucide-react';
 import type { CostRow, GuestMarkRow, LaneRow, LedgerEventRow, LeaveRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
@@ -15,7 +16,9 @@ import { Timeline } from './timeline.tsx';
 import { Vmcs } from './vmcs.tsx';
 import css from './spectrum.module.css';
 
-const MODES = [['lock', 'Lock step'], ['time', 'Timeline'], ['events', 'Events'], ['compare', 'Compare'], ['vmcs', 'VMCS'], ['costs', 'Costs']] as const;
+const Editor = lazy(() => import('../editor/editor.tsx'));
+
+const MODES = [['lock', 'Lock step'], ['time', 'Timeline'], ['events', 'Events'], ['compare', 'Compare'], ['vmcs', 'VMCS'], ['costs', 'Costs'], ['editor', 'Editor']] as const;
 
 export default function Spectrum() {
   const side = useSide();
@@ -26,8 +29,8 @@ export default function Spectrum() {
     <Frame title="Spectrum" modes={MODES} mode={mode} onMode={(next) => set((s) => ({ mode: { ...s.mode, spectrum: next } }))}
       sub={any ? `one guest, ${shown.length === 1 ? 'one way' : `${shown.length} ways`} to run it` : 'one guest, six ways to run it'}
       facts={any ? <span><b>{count(shown.reduce((sum, lane) => sum + lane.events, 0))}</b> times left</span> : null} twin={<Twin mode={mode} side={side} />}>
-      {any && mode !== 'costs' ? <Chooser side={side} stretches={mode === 'lock' || mode === 'time'} /> : null}
-      {mode === 'costs' ? <Costs side={side} /> : !any ? <Nothing /> : mode === 'time' ? <Timeline side={side} /> : mode === 'events' ? <Events side={side} /> : mode === 'compare' ? <Compare side={side} /> : mode === 'vmcs' ? <Vmcs side={side} /> : <Lockstep side={side} />}
+      {any && mode !== 'costs' && mode !== 'editor' ? <Chooser side={side} stretches={mode === 'lock' || mode === 'time'} /> : null}
+      {mode === 'editor' ? <Suspense fallback={null}><Editor /></Suspense> : mode === 'costs' ? <Costs side={side} /> : !any ? <Nothing /> : mode === 'time' ? <Timeline side={side} /> : mode === 'events' ? <Events side={side} /> : mode === 'compare' ? <Compare side={side} /> : mode === 'vmcs' ? <Vmcs side={side} /> : <Lockstep side={side} />}
       <Spoken side={side} />
     </Frame>
   );
@@ -60,6 +63,7 @@ function Chooser({ side, stretches }: { side: Side; stretches: boolean }) {
           <button key={lane.key} type="button" aria-pressed={shown.includes(lane)} title={`${lane.vm}, ${lane.state}: ${lane.workload}`} onClick={() => toggle(lane)}>{wordsOf(lane.technique).short} <small>{nameOf(lane, all)}</small></button>
         ))}
       </fieldset>
+      <details className={css.more}><summary>Run it again…</summary><div><Commands short /></div></details>
       {stretches && segments.length > 1 ? (
         <span className={css.stretch}>
           <button type="button" className={partsCss.icon} aria-label="Previous stretch" disabled={segment === 0} onClick={() => go(segment - 1)}><ChevronLeft size={16} aria-hidden="true" /></button>
@@ -83,17 +87,38 @@ function Spoken({ side }: { side: Side }) {
   return <div className="sr" aria-live="polite">{row ? `${wordsOf(row.technique).name}: ${row.event} at ${row.text || row.rip}, ${count(row.cycles)} cycles` : ''}</div>;
 }
 
-const GUEST = '/usr/share/nestbox/nest.img';
-const WAYS: readonly (readonly [string, string])[] = [
-  ['VT-x with EPT', `qemu-system-x86_64 -accel kvm -nographic -kernel ${GUEST} -append 'fork 20 exit'`],
-  ['VT-x, shadow paging', `qemu-system-x86_64 -accel kvm -cpu host,ept=off -nographic -kernel ${GUEST} -append 'fork 20 exit'`],
+const IMAGE = '/var/lib/libvirt/images/nest.img';
+const REST = `-m 32 -nographic -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel ${IMAGE} -append`;
+const WORKLOADS = ['fork 10 exit', 'syscall 100 exit', 'ptemod 50 exit', 'popf 50 exit', 'demand 100 exit', 'ctxsw 20 exit', 'invlpg 50 exit', 'cpuid 50 exit'] as const;
+/** The same guest under one technique after the other, as a loop of the shell. */
+const everyWay = (work: string): string => `bare -m 32 -kernel ${IMAGE} -append '${work}'; for how in deprivileged tcg 'kvm -cpu host,ept=off' kvm; do qemu-system-x86_64 -accel $how ${REST} '${work}'; done`;
+const WAYS: readonly (readonly [string, (work: string) => string])[] = [
+  ['All of them, one after the other', everyWay],
+  ['Bare machine', (work) => `bare -m 32 -kernel ${IMAGE} -append '${work}'`],
+  ['Trap and emulate', (work) => `qemu-system-x86_64 -accel deprivileged ${REST} '${work}'`],
+  ['Binary translation', (work) => `qemu-system-x86_64 -accel tcg ${REST} '${work}'`],
+  ['VT-x, shadow paging', (work) => `qemu-system-x86_64 -accel kvm -cpu host,ept=off ${REST} '${work}'`],
+  ['VT-x with EPT', (work) => `qemu-system-x86_64 -accel kvm ${REST} '${work}'`],
 ];
+
+/** Commands that put machines here; each is typed at the terminal. */
+function Commands({ short = false }: { short?: boolean }) {
+  const [work, setWork] = useState<string>(WORKLOADS[0]);
+  return (
+    <>
+      <label className={css.small}>Workload of nest, a small operating system: <select value={work} onChange={(e) => setWork(e.target.value)} className={css.select}>{WORKLOADS.map((one) => <option key={one}>{one}</option>)}</select></label>
+      <div className={css.commands}>{(short ? WAYS.slice(0, 1) : WAYS).map(([name, line]) => <div key={name}><small className={css.small}>{name}</small><Runnable line={line(work)} /></div>)}</div>
+    </>
+  );
+}
+
 function Nothing() {
   return (
     <div className={css.empty}>
       <h3>No virtual machine has run yet</h3>
-      <p>Each machine that runs is a lane here: where it leaves the guest, why, and for how many cycles. One that has ended stays to be compared. Start one on the host:</p>
-      <div className={css.commands}>{WAYS.map(([name, line]) => <div key={name}><small className={css.small}>{name}</small><Runnable line={line} /></div>)}<div><small className={css.small}>A domain of libvirt, VT-x with EPT</small><Runnable line="virsh start tiny" /></div></div>
+      <p>Each machine that runs is a lane here: where it leaves the guest, why, and for how many cycles. One that has ended stays to be compared. The same image, byte for byte, under each technique:</p>
+      <Commands />
+      <p style={{ marginTop: 12 }}>Or write one: <button type="button" className={partsCss.button} onClick={() => set((s) => ({ mode: { ...s.mode, spectrum: 'editor' } }))}>Assembly editor</button></p>
     </div>
   );
 }
