@@ -1,6 +1,6 @@
 /**
  * The lab's objdump against the one of this machine: random encodings of every row of the instruction table, three modes, two
- * syntaxes. Run: node --experimental-strip-types tests/differential/objdump.ts [COUNT] [SEED]. Prints what differs; exit status 1 then.
+ * syntaxes. Run: node tests/differential/objdump.mjs [COUNT] [SEED]. Prints what differs; exit status 1 then.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
