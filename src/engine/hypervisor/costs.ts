@@ -33,6 +33,8 @@ export interface MonitorCosts {
   emulate: number;
   /** Bringing an event to the guest's handler: its gate, stack and frame by software. */
   reflect: number;
+  /** The same for a system call. */
+  call: number;
   /** Walking the guest's tables and filling a shadow entry. */
   fill: number;
   /** A store to a watched page, done for the guest: its decoding, and the shadow entry that follows. */
@@ -101,8 +103,8 @@ const paravirtAt = (launched: number): ParavirtCosts => (launched < 2006 ? NETBU
  * page fault 3927, division by zero 3223, page-table write 391), from which these parts were worked out; the division is ours.
  * Later processors are taken to be four times as fast in the parts that cross rings (low confidence).
  */
-const SOFTWARE_VMM: MonitorCosts = { trap: 1000, emulate: 200, reflect: 400, fill: 1200, watched: 1600, translate: 300, callout: 60, service: 140, adaptive: 330, lookup: 25 };
-const SOFTWARE_VMM_LATER: MonitorCosts = { trap: 250, emulate: 80, reflect: 120, fill: 350, watched: 450, translate: 100, callout: 20, service: 50, adaptive: 100, lookup: 6 };
+const SOFTWARE_VMM: MonitorCosts = { trap: 1000, emulate: 200, reflect: 1310, call: 252, fill: 470, watched: 1600, translate: 300, callout: 60, service: 140, adaptive: 60, lookup: 29 };
+const SOFTWARE_VMM_LATER: MonitorCosts = { trap: 250, emulate: 80, reflect: 120, call: 120, fill: 350, watched: 450, translate: 100, callout: 20, service: 50, adaptive: 100, lookup: 6 };
 const monitorAt = (launched: number): MonitorCosts => (launched < 2006 ? SOFTWARE_VMM : SOFTWARE_VMM_LATER);
 
 const ATC = 'Agesen et al., USENIX ATC 2012, table 1';
@@ -130,7 +132,7 @@ function shadowCosts(handler: number, measured: boolean): ShadowCosts {
  * the small kernel of the lab does on the way is taken off; the division between the two ends of a pair is ours.
  */
 const PENTIUM4: ProcessorCosts = {
-  instructions: { syscall: 83, sysret: 84, iretq: 187, iretd: 187, in: 3209, call: 5, ret: 6 }, event: 650, guestEvent: 775, walk: 57, reference: 47, control: 139,
+  instructions: { syscall: 83, sysret: 84, iretq: 187, iretd: 187, lahf: 11, sahf: 12, in: 3209, call: 5, ret: 6 }, event: 650, guestEvent: 775, walk: 57, reference: 47, control: 139,
 };
 
 const profile = (name: string, launched: number, round: number, handler: number, source: string): CostProfile =>

@@ -8,6 +8,8 @@ import { type Emulation, getRegister, ioplAllows, next, putRegister, reachOf, SE
 import { own, virtualFlags, virtualSegment } from './deprivilege-state.ts';
 
 const DF = 0x400n;
+/** Nobody is behind it but the card that shows progress codes: the monitor answers for it, as VMware's did. */
+const DIAGNOSTIC = 0x80;
 
 function permitted(vm: Vm, port: number, size: number): boolean {
   if (ioplAllows(vm)) return true;
@@ -44,12 +46,17 @@ function send({ vm, now }: Emulation, port: number, size: 1 | 2 | 4, value: numb
     return null;
   }
   observeOut(vm, port, value);
+  if (port === DIAGNOSTIC) return null;
   return { reason: 'io', direction: 'out', port, size, value };
 }
 
 function receive({ vm, now }: Emulation, port: number, size: 1 | 2 | 4): VmExit | null {
   if (irqchipOwns(port)) {
     completeIo(vm, readIrqchip(vm.chip, port, now));
+    return null;
+  }
+  if (port === DIAGNOSTIC) {
+    completeIo(vm, 0xff);
     return null;
   }
   return { reason: 'io', direction: 'in', port, size, value: 0 };

@@ -91,8 +91,8 @@ function onTrap(vm: Vm, trap: Trap, now: number): Done {
   const { monitor: costs } = vm.costs;
   const kernel = virtualCpl(vm) === 0;
   if (trap.vector === 14 && trap.type === 3) return onPageFault(vm, trap, now);
-  if (trap.vector === TRAP_SYSCALL) return done('trap SYSCALL', costs.trap + costs.reflect, reflect(vm, trap, now));
-  if (trap.type !== 3) return done(`trap int ${trap.vector}`, costs.trap + costs.reflect, reflect(vm, trap, now));
+  if (trap.vector === TRAP_SYSCALL) return done('trap SYSCALL', costs.trap + costs.call, reflect(vm, trap, now));
+  if (trap.type !== 3) return done(`trap int ${trap.vector}`, costs.trap + costs.call, reflect(vm, trap, now));
   if (trap.vector === 13 || (kernel && (trap.vector === 6 || trap.vector === 11 || trap.vector === 12))) {
     const emulated = onPrivileged(vm, trap, now);
     if (emulated) return emulated;

@@ -151,8 +151,8 @@ export function answerTrap(vm: Vm, trap: Trap, now: number): Done {
     return result;
   }
   cacheOf(vm).resume = null;
-  if (trap.vector === TRAP_SYSCALL) return done('trap SYSCALL', costs.trap + costs.reflect, reflect(vm, trap, now));
-  if (trap.type !== 3) return done(`trap int ${trap.vector}`, costs.trap + costs.reflect, reflect(vm, trap, now));
+  if (trap.vector === TRAP_SYSCALL) return done('trap SYSCALL', costs.trap + costs.call, reflect(vm, trap, now));
+  if (trap.type !== 3) return done(`trap int ${trap.vector}`, costs.trap + costs.call, reflect(vm, trap, now));
   if (!kernel && trap.vector === 13) {
     const emulated = ofProcess(vm, now);
     if (emulated) return emulated;
