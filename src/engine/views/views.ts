@@ -16,6 +16,7 @@ import { marks } from './marks.ts';
 import { memory } from './memory.ts';
 import { namespaces } from './namespaces.ts';
 import { overlay } from './overlay.ts';
+import { papers } from './papers.ts';
 import { processes } from './processes.ts';
 import { registers } from './registers.ts';
 import { serial } from './serial.ts';
@@ -37,7 +38,7 @@ export const VIEWS: Readonly<Record<string, View>> = {
   containers, images, layers, 'layer-files': layerFiles, overlay,
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
-  lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable,
+  lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
 };

@@ -1,0 +1,57 @@
+/**
+ * Published figures that a run can be held against: what was measured, by whom, how far to trust it, and which workload of nest
+ * under which technique and processor generation measures the same here. `tolerance` in per cent of the published figure; null:
+ * only the order of the figures of one row is meant. Confidence: high where the table was read or is often quoted, medium where
+ * remembered (docs/fidelity.md says more).
+ */
+import type { CostName } from './costs.ts';
+import type { TechniqueName } from './vm.ts';
+
+export interface Figure {
+  paper: string;
+  row: string;
+  column: string;
+  /** Cycles for one operation. */
+  published: number;
+  tolerance: number | null;
+  confidence: 'high' | 'medium';
+  technique: TechniqueName;
+  profile: CostName;
+  /** The first word of nest's command line. */
+  workload: string;
+}
+
+const ADAMS = 'Adams and Agesen, ASPLOS 2006, nanobenchmarks (cycles)';
+const COLUMNS: readonly [string, TechniqueName][] = [['native', 'native'], ['software VMM', 'binary-translation'], ['hardware VMM', 'vmx-shadow']];
+
+/** Row, workload, and the three columns; a figure that is only remembered is negative here. */
+const NANOBENCHMARKS: readonly [string, string, readonly [number, number, number]][] = [
+  ['system call', 'syscall', [-242, -2308, -242]],
+  ['IN from port 0x80', 'in', [3209, -214, 15826]],
+  ['MOV to CR8', 'cr8', [-140, 35, -140]],
+  ['call and return', 'callret', [11, 51, 11]],
+  ['page fault', 'pgfault', [1093, 3927, 11242]],
+  ['division by zero', 'divzero', [889, 3223, 1014]],
+  ['page-table entry changed', 'ptemod', [1, 391, 12733]],
+];
+
+export const FIGURES: readonly Figure[] = NANOBENCHMARKS.flatMap(([row, workload, values]) =>
+  values.map((value, n): Figure => ({
+    paper: ADAMS, row, column: COLUMNS[n]![0], published: Math.abs(value), tolerance: value < 0 ? 15 : 5, confidence: value < 0 ? 'medium' : 'high', technique: COLUMNS[n]![1], profile: 'pentium4-672', workload,
+  })),
+);
+
+/** What nest reports of a workload: "syscall 1000 242.00"; null: another line. */
+export function reported(line: string, workload: string): number | null {
+  const found = /^(\w+) \d+ (\d+\.\d\d)$/.exec(line);
+  return found?.[1] === workload ? Number(found[2]) : null;
+}
+
+export const agrees = ({ published, tolerance }: Figure, measured: number): boolean | null => (tolerance === null ? null : Math.abs(measured - published) <= Math.max(0.5, (published * tolerance) / 100));
+
+/** The command that measures a figure. */
+export function commandOf({ technique, workload }: Figure): string {
+  const image = "-kernel /var/lib/libvirt/images/nest.img -append";
+  if (technique === 'native') return `bare -cpu pentium4 ${image} '${workload} 1000'`;
+  return `qemu-system-x86_64 ${technique === 'binary-translation' ? '-accel tcg -cpu pentium4' : '-accel kvm -cpu pentium4,ept=off'} -nographic ${image} '${workload} 1000'`;
+}
