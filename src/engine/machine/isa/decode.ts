@@ -232,6 +232,7 @@ function memory32(out: Decoded, modrm: number, reader: Reader): Place {
 function width(out: Decoded, bits: number, kind: string): number {
   const { form } = out;
   if (kind === 'm64' && /^(vm|cmpxchg8b)/.test(out.mnemonic)) return 8;
+  if (/^(lar|lsl)$/.test(out.mnemonic) && kind.startsWith('r/m') && (out.modrm ?? 0) < 0xc0) return 2;
   if (REGISTER_SIZED.test(out.mnemonic) && (bits === 32 || kind === 'r/m16') && (out.modrm ?? 0) >= 0xc0) return out.operandSize === 8 && kind === 'r/m16' && /^la|^ls/.test(out.mnemonic) ? 4 : out.operandSize;
   if (ANY_SIZE.test(out.mnemonic) && kind === 'r32') return out.operandSize;
   if (ANY_SIZE.test(out.mnemonic) && (bits === 64 || out.mnemonic === 'nop') && !form.w && !form.operands.includes('cr') && !form.operands.includes('dr')) return out.operandSize;
