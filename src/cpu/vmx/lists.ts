@@ -2,8 +2,9 @@
  * The lists of MSRs that a VM entry loads and a VM exit stores and loads (SDM 3C 25.7.2, 27.4, 28.4, 28.6): entries of 16
  * bytes, index u32, reserved u32, value. Each gives 0, or the number (from 1) of the entry that failed.
  */
-import { HOST, MEMORY_BYTES, PAYLOAD } from '../layout';
+import { CODE_LINES, HOST, MEMORY_BYTES, PAYLOAD } from '../layout';
 import { g64, s64 } from '../state';
+import { codeLineWritten } from '../blocks';
 import { rdmsr, wrmsr } from '../system';
 import { withinWidth } from './capabilities';
 
@@ -35,6 +36,8 @@ export function storeList(address: u64, count: u32): u32 {
     if (at == 0) return n + 1;
     const index = load<u32>(at);
     if (load<u32>(at + 4) != 0 || index == SMBASE || ofApic(index) || rdmsr(index) != 0) return n + 1;
+    const to = at - HOST + 8;
+    if (load<u64>(CODE_LINES + (to >> 12 << 3)) != 0) codeLineWritten(u64(to), 8);
     s64(at + 8, g64(PAYLOAD + 56));
   }
   return 0;

@@ -23,7 +23,7 @@ describe('costs', () => {
     const program = bare('imul eax, ecx\n cpuid\n mul ecx\n hlt');
     const { instructions, events } = m.costs(program.machine);
     expect(COST_ROWS.filter((row) => instructions[row.mnemonic] !== COST_ROWS.find((one) => one.mnemonic === row.mnemonic)!.cycles)).toEqual([]);
-    expect(events).toEqual({ event: 60, walk: 7, reference: 12 });
+    expect(events).toEqual({ event: 60, walk: 7, reference: 12, control: 0 });
     finish(program);
     expect(again(program)).toBe(BigInt(3 + 100 + 3 + 5));
   });
