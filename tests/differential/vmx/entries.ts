@@ -178,7 +178,7 @@ function reasonOf(values: Values, ours: Note, theirs: Note): string | null {
   if (((bits('GUEST_CR4') | bits('HOST_CR4')) & 0x800n) !== 0n) return "bochs's processor has no UMIP";
   if ((bits('PRIMARY_PROCESSOR_CONTROLS') & 0x8000000n) !== 0n && theirs.number === 7) return "bochs's processor has no monitor trap flag";
   if (ours.number === 8 && theirs.number === 12) return 'bochs opens the NMI window later; the manual says before the first instruction';
-  if ((bits('SECONDARY_PROCESSOR_CONTROLS') & 0x80n) !== 0n && (bits('GUEST_CS_SELECTOR') & 3n) !== 0n && theirs.number === 0x80000021) return 'bochs wants RPL and DPL of CS to be the same; the manual only RPL of CS and SS, and not of an unrestricted guest';
+  if ((bits('SECONDARY_PROCESSOR_CONTROLS') & 0x80n) !== 0n && (rule === 96 || (bits('GUEST_CS_SELECTOR') & 3n) !== 0n)) return 'bochs compares the DPL of CS with its RPL, the manual with the DPL of SS; an unrestricted guest tells them apart';
   if (ours.number === 48 && theirs.number === 48 && ours.qualification === (theirs.qualification | 1n)) return 'a walk of the guest under EPT accessed bits is a read and a write (SDM 3C table 28-7); bochs says write';
   if ((bits('GUEST_PENDING_DEBUG') & 0x5000n) !== 0n) return 'bochs does not deliver pending debug exceptions';
   return null;
