@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { exitName } from '../../../src/engine/hypervisor/exits.ts';
 import { readGuest } from '../../../src/engine/hypervisor/memory/frames.ts';
 import type { TechniqueName } from '../../../src/engine/hypervisor/vm.ts';
+import { createRandom, uint32 } from '../../../src/engine/sim/random.ts';
 import { type Bench, go, key, MS, power, tiny } from './bench.ts';
 
 const counts = (b: Bench): Record<string, number> => Object.fromEntries([...b.vm.exits].map(([reason, row]) => [exitName(reason), row.count]));
@@ -126,4 +127,19 @@ it('recycles shadow pages when there are too many', () => {
   expect([b.ended, readGuest(b.vm, 0x300000, 2)]).toEqual(['{"how":"debug-exit","status":33}', Uint8Array.of(400 & 255, 1)]);
   expect(s.pages.size).toBeLessThanOrEqual(s.limit);
   expect(s.counts.recycled).toBeGreaterThan(200);
+});
+
+it('ends somehow or goes on, whatever bytes it is given', () => {
+  const random = createRandom(11);
+  for (let n = 0; n < 40; n++) {
+    const b = power(Uint8Array.from({ length: 256 }, () => uint32(random) & 255), { technique: 'vmx-shadow', memory: 2 * 2 ** 20 });
+    go(b, 1 * MS);
+    expect([b.ended.includes('no frame'), b.vm.shadow!.pages.size <= b.vm.shadow!.limit]).toEqual([false, true]);
+  }
+});
+
+it('says that real mode needs EPT', () => {
+  const b = power('bits 64\norg 0x100000\nmov rsp, 0x180000\nlgdt [gdtr]\npush qword 8\npush qword narrow\ndb 0x48, 0xcb\nnarrow: mov rax, cr0\nand eax, 0x7ffffffe\nmov cr0, rax\nhlt\ngdt: dq 0, 0x00cf9a000000ffff\ngdtr: dw 15\ndq gdt', { technique: 'vmx-shadow' });
+  go(b, 10 * MS);
+  expect(b.ended).toContain('not modelled: real mode without EPT');
 });

@@ -54,6 +54,7 @@ export function onControlAccess(vm: Vm, qualification: bigint): ControlOutcome {
     : type === 3 ? loadCr0(vm, (cr0 & ~14n) | ((qualification >> 16n) & 15n) | (cr0 & PE))
       : control === 0 ? loadCr0(vm, given) : control === 4 ? loadCr4(vm, given) : control === 3 ? loadCr3(vm, given) : 'unknown';
   if (outcome === 'unknown') return { exit: { reason: 'internal-error', text: `not modelled: CR${control} access of type ${type}` }, what: 'nothing' };
+  if (outcome === 'real mode') return { exit: { reason: 'internal-error', text: 'not modelled: real mode without EPT (unrestricted guest needs EPT)' }, what: 'nothing' };
   if (outcome === null) {
     raise(vm, GP);
     return nothing;
@@ -62,7 +63,7 @@ export function onControlAccess(vm: Vm, qualification: bigint): ControlOutcome {
   return { exit: null, what: outcome };
 }
 
-type Loaded = ControlOutcome['what'] | 'unknown' | null;
+type Loaded = ControlOutcome['what'] | 'unknown' | 'real mode' | null;
 
 const pointersBad = (vm: Vm): boolean => badPdptes(loadPdptes(vm, guestControl(vm, 'cr3')));
 
@@ -78,7 +79,7 @@ function loadCr0(vm: Vm, given: bigint): Loaded {
   if ((value & PG) === 0n && (efer & LMA) !== 0n && wide) return null;
   if (turnedOn && long && ((cr4 & PAE) === 0n || wide)) return null;
   if (turnedOn && !long && (cr4 & PAE) !== 0n && pointersBad(vm)) return null;
-  if ((value & PE) === 0n) return 'unknown';
+  if ((value & PE) === 0n) return 'real mode';
   setGuestControl(vm, 'efer', (value & PG) !== 0n && long ? efer | LMA : efer & ~LMA);
   setGuestControl(vm, 'cr0', value);
   return ((value ^ before) & (PG | WP)) !== 0n ? 'mode' : 'nothing';

@@ -14,6 +14,7 @@ import { type Fault, FRAME, MAY_ALL, type Paging, PRESENT, type Role, type Shado
 import { readEntry, settingsOf } from './shadow-walk.ts';
 
 const PAGE = 4096;
+const RESERVE = 16;
 
 export interface ShadowOptions {
   vpid: number;
@@ -29,6 +30,8 @@ export function createShadow(vm: Vm, { vpid, wide, memoryBytes }: ShadowOptions)
     counts: { hidden: 0, true: 0, write: 0, switch: 0, found: 0, invlpg: 0, resync: 0, flooded: 0, recycled: 0, prefetched: 0, unsynced: 0, unprotected: 0 }, faults: [], faultsEver: 0,
   };
   vm.shadow = s;
+  // enough for any one address, whatever the guest's own pages take later
+  for (let n = 0; n < RESERVE; n++) s.free.push(tableFrame(vm));
   return s;
 }
 
