@@ -41,7 +41,7 @@ export const A_HALT: u32 = 4;
 export const A_STOP: u32 = 8; // the host must act (port I/O)
 
 export const FOLLOWER: usize = 0xbbc; // block that the inner loop did not begin: it does not fit the budget, or it is time to look round
-export const SPLIT: usize = 0x980; // 16 bytes: an access over two pages
+export const SPLIT: usize = 0xe80; // 256 bytes: an access over two pages; the largest is the frame of an event
 export const SPLIT_FIRST: usize = 0x990; // host pointer of the part in the first page
 export const SPLIT_SECOND: usize = 0x994;
 export const SPLIT_BYTES: usize = 0x998; // bytes in the first page
