@@ -41,7 +41,8 @@ interface Recorded {
 const recorded: Recorded[] = [];
 const met = new Map<string, number>();
 
-/** Number of the case that differs, or -1. */
+/** Number of the case that differs, or all of them are alike: NONE; below that, NONE - 1 - n for a case n from which both ran away alike. */
+const NONE = -1;
 function round(module: WebAssembly.Module, w: Setting, cases: readonly Numbered[]): number {
   const image = imageOf(w, cases.map((x) => x.c), assemble);
   const verdict = judge(image.bytes, 0, cases.length * 150 + 1000, DUMP);
@@ -58,24 +59,31 @@ function round(module: WebAssembly.Module, w: Setting, cases: readonly Numbered[
     else if (found.length === 0) first = [];
     return found.length === 0;
   });
-  if (wrong >= 0 || end < 0) return tell(w, image, cases, steps, wrong < 0 ? steps.length - 1 : wrong, wrong < 0 ? ['bochs ended'] : first);
+  if (wrong >= 0) return tell(w, image, cases, steps, wrong, first);
+  // a case ran away, in both the same
+  if (end < 0) return NONE - 1 - caseAt(image, steps, steps.length - 1);
   const at = verdict.memory.findIndex((byte, n) => machine.memory[DUMP[0] + n] !== byte);
   if (at >= 0) return tell(w, image, cases, steps, steps.length - 1, [`memory at ${at.toString(16)}: ${machine.memory[DUMP[0] + at]!.toString(16)} bochs ${verdict.memory[at]!.toString(16)}`]);
   recorded.push({
     world: w.name, image: gzipSync(image.bytes, { level: 9 }).toString('base64'), first: steps[0]!.registers.map(String), checks: Buffer.from(steps.map(checkOf)).toString('base64'), memory: memoryCheck(verdict.memory),
   });
-  return -1;
+  return NONE;
+}
+
+function caseAt(image: Image, steps: readonly Step[], at: number): number {
+  const starts = new Map(image.starts.map((start, n) => [BigInt(start), n]));
+  let which = 0;
+  for (let n = 0; n < at; n++) which = starts.get(steps[n]!.registers[16]!) ?? which;
+  return which;
 }
 
 function tell(w: Setting, image: Image, cases: readonly Numbered[], steps: readonly Step[], at: number, wrong: readonly string[]): number {
-  const starts = new Map(image.starts.map((s, n) => [BigInt(s), n]));
-  let which = -1;
-  for (let n = 0; n < at; n++) which = starts.get(steps[n]!.registers[16]!) ?? which;
+  const which = caseAt(image, steps, at);
   const culprit = cases[which];
   const before = steps[Math.max(0, at - 1)]!;
   const text = culprit ? [...culprit.c.setup, '|', ...culprit.c.body].join('; ') : '';
   process.stdout.write(`--- ${w.name} seed ${culprit?.seed} ${culprit?.c.family} ring ${culprit?.c.ring}: at ${before.registers[16]!.toString(16)} ${before.text}\n    ${wrong.join('; ')}\n    bochs met ${steps[at]!.events.join(' ')}\n    ${text}\n`);
-  return Math.max(which, 0);
+  return which;
 }
 
 function main(): void {
@@ -90,9 +98,9 @@ function main(): void {
     let left = Array.from({ length: Math.min(per, count - first) }, (_, n): Numbered => ({ seed: seed + first + n, c: w.make(seed + first + n) }));
     while (left.length > 0 && differences <= most) {
       const wrong = round(module, w, left);
-      if (wrong < 0) break;
-      differences++;
-      left = left.slice(wrong + 1);
+      if (wrong === NONE) break;
+      if (wrong >= 0) differences++;
+      left = left.slice((wrong >= 0 ? wrong : NONE - 1 - wrong) + 1);
     }
     if (process.argv.includes('--tell')) process.stdout.write(`${first + per} of ${count}, ${differences} differences\n`);
   }
