@@ -223,3 +223,111 @@ it('steps one guest instruction at a time', () => {
   };
   expect(walk('binary-translation')).toEqual(walk('native'));
 });
+
+/** A kernel that goes up to its own addresses: where the monitor is near, and where no 32-bit displacement reaches from the cache. */
+const high = (base: string, slot: number, third: number): string => `bits 64
+org 0x100000
+    mov rsp, 0x180000
+    lgdt [rel gdtr]
+    mov edi, 0x200000
+    xor eax, eax
+    mov ecx, 0x3000 / 8
+    rep stosq
+    mov rax, cr3
+    mov rax, [rax]
+    mov [0x200000], rax
+    mov qword [0x200000 + 8 * ${slot}], 0x201003
+    mov qword [0x201000 + 8 * ${third}], 0x202003
+    mov qword [0x202000], 0x83
+    mov eax, 0x200000
+    mov cr3, rax
+    lea rbx, [rel up]
+    mov r15, ${base}
+    add rbx, r15
+    add rsp, r15
+    jmp rbx
+up:
+    lidt [rel idtr]
+    lea rax, [rel fault]
+    lea rdi, [rel idt]
+    mov [rdi + 14 * 16], ax
+    mov word [rdi + 14 * 16 + 2], 8
+    mov word [rdi + 14 * 16 + 4], 0x8f00
+    shr rax, 16
+    mov [rdi + 14 * 16 + 6], ax
+    shr rax, 16
+    mov [rdi + 14 * 16 + 8], eax
+    mov dword [rdi + 14 * 16 + 12], 0
+    mov ecx, 50
+.loop:
+    call count
+    push qword [rel total]
+    pop qword [rel copy]
+    add [rel copy], rcx
+    lea rdx, [rel count]
+    call rdx
+    call [rel pointer]
+    mov rsi, [rel total]
+    cmp byte [rel total], ah
+    dec ecx
+    jnz .loop
+    mov rax, 0xffffffffbffff000
+    mov [rax], rbx                                        ; nobody has that
+    mov rax, -0x1000
+    inc dword [rel stage]
+    mov rbx, [rax]                                        ; nor, for the guest, this
+    mov al, 1
+    out 0xf4, al
+    hlt
+count:
+    inc qword [rel total]
+    ret
+fault:
+    mov rax, cr2
+    add [rel faults], rax
+    mov rax, [rsp]
+    mov [rel codes], rax
+    inc qword [rel copy]
+    cmp dword [rel stage], 0
+    je .first
+    mov rax, [rel faults]
+    mov [0x300000], rax
+    mov rax, [rel codes]
+    mov [0x300008], rax
+    mov rax, [rel copy]
+    mov [0x300010], rax
+    mov rax, [rel total]
+    mov [0x300018], rax
+    mov al, 0
+    out 0xf4, al
+.first:
+    add rsp, 8
+    add qword [rsp], 3                                    ; over the store
+    iretq
+align 8
+gdt: dq 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+gdtr: dw 23
+    dq gdt + ${base}
+idtr: dw 4095
+    dq idt + ${base}
+total: dq 0
+copy: dq 0
+pointer: dq count + ${base}
+faults: dq 0
+codes: dq 0
+stage: dq 0
+align 16
+idt: times 256 * 16 db 0
+`;
+
+it.each([['0xffffffff80000000', 511, 510], ['0xffff800000000000', 256, 0], ['0xffffff8000000000', 511, 0]] as const)('runs a kernel at %s', (base, slot, third) => {
+  const result = (technique: TechniqueName): unknown => {
+    const b = power(high(base, slot, third), { technique });
+    go(b, 100 * MS);
+    return [b.ended, [...readGuest(b.vm, 0x300000, 32)].join(' ')];
+  };
+  const native = result('native');
+  expect(result('binary-translation')).toEqual(native);
+  expect(result('trap-and-emulate')).toEqual(native);
+  expect(native).toEqual(['{"how":"debug-exit","status":1}', expect.stringMatching(/150 0 0 0 0 0 0 0$/)]);
+});

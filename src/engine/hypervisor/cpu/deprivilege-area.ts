@@ -54,7 +54,7 @@ export function createArea(vm: Vm, cachePages: number): Area {
   };
   vm.tables += 4;
   const { physical } = vm.machine;
-  physical.setBigUint64(area.top + 8 * 511, BigInt(area.directory) | PRESENT | WRITABLE | ACCESSED, true);
+  physical.setBigUint64(area.top + 8 * 511, directoryEntry(area), true);
   area.tables.forEach((table, n) => physical.setBigUint64(area.directory + 8 * (510 + n), BigInt(table) | PRESENT | WRITABLE | ACCESSED, true));
   enter(vm, area, 0, area.vcpu, WRITABLE | NX);
   for (let n = 0; n < GDT_PAGES; n++) enter(vm, area, GDT_AT + n * PAGE, area.gdt + n * PAGE, NX);
@@ -63,7 +63,9 @@ export function createArea(vm: Vm, cachePages: number): Area {
   return area;
 }
 
-/** What the last slot of every root holds. */
+/** What the last entry of the table below it holds: the top 1 GiB. */
+export const directoryEntry = (area: Area): bigint => BigInt(area.directory) | PRESENT | WRITABLE | ACCESSED;
+/** What the last slot of every root holds, until the guest has tables there. */
 export const topEntry = (area: Area): bigint => BigInt(area.top) | PRESENT | WRITABLE | ACCESSED;
 
 function enter(vm: Vm, area: Area, offset: number, frame: number, bits: bigint): void {

@@ -5,7 +5,10 @@
  */
 import { register, setRegister } from '../../machine/machine.ts';
 import { flushAll, invlpg, setRoot, shadowRoot } from '../memory/shadow.ts';
+import { slotOf } from '../memory/frames.ts';
+import { walkGuest } from '../memory/shadow-walk.ts';
 import type { Vm } from '../vm.ts';
+import { AREA, CACHE_AT, GDT_AT } from './deprivilege-area.ts';
 import { gp, missing, paging } from './deprivilege-memory.ts';
 import { inLongCode } from './deprivilege-segments.ts';
 import { LMA, LME, NXE, own, PG, setControl, setVcpu, vcpu } from './deprivilege-state.ts';
@@ -21,6 +24,17 @@ export function follow(vm: Vm): void {
   setRoot(vm, paging(vm));
   applyRoot(vm);
   own(vm).remapped?.(vm);
+}
+
+/** The same for tables that the guest chose: memory of its own must not be where the monitor is. */
+function followTables(vm: Vm): void {
+  const access = { write: false, user: false, fetch: false, ac: true };
+  for (const offset of [0, GDT_AT, CACHE_AT]) {
+    const at = AREA + BigInt(offset);
+    const walk = walkGuest(vm, paging(vm), [], at, access, false);
+    if (walk.ok && slotOf(vm, walk.gfn * 4096)) throw missing(`a guest with memory at 0x${at.toString(16)}, where the monitor is`);
+  }
+  follow(vm);
 }
 
 export function invalidate(vm: Vm, address: bigint): void {
@@ -58,7 +72,7 @@ export function writeControl(vm: Vm, n: number, value: bigint): boolean {
     case 3:
       if (value >> 40n !== 0n) throw gp();
       setVcpu(vm, 'cr3', value);
-      follow(vm);
+      followTables(vm);
       return true;
     case 4:
       writeCr4(vm, value);
@@ -80,20 +94,20 @@ function writeCr0(vm: Vm, given: bigint): void {
   if ((value & PG) !== 0n && (before & PG) === 0n && (efer & LME) !== 0n && ((vcpu(vm, 'cr4') & PAE) === 0n || inLongCode(vm))) throw gp();
   if ((value & PG) === 0n || (value & PE) === 0n) throw missing('leaving long mode under a deprivileging technique');
   setVcpu(vm, 'cr0', value & CR0_KNOWN);
-  if (((before ^ value) & (PG | PE | WP)) !== 0n) follow(vm);
+  if (((before ^ value) & (PG | PE | WP)) !== 0n) followTables(vm);
 }
 
 function writeCr4(vm: Vm, value: bigint): void {
   const before = vcpu(vm, 'cr4');
   if ((value & ~CR4_KNOWN) !== 0n || ((value & PAE) === 0n && (own(vm).efer & LMA) !== 0n)) throw gp();
   setControl(vm, 'cr4', value);
-  if (((before ^ value) & GLOBALS) !== 0n) follow(vm);
+  if (((before ^ value) & GLOBALS) !== 0n) followTables(vm);
 }
 
 export function setEfer(vm: Vm, value: bigint): void {
   const before = own(vm).efer;
   setControl(vm, 'efer', value);
-  if (((before ^ value) & NXE) !== 0n) follow(vm);
+  if (((before ^ value) & NXE) !== 0n) followTables(vm);
 }
 
 export const inLongMode = (vm: Vm): boolean => (own(vm).efer & (LME | LMA)) === (LME | LMA);

@@ -9,7 +9,7 @@ import { INTERRUPTIBILITY } from '../../../cpu/layout.ts';
 import { privilege, register, segment, setRegister, setSegment, type SegmentName as MachineSegment } from '../../machine/machine.ts';
 import type { ControlName, GuestSegment, GuestState, SegmentName, TableName, Vm } from '../vm.ts';
 import { fixSlot } from '../memory/shadow.ts';
-import { AREA, type Area, createArea, GDT_AT, IDT_AT, SLOT, type SlotName, topEntry } from './deprivilege-area.ts';
+import { AREA, type Area, createArea, GDT_AT, IDT_AT, SLOT, type SlotName, directoryEntry, topEntry } from './deprivilege-area.ts';
 
 /** What one sensitive instruction that does not trap did. */
 export interface Silent {
@@ -38,6 +38,8 @@ export interface Own {
   remapped: ((vm: Vm) => void) | null;
   /** Told when guest memory was stored to by other than the guest's own unseen stores. */
   wrote: ((vm: Vm, gpa: number, length: number) => void) | null;
+  /** A store to watched code that the monitor cannot do is let through; `open` fills the shadow. */
+  unseen: ((vm: Vm, gpa: number, open: () => void) => void) | null;
   /** Of binary translation (translate-cache.ts), or null. */
   cache: unknown;
 }
@@ -164,9 +166,9 @@ const NOTHING: GuestSegment = { selector: 0, base: 0n, limit: 0, rights: UNUSABL
 export function initDeprivileged(vm: Vm, cachePages: number): void {
   const area = createArea(vm, cachePages);
   vm.own = {
-    area, efer: 0n, tr: NOTHING, ldt: NOTHING, tscOffset: 0n, shadow: false, copied: new Uint8Array(0), ran: 'kernel', silent: new Map(), remapped: null, wrote: null, cache: null,
+    area, efer: 0n, tr: NOTHING, ldt: NOTHING, tscOffset: 0n, shadow: false, copied: new Uint8Array(0), ran: 'kernel', silent: new Map(), remapped: null, wrote: null, unseen: null, cache: null,
   } satisfies Own;
-  fixSlot(vm, 511, topEntry(area));
+  fixSlot(vm, 511, topEntry(area), { index: 511, entry: directoryEntry(area) });
   const { machine } = vm;
   setRegister(machine, 'cr4', PAE | PGE);
   setRegister(machine, 'efer', LME | NXE);

@@ -114,7 +114,15 @@ export function sortPageFault(vm: Vm, trap: Trap): Sorting {
 /** A write to a frame that is watched (a page table, translated code) is done by the monitor. */
 export function watchedWrite(vm: Vm, fault: Fault, gpa: number, trap: Trap): Sorting {
   const emulated = emulateWrite(vm, shadowOf(vm), fault);
-  if (emulated.kind === 'unknown') giveUpTracing(vm, gpa);
+  if (emulated.kind === 'unknown') {
+    giveUpTracing(vm, gpa);
+    if (shadowOf(vm).watched.has(Math.floor(gpa / 4096))) {
+      own(vm).unseen?.(vm, gpa, () => {
+        shadowFault(vm, fault);
+        applyRoot(vm);
+      });
+    }
+  }
   applyRoot(vm);
   switch (emulated.kind) {
     case 'done':

@@ -6,7 +6,7 @@
  */
 import type { Vm } from '../vm.ts';
 import { slotOf, storedFrame } from './frames.ts';
-import { childOf, dropEntry, entryOf, flushProcessor, keyOf, link, setLeaf, shadowPage, touch, zapPage } from './shadow-pages.ts';
+import { childOf, dropEntry, entryOf, flushProcessor, keyOf, link, setEntry, setLeaf, shadowPage, touch, zapPage } from './shadow-pages.ts';
 import { leafFor, letGo, readyLeaf } from './shadow-sync.ts';
 import {
   FAULTS, type Fault, type FaultKind, MAY_ALL, MAY_EXECUTE, MAY_USER, MAY_WRITE, PRESENT, type Role, type Shadow, type ShadowPage, type Sorted,
@@ -30,13 +30,15 @@ export function sortFault(vm: Vm, s: Shadow, fault: Fault): Sorted {
   s.pending = null;
   const settings = settingsOf(fault.paging);
   const gva = settings.mode === 'long' ? fault.address : BigInt.asUintN(32, fault.address);
-  const slot = Number((gva >> 39n) & 511n);
-  if (s.fixed.has(slot) && s.tops.length === 1) return note(s, fault, { kind: 'reserved', slot }, 'reserved', 0, `PML4 slot ${slot} is the monitor's`);
   const access = accessOf(fault);
   const walk = walkGuest(vm, fault.paging, s.pdptes, fault.address, access, true);
   if (!walk.ok) {
     s.counts.true++;
     return note(s, fault, { kind: 'inject', error: walk.error }, 'true', 0, `#PF(${walk.error}) to the guest`);
+  }
+  const slot = Number((gva >> 39n) & 511n);
+  if (s.fixed.has(slot) && s.tops.length === 1 && (s.deep?.slot !== slot || s.deep.index === shadowIndex(3, gva))) {
+    return note(s, fault, { kind: 'reserved', slot }, 'reserved', 0, 'that is the monitor\'s');
   }
   const gpa = walk.gfn * PAGE + Number(gva & 0xfffn);
   if (!slotOf(vm, gpa)) return note(s, fault, { kind: 'mmio', gpa }, 'mmio', gpa, 'no memory there');
@@ -104,9 +106,16 @@ export function reachLeaf(vm: Vm, s: Shadow, walk: Allowed, t: Target): ShadowPa
       if (dropEntry(vm, s, page, index)) flushProcessor(vm, s);
       const child = shadowPage(vm, s, wanted.gfn, wanted.role);
       link(vm, page, index, child);
+      if (level === 4 && s.deep?.slot === index) keepDeep(vm, s, child);
       page = child;
     }
   }
+}
+
+/** The monitor's entry is in the guest's table of its slot, too. */
+function keepDeep(vm: Vm, s: Shadow, page: ShadowPage): void {
+  setEntry(vm, page.hpa + 8 * s.deep!.index, s.deep!.entry);
+  flushProcessor(vm, s);
 }
 
 interface Wanted {

@@ -136,7 +136,7 @@ export function dropEntry(vm: Vm, s: Shadow, page: ShadowPage, index: number): b
     if (!child) return false;
     child.parents.delete(at);
   }
-  setEntry(vm, at, 0n);
+  setEntry(vm, at, page.role.level === 4 ? (s.fixed.get(index) ?? 0n) : 0n);
   page.present--;
   return true;
 }

@@ -131,6 +131,8 @@ export interface Shadow {
   above: number;
   /** PML4 slots that the monitor keeps in every root. */
   fixed: Map<number, bigint>;
+  /** Of such a slot only this entry of the table below it is the monitor's; the rest is the guest's when the guest has tables there. */
+  deep: { slot: number; index: number; entry: bigint } | null;
   policy: { unsync: boolean; prefetch: number; flooding: number };
   /** A fault that waits for its page. */
   pending: Fault | null;

@@ -26,7 +26,7 @@ export interface ShadowOptions {
 export function createShadow(vm: Vm, { vpid, wide, memoryBytes }: ShadowOptions): Shadow {
   const s: Shadow = {
     vpid, wide, pages: new Map(), byHpa: new Map(), byGfn: new Map(), rmap: new Map(), unsync: new Set(), watched: new Set(), free: [], limit: shadowLimit(memoryBytes), ids: 1, clock: 0,
-    root: 0, tops: [], paging: null, pdptes: [], pointers: 0, above: 0, fixed: new Map(), policy: { unsync: true, prefetch: 8, flooding: 3 }, pending: null, scratch: 0, holes: [], emulating: false,
+    root: 0, tops: [], paging: null, pdptes: [], pointers: 0, above: 0, fixed: new Map(), deep: null, policy: { unsync: true, prefetch: 8, flooding: 3 }, pending: null, scratch: 0, holes: [], emulating: false,
     counts: { hidden: 0, true: 0, write: 0, switch: 0, found: 0, invlpg: 0, resync: 0, flooded: 0, recycled: 0, prefetched: 0, unsynced: 0, unprotected: 0 }, faults: [], faultsEver: 0,
   };
   vm.shadow = s;
@@ -43,10 +43,11 @@ export const shadowOf = (vm: Vm): Shadow => {
 /** What CR3 must hold while the guest runs. */
 export const shadowRoot = (vm: Vm): bigint => BigInt(shadowOf(vm).root);
 
-/** Keeps a PML4 slot for the monitor, in every root that is and will be. */
-export function fixSlot(vm: Vm, slot: number, entry: bigint): void {
+/** Keeps a PML4 slot for the monitor, in every root that is and will be; with `deep` only one entry of the table below it. */
+export function fixSlot(vm: Vm, slot: number, entry: bigint, deep: { index: number; entry: bigint } | null = null): void {
   const s = shadowOf(vm);
   s.fixed.set(slot, entry);
+  s.deep = deep && { slot, ...deep };
   for (const page of s.pages.values()) {
     if (page.role.level !== 4) continue;
     dropEntry(vm, s, page, slot);
