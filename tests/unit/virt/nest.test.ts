@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadAssets } from '../../../src/cli/assets.ts';
 import { assemble } from '../../../src/engine/machine/isa/assemble.ts';
 import { lab } from './machine.ts';
@@ -41,6 +41,25 @@ it.each(recorded.filter(([line]) => /^(boot|syscall|fork|ptemod|invlpg|demand|ct
 
 it.each(recorded.filter(([line]) => /^(boot|fork|ptemod|invlpg)/.test(line)))('without EPT: %s', (line, expected) => {
   expect(run(line, ['kvm', '-cpu', 'host,ept=off'])).toBe(expected);
+});
+
+const under = (accelerator: readonly string[], line: string): string => {
+  const [program, ...rest] = accelerator[0] === 'bare' ? ['/usr/bin/bare'] : ['/usr/bin/qemu-system-x86_64', ...accelerator, '-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4'];
+  const ran = machine.run(program!, ...rest, '-m', '64', '-kernel', '/root/nest.img', '-append', line);
+  return `${ran.stdout.replace(/\r/g, '').replace(/ \d+\.\d\d$/gm, ' N')}status ${ran.status >> 8}\n`;
+};
+
+describe.each([[['bare']], [['-accel', 'tcg']], [['-accel', 'kvm', '-cpu', 'host,ept=off']], [['-accel', 'deprivileged']]])('%j', (accelerator) => {
+  it.each(['fork 3 exit', 'demand 20 exit', 'ctxsw 6 exit', 'divzero 3 exit', 'pgfault 3 exit', 'ptemod 6 exit', 'tlbthrash 20 2 exit'])('%s', (line) => {
+    const [name, n, more] = line.split(' ') as [string, string, string];
+    expect(under(accelerator, line)).toBe(`${name} ${more === '2' ? 40 : n} N\nstatus 1\n`);
+  });
+});
+
+it('goes wrong under trap-and-emulate where an instruction is sensitive and traps nowhere', () => {
+  const said = under(['-accel', 'deprivileged'], 'boot exit');
+  for (const complaint of ['cs says that this is not ring 0', 'sgdt tells of another table', 'pushf shows IF after cli', 'popf lost IF', 'no interrupt took turns between two processes']) expect(said).toContain(`WRONG: ${complaint}\n`);
+  expect(said).toMatch(/nest: done, \d+ wrong\nstatus 3\n$/);
 });
 
 it('says what included files lack, by their own names and lines', () => {

@@ -239,12 +239,10 @@ check_idle:                     ; HLT sleeps until a tick
 ; Nothing comes in between CLI and POPF, and POPF lets it in again.
 check_critical_section:
     call irq_on
-    mov ecx, 1
-    call wait_periods
     call irq_save
     mov r13, rax
     mov r12, [ticks]
-    mov ecx, 2
+    mov ecx, 1
     call wait_periods
     cmp r12, [ticks]
     expect e, text_critical
@@ -270,7 +268,7 @@ check_iret:
     mov eax, 2
     call .iret
     mov r12, [ticks]
-    mov ecx, 2
+    mov ecx, 1
     call wait_periods
     cmp r12, [ticks]
     expect e, text_iret_off

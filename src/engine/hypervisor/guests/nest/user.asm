@@ -25,6 +25,8 @@
     clock r13
 %endmacro
 
+PATIENCE equ 1000               ; rounds of computing before a process believes that no interrupt comes
+
 ; ---- boot
 u_boot:
     print u_hello
@@ -104,7 +106,10 @@ u_preempt_check:                ; both compute for ever; only the timer takes th
     ask 11
     mov rbx, rax
     ask 5
+    mov ebp, PATIENCE
 .spin:
+    dec ebp
+    jz .late
     mov ecx, 10000
 .compute:
     pause
@@ -122,6 +127,8 @@ u_preempt_check:                ; both compute for ever; only the timer takes th
     jne .wrong
     print u_preempt_done
     ret
+.late:                          ; the second gives up as well
+    ask 4
 .wrong:
     lea rdi, [u_preempt_wrong]
     ask 10
@@ -131,7 +138,11 @@ u_second:                       ; the second process, all by int 0x80
     mov qword [abs UDATA_PAGE], 2
     lea rdi, [u_second_hello]
     ask_int 1
+    mov edi, 9
+    mov ebp, PATIENCE
 .spin:
+    dec ebp
+    jz .out
     mov ecx, 10000
 .compute:
     pause
@@ -140,6 +151,7 @@ u_second:                       ; the second process, all by int 0x80
     mov edi, 1
     ask_int 6
     cmp rax, 4
+    mov edi, 9
     jb .spin
     mov edi, 7
     cmp qword [abs UDATA_PAGE], 2
@@ -326,6 +338,6 @@ u_demand_wrong:  db 'pages on demand', 0
 u_fork_done:     db 'first: forked, the child copied what it wrote and left with 42', 10, 0
 u_fork_wrong:    db 'fork and copy on write', 0
 u_preempt_done:  db 'first: the timer took turns with the second, which left with 7', 10, 0
-u_preempt_wrong: db 'two processes in turn', 0
+u_preempt_wrong: db 'no interrupt took turns between two processes', 0
 u_idle_done:     db 'first: slept, and the machine was idle', 10, 0
 u_idle_wrong:    db 'sleep and idle', 0
