@@ -83,6 +83,8 @@ export type TableRow = R<{
 }>;
 /** {host, vm or id} the newest 100 */
 export type ShadowFaultRow = R<{ n: number; kind: string; gva: string; error: string; rip: string; gpa: string; done: string }>;
+/** {host, vm or id} */
+export type WalkCacheRow = R<{ kind: string; address: string; table: string; host: string; vpid: number; ept: string }>;
 /** {host, vm or id} host-physical memory in runs */
 export type FrameRow = R<{ hpa: string; pages: number; kind: string; gpa: string; what: string; total: number }>;
 /** {host, vm} */

@@ -30,13 +30,14 @@ import type { View } from './view.ts';
 import { exitCauses, vmcs, vmcsBits } from './vmcs.ts';
 import { sensitive, virtualCpu } from './virtualcpu.ts';
 import { vms } from './vms.ts';
+import { walkCaches } from './walkcaches.ts';
 import { walk, walkHead, walks } from './walk.ts';
 import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
   containers, images, layers, 'layer-files': layerFiles, overlay,
-  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
+  vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'walk-caches': walkCaches, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,
   nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,

@@ -76,9 +76,11 @@ function answer(vm: Vm, stop: Stop, now: number): Answer {
   else if (stop.reason === 'trap') {
     const callout = own(vm).ran === 'translated' ? cacheOf(vm).callouts.get(cacheOf(vm).stoppedAt) : undefined;
     const trap = trapOf(vm, stop);
-    at = callout?.rip;
+    at = callout?.kind === 'lookup' ? undefined : callout?.rip;
     result = callout && trap.vector === 3 && trap.type === 6 ? answerCallout(vm, callout, now) : answerTrap(vm, trap, now);
   } else result = done('', 0, { reason: 'internal-error', text: `the processor stopped: ${stop.reason}` });
+  // a lookup belongs to no instruction of the guest's: what is known is where it led
+  if (own(vm).ran === 'translated' && at === undefined) at = deprivilegedState.register(vm, 'rip');
   const program = result.exit?.reason === 'io' ? vm.costs.userspace : 0;
   return { exit: result.exit, monitor: result.cycles + (vm.halted ? vm.costs.sleep : 0), program, event: result.event, ...(at === undefined ? {} : { at }), stepped: result.stepped };
 }

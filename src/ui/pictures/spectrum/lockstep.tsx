@@ -83,7 +83,7 @@ function Cell({ cell, host, at, lane, most, first, children }: { cell: LockstepR
       <div>{children}</div>
       <button type="button" className={`${css.leave} ${callout ? css.callout : isMissed(cell.event) ? css.missed : ''} ${on ? css.on : ''}`} data-at={at} data-lane={lane} tabIndex={on || (first && selection?.kind !== 'leave') ? 0 : -1} aria-pressed={on}
         aria-label={`Line ${at + 1}, ${wordsOf(cell.technique).name}: ${cell.event}, ${cell.cycles} cycles${cell.detail ? `, ${shortly(cell.detail)}` : ''}`} onClick={() => select({ kind: 'leave', id })} onFocus={() => select({ kind: 'leave', id })}>
-        <span className={css.why}><b>{cell.event}</b><em>{isMissed(cell.event) ? 'silent' : count(cell.cycles)}</em></span>
+        <span className={css.why}><b>{nameIn(cell)}</b><em>{isMissed(cell.event) ? 'silent' : count(cell.cycles)}</em></span>
         <span className={css.detail}>{shortly(cell.detail) || (cell.program > 0 ? 'a program answers' : 'the hypervisor answers')}</span>
         <span className={css.cost}><i hidden={cell.cycles === 0} style={{ width: `${Math.max(1.5, (cell.cycles / most) * 100)}%` }} /></span>
       </button>
@@ -91,11 +91,17 @@ function Cell({ cell, host, at, lane, most, first, children }: { cell: LockstepR
   );
 }
 
+/** The mnemonic stands at the left of the line: it is not said again. */
+function nameIn({ event, text }: LockstepRow): string {
+  const mnemonic = text.split(' ')[0] ?? '';
+  return mnemonic !== '' && event.endsWith(`: ${mnemonic}`) ? event.slice(0, -mnemonic.length - 2) : event;
+}
+
 function Sum({ lane, row, scale, kept, missed }: { lane: LaneRow; row: GuestMarkRow | undefined; scale: number; kept: number; missed: number }) {
   if (!row) return <div style={{ gridColumn: 'span 2' }} className={css.sum}><span className={css.small}>has not come so far</span></div>;
   return (
     <div className={css.sum} style={{ gridColumn: 'span 2' }}>
-      <div><b className={css.total}>{count(row.cycles)}</b> <small>cycles{row.ratio !== null && lane.technique !== 'native' ? <>, <b>{row.ratio}×</b> the bare machine</> : null}</small></div>
+      <div><b className={css.total}>{count(row.cycles)}</b> <small>cycles{row.ratio !== null && lane.technique !== 'native' ? <>, <b>{row.ratio}×</b> bare</> : null}</small></div>
       <Bar row={row} scale={scale} />
       {missed > 0 ? <small className={css.wrong}><OutcomeMark outcome="killed" size={11} /> wrong: {missed} did not trap; </small> : null}
       <small>left {count(row.events)} {row.events === 1 ? 'time' : 'times'}{row.events > kept && kept >= KEPT ? `; the first ${kept} are shown` : ''}</small>

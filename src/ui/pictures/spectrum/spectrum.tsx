@@ -91,12 +91,13 @@ const IMAGE = '/var/lib/libvirt/images/nest.img';
 const REST = `-m 32 -nographic -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel ${IMAGE} -append`;
 const WORKLOADS = ['fork 10 exit', 'syscall 100 exit', 'ptemod 50 exit', 'popf 50 exit', 'demand 100 exit', 'ctxsw 20 exit', 'invlpg 50 exit', 'cpuid 50 exit'] as const;
 /** The same guest under one technique after the other, as a loop of the shell. */
-const everyWay = (work: string): string => `bare -m 32 -kernel ${IMAGE} -append '${work}'; for how in deprivileged tcg 'kvm -cpu host,ept=off' kvm; do qemu-system-x86_64 -accel $how ${REST} '${work}'; done`;
+const everyWay = (work: string): string => `bare -m 32 -kernel ${IMAGE} -append '${work}'; for how in deprivileged tcg 'kvm -cpu host,ept=off' kvm; do qemu-system-x86_64 -accel $how ${REST} '${work}'; done; qemu-system-x86_64 -accel xen ${REST.replace('nest.img', 'nest-pv.img')} '${work}'`;
 const WAYS: readonly (readonly [string, (work: string) => string])[] = [
   ['All of them, one after the other', everyWay],
   ['Bare machine', (work) => `bare -m 32 -kernel ${IMAGE} -append '${work}'`],
   ['Trap and emulate', (work) => `qemu-system-x86_64 -accel deprivileged ${REST} '${work}'`],
   ['Binary translation', (work) => `qemu-system-x86_64 -accel tcg ${REST} '${work}'`],
+  ['Paravirtualization', (work) => `qemu-system-x86_64 -accel xen ${REST.replace('nest.img', 'nest-pv.img')} '${work}'`],
   ['VT-x, shadow paging', (work) => `qemu-system-x86_64 -accel kvm -cpu host,ept=off ${REST} '${work}'`],
   ['VT-x with EPT', (work) => `qemu-system-x86_64 -accel kvm ${REST} '${work}'`],
 ];

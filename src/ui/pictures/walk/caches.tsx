@@ -1,5 +1,5 @@
 /** Beside a walk: what the TLB and the paging-structure caches hold, and the exits. */
-import type { ExitRow, TlbRow, WalkHeadRow } from '../../../bridge/rows.ts';
+import type { ExitRow, TlbRow, WalkCacheRow, WalkHeadRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
 import { big, count, hex } from '../../format.ts';
 import { RoleMark } from '../../parts/marks.tsx';
@@ -11,6 +11,7 @@ import css from '../pictures.module.css';
 export function Caches({ vm, head, done }: { vm: Machine; head: WalkHeadRow | undefined; done: boolean }) {
   const tlb = useRows<TlbRow>('tlb', argOf(vm));
   const exits = useRows<ExitRow>('exits', argOf(vm));
+  const caches = useRows<WalkCacheRow>('walk-caches', argOf(vm));
   const kinds = [...new Set(tlb.map((row) => row.kind))];
   const page = (text: string): string => big(text).toString(16);
   const walked = big(head?.gva) & ~0xfffn;
@@ -32,6 +33,13 @@ export function Caches({ vm, head, done }: { vm: Machine; head: WalkHeadRow | un
           </div>
         );
       })}
+      <div>
+        <h3>Paging-structure caches <small>{caches.length === 0 ? 'none, or empty' : `prefix → table, ${count(caches.length)}`}</small></h3>
+        {caches.length === 0 ? null : <table className={css.tight}>
+          <thead><tr><th scope="col">entry</th><th scope="col">of</th><th scope="col">table at</th></tr></thead>
+          <tbody>{caches.slice(-8).map((row) => <tr key={row.key}><td>{row.kind}</td><td><span className={`${partsCss.address} ${row.kind.startsWith('EPT') ? partsCss.gpa : partsCss.gva}`}>{big(row.address).toString(16)}</span></td><td><span className={`${partsCss.address} ${partsCss.hpa}`}>{big(row.host).toString(16)}</span></td></tr>)}</tbody>
+        </table>}
+      </div>
       <div>
         <h3><RoleMark place="trap" /> Exits <small>by reason</small></h3>
         <table className={css.tight}><tbody>{[...exits].sort((a, b) => b.count - a.count).slice(0, 5).map((row) => <tr key={row.key}><td><button type="button" onClick={() => select({ kind: 'exit', id: row.key })}>{row.reason} {row.name}</button></td><td>{count(row.count)}</td></tr>)}</tbody></table>
