@@ -7,6 +7,7 @@ import { Frame } from '../../frame/panel.tsx';
 import { count } from '../../format.ts';
 import { partsCss, RowsTable, Runnable } from '../../parts/parts.tsx';
 import { set, useStore } from '../../store.ts';
+import { Code } from './code.tsx';
 import { Compare } from './compare.tsx';
 import { Costs } from './costs.tsx';
 import { Events } from './events.tsx';
@@ -18,7 +19,7 @@ import css from './spectrum.module.css';
 
 const Editor = lazy(() => import('../editor/editor.tsx'));
 
-const MODES = [['lock', 'Lock step'], ['time', 'Timeline'], ['events', 'Events'], ['compare', 'Compare'], ['vmcs', 'VMCS'], ['costs', 'Costs'], ['editor', 'Editor']] as const;
+const MODES = [['lock', 'Lock step'], ['time', 'Timeline'], ['events', 'Events'], ['compare', 'Compare'], ['code', 'Code'], ['vmcs', 'VMCS'], ['costs', 'Costs'], ['editor', 'Editor']] as const;
 
 export default function Spectrum() {
   const side = useSide();
@@ -30,7 +31,7 @@ export default function Spectrum() {
       sub={any ? `one guest, ${shown.length === 1 ? 'one way' : `${shown.length} ways`} to run it` : 'one guest, six ways to run it'}
       facts={any ? <span><b>{count(shown.reduce((sum, lane) => sum + lane.events, 0))}</b> times left</span> : null} twin={<Twin mode={mode} side={side} />}>
       {any && mode !== 'costs' && mode !== 'editor' ? <Chooser side={side} stretches={mode === 'lock' || mode === 'time'} /> : null}
-      {mode === 'editor' ? <Suspense fallback={null}><Editor /></Suspense> : mode === 'costs' ? <Costs side={side} /> : !any ? <Nothing /> : mode === 'time' ? <Timeline side={side} /> : mode === 'events' ? <Events side={side} /> : mode === 'compare' ? <Compare side={side} /> : mode === 'vmcs' ? <Vmcs side={side} /> : <Lockstep side={side} />}
+      {mode === 'editor' ? <Suspense fallback={null}><Editor /></Suspense> : mode === 'costs' ? <Costs side={side} /> : !any ? <Nothing /> : mode === 'time' ? <Timeline side={side} /> : mode === 'events' ? <Events side={side} /> : mode === 'compare' ? <Compare side={side} /> : mode === 'code' ? <Code side={side} /> : mode === 'vmcs' ? <Vmcs side={side} /> : <Lockstep side={side} />}
       <Spoken side={side} />
     </Frame>
   );
