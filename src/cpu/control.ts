@@ -8,7 +8,7 @@ import {
   CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_KNOWN, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_VMXE, canonical, EFER_LMA, EFER_LME, E_LINEAR, E_PHYSICAL, W_ERROR, W_GUEST, g32, g64, gp, guest, leave, raise,
   s64, ud,
 } from './state';
-import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM } from './record';
+import { R_LENGTH, R_REG, R_RM } from './record';
 import { flushContext, flushFast, flushPage, flushTlb, rd, tagInForce } from './memory';
 import { readPointers } from './paging';
 import { ea } from './execute';

@@ -4,8 +4,8 @@
  * Gates and far transfers: transfer.ts; task switches are not modelled.
  */
 import { CPL, CS, DS, EFER, ES, GDTR, GPR, GS, FS, IDTR, INTERRUPTIBILITY, KERNEL_GS_BASE, LDTR, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SELECTOR, SEGMENT_SIZE, SEGMENTS, SS, TR } from './layout';
-import { canonical, CR4_UMIP, feature4, EFER_LMA, g32, g64, gp, leave, np, PEND, s32, s64, ss, ud } from './state';
-import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM, R_SIZE } from './record';
+import { canonical, CR4_UMIP, feature4, EFER_LMA, g32, g64, gp, np, PEND, s32, s64, ss, ud } from './state';
+import { R_IMMEDIATE, R_REG, R_RM, R_SIZE } from './record';
 import { commit, rd, reach, wr } from './memory';
 import { IMPLICIT, READ, WRITE } from './paging';
 import { ea } from './execute';
