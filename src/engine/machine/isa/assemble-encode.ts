@@ -215,7 +215,10 @@ function emit(form: Form, operands: readonly Operand[], context: Context): numbe
   }
   const rex = rexByte(parts);
   if (rex && parts.noRex) throw new AssemblyError(1, 'cannot use high register in rex instruction');
-  return [...context.prefixes, ...parts.prefixes, ...(form.o16 ? [0x66] : []), ...form.mandatory, ...(rex ? [rex] : []), ...opcode, ...parts.tail, ...immediates];
+  // in NASM's order: segment, operand size, address size
+  const narrow = parts.prefixes.filter((prefix) => prefix === 0x67);
+  const segments = parts.prefixes.filter((prefix) => prefix !== 0x67);
+  return [...context.prefixes, ...segments, ...(form.o16 ? [0x66] : []), ...narrow, ...form.mandatory, ...(rex ? [rex] : []), ...opcode, ...parts.tail, ...immediates];
 }
 
 const isReg = (kind: string): boolean => /^r\d+x?$/.test(kind) || kind === 'sreg' || kind === 'cr' || kind === 'dr';
