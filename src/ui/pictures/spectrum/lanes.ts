@@ -57,8 +57,8 @@ export function useSide(): Side {
     const rows = marks.filter((row) => row.id === lane.id && row.host === lane.host);
     return rows.length > best.length ? rows : best;
   }, []);
-  // opened: the first stretch that a mark began, where there is one
-  const segment = Math.max(0, Math.min(longest.length - 1, at === '' ? (longest.length > 2 ? 1 : 0) : Number(at)));
+  // opened: the stretch before the last mark, which is the work where guests mark its end
+  const segment = Math.max(0, Math.min(longest.length - 1, at === '' ? (longest.length > 2 ? longest.length - 2 : 0) : Number(at)));
   return {
     all, shown, segment, segments: longest,
     toggle(lane) {
