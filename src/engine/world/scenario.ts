@@ -24,6 +24,8 @@ export interface HostSpec {
   domains: readonly string[];
   /** No systemd-like slices: pid 1 mounts and starts shells, nothing else (the state of most recordings). */
   plainInit?: boolean;
+  /** It is itself a guest: CPUID's hypervisor bit is set, whose is not told. */
+  guest?: boolean;
   /** Files beyond the base system. */
   files?: Tree;
 }

@@ -88,7 +88,7 @@ function addHost(world: World, assets: Assets, host: HostSpec): void {
   world.lan.hosts.set(host.address, host.name);
   kernel.uplink = uplinkOf(world.lan);
   installKvm(kernel, assets.cpu);
-  installMsr(kernel, assets.cpu);
+  installMsr(kernel, assets.cpu, host.guest ?? false);
   boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
 }
 

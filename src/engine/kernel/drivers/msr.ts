@@ -22,7 +22,7 @@ const TSC = 0x10;
 const SMALLEST = 65536;
 
 /** Registers the nodes of every processor. `module` is the processor's. */
-export function installMsr(kernel: Kernel, module: WebAssembly.Module): void {
+export function installMsr(kernel: Kernel, module: WebAssembly.Module, guest: boolean): void {
   const cores: (Machine | undefined)[] = [];
   const core = (n: number): Machine => {
     const machine = cores[n] ?? createMachine(module, SMALLEST);
@@ -41,7 +41,8 @@ export function installMsr(kernel: Kernel, module: WebAssembly.Module): void {
     kernel.devices.set(`c203:${n}`, () => ({ ops: cpuidOps(() => core(n)), data: null }));
   }
   let facts: ProcessorFacts | null = null;
-  kernel.drivers.set('processor', () => (facts ??= factsOf(core(0))));
+  const told = (one: ProcessorFacts): ProcessorFacts => (guest ? { ...one, flags: `${one.flags} hypervisor` } : one);
+  kernel.drivers.set('processor', () => (facts ??= told(factsOf(core(0)))));
 }
 
 function mayAsk(kernel: Kernel, task: Task): void {

@@ -184,7 +184,7 @@ function accelerator(options: Options, value: string, name: string): Options['ac
   const found = ACCELERATORS.find((one) => one === name);
   if (found) return found;
   if (name === 'help') {
-    options.text = 'Accelerators supported in QEMU binary:\ntcg\nkvm\nxen\ndeprivileged\n';
+    options.text = 'Accelerators supported in QEMU binary:\ntcg\nkvm\n';
     return 'tcg';
   }
   throw bad('accel', value, `invalid accelerator ${name}`);
@@ -331,7 +331,9 @@ const HELP = `${VERSION.split('\n')[0]}
 usage: ${ME} [options]
 
 Modelled options:
--accel kvm              run under KVM (also -enable-kvm, -machine accel=kvm)
+-accel kvm              VT-x, by KVM (also -enable-kvm, -machine accel=kvm); -cpu MODEL,ept=off: with shadow page tables
+-accel tcg              binary translation (the lab's own words: xen, for a guest that knows its hypervisor; deprivileged, trap-and-emulate)
+-cpu MODEL              host, or a generation whose crossings cost what they did: -cpu help
 -m SIZE                 guest memory, at most 1 GiB
 -kernel FILE            multiboot 1 kernel, ELF kernel with a PVH note, or flat 64-bit image
                         (loaded at 1 MiB, entered there in long mode, rdi points at the command line)
