@@ -171,7 +171,7 @@ function plainName(one: Decoded, att: boolean): string {
     const register = one.operands[0]?.kind === 'register' && one.operands[0].group === 'general';
     return register || (memory && !att) ? mnemonic : `${mnemonic}${one.mode !== 16 ? 'w' : att ? 'l' : 'd'}`;
   }
-  if (mnemonic === 'retf') return `${att ? 'lret' : 'retf'}${one.operandSize === 8 ? 'q' : att ? far(one) : one.used.has(0x66) ? 'w' : ''}`;
+  if (mnemonic === 'retf') return `${att ? 'lret' : 'retf'}${one.operandSize === 8 ? 'q' : att ? far(one) : one.used.has(0x66) ? (one.operandSize === 4 ? 'd' : 'w') : ''}`;
   if (mnemonic === 'cmpxchg8b' && one.operandSize === 8) return 'cmpxchg16b';
   if (mnemonic === 'mov' && one.mode === 64 && one.operands.some((o) => (o.kind === 'offset' && one.addressSize === 8) || (o.kind === 'immediate' && o.size === 8 && one.form.operands.includes('imm64')))) return 'movabs';
   return mnemonic;
