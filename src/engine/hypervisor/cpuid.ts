@@ -52,7 +52,7 @@ function extended(index: number): CpuidLeaf {
       return leaf(word(BRAND, at), word(BRAND, at + 4), word(BRAND, at + 8), word(BRAND, at + 12));
     }
     case 0x8000_0007: return leaf(0, 0, 0, INVARIANT_TSC);
-    case 0x8000_0008: return leaf(0x3030);
+    case 0x8000_0008: return leaf(0x3028);
     default: return leaf();
   }
 }
