@@ -11,7 +11,7 @@ export type Size = 1 | 2 | 4 | 8 | 10 | 16;
 export type Operand =
   | { kind: 'register'; column: number; name: string; group: RegisterGroup; number: number; size: Size; /** spl bpl sil dil */ rex: boolean; high: boolean }
   | { kind: 'immediate'; column: number; value: Value; size: Size | null; strict: boolean; distance: 'short' | 'near' | null }
-  | { kind: 'memory'; column: number; value: Value; size: Size | null; segment: string | null; mode: 'abs' | 'rel' | null; displacement: 1 | 4 | null };
+  | { kind: 'memory'; column: number; value: Value; size: Size | null; segment: string | null; mode: 'abs' | 'rel' | null; displacement: 1 | 4 | null; /** As written, not to be rearranged: register numbers or -1, 4 or 8 bytes wide. */ written?: { base: number; index: number; scale: number; size: number } };
 
 export type RegisterGroup = 'general' | 'segment' | 'control' | 'debug';
 
@@ -278,6 +278,10 @@ function baseAndIndex(operand: Extract<Operand, { kind: 'memory' }>, parts: Part
   const bad = (): never => {
     throw new AssemblyError(operand.column, 'invalid effective address');
   };
+  if (operand.written) {
+    if (operand.written.size === 4) parts.prefixes.push(0x67);
+    return operand.written;
+  }
   const list = operand.value.registers.filter(([, times]) => times !== 0n).map(([name, times]) => {
     const register = REGISTERS.get(name)!;
     if (register.group !== 'general' || register.size < 4) bad();

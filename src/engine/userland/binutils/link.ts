@@ -1,0 +1,171 @@
+/**
+ * Linking relocatable ELF64 objects: sections of one kind behind each other, symbols found, relocations applied.
+ * Source: psABI x86-64 4.4.1; the default script of GNU ld for the order and the pages. Left out: archives, shared objects,
+ * linker scripts, common symbols, section groups, the program headers' own segment.
+ */
+import { contents, type Elf, type ElfSymbol, relocationName, relocations, type Section, SHF, SHT, symbols } from './elf.ts';
+
+export interface Input {
+  name: string;
+  elf: Elf;
+}
+
+export interface Placed {
+  name: string;
+  flags: number;
+  type: number;
+  align: number;
+  address: bigint;
+  size: number;
+  data: Uint8Array;
+  parts: { input: Input; section: Section; at: number }[];
+}
+
+export interface LinkedSymbol {
+  name: string;
+  section: string | 'abs' | null;
+  value: bigint;
+  size: number;
+  bind: number;
+  type: number;
+  from: Input;
+  /** Where it stands in its input, for messages. */
+  origin: string;
+}
+
+export interface Linked {
+  sections: Placed[];
+  globals: Map<string, LinkedSymbol>;
+  locals: LinkedSymbol[];
+  errors: string[];
+}
+
+const PAGE = 0x1000n;
+
+/** The output section that an input section goes to, and the order of the groups. */
+function outputName(name: string): string {
+  return /^\.(text|rodata|data|bss)(?=\.|$)/.exec(name)?.[0] ?? name;
+}
+
+const group = ({ flags, type }: { flags: number; type: number }): number => (flags & SHF.EXEC ? 0 : !(flags & SHF.WRITE) ? 1 : type === SHT.NOBITS ? 3 : 2);
+const up = (n: bigint, to: bigint): bigint => (to <= 1n ? n : ((n + to - 1n) / to) * to);
+
+/** `text` is where code starts; `pages` puts each kind of section on pages of its own. */
+export function link(inputs: readonly Input[], text: bigint, pages: boolean): Linked {
+  const sections = gathered(inputs);
+  let at = text;
+  let last = -1;
+  for (const one of sections) {
+    const now = group(one);
+    if (pages && last >= 0 && now !== last && now !== 3) at = up(at, PAGE);
+    if (pages && last >= 0 && last < 2 && now === 3) at = up(at, PAGE);
+    one.address = last < 0 ? at : up(at, BigInt(one.align));
+    at = one.address + BigInt(one.size);
+    last = now;
+  }
+  const linked: Linked = { sections, globals: new Map(), locals: [], errors: [] };
+  for (const input of inputs) define(linked, input);
+  for (const one of sections) for (const part of one.parts) relocate(linked, one, part);
+  return linked;
+}
+
+function gathered(inputs: readonly Input[]): Placed[] {
+  const found = new Map<string, Placed>();
+  for (const input of inputs) {
+    for (const section of input.elf.sections) {
+      if (!(section.flags & SHF.ALLOC) || section.size === 0) continue;
+      const name = outputName(section.name);
+      const align = Math.max(1, section.align);
+      const one = found.get(name) ?? { name, flags: 0, type: section.type, align: 1, address: 0n, size: 0, data: new Uint8Array(0), parts: [] };
+      found.set(name, one);
+      one.flags |= section.flags & 7;
+      if (section.type !== SHT.NOBITS) one.type = section.type;
+      one.align = Math.max(one.align, align);
+      const at = Math.ceil(one.size / align) * align;
+      one.parts.push({ input, section, at });
+      one.size = at + section.size;
+    }
+  }
+  for (const one of found.values()) {
+    one.data = new Uint8Array(one.type === SHT.NOBITS ? 0 : one.size);
+    if (one.type !== SHT.NOBITS) for (const { input, section, at } of one.parts) one.data.set(contents(input.elf, section), at);
+  }
+  const main = ['.text', '.rodata', '.data', '.bss'];
+  return [...found.values()].sort((a, b) => group(a) - group(b) || Number(main.includes(b.name)) - Number(main.includes(a.name)));
+}
+
+function located(linked: Linked, input: Input, symbol: ElfSymbol): { section: string | 'abs' | null; value: bigint } {
+  if (symbol.section === 0xfff1) return { section: 'abs', value: symbol.value };
+  for (const one of linked.sections) {
+    const part = one.parts.find((p) => p.input === input && p.section.index === symbol.section);
+    if (part) return { section: one.name, value: one.address + BigInt(part.at) + symbol.value };
+  }
+  const empty = input.elf.sections[symbol.section];
+  const home = empty && linked.sections.find((one) => one.name === outputName(empty.name));
+  return { section: home ? home.name : symbol.section === 0 ? null : 'abs', value: home ? home.address + symbol.value : symbol.value };
+}
+
+function define(linked: Linked, input: Input): void {
+  for (const symbol of symbols(input.elf).slice(1)) {
+    if (symbol.type === 3 || symbol.type === 4) continue;
+    if (symbol.section === 0xfff2) linked.errors.push(`${input.name}: not modelled: common symbol \`${symbol.name}'`);
+    if (symbol.section === 0) continue;
+    const where = `(${input.elf.sections[symbol.section]?.name ?? '*ABS*'}+0x${symbol.value.toString(16)})`;
+    const one: LinkedSymbol = { name: symbol.name, ...located(linked, input, symbol), size: symbol.size, bind: symbol.bind, type: symbol.type, from: input, origin: where };
+    if (symbol.bind === 0) {
+      linked.locals.push(one);
+      continue;
+    }
+    const before = linked.globals.get(symbol.name);
+    if (before && before.bind === 1 && symbol.bind === 1) linked.errors.push(`${input.name}: in function \`${symbol.name}':\n${where}: multiple definition of \`${symbol.name}'; ${before.from.name}:${before.origin}: first defined here`);
+    else if (!before || (before.bind === 2 && symbol.bind === 1)) linked.globals.set(symbol.name, one);
+  }
+}
+
+function relocate(linked: Linked, one: Placed, part: Placed['parts'][number]): void {
+  const { input, section } = part;
+  const table = symbols(input.elf);
+  for (const rela of input.elf.sections) {
+    if (rela.type !== SHT.RELA || rela.info !== section.index) continue;
+    for (const { offset, type, symbol, addend } of relocations(input.elf, rela)) {
+      const target = table[symbol];
+      if (!target) continue;
+      const value = valueOf(linked, input, target);
+      if (value === null) {
+        linked.errors.push(`${placeOf(input, section, offset, table)}: undefined reference to \`${target.name}'`);
+        continue;
+      }
+      const error = apply(one.data, Number(offset) + part.at, type, value + (addend ?? 0n), one.address + BigInt(part.at) + offset);
+      if (error !== null) linked.errors.push(`${placeOf(input, section, offset, table)}: ${error.replace('SYMBOL', target.type === 3 ? `\`${target.name}'` : `symbol \`${target.name}'`)}`);
+    }
+  }
+}
+
+function valueOf(linked: Linked, input: Input, symbol: ElfSymbol): bigint | null {
+  if (symbol.bind !== 0 && symbol.name !== '') return (linked.globals.get(symbol.name)?.value ?? (symbol.bind === 2 ? 0n : null));
+  return symbol.section === 0 ? 0n : located(linked, input, symbol).value;
+}
+
+/** "k.o: in function `main':\n(.text+0x3)". */
+function placeOf(input: Input, section: Section, offset: bigint, table: readonly ElfSymbol[]): string {
+  const inside = table.filter((one) => one.section === section.index && one.type !== 3 && one.value <= offset).sort((a, b) => Number(b.value - a.value))[0];
+  return `${input.name}:${inside ? ` in function \`${inside.name}':\n` : ''}(${section.name}+0x${offset.toString(16)})`;
+}
+
+/** Size, whether it counts from its own place, and whether it must fit with or without sign; by type (psABI 4.10). */
+const TYPES: Readonly<Record<number, [size: number, relative: boolean, range: 'none' | 'signed' | 'unsigned' | 'either']>> = {
+  1: [8, false, 'none'], 2: [4, true, 'signed'], 4: [4, true, 'signed'], 10: [4, false, 'unsigned'], 11: [4, false, 'signed'], 12: [2, false, 'either'], 13: [2, true, 'signed'], 14: [1, false, 'either'], 15: [1, true, 'signed'], 24: [8, true, 'none'],
+};
+
+function apply(data: Uint8Array, at: number, type: number, target: bigint, place: bigint): string | null {
+  const rule = TYPES[type];
+  if (!rule) return type === 0 ? null : `not modelled: relocation ${relocationName(62, type)} against SYMBOL`;
+  const [size, relative, range] = rule;
+  const n = BigInt.asIntN(64, relative ? target - place : target);
+  const bits = 8 * size;
+  const signed = BigInt.asIntN(bits, n) === n;
+  const unsigned = BigInt.asUintN(bits, n) === n;
+  if ((range === 'signed' && !signed) || (range === 'unsigned' && !unsigned) || (range === 'either' && !signed && !unsigned)) return `relocation truncated to fit: ${relocationName(62, type)} against SYMBOL`;
+  for (let k = 0; k < size; k++) data[at + k] = Number((BigInt.asUintN(64, n) >> BigInt(8 * k)) & 255n);
+  return null;
+}
