@@ -73,7 +73,11 @@ function operands(reader: Reader, isConstant: (expr: Expr) => bigint | null): Pa
   const list: Parsed[] = [];
   skipBlanks(reader);
   if (reader.at === reader.text.length) return list;
-  do list.push(operand(reader, isConstant));
+  do {
+    skipBlanks(reader);
+    if (reader.at === reader.text.length) throw new GasError("expecting operand after ','; got nothing");
+    list.push(operand(reader, isConstant));
+  }
   while (accept(reader, ','));
   skipBlanks(reader);
   if (reader.at < reader.text.length) throw new GasError(`junk \`${reader.text.slice(reader.at)}' after expression`);
@@ -136,7 +140,7 @@ function indexed(reader: Reader, base: string | null): { base: number; index: nu
     index = register(reader);
     if (accept(reader, ',') || index === null) {
       const digits = /^\s*(\d+)/.exec(reader.text.slice(reader.at));
-      if (!digits || ![1, 2, 4, 8].includes(Number(digits[1]))) throw new GasError(`expecting scale factor of 1, 2, 4, or 8: got \`${reader.text.slice(reader.at)}'`);
+      if (!digits || ![1, 2, 4, 8].includes(Number(digits[1]))) throw new GasError(`expecting scale factor of 1, 2, 4, or 8: got \`${/^\s*([^\s)]*)/.exec(reader.text.slice(reader.at))![1]}'`);
       scale = Number(digits[1]);
       reader.at += digits[0].length;
     }

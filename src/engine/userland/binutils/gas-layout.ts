@@ -60,7 +60,7 @@ export function layOut(source: GasSource): ObjectFile {
     for (const section of source.sections) if (grow(layout, section)) moved = true;
   }
   const sections = source.sections.map((section) => written(layout, section, mistakes));
-  return { sections, symbols: symbolsOf(layout, mistakes), mistakes: mistakes.sort((a, b) => a.line - b.line) };
+  return { sections, symbols: symbolsOf(layout, mistakes), mistakes: mistakes.sort((a, b) => (a.line || Number.MAX_SAFE_INTEGER) - (b.line || Number.MAX_SAFE_INTEGER)) };
 }
 
 function lookup(layout: Layout, name: string, depth = 0): Sum {
@@ -178,17 +178,22 @@ function jump(layout: Layout, section: GasSection, out: number[], item: Extract<
   const size = item.grown ? 4 : 1;
   const at = out.length + bytes.length - size;
   for (const byte of bytes) out.push(byte);
-  fix(layout, section, out, at, { at: 0, size, kind: 'branch', end: size, expr: item.to }, relocations);
+  fix(layout, section, out, at, { at: 0, size, kind: 'branch', end: size, expr: item.to }, relocations, true);
 }
+
+/** The symbol that an expression starts from. */
+const namedIn = (expr: Expr): string => (expr.op === 'symbol' ? expr.name : expr.op === 'two' ? namedIn(expr.a) : '');
 
 const ABSOLUTE: Readonly<Record<number, number>> = { 1: 14, 2: 12, 4: 10, 8: 1 };
 const RELATIVE: Readonly<Record<number, number>> = { 1: 15, 2: 13, 4: 2, 8: 24 };
 
-function fix(layout: Layout, section: GasSection, out: number[], at: number, fixup: Fixup, relocations: ObjectRelocation[]): void {
+function fix(layout: Layout, section: GasSection, out: number[], at: number, fixup: Fixup, relocations: ObjectRelocation[], relaxed = false): void {
   const sum = valueOf(layout, fixup.expr);
   const relative = fixup.kind === 'pc' || fixup.kind === 'branch';
   const here = OF + section.name;
-  const direct = !isWeak(layout, fixup.expr) && sum.terms.size === 1 && sum.terms.get(here) === 1n;
+  const written = namedIn(fixup.expr);
+  const global = layout.source.globals.has(written) || layout.source.weak.has(written);
+  const direct = (relaxed ? !isWeak(layout, fixup.expr) : !global) && sum.terms.size === 1 && sum.terms.get(here) === 1n;
   if (relative && direct) return store(out, at, fixup, sum.n - BigInt(at + fixup.end));
   if (sum.terms.size === 0 && !(relative && fixup.kind === 'branch')) return store(out, at, fixup, sum.n);
   let type = fixup.kind === 'signed' ? 11 : fixup.kind === 'branch' && fixup.size === 4 ? 4 : relative ? RELATIVE[fixup.size]! : ABSOLUTE[fixup.size]!;
@@ -200,26 +205,28 @@ function fix(layout: Layout, section: GasSection, out: number[], at: number, fix
     addend += BigInt(at);
     terms.splice(terms.indexOf(less), 1);
   }
-  if (terms.length !== 1 || terms[0]![1] !== 1n) throw new GasError(terms.length === 0 ? 'not modelled: a branch to an absolute address' : 'invalid operands (*UND* and *UND* sections) for `-\'; or not modelled');
+  if (terms.length === 0) {
+    relocations.push({ offset: at, type: RELATIVE[fixup.size]!, to: '', addend });
+    return;
+  }
+  if (terms.length !== 1 || terms[0]![1] !== 1n) throw new GasError('invalid operands (*UND* and *UND* sections) for `-\'; or not modelled');
   const name = terms[0]![0];
-  const direct1 = fixup.expr.op === 'symbol' ? fixup.expr.name : fixup.expr.op === 'two' && fixup.expr.a.op === 'symbol' ? fixup.expr.a.name : '';
-  const global = layout.source.globals.has(direct1) || layout.source.weak.has(direct1);
   if (!name.startsWith(OF)) layout.undefineds.add(name);
-  if (global && name.startsWith(OF) && layout.places.has(direct1)) relocations.push({ offset: at, type, to: direct1, addend: addend - BigInt(layout.places.get(direct1)!.at) });
+  if (global && name.startsWith(OF) && layout.places.has(written)) relocations.push({ offset: at, type, to: written, addend: addend - BigInt(layout.places.get(written)!.at) });
   else relocations.push({ offset: at, type: type === 4 && name.startsWith(OF) ? 2 : type, to: name.startsWith(OF) ? name.slice(1) : name, addend });
 }
 
 function store(out: number[], at: number, fixup: Fixup, n: bigint): void {
   const bits = 8 * fixup.size;
   if (BigInt.asIntN(bits, n) !== n && (fixup.kind !== 'absolute' || BigInt.asUintN(bits, n) !== n)) {
-    throw new GasError(fixup.kind === 'absolute' ? `value of ${n} too large for field of ${fixup.size} bytes at ${at}` : `value of ${n} too large for field of ${fixup.size} ${fixup.size === 1 ? 'byte' : 'bytes'} at ${at}`);
+    throw new GasError(`value of ${n} too large for field of ${fixup.size} ${fixup.size === 1 ? 'byte' : 'bytes'} at ${at.toString(16).padStart(16, '0')}`);
   }
   for (let k = 0; k < fixup.size; k++) out[at + k] = Number((BigInt.asUintN(64, n) >> BigInt(8 * k)) & 255n);
 }
 
 function symbolsOf(layout: Layout, mistakes: ObjectFile['mistakes']): ObjectSymbol[] {
   const { source } = layout;
-  const names = [...new Set([...source.labels, ...source.values.keys(), ...source.globals, ...source.weak, ...layout.undefineds])].filter((name) => !name.startsWith('.L'));
+  const names = [...new Set([...source.labels, ...source.values.keys(), ...source.globals, ...source.weak, ...layout.undefineds])].filter((name) => !name.startsWith('.L') || layout.undefineds.has(name));
   const out = names.map((name): ObjectSymbol => {
     const bind = source.weak.has(name) ? 2 : source.globals.has(name) || layout.undefineds.has(name) ? 1 : 0;
     const size = source.sizes.get(name);
@@ -236,6 +243,9 @@ function symbolsOf(layout: Layout, mistakes: ObjectFile['mistakes']): ObjectSymb
       return symbol;
     }
   });
-  for (const name of layout.undefineds) if (name.startsWith('.L')) mistakes.push({ line: 0, text: `undefined local label \`${name.replace(/\u0002.*/, '')}'` });
+  for (const name of layout.undefineds) {
+    const numeric = /^\.L(\d+)\u0002(\d+)$/.exec(name);
+    if (numeric) mistakes.push({ line: 0, text: `local label \`"${numeric[1]}" (instance number ${numeric[2]} of a fb label)' is not defined` });
+  }
   return [...out.filter((one) => one.bind === 0), ...out.filter((one) => one.bind !== 0)];
 }

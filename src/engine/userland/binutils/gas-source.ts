@@ -93,8 +93,8 @@ function statements(source: string): { line: number; text: string }[] {
       at += text.length - 1;
       continue;
     }
-    if (c === "'" && at + 1 < source.length) {
-      const text = source.slice(at, at + (source[at + 1] === '\\' ? 3 : 2));
+    if (c === "'") {
+      const text = /^'(\\.|[^\n])?'?/.exec(source.slice(at, at + 4))![0];
       now += text;
       at += text.length - 1;
     } else if (source.startsWith('/*', at)) {

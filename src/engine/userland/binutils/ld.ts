@@ -81,10 +81,12 @@ export const ld: Program = function* (argv): Body {
     inputs.push(one);
   }
   const linked = link(inputs, job.text, job.pages);
-  if (linked.errors.length > 0) return yield* failed(linked.errors);
   const start = linked.globals.get(job.entry ?? '_start')?.value ?? (/^(0[xX][0-9a-fA-F]+|\d+)$/.test(job.entry ?? '') ? BigInt(job.entry!) : null);
   const first = linked.sections[0]?.address ?? 0n;
+  const twice = linked.errors.filter((one) => one.includes(': multiple definition of '));
+  if (twice.length > 0) yield* failed(twice);
   if (start === null) yield* complain(`ld: warning: cannot find entry symbol ${job.entry ?? '_start'}; defaulting to ${first.toString(16).padStart(16, '0')}\n`);
+  if (linked.errors.length > 0) return yield* failed(linked.errors.filter((one) => !twice.includes(one)));
   try {
     yield* writeFile(job.output, job.binary ? flat(linked.sections) : executable(linked, start ?? first, job), 0o755);
   } catch (problem) {

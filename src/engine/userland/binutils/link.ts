@@ -28,7 +28,8 @@ export interface LinkedSymbol {
   size: number;
   bind: number;
   type: number;
-  from: Input;
+  /** Null: the linker's own. */
+  from: Input | null;
   /** Where it stands in its input, for messages. */
   origin: string;
 }
@@ -57,16 +58,27 @@ export function link(inputs: readonly Input[], text: bigint, pages: boolean): Li
   let last = -1;
   for (const one of sections) {
     const now = group(one);
-    if (pages && last >= 0 && now !== last && now !== 3) at = up(at, PAGE);
-    if (pages && last >= 0 && last < 2 && now === 3) at = up(at, PAGE);
+    if (pages && now === 1 && last === 0) at = up(at, PAGE);
+    if (pages && now >= 2 && last >= 0 && last < 2) at = up(at, PAGE) + (last === 1 ? at % PAGE : 0n);
     one.address = last < 0 ? at : up(at, BigInt(one.align));
     at = one.address + BigInt(one.size);
     last = now;
   }
   const linked: Linked = { sections, globals: new Map(), locals: [], errors: [] };
   for (const input of inputs) define(linked, input);
+  edges(linked, at);
   for (const one of sections) for (const part of one.parts) relocate(linked, one, part);
   return linked;
+}
+
+/** The symbols of the default script that mark where the data and all of it end. */
+function edges(linked: Linked, end: bigint): void {
+  const bss = linked.sections.find((one) => group(one) === 3);
+  const data = linked.sections.filter((one) => group(one) === 2).at(-1);
+  const at = bss?.address ?? end;
+  for (const [name, value, section] of [['_edata', at, data], ['__bss_start', at, bss], ['_end', up(end, 8n), bss ?? data]] as const) {
+    if (!linked.globals.has(name)) linked.globals.set(name, { name, section: section?.name ?? 'abs', value, size: 0, bind: 1, type: 0, from: null, origin: '' });
+  }
 }
 
 function gathered(inputs: readonly Input[]): Placed[] {
@@ -117,7 +129,7 @@ function define(linked: Linked, input: Input): void {
       continue;
     }
     const before = linked.globals.get(symbol.name);
-    if (before && before.bind === 1 && symbol.bind === 1) linked.errors.push(`${input.name}: in function \`${symbol.name}':\n${where}: multiple definition of \`${symbol.name}'; ${before.from.name}:${before.origin}: first defined here`);
+    if (before && before.bind === 1 && symbol.bind === 1) linked.errors.push(`${input.name}: in function \`${symbol.name}':\n${where}: multiple definition of \`${symbol.name}'; ${before.from?.name ?? '*ABS*'}:${before.origin}: first defined here`);
     else if (!before || (before.bind === 2 && symbol.bind === 1)) linked.globals.set(symbol.name, one);
   }
 }
