@@ -71,7 +71,7 @@ function lookup(layout: Layout, name: string, depth = 0): Sum {
   return found ? { n: BigInt(found.at), terms: new Map([[OF + found.section.name, 1n]]) } : { n: 0n, terms: new Map([[name, 1n]]) };
 }
 
-const valueOf = (layout: Layout, expr: Expr): Sum => evaluate(expr, (name) => lookup(layout, name));
+const resolved = (layout: Layout, expr: Expr): Sum => evaluate(expr, (name) => lookup(layout, name));
 
 function length(layout: Layout, section: GasSection, item: Item, at: number): number {
   switch (item.kind) {
@@ -83,11 +83,11 @@ function length(layout: Layout, section: GasSection, item: Item, at: number): nu
       return item.most > 0 && missing > item.most ? 0 : missing;
     }
     case 'space': {
-      const count = valueOf(layout, item.count);
+      const count = resolved(layout, item.count);
       return count.terms.size === 0 && count.n > 0n && count.n < 0x1000_0000n ? Number(count.n) : 0;
     }
     case 'org': {
-      const to = valueOf(layout, item.to);
+      const to = resolved(layout, item.to);
       return to.terms.size === 0 || (to.terms.size === 1 && to.terms.has(OF + section.name)) ? Math.max(0, Number(to.n) - at) : 0;
     }
   }
@@ -116,7 +116,7 @@ function grow(layout: Layout, section: GasSection): boolean {
   let grown = false;
   for (const item of section.items) {
     if (item.kind === 'jump' && !item.grown) {
-      const to = valueOf(layout, item.to);
+      const to = resolved(layout, item.to);
       const near = to.terms.size === 1 && to.terms.get(OF + section.name) === 1n && !isWeak(layout, item.to);
       const distance = Number(to.n) - at - item.short.length;
       if (!near || distance < -128 || distance > 127) item.grown = grown = true;
@@ -167,7 +167,7 @@ function written(layout: Layout, section: GasSection, mistakes: ObjectFile['mist
 }
 
 function complain(layout: Layout, section: GasSection, item: Extract<Item, { kind: 'space' | 'org' }>, at: number): void {
-  const sum = valueOf(layout, item.kind === 'space' ? item.count : item.to);
+  const sum = resolved(layout, item.kind === 'space' ? item.count : item.to);
   if (item.kind === 'space' && (sum.terms.size > 0 || sum.n >= 0x1000_0000n)) throw new GasError('invalid number of bytes in .space; or not modelled');
   if (item.kind === 'org' && (sum.terms.size > 1 || (sum.terms.size === 1 && !sum.terms.has(OF + section.name)))) throw new GasError('invalid segment for .org');
   if (item.kind === 'org' && Number(sum.n) < at) throw new GasError(`attempt to move .org backwards`);
@@ -188,7 +188,7 @@ const ABSOLUTE: Readonly<Record<number, number>> = { 1: 14, 2: 12, 4: 10, 8: 1 }
 const RELATIVE: Readonly<Record<number, number>> = { 1: 15, 2: 13, 4: 2, 8: 24 };
 
 function fix(layout: Layout, section: GasSection, out: number[], at: number, fixup: Fixup, relocations: ObjectRelocation[], relaxed = false): void {
-  const sum = valueOf(layout, fixup.expr);
+  const sum = resolved(layout, fixup.expr);
   const relative = fixup.kind === 'pc' || fixup.kind === 'branch';
   const here = OF + section.name;
   const written = namedIn(fixup.expr);
@@ -232,7 +232,7 @@ function symbolsOf(layout: Layout, mistakes: ObjectFile['mistakes']): ObjectSymb
     const size = source.sizes.get(name);
     const symbol: ObjectSymbol = { name, section: null, value: 0n, size: 0, bind, type: source.types.get(name) ?? 0 };
     try {
-      if (size) symbol.size = Number(valueOf(layout, size).n);
+      if (size) symbol.size = Number(resolved(layout, size).n);
       const sum = lookup(layout, name);
       const [term] = sum.terms.keys();
       if (term === undefined) return { ...symbol, section: 'abs', value: sum.n };

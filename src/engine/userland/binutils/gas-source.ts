@@ -86,7 +86,7 @@ function statements(source: string): { line: number; text: string }[] {
   for (let at = 0; at < source.length; at++) {
     const c = source[at]!;
     if (c === '"') {
-      const close = /"(?:[^"\\\n]|\\[^])*"?/y;
+      const close = /"(?:[^"\\\n]|\\[\s\S])*"?/y;
       close.lastIndex = at;
       const text = close.exec(source)![0];
       now += text;
@@ -254,7 +254,7 @@ function strings(terminated: boolean) {
     const list: number[] = [];
     do {
       skipBlanks(reader);
-      const found = /^"((?:[^"\\]|\\[^])*)"/.exec(reader.text.slice(reader.at));
+      const found = /^"((?:[^"\\]|\\[\s\S])*)"/.exec(reader.text.slice(reader.at));
       if (!found) throw new GasError(`junk at end of line, first unrecognized character is \`${reader.text[reader.at] ?? '\\0'}'`);
       reader.at += found[0].length;
       list.push(...unescaped(found[1]!), ...(terminated ? [0] : []));
@@ -267,7 +267,7 @@ const ESCAPES: Readonly<Record<string, number>> = { n: 10, t: 9, r: 13, b: 8, f:
 
 function unescaped(text: string): number[] {
   const out: number[] = [];
-  for (const part of text.match(/\\[0-7]{1,3}|\\[xX][0-9a-fA-F]+|\\[^]|[^\\]+/g) ?? []) {
+  for (const part of text.match(/\\[0-7]{1,3}|\\[xX][0-9a-fA-F]+|\\[\s\S]|[^\\]+/g) ?? []) {
     if (!part.startsWith('\\')) out.push(...bytesOf(part));
     else if (/^\\[0-7]/.test(part)) out.push(Number.parseInt(part.slice(1), 8) & 255);
     else if (/^\\[xX]./.test(part)) out.push(Number.parseInt(part.slice(-2).replace(/^x/i, ''), 16) & 255);

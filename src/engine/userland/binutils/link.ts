@@ -142,7 +142,7 @@ function relocate(linked: Linked, one: Placed, part: Placed['parts'][number]): v
     for (const { offset, type, symbol, addend } of relocations(input.elf, rela)) {
       const target = table[symbol];
       if (!target) continue;
-      const value = valueOf(linked, input, target);
+      const value = resolved(linked, input, target);
       if (value === null) {
         linked.errors.push(`${placeOf(input, section, offset, table)}: undefined reference to \`${target.name}'`);
         continue;
@@ -153,7 +153,7 @@ function relocate(linked: Linked, one: Placed, part: Placed['parts'][number]): v
   }
 }
 
-function valueOf(linked: Linked, input: Input, symbol: ElfSymbol): bigint | null {
+function resolved(linked: Linked, input: Input, symbol: ElfSymbol): bigint | null {
   if (symbol.bind !== 0 && symbol.name !== '') return (linked.globals.get(symbol.name)?.value ?? (symbol.bind === 2 ? 0n : null));
   return symbol.section === 0 ? 0n : located(linked, input, symbol).value;
 }
