@@ -26,7 +26,9 @@ it('assembles what as assembles', () => {
   expect(recorded.rows.map(([source]) => [source, made(source)])).toEqual(recorded.rows);
 });
 
+const BOOT = '.globl _start\n_start: mov $msg, %rsi\n mov $0x3f8, %dx\n1: lodsb\n test %al, %al\n jz 2f\n out %al, (%dx)\n jmp 1b\n2: ud2\n.data\nmsg: .asciz "hello from as\\n"\n';
 const machine = lab({
+  '/boot.s': { type: 'file', data: BOOT },
   ...Object.fromEntries(Object.entries(recorded.sources).map(([name, data]) => [`/${name}`, { type: 'file' as const, data }])),
   '/bad.s': { type: 'file', data: ' nop\nx: call nowhere\n foo\n' }, '/lone.s': { type: 'file', data: ' nop\nx: call nowhere\n' },
 }, 'lab', { ...binutils, '/usr/bin/base64': coreutils['/usr/bin/base64']! });
@@ -39,6 +41,11 @@ it('links two objects into the image that ld makes', () => {
   for (const line of ['as -o k.o k.s', 'as --64 o.s -oo.o', 'ld -Ttext=0x100000 --oformat binary -o k.img k.o o.o', 'ld -o k.elf k.o o.o']) expect(run(line), line).toEqual({ status: 0, stdout: '', stderr: '' });
   expect(machine.run('/usr/bin/base64', '-w0', 'k.img').stdout).toBe(recorded.image);
   expect(run('nm k.elf').stdout).toBe('0000000000403040 B __bss_start\n0000000000403040 D _edata\n00000000004030a8 B _end\n0000000000401000 T _start\n0000000000403040 b buf\n0000000000403010 d counter\n0000000000402000 r msg\n0000000000401021 T other\n0000000000403014 d ptr\n0000000000403030 d table\n');
+});
+
+it('boots what it has assembled and linked; ud2 without an interrupt table ends the machine', () => {
+  for (const line of ['as -o b.o boot.s', 'ld -Ttext=0x100000 --oformat binary -o b.img b.o']) expect(run(line), line).toEqual({ status: 0, stdout: '', stderr: '' });
+  expect(run('qemu-system-x86_64 -accel kvm -nographic -no-reboot -kernel b.img').stdout).toContain('hello from as\n');
 });
 
 it.each([
