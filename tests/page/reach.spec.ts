@@ -4,7 +4,7 @@ import { expect, test } from '@playwright/test';
 import { open, prompt, run, screen, watch } from './lab.ts';
 
 /** Pictures with several faces, each looked at. */
-const MODES = { Spectrum: ['Timeline', 'Events', 'Compare', 'Code', 'VMCS', 'Costs', 'Editor', 'Lock step'], 'Page walk': ['Host memory', 'Exits', 'Registers', 'Walk'] };
+const MODES = { Spectrum: ['Timeline', 'Events', 'Compare', 'Code', 'VMCS', 'Costs', 'Papers', 'Editor', 'Lock step'], 'Page walk': ['Host memory', 'Exits', 'Registers', 'Walk'] };
 const SCENES = ['Spectrum', 'Layers', 'Page walk', 'I/O', 'Containers', 'VM or container', 'Cluster', 'Toolbox'];
 
 for (const theme of ['light', 'dark', 'projector']) {

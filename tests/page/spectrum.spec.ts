@@ -66,7 +66,11 @@ test('the same image three ways: aligned by its instructions, summed between its
   const csv = readFileSync((await file.path())!, 'utf8');
   expect(csv.split('\r\n')[0]).toBe('profile,launched,row,name,cycles,source,confidence');
   expect(csv).toMatch(/^nehalem,2009,/m);
+  await mode(page, 'Papers');
+  await picture(page).getByRole('button', { name: /^Run bare .*'callret 1000'$/ }).click();
+  await expect(picture(page).getByRole('row', { name: /^call and return native Run .* 11 11 0 % yes, within ±5 % high$/ })).toBeVisible();
   await page.getByRole('button', { name: 'As a table' }).click();
+  await expect(picture(page).getByRole('region', { name: 'Papers' })).toContainText('callret');
   await expect(picture(page).getByRole('region', { name: 'Machines' })).toContainText('vmx-shadow');
   expect(faults).toEqual([]);
 });

@@ -47,6 +47,13 @@ export function reported(line: string, workload: string): number | null {
   return found?.[1] === workload ? Number(found[2]) : null;
 }
 
+/** The last report of a figure's workload among what a guest sent to its serial line; null: there is none. */
+export const lastReported = (figure: Figure, said: string): number | null =>
+  said.replace(/\r/g, '').split('\n').map((line) => reported(line, figure.workload)).findLast((value) => value !== null) ?? null;
+
+/** Names a figure among all. */
+export const keyOf = ({ workload, technique }: Figure): string => `${workload}:${technique}`;
+
 export const agrees = ({ published, tolerance }: Figure, measured: number): boolean | null => (tolerance === null ? null : Math.abs(measured - published) <= Math.max(0.5, (published * tolerance) / 100));
 
 /** The command that measures a figure. */

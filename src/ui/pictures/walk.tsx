@@ -10,6 +10,7 @@ import { count } from '../format.ts';
 import { Empty, partsCss, RowsTable } from '../parts/parts.tsx';
 import { stepVm } from '../session/session.ts';
 import { select, set, useStore } from '../store.ts';
+import { wordsOf } from './spectrum/lanes.ts';
 import { AddressRow } from './walk/address.tsx';
 import { Caches } from './walk/caches.tsx';
 import { Chain } from './walk/chain.tsx';
@@ -93,7 +94,7 @@ function VmBar({ vm, machines }: { vm: Machine; machines: Machine[] }) {
   const paused = /paused|debug/.test(`${vm.state} ${vm.debugger}`);
   return (
     <div className={css.toolbar}>
-      {machines.length > 1 ? <select aria-label="Virtual machine" value={vm.key} onChange={(e) => set({ vm: e.target.value })}>{machines.map((one) => <option key={one.key} value={one.key}>{one.name}</option>)}</select> : <b>{vm.name}</b>}
+      {machines.length > 1 ? <select aria-label="Virtual machine" value={vm.key} onChange={(e) => set({ vm: e.target.value })}>{machines.map((one) => <option key={one.key} value={one.key}>{one.name}{one.ended === null ? '' : `, ${wordsOf(one.technique).short}`}</option>)}</select> : <b>{vm.name}</b>}
       {vm.ended === null ? (
         <>
           <button type="button" className={partsCss.button} onClick={() => void stepVm(vm, 'step')}>Step an instruction</button>
@@ -101,7 +102,7 @@ function VmBar({ vm, machines }: { vm: Machine; machines: Machine[] }) {
           {paused ? <button type="button" className={`${partsCss.button} ${partsCss.primary}`} onClick={() => void stepVm(vm, 'resume')}>Run</button> : <button type="button" className={partsCss.button} onClick={() => void stepVm(vm, 'pause')}>Pause</button>}
           <small>{vm.technique}, {vm.mode}, rip <code>{vm.rip}</code></small>
         </>
-      ) : <small>{vm.technique}: processor and memory as they stood when it ended</small>}
+      ) : <small>{vm.technique}, as it stood at its end</small>}
     </div>
   );
 }

@@ -26,7 +26,7 @@ const DOORS: Readonly<Record<string, Door>> = {
 
 /** Registers the devices. `module` is the processor's. */
 export function installKvm(kernel: Kernel, module: WebAssembly.Module): void {
-  kernel.drivers.set('kvm', { module, vms: new Map(), ended: [], nextId: 1 } satisfies KvmState);
+  kernel.drivers.set('kvm', { module, vms: new Map(), ended: [], measured: new Map(), nextId: 1 } satisfies KvmState);
   defineKvmPoints(kernel);
   for (const [number, door] of Object.entries(DOORS)) kernel.devices.set(number, () => ({ ops: systemOps, data: door }));
 }

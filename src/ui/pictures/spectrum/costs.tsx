@@ -19,11 +19,11 @@ export function Costs({ side }: { side: Side }) {
     <div className={css.pad}>
       <section>
         <h3>Costs of {profile} <small>{own[0] ? `launched ${own[0].launched}; -cpu chooses the generation of a run` : ''}</small>
-          <span className={css.end}><select aria-label="Processor generation" value={profile} onChange={(e) => choose(e.target.value)}>{profiles.map((name) => <option key={name}>{name}</option>)}</select> <CsvButton name="costs" rows={rows} /></span></h3>
+          <span className={css.end}><select className={css.select} aria-label="Processor generation" value={profile} onChange={(e) => choose(e.target.value)}>{profiles.map((name) => <option key={name}>{name}</option>)}</select> <CsvButton name="costs" rows={rows} /></span></h3>
         <div className={css.wide}>
           <table className={css.table}>
-            <thead><tr><th scope="col">what</th><th scope="col" className={css.num}>cycles</th><th scope="col">confidence</th><th scope="col">source</th></tr></thead>
-            <tbody>{own.map((row) => <tr key={row.key}><td className={css.text}>{row.row}</td><td className={css.num}>{count(row.cycles)}</td><td className={css.text}>{row.confidence}</td><td className={css.text} style={{ whiteSpace: 'normal', lineHeight: '18px', padding: '3px 0' }}>{row.source}</td></tr>)}</tbody>
+            <thead><tr><th scope="col">what</th><th scope="col" className={css.num}>cycles</th><th scope="col" className={css.broad}>confidence</th><th scope="col" className={css.broad}>source</th></tr></thead>
+            <tbody>{own.map((row) => <tr key={row.key}><td className={css.text} style={{ whiteSpace: 'normal' }}>{row.row}<small className={`${css.small} ${css.narrow}`}>{row.confidence}: {row.source}</small></td><td className={css.num}>{count(row.cycles)}</td><td className={`${css.text} ${css.broad}`}>{row.confidence}</td><td className={`${css.text} ${css.broad}`} style={{ whiteSpace: 'normal', lineHeight: '18px', padding: '3px 0' }}>{row.source}</td></tr>)}</tbody>
           </table>
         </div>
       </section>

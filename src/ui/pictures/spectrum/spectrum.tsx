@@ -1,7 +1,7 @@
 /** The same guest under several techniques beside each other: where each leaves the guest, why, and for how many cycles. */
 import { lazy, Suspense, useState } from 'react';
 import { ChevronLeft, ChevronRight } from 'lucide-react';
-import type { CostRow, GuestMarkRow, LaneRow, LedgerEventRow, LeaveRow } from '../../../bridge/rows.ts';
+import type { CostRow, GuestMarkRow, LaneRow, LedgerEventRow, LeaveRow, PaperRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
 import { Frame } from '../../frame/panel.tsx';
 import { count } from '../../format.ts';
@@ -13,13 +13,17 @@ import { Costs } from './costs.tsx';
 import { Events } from './events.tsx';
 import { type Side, stretchName, useSide, wordsOf } from './lanes.ts';
 import { Lockstep } from './lockstep.tsx';
+import { Papers } from './papers.tsx';
 import { Timeline } from './timeline.tsx';
 import { Vmcs } from './vmcs.tsx';
 import css from './spectrum.module.css';
 
 const Editor = lazy(() => import('../editor/editor.tsx'));
 
-const MODES = [['lock', 'Lock step'], ['time', 'Timeline'], ['events', 'Events'], ['compare', 'Compare'], ['code', 'Code'], ['vmcs', 'VMCS'], ['costs', 'Costs'], ['editor', 'Editor']] as const;
+const MODES = [['lock', 'Lock step'], ['time', 'Timeline'], ['events', 'Events'], ['compare', 'Compare'], ['code', 'Code'], ['vmcs', 'VMCS'], ['costs', 'Costs'], ['papers', 'Papers'], ['editor', 'Editor']] as const;
+
+/** Faces that are not about the machines chosen. */
+const ALONE = new Set(['costs', 'papers', 'editor']);
 
 export default function Spectrum() {
   const side = useSide();
@@ -30,8 +34,8 @@ export default function Spectrum() {
     <Frame title="Spectrum" modes={MODES} mode={mode} onMode={(next) => set((s) => ({ mode: { ...s.mode, spectrum: next } }))}
       sub={any ? `one guest, ${shown.length === 1 ? 'one way' : `${shown.length} ways`} to run it` : 'one guest, six ways to run it'}
       facts={any ? <span><b>{count(shown.reduce((sum, lane) => sum + lane.events, 0))}</b> times left</span> : null} twin={<Twin mode={mode} side={side} />}>
-      {any && mode !== 'costs' && mode !== 'editor' ? <Chooser side={side} stretches={mode === 'lock' || mode === 'time'} /> : null}
-      {mode === 'editor' ? <Suspense fallback={null}><Editor /></Suspense> : mode === 'costs' ? <Costs side={side} /> : !any ? <Nothing /> : mode === 'time' ? <Timeline side={side} /> : mode === 'events' ? <Events side={side} /> : mode === 'compare' ? <Compare side={side} /> : mode === 'code' ? <Code side={side} /> : mode === 'vmcs' ? <Vmcs side={side} /> : <Lockstep side={side} />}
+      {any && !ALONE.has(mode) ? <Chooser side={side} stretches={mode === 'lock' || mode === 'time'} /> : null}
+      {mode === 'editor' ? <Suspense fallback={null}><Editor /></Suspense> : mode === 'costs' ? <Costs side={side} /> : mode === 'papers' ? <Papers /> : !any ? <Nothing /> : mode === 'time' ? <Timeline side={side} /> : mode === 'events' ? <Events side={side} /> : mode === 'compare' ? <Compare side={side} /> : mode === 'code' ? <Code side={side} /> : mode === 'vmcs' ? <Vmcs side={side} /> : <Lockstep side={side} />}
       <Spoken side={side} />
     </Frame>
   );
@@ -44,8 +48,10 @@ function Twin({ mode, side }: { mode: string; side: Side }) {
   const leaves = own(useRows<LeaveRow>(mode === 'lock' ? 'leaves' : null, { segment: side.segment }));
   const marks = own(useRows<GuestMarkRow>('guest-marks'));
   const costs = useRows<CostRow>(mode === 'costs' ? 'costs' : null);
+  const papers = useRows<PaperRow>(mode === 'papers' ? 'papers' : null);
   return (
     <>
+      {mode === 'papers' ? <RowsTable title="Papers" rows={papers} /> : null}
       <RowsTable title="Machines" rows={side.all} />
       {mode === 'costs' ? <RowsTable title="Costs" rows={costs} /> : null}
       {mode === 'events' ? <RowsTable title="Events" rows={events} /> : null}
@@ -75,8 +81,8 @@ function Chooser({ side, stretches }: { side: Side; stretches: boolean }) {
     </div>
   );
 }
-/** The number where a technique was run more than once, else whether it still runs. */
-const nameOf = (lane: LaneRow, all: LaneRow[]): string => (all.filter((one) => one.technique === lane.technique).length > 1 ? `#${lane.id}` : lane.state);
+/** The number where a technique was run more than once; its state unless it has ended, as nearly all have. */
+const nameOf = (lane: LaneRow, all: LaneRow[]): string => (all.filter((one) => one.technique === lane.technique).length > 1 ? `#${lane.id}` : lane.endedAt === null ? lane.state : '');
 
 /** The last thing that took a guest out, for those who listen. */
 function Spoken({ side }: { side: Side }) {

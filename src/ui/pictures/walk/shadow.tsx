@@ -21,11 +21,11 @@ export function Shadow({ vm, walk, head, shown, selected, onPick }: { vm: Machin
       <div className={css.shadow}>
         <div className={css.colHead}><b>Table</b></div>
         {TABLES.map((name) => <div key={name} className={css.colHead}><b>{name}</b></div>)}
-        <div className={css.rowLabel}><b><RoleMark place="guest-kernel" /> Guest’s</b>the guest writes it,<br />no one walks it</div>
+        <div className={css.rowLabel}><b><RoleMark place="guest-kernel" /> Guest’s</b><span>the guest writes it, no one walks it</span></div>
         {TABLES.map((name) => <GuestEntry key={name} row={of(name)} />)}
         <div />
         {TABLES.map((name) => <div key={name} className={css.mirror} aria-hidden="true">{of(name)?.table && of(name)?.shadow ? <i className={of(name)!.unsync ? css.loose : ''} /> : null}</div>)}
-        <div className={css.rowLabel}><b><RoleMark place="hypervisor" /> Shadow</b>the processor walks it</div>
+        <div className={css.rowLabel}><b><RoleMark place="hypervisor" /> Shadow</b><span>the processor walks it</span></div>
         {TABLES.map((name) => {
           const reference = walk.find((one) => one.level === `${name}E`);
           const row = of(name);
@@ -45,7 +45,7 @@ function GuestEntry({ row }: { row: TableRow | undefined }) {
   const text = big(row.entry).toString(16);
   return (
     <div className={`${css.cell} ${css.guest} ${row.present ? '' : css.gap}`}>
-      <span className={css.top}><span className={css.state}>{row.unsync ? <><LockOpen size={12} aria-hidden="true" /> unsync</> : row.protected ? <><Lock size={12} aria-hidden="true" /> protected</> : 'not shadowed'}</span><span>[{row.index}]</span></span>
+      <span className={css.top}><span className={css.state}>{row.unsync ? <><LockOpen size={12} aria-hidden="true" /><span className={css.word}> unsync</span></> : row.protected ? <><Lock size={12} aria-hidden="true" /><span className={css.word}> protected</span></> : 'not shadowed'}</span><span>[{row.index}]</span></span>
       <span className={`${css.value} ${css.where}`}>0x<u style={{ textDecorationStyle: 'dashed' }}>{big(row.gpa).toString(16)}</u></span>
       <span className={css.value}>{row.present ? <>0x<u style={{ textDecorationStyle: 'dashed', fontWeight: 600 }}>{text.slice(0, -3)}</u>{text.slice(-3)}</> : 'not present'}</span>
     </div>

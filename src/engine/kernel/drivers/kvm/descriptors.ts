@@ -10,6 +10,7 @@ import { backPage, hostAddress, readGuest, slotOf, writeGuest } from '../../../h
 import {
   clearInterruptibility, GUEST_SEGMENTS, guestControl, guestRegister, guestSegment, guestTable, setGuestControl, setGuestRegister, setGuestSegment, setGuestTable,
 } from '../../../hypervisor/state.ts';
+import { FIGURES, keyOf, lastReported } from '../../../hypervisor/papers.ts';
 import { TECHNIQUES } from '../../../hypervisor/technique.ts';
 import { MEMORY_MAX, type Vm } from '../../../hypervisor/vm.ts';
 import { setLine } from '../../../machine/devices/pic.ts';
@@ -106,7 +107,11 @@ function letGo(kernel: Kernel, one: KvmVm): void {
 function bury(kernel: Kernel, one: KvmVm): void {
   const { vm } = one;
   if (!vm) return;
-  const { ended } = kvmOf(kernel);
+  const { ended, measured } = kvmOf(kernel);
+  for (const figure of FIGURES) {
+    const cycles = figure.technique === one.technique && figure.profile === vm.costs.name ? lastReported(figure, vm.ledger.said) : null;
+    if (cycles !== null) measured.set(keyOf(figure), cycles);
+  }
   one.past = { at: kernel.timeline.now, ledger: vm.ledger, costs: vm.costs, ghz: vm.ghz, instructions: Number(instructions(vm.machine)), broken: vm.broken };
   one.vcpu = null;
   ended.push(one);

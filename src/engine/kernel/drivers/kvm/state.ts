@@ -16,6 +16,8 @@ export interface KvmState {
   vms: Map<number, KvmVm>;
   /** VMs that are over, oldest first: the newest ENDED. Nothing of the modelled kernel reads them; pictures do. */
   ended: KvmVm[];
+  /** Published figures that VMs which are over have measured again, cycles by keyOf of papers.ts: these outlive `ended`. */
+  measured: Map<string, number>;
   nextId: number;
 }
 
