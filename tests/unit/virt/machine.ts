@@ -72,7 +72,7 @@ export function lab(files: Tree = {}, hostname = 'lab', more: ProgramTable = {})
   const kernel = createKernel({ name: 'lab', cpus: 2, memory: 2 ** 30, ghz: 2, timeline, trace, seed: 1, programs, hostname, network: null });
   kernels.set('lab', kernel);
   installKvm(kernel, loadAssets().cpu);
-  installMsr(kernel, loadAssets().cpu);
+  installMsr(kernel, loadAssets().cpu, false);
   const tree: Tree = {
     '/sbin/init': { type: 'program', name: 'init', mode: 0o755 }, '/root': { type: 'dir' }, '/proc': { type: 'dir' }, '/sys/fs/cgroup': { type: 'dir' }, '/tmp': { type: 'dir' }, '/run': { type: 'dir' },
     '/var/lib/libvirt/images/tiny.bin': { type: 'file', data: assembled(file('tiny.asm'), 'tiny.asm') }, '/etc/libvirt/qemu/tiny.xml': { type: 'file', data: DOMAIN }, ...files,
