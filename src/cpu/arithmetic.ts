@@ -8,7 +8,8 @@ import { F_ARITHMETIC, F_ZF, g64, gp, raise, s64 } from './state';
 import { R_DST, R_IMMEDIATE, R_OP, R_SIZE, R_SRC } from './record';
 import { borrows, carries, lazy, setCarry, setFlagsWhole, setZero, zf } from './flags';
 import { commit, rd, wr } from './memory';
-import { ea, highSigned, highUnsigned } from './execute';
+import { ea } from './operand';
+import { highSigned, highUnsigned } from './shift';
 import { legacy } from './legacy';
 import { BT, BTR, BTS, LOAD, STORE } from './ops';
 

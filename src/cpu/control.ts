@@ -11,7 +11,7 @@ import {
 import { R_LENGTH, R_REG, R_RM } from './record';
 import { flushContext, flushFast, flushPage, flushTlb, rd, tagInForce } from './memory';
 import { readPointers } from './paging';
-import { ea } from './execute';
+import { ea } from './operand';
 import { modeChanged } from './mode';
 import { legacy } from './legacy';
 import { rightsOf } from './segments';

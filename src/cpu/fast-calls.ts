@@ -7,7 +7,7 @@ import { canonical, EFER_SCE, F_AC, F_IF, F_RF, F_VM, g32, g64, gp, guest, s64, 
 import { R_LENGTH, R_SIZE } from './record';
 import { flags, setFlagsWhole } from './flags';
 import { flushFast } from './memory';
-import { following } from './execute';
+import { following } from './operand';
 import { real } from './legacy';
 import { setSegment } from './segments';
 import { codeChanged } from './mode';

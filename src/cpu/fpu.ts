@@ -7,7 +7,7 @@ import { CR0, GPR } from './layout';
 import { CR0_EM, CR0_MP, CR0_TS, FPU_IMAGE, g64, gp, raise } from './state';
 import { R_IMMEDIATE } from './record';
 import { commit, rd, wr } from './memory';
-import { ea } from './execute';
+import { ea } from './operand';
 
 const CONTROL: usize = FPU_IMAGE;
 const STATUS: usize = FPU_IMAGE + 2;

@@ -10,7 +10,8 @@ import { F_AF, F_CF, F_OF, g32, g64, gp, NARROWED, raise, s64, ss, trap, ud } fr
 import { R_DISPLACEMENT, R_DST, R_IMMEDIATE, R_LENGTH, R_OP, R_REG, R_RM, R_SIZE, R_SRC } from './record';
 import { condition, flags, lazy, setFlagsWhole, setZero } from './flags';
 import { commit, rd, wr } from './memory';
-import { ea, following, pushValue } from './execute';
+import { ea, following } from './operand';
+import { pushValue } from './operate';
 import { loadSized, putSized, storeSized } from './arithmetic';
 
 const RSP: usize = GPR + 32;

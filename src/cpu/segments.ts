@@ -8,7 +8,7 @@ import { canonical, CR4_UMIP, feature4, EFER_LMA, g32, g64, gp, np, PEND, s32, s
 import { R_IMMEDIATE, R_REG, R_RM, R_SIZE } from './record';
 import { commit, rd, reach, wr } from './memory';
 import { IMPLICIT, READ, WRITE } from './paging';
-import { ea } from './execute';
+import { ea } from './operand';
 import { legacy, pushSelector, pushSized, real, stackAt, stackDrop } from './legacy';
 import { loadSized, putSized } from './arithmetic';
 import { setZero } from './flags';

@@ -6,7 +6,7 @@ import { flags, setFlagsWhole, zf } from './flags';
 import { commit, flushFast, rd, wr } from './memory';
 import { goTo, legacy, pushSized, setStackTop, stackAt, stackDrop, stackMask, stackTop, within } from './legacy';
 import { loadSized, putSized } from './arithmetic';
-import { go } from './execute';
+import { go } from './operate';
 import { refreshAttention } from './attention';
 
 const RCX: usize = GPR + 8;

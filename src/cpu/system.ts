@@ -13,7 +13,7 @@ import {
 import { R_CYCLES, R_IMMEDIATE, R_LENGTH, R_RM, R_SIZE, R_SRC } from './record';
 import { commit, flushTlb, reach, wr } from './memory';
 import { IMPLICIT, READ } from './paging';
-import { ea } from './execute';
+import { ea } from './operand';
 import { loadSized, putSized } from './arithmetic';
 import { hidden } from './segments';
 import { refreshAttention } from './attention';

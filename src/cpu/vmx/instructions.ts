@@ -11,7 +11,7 @@ import {
 import { R_IMMEDIATE, R_LENGTH, R_REG, R_RM } from '../record';
 import { flags, setFlagsWhole } from '../flags';
 import { commit, flushContext, flushEpt, flushTlb, rd, wr } from '../memory';
-import { ea } from '../execute';
+import { ea } from '../operand';
 import { legacy, real } from '../legacy';
 import { putSized, storeSized } from '../arithmetic';
 import { CR0_ONES, CR4_ONES, goodEptPointer, pageAddress } from './capabilities';
