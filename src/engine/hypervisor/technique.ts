@@ -26,7 +26,6 @@ const watched: MemoryWay = {
   },
 };
 
-
 export const TECHNIQUES: Partial<Readonly<Record<TechniqueName, Way>>> = {
   native: { cpu: bare, memory: direct },
   'trap-and-emulate': { cpu: deprivilege, memory: shadowed },

@@ -168,6 +168,14 @@ const offsetOf = (name: string): number => {
 export const register = (m: Machine, name: string): bigint => slot(m, offsetOf(name));
 export const general = (m: Machine, n: number): bigint => slot(m, at.GPR + 8 * n);
 export const setGeneral = (m: Machine, n: number, value: bigint): void => setSlot(m, at.GPR + 8 * n, BigInt.asUintN(64, value));
+/** The low `size` bytes of a general register; 4 clear the upper half, as an instruction's result does. */
+export function setGeneralPart(m: Machine, n: number, size: number, value: bigint): void {
+  const given = BigInt.asUintN(8 * size, value);
+  setGeneral(m, n, size >= 4 ? given : (general(m, n) & ~((1n << BigInt(8 * size)) - 1n)) | given);
+}
+
+/** The time-stamp counter reads `value` now, and goes on with the cycles. */
+export const setTimeStamp = (m: Machine, value: bigint): void => setSlot(m, at.TSC_BASE, BigInt.asUintN(64, value - slot(m, at.CYCLES)));
 
 /** No checks: what a debugger or a reset writes. Translations and mode follow. */
 export function setRegister(m: Machine, name: string, value: bigint): void {

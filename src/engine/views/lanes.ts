@@ -12,6 +12,12 @@ import type { World } from '../world/world.ts';
 import { type Arg, columns, kernelsOf, type View } from './view.ts';
 import { hex } from './vmfiles.ts';
 
+/** Columns that say whose row it is. */
+export const WHOSE = `host: machine
+    id [count]: of the virtual machine
+    vm: its name
+    technique: how it is run`;
+
 export interface Lane {
   key: string;
   kernel: Kernel;
@@ -77,10 +83,7 @@ export const ledgerEvents: View = {
   doc: 'What took each guest out, how often, and what it cost.',
   arg: 'host?, id?',
   columns: columns(`
-    host: machine
-    id [count]: of the virtual machine
-    vm: its name
-    technique: how it is run
+    ${WHOSE}
     event: a VM exit as perf prints it, a trap, a hypercall, a callout
     part: a part or a kind of another event, whose cycles hold these too
     count [count]: how often
@@ -105,10 +108,7 @@ export const ledgerPlaces: View = {
   doc: 'Where the cycles of each virtual machine went.',
   arg: 'host?, id?',
   columns: columns(`
-    host: machine
-    id [count]: of the virtual machine
-    vm: its name
-    technique: how it is run
+    ${WHOSE}
     place: guest, user, kernel, translated, monitor, program or asleep
     cycles [cycles]: spent there
     share [%]: of all
@@ -168,10 +168,7 @@ export const guestMarks: View = {
   doc: 'Stretches between the marks that guests write to port 0x80, compared with the same stretch on the bare machine where that was run too. Stretch 0 is from power-on to the first mark.',
   arg: 'host?, id?',
   columns: columns(`
-    host: machine
-    id [count]: of the virtual machine
-    vm: its name
-    technique: how it is run
+    ${WHOSE}
     segment [count]: number of the stretch
     value [hex]: the mark that opens it; null: power-on
     at [cycles]: of this machine's, before it

@@ -1,6 +1,6 @@
 /** What guests sent to their serial lines, line by line. */
 import type { SerialRow } from '../../bridge/rows.ts';
-import { lanesOf } from './lanes.ts';
+import { lanesOf, WHOSE } from './lanes.ts';
 import { columns, type View } from './view.ts';
 
 const LINES = 200;
@@ -12,10 +12,7 @@ export const serial: View = {
   doc: 'What each virtual machine sent to its first serial line, the newest 200 lines, also of machines that have ended.',
   arg: 'host?, id?',
   columns: columns(`
-    host: machine
-    id [count]: of the virtual machine
-    vm: its name
-    technique: how it is run
+    ${WHOSE}
     workload: image and command line that it booted
     n [count]: number of the line
     text: the line

@@ -1,6 +1,6 @@
 /** Model-specific registers of the virtual processor: most live in the real one's, unused there; what would reach the real one's mode is kept apart. */
-import { CYCLES, TSC_BASE } from '../../../cpu/layout.ts';
-import { readMsr, setSlot, slot, writeMsr } from '../../machine/machine.ts';
+import { readMsr, writeMsr } from '../../machine/machine.ts';
+import { syncTsc } from '../clock.ts';
 import type { Vm } from '../vm.ts';
 import { setEfer } from './deprivilege-shadow.ts';
 import { LMA, LME, NXE, own, PG, SCE, vcpu } from './deprivilege-state.ts';
@@ -19,7 +19,7 @@ export function readVirtualMsr(vm: Vm, index: number, now: number): bigint | nul
 export function writeVirtualMsr(vm: Vm, index: number, value: bigint, now: number): boolean {
   if (index === TSC) {
     own(vm).tscOffset = value - BigInt(Math.round(now * vm.ghz));
-    syncTsc(vm, now);
+    syncVirtualTsc(vm, now);
     return true;
   }
   if (index !== EFER) return writeMsr(vm.machine, index, value);
@@ -30,6 +30,4 @@ export function writeVirtualMsr(vm: Vm, index: number, value: bigint, now: numbe
 }
 
 /** The real counter is the guest's, so that RDTSC runs by itself. */
-export function syncTsc(vm: Vm, now: number): void {
-  setSlot(vm.machine, TSC_BASE, BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) + own(vm).tscOffset - slot(vm.machine, CYCLES)));
-}
+export const syncVirtualTsc = (vm: Vm, now: number): void => syncTsc(vm, now, own(vm).tscOffset);

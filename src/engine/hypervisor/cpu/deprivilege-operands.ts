@@ -1,5 +1,5 @@
 /** Operands of an instruction that the monitor emulates: effective addresses, registers and memory by size. Source: SDM 2A 2.1-2.2. */
-import { general, segment, setGeneral, setRegister } from '../../machine/machine.ts';
+import { general, segment, setGeneralPart, setRegister } from '../../machine/machine.ts';
 import type { Vm } from '../vm.ts';
 import type { Decoded } from './deprivilege-decode.ts';
 import { readNumber, writeNumber } from './deprivilege-memory.ts';
@@ -28,10 +28,7 @@ export const reachOf = (vm: Vm): { user: boolean } => ({ user: virtualCpl(vm) ==
 
 export const getRegister = (vm: Vm, n: number, size: number): bigint => general(vm.machine, n) & mask(size);
 /** 32 bits clear the upper half; 16 and 8 leave the rest. */
-export function putRegister(vm: Vm, n: number, size: number, value: bigint): void {
-  const given = value & mask(size);
-  setGeneral(vm.machine, n, size >= 4 ? given : (general(vm.machine, n) & ~mask(size)) | given);
-}
+export const putRegister = (vm: Vm, n: number, size: number, value: bigint): void => setGeneralPart(vm.machine, n, size, value);
 
 export const readRm = (vm: Vm, d: Decoded, rip: bigint, size: number): bigint =>
   d.memory ? readNumber(vm, linearOf(vm, d, rip), size, reachOf(vm)) : getRegister(vm, d.rm, size);

@@ -1,5 +1,4 @@
 /** IN, OUT, INS and OUTS of a deprivileged guest: permission by the guest's IOPL and TSS, then the port. Sources: SDM 2 IN, OUT, INS, OUTS; SDM 1 18.5.2. */
-import { general, setGeneral } from '../../machine/machine.ts';
 import { irqchipOwns, readIrqchip, writeIrqchip } from '../../machine/devices/irqchip.ts';
 import { observeOut } from '../ledger.ts';
 import type { Vm, VmExit } from '../vm.ts';
@@ -98,11 +97,6 @@ export function completeIo(vm: Vm, value: number): void {
   const { io } = vm;
   vm.io = null;
   if (!io) return;
-  const bits = 8 * io.size;
-  const given = BigInt.asUintN(bits, BigInt(value));
-  if (io.string) writeNumber(vm, io.linear, io.size, given);
-  else {
-    const old = general(vm.machine, 0);
-    setGeneral(vm.machine, 0, io.size === 4 ? given : (old & ~((1n << BigInt(bits)) - 1n)) | given);
-  }
+  if (io.string) writeNumber(vm, io.linear, io.size, BigInt.asUintN(8 * io.size, BigInt(value)));
+  else putRegister(vm, 0, io.size, BigInt(value));
 }

@@ -11,7 +11,7 @@ import { type Decoded, decode } from './deprivilege-decode.ts';
 import { deliver as deliverEvent } from './deprivilege-deliver.ts';
 import { emulate, knows } from './deprivilege-emulate.ts';
 import { fetchAt } from './deprivilege-memory.ts';
-import { syncTsc } from './deprivilege-msr.ts';
+import { syncVirtualTsc } from './deprivilege-msr.ts';
 import { completeIo } from './deprivilege-ports.ts';
 import { inLongCode } from './deprivilege-segments.ts';
 import { runWatching } from './deprivilege-silent.ts';
@@ -37,7 +37,7 @@ export const deprivilege: CpuWay = {
 /** The interrupt becomes an event; the answer after the next stretch, which is empty, delivers it. */
 export function deliver(vm: Vm, ready: boolean, now: number): void {
   if (ready && vm.event === null && open(vm)) vm.event = { info: (VALID | takeVector(vm.chip)) >>> 0, error: 0, length: 0 };
-  syncTsc(vm, now);
+  syncVirtualTsc(vm, now);
 }
 
 /** Why the guest cannot be run at all; empty: it can. */

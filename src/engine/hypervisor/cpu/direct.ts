@@ -2,11 +2,12 @@
  * A physical machine: code runs in root operation with nothing below it. Ports reach the board without anything that costs,
  * interrupts come in on the processor's own line, the registers are the processor's. Here belongs a program's own VMXON.
  */
-import { CR2, CYCLES, INTERRUPTIBILITY, TSC_BASE } from '../../../cpu/layout.ts';
+import { CR2, INTERRUPTIBILITY } from '../../../cpu/layout.ts';
 import {
   finishIo, register, run, segment, setInterruptLine, setRegister, setSegment, setSlot, type SegmentName as MachineSegment, type Stop,
 } from '../../machine/machine.ts';
 import { irqchipOwns, readIrqchip, takeVector, writeIrqchip } from '../../machine/devices/irqchip.ts';
+import { syncTsc } from '../clock.ts';
 import { observeOut } from '../ledger.ts';
 import type { Answer, ControlName, CpuWay, GuestState, SegmentName, Vm, VmExit } from '../vm.ts';
 
@@ -43,11 +44,7 @@ interface Bench {
 
 function init(vm: Vm, now: number): void {
   vm.own = { slept: false } satisfies Bench;
-  setClock(vm, now);
-}
-
-function setClock(vm: Vm, now: number): void {
-  setSlot(vm.machine, TSC_BASE, BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) - vm.machine.state.getBigUint64(CYCLES, true)));
+  syncTsc(vm, now);
 }
 
 function open(vm: Vm): boolean {
@@ -57,7 +54,7 @@ function open(vm: Vm): boolean {
 function deliver(vm: Vm, ready: boolean, now: number): void {
   setInterruptLine(vm.machine, ready && open(vm) ? takeVector(vm.chip) : null);
   const bench = vm.own as Bench;
-  if (bench.slept) setClock(vm, now);
+  if (bench.slept) syncTsc(vm, now);
   bench.slept = false;
 }
 

@@ -4,7 +4,7 @@
  * ends the shadow of STI and MOV SS, as its execution would have.
  * Source: SDM 3C 28, KVM's vmx_handle_exit.
  */
-import { readMsr, setGeneral, writeMsr } from '../../machine/machine.ts';
+import { readMsr, setGeneralPart, writeMsr } from '../../machine/machine.ts';
 import { irqchipOwns, readIrqchip, writeIrqchip } from '../../machine/devices/irqchip.ts';
 import { cpuid } from '../cpuid.ts';
 import { exitName, exitRow } from '../exits.ts';
@@ -244,8 +244,5 @@ export function completeIo(vm: Vm, value: number): void {
     if (gpa !== null && hostAddress(vm, gpa) !== null) writeGuest(vm, gpa, Uint8Array.from({ length: io.size }, (_, n) => Math.floor(value / 2 ** (8 * n)) & 255));
     return;
   }
-  const bits = 8 * io.size;
-  const given = BigInt.asUintN(bits, BigInt(value));
-  const old = guestRegister(vm, 'rax');
-  setGeneral(vm.machine, 0, io.size === 4 ? given : (old & ~((1n << BigInt(bits)) - 1n)) | given);
+  setGeneralPart(vm.machine, 0, io.size, BigInt(value));
 }

@@ -3,9 +3,10 @@
  * root operation and without VT-x. Nothing is trapped to be emulated but ports (which a privileged domain may use): what the
  * guest needs it asks for by hypercall, what happens to it is bounced to the handlers it named. Source: Barham et al., SOSP 2003.
  */
-import { CYCLES, TSC_BASE } from '../../../cpu/layout.ts';
-import { register, run, setRegister, setSlot, setTraps, type Stop } from '../../machine/machine.ts';
+
+import { register, run, setGeneralPart, setRegister, setTraps, type Stop } from '../../machine/machine.ts';
 import { takeVector } from '../../machine/devices/irqchip.ts';
+import { syncTsc } from '../clock.ts';
 import { happened, observeOut } from '../ledger.ts';
 import { buildDomain } from '../paravirt/build.ts';
 import { type Domain, domainOf, loadBytes, ring } from '../paravirt/domain.ts';
@@ -34,7 +35,7 @@ function init(vm: Vm): void {
 }
 
 function deliver(vm: Vm, ready: boolean, now: number): void {
-  setSlot(vm.machine, TSC_BASE, BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) - vm.machine.state.getBigUint64(CYCLES, true)));
+  syncTsc(vm, now);
   const domain = domainOf(vm);
   if (!domain.built) return;
   if (ready) {
@@ -167,9 +168,5 @@ function onPort(vm: Vm): Answer | null {
 function completeIo(vm: Vm, value: number): void {
   const { io } = vm;
   vm.io = null;
-  if (!io) return;
-  const bits = 8 * io.size;
-  const old = register(vm.machine, 'rax');
-  const given = BigInt.asUintN(bits, BigInt(value));
-  setRegister(vm.machine, 'rax', bits === 32 ? given : (old & ~((1n << BigInt(bits)) - 1n)) | given);
+  if (io) setGeneralPart(vm.machine, 0, io.size, BigInt(value));
 }

@@ -5,7 +5,7 @@
  * Source: SDM 3C 25; control bits as in Linux asm/vmx.h.
  */
 import { general, REGISTER_NAMES, setGeneral, setSlot, vmread, vmwrite } from '../../machine/machine.ts';
-import { CR2, CYCLES, TSC_BASE } from '../../../cpu/layout.ts';
+import { CR2 } from '../../../cpu/layout.ts';
 import { type ControlName, type GuestSegment, type GuestState, type SegmentName, takeFrame, type Vm } from '../vm.ts';
 import { FIELDS } from '../vmcs.ts';
 
@@ -59,11 +59,6 @@ export function initVmcs(vm: Vm, now: number): void {
     GUEST_IA32_PAT: PAT, GUEST_DR7: 0x400,
   };
   for (const [name, value] of Object.entries(fields)) writeField(vm, name, value);
-}
-
-/** At every entry: the time-stamp counter goes with the host's clock whatever the processor itself has counted. */
-export function syncTsc(vm: Vm, ns: number): void {
-  setSlot(vm.machine, TSC_BASE, BigInt.asUintN(64, BigInt(Math.round(ns * vm.ghz)) - vm.machine.state.getBigUint64(CYCLES, true)));
 }
 
 /** The monitor trap flag: an exit after the next instruction. */

@@ -7,9 +7,10 @@ import { enterGuest, leaveGuest, run, type Stop } from '../../machine/machine.ts
 import { takeVector } from '../../machine/devices/irqchip.ts';
 import type { VmEvent } from '../events.ts';
 import { type ExitReason, exitName, exitRow, explainQualification } from '../exits.ts';
+import { syncTsc } from '../clock.ts';
 import { type Answer, type CpuWay, LOG, type Vm, type VmExit } from '../vm.ts';
 import { answer as answerExit, completeIo, type ExitFacts, isHeavy } from './exit.ts';
-import { initVmcs, readField, requestWindow, syncTsc, vmxState, writeField } from './vmcs.ts';
+import { initVmcs, readField, requestWindow, vmxState, writeField } from './vmcs.ts';
 
 const EXTERNAL_INTERRUPT = 1;
 const INTERRUPT_WINDOW = 7;

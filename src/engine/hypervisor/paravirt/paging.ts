@@ -18,6 +18,9 @@ export const levelOf = (type: FrameType): number => TABLES.indexOf(type);
 /** The domain's record of a frame; null: not one of its own. */
 export const frameAt = (domain: Domain, hpa: number): Frame | null => domain.frames.get(Math.floor(hpa / 4096)) ?? null;
 
+/** Is this entry of a table of this level the hypervisor's own? */
+const reserved = (level: number, n: number): boolean => level === 4 && (RESERVED_SLOTS as readonly number[]).includes(n);
+
 export class Refused extends Error {
   readonly code: number;
   constructor(code: number, text: string) {
@@ -58,7 +61,7 @@ export function dropType(vm: Vm, hpa: number): void {
   frame.type = 'none';
   if (level < 1) return;
   for (let n = 0; n < 512; n++) {
-    if (level === 4 && (RESERVED_SLOTS as readonly number[]).includes(n)) continue;
+    if (reserved(level, n)) continue;
     release(vm, level, vm.machine.physical.getBigUint64(hpa + 8 * n, true));
   }
 }
@@ -70,11 +73,11 @@ function validate(vm: Vm, hpa: number, level: number): number {
   let present = 0;
   try {
     for (; n < 512; n++) {
-      if (level === 4 && (RESERVED_SLOTS as readonly number[]).includes(n)) continue;
+      if (reserved(level, n)) continue;
       present += hold(vm, level, physical.getBigUint64(hpa + 8 * n, true));
     }
   } catch (error) {
-    while (--n >= 0) if (level < 4 || !(RESERVED_SLOTS as readonly number[]).includes(n)) release(vm, level, physical.getBigUint64(hpa + 8 * n, true));
+    while (--n >= 0) if (!reserved(level, n)) release(vm, level, physical.getBigUint64(hpa + 8 * n, true));
     throw error;
   }
   if (level === 4) for (const [slot, entry] of domainOf(vm).reserved) physical.setBigUint64(hpa + 8 * slot, entry, true);
@@ -109,7 +112,7 @@ export function updateEntry(vm: Vm, at: number, entry: bigint): void {
   const { physical } = vm.machine;
   const level = frame.count > 0 ? levelOf(frame.type) : -1;
   if (level >= 1) {
-    if (level === 4 && (RESERVED_SLOTS as readonly number[]).includes((at % 4096) / 8)) throw new Refused(EPERM, `L4 entry ${(at % 4096) / 8} is the hypervisor's`);
+    if (reserved(level, (at % 4096) / 8)) throw new Refused(EPERM, `L4 entry ${(at % 4096) / 8} is the hypervisor's`);
     const old = physical.getBigUint64(at, true);
     hold(vm, level, entry);
     physical.setBigUint64(at, entry, true);
