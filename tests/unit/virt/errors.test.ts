@@ -14,6 +14,7 @@ it.each([
   [[QEMU, '-accel', 'kvm', '-nographic', '-m', '1M', '-kernel', '/root/flat'], 1, '', "qemu: could not load kernel '/root/flat': 1048576 bytes at 1 MiB do not fit into 1 MiB of memory\n"],
   [[QEMU, '-accel', 'kvm', '-nographic', '-m', '2G', '-kernel', '/root/flat'], 1, '', 'qemu-system-x86_64: not modelled: guests of more than 1 GiB of memory\n'],
   [[QEMU, '-accel', 'nvmm', '-nographic'], 1, '', 'qemu-system-x86_64: -accel nvmm: invalid accelerator nvmm\n'],
+  [[QEMU, '-accel', 'kvm', '-cpu', 'host,ept=maybe', '-nographic'], 1, '', "qemu-system-x86_64: can't apply global host-x86_64-cpu.ept=maybe: Parameter 'ept' expects 'on' or 'off'\n"],
   [[QEMU, '-device', 'e1000'], 1, '', 'qemu-system-x86_64: -device e1000: not modelled: e1000\n'],
   [[QEMU, '-device', 'nosuch'], 1, '', "qemu-system-x86_64: -device nosuch: 'nosuch' is not a valid device model name\n"],
   [['/usr/bin/virsh', 'list', '--all'], 0, ' Id   Name   State\n-----------------------\n -    tiny   shut off\n\n', ''],

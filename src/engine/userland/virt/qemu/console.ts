@@ -47,7 +47,7 @@ export function* onKeys(emu: Emulator, console: Console, data: Uint8Array): Call
 function* onEscape(emu: Emulator, console: Console, key: string): Call<void> {
   if (key === 'h' || key === '?') yield* say(console, `${HELP}\n\r`);
   if (key === 'x') {
-    yield* say(console, 'QEMU: Terminated\n\r');
+    yield* say(console, `${emu.options.accel === 'bare' ? 'bare' : 'QEMU'}: Terminated\n\r`);
     yield* leave(emu, 0);
   }
   if (key === 'c' && console.guest) {

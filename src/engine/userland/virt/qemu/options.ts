@@ -16,6 +16,8 @@ export type Chardev =
 /** kvm: VT-x; tcg: binary translation; xen: a guest that knows its hypervisor; deprivileged: trap-and-emulate, the lab's own word; bare: the program of that name. */
 export type Accelerator = 'kvm' | 'tcg' | 'xen' | 'deprivileged' | 'bare';
 const ACCELERATORS: readonly Accelerator[] = ['tcg', 'kvm', 'xen', 'deprivileged'];
+/** Whose module runs the guest, as messages name it. */
+export const MODULES: Readonly<Record<Accelerator, string>> = { kvm: 'KVM', tcg: 'vmmon', xen: 'Xen', deprivileged: 'vmmon', bare: 'bench' };
 /** Models of -cpu that stand for a generation whose crossings cost differently. */
 export const GENERATIONS: Readonly<Record<string, string>> = {
   pentium4: 'pentium4-672', Prescott: 'prescott', Conroe: 'merom', Penryn: 'penryn', Nehalem: 'nehalem', Westmere: 'westmere', SandyBridge: 'sandy-bridge', Haswell: 'haswell', 'Skylake-Client': 'skylake', 'Icelake-Server': 'ice-lake',
@@ -205,7 +207,8 @@ function model(options: Options, props: Record<string, string>): void {
   const name = props[''] ?? '';
   if (!/^(host|max|qemu64|kvm64|base)$/.test(name) && !Object.hasOwn(GENERATIONS, name)) throw new Failed(`unable to find CPU model '${name}'`);
   options.generation = GENERATIONS[name] ?? null;
-  if (props.ept !== undefined) options.ept = props.ept !== 'off';
+  if (props.ept !== undefined && !/^(on|off)$/.test(props.ept)) throw new Failed(`can't apply global ${name}-x86_64-cpu.ept=${props.ept}: Parameter 'ept' expects 'on' or 'off'`);
+  options.ept = props.ept !== 'off';
 }
 
 function smp(value: string, props: Record<string, string>): void {

@@ -21,7 +21,7 @@ import { boardOf, type Channel, type Emulator, ENDING_SIGNALS, feedSerial, inter
 import { attach, detach, newClient, receiveGdb } from './gdbstub.ts';
 import { BadImage, type Image } from './boot.ts';
 import { readImage } from './image.ts';
-import { type Accelerator, type Chardev, type Options, parseOptions } from './options.ts';
+import { type Accelerator, type Chardev, MODULES, type Options, parseOptions } from './options.ts';
 import { emitTo, greet, type QmpClient, receiveQmp } from './qmp.ts';
 import { vcpuThread } from './vcpu.ts';
 
@@ -66,24 +66,24 @@ export function* runMachine(options: Options): Call<number> {
 }
 
 /** The device behind -accel, and the technique asked of it. */
-const DEVICES: Readonly<Record<Accelerator, { path: string; technique: string; module: string }>> = {
-  kvm: { path: '/dev/kvm', technique: 'vmx-ept', module: 'KVM' },
-  tcg: { path: '/dev/vmmon', technique: 'binary-translation', module: 'vmmon' },
-  xen: { path: '/dev/xen/privcmd', technique: 'paravirt', module: 'Xen' },
-  deprivileged: { path: '/dev/vmmon', technique: 'trap-and-emulate', module: 'vmmon' },
-  bare: { path: '/dev/bench', technique: 'native', module: 'bench' },
+const DEVICES: Readonly<Record<Accelerator, { path: string; technique: string }>> = {
+  kvm: { path: '/dev/kvm', technique: 'vmx-ept' },
+  tcg: { path: '/dev/vmmon', technique: 'binary-translation' },
+  xen: { path: '/dev/xen/privcmd', technique: 'paravirt' },
+  deprivileged: { path: '/dev/vmmon', technique: 'trap-and-emulate' },
+  bare: { path: '/dev/bench', technique: 'native' },
 };
 const typeOf = ({ accel, ept, generation }: Options): VmType => ({ technique: accel === 'kvm' && !ept ? 'vmx-shadow' : DEVICES[accel].technique, ...(generation === null ? {} : { generation }) });
 
 function* openAccelerator({ accel }: Options): Call<number> {
-  const { path, module } = DEVICES[accel];
+  const { path } = DEVICES[accel];
   try {
     const fd = yield* sys('openat', AT_FDCWD, path, O_RDWR);
     if ((yield* sys('ioctl', fd, KVM_GET_API_VERSION)) !== KVM_API_VERSION) throw new SysError('EINVAL');
     return fd;
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    yield* complain(`Could not access ${module} kernel module: ${strerror(error)}\n`);
+    yield* complain(`Could not access ${MODULES[accel]} kernel module: ${strerror(error)}\n`);
     throw new Failed(`-accel ${accel}: failed to initialize ${accel}: ${strerror(error)}`);
   }
 }

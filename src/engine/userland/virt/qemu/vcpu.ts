@@ -12,6 +12,7 @@ import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
 import { drainSerial, type Emulator, feedSerial, interrupted, leave, requestReset, requestShutdown, reset, stop, updateLines } from './emulator.ts';
 import { told } from './gdbstub.ts';
+import { MODULES } from './options.ts';
 import { registerText } from './registers.ts';
 
 /** The data port of the real-time clock, the only one here that needs to know the time of day. */
@@ -63,7 +64,7 @@ function* onExit(emu: Emulator, run: RunResult): Call<number | undefined> {
       yield* stop(emu, 'internal-error');
       return undefined;
     case KVM_EXIT_INTERNAL_ERROR:
-      yield* complain(`KVM internal error. Suberror: ${run.suberror}\n${run.text}\n`);
+      yield* complain(`${MODULES[emu.options.accel]} internal error. Suberror: ${run.suberror}\n${run.text}\n`);
       yield* complain(yield* registerText(emu));
       yield* stop(emu, 'internal-error');
       return undefined;
