@@ -43,6 +43,18 @@ export type ImageRow = R<{ host: string; id: string; tag: string; size: number; 
 export type LayerRow = R<{ index: number; diffId: string; chainId: string; createdBy: string; size: number; files: number; added: number; changed: number; deleted: number }>;
 /** {host, image, layer} */
 export type LayerFileRow = R<{ path: string; kind: string; size: number; mode: string; change: string }>;
+/** {host, image} bottom first; what a layer's bytes come to and how efficient the stack is up to it */
+export type ImageLayerRow = R<{
+  index: number; diffId: string; chainId: string; createdBy: string; createdAt: number; size: number; /** of it and all below */ total: number; files: number;
+  added: number; addedBytes: number; changed: number; changedBytes: number; deleted: number; /** of layers below, that it overwrites or deletes */ hiddenBytes: number;
+  /** its own bytes that a later layer overwrites or deletes */ wasted: number; wastedFiles: number; /** 0 to 1 */ efficiency: number; /** bytes of every copy of paths in several layers */ repeated: number;
+}>;
+/** {host, image, layer?} */
+export type ImageFileRow = R<{
+  layer: number; path: string; kind: string; size: number; mode: string; owner: string; target: string; change: string; /** the later layer */ hiddenBy: number | null; how: string;
+}>;
+/** {host, image} paths in more than one layer, the most bytes first */
+export type ImageWasteRow = R<{ path: string; count: number; total: number; wasted: number; layers: string; deleted: boolean }>;
 /** {host?, pid?} newest 200 system calls of traced processes */
 export type SyscallRow = R<{ t: number; host: string; pid: number; comm: string; name: string; args: string; result: string }>;
 

@@ -1,6 +1,7 @@
 /** docker's images, their layers and the files of one layer, from the image store on the machine's disk. */
 import type { ImageRow, LayerFileRow, LayerRow } from '../../bridge/rows.ts';
 import type { Kernel } from '../kernel/records.ts';
+import { childrenOf } from '../kernel/vfs/tmpfs.ts';
 import type { Dentry, Inode } from '../kernel/vfs/types.ts';
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import { chainIds, type ImageConfig } from '../userland/containers/oci.ts';
@@ -9,7 +10,7 @@ import { parseIso } from '../userland/lib/clock.ts';
 import { entriesOf, entryAt, jsonAt, textAt } from './disk.ts';
 import { type Arg, columns, kernelsOf, type View } from './view.ts';
 
-interface Image {
+export interface Image {
   id: string;
   config: ImageConfig;
   tags: string[];
@@ -27,7 +28,7 @@ function imagesOf(kernel: Kernel): Image[] {
   });
 }
 
-const layerSize = (kernel: Kernel, chain: string): number => Number(textAt(kernel, `${DOCKER.images}/layerdb/sha256/${chain.slice(7)}/size`) ?? 0);
+export const layerSize = (kernel: Kernel, chain: string): number => Number(textAt(kernel, `${DOCKER.images}/layerdb/sha256/${chain.slice(7)}/size`) ?? 0);
 
 export const images: View = {
   doc: "docker's images, a row a tag.",
@@ -47,7 +48,7 @@ export const images: View = {
 };
 
 /** The image that an argument names: id, beginning of an id, tag, or repository. */
-function asked(kernel: Kernel, arg: Arg): Image | undefined {
+export function asked(kernel: Kernel, arg: Arg): Image | undefined {
   const name = String(arg.image ?? '');
   const all = imagesOf(kernel);
   return all.find((i) => i.id === name || i.tags.includes(name) || i.tags.includes(`${name}:latest`)) ?? (name === '' ? undefined : all.find((i) => i.id.startsWith(`sha256:${name}`) || i.id.startsWith(name)));
@@ -62,16 +63,31 @@ export interface Found {
 
 const isWhiteout = (inode: Inode): boolean => inode.kind === 'chr' && inode.rdev[0] === 0 && inode.rdev[1] === 0;
 
+/** A directory that hides all below it. */
+export const isOpaque = (inode: Inode): boolean => inode.xattrs?.get('trusted.overlay.opaque')?.[0] === 0x79;
+
+const named = (dir: Dentry | null, name: string): Dentry | null => (dir?.inode.kind === 'dir' ? (childrenOf(dir.inode).get(name) ?? null) : null);
+
+/** Of the same name in several trees, topmost first, those down to the first that hides the rest. */
+function seenThrough(same: readonly (Dentry | null)[]): Dentry[] {
+  const out: Dentry[] = [];
+  for (const entry of same) {
+    if (entry) out.push(entry);
+    if (entry && (entry.inode.kind !== 'dir' || isOpaque(entry.inode))) break;
+  }
+  return out;
+}
+
 /** Everything in a layer's tree, and what each name does to the trees below (topmost first). */
 export function filesOf(root: Dentry | null, below: readonly (Dentry | null)[]): Found[] {
   const found: Found[] = [];
   const walk = (dir: Dentry | null, path: string, under: readonly (Dentry | null)[]): void => {
     for (const entry of entriesOf(dir)) {
       const at = `${path}/${entry.name}`;
-      const same = under.map((u) => entriesOf(u).find((e) => e.name === entry.name) ?? null);
-      const change = isWhiteout(entry.inode) ? 'deleted' : same.some((s) => s !== null && !isWhiteout(s.inode)) ? 'changed' : 'added';
+      const same = seenThrough(under.map((u) => named(u, entry.name)));
+      const change = isWhiteout(entry.inode) ? 'deleted' : same.length > 0 && !isWhiteout(same[0]!.inode) ? 'changed' : 'added';
       found.push({ path: at, inode: entry.inode, change });
-      if (entry.inode.kind === 'dir') walk(entry, at, same);
+      if (entry.inode.kind === 'dir') walk(entry, at, isOpaque(entry.inode) ? [] : same.filter((s) => s.inode.kind === 'dir'));
     }
   };
   walk(root, '', below);
@@ -80,7 +96,7 @@ export function filesOf(root: Dentry | null, below: readonly (Dentry | null)[]):
 
 export const treeOfLayer = (kernel: Kernel, chain: string): Dentry | null => entryAt(kernel, `${layerDir(DOCKER, chain)}/${DOCKER.files}`);
 
-function filesIn(kernel: Kernel, image: Image, index: number): Found[] {
+export function filesIn(kernel: Kernel, image: Image, index: number): Found[] {
   return filesOf(treeOfLayer(kernel, image.chain[index]!), image.chain.slice(0, index).reverse().map((c) => treeOfLayer(kernel, c)));
 }
 

@@ -8,6 +8,7 @@ import { disassembly } from './disassembly.ts';
 import { exitLog, exits } from './exits.ts';
 import { hostMemory } from './hostmemory.ts';
 import { hosts } from './hosts.ts';
+import { imageFiles, imageLayers, imageWaste } from './imagelayers.ts';
 import { images, layerFiles, layers } from './images.ts';
 import { instructions } from './instructions.ts';
 import { guestMarks, lanes, ledgerEvents, ledgerPlaces, spans } from './lanes.ts';
@@ -36,7 +37,7 @@ import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
-  containers, images, layers, 'layer-files': layerFiles, overlay,
+  containers, images, layers, 'layer-files': layerFiles, 'image-layers': imageLayers, 'image-files': imageFiles, 'image-waste': imageWaste, overlay,
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'walk-caches': walkCaches, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,
