@@ -1,7 +1,9 @@
 /**
- * The modelled disk, 254:0, as what its users wait for: a request takes a fixed time and a time for its bytes, one after
- * another; io.max of a group and those above puts requests further apart. Reads of what is not in the page cache and direct
- * I/O wait at once, buffered writes when they are synced. The picture: every reader and writer is told until when to sleep.
+ * The modelled disk, 254:0, as what its users wait for: a request takes a fixed time and a time for its bytes, one at a
+ * time; io.max of a group and those above puts requests further apart, and so does io.weight while io.cost.qos is enabled.
+ * A request held back leaves the disk to others: what is promised is a list of intervals, and a request takes the first
+ * gap after its leave. Reads of what is not in the page cache and direct I/O wait at once, buffered writes when they are
+ * synced. The picture: every reader and writer is told until when to sleep.
  * Source: kernel doc cgroup-v2 (io), block/blk-throttle.c; costs are ours, of a fast virtio disk.
  * Left out: writeback on its own after a time, merging and reordering, priorities.
  */
@@ -9,6 +11,7 @@ import { PAGE, SECOND } from '../sim/units.ts';
 import { chargeFile } from './cgroup/cache.ts';
 import { cachedPages, holesOf } from './cgroup/charge.ts';
 import { countIo, DISK } from './cgroup/io.ts';
+import { allowance } from './cgroup/iocost.ts';
 import { stall } from './cgroup/psi.ts';
 import type { Cgroup } from './cgroup/types.ts';
 import type { Kernel, Task } from './records.ts';
@@ -16,22 +19,30 @@ import type { Inode } from './vfs/types.ts';
 import { timeOf } from './wait.ts';
 
 /** ns a request, and a byte. */
-const REQUEST = 60_000;
-const BYTE = 1;
+export const REQUEST = 60_000;
+export const BYTE = 1;
 /** Largest request of buffered writing, and of reading ahead, in bytes. */
 const WRITE_REQUEST = 512 * 1024;
 const READ_AHEAD = 128 * 1024;
 
 interface Disk {
-  freeAt: number;
+  /** When it will be at work: [begin, end) in ns, in order, never touching. */
+  busy: [number, number][];
+  /** Since boot, for /proc/diskstats: requests, bytes, and ns from request to answer, by kind; ns at work. */
+  read: Served;
+  write: Served;
+  worked: number;
   /** Bytes written and not synced, by file. */
   dirty: Map<Inode, number>;
 }
 
+interface Served { requests: number; bytes: number; waited: number }
+const nothing = (): Served => ({ requests: 0, bytes: 0, waited: 0 });
+
 function diskOf(kernel: Kernel): Disk {
   let disk = kernel.drivers.get('disk') as Disk | undefined;
   if (!disk) {
-    disk = { freeAt: 0, dirty: new Map() };
+    disk = { busy: [], read: nothing(), write: nothing(), worked: 0, dirty: new Map() };
     kernel.drivers.set('disk', disk);
   }
   return disk;
@@ -56,6 +67,28 @@ function leave(cgroup: Cgroup, kind: 'read' | 'write', bytes: number, now: numbe
   return start;
 }
 
+/** Takes the disk for `length` ns at the first gap from `start` on; returns the end. */
+function reserve(disk: Disk, start: number, length: number, now: number): number {
+  const { busy } = disk;
+  while (busy[0] && busy[0][1] <= now) busy.shift();
+  let at = 0;
+  let begin = start;
+  while (at < busy.length && busy[at]![0] < begin + length) {
+    begin = Math.max(begin, busy[at]![1]);
+    at++;
+  }
+  const end = begin + length;
+  const before = busy[at - 1];
+  const after = busy[at];
+  const joins = after !== undefined && after[0] === end;
+  if (before && before[1] === begin) {
+    before[1] = joins ? after[1] : end;
+    if (joins) busy.splice(at, 1);
+  } else if (joins) after[0] = begin;
+  else busy.splice(at, 0, [begin, end]);
+  return end;
+}
+
 /** Moves bytes in requests of at most `size`; the task is held back until they are there. */
 function transfer(kernel: Kernel, task: Task, kind: 'read' | 'write', bytes: number, size: number): void {
   const disk = diskOf(kernel);
@@ -63,9 +96,14 @@ function transfer(kernel: Kernel, task: Task, kind: 'read' | 'write', bytes: num
   let done = now;
   for (let left = bytes; left > 0; left -= size) {
     const part = Math.min(left, size);
-    const start = Math.max(leave(task.cgroup, kind, part, now), disk.freeAt);
-    disk.freeAt = start + REQUEST + part * BYTE;
-    done = disk.freeAt;
+    const cost = REQUEST + part * BYTE;
+    const start = Math.max(leave(task.cgroup, kind, part, now), allowance(kernel, task.cgroup, cost, now));
+    done = Math.max(done, reserve(disk, start, cost, now));
+    disk.worked += cost;
+    const served = disk[kind];
+    served.requests++;
+    served.bytes += part;
+    served.waited += done - now;
     countIo(task.cgroup, kind, part);
   }
   stall(kernel, task.cgroup, 'io', done - now, 'some');
@@ -108,4 +146,13 @@ export function writeBackAll(kernel: Kernel, task: Task): void {
 /** O_DIRECT: past the page cache, one request a call. */
 export function direct(kernel: Kernel, task: Task, kind: 'read' | 'write', bytes: number): void {
   if (bytes > 0) transfer(kernel, task, kind, bytes, bytes);
+}
+
+/** /proc/diskstats, fields as in Documentation/admin-guide/iostats: the disk and its one partition. */
+export function diskStatsText(kernel: Kernel): string {
+  const { read, write, worked } = diskOf(kernel);
+  const ms = (ns: number): number => Math.floor(ns / 1e6);
+  const of = (one: Served): string => `${one.requests} 0 ${one.bytes / 512} ${ms(one.waited)}`;
+  const both = `${of(read)} ${of(write)} 0 ${ms(worked)} ${ms(read.waited + write.waited)} 0 0 0 0 0 0`;
+  return ` 254       0 vda ${both}\n 254       1 vda1 ${both}\n`;
 }

@@ -14,6 +14,7 @@ import {
 } from './core.ts';
 import { effective, partitionFault } from './cpuset.ts';
 import { ioMaxText, ioStatText, writeIoMax, writeIoWeight } from './io.ts';
+import { qosText, writeQos } from './iocost.ts';
 import { listOf, listText, memorySize, unsigned, whole } from './numbers.ts';
 import { pressureText } from './psi.ts';
 import { reclaim } from './reclaim.ts';
@@ -241,6 +242,7 @@ const CPUSET: CgroupFile[] = [
 // ---- io
 
 const IO: CgroupFile[] = [
+  root('io', 'io.cost.qos', { read: (k) => qosText(k), write: (k, _c, text) => writeQos(k, text) }),
   below('io', 'io.max', { read: (_k, c) => ioMaxText(c), write: (_k, c, text) => writeIoMax(c, text) }),
   { name: 'io.stat', controller: 'io', where: 'everywhere', read: (_k, c) => ioStatText(c) },
   below('io', 'io.weight', { read: (_k, c) => `default ${c.io.weight}\n`, write: (_k, c, text) => writeIoWeight(c, text) }),

@@ -1,7 +1,7 @@
 /**
  * The io controller: limits by device and what was read and written. One modelled disk, 254:0.
- * Source: kernel doc cgroup-v2 (io), block/blk-throttle.c. Left out: io.latency, io.cost; io.weight is kept and printed, but
- * this disk has no scheduler that shares by weight (as a virtio disk without BFQ).
+ * Source: kernel doc cgroup-v2 (io), block/blk-throttle.c. io.weight shares once
+ * io.cost.qos is enabled (iocost.ts), as on a disk without BFQ. Left out: io.latency, io.cost.model, weights by device.
  */
 import { SysError } from '../abi.ts';
 import type { Cgroup } from './types.ts';

@@ -317,7 +317,8 @@ function through(entry: Dentry, inner: Dentry, opened: { ops: FileOps; data: unk
   const ops: FileOps = {
     ...(opened.ops.read
       ? {
-          read(kernel, task, _file, count, offset) {
+          read(kernel, task, file, count, offset) {
+            open.flags = file.flags;
             // Opened on a lower file that has been copied up since: what is read is the copy (mmap would keep the old one).
             const { upper } = layersOf(entry);
             if (!upper || upper.inode === target || entry.deleted) return opened.ops.read!(kernel, task, open, count, offset);
@@ -328,7 +329,8 @@ function through(entry: Dentry, inner: Dentry, opened: { ops: FileOps; data: unk
       : {}),
     ...(opened.ops.write
       ? {
-          write(kernel, task, _file, data, offset) {
+          write(kernel, task, file, data, offset) {
+            open.flags = file.flags;
             const n = opened.ops.write!(kernel, task, open, data, offset);
             if (layersOf(entry).upper?.inode === target) copyAttributes(entry.inode, layersOf(entry));
             return n;

@@ -43,11 +43,13 @@ function hugePages(kernel: Kernel): Node {
 
 /** Bytes of the modelled disk, in sectors. */
 const SECTORS = 41_943_040;
+const PARTITION = 41_940_958;
 
 function disk(): DirNode {
   return fixed({
     dev: says('254:0'), size: says(String(SECTORS)), ro: says('0'), removable: says('0'),
     queue: fixed({ scheduler: says('[none] mq-deadline'), rotational: says('1'), logical_block_size: says('512') }),
+    vda1: fixed({ dev: says('254:1'), size: says(String(PARTITION)), ro: says('0'), partition: says('1'), start: says('2048') }),
   });
 }
 

@@ -18,6 +18,7 @@ import { comm, cut, tr, uniq } from './fields.ts';
 import { find } from './find.ts';
 import { grep } from './grep.ts';
 import { file, hint, lsof, stty, w, who } from './look.ts';
+import { iostat } from './iostat.ts';
 import { ls } from './ls.ts';
 import { less } from './pager.ts';
 import { printf } from './printf.ts';
@@ -38,7 +39,7 @@ import { cal, tree, whereis } from './tree.ts';
 import { xargs } from './xargs.ts';
 
 export const GNU: Readonly<Record<string, Program>> = {
-  awk, mawk: awk, file, gunzip: gzip, gzip, less, lsof, more: less, stty, top, vmstat, w, who, zcat: gzip,
+  awk, mawk: awk, file, gunzip: gzip, gzip, iostat, less, lsof, more: less, stty, top, vmstat, w, who, zcat: gzip,
   '[': test, base64, basename, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
   hd: hexdump, head, hexdump, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
   pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,

@@ -3,6 +3,7 @@ import { EPOCH_SECONDS, PAGE, SECOND } from '../../../sim/units.ts';
 import { SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
 import { pressureText } from '../../cgroup/psi.ts';
+import { diskStatsText } from '../../disk.ts';
 import { loads } from '../../load.ts';
 import { logLine } from '../../log.ts';
 import type { Kernel, Task } from '../../records.ts';
@@ -149,7 +150,8 @@ export function machineFiles(types: () => readonly string[]): Record<string, Nod
     loadavg: says(loadavgText),
     meminfo: says(meminfoText),
     modules: says(() => 'overlay 217088 0 - Live 0x0000000000000000\nbr_netfilter 36864 0 - Live 0x0000000000000000\nkvm_intel 413696 0 - Live 0x0000000000000000\n'),
-    partitions: says(() => 'major minor  #blocks  name\n\n 254        0   20971520 vda\n'),
+    partitions: says(() => 'major minor  #blocks  name\n\n 254        0   20971520 vda\n 254        1   20970479 vda1\n'),
+    diskstats: says(diskStatsText),
     pressure: fixed({
       cpu: says((kernel) => pressureText(kernel, kernel.cgroups.root, 'cpu')), io: says((kernel) => pressureText(kernel, kernel.cgroups.root, 'io')),
       memory: says((kernel) => pressureText(kernel, kernel.cgroups.root, 'memory')),
