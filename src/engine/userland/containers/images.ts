@@ -12,11 +12,12 @@ const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Applets that the modelled busybox answers to; each is a link in /bin. */
 export const APPLETS = (
-  'arch ash awk base64 basename cat chgrp chmod chown chroot clear cp cut date dd df diff dirname dmesg du echo egrep env expr false fgrep find ' +
-  'free fsync getopt grep gunzip gzip head hostid hostname httpd id install ip kill killall less link ln logger login ls md5sum mkdir mkfifo mknod ' +
-  'mktemp more mount mountpoint mv nc netstat nice nohup nproc nsenter od passwd pgrep pidof ping pivot_root pkill poweroff printenv printf ps pwd readlink ' +
-  'realpath reboot renice reset rev rm rmdir route sed seq setsid sh sha256sum sleep sort split stat strings stty su sync sysctl tac tail tar tee test ' +
-  'time timeout top touch tr true truncate tty umount uname uniq unlink unshare uptime vi watch wc wget which who whoami xargs yes'
+  'arch ash awk base64 basename cal cat chgrp chmod chown chroot clear cmp cp cut date dd df diff dirname dmesg du echo egrep env expr false ' +
+  'fgrep find fold free fsync getopt grep groups gunzip gzip head hexdump hostid hostname httpd id install ionice ip kill killall less link ln ' +
+  'logger login logname ls lsmod md5sum mkdir mkfifo mknod mktemp more mount mountpoint mv nc netstat nice nl nohup nproc nsenter nslookup od ' +
+  'passwd paste pgrep pidof ping pivot_root pkill poweroff printenv printf ps pwd readlink realpath reboot renice reset rev rm rmdir route sed ' +
+  'seq setpriv setsid sh sha256sum sleep sort split stat strings stty su sync sysctl tac tail tar taskset tee test time timeout top touch tr ' +
+  'traceroute true truncate tty umount uname uniq unlink unshare uptime vi w watch wc wget which who whoami xargs xxd yes zcat'
 ).split(' ');
 
 /** The content of a binary that stands for a modelled program. */

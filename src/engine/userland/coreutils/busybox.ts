@@ -12,8 +12,8 @@ import { command, complain, print } from '../lib/io.ts';
 import { netApplets } from '../net/applets.ts';
 import { mountOver, readMounts } from '../util-linux/mounts.ts';
 import { realPath } from './paths.ts';
-import { readAccounts, userName } from './accounts.ts';
-import { commandLine, readMeminfo, readProcesses } from './processes.ts';
+import { busyboxPs } from './busybox-ps.ts';
+import { readMeminfo } from './processes.ts';
 import { humanSize } from './sizes.ts';
 import { parseOptions } from '../lib/args.ts';
 
@@ -111,14 +111,6 @@ function graded(program: Program, name: string): Program {
   };
 }
 
-const ps = command(function* (argv) {
-  parseOptions('o= T a e f w x u', argv.slice(1).map((a) => (a.startsWith('-') ? a : `-${a}`)));
-  const accounts = yield* readAccounts();
-  let out = 'PID   USER     COMMAND\n';
-  for (const p of yield* readProcesses()) out += `${String(p.pid).padStart(5)} ${userName(accounts, p.euid).slice(0, 8).padEnd(8)} ${p.args.length > 0 ? commandLine(p) : `[${p.comm}]`}\n`;
-  yield* print(out);
-});
-
 const free = command(function* (argv) {
   const o = parseOptions('b k m g h', argv.slice(1));
   const by = o.on.has('b') ? 1 / 1024 : o.on.has('m') ? 1024 : o.on.has('g') ? 1048576 : 1;
@@ -162,7 +154,7 @@ const df = command(function* (argv) {
 });
 
 /** Applets that are not the GNU program reworded. */
-const OWN: Readonly<Record<string, Program>> = { ps, free, df, ...netApplets };
+const OWN: Readonly<Record<string, Program>> = { ps: busyboxPs, free, df, ...netApplets };
 
 /** busybox over these programs, by name; `shell` is its sh. */
 export function busyboxOf(programs: ReadonlyMap<string, Program>, shell: Program): Program {
