@@ -58,6 +58,18 @@ export type ImageWasteRow = R<{ path: string; count: number; total: number; wast
 /** {host?, pid?} newest 200 system calls of traced processes */
 export type SyscallRow = R<{ t: number; host: string; pid: number; comm: string; name: string; args: string; result: string }>;
 
+/** {host?, container?, side?, run?} calls that make containers, in order; `side` "engine" or "hand", `purpose` "namespaces" "mounts" "pivot_root" "cgroup" "network" "capabilities" "seccomp" "exec" */
+export type RunCallRow = R<{
+  host: string; t: number; side: string; run: number; command: string; container: string; who: string; pid: number; nspid: number; comm: string; purpose: string; name: string;
+  args: string; result: string; failed: boolean; path: string; what: string;
+}>;
+/** {host?, kill?, container?} candidates of the newest 20 invocations of the out-of-memory killer, most points first; `fate` "victim" "group" "spared" */
+export type OomRow = R<{
+  host: string; kill: number; t: number; constraint: string; limitGroup: string; limit: number; usage: number; invoker: string; invokerPid: number;
+  pid: number; nspid: number; ppid: number; comm: string; uid: number; cgroup: string; container: string; rss: number; pageTables: number; adj: number; adjPages: number;
+  points: number | null; fate: string; why: string; invoked: boolean; because: number;
+}>;
+
 /** () */
 export type VmRow = R<{
   host: string; name: string; /** null when shut off */ id: number | null; state: string; /** qemu's */ pid: number | null; memory: number; vcpus: number;

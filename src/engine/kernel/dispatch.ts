@@ -5,6 +5,7 @@
  * other exception, of a handler or of a program, is a fault of the engine and is not caught here.
  */
 import { type Errno, SysError } from './abi.ts';
+import { brief, noteErrand } from './errands.ts';
 import { endThread, exitTask } from './exit.ts';
 import { touchMemory } from './memory.ts';
 import type { CallRecord, Kernel, Task } from './records.ts';
@@ -152,6 +153,7 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
 // ---- the log of calls
 
 function note(kernel: Kernel, task: Task, name: string, args: readonly unknown[], result: unknown, failed: boolean): void {
+  if (task.errand !== 0) noteErrand(kernel, task, name, args, result, failed);
   const { calls } = kernel;
   if (task.ns.pid.level === 0 && !task.tty && !calls.traced.has(task.tgid)) return;
   const row: CallRecord = {
@@ -159,12 +161,6 @@ function note(kernel: Kernel, task: Task, name: string, args: readonly unknown[]
   };
   calls.rows[calls.next % KEPT_CALLS] = row;
   calls.next++;
-}
-
-/** What a row keeps of a value: the beginning of bytes, no code. */
-function brief(value: unknown): unknown {
-  if (value instanceof Uint8Array) return value.length > 48 ? value.slice(0, 48) : value;
-  return typeof value === 'function' ? 'fn' : value;
 }
 
 /** The kept calls, oldest first. */

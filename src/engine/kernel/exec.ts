@@ -7,6 +7,7 @@ import { record } from '../sim/trace.ts';
 import { SysError } from './abi.ts';
 import { cgroupPath } from './cgroup/charge.ts';
 import { capsAfterExec, idInside } from './credentials.ts';
+import { errandAtExec } from './errands.ts';
 import { endThread } from './exit.ts';
 import { logLine } from './log.ts';
 import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
@@ -80,6 +81,7 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
   const args = argv.length > 0 ? argv : [''];
   const image = load(kernel, task, at, args);
   for (const one of [...kernel.tasks.values()]) if (one.leader === task.leader && one !== task && one !== task.leader) endThread(kernel, one);
+  errandAtExec(kernel, task, at, image.argv);
   task.stack = [image.program(image.argv, env)];
   task.saved = [];
   task.pending = null;

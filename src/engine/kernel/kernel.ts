@@ -9,6 +9,7 @@ import { PAGE } from '../sim/units.ts';
 import { createTree } from './cgroup/core.ts';
 import { rootCred } from './credentials.ts';
 import { burst } from './dispatch.ts';
+import { createErrands } from './errands.ts';
 import { exitTask } from './exit.ts';
 import { logLine } from './log.ts';
 import { newAddressSpace } from './memory.ts';
@@ -72,7 +73,7 @@ export function createKernel(spec: KernelSpec): Kernel {
     nextNsIno: FIRST_FREE_INO, waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
     mounts: { nextId: 21, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask,
     sched: createSched(cpus), ahead: 0, hugePages: 'madvise',
-    overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 },
+    overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [],
   };
   registerMemoryDevices(kernel);
   registerConsoles(kernel, CONSOLES);

@@ -14,6 +14,7 @@ import { reclaim } from './cgroup/reclaim.ts';
 import { memoryStat } from './cgroup/stat.ts';
 import type { Cgroup } from './cgroup/types.ts';
 import { logLine } from './log.ts';
+import { rememberOom } from './oomlog.ts';
 import type { Kernel, Task } from './records.ts';
 import { alive, killProcess } from './signals.ts';
 import { wake } from './wait.ts';
@@ -82,25 +83,27 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
   const total = totalPages(kernel, limit);
   let victim: Task | null = null;
   let most = Number.NEGATIVE_INFINITY;
-  for (const one of candidates(kernel, limit)) {
-    const points = badness(one, total);
+  const scored = candidates(kernel, limit).map((one) => ({ task: one, points: badness(one, total) }));
+  for (const { task: one, points } of scored) {
     if (points === null || points < most) continue;
     most = points;
     victim = one;
   }
   report(kernel, task, limit);
   const invoked = record(kernel.trace, 'kernel', kernel.name, 'oom.invoked', { cgroup: group, pid: task.pid, comm: task.comm, usage: usageOf(kernel, limit) * PAGE }, refusal);
+  const whole = victim ? groupToKill(victim, limit) : null;
+  const doomed = whole ? candidates(kernel, whole).filter((one) => one.oomScoreAdj !== -1000) : [];
+  rememberOom(kernel, task, limit, total, scored, victim, doomed, invoked);
   if (!victim) {
     logLine(kernel, 4, 'Out of memory and no killable processes...');
     return false;
   }
   logLine(kernel, 6, `oom-kill:constraint=${group ? 'CONSTRAINT_MEMCG' : 'CONSTRAINT_NONE'},nodemask=(null),cpuset=${cpusetOf(victim.cgroup)},mems_allowed=0,${group ? `oom_memcg=${group}` : 'global_oom'},task_memcg=${cgroupPath(victim.cgroup)},task=${victim.comm},pid=${victim.pid},uid=${victim.cred.uid}`);
-  const whole = groupToKill(victim, limit);
   kill(kernel, victim, limit, most, invoked);
   if (!whole) return true;
   logLine(kernel, 6, `Tasks in ${cgroupPath(whole)} are going to be killed due to memory.oom.group set`);
   countEvent(whole, 'oomGroupKill');
-  for (const one of candidates(kernel, whole)) if (one.oomScoreAdj !== -1000) kill(kernel, one, limit, badness(one, total) ?? 0, invoked);
+  for (const one of doomed) if (alive(one)) kill(kernel, one, limit, badness(one, total) ?? 0, invoked);
   return true;
 }
 

@@ -9,7 +9,9 @@ import type { Random } from '../sim/random.ts';
 import type { Body, CapSets, LogLine, Program, Request, SigAction } from './sys.ts';
 import type { Cgroup, CgroupTree } from './cgroup/types.ts';
 import type { File, FileOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './vfs/types.ts';
+import type { Errands } from './errands.ts';
 import type { NetNamespace, Packet } from './net/types.ts';
+import type { OomRecord } from './oomlog.ts';
 import type { Tty } from './tty.ts';
 
 export interface Kernel {
@@ -61,6 +63,9 @@ export interface Kernel {
   /** Event kinds of subsystems ("net", "kvm") to what handles them; the argument is the event's. */
   events: Map<string, (kernel: Kernel, arg: unknown) => void>;
   calls: CallLog;
+  errands: Errands;
+  /** The newest kills for want of memory. */
+  ooms: OomRecord[];
 }
 
 /** The newest system calls of processes in containers or with a terminal, and of those asked for (`traced`, by tgid); `rows` wraps at `next`. */
@@ -270,6 +275,8 @@ export interface Task {
   childTimes: { user: number; system: number };
   faults: { minor: number; major: number };
   switches: number;
+  /** What it does on somebody's behalf (errands.ts); 0 nothing. */
+  errand: number;
 }
 
 export interface Slot {

@@ -20,7 +20,7 @@ const SIGNALS = new Map<number, string>(Object.entries(abi.SIG).map(([name, numb
 
 const FLAGS: Record<string, Record<number, [string, number][]>> = {
   openat: { 2: OPEN }, newfstatat: { 2: AT }, unlinkat: { 2: AT }, fchownat: { 4: AT }, linkat: { 4: AT }, utimensat: { 4: AT }, unshare: { 0: CLONE },
-  setns: { 1: CLONE }, mount: { 3: MOUNT }, mmap: { 1: PROT, 2: MMAP }, pipe2: { 0: OPEN }, dup3: { 2: OPEN },
+  setns: { 1: CLONE }, mount: { 3: MOUNT }, umount2: { 1: [['MNT_FORCE', 1], ['MNT_DETACH', 2], ['MNT_EXPIRE', 4], ['UMOUNT_NOFOLLOW', 8]] }, mmap: { 1: PROT, 2: MMAP }, pipe2: { 0: OPEN }, dup3: { 2: OPEN },
 };
 const OCTAL: Record<string, number> = { openat: 3, mkdirat: 2, mknodat: 2, fchmodat: 2, umask: 0 };
 
@@ -67,14 +67,22 @@ function argument(name: string, index: number, value: unknown): string {
 }
 
 export function argsText(call: CallRecord): string {
-  return call.args.map((value, index) => argument(call.name, index, value)).join(', ');
+  return argsOf(call.name, call.args);
 }
 
 export function resultText(call: CallRecord): string {
-  if (call.failed) {
-    const errno = call.result as abi.Errno;
+  return resultOf(call.name, call.result, call.failed);
+}
+
+export function argsOf(name: string, args: readonly unknown[]): string {
+  return args.map((value, index) => argument(name, index, value)).join(', ');
+}
+
+export function resultOf(name: string, result: unknown, failed: boolean): string {
+  if (failed) {
+    const errno = result as abi.Errno;
     return `-1 ${errno} (${abi.ERRNO[errno][1]})`;
   }
-  if (call.name === 'read' || call.name === 'pread64') return call.result instanceof Uint8Array ? `${quoted(text(call.result))}` : plain(call.result);
-  return plain(call.result);
+  if (name === 'read' || name === 'pread64') return result instanceof Uint8Array ? `${quoted(text(result))}` : plain(result);
+  return plain(result);
 }

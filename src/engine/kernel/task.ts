@@ -64,7 +64,7 @@ export function blankTask(kernel: Kernel, from: Pick<Task, 'ns' | 'cred' | 'cgro
     times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, cpu: null, sliceUsed: 0 },
     noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], heldBack: 0, interrupted: false,
     leader: null as unknown as Task, exitSignal: SIG.CHLD, pdeathsig: 0, subreaper: false, execed: false, vforkParent: null, limits: {}, seccomp: [],
-    alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0,
+    alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0, errand: 0,
   };
   task.leader = task;
   return task;
@@ -121,7 +121,7 @@ function copyTask(kernel: Kernel, task: Task, flags: number, cgroup: Cgroup): Ta
   };
   Object.assign(child, {
     argv: task.argv, env: task.env, exe: task.exe, pgid: task.pgid, sid: task.sid, tty: task.tty, oomScoreAdj: task.oomScoreAdj, oomScoreAdjMin: task.oomScoreAdjMin, nice: task.nice,
-    limits: { ...task.limits }, seccomp: task.seccomp,
+    limits: { ...task.limits }, seccomp: task.seccomp, errand: task.errand,
   });
   if (child.cred === task.cred) child.cred = { ...task.cred };
   join(kernel, task, child, flags, thread);

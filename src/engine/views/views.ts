@@ -16,10 +16,12 @@ import { leaves, lockstep } from './lockstep.ts';
 import { marks } from './marks.ts';
 import { memory } from './memory.ts';
 import { namespaces } from './namespaces.ts';
+import { oom } from './oom.ts';
 import { overlay } from './overlay.ts';
 import { papers } from './papers.ts';
 import { processes } from './processes.ts';
 import { registers } from './registers.ts';
+import { runCalls } from './runcalls.ts';
 import { serial } from './serial.ts';
 import { shadow } from './shadow.ts';
 import { shadowFaults } from './shadowfaults.ts';
@@ -36,7 +38,7 @@ import { walk, walkHead, walks } from './walk.ts';
 import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
-  hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls,
+  hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls, 'run-calls': runCalls, oom,
   containers, images, layers, 'layer-files': layerFiles, 'image-layers': imageLayers, 'image-files': imageFiles, 'image-waste': imageWaste, overlay,
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'walk-caches': walkCaches, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,

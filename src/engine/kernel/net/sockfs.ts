@@ -27,7 +27,7 @@ export function createSocket(kernel: Kernel, ns: NetNamespace, family: Socket['f
   const socket: Socket = {
     id: sockfs(kernel).nextIno++, family, type, ns, kernel, state: 'fresh', local: null, remote: null, boundAs: null, backlog: 0, accepting: [], queue: [], queued: 0,
     receiveShut: false, sendShut: false, peer: null, tcb: null, listener: null, error: null, options: new Map(), cred,
-    peerCred: { pid: 0, uid: 0, gid: 0 }, orphaned: true, owner: task?.comm ?? '', timerAt: 0,
+    peerCred: { pid: 0, uid: 0, gid: 0 }, errand: null, orphaned: true, owner: task?.comm ?? '', timerAt: 0,
   };
   netOf(kernel).sockets.set(socket.id, socket);
   return socket;

@@ -206,6 +206,8 @@ export interface Socket {
   options: Map<string, number>;
   cred: { pid: number; uid: number; gid: number };
   peerCred: { pid: number; uid: number; gid: number };
+  /** The accepted end of a connection: what the other end's last writer does it for; null of other sockets. */
+  errand: number | null;
   /** Has no descriptor any more. */
   orphaned: boolean;
   owner: string;

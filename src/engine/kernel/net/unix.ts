@@ -78,7 +78,7 @@ function connectStream(kernel: Kernel, task: Task, socket: Socket, address: Sock
     return BLOCK;
   }
   const server = createSocket(kernel, listener.ns, 'unix', listener.type, null);
-  Object.assign(server, { local: listener.local, remote: socket.local, cred: listener.cred, owner: listener.owner, listener });
+  Object.assign(server, { local: listener.local, remote: socket.local, cred: listener.cred, owner: listener.owner, listener, errand: task.errand });
   socket.remote = listener.local;
   joinSockets(socket, server);
   listener.accepting.push(server);
@@ -97,6 +97,7 @@ function sendStream(kernel: Kernel, task: Task, socket: Socket, data: Uint8Array
     return BLOCK;
   }
   const part = data.length > room ? data.subarray(0, room) : data;
+  if (peer.errand !== null && task.errand !== 0) peer.errand = task.errand;
   if (part.length > 0 || files.length > 0) deliver(kernel, peer, { data: part, files, from: null });
   return part.length;
 }
@@ -190,6 +191,7 @@ export const unixFamily: Family = {
         socket.queued -= first.data.length;
         chunk = { ...first, data: first.data.subarray(0, count) };
       } else chunk = takeStream(socket, count);
+      if (socket.errand) task.errand = socket.errand;
       wake(kernel, socketChannel(socket));
       return chunk;
     }
