@@ -7,6 +7,8 @@
  */
 import type { Kernel, Task } from './records.ts';
 import { type Purpose, purposeOf } from './purposes.ts';
+import type { Syscalls } from './sys.ts';
+import { argumentFault } from './syscalls/signatures.ts';
 
 const KEPT_CALLS = 6000;
 const KEPT_ERRANDS = 400;
@@ -62,9 +64,9 @@ export function brief(value: unknown): unknown {
   return typeof value === 'function' ? 'fn' : value;
 }
 
-/** After a call: kept if it has a purpose. Arguments that are none at all (EFAULT) have none. */
+/** After a call: kept if it has a purpose. Arguments that no call takes have none. */
 export function noteErrand(kernel: Kernel, task: Task, name: string, args: readonly unknown[], result: unknown, failed: boolean): void {
-  if (failed && result === 'EFAULT') return;
+  if (failed && argumentFault(name as keyof Syscalls, args)) return;
   const found = purposeOf(task, name, args);
   if (found) keep(kernel, task, name, args, result, failed, found.purpose, found.path);
 }
