@@ -57,6 +57,19 @@ export type ImageFileRow = R<{
 export type ImageWasteRow = R<{ path: string; count: number; total: number; wasted: number; layers: string; deleted: boolean }>;
 /** {host?, pid?} newest 200 system calls of traced processes */
 export type SyscallRow = R<{ t: number; host: string; pid: number; comm: string; name: string; args: string; result: string }>;
+/** {host?, packet?, ns?, since?} one row a step of a packet's way, the newest 2000 in order of time; `packet` is equal along the way, over namespaces and machines */
+export type PacketRow = R<{
+  host: string; packet: string; n: number; t: number; ns: number; nsName: string; dev: string;
+  /** socket, output, route, postrouting, arp, egress, ingress, bridge, prerouting, input, forward, qdisc, tunnel */ hook: string;
+  /** send deliver none accept reject drop dnat snat route forward resolve out in learn port flood … */ action: string;
+  reason: string; /** "nat DOCKER rule 2" */ rule: string; proto: string; src: string; dst: string; sport: number; dport: number; flags: string; length: number; ttl: number; text: string;
+  /** MACs of the frame */ from: string; to: string;
+}>;
+/** {host?, ns?, kind?} the network as it stands; what each column says of each kind is in the view */
+export type NetworkRow = R<{
+  host: string; kind: 'namespace' | 'device' | 'route' | 'neighbour' | 'socket' | 'published'; ns: number; nsName: string; container: string; name: string; dev: string; address: string;
+  mac: string; mtu: number; up: boolean; state: string; master: string; peerNs: number; peer: string; detail: string; rx: number; tx: number; dropped: number;
+}>;
 
 /** {host?, container?, side?, run?} calls that make containers, in order; `side` "engine" or "hand", `purpose` "namespaces" "mounts" "pivot_root" "cgroup" "network" "capabilities" "seccomp" "exec" */
 export type RunCallRow = R<{

@@ -17,7 +17,9 @@ import { marks } from './marks.ts';
 import { memory } from './memory.ts';
 import { namespaces } from './namespaces.ts';
 import { oom } from './oom.ts';
+import { network } from './network.ts';
 import { overlay } from './overlay.ts';
+import { packets } from './packets.ts';
 import { papers } from './papers.ts';
 import { processes } from './processes.ts';
 import { registers } from './registers.ts';
@@ -40,6 +42,7 @@ import { why } from './why.ts';
 export const VIEWS: Readonly<Record<string, View>> = {
   hosts, processes, cgroups, 'cgroup-history': cgroupHistory, namespaces, syscalls, 'run-calls': runCalls, oom,
   containers, images, layers, 'layer-files': layerFiles, 'image-layers': imageLayers, 'image-files': imageFiles, 'image-waste': imageWaste, overlay,
+  network, packets,
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'walk-caches': walkCaches, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,

@@ -3,8 +3,9 @@
  * Kubernetes API server) have an address and answer too, with the same TCP as the kernels'. A frame crosses it after a fixed
  * latency, in order. Left out: loss, bandwidth, broadcast.
  */
-import { answersOnWire, fromWire } from '../kernel/net/forward.ts';
+import { fromWire } from '../kernel/net/forward.ts';
 import { formatIp, parseIp } from '../kernel/net/ip.ts';
+import { answersOnWire } from '../kernel/net/neighbour.ts';
 import { abort, createTcb, finish, flush, input, resetFor, synAckOf, type Tcb, timeout } from '../kernel/net/tcp.ts';
 import type { Packet } from '../kernel/net/types.ts';
 import type { Kernel, Uplink } from '../kernel/records.ts';
@@ -44,10 +45,11 @@ export interface Lan {
   flows: Map<string, Connection>;
   connections: Map<number, Connection>;
   nextId: number;
+  nextPacket: number;
 }
 
 export function createLan(timeline: Timeline, kernels: Map<string, Kernel>): Lan {
-  const lan: Lan = { timeline, hosts: new Map(), kernels, services: new Map(), flows: new Map(), connections: new Map(), nextId: 1 };
+  const lan: Lan = { timeline, hosts: new Map(), kernels, services: new Map(), flows: new Map(), connections: new Map(), nextId: 1, nextPacket: 1 };
   handle(timeline, 'lan.frame', (event) => {
     const { source, target, packet } = event.arg as { source: string; target: string; packet: Packet };
     arrive(lan, source, target, packet);
@@ -97,7 +99,8 @@ function arrive(lan: Lan, source: string, target: string, packet: Packet): void 
 }
 
 function send(lan: Lan, from: string, to: string, packet: Packet): void {
-  after(lan.timeline, LAN_LATENCY, { kind: 'lan.frame', who: 'lan', arg: { source: from, target: to, packet } });
+  const named = { ...packet, trail: `wire#${lan.nextPacket++}` };
+  after(lan.timeline, LAN_LATENCY, { kind: 'lan.frame', who: 'lan', arg: { source: from, target: to, packet: named } });
 }
 
 /** A packet for the machine of a service. */

@@ -3,11 +3,12 @@ import { SECOND } from '../../sim/units.ts';
 import type { Errno } from '../abi.ts';
 import type { Kernel } from '../records.ts';
 import { timeOf, wake } from '../wait.ts';
-import { later, type NetEvent, output } from './forward.ts';
+import { output } from './forward.ts';
 import { icmpInput } from './icmp.ts';
 import { boundTo, emit, flowKey, forgetFlow, queueDatagram } from './inet.ts';
 import { createSocket } from './sockfs.ts';
 import { netOf, socketChannel } from './state.ts';
+import { later, type NetEvent, noteHop, snapshot } from './walk.ts';
 import { abort, createTcb, input, resetFor, synAckOf, timeout } from './tcp.ts';
 import type { NetNamespace, Packet, Socket, Tuple } from './types.ts';
 
@@ -28,10 +29,23 @@ function netEvent(kernel: Kernel, event: NetEvent): void {
   }
   const ns = net.namespaces.get(event.ns);
   if (!ns) return;
-  if (event.do === 'output') output(kernel, ns, event.packet);
-  else if (event.packet.proto === 'tcp') tcpInput(kernel, ns, event.packet);
+  if (event.do === 'output') {
+    output(kernel, ns, event.packet, 'the kernel');
+    return;
+  }
+  const taker = takerOf(ns, event.packet);
+  noteHop(kernel, timeOf(kernel), ns, event.link, event.trail, snapshot(event.packet), { hook: 'socket', action: taker ? 'deliver' : 'none', why: taker || 'no socket takes it' });
+  if (event.packet.proto === 'tcp') tcpInput(kernel, ns, event.packet);
   else if (event.packet.proto === 'udp') udpInput(kernel, ns, event.packet);
   else icmpInput(kernel, ns, event.packet, (about, errno, code) => onError(kernel, ns, about, errno, code));
+}
+
+/** Who takes a packet in this namespace: "tcp socket 20011 of nginx". */
+function takerOf(ns: NetNamespace, { proto, src, dst, sport, dport }: Packet): string {
+  if (proto === 'icmp') return 'the kernel';
+  const flow = proto === 'tcp' ? ns.flows.get(flowKey({ address: dst, port: dport }, { address: src, port: sport })) : undefined;
+  const socket = flow ?? boundTo(ns, proto, dst, dport);
+  return socket ? `${proto} socket ${socket.id} of ${socket.owner || 'nobody yet'}` : '';
 }
 
 function tcpInput(kernel: Kernel, ns: NetNamespace, packet: Packet): void {

@@ -7,7 +7,7 @@ import { parseIp } from './ip.ts';
 import { socketChannel } from './state.ts';
 import type { NetNamespace, Packet, Socket, Tuple } from './types.ts';
 
-const PROTOCOLS: Record<Packet['proto'], number> = { icmp: 1, tcp: 6, udp: 17 };
+const PROTOCOLS: Record<Packet['proto'], number> = { icmp: 1, tcp: 6, udp: 17, arp: 0 };
 
 function checksum(data: Uint8Array): number {
   let sum = 0;
@@ -86,7 +86,7 @@ export function icmpInput(kernel: Kernel, ns: NetNamespace, packet: Packet, told
   if (!icmp) return;
   for (const socket of ns.raw) giveRaw(kernel, socket, packet);
   if (icmp.type === 8) {
-    output(kernel, ns, { ...packet, src: packet.dst, dst: packet.src, ttl: 64, icmp: { ...icmp, type: 0 } });
+    output(kernel, ns, { ...packet, src: packet.dst, dst: packet.src, ttl: 64, icmp: { ...icmp, type: 0 } }, 'the kernel answers echo');
     return;
   }
   if (!icmp.inner || icmp.type !== 3) return;

@@ -9,7 +9,7 @@ import type { SockAddr } from '../sys.ts';
 import { BLOCK } from '../vfs/types.ts';
 import { timeOf, waitOn, wake } from '../wait.ts';
 import type { Family } from './family.ts';
-import { later, output } from './forward.ts';
+import { output } from './forward.ts';
 import { decode } from './icmp.ts';
 import { parseIp } from './ip.ts';
 import { isLocal } from './netfilter.ts';
@@ -17,6 +17,7 @@ import { routeFor } from './routes.ts';
 import { netOf, socketChannel } from './state.ts';
 import { abort, createTcb, finish, flush, sendRoom, synOf, type Tcb, windowUpdate } from './tcp.ts';
 import type { Chunk, NetNamespace, Packet, Socket } from './types.ts';
+import { later } from './walk.ts';
 
 type Inet = Extract<SockAddr, { family: 'inet' }>;
 
@@ -80,7 +81,7 @@ export function boundTo(ns: NetNamespace, protocol: string, address: string, por
 export function emit(kernel: Kernel, socket: Socket, packets: readonly Packet[]): void {
   const tcb = socket.tcb!;
   for (const packet of packets) {
-    const refused = output(kernel, socket.ns, packet);
+    const refused = output(kernel, socket.ns, packet, whose(socket));
     if (refused && refused !== 'EPERM' && tcb.state === 'SYN-SENT') {
       socket.error = refused;
       tcb.state = 'CLOSED';
@@ -93,6 +94,8 @@ export function emit(kernel: Kernel, socket: Socket, packets: readonly Packet[])
     later(kernel, tcb.timer - now, { do: 'timer', socket: socket.id });
   }
 }
+
+const whose = (socket: Socket): string => `${socket.type === 'raw' ? 'raw' : protocolOf(socket)} socket ${socket.id} of ${socket.owner || 'nobody'}`;
 
 function sourceFor(ns: NetNamespace, to: string): string {
   if (isLocal(ns, to)) return to;
@@ -226,7 +229,7 @@ function sendDatagram(kernel: Kernel, socket: Socket, data: Uint8Array, to: Sock
   const { port } = socket.local as Inet;
   const refused = output(kernel, socket.ns, {
     proto: 'udp', src, dst: address, sport: port, dport: target.port, ttl: 64, length: 28 + data.length, flags: '', seq: 0, ack: 0, window: 0, icmp: null, data: data.slice(),
-  });
+  }, whose(socket));
   if (refused) throw new SysError(refused);
   return data.length;
 }
@@ -235,7 +238,7 @@ function sendRaw(kernel: Kernel, socket: Socket, data: Uint8Array, address: stri
   const own = socket.local?.family === 'inet' && socket.local.address !== ANY ? socket.local.address : null;
   const packet = decode(data, own ?? sourceFor(socket.ns, address), address, socket.options.get('IP_TTL') ?? 64);
   if (!packet) throw new SysError('EINVAL');
-  const refused = output(kernel, socket.ns, packet);
+  const refused = output(kernel, socket.ns, packet, whose(socket));
   if (refused) throw new SysError(refused);
   return data.length;
 }

@@ -106,7 +106,7 @@ export interface Neighbour {
 
 /** An IPv4 packet. Plain data: it lies in events. `length` is that of the IP packet. */
 export interface Packet {
-  proto: 'tcp' | 'udp' | 'icmp';
+  proto: 'tcp' | 'udp' | 'icmp' | 'arp';
   src: string;
   dst: string;
   /** Ports; of ICMP echo the identifier, in both. */
@@ -122,6 +122,10 @@ export interface Packet {
   /** Of ICMP: 8 echo request, 0 reply, 3 unreachable, 11 time exceeded; of an error `inner` is what it is about. */
   icmp: { type: number; code: number; seq: number; inner: Tuple | null } | null;
   data: Uint8Array;
+  /** Of ARP: 1 request, 2 reply; the MAC addresses that it names. Addresses are src and dst. */
+  arp?: { op: 1 | 2; sender: string; target: string };
+  /** Its name in rows, on the wire. */
+  trail?: string;
 }
 
 /** What a flow is known by. */
@@ -140,15 +144,20 @@ export interface Hop {
   t: number;
   /** Inode of the network namespace. */
   ns: number;
+  /** The link that it is about, or "". */
   link: string;
-  /** out: sent by a link; in: received; drop; local: delivered; nat: rewritten; arp: asked. */
-  step: 'out' | 'in' | 'drop' | 'local' | 'nat' | 'route' | 'arp';
-  /** Why: the route, the rule, the reason of a drop. */
+  /** Where: a socket, a hook of netfilter, the routing decision, the neighbour table, a link's egress or ingress, a bridge. */
+  hook: 'socket' | 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting' | 'route' | 'arp' | 'egress' | 'ingress' | 'bridge' | 'qdisc' | 'tunnel';
+  /** What: send, deliver, accept, drop, reject, dnat, snat, route, forward, resolve, out, in, learn, port, flood, … */
+  action: string;
+  /** The route, the reason of a drop, what a translation changed. */
   why: string;
-  /** Which packet: equal along its way. */
-  packet: number;
+  /** The rule or policy that decided: "filter FORWARD rule 2". */
+  rule: string;
+  /** Which packet: equal along its way, over every namespace and machine. */
+  packet: string;
   what: Packet;
-  /** MACs of the frame, for in and out. */
+  /** MACs of the frame, for ingress, egress and bridge. */
   from: string;
   to: string;
 }

@@ -82,6 +82,7 @@ const UNREACHABLE: Record<number, (p: Packet) => string> = {
 };
 
 function packetText(p: Packet): string {
+  if (p.arp) return p.arp.op === 1 ? `ARP, Request who-has ${p.dst} tell ${p.src}, length 28` : `ARP, Reply ${p.src} is-at ${p.arp.sender}, length 28`;
   if (p.proto === 'icmp') {
     const { icmp } = p;
     const kind = icmp?.type === 8 ? 'echo request' : icmp?.type === 0 ? 'echo reply' : '';
@@ -116,13 +117,13 @@ function* show(capture: Capture, since: number, offset: number): Call<number> {
     if (hop.t > now) break;
     next = hop.n + 1;
     const any = capture.link === 'any';
-    if ((hop.step !== 'in' && hop.step !== 'out') || (!any && hop.link !== capture.link) || !capture.filter(hop.what)) continue;
+    if ((hop.hook !== 'ingress' && hop.hook !== 'egress') || (!any && hop.link !== capture.link) || hop.action === 'drop' || !capture.filter(hop.what)) continue;
     if (capture.left <= 0) break;
     capture.left--;
     capture.seen++;
     const mac = capture.ethernet ? `${hop.from} > ${hop.to}, ethertype IPv4 (0x0800), length ${hop.what.length + 14}: ` : '';
     const text = packetText(hop.what);
-    yield* print(`${clock(hop.t + offset)} ${any ? `${hop.link.padEnd(5)} ${hop.step === 'in' ? 'In ' : 'Out'} ` : ''}${mac}${mac ? text.replace(/^IP /, '') : text}\n`);
+    yield* print(`${clock(hop.t + offset)} ${any ? `${hop.link.padEnd(5)} ${hop.hook === 'ingress' ? 'In ' : 'Out'} ` : ''}${mac}${mac ? text.replace(/^IP /, '') : text}\n`);
   }
   return next;
 }

@@ -264,7 +264,7 @@ export const iptablesRestore: Program = complaining(function* (argv) {
   }
 });
 
-const NUMBERS = { tcp: 6, udp: 17, icmp: 1 } as const;
+const NUMBERS: Record<string, number> = { tcp: 6, udp: 17, icmp: 1 };
 
 function connText(conn: Conn, now: number): string {
   const { orig, reply } = conn;
