@@ -21,7 +21,7 @@ const brief = ({ nsName, dev, hook, action }: PacketRow): string => `${nsName} $
 it('a packet from container to container: every step, once', () => {
   sh(m, 'docker exec cli ping -c1 172.17.0.2');
   const rows = road();
-  const first = rows.filter((r) => r.text === 'echo request 1')[0]!;
+  const first = rows.filter((r) => r.text === 'echo request 0')[0]!;
   const way = rows.filter((r) => r.packet === first.packet).map(brief);
   expect(way.map((line) => line.replace(/veth\w+/, 'veth'))).toEqual([
     'cli  socket send', 'cli eth0 route route', 'cli eth0 arp resolve', 'cli eth0 egress out', 'host veth ingress in', 'host docker0 bridge port', 'host docker0 prerouting accept',
