@@ -12,8 +12,8 @@ export type HostRow = R<{ name: string; cpus: number; memory: number; used: numb
 /** {host?} */
 export type ProcessRow = R<{
   host: string; pid: number; ppid: number; comm: string; args: string; state: string; uid: number;
-  /** KiB */ rss: number; cgroup: string; container: string; /** pid in its own namespace */ nspid: number; depth: number;
-  pidns: number; mntns: number; netns: number; utsns: number; ipcns: number; userns: number; cgroupns: number;
+  /** KiB */ rss: number; cgroup: string; container: string; /** pid in its own namespace */ nspid: number; /** one a level, by blanks, the first namespace's first */ nspids: string; depth: number;
+  pidns: number; mntns: number; netns: number; utsns: number; ipcns: number; userns: number; cgroupns: number; timens: number;
   oomScoreAdj: number; exit: number | null; killedBy: string;
 }>;
 /** {host?} processes that ended too, the newest 50, have `exit` set */
@@ -28,17 +28,41 @@ export type CgroupRow = R<{
 }>;
 /** {host, path} memory.current over time, sampled as it changes */
 export type CgroupHistoryRow = R<{ t: number; current: number; refused: number }>;
+/** {host?} processor, swap, disk, pids and pressure; a row a cgroup */
+export type CgroupResourceRow = R<{
+  host: string; path: string; controllers: string; swap: number; swapMax: string;
+  /** ns */ usage: number; user: number; system: number; weight: number; /** of the machine, 0 to 1 */ share: number; /** us */ quota: number | null; period: number; cpus: number;
+  periods: number; throttled: number; throttledTime: number; throttledNow: boolean;
+  rbytes: number; wbytes: number; rios: number; wios: number; ioMax: string; ioWeight: number; pids: number; pidsMax: string; pidsEvents: number;
+  /** us */ cpuSome: number; cpuFull: number; memorySome: number; memoryFull: number; ioSome: number; ioFull: number; frozen: boolean;
+}>;
+/** {host, path} processor time over time */
+export type CgroupCpuRow = R<{ t: number; span: number; used: number; throttled: number; hits: number }>;
+/** {host, pid} the eight namespaces of a task */
+export type TaskNamespaceRow = R<{ type: string; ino: number; link: string; first: boolean; processes: number; shared: string; owner: number; says: string }>;
+/** {host, pid} one a pid namespace from the first down */
+export type PidLevelRow = R<{ level: number; ino: number; pid: number; init: number; initComm: string; processes: number }>;
+/** {host?, pid?} */
+export type IdMapRow = R<{ host: string; ns: number; parent: number; kind: string; inside: number; outside: number; count: number; setgroups: string }>;
+/** {host, path} the lines of a file, as root reads it */
+export type FileLineRow = R<{ n: number; text: string }>;
 /** {host?} */
-export type NamespaceRow = R<{ host: string; type: string; ino: number; processes: number; pid: number; command: string }>;
+export type NamespaceRow = R<{ host: string; type: string; ino: number; processes: number; pid: number; command: string; parent: number; owner: number }>;
 /** {host?} containers of docker */
 export type ContainerRow = R<{
   host: string; id: string; name: string; image: string; command: string; status: string; running: boolean; pid: number;
   exitCode: number | null; oomKilled: boolean; cgroup: string; ip: string; memoryLimit: number; createdAt: number; startedAt: number | null; finishedAt: number | null;
 }>;
-/** {host, container} every name in the stack that differs or is looked at: the layer it comes from */
-export type OverlayRow = R<{ path: string; /** 0 = upper, 1… = lower from the top */ layer: number; layerName: string; kind: string; size: number; visible: boolean; copiedUp: boolean }>;
+/** {host, container or mount:N, dir?} every name in the stack that differs or is looked at: the layer it comes from */
+export type OverlayRow = R<{ path: string; /** 0 = upper, 1… = lower from the top */ layer: number; layerName: string; kind: string; size: number; visible: boolean; copiedUp: boolean; opaque: boolean }>;
+/** {host?} stacks of layers: containers', and those mounted by hand */
+export type OverlayListRow = R<{ host: string; id: string; name: string; layers: number; upper: string }>;
+/** {host, container?} */
+export type OverlayEventRow = R<{ t: number; kind: string; path: string; size: number; what: string; upper: string }>;
 /** {host?} */
 export type ImageRow = R<{ host: string; id: string; tag: string; size: number; layers: number; createdAt: number }>;
+/** {host?} one an image and layer */
+export type LayerSharingRow = R<{ host: string; image: string; tag: string; index: number; chainId: string; diffId: string; size: number; images: number; createdBy: string }>;
 /** {host, image} */
 export type LayerRow = R<{ index: number; diffId: string; chainId: string; createdBy: string; size: number; files: number; added: number; changed: number; deleted: number }>;
 /** {host, image, layer} */

@@ -5,6 +5,7 @@
  */
 import { cancel, schedule } from '../sim/timeline.ts';
 import { MS, US } from '../sim/units.ts';
+import { sampleCpu } from './cgroup/samples.ts';
 import type { Bandwidth, Cgroup, Kernel } from './records.ts';
 
 /** A quota is handed out in parts. */
@@ -82,6 +83,7 @@ function unthrottle(kernel: Kernel, bandwidth: Bandwidth): void {
   if (!cpu.throttled) return;
   cpu.throttled = false;
   cpu.throttledTime += kernel.timeline.now - bandwidth.throttledAt;
+  sampleCpu(bandwidth.cgroup, kernel.timeline.now, 0);
 }
 
 /** A period has ended. The timer stops after one in which nothing was taken and nothing waited. True: a throttled group goes on. */

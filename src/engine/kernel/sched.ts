@@ -12,6 +12,7 @@ import { cancel, schedule } from '../sim/timeline.ts';
 import { MS, US } from '../sim/units.ts';
 import { dropBandwidth, endPeriod, newQuota, overrun, returnQuota, takeQuota } from './bandwidth.ts';
 import { countWaiting } from './cgroup/psi.ts';
+import { sampleCpu } from './cgroup/samples.ts';
 import type { Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
 
 /** ns: least run before another of equal claim gets its turn; longest stretch when nobody waits; wake-up advantage. */
@@ -393,6 +394,7 @@ function account(kernel: Kernel, cpu: Cpu, task: Task, ns: number): void {
     group.cpu.usage.user += user;
     group.cpu.usage.system += system;
     group.cpu.vruntime += (ns * 1024) / groupWeight(group);
+    sampleCpu(group, kernel.timeline.now, ns);
   }
   if (task.state === 'sleeping' || task.state === 'zombie') overrun(kernel, task.cgroup, ns);
 }

@@ -17,7 +17,7 @@ export function entryAt(kernel: Kernel, path: string): Dentry | null {
 
 /** Names in a directory, sorted; none when it is not there. */
 export function entriesOf(dir: Dentry | null): Dentry[] {
-  if (dir?.inode.kind !== 'dir') return [];
+  if (dir?.inode.kind !== 'dir' || !(dir.inode.data instanceof Map)) return [];
   return [...childrenOf(dir.inode).values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

@@ -17,7 +17,7 @@ export interface Image {
   chain: string[];
 }
 
-function imagesOf(kernel: Kernel): Image[] {
+export function imagesOf(kernel: Kernel): Image[] {
   const saved = jsonAt<{ Repositories?: Record<string, Record<string, string>> }>(kernel, `${DOCKER.images}/repositories.json`);
   const tags = Object.values(saved?.Repositories ?? {}).flatMap((refs) => Object.entries(refs));
   return entriesOf(entryAt(kernel, `${DOCKER.images}/imagedb/content/sha256`)).flatMap(({ name }) => {

@@ -15,6 +15,8 @@ export const namespaces: View = {
     processes [count]: processes in it
     pid [count]: lowest pid in it
     command: that process's command line
+    parent [count]: of a pid or user namespace the one above; 0 for the first, and for other types
+    owner [count]: inode of the user namespace that owns it
   `),
   rows: (world, arg) => kernelsOf(world, arg).flatMap(list),
 };
@@ -35,5 +37,7 @@ function list(kernel: Kernel): NamespaceRow[] {
     .sort(([, a], [, b]) => TYPES.indexOf(a.type as 'mnt') - TYPES.indexOf(b.type as 'mnt') || a.ino - b.ino)
     .map(([key, { type, ino, count, first }]) => ({
       key: `${kernel.name}/${key}`, host: kernel.name, type, ino, processes: count, pid: first.pid, command: first.argv.join(' ') || first.comm,
+      parent: type === 'pid' ? (first.ns.pid.parent?.ino ?? 0) : type === 'user' ? (first.ns.user.parent?.ino ?? 0) : 0,
+      owner: (first.ns[type as 'uts'] as { owner?: { ino: number } }).owner?.ino ?? kernel.init.user.ino,
     }));
 }

@@ -42,6 +42,7 @@ const SENTENCES: Record<string, Row> = {
   'oom.kill': [true, 'containers', 'killed', (d) => `the OOM killer chose ${d.comm} (pid ${d.pid})`, (d) => (d.points === undefined ? '' : `${pages(d.points)} of badness`), (d) => String(d.pid)],
   'overlay.copyup': [true, 'containers', '', (d) => `${d.path} copied up`, (d) => (d.size === undefined ? '' : kib(d.size)), (d) => String(d.path)],
   'overlay.whiteout': [true, 'containers', '', (d) => `whiteout over ${d.path}`, undefined, (d) => String(d.path)],
+  'overlay.opaque': [true, 'containers', '', (d) => `${d.path} made opaque: nothing below shows through`, undefined, (d) => String(d.path)],
   mount: [false, 'containers', '', (d) => `${d.type} mounted on ${d.target}`],
   pivot_root: [true, 'containers', '', () => 'pivot_root: a new root directory'],
   'vm.create': [true, 'walk', 'ok', (d) => `VM ${d.vm ?? ''} created`],

@@ -116,4 +116,14 @@ export interface CpuState {
   throttled: boolean;
   nrBursts: number;
   burstTime: number;
+  /** How the counts stood about every 100 ms while it ran, the newest; cgroup/samples.ts. */
+  samples: CpuSample[];
+}
+
+export interface CpuSample {
+  /** ns; the others are totals: ns used, ns throttled, periods that ended throttled. */
+  t: number;
+  used: number;
+  throttled: number;
+  hits: number;
 }

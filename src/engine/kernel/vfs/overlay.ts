@@ -56,6 +56,12 @@ export function layersOf(entry: Dentry): Layers {
   return dataOf(entry.sb).layers.get(entry)!;
 }
 
+/** The directories that an overlay stands on: the writable one, and those below, topmost first; for views. */
+export function treesOf(sb: SuperBlock): { upper: Dentry | null; lowers: Dentry[] } {
+  const { upper, lowers } = dataOf(sb);
+  return { upper: upper?.dentry ?? null, lowers: lowers.map((one) => one.dentry) };
+}
+
 /** The inode of the layer that a merged name shows. */
 export function realInode(entry: Dentry): Inode {
   return real(layersOf(entry)).inode;
@@ -65,7 +71,7 @@ export function isWhiteout(inode: Inode): boolean {
   return inode.kind === 'chr' && inode.rdev[0] === 0 && inode.rdev[1] === 0;
 }
 
-function isOpaque(dir: Dentry): boolean {
+export function isOpaque(dir: Dentry): boolean {
   return dir.inode.xattrs?.get(OPAQUE)?.[0] === YES[0];
 }
 
@@ -229,6 +235,12 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   return copy;
 }
 
+/** Nothing of the layers below shows through this directory. */
+function makeOpaque(kernel: Kernel, task: Task, upper: Dentry, dir: Dentry, name: string): void {
+  upper.sb.ops.setxattr?.(kernel, task, upper, OPAQUE, YES);
+  record(kernel.trace, 'kernel', kernel.name, 'overlay.opaque', { path: `${pathOf(dir) === '/' ? '' : pathOf(dir)}/${name}`, upper: upperName(dir.sb) });
+}
+
 function markImpure(kernel: Kernel, task: Task, dir: Dentry): void {
   if (!dir.inode.xattrs?.has(IMPURE)) dir.sb.ops.setxattr?.(kernel, task, dir, IMPURE, YES);
 }
@@ -350,7 +362,7 @@ export const overlayOps: FsOps = {
     const upper = copyUp(kernel, task, dir);
     const over = clearWhiteout(kernel, task, upper, name);
     const made = upper.sb.ops.create!(kernel, task, upper, name, kind, mode, rdev, target);
-    if (kind === 'dir' && (over || below(kernel, layersOf(dir), name))) upper.sb.ops.setxattr?.(kernel, task, made, OPAQUE, YES);
+    if (kind === 'dir' && (over || below(kernel, layersOf(dir), name))) makeOpaque(kernel, task, made, dir, name);
     syncDir(dir);
     return merged(kernel, dir, name)!;
   },
@@ -397,7 +409,7 @@ export const overlayOps: FsOps = {
       forgetNames(entry, there!);
     } else {
       // Into a merged directory: nothing of a lower layer may show through it there. Done before the real rename is tried.
-      if (isDir && layersOf(toDir).lower.length > 0 && !isOpaque(source)) toUpper.sb.ops.setxattr?.(kernel, task, source, OPAQUE, YES);
+      if (isDir && layersOf(toDir).lower.length > 0 && !isOpaque(source)) makeOpaque(kernel, task, source, toDir, toName);
       if (full) throw new SysError('ENOTEMPTY');
       if (old) removeUpper(kernel, task, old);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, 0);
