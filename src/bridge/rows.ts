@@ -31,7 +31,7 @@ export type CgroupHistoryRow = R<{ t: number; current: number; refused: number }
 /** {host?} processor, swap, disk, pids and pressure; a row a cgroup */
 export type CgroupResourceRow = R<{
   host: string; path: string; controllers: string; swap: number; swapMax: string;
-  /** ns */ usage: number; user: number; system: number; weight: number; /** of the machine, 0 to 1 */ share: number; /** us */ quota: number | null; period: number; cpus: number;
+  /** ns */ usage: number; user: number; system: number; weight: number; /** of the machine, 0 to 1 */ share: number; /** processors, lately */ recent: number; /** us */ quota: number | null; period: number; cpus: number;
   periods: number; throttled: number; throttledTime: number; throttledNow: boolean;
   rbytes: number; wbytes: number; rios: number; wios: number; ioMax: string; ioWeight: number; pids: number; pidsMax: string; pidsEvents: number;
   /** us */ cpuSome: number; cpuFull: number; memorySome: number; memoryFull: number; ioSome: number; ioFull: number; frozen: boolean;

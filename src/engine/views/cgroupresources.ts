@@ -8,7 +8,7 @@ import { hasController } from '../kernel/cgroup/core.ts';
 import { ioMaxText } from '../kernel/cgroup/io.ts';
 import type { Cgroup } from '../kernel/cgroup/types.ts';
 import type { Kernel } from '../kernel/records.ts';
-import { PAGE } from '../sim/units.ts';
+import { MS, PAGE } from '../sim/units.ts';
 import { columns, kernelsOf, type View } from './view.ts';
 
 export const cgroupResources: View = {
@@ -25,6 +25,7 @@ export const cgroupResources: View = {
     system [ns]: of it in the kernel
     weight [count]: cpu.weight
     share: part of the machine that its weight gives it when every group is busy, 0 to 1
+    recent: processors that it used in about the last 100 ms
     quota [us]: of cpu.max, null without
     period [us]: of cpu.max
     cpus [count]: processors of the machine
@@ -83,12 +84,22 @@ function row(kernel: Kernel, cgroup: Cgroup, share: number, unbooked: number): C
   const us = (line: { total: number }): number => Math.floor(line.total);
   return {
     key: `${kernel.name}:${path}`, host: kernel.name, path, controllers: CONTROLLERS.filter((one) => hasController(cgroup, one)).join(' '), swap: memory.swap * PAGE, swapMax: limit(memory.swapMax),
-    usage: cpu.usage.user + cpu.usage.system + unbooked, user: cpu.usage.user, system: cpu.usage.system, weight: cpu.weight, share, quota: cpu.quota, period: cpu.period, cpus: kernel.cpus,
+    usage: cpu.usage.user + cpu.usage.system + unbooked, user: cpu.usage.user, system: cpu.usage.system, weight: cpu.weight, share, recent: lately(cgroup, cpu.usage.user + cpu.usage.system + unbooked, now), quota: cpu.quota, period: cpu.period, cpus: kernel.cpus,
     periods: cpu.nrPeriods, throttled: cpu.nrThrottled, throttledTime, throttledNow: cpu.throttled, ...stat, ioMax: ioMaxText(cgroup).trim(), ioWeight: io.weight,
     pids: pids.current, pidsMax: limit(pids.max), pidsEvents: pids.events,
     cpuSome: Math.floor(psi.cpu.some.total + (waiting.tasks > 0 && cgroup.pressure ? (now - waiting.since) / 1000 : 0)), cpuFull: cgroup.parent ? Math.floor(throttledTime / 1000) : us(psi.cpu.full),
     memorySome: us(psi.memory.some), memoryFull: us(psi.memory.full), ioSome: us(psi.io.some), ioFull: us(psi.io.full), frozen: cgroup.frozen,
   };
+}
+
+const WINDOW = 100 * MS;
+
+/** Processors used since the newest sample that is at least 100 ms old; what has stood still longer uses none. */
+function lately({ cpu: { samples } }: Cgroup, used: number, now: number): number {
+  let at = samples.length - 1;
+  while (at >= 0 && now - samples[at]!.t < WINDOW) at--;
+  const from = samples[at];
+  return from ? (used - from.used) / Math.max(WINDOW, Math.min(now - from.t, 2 * WINDOW)) : used / Math.max(WINDOW, now - (samples[0]?.t ?? now));
 }
 
 export const cgroupCpu: View = {

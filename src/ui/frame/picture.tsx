@@ -1,7 +1,6 @@
 /** Which scene is drawn: the pictures that are there, and a word about those that are not yet. */
 import { lazy, Suspense } from 'react';
 import { Cluster } from '../pictures/cluster.tsx';
-import { Containers } from '../pictures/containers.tsx';
 import { LATER, Later } from '../pictures/later.tsx';
 import { Toolbox } from '../pictures/toolbox.tsx';
 import { Walk } from '../pictures/walk.tsx';
@@ -9,6 +8,7 @@ import { SCENES, type SceneId, useStore } from '../store.ts';
 import { Frame } from './panel.tsx';
 import css from './frame.module.css';
 
+const Containers = lazy(() => import('../pictures/containers/containers.tsx'));
 const Spectrum = lazy(() => import('../pictures/spectrum/spectrum.tsx'));
 export const READY: ReadonlySet<SceneId> = new Set<SceneId>(['spectrum', 'walk', 'containers', 'cluster', 'toolbox']);
 
@@ -18,7 +18,7 @@ export function Picture() {
   if (!ready && scene !== 'toolbox') return <Frame title={SCENES.find((one) => one.id === scene)!.name}><Starting /></Frame>;
   if (scene === 'spectrum') return <Suspense fallback={null}><Spectrum /></Suspense>;
   if (scene === 'walk') return <Walk />;
-  if (scene === 'containers') return <Containers />;
+  if (scene === 'containers') return <Suspense fallback={null}><Containers /></Suspense>;
   if (scene === 'cluster') return <Cluster />;
   const name = SCENES.find((one) => one.id === scene)!.name;
   if (scene === 'toolbox') return <Frame title={name} sub="commands to start from; each runs in the terminal"><Toolbox /></Frame>;

@@ -2,8 +2,8 @@
 import { scaleLinear } from 'd3-scale';
 import { select } from 'd3-selection';
 import { area, curveStepAfter, line } from 'd3-shape';
-import type { CgroupHistoryRow } from '../../bridge/rows.ts';
-import { mib, seconds } from '../format.ts';
+import type { CgroupHistoryRow } from '../../../bridge/rows.ts';
+import { mib, seconds } from '../../format.ts';
 
 export function draw(svg: SVGSVGElement, rows: readonly CgroupHistoryRow[], options: { width: number; now: number; max: number | null; killed: boolean; refused: number }): void {
   const { width, max, now, killed, refused } = options;
