@@ -57,7 +57,7 @@ export function Images() {
                 {line.cells.map(({ row, span }) => (
                   <td key={row.index} rowSpan={span} className={span > 1 ? css.sharedCell : css.ownCell}><button type="button" title={row.createdBy} onClick={() => select({ kind: 'layer', id: row.chainId })}><b>{digest(row.chainId).slice(0, 8)}</b><span>{size(row.size)}{row.images > 1 ? `, ${row.images} images` : ''}</span></button></td>
                 ))}
-                {Array.from({ length: wide - line.depth }, (_, i) => <td key={`empty${line.depth + i}`} />)}
+                {wide > line.depth ? <td colSpan={wide - line.depth} /> : null}
               </tr>
             ))}</tbody>
           </table>

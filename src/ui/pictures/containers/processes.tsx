@@ -106,7 +106,7 @@ function InsideLine({ line, on }: { line: Line; on: boolean }) {
   const { process, pids, deeper } = line;
   return (
     <button type="button" className={`${css.in} ${deeper > 0 ? css.nested : ''} ${tone(process)} ${on ? css.on : ''}`} style={deeper > 0 ? { paddingLeft: 8 + deeper * 10 } : undefined} aria-pressed={on} onClick={() => pick(process)}>
-      <span>{pids.length === 0 ? '' : pids.map((pid, i) => <span key={`${i}${pid}`}>{i > 0 ? <i aria-hidden="true">▸</i> : null}{pid}</span>)}</span>
+      <span>{pids.join('▸')}</span>
       <span className={css.cmd}>{process.args || process.comm}</span>
       <span>{process.killedBy ? <><OutcomeMark outcome="killed" size={12} /> SIGKILL</> : process.exit === null ? '' : `exit ${process.exit}`}</span>
     </button>
