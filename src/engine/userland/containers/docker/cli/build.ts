@@ -56,7 +56,7 @@ export const build: Command = {
     };
     const quiet = flags.has('quiet');
     if (classic && !quiet) yield* print(`Sending build context to Docker daemon ${decimalSize(raw.length).padStart(8)}\r\r\n`);
-    const id = yield* follow(yield* stream(client, 'POST', '/build', { raw, query }), classic, quiet);
+    const id = yield* follow(yield* stream(client, 'POST', '/build', { raw, query }), { classic, quiet, live: false });
     if (quiet && id) yield* print(`${id}\n`);
     if (flags.get('iidfile')) yield* writeFile(flags.get('iidfile')!, id);
     return 0;
@@ -74,7 +74,7 @@ function buildArgs(client: Client, flags: Flags): Record<string, string> {
 }
 
 /** Prints the progress; the id of the image. Throws Stop with the status of a command that failed. */
-function* follow(opened: Parameters<typeof lines>[0], classic: boolean, quiet: boolean): Call<string> {
+export function* follow(opened: Parameters<typeof lines>[0], { classic, quiet }: { classic: boolean; quiet: boolean; live: boolean }): Call<string> {
   let id = '';
   let failed: Any = null;
   yield* lines(opened, function* (m: Any) {
@@ -88,7 +88,7 @@ function* follow(opened: Parameters<typeof lines>[0], classic: boolean, quiet: b
 }
 
 /** Everything below the path but what .dockerignore names; a Dockerfile from elsewhere is put beside. */
-function* contextOf(path: string, dockerfile: string | undefined): Call<TarEntry[]> {
+export function* contextOf(path: string, dockerfile: string | undefined): Call<TarEntry[]> {
   const ignored = ((yield* tryRead(`${path}/.dockerignore`)) ?? '')
     .split('\n')
     .map((l) => l.trim())

@@ -2,6 +2,7 @@
 import type { Program } from '../../../../kernel/sys.ts';
 import { SysError } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
+import { isDir, statOf } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
 import { BUILD } from '../version.ts';
@@ -145,8 +146,21 @@ function* dispatch(client: Client, words: readonly string[]): Call<number> {
   }
   const command = BY_NAME.get(first);
   if (command) return yield* runCommand(client, command, first, words.slice(1));
+  yield* plugin(client, words);
   if (ABSENT[first]) throw new Stop(`not modelled: ${ABSENT[first]}`);
   throw new Stop(`docker: '${first}' is not a docker command.\nSee 'docker --help'`);
+}
+
+const PLUGIN_DIRS = ['/usr/local/lib/docker/cli-plugins', '/usr/local/libexec/docker/cli-plugins', '/usr/lib/docker/cli-plugins', '/usr/libexec/docker/cli-plugins'];
+
+/** Becomes the plugin of that name, if there is one that can be run. */
+function* plugin(client: Client, words: readonly string[]): Call<void> {
+  if (!/^[a-z][a-z0-9]*$/.test(words[0]!)) return;
+  for (const dir of [`${client.env.HOME ?? ''}/.docker/cli-plugins`, ...PLUGIN_DIRS]) {
+    const path = `${dir}/docker-${words[0]}`;
+    const stat = yield* statOf(path);
+    if (stat && !isDir(stat) && (stat.mode & 0o111) !== 0) yield* sys('execve', path, [path, ...words], { ...client.env, DOCKER_HOST: client.host });
+  }
 }
 
 function* help(words: readonly string[]): Call<number> {
