@@ -9,8 +9,9 @@ import { brief, noteErrand } from './errands.ts';
 import { endThread, exitTask } from './exit.ts';
 import { touchMemory } from './memory.ts';
 import type { CallRecord, Kernel, Task } from './records.ts';
-import { refuses } from './seccomp.ts';
-import { deliverSignals, signalPending } from './signals.ts';
+import { looksFirst, stopsAtEntry, stopsAtExit, stopsAtOnce, stopsInterrupted, takeInjected } from './ptrace.ts';
+import { filtered } from './seccomp.ts';
+import { deliverSignals, endHandler, signalPending } from './signals.ts';
 import type { Request, Syscalls } from './sys.ts';
 import { callCost } from './syscalls/costs.ts';
 import { argumentFault } from './syscalls/signatures.ts';
@@ -28,8 +29,9 @@ type AnyHandler = (kernel: Kernel, task: Task, ...args: readonly unknown[]) => u
 /** Advances a task that has a processor; comes back when it must pay, or cannot go on. */
 export function burst(kernel: Kernel, task: Task): void {
   while (task.state === 'running') {
+    if (task.ptrace?.wanted && stopsAtOnce(kernel, task)) return;
     if (task.interrupted || (task.leader === task && task.signals.pending.length > 0)) {
-      deliverSignals(kernel, task);
+      if (!looksFirst(task)) deliverSignals(kernel, task);
       if (task.state !== 'running') return;
     }
     if (task.pending === null) {
@@ -60,25 +62,17 @@ function resume(kernel: Kernel, task: Task): void {
     return;
   }
   if (task.stack.length > 1) {
-    endHandler(task);
+    if (task.ptrace) task.pending = { op: 'sys', name: 'rt_sigreturn', args: [] };
+    else endHandler(task);
     return;
   }
-  if (task.leader === task) exitTask(kernel, task, (Number(step.value ?? 0) & 255) << 8, '');
+  if (task.ptrace?.calls) task.pending = { op: 'sys', name: 'exit_group', args: [Number(step.value ?? 0)] };
+  else if (task.leader === task) exitTask(kernel, task, (Number(step.value ?? 0) & 255) << 8, '');
   else endThread(kernel, task);
 }
 
 function errorOf(error: unknown): unknown {
   return typeof error === 'string' ? new SysError(error as Errno) : error;
-}
-
-/** A signal handler has returned: what it interrupted goes on as it was. */
-function endHandler(task: Task): void {
-  task.stack.pop();
-  const before = task.saved.pop()!;
-  task.pending = before.pending;
-  task.resume = before.resume;
-  task.scratch = before.scratch;
-  task.signals.blocked = before.mask;
 }
 
 function serve(kernel: Kernel, task: Task, request: Request): void {
@@ -121,11 +115,9 @@ function spend(kernel: Kernel, task: Task, ns: number): void {
 
 function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: readonly unknown[]): void {
   let result: unknown;
+  if (task.ptrace && stopsAtEntry(kernel, task, name, args)) return;
   try {
-    if (task.seccomp.length > 0 && refuses(task, name)) throw new SysError('EPERM');
-    const fault = argumentFault(name, args);
-    if (fault) throw new SysError(fault);
-    result = (SYSCALLS[name] as AnyHandler)(kernel, task, ...args);
+    result = perform(kernel, task, name, args);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     spend(kernel, task, callCost(name, args, null));
@@ -134,10 +126,14 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
     task.pending = null;
     task.scratch = undefined;
     task.resume = { error };
+    if (task.ptrace) stopsAtExit(kernel, task, name, args, error.errno, true);
     return;
   }
   if (result === BLOCK) {
-    if (task.state === 'running' && task.leader === task && signalPending(task)) task.interrupted = true;
+    if (task.ptrace?.inCall && task.state === 'running' && signalPending(task)) {
+      task.interrupted = true;
+      stopsInterrupted(kernel, task, name, args);
+    } else if (task.state === 'running' && task.leader === task && signalPending(task)) task.interrupted = true;
     else fallAsleep(task);
     return;
   }
@@ -148,6 +144,26 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
   spend(kernel, task, callCost(name, args, result));
   note(kernel, task, name, args, result, false);
   if (result !== GONE) finish(task, result);
+  if (!task.ptrace) return;
+  const interrupted = name === 'rt_sigreturn' && task.resume && 'error' in task.resume ? task.resume.error : null;
+  stopsAtExit(kernel, task, name, args, interrupted ?? (result === GONE ? 0 : result), interrupted !== null);
+}
+
+/** The call itself, past what may stand before it: a tracer's result, a filter, arguments that are none. */
+function perform(kernel: Kernel, task: Task, name: keyof Syscalls, args: readonly unknown[]): unknown {
+  const injected = task.ptrace ? takeInjected(task) : null;
+  if (injected) {
+    if ('error' in injected) throw new SysError(injected.error);
+    return injected.value;
+  }
+  if (task.seccomp.length > 0) {
+    const verdict = filtered(kernel, task, name, args);
+    if (verdict) throw new SysError(verdict);
+    if (task.state !== 'running') return GONE;
+  }
+  const fault = argumentFault(name, args);
+  if (fault) throw new SysError(fault);
+  return (SYSCALLS[name] as AnyHandler)(kernel, task, ...args);
 }
 
 // ---- the log of calls

@@ -6,7 +6,7 @@
 import { record } from '../sim/trace.ts';
 import { SysError } from './abi.ts';
 import { cgroupPath } from './cgroup/charge.ts';
-import { capsAfterExec, idInside } from './credentials.ts';
+import { capsAfterExec, idInside, nsCapable } from './credentials.ts';
 import { errandAtExec } from './errands.ts';
 import { endThread } from './exit.ts';
 import { logLine } from './log.ts';
@@ -112,6 +112,7 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
 function idsOf(task: Task, path: Path): { euid?: number; egid?: number } {
   const { mode, uid, gid } = path.dentry.inode;
   if (!(mode & 0o6000) || path.mount.flags & MS_NOSUID || task.cred.noNewPrivs) return {};
+  if (task.ptrace && !nsCapable(task.ptrace.tracer, task.ns.user, 'sys_ptrace')) return {};
   if (idInside(task.ns.user, uid, 'uidMap') === null || idInside(task.ns.user, gid, 'gidMap') === null) return {};
   return { ...(mode & 0o4000 ? { euid: uid } : {}), ...((mode & 0o2010) === 0o2010 ? { egid: gid } : {}) };
 }

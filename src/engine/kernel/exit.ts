@@ -12,6 +12,7 @@ import { unchargePid } from './cgroup/pids.ts';
 import { logLine } from './log.ts';
 import { dropAddressSpace } from './memory.ts';
 import { reapNetNamespaces } from './net/links.ts';
+import { releaseTracees, tracedEnd } from './ptrace.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, settleAll } from './sched.ts';
 import { alive, notifyParent, orphanedGroup, sendSignal, signalGroup } from './signals.ts';
@@ -23,6 +24,7 @@ const KEPT_ENDED = 50;
 
 /** One thread is over, the process goes on. */
 export function endThread(kernel: Kernel, task: Task): void {
+  if (task.ptrace) tracedEnd(kernel, task, 0);
   release(kernel, task);
   task.state = 'dead';
   endStretch(kernel, task);
@@ -75,6 +77,8 @@ export function exitTask(kernel: Kernel, task: Task, status: number, by: string)
   leader.status = status;
   leader.noted.stopped = false;
   leader.noted.continued = false;
+  if (leader.ptrace) tracedEnd(kernel, leader, status);
+  if (leader.tracees.length > 0) releaseTracees(kernel, leader);
   endStretch(kernel, leader);
   leader.because = record(
     kernel.trace, 'kernel', kernel.name, 'task.exit',

@@ -12,6 +12,8 @@ import type { File, FileOps, Inode, Mount, MountNamespace, Path, SuperBlock } fr
 import type { Errands } from './errands.ts';
 import type { NetNamespace, Packet } from './net/types.ts';
 import type { OomRecord } from './oomlog.ts';
+import type { Tracee, TraceNews } from './ptrace.ts';
+import type { SeccompFilter } from './seccomp.ts';
 import type { Tty } from './tty.ts';
 
 export interface Kernel {
@@ -269,7 +271,12 @@ export interface Task {
   /** Parent that waits in clone(CLONE_VFORK). */
   vforkParent: Task | null;
   limits: Record<string, { cur: number; max: number }>;
-  seccomp: { defaultAction: 'allow' | 'errno'; names: ReadonlySet<string> }[];
+  seccomp: readonly SeccompFilter[];
+  /** By whom it is traced, and where it is in that; ptrace.ts. */
+  ptrace: Tracee | null;
+  /** Of a process that traces: whom, and what it has not been told of. */
+  tracees: Task[];
+  traceNews: TraceNews[];
   alarm: { at: number; ticket: Ticket } | null;
   /** Of children waited for, ns. */
   childTimes: { user: number; system: number };

@@ -7,6 +7,7 @@
  */
 import { record } from '../sim/trace.ts';
 import { SIG } from './abi.ts';
+import { groupStopped, noteChild, noteSignal, stopsForSignal } from './ptrace.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, enqueue } from './sched.ts';
 import { type SigAction } from './sys.ts';
@@ -67,7 +68,8 @@ export function sendSignal(kernel: Kernel, to: Task, signal: number, why: string
   const blocked = signals.blocked.includes(signal);
   if (signal === SIG.CONT) signals.pending = signals.pending.filter((one) => !STOPS.has(one));
   if (STOPS.has(signal)) signals.pending = signals.pending.filter((one) => one !== SIG.CONT);
-  if (!blocked && isIgnored(task, signal) && signal !== SIG.STOP) return;
+  if (task.ptrace) noteSignal(task, signal, sender);
+  else if (!blocked && isIgnored(task, signal) && signal !== SIG.STOP) return;
   if (!signals.pending.includes(signal)) signals.pending.push(signal);
   task.because = because ?? task.because;
   if (sender || why) task.killedBy = sender ? String(sender.pid) : why;
@@ -90,7 +92,8 @@ export function killProcess(kernel: Kernel, task: Task, signal: number, by: stri
 }
 
 export function continueTask(kernel: Kernel, task: Task): void {
-  if (task.state !== 'stopped') return;
+  if (task.state !== 'stopped' || (task.ptrace?.stop && task.ptrace.stop.kind !== 'group')) return;
+  if (task.ptrace) task.ptrace.stop = null;
   task.noted.stopped = false;
   task.noted.continued = true;
   if (task.waitingOn.length > 0 || task.wakeAt) task.state = 'sleeping';
@@ -107,6 +110,7 @@ function stopTask(kernel: Kernel, task: Task, signal: number): void {
   task.noted.continued = false;
   endStretch(kernel, task);
   record(kernel.trace, 'kernel', kernel.name, 'task.stop', { pid: task.pid, comm: task.comm, signal: signalName(signal) }, task.because);
+  if (task.ptrace) groupStopped(kernel, task, signal);
   notifyParent(kernel, task);
 }
 
@@ -114,6 +118,7 @@ function stopTask(kernel: Kernel, task: Task, signal: number): void {
 export function notifyParent(kernel: Kernel, task: Task): void {
   const { parent } = task;
   if (!parent) return;
+  if (parent.ptrace && task.exitSignal === SIG.CHLD) noteChild(parent, task);
   if (task.exitSignal !== 0) sendSignal(kernel, parent, task.exitSignal, 'child');
   wake(kernel, `child:${parent.leader.pid}`);
 }
@@ -141,6 +146,7 @@ export function deliverSignals(kernel: Kernel, task: Task): void {
     const at = signals.pending.findIndex((signal) => !signals.blocked.includes(signal) || signal === SIG.STOP);
     if (at < 0) break;
     const signal = signals.pending.splice(at, 1)[0]!;
+    if (task.ptrace && stopsForSignal(kernel, task, signal)) return;
     const { handler, restart } = action(task, signal);
     if (signal !== SIG.STOP && (handler === 'ignore' || (handler === 'default' && IGNORED_BY_DEFAULT.has(signal)))) continue;
     if (handler === 'default' || handler === 'ignore') {
@@ -173,6 +179,16 @@ function callHandler(kernel: Kernel, task: Task, signal: number, handler: Exclud
   task.resume = null;
   task.scratch = undefined;
   task.stack.push(handler(signal));
+}
+
+/** A signal handler has returned: what it interrupted goes on as it was. */
+export function endHandler(task: Task): void {
+  task.stack.pop();
+  const before = task.saved.pop()!;
+  task.pending = before.pending;
+  task.resume = before.resume;
+  task.scratch = before.scratch;
+  task.signals.blocked = before.mask;
 }
 
 /** A group none of whose members has a parent in another group of the same session: job control cannot reach it. */

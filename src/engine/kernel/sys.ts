@@ -13,6 +13,8 @@ import type {
   Dirent, PerfEventAttr, PollFd, Rusage, SockAddr, Stat, Statfs, Sysinfo, Termios, Utsname, WaitResult, Winsize,
 } from './abi.ts';
 
+import type { SeccompProfile } from './seccomp.ts';
+
 export type Bytes = Uint8Array;
 
 /** What a program is: `argv[0]` is its name; it returns an exit status (0 when nothing is returned). */
@@ -70,6 +72,8 @@ export interface Syscalls {
   sched_yield(): 0;
   getrusage(who: number): Rusage;
   prlimit64(pid: number, resource: string, limit: { cur: number; max: number } | null): { cur: number; max: number };
+  /** Requests by their names (PTRACE_SEIZE, PTRACE_SYSCALL, …), kernel/ptrace.ts; stops are told by wait4. */
+  ptrace(request: string, pid: number, arg?: unknown): unknown;
   reboot(cmd: string): 0;
 
   // ---- signals
@@ -77,6 +81,8 @@ export interface Syscalls {
   rt_sigaction(signal: number, action: SigAction): SigAction;
   rt_sigprocmask(how: 'block' | 'unblock' | 'setmask', signals: readonly number[]): readonly number[];
   pause(): never;
+  /** The end of a signal handler, where somebody traces. */
+  rt_sigreturn(): never;
 
   // ---- identity
   getuid(): number;
@@ -90,7 +96,8 @@ export interface Syscalls {
   /** Capability sets as names without CAP_, lower case, e.g. "sys_admin". */
   capget(pid: number): CapSets;
   capset(sets: Partial<CapSets>): 0;
-  seccomp(profile: { defaultAction: 'allow' | 'errno'; names: readonly string[] }): 0;
+  /** SECCOMP_SET_MODE_FILTER; the profile stands for its BPF program. Needs no_new_privs or CAP_SYS_ADMIN (EACCES). */
+  seccomp(profile: SeccompProfile): 0;
   sethostname(name: string): 0;
   setdomainname(name: string): 0;
   uname(): Utsname;

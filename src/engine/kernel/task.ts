@@ -14,27 +14,15 @@ import type { Cgroup } from './cgroup/types.ts';
 import { logLine } from './log.ts';
 import { chargeTask, copyAddressSpace } from './memory.ts';
 import { namespacesForChild } from './namespaces.ts';
+import { inheritTrace } from './ptrace.ts';
 import type { Kernel, PidNamespace, Task } from './records.ts';
 import { enqueue } from './sched.ts';
 import type { Body, CloneArgs } from './sys.ts';
 import { copyFiles } from './vfs/descriptors.ts';
 
+export { pidFor, pidIn, taskByPid } from './pids.ts';
+
 const PID_MAX = 4194304;
-
-/** The pid under which a namespace knows a task; 0 when it does not. */
-export function pidIn(ns: PidNamespace, task: Task): number {
-  return task.nspids.length > ns.level && ns.tasks.get(task.nspids[ns.level]!) === task ? task.nspids[ns.level]! : 0;
-}
-
-/** The pid of `task` as `viewer` sees it. */
-export function pidFor(viewer: Task, task: Task): number {
-  return pidIn(viewer.ns.pid, task);
-}
-
-/** The task that `viewer` calls by this pid. */
-export function taskByPid(viewer: Task, pid: number): Task | null {
-  return viewer.ns.pid.tasks.get(pid) ?? null;
-}
 
 /** Takes one pid a level. The last is the task's own namespace. */
 export function allocatePids(ns: PidNamespace, task: Task): number[] {
@@ -64,7 +52,7 @@ export function blankTask(kernel: Kernel, from: Pick<Task, 'ns' | 'cred' | 'cgro
     times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, cpu: null, sliceUsed: 0 },
     noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], heldBack: 0, interrupted: false,
     leader: null as unknown as Task, exitSignal: SIG.CHLD, pdeathsig: 0, subreaper: false, execed: false, vforkParent: null, limits: {}, seccomp: [],
-    alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0, errand: 0,
+    alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0, errand: 0, ptrace: null, tracees: [], traceNews: [],
   };
   task.leader = task;
   return task;
@@ -93,6 +81,7 @@ export function clone(kernel: Kernel, task: Task, args: CloneArgs, cgroup: Cgrou
   requireSensible(task, flags);
   requireRoom(kernel, task);
   const child = copyTask(kernel, task, flags, cgroup);
+  inheritTrace(task, child);
   start(kernel, child, args.run());
   return child;
 }

@@ -108,7 +108,7 @@ const CASES: Record<string, [() => Body, string]> = {
   ],
   'seccomp refuses by name, and stays': [
     function* (): Body {
-      yield* sys('seccomp', { defaultAction: 'allow', names: ['mount', 'unshare'] });
+      yield* sys('seccomp', { defaultAction: 'allow', rules: [{ names: ['mount', 'unshare'], action: 'errno' }] });
       yield* say(yield* outcome(sys('mount', 'x', '/mnt', 'tmpfs', 0, '')), yield* outcome(sys('unshare', CLONE_NEWNS)));
       const pid = yield* fork(function* (): Body {
         yield* say(yield* outcome(sys('mount', 'x', '/mnt', 'tmpfs', 0, '')));

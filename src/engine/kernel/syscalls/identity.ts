@@ -4,6 +4,7 @@ import { SysError } from '../abi.ts';
 import { CAPABILITIES, capsAfterSetuid, namedId, nsCapable, requireCapable, shownGid, shownUid } from '../credentials.ts';
 import { loads } from '../load.ts';
 import type { Cred, Kernel, Task } from '../records.ts';
+import { filterOf } from '../seccomp.ts';
 import type { CapSets } from '../sys.ts';
 import { taskByPid } from '../task.ts';
 import { timeOf } from '../wait.ts';
@@ -82,9 +83,9 @@ export const identityHandlers = {
     return target.cred.caps;
   },
   capset,
-  seccomp(_kernel, task, profile) {
+  seccomp(kernel, task, profile) {
     if (!task.cred.noNewPrivs && !nsCapable(task, task.ns.user, 'sys_admin')) throw new SysError('EACCES');
-    task.seccomp = [...task.seccomp, { defaultAction: profile.defaultAction, names: new Set(profile.names) }];
+    task.seccomp = [...task.seccomp, filterOf(kernel, profile)];
     return 0;
   },
   sethostname: (kernel, task, name) => rename(kernel, task, 'hostname', name),

@@ -9,6 +9,7 @@ import { execve } from '../exec.ts';
 import { exitTask, reap } from '../exit.ts';
 import { logLine } from '../log.ts';
 import { residentPages } from '../oom.ts';
+import { ptrace, waitTracees } from '../ptrace.ts';
 import type { Kernel, Task } from '../records.ts';
 import { settleAll } from '../sched.ts';
 import { alive } from '../signals.ts';
@@ -91,7 +92,10 @@ function meant(task: Task, child: Task, pid: number): boolean {
 
 function wait4(kernel: Kernel, task: Task, pid: number, options: number): WaitResult | typeof BLOCK {
   const children = task.leader.children.filter((child) => meant(task, child, pid));
-  if (children.length === 0) throw new SysError('ECHILD');
+  const { leader } = task;
+  const traced = leader.traceNews.length > 0 ? waitTracees(kernel, task, pid) : null;
+  if (traced) return traced;
+  if (children.length === 0 && !leader.tracees.some((one) => pid === -1 || pidFor(task, one) === pid)) throw new SysError('ECHILD');
   for (const child of children) {
     const result = (status: number): WaitResult => ({ pid: pidFor(task, child), status, rusage: rusageOf(child, child.times) });
     if (child.state === 'zombie') {
@@ -233,6 +237,7 @@ export const processHandlers = {
     if (limit) setLimit(kernel, task, target, resource, old, limit);
     return old;
   },
+  ptrace: (kernel, task, request, pid, arg) => ptrace(kernel, task, request, taskByPid(task, pid), arg),
   reboot(kernel, task, cmd) {
     if (!nsCapable(task, task.ns.pid.owner, 'sys_boot')) throw new SysError('EPERM');
     const init = task.ns.pid.tasks.get(1);

@@ -2,9 +2,9 @@
 import { SIG, SysError } from '../abi.ts';
 import { maySignal } from '../credentials.ts';
 import type { Kernel, Task } from '../records.ts';
-import { alive, sendSignal } from '../signals.ts';
+import { alive, endHandler, sendSignal } from '../signals.ts';
 import { pidIn, taskByPid } from '../task.ts';
-import { BLOCK, waitOn } from '../wait.ts';
+import { BLOCK, GONE, waitOn } from '../wait.ts';
 import type { Handlers } from './handlers.ts';
 
 const MAX_SIGNAL = 64;
@@ -52,5 +52,10 @@ export const signalHandlers = {
   pause(kernel, task) {
     waitOn(kernel, task, `pause:${task.pid}`);
     return BLOCK;
+  },
+  rt_sigreturn(_kernel, task) {
+    if (task.saved.length === 0) throw new SysError('EINVAL');
+    endHandler(task);
+    return GONE;
   },
 } satisfies Partial<Handlers>;

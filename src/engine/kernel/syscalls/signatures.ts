@@ -11,8 +11,8 @@ import type { Syscalls } from '../sys.ts';
 
 export const SIGNATURES: { readonly [K in keyof Syscalls]: string } = {
   getpid: '', getppid: '', gettid: '', getpgid: 'n', setpgid: 'nn', getsid: 'n', setsid: '', clone: 'f', unshare: 'n', setns: 'nn', execve: 'sSE',
-  exit_group: 'n', wait4: 'nn', prctl: 's?x', getpriority: 'nn', setpriority: 'nnw', sched_yield: '', getrusage: 'n', prlimit64: 'nsu', reboot: 's',
-  kill: 'nn', rt_sigaction: 'nm', rt_sigprocmask: 'sN', pause: '',
+  exit_group: 'n', wait4: 'nn', prctl: 's?x', getpriority: 'nn', setpriority: 'nnw', sched_yield: '', getrusage: 'n', prlimit64: 'nsu', ptrace: 'sn?x', reboot: 's',
+  kill: 'nn', rt_sigaction: 'nm', rt_sigprocmask: 'sN', pause: '', rt_sigreturn: '',
   getuid: '', geteuid: '', getgid: '', getegid: '', getgroups: '', setgroups: 'N', setresuid: 'nnn', setresgid: 'nnn', capget: 'n', capset: 'c',
   seccomp: 'P', sethostname: 's', setdomainname: 's', uname: '', sysinfo: '',
   nanosleep: 'i', clock_gettime: 's', alarm: 'n',
@@ -33,6 +33,10 @@ const isNumber = (value: unknown): value is number => typeof value === 'number' 
 const isString = (value: unknown): value is string => typeof value === 'string';
 const listOf = (value: unknown, one: (item: unknown) => boolean): boolean => Array.isArray(value) && value.every(one);
 
+const isRule = (value: unknown): boolean =>
+  isRecord(value) && isString(value.action) && listOf(value.names, isString) &&
+  (value.args === undefined || listOf(value.args, (one) => isRecord(one) && isNumber(one.index) && Number.isFinite(one.value) && isString(one.op) && (one.valueTwo === undefined || Number.isFinite(one.valueTwo))));
+
 const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = {
   n: Number.isFinite,
   w: Number.isSafeInteger,
@@ -52,7 +56,7 @@ const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = {
   m: (value) => isRecord(value) && (value.handler === 'default' || value.handler === 'ignore' || typeof value.handler === 'function'),
   f: (value) => isRecord(value) && isNumber(value.flags) && typeof value.run === 'function',
   c: (value) => isRecord(value) && Object.values(value).every((one) => one === undefined || listOf(one, isString)),
-  P: (value) => isRecord(value) && (value.defaultAction === 'allow' || value.defaultAction === 'errno') && listOf(value.names, isString),
+  P: (value) => isRecord(value) && isString(value.defaultAction) && listOf(value.rules, isRule),
   r: (value) => isRecord(value) && isString(value.type),
 };
 

@@ -16,6 +16,7 @@ export const ticks = (ns: number): number => Math.floor(ns / TICK);
 const LETTERS: Record<Task['state'], [letter: string, name: string]> = {
   running: ['R', 'running'], runnable: ['R', 'running'], sleeping: ['S', 'sleeping'], stopped: ['T', 'stopped'], zombie: ['Z', 'zombie'], dead: ['X', 'dead'],
 };
+const TRACED: readonly [string, string] = ['t', 'tracing stop'];
 
 /** The pid in `ns` of what the first namespace calls `pid`; 0 when it is not there. */
 export function translate(kernel: Kernel, ns: PidNamespace, pid: number): number {
@@ -70,7 +71,7 @@ function memoryLines(task: Task): [string, string][] {
 /** /proc/PID/status; `viewer` is who reads. */
 export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer: Task): string {
   const { cred, signals, leader } = task;
-  const [letter, name] = LETTERS[task.state];
+  const [letter, name] = task.ptrace?.stop && task.state === 'stopped' ? TRACED : LETTERS[task.state];
   const levels = task.nspids.slice(ns.level);
   const uids = [cred.uid, cred.euid, cred.suid, cred.euid].map((id) => shownUid(viewer, id));
   const gids = [cred.gid, cred.egid, cred.sgid, cred.egid].map((id) => shownGid(viewer, id));
@@ -78,7 +79,7 @@ export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer:
   const mask = allowed.reduce((sum, cpu) => sum + 2 ** cpu, 0).toString(16);
   const lines: [string, string | number][] = [
     ['Name', task.comm], ['Umask', task.fs.umask.toString(8).padStart(4, '0')], ['State', `${letter} (${name})`], ['Tgid', pidIn(ns, leader)], ['Ngid', 0],
-    ['Pid', pidIn(ns, task)], ['PPid', parentIn(ns, task)], ['TracerPid', 0], ['Uid', uids.join('\t')], ['Gid', gids.join('\t')],
+    ['Pid', pidIn(ns, task)], ['PPid', parentIn(ns, task)], ['TracerPid', task.ptrace ? pidIn(ns, task.ptrace.tracer) : 0], ['Uid', uids.join('\t')], ['Gid', gids.join('\t')],
     ['FDSize', Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, task.files.slots.length))))],
     ['Groups', cred.groups.map((id) => `${shownGid(viewer, id)} `).join('') || ' '],
     ['NStgid', leader.nspids.slice(ns.level).join('\t')], ['NSpid', levels.join('\t')], ['NSpgid', below(kernel, ns, task, task.pgid)], ['NSsid', below(kernel, ns, task, task.sid)],

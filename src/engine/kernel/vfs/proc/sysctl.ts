@@ -109,6 +109,14 @@ function userLimits(): Record<string, Node> {
   return entries;
 }
 
+/** Debian leaves Yama off; once at 3 it stays. */
+function ptraceScope(): Node {
+  return number((kernel) => (kernel.drivers.get('yama') as number | undefined) ?? 0, (kernel, _task, value) => {
+    if (kernel.drivers.get('yama') === 3 && value !== 3) throw new SysError('EINVAL');
+    kernel.drivers.set('yama', value);
+  }, 0, 3);
+}
+
 export function sysDir(): Extract<Node, { kind: 'dir' }> {
   return fixed({
     fs: fixed({
@@ -127,7 +135,8 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       osrelease: says((kernel) => kernel.release), ostype: says(() => 'Linux'), overflowgid: says(() => 65534), overflowuid: says(() => 65534),
       pid_max: says(() => 4194304),
       random: fixed({ boot_id: says(bootId), uuid: says(uuid), entropy_avail: says(() => 256), poolsize: says(() => 256) }),
-      'threads-max': says(threadsMax), version: says((kernel) => kernel.version),
+      seccomp: fixed({ actions_avail: says(() => 'kill_process kill_thread trap errno trace log allow'), actions_logged: says(() => 'kill_process kill_thread trap errno trace log') }),
+      'threads-max': says(threadsMax), version: says((kernel) => kernel.version), yama: fixed({ ptrace_scope: ptraceScope() }),
     }),
     net: fixed({
       bridge: fixed({ 'bridge-nf-call-iptables': flag('bridgeNetfilter') }),

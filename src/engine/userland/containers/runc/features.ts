@@ -11,7 +11,7 @@ export function featuresText(): string {
     linux: {
       namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'user', 'uts'],
       cgroup: { v1: false, v2: true, systemd: true, systemdUser: false, rdma: false },
-      seccomp: { enabled: true, actions: ['SCMP_ACT_ALLOW', 'SCMP_ACT_ERRNO', 'SCMP_ACT_LOG'], operators: [], archs: ['SCMP_ARCH_X86_64'] },
+      seccomp: { enabled: true, actions: ['SCMP_ACT_ALLOW', 'SCMP_ACT_ERRNO', 'SCMP_ACT_KILL', 'SCMP_ACT_KILL_PROCESS', 'SCMP_ACT_KILL_THREAD', 'SCMP_ACT_LOG', 'SCMP_ACT_TRACE', 'SCMP_ACT_TRAP'], operators: ['SCMP_CMP_EQ', 'SCMP_CMP_GE', 'SCMP_CMP_GT', 'SCMP_CMP_LE', 'SCMP_CMP_LT', 'SCMP_CMP_MASKED_EQ', 'SCMP_CMP_NE'], archs: ['SCMP_ARCH_X86_64'] },
       apparmor: { enabled: false }, selinux: { enabled: false },
     },
     annotations: { 'org.opencontainers.runc.checkpoint.enabled': 'false', 'org.opencontainers.runc.commit': '1.1.15+ds1-2+b4', 'org.opencontainers.runc.version': '1.1.15+ds1' },

@@ -61,17 +61,6 @@ function* chownStdio(uid: number): Call<void> {
   }
 }
 
-/** The filter of the spec; rules that look at arguments count as without them. */
-export function* seccomp(profile: NonNullable<Spec['linux']['seccomp']>): Call<void> {
-  const allows = profile.defaultAction === 'SCMP_ACT_ALLOW' || profile.defaultAction === 'SCMP_ACT_LOG';
-  const names = new Set<string>();
-  for (const rule of profile.syscalls ?? []) {
-    const allow = rule.action === 'SCMP_ACT_ALLOW' || rule.action === 'SCMP_ACT_LOG';
-    if (allow !== allows) for (const name of rule.names) names.add(name);
-  }
-  yield* sys('seccomp', { defaultAction: allows ? 'allow' : 'errno', names: [...names].sort() });
-}
-
 /** The file that the first argument names: as Go's exec.LookPath finds and refuses it. */
 export function* lookPath(process: Process): Call<string> {
   const name = process.args[0] ?? '';

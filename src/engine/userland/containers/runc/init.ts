@@ -14,11 +14,12 @@ import { MiB, MS } from '../../../sim/units.ts';
 import { attempt, poke, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
-import { becomeUser, closeOnExec, goTo, lookPath, Refused, seccomp, startEnv } from './identity.ts';
+import { becomeUser, closeOnExec, goTo, lookPath, Refused, startEnv } from './identity.ts';
 import { makeConsole } from './console.ts';
 import { type Boot, INIT_FDS, type InitConfig, type Sync } from './launch.ts';
 import { linesOf, type Lines, receive, tell } from './pipe.ts';
 import { finishRootfs, InitError, pivotRoot, prepareRootfs } from './rootfs.ts';
+import { loadSeccomp } from './seccomp.ts';
 import { FIFO } from './state.ts';
 
 /** Anonymous memory that the runtime of Go holds when it makes a container. */
@@ -147,10 +148,10 @@ function* standard(boot: Boot, config: InitConfig, lines: Lines): Call<string> {
   if (process.noNewPrivileges) yield* sys('prctl', 'PR_SET_NO_NEW_PRIVS', 1);
   yield* ask(lines, 'ready');
   yield* goTo(process.cwd);
-  if (spec.linux.seccomp && !process.noNewPrivileges) yield* seccomp(spec.linux.seccomp);
+  if (spec.linux.seccomp && !process.noNewPrivileges) yield* loadSeccomp(spec.linux.seccomp);
   yield* becomeUser(process);
   const program = yield* lookPath(process);
-  if (spec.linux.seccomp && process.noNewPrivileges) yield* seccomp(spec.linux.seccomp);
+  if (spec.linux.seccomp && process.noNewPrivileges) yield* loadSeccomp(spec.linux.seccomp);
   return program;
 }
 
@@ -159,10 +160,10 @@ function* joining(config: InitConfig): Call<string> {
   if (config.console) yield* makeConsole(INIT_FDS.console, process.consoleSize, 'without /dev/console');
   if (process.noNewPrivileges) yield* sys('prctl', 'PR_SET_NO_NEW_PRIVS', 1);
   yield* goTo(process.cwd);
-  if (spec.linux.seccomp && !process.noNewPrivileges) yield* seccomp(spec.linux.seccomp);
+  if (spec.linux.seccomp && !process.noNewPrivileges) yield* loadSeccomp(spec.linux.seccomp);
   yield* becomeUser(process);
   const program = yield* lookPath(process);
-  if (spec.linux.seccomp && process.noNewPrivileges) yield* seccomp(spec.linux.seccomp);
+  if (spec.linux.seccomp && process.noNewPrivileges) yield* loadSeccomp(spec.linux.seccomp);
   return program;
 }
 

@@ -20,8 +20,23 @@ export interface Spec {
     devices?: { path: string; type: string; major: number; minor: number; fileMode?: number }[];
     uidMappings?: { containerID: number; hostID: number; size: number }[];
     gidMappings?: { containerID: number; hostID: number; size: number }[];
-    seccomp?: { defaultAction: string; syscalls?: { names: string[]; action: string }[] };
+    seccomp?: Seccomp;
   };
+}
+
+export interface SeccompRule {
+  names: string[];
+  action: string;
+  /** Number of an errno. */
+  errnoRet?: number;
+  args?: { index: number; value: number; valueTwo?: number; op: string }[];
+}
+
+export interface Seccomp {
+  defaultAction: string;
+  defaultErrnoRet?: number;
+  architectures?: string[];
+  syscalls?: SeccompRule[];
 }
 
 export interface Process {

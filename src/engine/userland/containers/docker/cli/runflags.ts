@@ -1,4 +1,5 @@
 /** The flags of `docker run` and `docker create`, and how they become the daemon's Config, HostConfig and NetworkingConfig. */
+import { SysError } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import type { Call } from '../../../lib/http.ts';
 import { attempt, readText } from '../../../lib/files.ts';
@@ -143,8 +144,42 @@ export function* createBody(client: Client, flags: Flags): Call<CreateBody> {
     ...(flags.has('stop-timeout') ? { StopTimeout: Number(flags.get('stop-timeout')) } : {}),
   };
   const networks = networksOf(flags);
-  const hostConfig = hostConfigOf(flags, { network: networks[0]!.name, binds, mounts, tmpfs, bindings });
+  const securityOpt = yield* securityOptions(flags.all('security-opt'));
+  const hostConfig = hostConfigOf(flags, { securityOpt, network: networks[0]!.name, binds, mounts, tmpfs, bindings });
   return { image, body: { ...config, HostConfig: hostConfig, NetworkingConfig: networkingOf(flags, networks) } };
+}
+
+/** A seccomp profile goes to the daemon as its text. Throws Stop. */
+function* securityOptions(asked: readonly string[]): Call<string[]> {
+  const out: string[] = [];
+  for (const one of asked) {
+    const [key, ...rest] = one.split('=');
+    const value = rest.join('=');
+    if (rest.length === 0 && key !== 'no-new-privileges' && !one.includes(':')) throw new Stop(`Invalid --security-opt: ${JSON.stringify(one)}`);
+    if (key !== 'seccomp' || value === 'unconfined' || value === 'builtin') {
+      out.push(one);
+      continue;
+    }
+    let source: string;
+    try {
+      source = yield* readText(value);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      throw new Stop(`opening seccomp profile (${value}) failed: open ${value}: ${error.message.toLowerCase()}`);
+    }
+    try {
+      out.push(`seccomp=${JSON.stringify(JSON.parse(source))}`);
+    } catch {
+      throw new Stop(`compacting json for seccomp profile (${value}) failed: ${jsonFault(source)}`);
+    }
+  }
+  return out;
+}
+
+/** Go's words for text that is no JSON. */
+function jsonFault(source: string): string {
+  const text = source.trim();
+  return text === '' || /[[{,:"]$/.test(text) ? 'unexpected end of JSON input' : `invalid character '${/[^\s{[\]}",:\w.-]/.exec(text)?.[0] ?? text[0]}' looking for beginning of value`;
 }
 
 interface NetworkAsked {
@@ -183,6 +218,7 @@ function gpus(asked: string): Any {
 }
 
 interface Parts {
+  securityOpt: readonly string[];
   network: string;
   binds: string[];
   mounts: Any[];
@@ -190,7 +226,7 @@ interface Parts {
   bindings: Any;
 }
 
-function hostConfigOf(flags: Flags, { network, binds, mounts, tmpfs, bindings }: Parts): Any {
+function hostConfigOf(flags: Flags, { securityOpt, network, binds, mounts, tmpfs, bindings }: Parts): Any {
   const bytes = (name: string): number => (flags.get(name) === '-1' ? -1 : (sizeBytes(flags.get(name) ?? '0') ?? 0));
   const n = (name: string): number => Number(flags.get(name) ?? 0);
   const list = (name: string): string[] | null => (flags.on.has(name) ? flags.all(name) : null);
@@ -221,7 +257,7 @@ function hostConfigOf(flags: Flags, { network, binds, mounts, tmpfs, bindings }:
     Privileged: flags.has('privileged'),
     PublishAllPorts: flags.has('publish-all'),
     ReadonlyRootfs: flags.has('read-only'),
-    SecurityOpt: list('security-opt'),
+    SecurityOpt: securityOpt.length > 0 ? securityOpt : null,
     ...(Object.keys(tmpfs).length > 0 ? { Tmpfs: tmpfs } : {}),
     UTSMode: flags.get('uts') ?? '',
     UsernsMode: flags.get('userns') ?? '',

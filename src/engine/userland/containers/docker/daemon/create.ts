@@ -292,6 +292,7 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
         400,
         `invalid ${(h.CapAdd ?? []).includes(cap) ? 'CapAdd' : 'CapDrop'}: unknown capability: "${cap.toUpperCase().startsWith('CAP_') ? cap.toUpperCase() : `CAP_${cap.toUpperCase()}`}"`,
       );
+  for (const one of h.SecurityOpt ?? []) verifySecurityOption(one);
   if (h.AutoRemove && h.RestartPolicy.Name !== 'no') throw new Refused(400, "can't create 'AutoRemove' container with restart policy");
   if (!['no', 'always', 'on-failure', 'unless-stopped'].includes(h.RestartPolicy.Name))
     throw new Refused(
@@ -312,6 +313,15 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
   for (const key of Object.keys(h.PortBindings))
     if (!/^\d+\/(tcp|udp|sctp)$/.test(key)) throw new Refused(400, `invalid port specification: ${JSON.stringify(key)}`);
   return warnings;
+}
+
+/** Throws Refused for a security option that is none. */
+function verifySecurityOption(one: string): void {
+  const [, key = one, value] = /^([^=:]*)[=:](.*)$/s.exec(one) ?? [];
+  if (value === undefined && key === 'no-new-privileges') return;
+  if (value === undefined) throw new Refused(400, `invalid --security-opt 1: ${JSON.stringify(one)}`);
+  if (!['label', 'apparmor', 'seccomp', 'no-new-privileges', 'systempaths'].includes(key)) throw new Refused(400, `invalid --security-opt 2: ${JSON.stringify(one)}`);
+  if (key === 'no-new-privileges' && !/^(true|false|1|0|t|f|TRUE|FALSE|True|False|T|F)$/.test(value)) throw new Refused(400, `invalid --security-opt 2: ${JSON.stringify(one)}`);
 }
 
 function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void {
