@@ -19,6 +19,7 @@ export interface Conn {
   natted: { pre: boolean; post: boolean };
   /** In the table. */
   kept: boolean;
+  mark: number;
 }
 
 /** A packet's connection in one namespace, and which way it goes in it. */
@@ -47,7 +48,7 @@ const same = (a: Tuple, b: Tuple): boolean => a.proto === b.proto && a.src === b
 /** Finds or begins the connection of a packet; null where nothing is tracked. */
 export function track(ns: NetNamespace, packet: Packet, now: number): Track | null {
   const { netfilter } = ns;
-  if (!netfilter.tracking) return null;
+  if (!netfilter.tracking || packet.untracked) return null;
   if (netfilter.connections.some((one) => one.until <= now)) netfilter.connections = netfilter.connections.filter((one) => one.until > now);
   const inner = packet.icmp?.inner ?? null;
   const tuple = inner ? reversed(inner) : tupleOf(packet);
@@ -58,7 +59,7 @@ export function track(ns: NetNamespace, packet: Packet, now: number): Track | nu
   if (inner) return null;
   const orig = tupleOf(packet);
   const state = packet.proto === 'tcp' ? 'SYN_SENT' : '';
-  const conn: Conn = { orig, reply: reversed(orig), replied: false, state, until: 0, natted: { pre: false, post: false }, kept: false };
+  const conn: Conn = { orig, reply: reversed(orig), replied: false, state, until: 0, natted: { pre: false, post: false }, kept: false, mark: 0 };
   return { ns, conn, way: 'orig', related: false };
 }
 

@@ -17,9 +17,14 @@ function record(fields: Record<string, Fit>): Fit {
 
 const test = (is: Fit): Fit => (value) => isRecord(value) && is(value.is) && flag(value.not);
 const words: Fit = (value) => Array.isArray(value) && value.length <= 64 && value.every(text);
+const texts = Object.fromEntries(
+  ['in', 'out', 'src', 'dst', 'proto', 'sport', 'dport', 'sports', 'dports', 'ports', 'tcpflags', 'icmptype', 'srctype', 'dsttype', 'mark', 'connmark', 'macsource', 'srcrange', 'dstrange', 'uid', 'gid',
+    'ttl', 'length', 'pkttype', 'nth'].map((name) => [name, test(text)]),
+);
 const rule = record({
-  in: test(text), out: test(text), src: test(text), dst: test(text), proto: test(text), sport: test(text), dport: test(text), ctstate: test(words), srctype: test(text),
-  dsttype: test(text), probability: (value) => typeof value === 'number' && value >= 0 && value <= 1, comment: text, modules: words, target: text, to: text, packets: number, bytes: number,
+  ...texts, fragment: test(flag), ctstate: test(words), connlimit: test(number), limit: (value) => isRecord(value) && text(value.rate) && /^\d+\/[smhd]/.test(String(value.rate)) && number(value.burst),
+  probability: (value) => typeof value === 'number' && value >= 0 && value <= 1, comment: text, modules: words, target: text, goto: flag, to: text, natflags: words, reject: text,
+  log: (value) => isRecord(value) && number(value.level) && text(value.prefix) && words(value.options), setmark: text, argument: text, packets: number, bytes: number,
 });
 
 const request = record({
@@ -33,7 +38,7 @@ const request = record({
 const NEEDS: Readonly<Record<string, readonly string[]>> = {
   'link.add': ['kind'], 'link.set': ['name'], 'link.del': ['name'], 'addr.add': ['dev', 'address', 'prefix'], 'addr.del': ['dev', 'address', 'prefix'], 'route.add': ['to'],
   'route.replace': ['to'], 'route.del': ['to'], 'route.get': ['to'], 'neigh.add': ['address', 'dev', 'mac'], 'neigh.del': ['address', 'dev'], 'nsid.get': ['netns'],
-  'nsid.set': ['netns', 'id'], 'nf.list': ['table'], 'nf.append': ['table', 'chain', 'rule'], 'nf.insert': ['table', 'chain', 'rule'], 'nf.delete': ['table', 'chain'],
+  'nsid.set': ['netns', 'id'], 'nf.list': ['table'], 'nf.append': ['table', 'chain', 'rule'], 'nf.insert': ['table', 'chain', 'rule'], 'nf.replace': ['table', 'chain', 'rule', 'at'], 'nf.rename': ['table', 'chain', 'newName'], 'nf.delete': ['table', 'chain'],
   'nf.newchain': ['table', 'chain'], 'nf.delchain': ['table'], 'nf.flush': ['table'], 'nf.zero': ['table'], 'nf.policy': ['table', 'chain', 'policy'],
 };
 

@@ -9,16 +9,14 @@
  */
 import type { Errno } from '../abi.ts';
 import type { Kernel } from '../records.ts';
-import { tupleOf } from './conntrack.ts';
-import { filter, natIn, natOut } from './hooks.ts';
+import { icmpError } from './errors.ts';
+import { filterOut, forwarding, localIn, localOut as outHooks, postrouting, prerouting } from './hooks.ts';
 import { ARP_PATIENCE, neighbour, portTo } from './neighbour.ts';
 import { isLocal } from './netfilter.ts';
 import { routeFor } from './routes.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, peerOf, portsOf } from './state.ts';
 import type { Hop, Link, NetNamespace, Packet, Route } from './types.ts';
 import { beginWalk, changed, COST, count, drop, later, note, type Place, type Walk } from './walk.ts';
-
-const NONE = new Uint8Array(0);
 
 /** Sends a packet from a namespace. The answer is what the sender hears at once: null, ENETUNREACH, EHOSTUNREACH, EPERM, EACCES, EINVAL. `by` says who sends. */
 export function output(kernel: Kernel, ns: NetNamespace, packet: Packet, by = ''): Errno | null {
@@ -67,7 +65,10 @@ function hop(walk: Walk, place: Place): Place | null {
 
 function localOutput(walk: Walk, ns: NetNamespace): Place | null {
   const { packet } = walk;
-  natIn(walk, ns, 'OUTPUT', isLocal(ns, packet.dst) ? 'lo' : (routeFor(ns, packet.dst)?.route.dev ?? ''));
+  if (!outHooks(walk, ns, isLocal(ns, packet.dst) ? 'lo' : (routeFor(ns, packet.dst)?.route.dev ?? ''))) {
+    walk.error = 'EPERM';
+    return null;
+  }
   const local = isLocal(ns, packet.dst);
   const found = local ? null : routeFor(ns, packet.dst);
   if (!local && !found) return refuse(walk, ns, 'ENETUNREACH', 'route', `no route to ${packet.dst}`);
@@ -77,13 +78,10 @@ function localOutput(walk: Walk, ns: NetNamespace): Place | null {
   }
   const dev = local ? 'lo' : found!.route.dev;
   note(walk, ns, dev, { hook: 'route', action: 'route', why: found ? routeText(found.route) : `${packet.dst} is an address of this namespace` });
-  const { verdict } = filter(walk, ns, 'OUTPUT', '', dev);
-  if (verdict === 'REJECT') unreachable(walk, ns, 3, 3, 0);
-  if (verdict !== 'ACCEPT') {
+  if (!filterOut(walk, ns, dev) || !postrouting(walk, ns, dev)) {
     walk.error = 'EPERM';
     return null;
   }
-  natOut(walk, ns, 'POSTROUTING', dev);
   const link = linkByName(ns, dev);
   if (!link) return drop(walk, ns, dev, 'route', 'no such link');
   return { at: 'send', ns, link, nexthop: found?.route.via ?? packet.dst };
@@ -111,7 +109,7 @@ function send(walk: Walk, ns: NetNamespace, link: Link, nexthop: string): Place 
   }
   const mac = neighbour(walk, ns, link, nexthop);
   if (mac === null) {
-    unreachable(walk, ns, 3, 1, ARP_PATIENCE);
+    icmpError(walk, ns, { type: 3, code: 1, delay: ARP_PATIENCE });
     return drop(walk, ns, link.name, 'arp', `no answer to ARP for ${nexthop}`);
   }
   note(walk, ns, link.name, { hook: 'arp', action: 'resolve', why: `${nexthop} is at ${mac}` });
@@ -140,10 +138,20 @@ function transmit(walk: Walk, ns: NetNamespace, link: Link, from: string, to: st
   return null;
 }
 
+/** What a packet carries only within one namespace. */
+function scrub(packet: Packet, from: string): void {
+  packet.mac = from;
+  packet.mark = 0;
+  packet.untracked = false;
+  delete packet.uid;
+  delete packet.gid;
+}
+
 /** A frame comes in by a link. */
 function frame(walk: Walk, ns: NetNamespace, link: Link, from: string, to: string): Place | null {
   if (!link.up) return drop(walk, ns, link.name, 'ingress', 'the link is down');
   count(link, 'rx', walk.packet.length);
+  scrub(walk.packet, from);
   note(walk, ns, link.name, { hook: 'ingress', action: 'in', from, to });
   const bridge = link.master === null ? null : linkByIndex(ns, link.master);
   if (bridge) return { at: 'bridge', ns, bridge, port: link, from, to };
@@ -171,9 +179,7 @@ function bridged(walk: Walk, { ns, bridge, port, from, to }: Extract<Place, { at
   if (!out || out === port) return drop(walk, ns, bridge.name, 'bridge', `no port leads to ${to}`);
   note(walk, ns, bridge.name, { hook: 'bridge', action: learnt ? 'port' : 'flood', why: learnt ? `${to} is behind ${out.name}` : `${to} is not learnt yet; ${out.name} takes it`, from, to });
   if (port && ns.bridgeNetfilter) {
-    natIn(walk, ns, 'PREROUTING', bridge.name);
-    if (filter(walk, ns, 'FORWARD', bridge.name, bridge.name).verdict !== 'ACCEPT') return null;
-    natOut(walk, ns, 'POSTROUTING', bridge.name);
+    if (!prerouting(walk, ns, bridge.name) || !forwarding(walk, ns, bridge.name, bridge.name) || !postrouting(walk, ns, bridge.name)) return null;
   }
   return transmit(walk, ns, out, from, to);
 }
@@ -182,12 +188,9 @@ function bridged(walk: Walk, { ns, bridge, port, from, to }: Extract<Place, { at
 function input(walk: Walk, ns: NetNamespace, link: Link): Place | null {
   const { packet } = walk;
   if (packet.dst.startsWith('127.') && link.kind !== 'loopback') return drop(walk, ns, link.name, 'prerouting', 'a loopback address from outside');
-  natIn(walk, ns, 'PREROUTING', link.name);
+  if (!prerouting(walk, ns, link.name)) return null;
   if (isLocal(ns, packet.dst)) {
-    const { verdict } = filter(walk, ns, 'INPUT', link.name, '');
-    if (verdict === 'REJECT') unreachable(walk, ns, 3, 3, 0);
-    if (verdict !== 'ACCEPT') return null;
-    natOut(walk, ns, 'INPUT', link.name);
+    if (!localIn(walk, ns, link.name)) return null;
     walk.delay += COST.deliver;
     later(walk.kernel, walk.delay, { do: 'deliver', ns: ns.ino, packet: { ...packet }, trail: walk.trail, link: link.name });
     return null;
@@ -200,35 +203,19 @@ function forwarded(walk: Walk, ns: NetNamespace, link: Link): Place | null {
   const { packet } = walk;
   walk.delay += COST.route;
   if (packet.ttl <= 1) {
-    unreachable(walk, ns, 11, 0, 0);
+    icmpError(walk, ns, { type: 11, code: 0 });
     return drop(walk, ns, link.name, 'route', 'time to live exceeded');
   }
   const found = routeFor(ns, packet.dst);
   if (found?.route.type !== 'unicast') {
     const code = found?.route.type === 'unreachable' ? 1 : found?.route.type === 'prohibit' ? 13 : 0;
-    if (found?.route.type !== 'blackhole') unreachable(walk, ns, 3, code, 0);
+    if (found?.route.type !== 'blackhole') icmpError(walk, ns, { type: 3, code });
     return drop(walk, ns, link.name, 'route', found ? `${found.route.type} route ${found.route.to}` : `no route to ${packet.dst}`);
   }
   packet.ttl--;
   changed(walk);
   const { dev, via } = found.route;
   note(walk, ns, dev, { hook: 'route', action: 'forward', why: routeText(found.route) });
-  const { verdict } = filter(walk, ns, 'FORWARD', link.name, dev);
-  if (verdict === 'REJECT') unreachable(walk, ns, 3, 3, 0);
-  if (verdict !== 'ACCEPT') return null;
-  natOut(walk, ns, 'POSTROUTING', dev);
+  if (!forwarding(walk, ns, link.name, dev) || !postrouting(walk, ns, dev)) return null;
   return { at: 'send', ns, link: linkByName(ns, dev)!, nexthop: via ?? packet.dst };
-}
-
-/** Tells the sender by ICMP; never about an ICMP error. */
-function unreachable(walk: Walk, ns: NetNamespace, type: number, code: number, delay: number): void {
-  const { kernel, packet } = walk;
-  if (packet.icmp && packet.icmp.type !== 8 && packet.icmp.type !== 0) return;
-  const inner = tupleOf(packet);
-  const seq = packet.icmp?.seq ?? 0;
-  const src = isLocal(ns, packet.src) ? packet.src : (routeFor(ns, packet.src)?.src ?? '0.0.0.0');
-  later(kernel, walk.delay + delay, {
-    do: 'output', ns: ns.ino,
-    packet: { ...packet, proto: 'icmp', src, dst: packet.src, sport: 0, dport: 0, ttl: 64, length: 56, flags: '', icmp: { type, code, seq, inner }, data: NONE },
-  });
 }

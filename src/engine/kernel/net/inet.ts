@@ -81,7 +81,7 @@ export function boundTo(ns: NetNamespace, protocol: string, address: string, por
 export function emit(kernel: Kernel, socket: Socket, packets: readonly Packet[]): void {
   const tcb = socket.tcb!;
   for (const packet of packets) {
-    const refused = output(kernel, socket.ns, packet, whose(socket));
+    const refused = output(kernel, socket.ns, owned(socket, packet), whose(socket));
     if (refused && refused !== 'EPERM' && tcb.state === 'SYN-SENT') {
       socket.error = refused;
       tcb.state = 'CLOSED';
@@ -96,6 +96,10 @@ export function emit(kernel: Kernel, socket: Socket, packets: readonly Packet[])
 }
 
 const whose = (socket: Socket): string => `${socket.type === 'raw' ? 'raw' : protocolOf(socket)} socket ${socket.id} of ${socket.owner || 'nobody'}`;
+
+/** A packet as a socket sends it: whose, and with its mark (SO_MARK). */
+const owned = (socket: Socket, packet: Packet): Packet => ({ ...packet, uid: socket.cred.uid, gid: socket.cred.gid, ...markOf(socket) });
+const markOf = ({ options }: Socket): { mark?: number } => (options.has('SO_MARK') ? { mark: options.get('SO_MARK')! } : {});
 
 function sourceFor(ns: NetNamespace, to: string): string {
   if (isLocal(ns, to)) return to;
@@ -229,6 +233,7 @@ function sendDatagram(kernel: Kernel, socket: Socket, data: Uint8Array, to: Sock
   const { port } = socket.local as Inet;
   const refused = output(kernel, socket.ns, {
     proto: 'udp', src, dst: address, sport: port, dport: target.port, ttl: 64, length: 28 + data.length, flags: '', seq: 0, ack: 0, window: 0, icmp: null, data: data.slice(),
+    uid: socket.cred.uid, gid: socket.cred.gid, ...markOf(socket),
   }, whose(socket));
   if (refused) throw new SysError(refused);
   return data.length;
@@ -238,7 +243,7 @@ function sendRaw(kernel: Kernel, socket: Socket, data: Uint8Array, address: stri
   const own = socket.local?.family === 'inet' && socket.local.address !== ANY ? socket.local.address : null;
   const packet = decode(data, own ?? sourceFor(socket.ns, address), address, socket.options.get('IP_TTL') ?? 64);
   if (!packet) throw new SysError('EINVAL');
-  const refused = output(kernel, socket.ns, packet, whose(socket));
+  const refused = output(kernel, socket.ns, owned(socket, packet), whose(socket));
   if (refused) throw new SysError(refused);
   return data.length;
 }

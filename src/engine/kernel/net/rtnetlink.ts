@@ -18,7 +18,7 @@
  *   nsid.set    {netns, id}                                          -> {}
  *   socket.list {}                                                   -> SocketInfo[] (diag.ts)
  *   nf.list     {table}                                              -> Chain[] (netfilter.ts)
- *   nf.append, nf.insert {table, chain, rule, at?}  nf.delete {table, chain, rule | at}  nf.newchain, nf.delchain, nf.flush, nf.zero, nf.policy
+ *   nf.append, nf.insert, nf.replace {table, chain, rule, at?}  nf.rename {table, chain, newName}  nf.delete {table, chain, rule | at}  nf.newchain, nf.delchain, nf.flush, nf.zero, nf.policy
  *   ct.list     {}   ct.flush {}                                     -> Conn[] (conntrack.ts)
  *   hops        {since?}                                             -> Hop[] of this namespace (types.ts): what a packet socket would see
  *   extack      {}                                                   -> the message that came with this process's last refusal, or ""
@@ -40,7 +40,7 @@ import { fieldsFit } from './fields.ts';
 import { isMac, parseIp } from './ip.ts';
 import { addAddress, addLink, deleteAddress, deleteLink, disableIpv6, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
 import { linkNamed, Refused } from './refusal.ts';
-import { appendRule, deleteChain, deleteRule, flushChain, newChain, setPolicy, tableOf, zeroTable } from './rules.ts';
+import { appendRule, deleteChain, deleteRule, flushChain, listTable, newChain, renameChain, setPolicy, zeroTable } from './rules.ts';
 import { isLinkDown, routeAdd, routeDel, routeGet, sortedRoutes } from './rtroutes.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, operState, peerOf } from './state.ts';
 import type { Link, LinkKind, NetNamespace } from './types.ts';
@@ -314,9 +314,11 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   'nsid.get': reads(nsidGet),
   'nsid.set': changes((kernel, task, ns, asked) => void ns.nsids.set(Number(asked.id), namespaceOf(kernel, task, asked.netns as NsRef))),
   'socket.list': reads((kernel, task, ns) => socketList(kernel, task, ns)),
-  'nf.list': changes((_kernel, _task, ns, { table }) => tableOf(ns, String(table))),
+  'nf.list': changes((_kernel, _task, ns, { table }) => listTable(ns, String(table))),
   'nf.append': changes((_kernel, _task, ns, asked) => appendRule(ns, asked)),
   'nf.insert': changes((_kernel, _task, ns, asked) => appendRule(ns, asked)),
+  'nf.replace': changes((_kernel, _task, ns, asked) => appendRule(ns, asked)),
+  'nf.rename': changes((_kernel, _task, ns, asked) => renameChain(ns, asked)),
   'nf.delete': changes((_kernel, _task, ns, asked) => deleteRule(ns, asked)),
   'nf.newchain': changes((_kernel, _task, ns, asked) => newChain(ns, asked)),
   'nf.delchain': changes((_kernel, _task, ns, asked) => deleteChain(ns, asked)),

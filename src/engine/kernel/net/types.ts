@@ -119,13 +119,26 @@ export interface Packet {
   seq: number;
   ack: number;
   window: number;
-  /** Of ICMP: 8 echo request, 0 reply, 3 unreachable, 11 time exceeded; of an error `inner` is what it is about. */
-  icmp: { type: number; code: number; seq: number; inner: Tuple | null } | null;
+  /** Of ICMP: 8 echo request, 0 reply, 3 unreachable, 11 time exceeded; of an error `inner` is what it is about, `about` how long that was, `mtu` the next hop's. */
+  icmp: { type: number; code: number; seq: number; inner: Tuple | null; about?: number; mtu?: number } | null;
   data: Uint8Array;
   /** Of ARP: 1 request, 2 reply; the MAC addresses that it names. Addresses are src and dst. */
   arp?: { op: 1 | 2; sender: string; target: string };
   /** Its name in rows, on the wire. */
   trail?: string;
+  /** Identification, "don't fragment", and of a fragment its place in bytes and whether more follow. */
+  ident?: number;
+  df?: boolean;
+  offset?: number;
+  more?: boolean;
+  /** Of a SYN: the longest segment that its sender takes. */
+  mss?: number;
+  /** While it is in one namespace: its mark, who sent it, the MAC address that it came from, and that nothing tracks it. */
+  mark?: number;
+  uid?: number;
+  gid?: number;
+  mac?: string;
+  untracked?: boolean;
 }
 
 /** What a flow is known by. */

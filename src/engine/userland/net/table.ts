@@ -2,7 +2,9 @@
 import type { ProgramTable } from '../programs.ts';
 import { brctl, bridge } from './bridge.ts';
 import { curl, wget } from './fetch.ts';
-import { conntrack, iptables, iptablesRestore, iptablesSave } from './iptables/iptables.ts';
+import { conntrack } from './iptables/conntrack.ts';
+import { iptables } from './iptables/iptables.ts';
+import { iptablesRestore, iptablesSave } from './iptables/restore.ts';
 import { ip } from './ip/ip.ts';
 import { getent, nslookup } from './lookup.ts';
 import { nc } from './nc.ts';

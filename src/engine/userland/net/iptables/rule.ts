@@ -1,216 +1,177 @@
-/** A rule of iptables as words: parsed from the command line, printed as -S and as -L do. Source: iptables(8), iptables-extensions(8). */
+/** A rule of iptables as words: parsed from the command line, printed as -S and as -L do. Source: iptables(8), xshared.c of 1.8.11. */
 import type { Rule, Test } from '../../../kernel/net/netfilter.ts';
-import { ipNumber, networkText, parseAddress } from '../addresses.ts';
+import { ipNumber, networkText } from '../addresses.ts';
+import { PROTOCOLS } from '../services.ts';
+import { type Match, MATCHES } from './matches.ts';
+import { TARGETS } from './targets.ts';
+import { number, usage } from './words.ts';
 
-export const VERSION = 'iptables v1.8.11 (nf_tables)';
-export const TRY = "Try `iptables -h' or 'iptables --help' for more information.";
-
-/** A complaint of iptables, with its exit status. */
-export class IptablesError extends Error {
-  readonly status: number;
-  constructor(message: string, status: number) {
-    super(message);
-    this.status = status;
-  }
+/** A rule being read: sources and destinations may be several, each pair a rule of its own. */
+export interface Draft {
+  rule: Rule;
+  sources: Test<string>[];
+  destinations: Test<string>[];
+  /** Options seen that may stand once. */
+  seen: Set<string>;
 }
 
-export function usage(message: string): IptablesError {
-  return new IptablesError(`${VERSION}: ${message}\n${TRY}`, 2);
+export function draft(): Draft {
+  return { rule: { target: '', packets: 0, bytes: 0 }, sources: [], destinations: [], seen: new Set() };
 }
 
-/** Targets that are not chains. */
-export const TARGETS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'REJECT', 'RETURN', 'MASQUERADE', 'DNAT', 'SNAT', 'REDIRECT']);
-const PROTOCOLS: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp']);
-const NUMBERS: Record<string, string> = { '1': 'icmp', '6': 'tcp', '17': 'udp' };
-const MATCHES: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp', 'conntrack', 'state', 'addrtype', 'comment', 'multiport', 'statistic']);
-
-/** "10.0.0.0/8", "10.0.0.1/32", "10.0.0.0/255.0.0.0". */
+/** "10.0.0.0/8", "10.0.0.1", "10.0.0.0/255.0.0.0", "localhost". */
 function network(word: string): string {
   const [address, mask] = word.split('/') as [string, string | undefined];
-  const wide = mask?.includes('.') ? String(32 - Math.log2(4294967296 - ipNumber(mask)!)) : mask;
-  const found = parseAddress(wide === undefined ? address : `${address}/${wide}`);
-  if (!found) throw usage(`host/network \`${word}' not found`);
-  return `${networkText(found.address, found.prefix)}/${found.prefix}`;
+  const host = address === 'localhost' ? '127.0.0.1' : address === 'anywhere' || address === 'any' ? '0.0.0.0' : address;
+  const short = /^\d{1,3}(\.\d{1,3}){0,2}$/.test(host) && mask !== undefined ? `${host}${'.0'.repeat(4 - host.split('.').length)}` : host;
+  if (ipNumber(short) === null) throw usage(`host/network \`${address}' not found`);
+  const prefix = mask === undefined ? 32 : maskLength(mask);
+  return `${networkText(short, prefix)}/${prefix}`;
 }
 
-function protocol(word: string): string | null {
-  const name = NUMBERS[word] ?? word.toLowerCase();
-  if (name === 'all' || name === '0') return null;
-  if (!PROTOCOLS.has(name)) throw usage(`not modelled: protocol ${word}`);
+function maskLength(mask: string): number {
+  const dotted = mask.includes('.') ? ipNumber(mask) : null;
+  if (dotted !== null) {
+    const zeros = Math.log2(2 ** 32 - dotted);
+    if (Number.isInteger(zeros)) return 32 - zeros;
+    throw usage(`not modelled: mask ${mask} with holes`);
+  }
+  if (!/^\d{1,2}$/.test(mask) || Number(mask) > 32) throw usage(`invalid mask \`${mask}' specified`);
+  return Number(mask);
+}
+
+const BY_NUMBER = new Map(Object.entries(PROTOCOLS).map(([name, n]) => [n, name]));
+/** Those that iptables knows without /etc/protocols. */
+const KNOWN: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp', 'esp', 'ah', 'sctp', 'udplite', 'ipv6-icmp', 'dccp', 'all']);
+
+function protocol(word: string): string {
+  const name = word.toLowerCase();
+  const n = number(word, 255);
+  if (name === 'all' || n === 0) return 'all';
+  if (n !== null) return BY_NUMBER.get(n) ?? String(n);
+  if (PROTOCOLS[name] === undefined) throw usage(`unknown protocol "${word}" specified`);
   return name;
 }
 
-/** Options of rules that take a value, by the name they set. */
-type Setter = (rule: Rule, value: string, not: boolean) => void;
-
-function tested<T>(is: T, not: boolean): Test<T> {
-  return { is, not };
+/** A protocol in a list: with -n only those that need no look-up have names. */
+export function protocolText(name: string, numeric: boolean): string {
+  return numeric && !KNOWN.has(name) ? String(PROTOCOLS[name] ?? name) : name;
 }
 
-function ports(key: 'sport' | 'dport', module: 'proto' | 'multiport'): Setter {
-  return (rule, value, not) => {
-    if (!rule.proto || rule.proto.is === 'icmp') throw usage(`unknown option "--${key}${module === 'multiport' ? 's' : ''}"`);
-    if (!/^\d*(:\d*)?(,\d+(:\d+)?)*$/.test(value) || value === '') throw usage(`invalid port/service \`${value}' specified`);
-    rule[key] = tested(value, not);
-    uses(rule, module === 'multiport' ? 'multiport' : rule.proto.is);
-  };
+function interfaceName(word: string): string {
+  if (word.length > 15) throw usage(`interface name \`${word}' must be shorter than IFNAMSIZ (15)`);
+  if (word === '') throw usage('Empty interface is likely to be undesired');
+  return word;
 }
 
-function uses(rule: Rule, module: string): void {
+const GENERIC: Readonly<Record<string, (draft: Draft, value: string, not: boolean) => void>> = {
+  '-p': ({ rule }, value, not) => {
+    const name = protocol(value);
+    if (name === 'all' && not) throw usage('rule would never match protocol');
+    if (name !== 'all') rule.proto = { is: name, not };
+  },
+  '-s': ({ sources }, value, not) => addresses(sources, value, not),
+  '-d': ({ destinations }, value, not) => addresses(destinations, value, not),
+  '-i': ({ rule }, value, not) => void (rule.in = { is: interfaceName(value), not }),
+  '-o': ({ rule }, value, not) => void (rule.out = { is: interfaceName(value), not }),
+  '-j': ({ rule }, value) => void (rule.target = value),
+  '-g': ({ rule }, value) => {
+    rule.target = value;
+    rule.goto = true;
+  },
+  '-c': ({ rule }, value) => void (rule.packets = Number(value)),
+};
+
+function addresses(into: Test<string>[], value: string, not: boolean): void {
+  const words = value.split(',');
+  if (not && words.length > 1) throw usage('! not allowed with multiple source or destination IP addresses');
+  for (const word of words) into.push({ is: network(word), not });
+}
+
+const LONG: Readonly<Record<string, string>> = {
+  '--protocol': '-p', '--proto': '-p', '--source': '-s', '--src': '-s', '--destination': '-d', '--dst': '-d', '--in-interface': '-i', '--out-interface': '-o',
+  '--jump': '-j', '--goto': '-g', '--match': '-m', '--fragment': '-f', '--fragments': '-f', '--set-counters': '-c',
+};
+const ONCE: ReadonlySet<string> = new Set(['-p', '-s', '-d', '-i', '-o', '-j', '-f']);
+
+function load(rule: Rule, module: string): Match {
+  const match = MATCHES[module];
+  if (!match) throw usage(`Couldn't load match \`${module}':No such file or directory\n`);
   rule.modules ??= [];
   if (!rule.modules.includes(module)) rule.modules.push(module);
+  return match;
 }
 
-const OPTIONS: Readonly<Record<string, Setter>> = {
-  '-p': (rule, value, not) => {
-    const name = protocol(value);
-    if (name) rule.proto = tested(name, not);
-  },
-  '-s': (rule, value, not) => {
-    if (network(value) !== '0.0.0.0/0') rule.src = tested(network(value), not);
-  },
-  '-d': (rule, value, not) => {
-    if (network(value) !== '0.0.0.0/0') rule.dst = tested(network(value), not);
-  },
-  '-i': (rule, value, not) => {
-    rule.in = tested(value, not);
-  },
-  '-o': (rule, value, not) => {
-    rule.out = tested(value, not);
-  },
-  '-j': (rule, value) => {
-    rule.target = value;
-  },
-  '-m': (rule, value) => {
-    if (!MATCHES.has(value)) throw usage(`Couldn't load match \`${value}':No such file or directory\n`);
-    uses(rule, value === 'state' ? 'state' : value);
-  },
-  '--sport': ports('sport', 'proto'), '--dport': ports('dport', 'proto'), '--sports': ports('sport', 'multiport'), '--dports': ports('dport', 'multiport'),
-  '--ctstate': (rule, value, not) => {
-    rule.ctstate = tested(value.toUpperCase().split(','), not);
-  },
-  '--state': (rule, value, not) => {
-    rule.ctstate = tested(value.toUpperCase().split(','), not);
-  },
-  '--dst-type': (rule, value, not) => {
-    rule.dsttype = tested(value, not);
-  },
-  '--src-type': (rule, value, not) => {
-    rule.srctype = tested(value, not);
-  },
-  '--mode': (_rule, value) => {
-    if (value !== 'random') throw usage(`not modelled: --mode ${value}`);
-  },
-  '--probability': (rule, value) => {
-    if (!(Number(value) >= 0 && Number(value) <= 1)) throw usage(`statistic: "--probability": must be between 0.000000 and 1.000000`);
-    rule.probability = Number(value);
-  },
-  '--comment': (rule, value) => {
-    rule.comment = value;
-  },
-  '--to-destination': (rule, value) => {
-    rule.to = value;
-  },
-  '--to-source': (rule, value) => {
-    rule.to = value;
-  },
-  '--to-ports': (rule, value) => {
-    rule.to = value;
-  },
-  '--reject-with': (_rule, value) => {
-    if (value !== 'icmp-port-unreachable') throw usage(`not modelled: --reject-with ${value}`);
-  },
-};
-
-const LONG: Record<string, string> = {
-  '--protocol': '-p', '--proto': '-p', '--source': '-s', '--src': '-s', '--destination': '-d', '--dst': '-d', '--in-interface': '-i', '--out-interface': '-o',
-  '--jump': '-j', '--goto': '-j', '-g': '-j', '--match': '-m', '--source-port': '--sport', '--destination-port': '--dport', '--source-ports': '--sports', '--destination-ports': '--dports',
-};
+/** What understands an option: a match that is loaded, the target, or the protocol's match, which is loaded then. */
+function understands(rule: Rule, word: string): Match['options'][string] | null {
+  for (const module of rule.modules ?? []) {
+    const found = MATCHES[module]!.options[word];
+    if (found) return found;
+  }
+  const target = TARGETS[rule.target]?.options[word];
+  if (target) return target;
+  const proto = rule.proto && !rule.proto.not ? rule.proto.is : '';
+  if (!MATCHES[proto]?.options[word]) return null;
+  return load(rule, proto).options[word]!;
+}
 
 /** Reads one option of a rule at `at`; how many words it took, 0 when it is none. */
-export function ruleOption(rule: Rule, argv: readonly string[], at: number): number {
+export function ruleOption(draft: Draft, argv: readonly string[], at: number): number {
+  const { rule, seen } = draft;
   let i = at;
-  let not = false;
-  if (argv[i] === '!') {
-    not = true;
-    i++;
-  }
-  const word = argv[i];
-  const set = word === undefined ? undefined : OPTIONS[LONG[word] ?? word];
-  if (!set) return 0;
+  const not = argv[i] === '!';
+  if (not) i++;
+  const given = argv[i];
+  if (given === undefined) return 0;
+  const equals = /^(--[\w-]+)=(.*)$/s.exec(given);
+  const word = LONG[equals?.[1] ?? given] ?? equals?.[1] ?? given;
   i++;
-  if (argv[i] === '!') {
-    not = true;
-    i++;
+  const value = (): string => {
+    const next = equals ? equals[2]! : argv[i++];
+    if (next === undefined) throw usage(`option "${given}" requires an argument`);
+    return next;
+  };
+  if (ONCE.has(word)) {
+    if (seen.has(word)) throw usage(`multiple ${word} flags not allowed`);
+    seen.add(word);
   }
-  const value = argv[i];
-  if (value === undefined) throw usage(`option "${word}" requires an argument`);
-  set(rule, value, not);
-  return i + 1 - at;
-}
-
-export function emptyRule(): Rule {
-  return { target: '', packets: 0, bytes: 0 };
-}
-
-function moduleWords(rule: Rule, module: string): string {
-  const part = (option: string, test: Test<string> | undefined): string => (test ? `${test.not ? ' !' : ''} ${option} ${test.is}` : '');
-  switch (module) {
-    case 'tcp': case 'udp':
-      return rule.modules?.includes('multiport') ? '' : ` -m ${module}${part('--sport', rule.sport)}${part('--dport', rule.dport)}`;
-    case 'multiport':
-      return ` -m multiport${part('--sports', rule.sport)}${part('--dports', rule.dport)}`;
-    case 'conntrack':
-      return rule.ctstate ? ` -m conntrack${rule.ctstate.not ? ' !' : ''} --ctstate ${rule.ctstate.is.join(',')}` : ' -m conntrack';
-    case 'state':
-      return rule.ctstate ? ` -m state${rule.ctstate.not ? ' !' : ''} --state ${rule.ctstate.is.join(',')}` : ' -m state';
-    case 'addrtype':
-      return ` -m addrtype${part('--src-type', rule.srctype)}${part('--dst-type', rule.dsttype)}`;
-    case 'statistic':
-      return ` -m statistic --mode random --probability ${fixed31(rule.probability ?? 0)}`;
-    case 'comment':
-      return ` -m comment --comment ${/[\s"']/.test(rule.comment ?? '') ? `"${rule.comment}"` : rule.comment}`;
-    default:
-      return ` -m ${module}`;
+  if (word === '-f') rule.fragment = { is: true, not };
+  else if (word === '-m') load(rule, value());
+  else if (word === '-c') {
+    rule.packets = Number(value());
+    if (/^\d+$/.test(argv[i] ?? '')) rule.bytes = Number(argv[i++]);
+  } else if (GENERIC[word]) GENERIC[word](draft, value(), not);
+  else {
+    const found = understands(rule, word);
+    if (!found) return 0;
+    const first = found.values > 0 ? value() : '';
+    if (found.values === 2 && (argv[i] === undefined || /^[-!]/.test(argv[i]!))) throw usage(`${word} requires two args.`);
+    found.set(rule, first, not, found.values === 2 ? argv[i++]! : '');
   }
+  return i - at;
 }
 
-/** The kernel keeps 31 bits of a probability. */
-const fixed31 = (p: number): string => (Math.round(p * 2 ** 31) / 2 ** 31).toFixed(11);
+/** The rules of a draft, checked. */
+export function rulesOf({ rule, sources, destinations }: Draft): Rule[] {
+  for (const module of rule.modules ?? []) MATCHES[module]!.check?.(rule);
+  TARGETS[rule.target]?.check?.(rule);
+  const each = (tests: readonly Test<string>[]): (Test<string> | null)[] => (tests.length === 0 ? [null] : tests.map((test) => (test.is === '0.0.0.0/0' && !test.not ? null : test)));
+  return each(sources).flatMap((src) => each(destinations).map((dst) => ({ ...rule, ...(src ? { src } : {}), ...(dst ? { dst } : {}) })));
+}
 
-const TO: Record<string, string> = { DNAT: '--to-destination', SNAT: '--to-source', REDIRECT: '--to-ports', MASQUERADE: '--to-ports' };
-
-/** "-A CHAIN …". */
-export function ruleWords(chain: string, rule: Rule): string {
+/** "-A CHAIN …". `counters` puts them after the addresses, as -S -v does. */
+export function ruleWords(chain: string, rule: Rule, counters = false): string {
   const part = (option: string, test: Test<string> | undefined): string => (test ? `${test.not ? ' !' : ''} ${option} ${test.is}` : '');
-  const head = `-A ${chain}${part('-s', rule.src)}${part('-d', rule.dst)}${part('-i', rule.in)}${part('-o', rule.out)}${part('-p', rule.proto)}`;
-  const matches = (rule.modules ?? []).map((module) => moduleWords(rule, module)).join('');
-  const to = rule.to ? ` ${TO[rule.target] ?? '--to'} ${rule.to}` : '';
-  const reject = rule.target === 'REJECT' ? ' --reject-with icmp-port-unreachable' : '';
-  return `${head}${matches}${rule.target ? ` -j ${rule.target}${reject}${to}` : ''}`;
-}
-
-function portsText(rule: Rule): string {
-  const many = rule.modules?.includes('multiport');
-  const one = (name: string, test: Test<string> | undefined): string => (test ? ` ${name}${test.not ? '!' : ''}:${test.is}` : '');
-  if (many) return ` multiport ${rule.sport ? `sports ${rule.sport.is}` : ''}${rule.dport ? `dports ${rule.dport.is}` : ''}`;
-  const range = (key: string, test: Test<string> | undefined): string => one(test?.is.includes(':') ? `${key}ts` : `${key}t`, test);
-  return rule.sport || rule.dport ? ` ${rule.proto?.is}${range('sp', rule.sport)}${range('dp', rule.dport)}` : '';
+  const fragment = rule.fragment ? `${rule.fragment.not ? ' !' : ''} -f` : '';
+  const head = `-A ${chain}${part('-s', rule.src)}${part('-d', rule.dst)}${part('-i', rule.in)}${part('-o', rule.out)}${part('-p', rule.proto)}${fragment}`;
+  const matches = (rule.modules ?? []).map((module) => ` -m ${module}${MATCHES[module]?.save(rule) ?? ''}`).join('');
+  const counts = counters ? ` -c ${rule.packets} ${rule.bytes}` : '';
+  const target = rule.target ? ` ${rule.goto ? '-g' : '-j'} ${rule.target}${TARGETS[rule.target]?.save(rule) ?? ''}` : '';
+  return `${head}${matches}${counts}${target}`;
 }
 
 /** What stands after the addresses in a list. */
-export function extensionText(rule: Rule): string {
-  let text = '';
-  for (const module of rule.modules ?? []) {
-    if (module === 'tcp' || module === 'udp') text += rule.modules?.includes('multiport') ? '' : portsText(rule) || ` ${module}`;
-    else if (module === 'multiport') text += portsText(rule);
-    else if (module === 'conntrack' && rule.ctstate) text += ` ${rule.ctstate.not ? '! ' : ''}ctstate ${rule.ctstate.is.join(',')}`;
-    else if (module === 'state' && rule.ctstate) text += ` ${rule.ctstate.not ? '! ' : ''}state ${rule.ctstate.is.join(',')}`;
-    else if (module === 'addrtype') text += ` ADDRTYPE match${rule.srctype ? ` src-type ${rule.srctype.is}` : ''}${rule.dsttype ? ` dst-type ${rule.dsttype.is}` : ''}`;
-    else if (module === 'statistic') text += ` statistic mode random probability ${fixed31(rule.probability ?? 0)}`;
-    else if (module === 'comment') text += ` /* ${rule.comment} */`;
-  }
-  if (rule.target === 'REJECT') text += ' reject-with icmp-port-unreachable';
-  if (rule.to) text += rule.target === 'REDIRECT' ? ` redir ports ${rule.to}` : ` to:${rule.to}`;
-  return text;
+export function extensionText(rule: Rule, numeric: boolean): string {
+  const matches = (rule.modules ?? []).map((module) => MATCHES[module]?.list(rule, numeric) ?? '').join('');
+  return `${rule.goto ? '[goto] ' : ''}${matches}${TARGETS[rule.target]?.list(rule, numeric) ?? ''}`;
 }
