@@ -1,6 +1,6 @@
 /** What a packet that goes no further brings its sender: ICMP errors (RFC 792, 1812), or a reset of its connection. Never about an ICMP error. */
 import { tupleOf } from './conntrack.ts';
-import { isBroadcast, isLocal } from './netfilter.ts';
+import { isBroadcast, isLocal } from './local.ts';
 import { routeFor } from './routes.ts';
 import { resetFor } from './tcp.ts';
 import type { NetNamespace } from './types.ts';

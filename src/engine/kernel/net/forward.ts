@@ -12,7 +12,7 @@ import type { Kernel } from '../records.ts';
 import { icmpError } from './errors.ts';
 import { filterOut, forwarding, localIn, localOut as outHooks, postrouting, prerouting } from './hooks.ts';
 import { ARP_PATIENCE, neighbour, portTo } from './neighbour.ts';
-import { isLocal } from './netfilter.ts';
+import { isLocal } from './local.ts';
 import { routeFor } from './routes.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, peerOf, portsOf } from './state.ts';
 import type { Hop, Link, NetNamespace, Packet, Route } from './types.ts';

@@ -12,7 +12,7 @@ import type { Family } from './family.ts';
 import { output } from './forward.ts';
 import { decode } from './icmp.ts';
 import { parseIp } from './ip.ts';
-import { isLocal } from './netfilter.ts';
+import { isLocal } from './local.ts';
 import { routeFor } from './routes.ts';
 import { netOf, socketChannel } from './state.ts';
 import { abort, createTcb, finish, flush, sendRoom, synOf, type Tcb, windowUpdate } from './tcp.ts';

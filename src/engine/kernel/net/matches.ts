@@ -2,7 +2,7 @@
 import { SECOND } from '../../sim/units.ts';
 import { inPrefix, parseIp } from './ip.ts';
 import type { Rule, Ruleset, Seen, Test } from './netfilter.ts';
-import { typeOf } from './netfilter.ts';
+import { typeOf } from './local.ts';
 import type { Packet } from './types.ts';
 
 export function nameIs(pattern: string, name: string): boolean {

@@ -6,7 +6,7 @@
 import { SECOND } from '../../sim/units.ts';
 import type { Kernel } from '../records.ts';
 import { timeOf } from '../wait.ts';
-import { isLocal } from './netfilter.ts';
+import { isLocal } from './local.ts';
 import { hasCarrier, linkByIndex, netOf, peerOf, portsOf } from './state.ts';
 import type { Link, NetNamespace, Packet } from './types.ts';
 import { COST, count, noteHop, nextTrail, type Walk } from './walk.ts';

@@ -3,7 +3,6 @@
  * meets them. Source: iptables(8), iptables-extensions(8), net/netfilter/xt_*.c. The hooks are called by forward.ts through
  * hooks.ts; what a rule tests is matches.ts; connection tracking is conntrack.ts. Left out: sets, matches that `Rule` does not name.
  */
-import { inPrefix } from './ip.ts';
 import type { Conn } from './conntrack.ts';
 import { matches } from './matches.ts';
 import type { NetNamespace, Packet } from './types.ts';
@@ -215,28 +214,4 @@ export const EFFECTS: Readonly<Record<string, (rule: Rule, seen: Seen) => void>>
 function turned(mark: number, setmark: string): number {
   const [value, mask] = setmark.split('/').map(Number) as [number, number];
   return ((mark & ~mask) ^ value) >>> 0;
-}
-
-/** LOCAL, BROADCAST, MULTICAST or UNICAST: how this namespace's routes see an address. */
-export function typeOf(ns: NetNamespace, address: string): string {
-  if (isLocal(ns, address)) return 'LOCAL';
-  if (isBroadcast(ns, address)) return 'BROADCAST';
-  return inPrefix(address, '224.0.0.0/4') ? 'MULTICAST' : 'UNICAST';
-}
-
-/** 255.255.255.255, or the broadcast address of a link. */
-export function isBroadcast(ns: NetNamespace, address: string): boolean {
-  return address === '255.255.255.255' || ns.links.some((l) => l.up && l.addresses.some((a) => a.broadcast === address));
-}
-
-/** An address of this namespace: of any link that is up, or in 127/8 with a loopback that is up. */
-export function isLocal(ns: NetNamespace, address: string): boolean {
-  for (const link of ns.links) {
-    if (!link.up) continue;
-    for (const one of link.addresses) {
-      if (one.address === address) return true;
-      if (one.scope === 'host' && one.family === 'inet' && inPrefix(address, `${one.address}/${one.prefix}`)) return true;
-    }
-  }
-  return false;
 }

@@ -3,7 +3,7 @@ import { SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { NetlinkRequest } from '../sys.ts';
 import { formatIp, networkOf, parseIp, parsePrefix } from './ip.ts';
-import { isLocal } from './netfilter.ts';
+import { isLocal } from './local.ts';
 import { linkNamed, Refused } from './refusal.ts';
 import { routeFor } from './routes.ts';
 import { hasCarrier, linkByName } from './state.ts';

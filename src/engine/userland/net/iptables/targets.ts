@@ -1,5 +1,4 @@
 /** The target extensions: their options, and how -S and -L show them. Source: iptables-extensions(8), extensions/libxt_*.c of 1.8.11. */
-import { REJECTIONS } from '../../../kernel/net/errors.ts';
 import type { Rule } from '../../../kernel/net/netfilter.ts';
 import { ipNumber } from '../addresses.ts';
 import type { Match } from './matches.ts';
@@ -108,10 +107,14 @@ const SHORT: Readonly<Record<string, string>> = {
   'net-prohib': 'icmp-net-prohibited', 'host-prohib': 'icmp-host-prohibited', 'tcp-rst': 'tcp-reset', 'admin-prohib': 'icmp-admin-prohibited',
 };
 
+const REJECTIONS = [
+  'icmp-net-unreachable', 'icmp-host-unreachable', 'icmp-proto-unreachable', 'icmp-port-unreachable', 'icmp-net-prohibited', 'icmp-host-prohibited', 'icmp-admin-prohibited', 'tcp-reset',
+];
+
 const reject: Target = {
   options: {
     '--reject-with': one((rule, value) => {
-      const full = SHORT[value] ?? [...Object.keys(REJECTIONS), 'tcp-reset'].find((name) => name.startsWith(value));
+      const full = SHORT[value] ?? REJECTIONS.find((name) => name.startsWith(value));
       if (!full) throw usage(`unknown reject type "${value}"`);
       rule.reject = full;
     }),
