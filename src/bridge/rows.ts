@@ -51,7 +51,7 @@ export type NamespaceRow = R<{ host: string; type: string; ino: number; processe
 /** {host?} containers of docker */
 export type ContainerRow = R<{
   host: string; id: string; name: string; image: string; command: string; status: string; running: boolean; pid: number;
-  exitCode: number | null; oomKilled: boolean; cgroup: string; ip: string; memoryLimit: number; createdAt: number; startedAt: number | null; finishedAt: number | null;
+  exitCode: number | null; oomKilled: boolean; cgroup: string; ip: string; networks: string; binds: string; privileged: boolean; memoryLimit: number; createdAt: number; startedAt: number | null; finishedAt: number | null;
 }>;
 /** {host, container or mount:N, dir?} every name in the stack that differs or is looked at: the layer it comes from */
 export type OverlayRow = R<{ path: string; /** 0 = upper, 1… = lower from the top */ layer: number; layerName: string; kind: string; size: number; visible: boolean; copiedUp: boolean; opaque: boolean }>;

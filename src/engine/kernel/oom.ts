@@ -133,6 +133,7 @@ function totalVm(task: Task): number {
 function kill(kernel: Kernel, victim: Task, limit: Cgroup, points: number, because: number): void {
   const { rss, pageTables } = victim.mm;
   countEvent(victim.cgroup, 'oomKill');
+  if (!limit.parent) kernel.counters.globalOomKills = (kernel.counters.globalOomKills ?? 0) + 1;
   logLine(
     kernel, 3,
     `${limit.parent ? 'Memory cgroup out of memory' : 'Out of memory'}: Killed process ${victim.pid} (${victim.comm}) total-vm:${kB(totalVm(victim))}, anon-rss:${kB(rss.anon)}, file-rss:${kB(rss.file)}, shmem-rss:${kB(rss.shmem)}, UID:${victim.cred.uid} pgtables:${kB(pageTables)} oom_score_adj:${victim.oomScoreAdj}`,

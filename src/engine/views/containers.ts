@@ -18,6 +18,7 @@ export interface ContainerFile {
   Args: string[];
   Config: { Image: string };
   State: { Status: string; Running: boolean; Pid: number; ExitCode: number; OOMKilled: boolean; StartedAt: string; FinishedAt: string };
+  MountPoints?: { Type: string; Source: string; Destination: string }[];
   network: { endpoints: Record<string, { IPAddress: string }> };
   layer: { id: string; chain: string[] };
 }
@@ -50,6 +51,9 @@ export const containers: View = {
     oomKilled: the kernel's OOM killer ended a process of it
     cgroup: path of its control group
     ip: its first address, or empty
+    networks: names, one space apart
+    binds: what of the host it was given, source:target, one space apart
+    privileged: by --privileged
     memoryLimit [bytes]: 0 for none
     createdAt [ns]: when it was made
     startedAt [ns]: when it last started, or null
@@ -60,7 +64,7 @@ export const containers: View = {
 
 function row(kernel: Kernel, file: ContainerFile): ContainerRow {
   const { State } = file;
-  const host = jsonAt<{ Memory?: number; CgroupParent?: string }>(kernel, `${ROOT}/${file.ID}/hostconfig.json`);
+  const host = jsonAt<{ Memory?: number; CgroupParent?: string; Privileged?: boolean }>(kernel, `${ROOT}/${file.ID}/hostconfig.json`);
   const task = State.Pid > 0 ? kernel.tasks.get(State.Pid) : undefined;
   const finishedAt = moment(State.FinishedAt);
   const systemd = kernel.cgroups.root.children.has('system.slice');
@@ -68,7 +72,8 @@ function row(kernel: Kernel, file: ContainerFile): ContainerRow {
   return {
     key: `${kernel.name}:${file.ID}`, host: kernel.name, id: file.ID, name: file.Name.slice(1), image: file.Config.Image, command: [file.Path, ...file.Args].join(' '),
     status: State.Status, running: State.Running, pid: State.Pid, exitCode: finishedAt === null ? null : State.ExitCode, oomKilled: State.OOMKilled,
-    cgroup: task ? pathOf(task.cgroup) : group, ip: Object.values(file.network.endpoints).find((e) => e.IPAddress !== '')?.IPAddress ?? '', memoryLimit: host?.Memory ?? 0,
+    cgroup: task ? pathOf(task.cgroup) : group, ip: Object.values(file.network.endpoints).find((e) => e.IPAddress !== '')?.IPAddress ?? '',
+    networks: Object.keys(file.network.endpoints).sort().join(' '), binds: (file.MountPoints ?? []).filter((one) => one.Type === 'bind').map((one) => `${one.Source}:${one.Destination}`).join(' '), privileged: host?.Privileged === true, memoryLimit: host?.Memory ?? 0,
     createdAt: moment(file.Created) ?? 0, startedAt: moment(State.StartedAt), finishedAt,
   };
 }

@@ -238,14 +238,23 @@ const lengthOf = (piece: Piece): number => piece.data.length * piece.repeat;
 const enough = (count: Count, lines: number, size: number): boolean => (count.unit === 'bytes' ? size >= count.n : lines > count.n);
 
 function pieceOf(data: Uint8Array, mark: number): Piece {
-  const first = data[0]!;
-  let uniform = true;
+  if (data.length > 64 && isRun(data)) return { data: data.slice(0, 1), repeat: data.length, lines: data[0] === mark ? data.length : 0 };
   let lines = 0;
-  for (let i = 0; i < data.length; i++) {
-    if (data[i] !== first) uniform = false;
-    if (data[i] === mark) lines++;
+  for (let at = data.indexOf(mark); at >= 0; at = data.indexOf(mark, at + 1)) lines++;
+  return { data: data.slice(), repeat: 1, lines };
+}
+
+/** Whether all bytes are the same; 32 at a time, because an endless line comes this way. */
+function isRun(data: Uint8Array): boolean {
+  const words = data.byteOffset % 4 === 0 ? new Int32Array(data.buffer, data.byteOffset, (data.length >> 5) * 8) : new Int32Array();
+  const w = words[0] ?? 0;
+  for (let i = 0; i < words.length; i += 8) {
+    const differs = (words[i]! ^ w) | (words[i + 1]! ^ w) | (words[i + 2]! ^ w) | (words[i + 3]! ^ w) | (words[i + 4]! ^ w) | (words[i + 5]! ^ w) | (words[i + 6]! ^ w) | (words[i + 7]! ^ w);
+    if (differs !== 0) return false;
   }
-  return uniform && data.length > 64 ? { data: data.slice(0, 1), repeat: data.length, lines } : { data: data.slice(), repeat: 1, lines };
+  for (let i = 0; i < Math.min(4, data.length); i++) if (data[i] !== data[0]) return false;
+  for (let i = words.length * 4; i < data.length; i++) if (data[i] !== data[0]) return false;
+  return true;
 }
 
 function* printEnd(pieces: readonly Piece[], count: Count, skipBytes: number, lines: number, mark: number): Call<void> {
