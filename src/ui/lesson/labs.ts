@@ -20,7 +20,7 @@ export function labs(): Lab[] {
 export const labOf = (id: string | null): Lab | null => labs().find((lab) => lab.id === id) ?? null;
 
 const SCENE_OF: Record<string, SceneId> = { spectrum: 'spectrum', walk: 'walk', vms: 'walk', exits: 'walk', registers: 'walk', tlb: 'walk', containers: 'containers', cgroups: 'containers', processes: 'containers', overlay: 'containers', namespaces: 'containers', cluster: 'cluster', pods: 'cluster', nodes: 'cluster', decisions: 'cluster', scores: 'cluster', filters: 'cluster' };
-const MODE_OF: Record<string, [string, string]> = { cgroups: ['containers', 'cgroups'], processes: ['containers', 'processes'], namespaces: ['containers', 'processes'], overlay: ['containers', 'overlay'], exits: ['walk', 'exits'], registers: ['walk', 'registers'] };
+const MODE_OF: Record<string, [string, string]> = { cgroups: ['containers', 'cgroups'], processes: ['containers', 'processes'], namespaces: ['containers', 'processes'], overlay: ['containers', 'overlay'], images: ['containers', 'images'], exits: ['walk', 'exits'], registers: ['walk', 'registers'] };
 /** Shows the picture a step names: a scene or one of the views a scene draws. */
 export function showStep(lab: Lab, step: number): void {
   const name = lab.steps[step]?.show ?? '';

@@ -25,7 +25,9 @@ function chance(kernel: Kernel, count: number): Uint8Array {
   return out;
 }
 
-const random: FileOps = { read: (kernel, _task, _file, count) => chance(kernel, Math.min(count, 1 << 16)), write: swallow };
+/** Most bytes of one read; a physical machine has no such bound, the lab keeps what it hands out. */
+const RANDOM_MAX = 1 << 25;
+const random: FileOps = { read: (kernel, _task, _file, count) => chance(kernel, Math.min(count, RANDOM_MAX)), write: swallow };
 
 const full: FileOps = {
   read: zeros,
