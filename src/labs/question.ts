@@ -3,7 +3,7 @@ import type { LabCheck, LabStep } from './format.ts';
 
 /** Scenes, and views that a scene draws: what `show` may name. */
 export const SHOWN = [
-  'walk', 'spectrum', 'vms', 'exits', 'registers', 'tlb', 'containers', 'cgroups', 'processes', 'overlay', 'namespaces', 'images', 'cluster', 'pods', 'nodes', 'decisions', 'scores', 'filters', 'toolbox',
+  'walk', 'spectrum', 'vms', 'exits', 'registers', 'tlb', 'containers', 'cgroups', 'processes', 'overlay', 'namespaces', 'images', 'calls', 'network', 'cluster', 'pods', 'nodes', 'decisions', 'scores', 'filters', 'toolbox',
 ] as const;
 
 /** Every check and hint condition of a step. */

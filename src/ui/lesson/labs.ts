@@ -19,14 +19,18 @@ export function labs(): Lab[] {
 }
 export const labOf = (id: string | null): Lab | null => labs().find((lab) => lab.id === id) ?? null;
 
-const SCENE_OF: Record<string, SceneId> = { spectrum: 'spectrum', walk: 'walk', vms: 'walk', exits: 'walk', registers: 'walk', tlb: 'walk', containers: 'containers', cgroups: 'containers', processes: 'containers', overlay: 'containers', namespaces: 'containers', cluster: 'cluster', pods: 'cluster', nodes: 'cluster', decisions: 'cluster', scores: 'cluster', filters: 'cluster' };
-const MODE_OF: Record<string, [string, string]> = { cgroups: ['containers', 'cgroups'], processes: ['containers', 'processes'], namespaces: ['containers', 'processes'], overlay: ['containers', 'overlay'], images: ['containers', 'images'], exits: ['walk', 'exits'], registers: ['walk', 'registers'] };
+/** Scene, and mode of it, of each name that a step may show. */
+const PICTURE_OF: Record<string, readonly [SceneId, string?]> = {
+  spectrum: ['spectrum'], walk: ['walk'], vms: ['walk'], tlb: ['walk'], exits: ['walk', 'exits'], registers: ['walk', 'registers'],
+  containers: ['containers'], cgroups: ['containers', 'cgroups'], processes: ['containers', 'processes'], namespaces: ['containers', 'processes'], overlay: ['containers', 'overlay'],
+  images: ['containers', 'images'], network: ['containers', 'network'], calls: ['containers', 'calls'],
+  cluster: ['cluster'], pods: ['cluster'], nodes: ['cluster'], decisions: ['cluster'], scores: ['cluster'], filters: ['cluster'], toolbox: ['toolbox'],
+};
 /** Shows the picture a step names: a scene or one of the views a scene draws. */
 export function showStep(lab: Lab, step: number): void {
   const name = lab.steps[step]?.show ?? '';
-  const scene = SCENE_OF[name];
-  const mode = MODE_OF[name];
-  if (scene) set((s) => ({ scene, ...(mode ? { mode: { ...s.mode, [mode[0]]: mode[1] } } : {}) }));
+  const [scene, mode] = PICTURE_OF[name] ?? [];
+  if (scene) set((s) => ({ scene, ...(mode ? { mode: { ...s.mode, [scene]: mode } } : {}) }));
 }
 export async function startLab(id: string): Promise<void> {
   const lab = labOf(id);
