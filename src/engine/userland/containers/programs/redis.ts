@@ -9,6 +9,7 @@ import { isoNano, nowNs } from '../../lib/clock.ts';
 import { attempt } from '../../lib/files.ts';
 import { type Call, dial, listen, thread, writeAll } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';
+import { GAI, getaddrinfo } from '../../net/names.ts';
 import { bytesOf, type Keyspace, perform } from './redis-commands.ts';
 import { decode, encode, fromWire, ProtocolError, readCommand, readReply, type Reply, splitWords, toWire, writeCommand, writeReply } from './resp.ts';
 
@@ -126,17 +127,24 @@ export function* redisCli(argv: readonly string[]): Body {
   }
   const shown = `${host}:${port}`;
   const fd = yield* connect(host, port);
-  if (fd === null) {
-    yield* complain(`Could not connect to Redis at ${shown}: Connection refused\n`);
+  if (typeof fd === 'string') {
+    yield* complain(`Could not connect to Redis at ${shown}: ${fd}\n`);
     return 1;
   }
   if (i < argv.length) return yield* ask(fd, argv.slice(i), raw);
   return yield* converse(fd, shown, raw);
 }
 
-function* connect(host: string, port: number): Call<number | null> {
-  const address = host === 'localhost' ? '127.0.0.1' : host;
-  return yield* attempt(dial({ family: 'inet', address, port }), null);
+/** A connected socket, or why there is none. */
+function* connect(host: string, port: number): Call<number | string> {
+  const found = yield* getaddrinfo(host);
+  if ('failure' in found) return GAI[found.failure];
+  try {
+    return yield* dial({ family: 'inet', address: found.address, port });
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return error.message;
+  }
 }
 
 function* ask(fd: number, words: readonly string[], raw: boolean): Call<number> {
