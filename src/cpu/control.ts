@@ -20,6 +20,7 @@ import {
   field32, INVLPG_EXITING, MOV_DR_EXITING, vpidInForce,
 } from './vmx/fields';
 import { leaveInformed } from './vmx/information';
+import { writeTaskPriority } from './devices';
 
 const CR0_KNOWN: u64 = 0xe005003f;
 
@@ -80,6 +81,7 @@ function writeControl(p: usize): bool {
     case 8:
       if (controls(CR8_LOAD_EXITING)) return leave(28, code, length);
       if ((value & ~u64(15)) != 0) return gp(0);
+      if (!writeTaskPriority(value)) return false;
       s64(CR8, value);
       return true;
     default: return ud();

@@ -8,11 +8,11 @@
  * Nothing depends on anything but the state in memory and the arguments of `run`.
  */
 import {
-  ACTIVITY, APIC_BASE, ARENA, COST_ENTRY, COST_EVENT, COST_EXIT, COST_REFERENCE, COST_WALK, COSTS, CURRENT_VMCS, CYCLES, DR6, DR7, FEATURE_CONTROL, INSTRUCTIONS, INTERRUPTIBILITY, LINE, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
-  SEGMENTS, STOP, STOP_BUDGET, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VMX, VMX_OPERATION, VOID_READ, CR0,
+  ACTIVITY, APIC_BASE, ARENA, COST_ENTRY, COST_EVENT, COST_EXIT, COST_REFERENCE, COST_WALK, COSTS, CURRENT_VMCS, CYCLES, DEVICE_PAGES, DEVICE_USED, DR6, DR7, FEATURE_CONTROL, INSTRUCTIONS, INTERRUPTIBILITY, LINE, LINE_ASKS, NMI_LINE, PAGE_BASE, PAT, RFLAGS, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE,
+  SEGMENTS, STOP, STOP_BUDGET, STOP_DEVICE, STOP_EXIT, STOP_HALT, STOP_IO, STOP_SHUTDOWN, TRACE, TRACE_COUNT, TRACE_ON, TRACE_SIZE, TRACED, VMX, VMX_OPERATION, VOID_READ, CR0,
 } from './layout';
 import {
-  CEILING, CROSSED, CURRENT, A_HALT, A_INTERRUPT, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, F_IF, F_RF, F_TF, FOLLOWER, g32, g64, guest, PEND, PEND_EXCEPTION,
+  CEILING, CROSSED, CURRENT, A_HALT, A_INTERRUPT, A_STEP, A_STOP, ARENA_TOP, ATTENTION, E_LENGTH, F_IF, F_RF, F_TF, FOLLOWER, g32, g64, guest, IO_SIZE, PEND, PEND_DEVICE, PEND_EXCEPTION,
   PEND_NONE, PENDING_MTF, raise, REP_LIMIT, s32, s64, setPrivilege, TIMER, X_KIND,
 } from './state';
 import { B_COUNT, B_CYCLES, B_END, B_HEADER, B_KEY, R_CYCLES, R_OFFSET, R_OP, R_ORDINAL, RECORD } from './record';
@@ -63,6 +63,7 @@ export function reset(): void {
   s32(COST_EVENT, 60);
   s32(COST_WALK, 7);
   s32(COST_REFERENCE, 12);
+  memory.fill(DEVICE_PAGES, 0xff, 64);
   resetFpu();
   setPrivilege(0);
   s32(ARENA_TOP, ARENA);
@@ -86,7 +87,7 @@ function loop(limit: u64, most: u64): i32 {
   refreshAttention();
   while (true) {
     if (g32(ATTENTION) != 0) {
-      if ((g32(ATTENTION) & A_STOP) != 0) return STOP_IO;
+      if ((g32(ATTENTION) & A_STOP) != 0) return g32(IO_SIZE) != 0 ? STOP_IO : STOP_DEVICE;
       if (g64(CYCLES) >= limit || g64(INSTRUCTIONS) + events >= most) return STOP_BUDGET;
       const r = attend(limit);
       if (r >= 0) return r;
@@ -172,6 +173,12 @@ function cut(first: usize, last: usize, room: u64, ceiling: u64): usize {
 
 /** An instruction did not complete: its exception is delivered or the guest is left. */
 function fault(): i32 {
+  if (g32(PEND) == PEND_DEVICE) {
+    s32(PEND, PEND_NONE);
+    s32(DEVICE_USED, 0);
+    return STOP_DEVICE;
+  }
+  s32(DEVICE_USED, 0);
   if (g32(PEND) == PEND_EXCEPTION) {
     if (g32(X_KIND) != 3) s64(INSTRUCTIONS, g64(INSTRUCTIONS) + 1);
     return deliverPending();
@@ -248,12 +255,14 @@ function interrupt(): i32 {
   if ((pin & PIN_EXTERNAL) != 0) {
     if ((field32(EXIT_CONTROLS) & EXIT_ACKNOWLEDGE) == 0) exitPlain(1, 0);
     else {
+      if (line == LINE_ASKS) return STOP_BUDGET;
       s32(LINE, 0);
       exitWithEvent(0x80000000 | (line & 255), 0, 0, 0, 0, 0);
     }
     return left();
   }
   if (!on) return CONTINUE;
+  if (line == LINE_ASKS) return STOP_BUDGET;
   s32(LINE, 0);
   return delivered(line & 255, 0);
 }

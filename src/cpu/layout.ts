@@ -68,7 +68,8 @@ export const MODE_LONG = 3;
 export const VMX = 0x688; // 0 root operation, 1 a guest runs
 export const ACTIVITY = 0x68c; // 0 active, 1 HLT, 2 shutdown, 3 wait for SIPI
 export const INTERRUPTIBILITY = 0x690; // bit 0 STI, 1 MOV SS, 3 NMI
-export const LINE = 0x694; // external interrupt requested: 0x100 | vector, or 0
+export const LINE = 0x694; // external interrupt requested: 0x100 | vector, LINE_ASKS, or 0
+export const LINE_ASKS = 0x200; // one whose vector the host will say: STOP_BUDGET when it could be taken
 export const NMI_LINE = 0x698; // 1: an NMI waits
 export const LAUNCHED = 0x69c; // launch state of the current VMCS: 0 clear, 1 launched
 export const MEMORY_BYTES = 0x6a0; // slot: size of host-physical memory
@@ -98,12 +99,14 @@ export const STOP_IO = 3; // root operation: port I/O for the board; finishIo() 
 export const STOP_SHUTDOWN = 4; // root operation: triple fault
 export const STOP_FAILED = 5; // VM entry: VMfail, VM_INSTRUCTION_ERROR in P0, broken rule in P1
 export const STOP_TRAP = 6; // root operation with TRAPS: an exception, INT n or SYSCALL that the host handles
+export const STOP_DEVICE = 7; // an instruction met a device: DEVICE_USED 0, it has not happened and lacks an answer; otherwise it has
 export const PAYLOAD = 0x708; // eight slots
 // STOP_EXIT: 0 exit reason field, 1 exit qualification, 2 guest-physical address, 3 broken entry rule (reason 33)
 // STOP_IO: 0 port, 1 bytes, 2 in (1) or out (0), 3 value
 // STOP_SHUTDOWN: 0 vector of the last exception
 // STOP_TRAP: 0 vector, 256 SYSCALL, 257 SYSENTER, 258 a sensitive instruction; 1 error code; 2 interruption type as in a VMCS (3 exception, 4 INT n, 5 INT1, 6 INT3 and INTO);
 //   3 length of the instruction for types above 3. RIP is that instruction's, CR2 is set for a page fault
+// STOP_DEVICE before the instruction: 0 address, or SPACE_MSR and the index, or SPACE_CR8; 1 bytes (a page's worth: not to be answered, only tried); 2 kind of DEVICE_KIND; 3 value for an MSR
 export const TRAP_SYSCALL = 256;
 export const TRAP_SYSENTER = 257;
 export const TRAP_SILENT = 258;
@@ -132,6 +135,28 @@ export const CURRENT_VMCS = 0x768; // slot: address of the VMCS that VMPTRLD loa
 export const FEATURE_CONTROL = 0x770; // slot: IA32_FEATURE_CONTROL; 5 after firmware (locked, VMXON outside SMX)
 export const BROKEN_RULE = 0x778; // u32: rule that the last VM entry broke (machine/entry-rules.ts); 0: none
 export const ROOT_NMI = 0x77c; // u32: blocking by NMI of root operation, while a guest with virtual NMIs runs
+
+// ---- accesses to devices (devices.ts)
+export const DEVICES = 0x780; // u32, set by the machine's owner; 1: accesses outside memory, to the APIC's MSRs and to CR8 are a device's; 0: outside memory is nothing
+export const DEVICE_TRY = 0x784; // u32, 1: the next instruction's accesses to devices are answered from DEVICE_ACCESSES; strings go element by element
+export const DEVICE_GIVEN = 0x788; // u32: answers there
+export const DEVICE_USED = 0x78c; // u32: accesses of the instruction, once it is done
+export const DEVICE_REFUSED = 0x790; // u32, 1: the access to an MSR is #GP
+export const DEVICE_NAMED = 4; // pages that can be named
+export const DEVICE_PAGES = 0x798; // slots: physical pages of devices in a guest whose tables lack them
+export const DEVICE_LINEAR = 0x7b8; // slots: linear pages that are these; all ones: EPT says which
+export const DEVICE_ACCESSES = 0x1900;
+export const DEVICE_MOST = 8;
+export const DEVICE_ACCESS_SIZE = 32;
+export const DEVICE_ADDRESS = 0; // slot
+export const DEVICE_SIZE = 8; // u32 bytes
+export const DEVICE_KIND = 12; // u32, below
+export const DEVICE_VALUE = 16; // 16 bytes
+export const DEVICE_READS = 0;
+export const DEVICE_STORES = 1; // without reading
+export const DEVICE_MODIFIES = 2;
+export const SPACE_MSR = 0x10000000000000;
+export const SPACE_CR8 = 0x18000000000000;
 
 // ---- the current VMCS: one slot a field
 export const VMCS = 0x2000;

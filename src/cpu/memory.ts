@@ -9,15 +9,17 @@
 import {
   CODE_LINES, CR0, CR3, EFER, FAST, FAST_BYTES, FAST_COUNT, FAST_FRONTS, HOST, MEMORY_BYTES, RIGHT_DIRTY, RIGHT_EPT_EXECUTE, RIGHT_EPT_WRITE, RIGHT_GLOBAL, TLB, TLB_ENTRY_SIZE, TLB_EPT,
   TLB_GUEST, TLB_HOST, TLB_LINEAR, TLB_RIGHTS, TLB_SETS, TLB_SHIFT, TLB_TAG, TLB_USED, TLB_WAYS, VMX_OPERATION, VOID_READ, VOID_WRITE, WALK_MISCONFIGURATION, WALK_OK, WALK_PAGE_FAULT,
+  WALK_VIOLATION,
 } from './layout';
 import {
   canonical, CR0_PG, CR4_PAE, CR4_PCIDE, EFER_LMA, CURRENT, E_LINEAR, E_PHYSICAL, FAST_FETCH, FAST_READ, FAST_WRITE, feature4, FETCH_TAG, g32, g64, gp, guest, leave, raise, s32, s64, SPLIT, SPLIT_BYTES,
-  SPLIT_FIRST, SPLIT_SECOND, SPLIT_SIZE, ss, TLB_STAMP, user, ZERO_STACK, W_ERROR, W_GUEST, W_HOST, W_RIGHTS, W_RING, W_SHIFT, X_ADDRESS,
+  SPLIT_FIRST, SPLIT_SECOND, SPLIT_SIZE, ss, TLB_STAMP, user, ZERO_STACK, W_ERROR, W_FINAL, W_GUEST, W_HOST, W_RIGHTS, W_RING, W_SHIFT, X_ADDRESS,
 } from './state';
-import { beginWalk, BY_USER, endWalk, FORMAT_32, FORMAT_LONG, FORMAT_NONE, FORMAT_PAE, KIND, permitted, READ, walk, WRITE } from './paging';
+import { beginWalk, BY_USER, endWalk, FETCH, FORMAT_32, FORMAT_LONG, FORMAT_NONE, FORMAT_PAE, KIND, permitted, READ, walk, WRITE } from './paging';
 import { R_SEGMENT } from './record';
 import { cachesUsed, dropCaches, dropContext, dropEptRoot, forbidCaches } from './walk-caches';
 import { codeLineWritten, holdsCode, spent } from './blocks';
+import { deviceAccess, devicesThere, namedByGuest, namedByLinear } from './devices';
 import { ENABLE_EPT, EPT_POINTER, eptInForce, field, secondary, vpidInForce } from './vmx/fields';
 
 @inline export function rd(address: u64, size: u32): usize {
@@ -91,9 +93,11 @@ export function translate(address: u64, size: u32, access: u32): usize {
   if (entry == 0) {
     entry = refill(address, access, tag, below);
     if (entry == 0) return 0;
+    if (entry == DEVICE) return deviceAccess(g64(W_GUEST), size, (access & KIND) == WRITE);
   }
   const mask = (u64(1) << u64(load<u8>(entry + TLB_SHIFT))) - 1;
   const hpa = load<u64>(entry + TLB_HOST) | (address & mask);
+  if (hpa >= g64(MEMORY_BYTES) && devicesThere() && (access & KIND) != FETCH) return deviceAccess(hpa, size, (access & KIND) == WRITE);
   if (hpa >= g64(MEMORY_BYTES)) return ((access & KIND) == WRITE ? VOID_WRITE : VOID_READ) + usize(address & 0xfff);
   const pointer = HOST + usize(hpa);
   const kind = access & KIND;
@@ -152,6 +156,9 @@ function stamp(at: usize): void {
   s64(at + TLB_USED, now);
 }
 
+/** Of `refill`: no memory but a device, at W_GUEST. */
+const DEVICE: usize = 1;
+
 function refill(address: u64, access: u32, tag: u32, below: u64): usize {
   beginWalk(address, access, below, tag);
   let result = walkInForce(address, access, below);
@@ -165,7 +172,13 @@ function refill(address: u64, access: u32, tag: u32, below: u64): usize {
   endWalk(result);
   spent();
   if (result == WALK_OK) return insert(address, tag, below);
+  if ((access & KIND) != FETCH && result == WALK_VIOLATION && g32(W_FINAL) != 0 && namedByGuest(g64(W_GUEST))) return DEVICE;
   if (result == WALK_PAGE_FAULT) {
+    const device = (access & KIND) != FETCH ? namedByLinear(address) : ~u64(0);
+    if (device != ~u64(0)) {
+      s64(W_GUEST, device);
+      return DEVICE;
+    }
     raise(14, u32(violated), true);
     s64(X_ADDRESS, address);
     return 0;

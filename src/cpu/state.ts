@@ -20,6 +20,7 @@ export const PEND: usize = 0x930;
 export const PEND_NONE: u32 = 0;
 export const PEND_EXCEPTION: u32 = 1;
 export const PEND_EXIT: u32 = 2;
+export const PEND_DEVICE: u32 = 3; // the host answers for a device
 export const X_VECTOR: usize = 0x934;
 export const X_ERROR: usize = 0x938;
 export const X_HAS_ERROR: usize = 0x93c;

@@ -4,7 +4,7 @@
  * no x87, no SSE, only their state to save. Sources: SDM 2, SDM 4 (MSRs), SDM 1 18.5.2 (port permissions).
  */
 import {
-  ACTIVITY, APIC_BASE, CPL, CSTAR, CYCLES, DEBUGCTL, EFER, FEATURE_CONTROL, FMASK, GPR, HOST, INTERRUPTIBILITY, KERNEL_GS_BASE, LSTAR, MEMORY_BYTES, MISC_ENABLE, PAT, PAYLOAD, RFLAGS,
+  ACTIVITY, APIC_BASE, CPL, CSTAR, CYCLES, DEBUGCTL, DEVICES, EFER, FEATURE_CONTROL, FMASK, GPR, HOST, INTERRUPTIBILITY, KERNEL_GS_BASE, LSTAR, MEMORY_BYTES, MISC_ENABLE, PAT, PAYLOAD, RFLAGS,
   SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE, SEGMENTS, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TR, TSC_AUX, TSC_BASE, VMX_HIDDEN, CR0,
 } from './layout';
 import {
@@ -17,6 +17,7 @@ import { ea } from './operand';
 import { loadSized, putSized } from './arithmetic';
 import { hidden } from './segments';
 import { refreshAttention } from './attention';
+import { deviceMsr, readDeviceMsr, writeDeviceMsr } from './devices';
 import { capability, FIRST_MSR, LAST_MSR } from './vmx/capabilities';
 import {
   controls, controls2, CR0_MASK, CR0_SHADOW, ENABLE_RDTSCP, field, HLT_EXITING, IO_BITMAP_A, IO_BITMAP_B, MSR_BITMAP, RDPMC_EXITING, RDTSC_EXITING, TSC_OFFSET, UNCONDITIONAL_IO, USE_IO_BITMAPS,
@@ -52,7 +53,8 @@ export function identify(leaf: u32, subleaf: u32): void {
   switch (leaf) {
     case 0: return answer(7, 0x756e6547, 0x6c65746e, 0x49656e69); // GenuineIntel
     // family 6; SSE and x87 are not there. ecx: monitor vmx cx16 pcid popcnt; edx: de pse tsc msr pae cx8 sep pge cmov pat pse36 fxsr
-    case 1: return answer(0x000306c0, 0x00000800, 0x00822008 | (g32(VMX_HIDDEN) == 0 ? 0x20 : 0), 0x0103a97c);
+    // and apic, x2apic, tsc-deadline where there is an APIC
+    case 1: return answer(0x000306c0, 0x00000800, 0x00822008 | (g32(VMX_HIDDEN) == 0 ? 0x20 : 0) | (g32(DEVICES) != 0 ? 0x1200000 : 0), 0x0103a97c | (g32(DEVICES) != 0 && (g64(APIC_BASE) & 0x800) != 0 ? 0x200 : 0));
     case 5: return answer(64, 64, 3, 0); // monitor lines of 64 bytes; masked interrupts may end mwait
     case 7: return answer(0, subleaf == 0 ? 0x00100480 : 0, subleaf == 0 ? 4 : 0, 0); // smep invpcid smap; umip
     case 0x80000000: return answer(0x80000008, 0, 0, 0);
@@ -182,7 +184,11 @@ function msrExits(index: u32, writes: bool): bool {
 export function readMsrs(length: u32): bool {
   const index = load<u32>(RCX);
   if (msrExits(index, false)) return leave(31, 0, length);
-  if (rdmsr(index) != 0) return gp(0);
+  if (deviceMsr(index)) {
+    const at = readDeviceMsr(index);
+    if (at == 0) return false;
+    s64(PAYLOAD + 56, g64(at));
+  } else if (rdmsr(index) != 0) return gp(0);
   s64(RAX, g64(PAYLOAD + 56) & 0xffffffff);
   s64(RDX, g64(PAYLOAD + 56) >> 32);
   return true;
@@ -190,7 +196,9 @@ export function readMsrs(length: u32): bool {
 export function writeMsrs(length: u32): bool {
   const index = load<u32>(RCX);
   if (msrExits(index, true)) return leave(32, 0, length);
-  return wrmsr(index, u64(load<u32>(RAX)) | (u64(load<u32>(RDX)) << 32)) == 0 ? true : gp(0);
+  const value = u64(load<u32>(RAX)) | (u64(load<u32>(RDX)) << 32);
+  if (deviceMsr(index)) return writeDeviceMsr(index, value);
+  return wrmsr(index, value) == 0 ? true : gp(0);
 }
 
 // ---- ports

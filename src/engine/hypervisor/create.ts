@@ -16,7 +16,7 @@ export function createVm(module: WebAssembly.Module, options: VmOptions): Vm {
   const machine = createMachine(module, Math.min(HOST_MAX, bytes + (options.hugePages ? HUGE : 0)), { vmx: bare ? 'allowed' : 'hidden' });
   const vm: Vm = {
     name: options.name, technique: options.technique, way, machine, costs: COSTS[options.costs ?? 'default'], ghz: options.ghz, vpid: options.vpid, chip: createIrqchip(), slots: new Map(),
-    frames: new Map(), nextFrame: 0x1000, topFrame: machine.memory.length, hugePages: options.hugePages ?? false, tables: 0, ept: null, shadow: null, event: null, halted: false, io: null, exits: new Map(), log: [], exitsEver: 0, ledger: createLedger(), own: null, entered: false, events: null,
+    frames: new Map(), nextFrame: 0x1000, topFrame: machine.memory.length, hugePages: options.hugePages ?? false, tables: 0, ept: null, shadow: null, event: null, halted: false, io: null, device: null, exits: new Map(), log: [], exitsEver: 0, ledger: createLedger(), own: null, entered: false, events: null,
     serial: { bytes: 0, latch: false }, walked: { ns: options.now, cycles: 0n, walks: 0n }, broken: null,
   };
   price(vm);

@@ -7,6 +7,7 @@
  * to EPT tables between them, so a guest-physical address and the frame behind it differ, as on a real host.
  * Source: Linux Documentation/virt/kvm/api.rst (kvm_run), SDM 3C 25-28.
  */
+import type { DeviceAccess, NamedPage, Try } from '../machine/device-access.ts';
 import type { Irqchip } from '../machine/devices/irqchip.ts';
 import type { Machine, Stop } from '../machine/machine.ts';
 import { HOST_MAX } from '../../cpu/layout.ts';
@@ -24,8 +25,8 @@ export type VmExit =
   | { reason: 'io'; direction: 'in' | 'out'; port: number; size: 1 | 2 | 4; value: number }
   /** A guest page without a frame: charge one, `backPage`, run again. */
   | { reason: 'page'; gpa: number }
-  /** Nobody has memory there and no device is modelled. */
-  | { reason: 'mmio'; gpa: bigint; qualification: bigint }
+  /** An access to where the guest has no memory: `completeMmio` before running again, with the value of a read. */
+  | { reason: 'mmio'; direction: 'read' | 'write'; gpa: number; size: number; value: bigint }
   /** HLT and nothing pending; run again when a timer or interrupt is due. */
   | { reason: 'hlt' }
   /** Triple fault. */
@@ -111,6 +112,10 @@ export interface CpuWay {
   pause(vm: Vm): void;
   /** Why the stretch ended is dealt with. `now` in ns. */
   answer(vm: Vm, stop: Stop, now: number): Answer;
+  /** Without an event: the instruction where the guest stands is tried with these answers of devices; `accesses`: it is done. The guest is out afterwards. */
+  tryOne(vm: Vm, given: readonly bigint[], pages: readonly NamedPage[]): Try;
+  /** CR8, 0 to 15. */
+  priority: { get(vm: Vm): number; set(vm: Vm, value: number): void };
   /** The value that a port gave to an \`in\`. */
   completeIo(vm: Vm, value: number): void;
   /** Where the stretch that has ended ran. */
@@ -165,9 +170,6 @@ export interface ExitRecord {
 export interface Ept {
   root: number;
   pointer: bigint;
-  /** For accesses where the guest has no memory (memory/holes.ts): a frame, 0 before the first, and the guest pages it stands in for. */
-  scratch: number;
-  holes: number[];
 }
 
 export interface Vm {
@@ -196,6 +198,8 @@ export interface Vm {
   halted: boolean;
   /** A port read that waits for its value; an element of INS goes to memory at `linear`. */
   io: { size: 1 | 2 | 4; string: boolean; linear: bigint } | null;
+  /** An instruction on devices that waits for the program: where its pages are, what was answered, what it has stored. */
+  device: { pages: NamedPage[]; given: bigint[]; want: DeviceAccess | null; stores: DeviceAccess[]; otherwise: (stop: Stop, now: number) => VmExit | null } | null;
   exits: Map<ExitReason, ExitCount>;
   /** The newest, at most LOG of them. */
   log: ExitRecord[];

@@ -7,7 +7,7 @@
 import * as at from '../../cpu/layout.ts';
 import { COST_ROWS } from './isa/table.ts';
 
-export type StopReason = 'budget' | 'exit' | 'halt' | 'io' | 'shutdown' | 'failed-entry' | 'trap';
+export type StopReason = 'budget' | 'exit' | 'halt' | 'io' | 'shutdown' | 'failed-entry' | 'trap' | 'device';
 
 /** Why `run` came back. `payload` by reason as layout.ts says at PAYLOAD. */
 export interface Stop {
@@ -15,7 +15,7 @@ export interface Stop {
   payload: readonly bigint[];
 }
 
-const REASONS: readonly StopReason[] = ['budget', 'exit', 'halt', 'io', 'shutdown', 'failed-entry', 'trap'];
+const REASONS: readonly StopReason[] = ['budget', 'exit', 'halt', 'io', 'shutdown', 'failed-entry', 'trap', 'device'];
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -120,14 +120,17 @@ export const finishIo = (m: Machine, value: bigint): void => m.cpu.finishIo(valu
 
 /**
  * Raises the external interrupt line with a vector, or lowers it (null). A guest with external-interrupt exiting leaves
- * with exit 1; otherwise it is taken when RFLAGS.IF allows, and then the line is low again (`interruptLine` is null).
+ * with exit 1; otherwise it is taken when RFLAGS.IF allows, and then the line is low again (`interruptLine` is null). 'asks': there is
+ * an interrupt and its vector is not known yet; the run ends ('budget') when it could be taken.
  */
-export function setInterruptLine(m: Machine, vector: number | null): void {
-  m.state.setUint32(at.LINE, vector === null ? 0 : 0x100 | vector, true);
+export function setInterruptLine(m: Machine, vector: number | null | 'asks'): void {
+  m.state.setUint32(at.LINE, vector === null ? 0 : vector === 'asks' ? at.LINE_ASKS : 0x100 | vector, true);
 }
+/** A vector is on the line and the processor has not taken it yet. */
+export const interruptTaken = (m: Machine): boolean => (word(m, at.LINE) & 0x100) !== 0;
 export function interruptLine(m: Machine): number | null {
   const line = word(m, at.LINE);
-  return line === 0 ? null : line & 255;
+  return line === 0 || line === at.LINE_ASKS ? null : line & 255;
 }
 /** From now on the host's handlers stand behind every vector and behind SYSCALL in root operation: the run stops with 'trap'. */
 export const setTraps = (m: Machine, on: boolean): void => m.state.setUint32(at.TRAPS, on ? 1 : 0, true);

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { CostName } from '../../../src/engine/hypervisor/costs.ts';
 import { createVm } from '../../../src/engine/hypervisor/create.ts';
+import { completeMmio } from '../../../src/engine/hypervisor/device.ts';
 import { runVm, type RunMode } from '../../../src/engine/hypervisor/cpu/run.ts';
 import { backPage, resolvePage, writeGuest } from '../../../src/engine/hypervisor/memory/frames.ts';
 import { GUEST_SEGMENTS, setGuestControl, setGuestRegister, setGuestSegment, setGuestTable } from '../../../src/engine/hypervisor/state.ts';
 import type { TechniqueName, Vm } from '../../../src/engine/hypervisor/vm.ts';
 import { type Board, createBoard, readPort, serialLine, writePort } from '../../../src/engine/machine/devices/board.ts';
-import { nextEdge } from '../../../src/engine/machine/devices/irqchip.ts';
-import { setLine } from '../../../src/engine/machine/devices/pic.ts';
+import { nextEdge, setIrqLine } from '../../../src/engine/machine/devices/irqchip.ts';
 import { receive, takeOutput } from '../../../src/engine/machine/devices/uart.ts';
 import { assemble } from '../../../src/engine/machine/isa/assemble.ts';
 import { loadAssets } from '../../../src/cli/assets.ts';
@@ -44,6 +44,7 @@ export function go(b: Bench, until: number, mode: RunMode = 'run'): void {
     if (exit.reason === 'page') resolvePage(b.vm, exit.gpa);
     else if (exit.reason === 'hlt') b.now = Math.max(b.now, Math.min(until, nextEdge(b.vm.chip) ?? until));
     else if (exit.reason === 'io') onPort(b, exit);
+    else if (exit.reason === 'mmio') while (completeMmio(b.vm, 0n, b.now));
     else if (exit.reason === 'debug') return;
     else if (exit.reason !== 'budget') b.ended = JSON.stringify(exit, (_k, v) => (typeof v === 'bigint' ? v.toString(16) : v));
   }
@@ -52,7 +53,7 @@ export function go(b: Bench, until: number, mode: RunMode = 'run'): void {
 function onPort(b: Bench, exit: { direction: 'in' | 'out'; port: number; size: number; value: number }): void {
   if (exit.direction === 'in') b.vm.way.cpu.completeIo(b.vm, readPort(b.board, exit.port, exit.size, b.now));
   else writePort(b.board, exit.port, exit.size, exit.value, b.now);
-  setLine(b.vm.chip.pic, 4, serialLine(b.board));
+  setIrqLine(b.vm.chip, 4, serialLine(b.board));
   b.said += String.fromCharCode(...takeOutput(b.board.uart));
   if (b.board.ended) b.ended = JSON.stringify(b.board.ended);
 }
@@ -61,5 +62,5 @@ export const tiny = (): string => readFileSync(new URL('../../../src/engine/hype
 
 export function key(b: Bench, text: string): void {
   receive(b.board.uart, new TextEncoder().encode(text));
-  setLine(b.vm.chip.pic, 4, serialLine(b.board));
+  setIrqLine(b.vm.chip, 4, serialLine(b.board));
 }

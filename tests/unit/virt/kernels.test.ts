@@ -11,7 +11,7 @@ const recorded = (name: string): string => readFileSync(new URL(`../../fixtures/
 const QEMU = '/usr/bin/qemu-system-x86_64';
 
 const machine = lab({
-  ...Object.fromEntries(['hello.elf', 'full.elf', 'long.elf', 'kludge.bin'].map((name) => [`/root/${name}`, { type: 'file' as const, data: fixture(name) }])),
+  ...Object.fromEntries(['hello.elf', 'full.elf', 'long.elf', 'apic.elf', 'kludge.bin'].map((name) => [`/root/${name}`, { type: 'file' as const, data: fixture(name) }])),
   '/root/a.mod': { type: 'file', data: 'module a\n' }, '/root/b.mod': { type: 'file', data: 'module b\n' },
   '/root/short.elf': { type: 'file', data: fixture('hello.elf').subarray(0, 6000) },
   '/root/wide.elf': { type: 'file', data: withMultiboot(fixture('long.elf')) },
@@ -63,6 +63,19 @@ describe('kernels as real QEMU boots them', () => {
   ])('%s', (name, options) => {
     const ran = machine.run(QEMU, '-accel', 'kvm', '-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', ...options);
     expect(`${ran.stdout}status ${ran.status >> 8}\n`).toBe(recorded(name));
+    expect(ran.stderr).toBe('');
+  });
+});
+
+describe('a kernel with drivers for both APICs, the same everywhere', () => {
+  const options = ['-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-kernel', '/root/apic.elf'];
+  it.each([
+    ['EPT', [QEMU, '-accel', 'kvm', ...options]],
+    ['shadow tables', [QEMU, '-accel', 'kvm', '-cpu', 'host,ept=off', ...options]],
+    ['bare', ['/usr/bin/bare', '-kernel', '/root/apic.elf']],
+  ])('%s', (_name, command) => {
+    const ran = machine.run(...command);
+    expect(`${ran.stdout}status ${ran.status >> 8}\n`).toBe(recorded('apic'));
     expect(ran.stderr).toBe('');
   });
 });

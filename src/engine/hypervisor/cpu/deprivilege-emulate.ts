@@ -3,6 +3,7 @@
  * ring 0, or what its translation calls out for. Order of checks and results are the processor's own (src/cpu); nothing is
  * changed before the last thing that can fault. Sources: SDM 2 of each instruction.
  */
+import { enabled } from '../../machine/devices/apic.ts';
 import { DR0, DR6, DR7 } from '../../../cpu/layout.ts';
 import { general, register, segment, setGeneral, setRegister, setSegment, setSlot, slot } from '../../machine/machine.ts';
 import { cpuid } from '../cpuid.ts';
@@ -277,7 +278,7 @@ const writesMsr = kernelOnly((e) => {
 });
 
 const identify: Rule = (e) => {
-  const found = cpuid(Number(getRegister(e.vm, 0, 4)), Number(getRegister(e.vm, 1, 4)));
+  const found = cpuid(Number(getRegister(e.vm, 0, 4)), Number(getRegister(e.vm, 1, 4)), enabled(e.vm.chip.apic));
   [found.eax, found.ecx, found.edx, found.ebx].forEach((value, n) => {
     setGeneral(e.vm.machine, n, BigInt(value >>> 0));
   });

@@ -1,5 +1,7 @@
 /** Model-specific registers of the virtual processor: most live in the real one's, unused there; what would reach the real one's mode is kept apart. */
+import { isApicMsr } from '../../machine/devices/apic-registers.ts';
 import { readMsr, writeMsr } from '../../machine/machine.ts';
+import { readLocalMsr, writeLocalMsr } from '../apic.ts';
 import { syncTsc } from '../clock.ts';
 import type { Vm } from '../vm.ts';
 import { setEfer } from './deprivilege-shadow.ts';
@@ -12,7 +14,7 @@ const TSC = 0x10;
 export function readVirtualMsr(vm: Vm, index: number, now: number): bigint | null {
   if (index === EFER) return own(vm).efer;
   if (index === TSC) return BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) + own(vm).tscOffset);
-  return readMsr(vm.machine, index);
+  return isApicMsr(index) ? readLocalMsr(vm, index, now) : readMsr(vm.machine, index);
 }
 
 /** False: #GP. */
@@ -22,6 +24,7 @@ export function writeVirtualMsr(vm: Vm, index: number, value: bigint, now: numbe
     syncVirtualTsc(vm, now);
     return true;
   }
+  if (isApicMsr(index)) return writeLocalMsr(vm, index, value, now, readVirtualMsr(vm, TSC, now)!);
   if (index !== EFER) return writeMsr(vm.machine, index, value);
   const before = own(vm).efer;
   if ((value & ~(SCE | LME | LMA | NXE)) !== 0n || ((vcpu(vm, 'cr0') & PG) !== 0n && ((before ^ value) & LME) !== 0n)) return false;

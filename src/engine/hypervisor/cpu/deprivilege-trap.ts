@@ -60,7 +60,7 @@ export function attempt(vm: Vm, work: () => VmExit | null): VmExit | null {
 function exitFor(vm: Vm, why: Stopped): VmExit | null {
   switch (why.kind) {
     case 'page': return { reason: 'page', gpa: why.gpa };
-    case 'mmio': return { reason: 'mmio', gpa: why.gpa, qualification: why.write ? 2n : 1n };
+    case 'mmio': return { reason: 'internal-error', text: `not modelled: the monitor's own access to a device at 0x${why.gpa.toString(16)}, rip 0x${register(vm.machine, 'rip').toString(16)}` };
     case 'shutdown': return { reason: 'shutdown' };
     case 'missing': return { reason: 'internal-error', text: `${why.text}, rip 0x${register(vm.machine, 'rip').toString(16)}` };
     case 'fault': return attempt(vm, () => {
@@ -91,6 +91,8 @@ export type Sorting =
   /** The guest tries again. */
   | { kind: 'again'; event: string; watched: boolean }
   | { kind: 'exit'; exit: VmExit; event: string }
+  /** A device is there, or nothing. */
+  | { kind: 'device'; gpa: number }
   /** The guest's own fault: to its handler. */
   | { kind: 'guest'; trap: Trap };
 
@@ -105,7 +107,7 @@ export function sortPageFault(vm: Vm, trap: Trap): Sorting {
     case 'filled': return { kind: 'again', event: 'hidden #PF', watched: false };
     case 'inject': return { kind: 'guest', trap: { ...trap, error: sorted.error } };
     case 'page': return { kind: 'exit', exit: { reason: 'page', gpa: sorted.gpa }, event: 'host page' };
-    case 'mmio': return { kind: 'exit', exit: { reason: 'mmio', gpa: BigInt(sorted.gpa), qualification: (trap.error & 2) !== 0 ? 2n : 1n }, event: 'mmio' };
+    case 'mmio': return { kind: 'device', gpa: sorted.gpa };
     case 'reserved': throw stopped(missing(`memory of the guest's at 0x${trap.cr2.toString(16)}, where the monitor is`));
     case 'write': return watchedWrite(vm, fault, sorted.gpa, trap);
   }

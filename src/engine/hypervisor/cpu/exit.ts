@@ -5,16 +5,19 @@
  * Source: SDM 3C 28, KVM's vmx_handle_exit.
  */
 import { readMsr, setGeneralPart, writeMsr } from '../../machine/machine.ts';
+import { enabled } from '../../machine/devices/apic.ts';
+import { isApicMsr } from '../../machine/devices/apic-registers.ts';
 import { irqchipOwns, readIrqchip, writeIrqchip } from '../../machine/devices/irqchip.ts';
+import { readLocalMsr, writeLocalMsr } from '../apic.ts';
 import { cpuid } from '../cpuid.ts';
+import { serveDevice } from '../device.ts';
 import { exitName, exitRow } from '../exits.ts';
 import { observeOut } from '../ledger.ts';
 import { hostAddress, slotOf, writeGuest } from '../memory/frames.ts';
-import { closeHoles, openHole } from '../memory/holes.ts';
 import { guestPhysical, readLinear } from '../memory/guest.ts';
 import type { Vm, VmExit } from '../vm.ts';
 import { guestControl, setGuestControl } from '../state.ts';
-import { guestRegister, guestSegment, readField, requestWindow, trapAfterOne, setGuestRegister, writeField } from './vmcs.ts';
+import { guestRegister, guestSegment, readField, requestWindow, setGuestRegister, writeField } from './vmcs.ts';
 
 export interface ExitFacts {
   reason: number;
@@ -74,10 +77,8 @@ export function answer(vm: Vm, facts: ExitFacts): VmExit | null {
     case 48: return onViolation(vm, facts);
     case 0:
     case 1:
-    case 8: return null;
-    case 37:
-      if (closeHoles(vm)) trapAfterOne(vm, false);
-      return null;
+    case 8:
+    case 37: return null;
     case 13:
     case 14:
     case 40:
@@ -89,7 +90,7 @@ export function answer(vm: Vm, facts: ExitFacts): VmExit | null {
 }
 
 function onCpuid(vm: Vm): null {
-  const found = cpuid(Number(BigInt.asUintN(32, guestRegister(vm, 'rax'))), Number(BigInt.asUintN(32, guestRegister(vm, 'rcx'))));
+  const found = cpuid(Number(BigInt.asUintN(32, guestRegister(vm, 'rax'))), Number(BigInt.asUintN(32, guestRegister(vm, 'rcx'))), enabled(vm.chip.apic));
   setGuestRegister(vm, 'rax', BigInt(found.eax >>> 0));
   setGuestRegister(vm, 'rbx', BigInt(found.ebx >>> 0));
   setGuestRegister(vm, 'rcx', BigInt(found.ecx >>> 0));
@@ -128,12 +129,22 @@ function onControl(vm: Vm, qualification: bigint): VmExit | null {
     const efer = guestControl(vm, 'efer');
     setGuestControl(vm, 'efer', (value & PG) !== 0n && (efer & LME) !== 0n ? efer | LMA : efer & ~LMA);
     setGuestControl(vm, 'cr0', value);
+  } else if (control === 8 && type === 0) {
+    if (!setTaskPriority(vm, guestRegister(vm, general))) return raise(vm, GP);
   } else if (control === 4 && type === 0) setGuestControl(vm, 'cr4', guestRegister(vm, general));
   else if (control === 3 && type === 0) setGuestControl(vm, 'cr3', guestRegister(vm, general) & 0x7fff_ffff_ffff_ffffn);
   else if (control === 3 && type === 1) setGuestRegister(vm, general, guestControl(vm, 'cr3'));
   else return { reason: 'internal-error', text: `not modelled: CR${control} access of type ${type}` };
   skip(vm);
   return null;
+}
+
+/** CR8, asked for only while an interrupt waits for it to fall. */
+export function setTaskPriority(vm: Vm, value: bigint): boolean {
+  if ((value & ~15n) !== 0n) return false;
+  vm.chip.apic.tpr = Number(value) << 4;
+  vm.way.cpu.priority.set(vm, Number(value));
+  return true;
 }
 
 const EFER = 0xc0000080;
@@ -159,9 +170,12 @@ function onMsr(vm: Vm, { reason, now }: ExitFacts): null {
 function readGuestMsr(vm: Vm, index: number, now: number): bigint | null {
   if (index === EFER) return guestControl(vm, 'efer');
   if (index === PAT) return readField(vm, 'GUEST_IA32_PAT');
-  if (index === TSC) return BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) + readField(vm, 'TSC_OFFSET'));
+  if (index === TSC) return timeStamp(vm, now);
+  if (isApicMsr(index)) return readLocalMsr(vm, index, now);
   return readMsr(vm.machine, index);
 }
+
+const timeStamp = (vm: Vm, now: number): bigint => BigInt.asUintN(64, BigInt(Math.round(now * vm.ghz)) + readField(vm, 'TSC_OFFSET'));
 
 function writeGuestMsr(vm: Vm, index: number, value: bigint, now: number): boolean {
   if (index === EFER) {
@@ -171,22 +185,34 @@ function writeGuestMsr(vm: Vm, index: number, value: bigint, now: number): boole
     setGuestControl(vm, 'efer', (value & ~LMA) | (old & LMA));
     return true;
   }
+  if (isApicMsr(index)) return writeLocalMsr(vm, index, value, now, timeStamp(vm, now));
   if (index === PAT) writeField(vm, 'GUEST_IA32_PAT', value);
   else if (index === TSC) writeField(vm, 'TSC_OFFSET', value - BigInt(Math.round(now * vm.ghz)));
   else return writeMsr(vm.machine, index, value);
   return true;
 }
 
-function onViolation(vm: Vm, { gpa, qualification }: ExitFacts): VmExit | null {
+const FETCH = 4n;
+
+function onViolation(vm: Vm, { gpa, qualification, now }: ExitFacts): VmExit | null {
   const at = Number(gpa);
   if (!slotOf(vm, at)) {
-    if (!openHole(vm, at, qualification)) return { reason: 'mmio', gpa, qualification };
-    trapAfterOne(vm, true);
-    return null;
+    if ((qualification & FETCH) !== 0n) return { reason: 'internal-error', text: `emulation failure: no memory to run at 0x${gpa.toString(16)}` };
+    return onDevice(vm, at, null, now);
   }
   if (hostAddress(vm, at) === null) return { reason: 'page', gpa: at };
   return !vm.way.memory.map(vm, at) ? { reason: 'internal-error', text: 'no host memory for an EPT table' } : null;
 }
+
+/** An instruction of the guest's on a device; what leaves the guest for another reason on the way is answered as that. */
+export function onDevice(vm: Vm, gpa: number, linear: bigint | null, now: number, next = answer): VmExit | null {
+  if (vm.event !== null) return { reason: 'internal-error', text: `emulation failure: an event is delivered to a device at 0x${gpa.toString(16)}` };
+  return serveDevice(vm, gpa, linear, now, (stop, at) => (stop.reason === 'exit' ? next(vm, factsOf(vm, at)) : { reason: 'internal-error', text: `the processor stopped: ${stop.reason}` }));
+}
+
+export const factsOf = (vm: Vm, now: number): ExitFacts => ({
+  reason: Number(readField(vm, 'EXIT_REASON')) & 0xffff, qualification: readField(vm, 'EXIT_QUALIFICATION'), gpa: readField(vm, 'GUEST_PHYSICAL_ADDRESS'), now,
+});
 
 // ---- ports
 

@@ -24,7 +24,7 @@ const SOFTWARE = 4;
 /** Before it is built the loader writes general registers only; what belongs to the hypervisor it cannot set. */
 const state: GuestState = { ...directState, setControl: () => {}, setSegment: () => {}, setTable: () => {} };
 
-export const paravirt: CpuWay = { init, state, open: () => true, deliver, stretch, pause: () => {}, answer, completeIo, place: (vm) => (ring(vm) === 3 ? 'user' : 'kernel'), hostTick: true };
+export const paravirt: CpuWay = { init, state, open: () => true, deliver, stretch, pause: () => {}, answer, completeIo, place: (vm) => (ring(vm) === 3 ? 'user' : 'kernel'), hostTick: true, tryOne: () => ({ stop: IDLE, accesses: null, want: null }), priority: { get: () => 0, set: () => {} } };
 
 function init(vm: Vm): void {
   vm.own = {

@@ -7,6 +7,7 @@
 import { addCycles, cycles as cyclesOf } from '../../machine/machine.ts';
 import { irqPending, nextEdge } from '../../machine/devices/irqchip.ts';
 import { WALKS } from '../../../cpu/layout.ts';
+import { pullPriority } from '../device.ts';
 import { happened, spend } from '../ledger.ts';
 import { guestRegister } from '../state.ts';
 import type { Vm, VmExit } from '../vm.ts';
@@ -32,8 +33,9 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     if (vm.broken) return { exit: { reason: 'internal-error', text: vm.broken }, spent };
     const total = spent.guest + spent.kernel + spent.user;
     const now = start + Math.ceil(total / vm.ghz);
+    pullPriority(vm);
     const ready = irqPending(vm.chip, now);
-    if (vm.halted && !(ready && cpu.open(vm))) return { exit: { reason: 'hlt' }, spent };
+    if (vm.halted && !(ready && cpu.open(vm)) && !vm.chip.apic.nmi) return { exit: { reason: 'hlt' }, spent };
     if (total >= limit) return { exit: { reason: 'budget' }, spent };
     vm.halted = false;
     cpu.deliver(vm, ready, now);

@@ -4,11 +4,13 @@
  */
 import { COST_EVENT, CYCLES } from '../../../cpu/layout.ts';
 import { register, run, setRegister, setSlot, slot, type Stop } from '../../machine/machine.ts';
+import { beginTry, endTry, type NamedPage, type Try } from '../../machine/device-access.ts';
 import { hostAddress } from '../memory/frames.ts';
 import { protectFrame } from '../memory/shadow-pages.ts';
 import { shadowOf } from '../memory/shadow.ts';
 import type { Vm } from '../vm.ts';
 import { vcpu, virtualCpl } from './deprivilege-state.ts';
+import { tryOne } from './deprivilege.ts';
 import { trapOf } from './deprivilege-trap.ts';
 import { cacheOf, cacheOffset, linearAt, sourceWritten, stepAt, type Unit } from './translate-cache.ts';
 import type { Step } from './translate-writer.ts';
@@ -105,4 +107,16 @@ export function storeUnseen(vm: Vm, gpa: number, open: () => void): void {
   const after = machine.memory.subarray(hpa, hpa + PAGE);
   const first = before.findIndex((byte, n) => byte !== after[n]);
   if (first >= 0) sourceWritten(vm, gfn * PAGE + first, before.findLastIndex((byte, n) => byte !== after[n]) - first + 1);
+}
+
+/** A guest instruction in the cache with answers of devices, and on to its end when they were all there. */
+export function tryTranslated(vm: Vm, given: readonly bigint[], pages: readonly NamedPage[]): Try {
+  const { machine } = vm;
+  const found = virtualCpl(vm) === 0 && cacheOf(vm).stoppedAt >= 0 ? stepAt(cacheOf(vm), cacheOf(vm).stoppedAt) : null;
+  if (!found) return tryOne(vm, given, pages);
+  setRegister(machine, 'rip', linearAt(found.unit.at + startOf(found.unit, found.step)));
+  beginTry(machine, given, pages);
+  const tried = endTry(machine, inCache(vm, 1_000_000, true));
+  settle(vm, tried.accesses === null ? tried.stop : boundary(vm) ? { ...tried.stop, reason: 'budget' } : inCache(vm, 1_000_000, true));
+  return tried;
 }

@@ -6,7 +6,7 @@
  */
 import { register, run, setRegister, setTraps, type Stop } from '../../machine/machine.ts';
 import type { Answer, CpuWay, Vm } from '../vm.ts';
-import { NO_LIMIT, deliver, deliverWaiting, IDLE, nothing } from './deprivilege.ts';
+import { NO_LIMIT, deliver, deliverWaiting, IDLE, nothing, priority } from './deprivilege.ts';
 import { completeIo } from './deprivilege-ports.ts';
 import { inLongCode } from './deprivilege-segments.ts';
 import { follow, inLongMode } from './deprivilege-shadow.ts';
@@ -14,7 +14,7 @@ import { deprivilegedState, initDeprivileged, open, own, setVcpu, virtualCpl } f
 import { type Done, done, prepare, trapOf } from './deprivilege-trap.ts';
 import { answerCallout, answerTrap, translateNow } from './translate-answer.ts';
 import { cacheOf, createCache, linearAt, placeOf, revalidate, sourceWritten } from './translate-cache.ts';
-import { inCache, settle, storeUnseen } from './translate-run.ts';
+import { inCache, settle, storeUnseen, tryTranslated } from './translate-run.ts';
 
 /** Pages of the translation cache: 512 KiB. */
 const CACHE_PAGES = 128;
@@ -28,7 +28,7 @@ export const translate: CpuWay = {
     own(vm).wrote = sourceWritten;
     own(vm).unseen = storeUnseen;
   },
-  state: deprivilegedState, open, pause: () => {}, answer, completeIo, place: (vm) => own(vm).ran, hostTick: true,
+  state: deprivilegedState, open, pause: () => {}, answer, completeIo, place: (vm) => own(vm).ran, hostTick: true, tryOne: tryTranslated, priority,
   deliver(vm, ready, now) {
     deliver(vm, ready, now);
     setVcpu(vm, 'pending', ready && !open(vm) ? 1n : 0n);
@@ -81,6 +81,6 @@ function answer(vm: Vm, stop: Stop, now: number): Answer {
   } else result = done('', 0, { reason: 'internal-error', text: `the processor stopped: ${stop.reason}` });
   // a lookup belongs to no instruction of the guest's: what is known is where it led
   if (own(vm).ran === 'translated' && at === undefined) at = deprivilegedState.register(vm, 'rip');
-  const program = result.exit?.reason === 'io' ? vm.costs.userspace : 0;
+  const program = result.exit?.reason === 'io' || result.exit?.reason === 'mmio' ? vm.costs.userspace : 0;
   return { exit: result.exit, monitor: result.cycles + (vm.halted ? vm.costs.sleep : 0), program, event: result.event, ...(at === undefined ? {} : { at }), stepped: result.stepped };
 }

@@ -20,7 +20,7 @@ export const writeField = (vm: Vm, name: string, value: bigint | number): void =
 /** External-interrupt and NMI exiting, virtual NMIs. */
 const PIN = 0x16 | 0x1 | 0x8 | 0x20;
 const INTERRUPT_WINDOW = 1 << 2;
-const MONITOR_TRAP = 1 << 27;
+const CR8_LOAD_EXITING = 1 << 19;
 /** TSC offsetting, HLT, MWAIT, RDPMC, unconditional I/O, MSR bitmaps, MONITOR exiting, secondary controls; must-be-one bits. */
 const PRIMARY = (0x0401_6172 | (1 << 3) | (1 << 7) | (1 << 10) | (1 << 11) | (1 << 24) | (1 << 28) | (1 << 29) | 0x8000_0000) & ~((1 << 15) | (1 << 16));
 /** EPT, RDTSCP, VPID, WBINVD exiting, unrestricted guest. */
@@ -61,16 +61,14 @@ export function initVmcs(vm: Vm, now: number): void {
   for (const [name, value] of Object.entries(fields)) writeField(vm, name, value);
 }
 
-/** The monitor trap flag: an exit after the next instruction. */
-export function trapAfterOne(vm: Vm, on: boolean): void {
-  const now = Number(readField(vm, 'PRIMARY_PROCESSOR_CONTROLS'));
-  writeField(vm, 'PRIMARY_PROCESSOR_CONTROLS', BigInt((on ? now | MONITOR_TRAP : now & ~MONITOR_TRAP) >>> 0));
-}
 
-export function requestWindow(vm: Vm, on: boolean): void {
+function control(vm: Vm, bit: number, on: boolean): void {
   const now = Number(readField(vm, 'PRIMARY_PROCESSOR_CONTROLS'));
-  writeField(vm, 'PRIMARY_PROCESSOR_CONTROLS', BigInt((on ? now | INTERRUPT_WINDOW : now & ~INTERRUPT_WINDOW) >>> 0));
+  writeField(vm, 'PRIMARY_PROCESSOR_CONTROLS', BigInt((on ? now | bit : now & ~bit) >>> 0));
 }
+export const requestWindow = (vm: Vm, on: boolean): void => control(vm, INTERRUPT_WINDOW, on);
+/** An exit at MOV to CR8. */
+export const watchPriority = (vm: Vm, on: boolean): void => control(vm, CR8_LOAD_EXITING, on);
 
 // ---- the guest's registers, while it is out
 

@@ -6,7 +6,7 @@ import { badPdptes, loadPdptes } from '../memory/shadow.ts';
 import { modeOf } from '../memory/shadow-walk.ts';
 import { guestControl, guestSegment, setGuestControl } from '../state.ts';
 import type { Vm, VmExit } from '../vm.ts';
-import { GENERAL, raise, skip } from './exit.ts';
+import { GENERAL, raise, setTaskPriority, skip } from './exit.ts';
 import { guestRegister, setGuestRegister } from './vmcs.ts';
 
 export interface ControlOutcome {
@@ -46,6 +46,11 @@ export function onControlAccess(vm: Vm, qualification: bigint): ControlOutcome {
   if (type === 1 && control === 3) {
     setGuestRegister(vm, general, guestControl(vm, 'cr3'));
     skip(vm);
+    return nothing;
+  }
+  if (control === 8 && type === 0) {
+    if (!setTaskPriority(vm, guestRegister(vm, general))) raise(vm, GP);
+    else skip(vm);
     return nothing;
   }
   const given = long ? guestRegister(vm, general) : BigInt.asUintN(32, guestRegister(vm, general));

@@ -7,15 +7,14 @@
 import { instructions, type Stop } from '../../machine/machine.ts';
 import { noted } from '../ledger.ts';
 import { emulateWrite } from '../memory/shadow-emulate.ts';
-import { closeHoles, openHole } from '../memory/shadow-holes.ts';
 import { flushAll, giveUpTracing, invlpg, setRoot, shadowFault, shadowOf, shadowRoot } from '../memory/shadow.ts';
 import { settingsOf } from '../memory/shadow-walk.ts';
 import type { Fault, Paging } from '../memory/shadow-types.ts';
 import type { ControlName, CpuWay, GuestState, Vm, VmExit } from '../vm.ts';
 import type { ExitFacts } from './exit.ts';
-import { skip } from './exit.ts';
+import { onDevice, skip } from './exit.ts';
 import { onControlAccess } from './vmx-control.ts';
-import { initVmcs, readField, setGuestControl as setReal, trapAfterOne, vmxState, writeField } from './vmcs.ts';
+import { initVmcs, readField, setGuestControl as setReal, vmxState, writeField } from './vmcs.ts';
 import { handleExit, type Handled, vmxWith } from './vmx.ts';
 
 /** What the guest believes of its control registers, and whether the tables in force still fit that. */
@@ -27,7 +26,6 @@ interface Own extends Paging {
 
 const own = (vm: Vm): Own => vm.own as Own;
 
-const MONITOR_TRAP = 37;
 const PAGE_FAULT = 14;
 const VALID = 0x8000_0000;
 const PF_INFO = (VALID | 0x300 | 0x800 | PAGE_FAULT) >>> 0;
@@ -126,9 +124,6 @@ function handle(vm: Vm, facts: ExitFacts): Handled {
       noted(vm, 'shadow: INVLPG', shadow.invlpg, rip);
       return handled(shadow.invlpg);
     case 28: return onControl(vm, facts, rip);
-    case MONITOR_TRAP:
-      if (closeHoles(vm)) trapAfterOne(vm, false);
-      return handled(vm.costs.handler);
     default: return handleExit(vm, facts);
   }
 }
@@ -167,11 +162,19 @@ function onException(vm: Vm, facts: ExitFacts): Handled {
       noted(vm, 'shadow: hidden fault', shadow.hidden, fault.rip);
       return handled(shadow.hidden, { reason: 'page', gpa: sorted.gpa }, false);
     case 'mmio':
-      if (!openHole(vm, fault)) return handled(vm.costs.handler, { reason: 'mmio', gpa: BigInt(sorted.gpa), qualification: BigInt(fault.error) }, false);
-      trapAfterOne(vm, true);
-      return handled(vm.costs.handler, null, false);
+      return onHole(vm, facts, fault, sorted.gpa);
     case 'reserved': return handled(0, { reason: 'internal-error', text: "a slot of the monitor's, which has none here" }, false);
   }
+}
+
+const FETCH = 16;
+
+/** Where the guest has no memory: a device, or nothing. */
+function onHole(vm: Vm, { now }: ExitFacts, fault: Fault, gpa: number): Handled {
+  if ((fault.error & FETCH) !== 0) return handled(vm.costs.handler, { reason: 'internal-error', text: `emulation failure: no memory to run at 0x${gpa.toString(16)}` }, false);
+  const linear = (own(vm).efer & LMA) !== 0n ? fault.address : BigInt.asUintN(32, fault.address);
+  const exit = onDevice(vm, gpa, linear, now, (_vm, facts) => handle(vm, facts).exit);
+  return handled(vm.costs.handler, exit, exit === null);
 }
 
 /** The guest's own page fault; of two at once SDM 3A table 6-5 makes one. */
@@ -222,4 +225,10 @@ function stretch(vm: Vm, cycles: number, single: boolean): Stop {
   return way.stretch(vm, cycles, single);
 }
 
-export const vmxShadow: CpuWay = { ...way, init, state, stretch };
+const tryOne: CpuWay['tryOne'] = (vm, given, pages) => {
+  if (own(vm).stale) reload(vm);
+  writeField(vm, 'GUEST_CR3', shadowRoot(vm));
+  return way.tryOne(vm, given, pages);
+};
+
+export const vmxShadow: CpuWay = { ...way, init, state, stretch, tryOne };

@@ -3,14 +3,18 @@
  * by its row (exit.ts) and counted. Everything of the guest but its general registers is in the VMCS while it is out.
  * Source: SDM 3C 27-28, KVM's vmx_vcpu_run and vmx_handle_exit.
  */
-import { enterGuest, leaveGuest, run, type Stop } from '../../machine/machine.ts';
+import { beginTry, endTry, type NamedPage, type Try } from '../../machine/device-access.ts';
+import { enterGuest, inGuest, leaveGuest, run, setSlot, slot, type Stop } from '../../machine/machine.ts';
+import { heldByTask } from '../../machine/devices/apic.ts';
 import { takeVector } from '../../machine/devices/irqchip.ts';
 import type { VmEvent } from '../events.ts';
 import { type ExitReason, exitName, exitRow, explainQualification } from '../exits.ts';
 import { syncTsc } from '../clock.ts';
 import { type Answer, type CpuWay, LOG, type Vm, type VmExit } from '../vm.ts';
 import { answer as answerExit, completeIo, type ExitFacts, isHeavy } from './exit.ts';
-import { initVmcs, readField, requestWindow, vmxState, writeField } from './vmcs.ts';
+import { initVmcs, readField, requestWindow, vmxState, watchPriority, writeField } from './vmcs.ts';
+import { slotOf } from '../memory/frames.ts';
+import { CR8 } from '../../../cpu/layout.ts';
 
 const EXTERNAL_INTERRUPT = 1;
 const INTERRUPT_WINDOW = 7;
@@ -21,6 +25,7 @@ const ENTRY_FAILED = 0x8000_0000;
 const IF = 0x200n;
 const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
 const VALID = 0x8000_0000;
+const NMI_INFO = 0x8000_0202;
 
 /** What came of an exit: null, the guest goes on; cycles of the handler; did the instruction come to its end. */
 export interface Handled {
@@ -31,13 +36,27 @@ export interface Handled {
 
 /** The same processor for every way to reach memory; what is different about an exit is `handle`'s. */
 export const vmxWith = (handle: (vm: Vm, facts: ExitFacts) => Handled): CpuWay => ({
-  init: initVmcs, state: vmxState, open, deliver, stretch, pause: keepEvent, answer: (vm, stop, now) => onStop(vm, stop, now, handle), completeIo, place: () => 'guest', hostTick: true,
+  init: initVmcs, state: vmxState, open, deliver, stretch, pause: keepEvent, answer: (vm, stop, now) => onStop(vm, stop, now, handle), completeIo, place: () => 'guest', hostTick: true, tryOne, priority,
 });
 
 /** A missing page or a window came before the instruction. */
-export const handleExit = (vm: Vm, facts: ExitFacts): Handled => ({
-  exit: answerExit(vm, facts), handler: vm.costs.handler, done: facts.reason !== EPT_VIOLATION && facts.reason !== INTERRUPT_WINDOW,
-});
+export const handleExit = (vm: Vm, facts: ExitFacts): Handled => {
+  const exit = answerExit(vm, facts);
+  return { exit, handler: vm.costs.handler, done: facts.reason === EPT_VIOLATION ? exit === null && !slotOf(vm, Number(facts.gpa)) : facts.reason !== INTERRUPT_WINDOW };
+};
+
+/** In the place of the guest, for its hypervisor: nothing is delivered, nothing but the instruction happens. */
+function tryOne(vm: Vm, given: readonly bigint[], pages: readonly NamedPage[]): Try {
+  const { machine } = vm;
+  writeField(vm, 'ENTRY_INTERRUPTION_INFO', 0);
+  requestWindow(vm, false);
+  beginTry(machine, given, pages);
+  const tried = endTry(machine, enterGuest(machine) ?? run(machine, NO_LIMIT, 1n));
+  if (inGuest(machine)) leaveGuest(machine, MONITOR_TRAP);
+  return tried;
+}
+
+const priority = { get: (vm: Vm): number => Number(slot(vm.machine, CR8)), set: (vm: Vm, value: number): void => setSlot(vm.machine, CR8, BigInt(value)) };
 
 export const vmx: CpuWay = vmxWith(handleExit);
 
@@ -61,9 +80,13 @@ function deliver(vm: Vm, ready: boolean, now: number): void {
   if (event) {
     writeField(vm, 'ENTRY_EXCEPTION_ERROR_CODE', event.error);
     writeField(vm, 'ENTRY_INSTRUCTION_LENGTH', event.length);
+  } else if (vm.chip.apic.nmi && (readField(vm, 'GUEST_INTERRUPTIBILITY') & 0xbn) === 0n) {
+    vm.chip.apic.nmi = false;
+    info = NMI_INFO;
   } else if (ready && open(vm)) info = (VALID | takeVector(vm.chip)) >>> 0;
   writeField(vm, 'ENTRY_INTERRUPTION_INFO', info);
-  requestWindow(vm, ready && (event !== null || info === 0));
+  requestWindow(vm, ready && (event !== null || info === 0 || info === NMI_INFO));
+  watchPriority(vm, heldByTask(vm.chip.apic));
   syncTsc(vm, now);
   if (vm.events !== null && !vm.entered) vm.events.push(entryEvent(vm, now, info, event?.error ?? 0));
   vm.entered = true;
@@ -96,8 +119,8 @@ function onStop(vm: Vm, stop: Stop, now: number, handle: (vm: Vm, facts: ExitFac
   const facts: ExitFacts = { reason: field & 0xffff, qualification: readField(vm, 'EXIT_QUALIFICATION'), gpa: readField(vm, 'GUEST_PHYSICAL_ADDRESS'), now };
   keepEvent(vm);
   const rip = readField(vm, 'GUEST_RIP');
-  const program = isHeavy(facts) ? vm.costs.userspace : 0;
   const { exit, handler, done } = handle(vm, facts);
+  const program = isHeavy(facts) || exit?.reason === 'mmio' ? vm.costs.userspace : 0;
   const light = vm.costs.round + handler;
   count(vm, facts, light + program, rip);
   return { exit, monitor: light + (vm.halted ? vm.costs.sleep : 0), program, event: exitName(facts.reason), detail: () => detailOf(facts), stepped: done };

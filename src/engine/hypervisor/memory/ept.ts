@@ -17,7 +17,7 @@ const ADDRESS = 0x000f_ffff_ffff_f000n;
 function createEpt(vm: Vm): void {
   const root = takeFrame(vm);
   if (root === null) throw new Error('no host frame for the EPT root');
-  vm.ept = { root, pointer: BigInt(root) | POINTER_BITS, scratch: 0, holes: [] };
+  vm.ept = { root, pointer: BigInt(root) | POINTER_BITS };
   vm.tables = 1;
 }
 

@@ -136,9 +136,6 @@ export interface Shadow {
   policy: { unsync: boolean; prefetch: number; flooding: number };
   /** A fault that waits for its page. */
   pending: Fault | null;
-  /** A page that stands in where there is no memory, for one instruction, and the entries that lead to it; 0: none yet. */
-  scratch: number;
-  holes: { page: ShadowPage; index: number }[];
   /** Stores to guest memory are an emulated instruction's. */
   emulating: boolean;
   counts: Record<'hidden' | 'true' | 'write' | 'switch' | 'found' | 'invlpg' | 'resync' | 'flooded' | 'recycled' | 'prefetched' | 'unsynced' | 'unprotected', number>;

@@ -26,7 +26,7 @@ export interface ShadowOptions {
 export function createShadow(vm: Vm, { vpid, wide, memoryBytes }: ShadowOptions): Shadow {
   const s: Shadow = {
     vpid, wide, pages: new Map(), byHpa: new Map(), byGfn: new Map(), rmap: new Map(), unsync: new Set(), watched: new Set(), free: [], limit: shadowLimit(memoryBytes), ids: 1, clock: 0,
-    root: 0, tops: [], paging: null, pdptes: [], pointers: 0, above: 0, fixed: new Map(), deep: null, policy: { unsync: true, prefetch: 8, flooding: 3 }, pending: null, scratch: 0, holes: [], emulating: false,
+    root: 0, tops: [], paging: null, pdptes: [], pointers: 0, above: 0, fixed: new Map(), deep: null, policy: { unsync: true, prefetch: 8, flooding: 3 }, pending: null, emulating: false,
     counts: { hidden: 0, true: 0, write: 0, switch: 0, found: 0, invlpg: 0, resync: 0, flooded: 0, recycled: 0, prefetched: 0, unsynced: 0, unprotected: 0 }, faults: [], faultsEver: 0,
   };
   vm.shadow = s;

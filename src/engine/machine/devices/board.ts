@@ -6,9 +6,8 @@
  * control (0xb004 too, where Bochs and old QEMU have it), 0xcf9 reset. Source: QEMU's pc-i440fx memory map, ACPI 4.8.3.
  * Under KVM the interrupt controllers and the timer are the kernel's and only the rest is the program's.
  */
-import { createIrqchip, type Irqchip, irqchipOwns, irqPending, nextEdge, readIrqchip, takeVector, writeIrqchip } from './irqchip.ts';
+import { createIrqchip, type Irqchip, irqchipOwns, irqPending, nextEdge, readIrqchip, setIrqLine, takeVector, writeIrqchip } from './irqchip.ts';
 import { createKeyboard, type Keyboard, readKeyboard, writeKeyboard } from './keyboard.ts';
-import { setLine } from './pic.ts';
 import { createRtc, readRtc, type Rtc, writeRtc } from './rtc.ts';
 import { createUart, interrupting, readUart, type Uart, writeUart } from './uart.ts';
 
@@ -105,8 +104,8 @@ export const powerLine = (board: Board): boolean => (board.power.status & board.
 
 /** Brings the lines up to `now`; says whether an interrupt waits for the processor. */
 export function pending(board: Board, now: number): boolean {
-  setLine(board.pic, SERIAL_IRQ, serialLine(board));
-  setLine(board.pic, SCI_IRQ, powerLine(board));
+  setIrqLine(board, SERIAL_IRQ, serialLine(board));
+  setIrqLine(board, SCI_IRQ, powerLine(board));
   return irqPending(board, now);
 }
 

@@ -13,7 +13,7 @@ import {
 import { FIGURES, keyOf, lastReported } from '../../../hypervisor/papers.ts';
 import { TECHNIQUES } from '../../../hypervisor/technique.ts';
 import { MEMORY_MAX, type Vm } from '../../../hypervisor/vm.ts';
-import { setLine } from '../../../machine/devices/pic.ts';
+import { createIrqchip, setIrqLine } from '../../../machine/devices/irqchip.ts';
 import { instructions } from '../../../machine/machine.ts';
 import { record } from '../../../sim/trace.ts';
 import { PAGE } from '../../../sim/units.ts';
@@ -131,6 +131,10 @@ const vmOps: FileOps = {
         if (one.irqchip) throw new SysError('EEXIST');
         one.irqchip = true;
         return 0;
+      case u.KVM_SET_IRQCHIP:
+        if (!one.irqchip) throw new SysError('ENXIO');
+        Object.assign(machineOf(one).chip, createIrqchip());
+        return 0;
       case u.KVM_SET_USER_MEMORY_REGION: return setRegion(kernel, one, arg as u.MemoryRegion);
       case u.KVM_CREATE_VCPU: return createVcpu(kernel, task, one, Number(arg));
       case u.KVM_IRQ_LINE: return setIrq(kernel, one, arg as { irq: number; level: number });
@@ -179,7 +183,7 @@ function createVcpu(kernel: Kernel, task: Task, one: KvmVm, id: number): number 
 
 function setIrq(kernel: Kernel, one: KvmVm, { irq, level }: { irq: number; level: number }): number {
   if (!one.irqchip || irq < 0 || irq > 15) throw new SysError(one.irqchip ? 'EINVAL' : 'ENXIO');
-  setLine(machineOf(one).chip.pic, irq, level !== 0);
+  setIrqLine(machineOf(one).chip, irq, level !== 0);
   wake(kernel, channelOf(one));
   return 0;
 }

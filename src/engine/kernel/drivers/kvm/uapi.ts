@@ -22,6 +22,8 @@ export const KVM_SET_TSS_ADDR = 0xae47;
 export const KVM_CREATE_IRQCHIP = 0xae60;
 export const KVM_IRQ_LINE = 0x4008ae61;
 export const KVM_CREATE_PIT2 = 0x4040ae77;
+/** Interrupt controllers and timers become what they are after a reset: stands for KVM_SET_IRQCHIP, KVM_SET_PIT2 and KVM_SET_LAPIC with that. */
+export const KVM_SET_IRQCHIP = 0x8208ae63;
 
 // ---- a vCPU's
 export const KVM_RUN = 0xae80;
@@ -45,6 +47,7 @@ export const KVM_CAP_IMMEDIATE_EXIT = 136;
 export const KVM_EXIT_IO = 2;
 export const KVM_EXIT_DEBUG = 4;
 export const KVM_EXIT_HLT = 5;
+export const KVM_EXIT_MMIO = 6;
 export const KVM_EXIT_SHUTDOWN = 8;
 export const KVM_EXIT_FAIL_ENTRY = 9;
 export const KVM_EXIT_INTR = 10;
@@ -112,13 +115,14 @@ export type DebugStop =
 
 /** What the program leaves in the shared page before KVM_RUN. */
 export interface RunArgument {
-  /** The value that an `in` of the last exit reads. */
-  data?: number;
+  /** The value that an `in` or a load of the last exit reads; 64-bit loads as a bigint. */
+  data?: number | bigint;
 }
 
 /** What KVM_RUN leaves there. */
 export type RunResult =
   | { exitReason: typeof KVM_EXIT_IO; direction: 'in' | 'out'; port: number; size: number; data: number }
+  | { exitReason: typeof KVM_EXIT_MMIO; physAddr: number; data: bigint; len: number; isWrite: boolean }
   | { exitReason: typeof KVM_EXIT_DEBUG; stop: DebugStop }
   | { exitReason: typeof KVM_EXIT_SHUTDOWN }
   | { exitReason: typeof KVM_EXIT_FAIL_ENTRY; hardwareEntryFailureReason: number }

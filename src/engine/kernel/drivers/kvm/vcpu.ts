@@ -6,6 +6,7 @@
  * Source: Linux Documentation/virt/kvm/api.rst, kvm_vcpu_block.
  */
 import { runVm } from '../../../hypervisor/cpu/run.ts';
+import { completeMmio } from '../../../hypervisor/device.ts';
 import { exitName } from '../../../hypervisor/exits.ts';
 import { isHuge, resolvePage, slotOf } from '../../../hypervisor/memory/frames.ts';
 import { guestRegister } from '../../../hypervisor/state.ts';
@@ -20,7 +21,7 @@ import { AGAIN, BLOCK, GONE, sleepUntil, timeOf, waitOn } from '../../wait.ts';
 import { channelOf, type KvmVm, machineOf, type Vcpu } from './state.ts';
 import { tellEvents, traceRun } from './trace.ts';
 import { runDebugged } from './debug.ts';
-import { type DebugStop, KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
+import { type DebugStop, KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
 
 /** Longest stretch of guest time without a look at the rest of the machine. */
 const SLICE = 0.2 * MS;
@@ -33,8 +34,12 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
   vcpu.task = task;
   vcpu.inside = true;
   if (vm.io) {
-    one.traced.given = argument.data ?? 0;
-    vm.way.cpu.completeIo(vm, argument.data ?? 0);
+    one.traced.given = Number(argument.data ?? 0);
+    vm.way.cpu.completeIo(vm, Number(argument.data ?? 0));
+  }
+  if (vm.device) {
+    const again = completeMmio(vm, BigInt(argument.data ?? 0), timeOf(kernel));
+    if (again) return leave(kernel, task, one, vcpu, vm, again);
   }
   if (vcpu.kicked) {
     vcpu.kicked = false;
@@ -106,10 +111,10 @@ function leave(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, exit:
       return { exitReason: KVM_EXIT_FAIL_ENTRY, hardwareEntryFailureReason: exit.hardware };
     case 'mmio':
       vcpu.inside = false;
-      return { exitReason: KVM_EXIT_INTERNAL_ERROR, suberror: EMULATION_FAILED, text: `not modelled: memory-mapped I/O at 0x${exit.gpa.toString(16)}` };
+      return { exitReason: KVM_EXIT_MMIO, physAddr: exit.gpa, data: exit.value, len: exit.size, isWrite: exit.direction === 'write' };
     case 'internal-error':
       vcpu.inside = false;
-      return { exitReason: KVM_EXIT_INTERNAL_ERROR, suberror: UNEXPECTED_EXIT, text: exit.text };
+      return { exitReason: KVM_EXIT_INTERNAL_ERROR, suberror: exit.text.startsWith('emulation failure') ? EMULATION_FAILED : UNEXPECTED_EXIT, text: exit.text };
   }
 }
 

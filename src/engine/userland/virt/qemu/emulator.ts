@@ -5,7 +5,7 @@
  */
 import { SIG, SysError, TCSETS, type Termios } from '../../../kernel/abi.ts';
 import {
-  KVM_IMMEDIATE_EXIT, KVM_IRQ_LINE, KVM_SET_REGS, KVM_SET_SREGS,
+  KVM_IMMEDIATE_EXIT, KVM_IRQ_LINE, KVM_SET_IRQCHIP, KVM_SET_REGS, KVM_SET_SREGS,
 } from '../../../kernel/drivers/kvm/uapi.ts';
 import { compute, sys } from '../../../kernel/sys.ts';
 import { type Board, createBoard, powerLine, SCI_IRQ, SERIAL_IRQ, serialLine } from '../../../machine/devices/board.ts';
@@ -129,6 +129,8 @@ export function* reset(emu: Emulator): Call<void> {
   emu.resetting = false;
   yield* compute(FIRMWARE);
   emu.board = boardOf(emu.options);
+  yield* sys('ioctl', emu.vm, KVM_SET_IRQCHIP);
+  emu.lines = { serial: false, power: false };
   yield* updateLines(emu);
   yield* powerOn(emu);
 }

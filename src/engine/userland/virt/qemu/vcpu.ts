@@ -3,7 +3,7 @@
  * machine is stopped it waits on a pipe that the main loop writes to. Source: QEMU's kvm_cpu_exec.
  */
 import {
-  KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_SHUTDOWN, KVM_RUN, type RunResult,
+  KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN, KVM_RUN, type RunResult,
 } from '../../../kernel/drivers/kvm/uapi.ts';
 import { type Body, sys } from '../../../kernel/sys.ts';
 import { readPort, writePort } from '../../../machine/devices/board.ts';
@@ -20,7 +20,7 @@ const CLOCK = 0x71;
 const NONE = new Uint8Array(0);
 
 export function* vcpuThread(emu: Emulator): Body {
-  let data: number | undefined;
+  let data: number | bigint | undefined;
   for (;;) {
     if (emu.resetting) {
       yield* reset(emu);
@@ -42,10 +42,11 @@ export function* vcpuThread(emu: Emulator): Body {
   }
 }
 
-/** Answers one exit; the value of an `in`. */
-function* onExit(emu: Emulator, run: RunResult): Call<number | undefined> {
+/** Answers one exit; the value of an `in` or a load. */
+function* onExit(emu: Emulator, run: RunResult): Call<number | bigint | undefined> {
   switch (run.exitReason) {
     case KVM_EXIT_IO: return run.direction === 'in' ? yield* portIn(emu, run.port, run.size) : yield* portOut(emu, run.port, run.size, run.data);
+    case KVM_EXIT_MMIO: return run.isWrite ? undefined : NOTHING;
     case KVM_EXIT_DEBUG:
       emu.status = 'paused';
       yield* emu.emit('STOP');
@@ -70,6 +71,9 @@ function* onExit(emu: Emulator, run: RunResult): Call<number | undefined> {
       return undefined;
   }
 }
+
+/** No device of this board is in memory, and QEMU's memory map reads as zeros where nothing is. */
+const NOTHING = 0n;
 
 function* portIn(emu: Emulator, port: number, size: number): Call<number> {
   const value = readPort(emu.board, port, size, port === CLOCK ? yield* nowNs() : 0);
