@@ -16,4 +16,4 @@ await build({
   entryPoints: [join(root, 'tests/bench/bench.ts')], outfile, bundle: true, platform: 'node', target: 'node20', format: 'esm', logLevel: 'warning', packages: 'external',
   loader: { '.asm': 'text', '.md': 'text' },
 });
-process.exitCode = spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit', cwd: root }).status ?? 1;
+process.exitCode = spawnSync(process.execPath, ['--expose-gc', outfile, ...args], { stdio: 'inherit', cwd: root }).status ?? 1;
