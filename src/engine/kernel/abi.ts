@@ -17,6 +17,7 @@ export const O_DIRECT = 0o40000;
 export const O_DIRECTORY = 0o200000;
 export const O_NOFOLLOW = 0o400000;
 export const O_CLOEXEC = 0o2000000;
+export const CLOSE_RANGE_CLOEXEC = 4;
 export const O_PATH = 0o10000000;
 
 export const AT_FDCWD = -100;

@@ -18,6 +18,7 @@ import { dequeue, endStretch, settleAll } from './sched.ts';
 import { alive, notifyParent, orphanedGroup, sendSignal, signalGroup } from './signals.ts';
 import { freePids } from './task.ts';
 import { abandonOpen, closeAll } from './vfs/descriptors.ts';
+import { letGo } from './vfs/nsfs.ts';
 import { stopWaiting, wake } from './wait.ts';
 
 const KEPT_ENDED = 50;
@@ -34,6 +35,7 @@ export function endThread(kernel: Kernel, task: Task): void {
 /** Gives back what a task holds; it is not on any queue afterwards. */
 function release(kernel: Kernel, task: Task): void {
   stopWaiting(kernel, task);
+  if (task.ns.net !== kernel.init.net || task.ns.mnt !== kernel.init.mnt) letGo(kernel);
   if (task.state === 'runnable') dequeue(kernel, task);
   if (task.alarm) cancel(task.alarm.ticket);
   task.alarm = null;

@@ -14,7 +14,7 @@ import { createNetNamespace } from './net/links.ts';
 import { netOf } from './net/state.ts';
 import type { Kernel, Namespaces, PidNamespace, Task, UserNamespace } from './records.ts';
 import { copyMountNamespace } from './vfs/mount.ts';
-import { heldByFiles, type NsFile, nsFile } from './vfs/nsfs.ts';
+import { heldByFiles, letGo, type NsFile, nsFile } from './vfs/nsfs.ts';
 import type { File, MountNamespace } from './vfs/types.ts';
 
 const NEW_FLAGS = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME;
@@ -31,7 +31,10 @@ const LATER_INO = 4026532188;
 /** Numbers of namespaces are the lowest that nobody has: gives one at each call. */
 function freeNumbers(kernel: Kernel): () => number {
   const used = new Set<number>(netOf(kernel).namespaces.keys());
+  const seen = new Set<Namespaces>();
   for (const task of kernel.tasks.values()) {
+    if (seen.has(task.ns)) continue;
+    seen.add(task.ns);
     for (const ns of Object.values(task.ns) as { ino: number }[]) used.add(ns.ino);
     for (let user: UserNamespace | null = task.ns.user; user; user = user.parent) used.add(user.ino);
     for (let pid: PidNamespace | null = task.ns.pidForChildren; pid; pid = pid.parent) used.add(pid.ino);
@@ -140,6 +143,7 @@ export function unshare(kernel: Kernel, task: Task, flags: number): void {
   const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : task.ns.user;
   const made = create(kernel, task, task, flags, user, fresh);
   if (user !== task.ns.user) task.cred = { ...task.cred, caps: fullCaps() };
+  if (made.net || made.mnt) letGo(kernel);
   task.ns = { ...task.ns, ...made, user };
   if (flags & NEW_FLAGS) record(kernel.trace, 'kernel', kernel.name, 'ns.unshare', { pid: task.pid, comm: task.comm, flags });
 }
@@ -175,6 +179,7 @@ function join(kernel: Kernel, task: Task, { type, ns }: NsFile): void {
     const place = { mount: mnt.root, dentry: mnt.root.root };
     task.fs = { ...task.fs, root: place, cwd: place };
   }
+  if (type === 'net' || type === 'mnt') letGo(kernel);
   task.ns = { ...task.ns, [type]: ns };
 }
 

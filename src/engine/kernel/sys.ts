@@ -154,6 +154,8 @@ export interface Syscalls {
   dup(fd: number): number;
   dup3(oldfd: number, newfd: number, flags: number): number;
   pipe2(flags: number): readonly [number, number];
+  /** Closes the descriptors from `first` to `last`, or with CLOSE_RANGE_CLOEXEC marks them to be closed at execve. Throws EINVAL. */
+  close_range(first: number, last: number, flags: number): 0;
   fcntl(fd: number, cmd: 'getfd' | 'setfd' | 'getfl' | 'setfl' | 'dupfd' | 'dupfd_cloexec', arg?: number): number;
   /** Request numbers in abi.ts and drivers; argument and result depend on the request. */
   ioctl(fd: number, request: number, arg?: unknown): unknown;

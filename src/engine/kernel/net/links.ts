@@ -10,7 +10,7 @@ import { below, createRandom, type Random, forkRandom } from '../../sim/random.t
 import { MS } from '../../sim/units.ts';
 import { SysError } from '../abi.ts';
 import type { Kernel, UserNamespace } from '../records.ts';
-import { heldByFiles } from '../vfs/nsfs.ts';
+import { heldByFiles, releases } from '../vfs/nsfs.ts';
 import { timeOf } from '../wait.ts';
 import { formatIp, linkLocal, maskOf, networkOf, parseIp } from './ip.ts';
 import { createRuleset } from './netfilter.ts';
@@ -267,6 +267,9 @@ export function moveLink(kernel: Kernel, from: NetNamespace, link: Link, to: Net
 /** Ends namespaces that nobody is in and no file holds: virtual links are deleted, physical ones go back to the first. */
 export function reapNetNamespaces(kernel: Kernel): void {
   const net = netOf(kernel);
+  const now = releases(kernel);
+  if (net.reapedAt === now) return;
+  net.reapedAt = now;
   const held = new Set<object>([kernel.init.net]);
   for (const task of kernel.tasks.values()) if (task.state !== 'zombie' && task.state !== 'dead') held.add(task.ns.net);
   for (const ns of heldByFiles(kernel, 'net')) held.add(ns);

@@ -7,6 +7,7 @@ import type { Kernel, Task } from '../records.ts';
 import { sendSignal } from '../signals.ts';
 import { dropFile, fileOf, install, makeFile } from '../vfs/descriptors.ts';
 import { makeInode } from '../vfs/inode.ts';
+import { letGo } from '../vfs/nsfs.ts';
 import { BLOCK, type File, type FileOps, type MayBlock } from '../vfs/types.ts';
 import { waitOn, wake } from '../wait.ts';
 import type { Family } from './family.ts';
@@ -83,6 +84,7 @@ export const socketOps: FileOps = {
   release(kernel, file) {
     const socket = file.data as Socket;
     socket.orphaned = true;
+    if (socket.ns !== kernel.init.net) letGo(kernel);
     familyOf(socket).release(kernel, socket);
     wake(kernel, socketChannel(socket));
   },

@@ -1,6 +1,6 @@
 /** System calls on files and directories, in the order of the Syscalls interface. Source: the calls' manual pages, section 2. */
 import {
-  AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_APPEND, O_CLOEXEC, O_NONBLOCK, O_PATH,
+  AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, CLOSE_RANGE_CLOEXEC, O_ACCMODE, O_APPEND, O_CLOEXEC, O_NONBLOCK, O_PATH,
   SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, type Stat, SysError,
 } from '../abi.ts';
 import { PAGE } from '../../sim/units.ts';
@@ -358,6 +358,17 @@ export const fileHandlers = {
     put(task, newfd, { file, cloexec: (flags & O_CLOEXEC) !== 0 });
     if (old) dropFile(kernel, old.file);
     return newfd;
+  },
+  close_range(kernel, task, first, last, flags) {
+    if (first > last || flags & ~CLOSE_RANGE_CLOEXEC) throw new SysError('EINVAL');
+    const { slots } = task.files;
+    for (let fd = first; fd <= last && fd < slots.length; fd++) {
+      const slot = slots[fd];
+      if (!slot) continue;
+      if (flags & CLOSE_RANGE_CLOEXEC) slot.cloexec = true;
+      else closeFd(kernel, task, fd);
+    }
+    return 0;
   },
   pipe2(kernel, task, flags) {
     const inode = makePipe(kernel);

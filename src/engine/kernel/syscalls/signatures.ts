@@ -20,7 +20,7 @@ export const SIGNATURES: { readonly [K in keyof Syscalls]: string } = {
   openat: 'nsn?n', close: 'n', read: 'nw', write: 'nb', pread64: 'nww', pwrite64: 'nbw', lseek: 'nwn', fstat: 'n', newfstatat: 'nsn', getdents64: 'n',
   mkdirat: 'nsn', mknodat: 'nsnnn', unlinkat: 'nsn', renameat2: 'nsnsn', linkat: 'nsnsn', symlinkat: 'sns', readlinkat: 'ns', fchmodat: 'nsn',
   fchownat: 'nsnnn', utimensat: 'nsttn', truncate: 'sw', ftruncate: 'nw', faccessat: 'nsn', statfs: 's', chdir: 's', fchdir: 'n', getcwd: '', chroot: 's',
-  umask: 'n', dup: 'n', dup3: 'nwn', pipe2: 'n', fcntl: 'ns?w', ioctl: 'nn?x', poll: 'pn', fsync: 'n', sync: '', flock: 'nn', setxattr: 'ssbn',
+  umask: 'n', dup: 'n', dup3: 'nwn', pipe2: 'n', close_range: 'nnn', fcntl: 'ns?w', ioctl: 'nn?x', poll: 'pn', fsync: 'n', sync: '', flock: 'nn', setxattr: 'ssbn',
   getxattr: 'ss', listxattr: 's', removexattr: 'ss', mount: 'sssns', umount2: 'sn', pivot_root: 'ss',
   socket: 'nnn', socketpair: 'nn', bind: 'na', listen: 'nn', accept4: 'nn', connect: 'na', sendto: 'nb?a', recvfrom: 'nw', sendmsg: 'nbN', recvmsg: 'nw',
   shutdown: 'nn', getsockname: 'n', getpeername: 'n', setsockopt: 'nsn', getsockopt: 'ns', netlink: 'r', perf_event_open: 'Onnnn', syslog: 's?s',

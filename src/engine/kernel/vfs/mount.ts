@@ -9,7 +9,9 @@ import {
 import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
 import { nsCapable } from '../credentials.ts';
+import { hang, rehang, takeDown } from './hanging.ts';
 import { capable, capableEverywhere } from './inode.ts';
+import { letGo, noteHolder } from './nsfs.ts';
 import { lookup, sameFile } from './path.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
@@ -23,7 +25,8 @@ export function createMount(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, 
   };
   mount.parent = at ? at.mount : mount;
   if (at) mount.at = at.dentry;
-  ns.mounts.push(mount);
+  hang(mount);
+  noteHolder(kernel, mount);
   return mount;
 }
 
@@ -151,8 +154,7 @@ function move(kernel: Kernel, task: Task, source: string, at: Path): 0 {
   const moved = requireRootOf(lookup(kernel, task, task.fs.cwd, source));
   if (moved.parent === moved || moved.parent.shared !== 0) throw new SysError('EINVAL');
   if (at.mount === moved || under(at.mount, { mount: moved, dentry: moved.root })) throw new SysError('ELOOP');
-  moved.parent = at.mount;
-  moved.at = at.dentry;
+  rehang(moved, at.mount, at.dentry);
   return 0;
 }
 
@@ -163,13 +165,10 @@ export function umount(kernel: Kernel, task: Task, target: string, flags: number
   const below = gone.ns.mounts.filter((m) => m !== gone && under(m, { mount: gone, dentry: gone.root }));
   if (!(flags & MNT_DETACH) && (below.length > 0 || inUse(kernel, gone))) throw new SysError('EBUSY');
   const peers = gone.parent.shared ? peersOf(kernel, gone.parent).map((p) => p.ns.mounts.find((m) => m.parent === p && m.at === gone.at)) : [];
-  for (const one of [gone, ...below, ...peers]) if (one) detach(one);
+  if (gone.sb.type === 'nsfs' || below.some((one) => one.sb.type === 'nsfs')) letGo(kernel);
+  takeDown([gone, ...below, ...peers].filter((one) => one !== undefined));
   record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
   return 0;
-}
-
-function detach(mount: Mount): void {
-  mount.ns.mounts = mount.ns.mounts.filter((m) => m !== mount);
 }
 
 function inUse(kernel: Kernel, mount: Mount): boolean {
@@ -193,10 +192,8 @@ export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: s
   if (!(put.mount === fresh.mount || under(put.mount, { mount: fresh.mount, dentry: fresh.mount.root }))) throw new SysError('EINVAL');
   const old = top.mount;
   const isTop = old.parent === old;
-  fresh.mount.parent = isTop ? fresh.mount : old.parent;
-  fresh.mount.at = isTop ? fresh.mount.root : old.at;
-  old.parent = put.mount;
-  old.at = put.dentry;
+  rehang(fresh.mount, isTop ? fresh.mount : old.parent, isTop ? fresh.mount.root : old.at);
+  rehang(old, put.mount, put.dentry);
   if (isTop) task.ns.mnt.root = fresh.mount;
   const place: Path = { mount: fresh.mount, dentry: fresh.mount.root };
   for (const other of kernel.tasks.values()) {
@@ -216,6 +213,7 @@ export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: nu
     const copy: Mount = { ...one, id: kernel.mounts.nextId++, ns };
     copies.set(one, copy);
     ns.mounts.push(copy);
+    noteHolder(kernel, copy);
   }
   for (const copy of ns.mounts) copy.parent = copies.get(copy.parent) ?? copy;
   ns.root = copies.get(from.root)!;

@@ -4,8 +4,9 @@
  */
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, SysError } from '../abi.ts';
 import type { Kernel, Namespaces } from '../records.ts';
+import { isHung } from './hanging.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
-import type { Dentry, FsOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
+import type { Dentry, FileOps, FsOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 export type NsType = keyof Namespaces;
 
@@ -25,19 +26,31 @@ interface Nsfs {
   sb: SuperBlock;
   mount: Mount;
   files: WeakMap<object, Dentry>;
+  /** What keeps namespaces alive: a token for each open description, and the mounts of their files. */
+  opened: Set<NsFile>;
+  mounted: Set<Mount>;
+  /** How often something was let go that may have held a namespace. */
+  releases: number;
 }
+
+const fileOps: FileOps = {
+  read() {
+    throw new SysError('EINVAL');
+  },
+  release(kernel, file) {
+    nsfsOf(kernel).opened.delete(file.data as NsFile);
+    letGo(kernel);
+  },
+};
 
 const ops: FsOps = {
   lookup: () => null,
   readdir: () => [],
-  open: () => ({
-    ops: {
-      read() {
-        throw new SysError('EINVAL');
-      },
-    },
-    data: null,
-  }),
+  open(kernel, _task, entry) {
+    const token = { ...(entry.inode.data as NsFile) };
+    nsfsOf(kernel).opened.add(token);
+    return { ops: fileOps, data: token };
+  },
 };
 
 function nsfsOf(kernel: Kernel): Nsfs {
@@ -49,7 +62,7 @@ function nsfsOf(kernel: Kernel): Nsfs {
   const mount: Mount = { id: 0, parent: null as unknown as Mount, at: sb.root, sb, root: sb.root, flags: 0, shared: 0, master: 0, source: 'nsfs', ns };
   mount.parent = mount;
   ns.root = mount;
-  const made: Nsfs = { sb, mount, files: new WeakMap() };
+  const made: Nsfs = { sb, mount, files: new WeakMap(), opened: new Set(), mounted: new Set(), releases: 0 };
   kernel.drivers.set('nsfs', made);
   return made;
 }
@@ -72,20 +85,35 @@ export function nsFile(inode: Inode): NsFile | null {
   return inode.sb.type === 'nsfs' && inode.kind === 'file' ? (inode.data as NsFile) : null;
 }
 
+/** Something ends that may have held a namespace: a task, a descriptor, a mount, a socket. */
+export function letGo(kernel: Kernel): void {
+  nsfsOf(kernel).releases++;
+}
+
+/** Grows with each: while it stays the same no namespace can have lost its last holder. */
+export function releases(kernel: Kernel): number {
+  return nsfsOf(kernel).releases;
+}
+
+/** A mount that may be of a namespace's file. */
+export function noteHolder(kernel: Kernel, mount: Mount): void {
+  if (mount.sb.type === 'nsfs') nsfsOf(kernel).mounted.add(mount);
+}
+
 /** Namespaces of one type (null: of all) that an open descriptor or a bind mount holds. */
-export function* heldByFiles(kernel: Kernel, type: NsFile['type'] | null): Generator<object> {
-  const mounts = new Set<MountNamespace>();
-  for (const task of kernel.tasks.values()) {
-    mounts.add(task.ns.mnt);
-    for (const slot of task.files.slots) {
-      const file = slot ? nsFile(slot.file.inode) : null;
-      if (file && (type === null || file.type === type)) yield file.ns;
-    }
+export function heldByFiles(kernel: Kernel, type: NsFile['type'] | null): Set<object> {
+  const { opened, mounted } = nsfsOf(kernel);
+  const held = new Set<object>();
+  const views = new Set<object>();
+  if (mounted.size > 0) for (const task of kernel.tasks.values()) views.add(task.ns.mnt);
+  for (const file of opened) {
+    if (type === null || file.type === type) held.add(file.ns);
+    if (file.type === 'mnt') views.add(file.ns);
   }
-  for (const ns of mounts) {
-    for (const { root } of ns.mounts) {
-      const file = nsFile(root.inode);
-      if (file && (type === null || file.type === type)) yield file.ns;
-    }
+  for (const mount of mounted) {
+    const file = mount.root.inode.data as NsFile;
+    if (!views.has(mount.ns) || !isHung(mount)) mounted.delete(mount);
+    else if (type === null || file.type === type) held.add(file.ns);
   }
+  return held;
 }

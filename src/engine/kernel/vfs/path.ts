@@ -4,8 +4,9 @@
  */
 import { SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
+import { hangingAt } from './hanging.ts';
 import { MAY_EXEC, requireAccess } from './inode.ts';
-import type { Dentry, Mount, Path } from './types.ts';
+import type { Dentry, Path } from './types.ts';
 
 const MAX_LINKS = 40;
 
@@ -27,20 +28,11 @@ export function sameFile(a: Path, b: Path): boolean {
 export function intoMounts(path: Path): Path {
   let { mount, dentry } = path;
   for (;;) {
-    const over = topMount(mount, dentry);
+    const over = hangingAt(mount, dentry);
     if (!over) return { mount, dentry };
     mount = over;
     dentry = over.root;
   }
-}
-
-function topMount(mount: Mount, dentry: Dentry): Mount | null {
-  const { mounts } = mount.ns;
-  for (let i = mounts.length - 1; i >= 0; i--) {
-    const one = mounts[i]!;
-    if (one.parent === mount && one.at === dentry && one !== mount) return one;
-  }
-  return null;
 }
 
 export function parentOf(task: Task, path: Path): Path {

@@ -80,6 +80,8 @@ export interface MountNamespace {
   ino: number;
   mounts: Mount[];
   root: Mount;
+  /** Mounts by the name they hang at (hanging.ts); absent until asked for. */
+  places?: Map<Dentry, Mount[]>;
   /** Whose capabilities count for mounting here; absent where only root of the machine is. */
   owner?: UserNamespace;
 }

@@ -86,14 +86,10 @@ export function isDir(stat: Stat): boolean {
 
 /** mkdir -p. */
 export function* mkdirAll(path: string, mode = 0o755): Call<void> {
-  const parts = path.split('/').filter((p) => p !== '');
-  const known = yield* statOf(path);
-  if (known) return;
-  let at = path.startsWith('/') ? '' : '.';
-  for (const part of parts) {
-    at += `/${part}`;
-    yield* attempt(sys('mkdirat', AT_FDCWD, at, mode), 0, 'EEXIST');
-  }
+  if (path === '' || path === '/' || (yield* statOf(path))) return;
+  const up = path.replace(/\/+[^/]*\/*$/, '');
+  if (up !== path) yield* mkdirAll(up, mode);
+  yield* attempt(sys('mkdirat', AT_FDCWD, path, mode), 0, 'EEXIST');
 }
 
 /** rm -rf; what cannot be removed stays, silently. */

@@ -2,9 +2,9 @@
  * The last things before a process becomes the program: its directory, ids, capabilities, system-call filter, environment,
  * and which file its first argument names. Source: runc libcontainer/init_linux.go (finalizeNamespace), Go's os/exec.
  */
-import { AT_FDCWD, S_IFDIR, S_IFMT, SysError } from '../../../kernel/abi.ts';
+import { AT_FDCWD, CLOSE_RANGE_CLOEXEC, S_IFDIR, S_IFMT, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
-import { attempt, list, tryRead } from '../../lib/files.ts';
+import { attempt, tryRead } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import type { Process, Spec } from './spec.ts';
 
@@ -107,5 +107,5 @@ export function* startEnv(process: Process): Call<Record<string, string>> {
 
 /** Nothing that the runtime had open stays open in the program. */
 export function* closeOnExec(from: number): Call<void> {
-  for (const { name } of yield* list('/proc/self/fd')) if (Number(name) >= from) yield* attempt(sys('fcntl', Number(name), 'setfd', 1), 0);
+  yield* sys('close_range', from, 0x7fffffff, CLOSE_RANGE_CLOEXEC);
 }
