@@ -78,7 +78,7 @@ function newUserNamespace(task: Task, fresh: () => number): UserNamespace {
   return { ino: fresh(), parent: user, owner: task.cred.euid, uidMap: null, gidMap: null, setgroups: user.setgroups };
 }
 
-/** New namespaces as flags ask, owned by `owner`. `fs` moves along when the mounts are new. */
+/** New namespaces as flags ask, owned by `owner`, in the order of create_new_namespaces. `fs` moves along when the mounts are new. */
 function create(
   kernel: Kernel, task: Task, target: Pick<Task, 'fs'>, flags: number, owner: UserNamespace, fresh: () => number,
 ): Partial<Namespaces> {
@@ -92,15 +92,15 @@ function create(
     target.fs.root = copy.move(target.fs.root);
     target.fs.cwd = copy.move(target.fs.cwd);
   }
+  if (flags & CLONE_NEWUTS) made.uts = { ...ns.uts, ino: fresh(), owner };
+  if (flags & CLONE_NEWIPC) made.ipc = { ino: fresh(), owner };
   if (flags & CLONE_NEWPID) {
     const parent = ns.pidForChildren;
     if (parent.level >= MAX_LEVEL) throw new SysError('ENOSPC');
     made.pidForChildren = { ino: fresh(), parent, level: parent.level + 1, next: 1, tasks: new Map(), dead: false, owner };
   }
-  if (flags & CLONE_NEWUTS) made.uts = { ...ns.uts, ino: fresh(), owner };
-  if (flags & CLONE_NEWIPC) made.ipc = { ino: fresh(), owner };
-  if (flags & CLONE_NEWNET) made.net = createNetNamespace(kernel, owner, fresh());
   if (flags & CLONE_NEWCGROUP) made.cgroup = { ino: fresh(), root: task.cgroup, owner };
+  if (flags & CLONE_NEWNET) made.net = createNetNamespace(kernel, owner, fresh());
   if (flags & CLONE_NEWTIME) made.time = { ino: fresh(), owner };
   return made;
 }

@@ -33,7 +33,11 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   [/ \/ \d+(?:\.\d+)?(?:B|kB)\b/g, ' / SIZE'],
   [/\b\d+\.\d\d%/g, 'PERCENT'],
   [/\bveth[0-9a-f]{7}\b/g, 'VETH'],
+  [/^\d+: ((?:eth\d|VETH)@if)\d+/gm, 'N: $1N'],
+  [/\b(eth\d@if)\d+/g, '$1N'],
   [/^ +(?!1 )\d+ (?=root )/gm, 'PID '],
+  [/^ *\d+ +(?:1 (?=\/usr\/bin\/containerd-shim)|\d+(?= {2}\\_ ))/gm, 'PID PPID '],
+  [/\/dev\/vda1? on (\S+) type ext4 \(([\w,]*?)(?:,errors=remount-ro)?\)/g, '/dev/vda on $1 type ext4 ($2)'],
   [/[ \t]{2,}/g, '  '],
   [/ +$/gm, ''],
 ];

@@ -1,6 +1,6 @@
 /** The recorded runc session (1.1.15, Linux 6.12, a busybox root) replayed in order. What was edited between lines is put in place by own lines. */
 import { expect, test } from 'vitest';
-import { readTranscript, type Recorded, replayTranscript, report } from '../transcripts.ts';
+import { readTranscript, type Recorded, replayTranscript, report, unexplained } from '../transcripts.ts';
 
 /** The configuration in force from each line on, by what it runs (the n-th line with this command). */
 const STATES: readonly (readonly [command: string, nth: number, state: string])[] = [
@@ -29,8 +29,10 @@ function normal(text: string): string {
     .replace(/TIME +root/g, 'TIME root').replace(/CREATED +OWNER/g, 'CREATED OWNER').replace(/^UID +PID +PPID/gm, 'UID PID PPID').replace(/^\{"type":"stats".*$/gm, (line) => line.replace(/("\w+":)\d+/g, '$1N')).replace(/^( +)\d+( 0 +(\{?ps\}?|sleep))/gm, '$1N$2');
 }
 
-/** How many are the same; only ever raised. */
-const REACHED = 40;
+/** Commands that differ, and why. One that differs no more must go from here. */
+const MISSES: readonly (readonly [string, string])[] = [
+  ['cd /oci; runc run c1\n', "busybox's ash runs its own applets without execve, so that ps shows its shell's words; cgroup2's options are not those of the first mount in a container"],
+];
 
 test('runc transcript', () => {
   const recorded = readTranscript(new URL('runc.jsonl', import.meta.url));
@@ -38,5 +40,5 @@ test('runc transcript', () => {
   const result = replayTranscript({ scenario: 'recorded/runc', lines, normal, seconds: 60 });
   const own = lines.length - recorded.length;
   report('runc', { ...result, exact: result.exact - own });
-  expect(result.exact - own).toBeGreaterThanOrEqual(REACHED);
+  expect(unexplained(result, MISSES)).toEqual([]);
 }, 90_000);

@@ -10,7 +10,12 @@ interface Column { heading: string; width: number; right?: true; of(one: Process
 const short = (kib: number): string => (kib < 10_000 ? String(kib) : kib < 1024 * 10_000 ? `${Math.floor(kib / 1024)}m` : `${Math.floor(kib / 1048576)}g`);
 const named = (heading: string, of: Column['of']): Column => ({ heading, width: 8, of: (one, accounts) => of(one, accounts).slice(0, 8) });
 const number = (heading: string, of: (one: Process) => number): Column => ({ heading, width: 5, right: true, of: (one) => String(of(one)) });
-const line = (one: Process): string => (one.args.length > 0 ? commandLine(one) : `[${one.comm}]`);
+/** What runs under another name than its first word says it in braces. */
+function line(one: Process): string {
+  if (one.args.length === 0) return `[${one.comm}]`;
+  const called = one.args[0]!.slice(one.args[0]!.lastIndexOf('/') + 1).replace(/^-/, '');
+  return called.startsWith(one.comm) ? commandLine(one) : `{${one.comm}} ${commandLine(one)}`;
+}
 const COLUMNS: Readonly<Record<string, Column>> = {
   user: named('USER', (one, accounts) => userName(accounts, one.euid)), group: named('GROUP', (one, accounts) => groupName(accounts, one.egid)),
   comm: { heading: 'COMMAND', width: 16, of: (one) => one.comm }, args: { heading: 'COMMAND', width: 256, of: line },

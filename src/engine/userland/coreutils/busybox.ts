@@ -67,13 +67,26 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   truncate: [[/^truncate: cannot open '(.*)' for writing: /, 'truncate: $1: open: ']],
 };
 
+/** A line of `ls -l` in columns as wide as busybox makes them, however long the others are. */
+function listed(line: string): string {
+  const m = /^([-bcdlps][-rwxsStT]{9}) +(\d+) +(\S+) +(\S+) +(\d+(?:, +\d+)?) (?=[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d)/.exec(line);
+  if (!m) return line;
+  const [, mode, links, user, group, size] = m as unknown as [string, string, string, string, string, string];
+  const device = /^(\d+), +(\d+)$/.exec(size);
+  const last = device ? `${device[1]!.padStart(4)}, ${device[2]!.padStart(3)}` : size.padStart(9);
+  return `${mode} ${links.padStart(4)} ${user.slice(0, 8).padEnd(8)} ${group.slice(0, 8).padEnd(8)} ${last} ${line.slice(m[0].length)}`;
+}
+
+/** What people see of some applets, line by line. */
+const LINES: Readonly<Record<string, (line: string) => string>> = { ls: listed };
+
 /** The same program; what it writes to standard error goes through the rules first. */
-export function reworded(program: Program, rules: readonly Rule[]): Program {
+export function reworded(program: Program, rules: readonly Rule[], shown?: (line: string) => string): Program {
   return function* (argv, env): Body {
     const inner = program(argv, env);
     let next = inner.next();
     while (!next.done) {
-      const request = rewordedRequest(next.value, rules);
+      const request = shown ? shownRequest(rewordedRequest(next.value, rules), shown) : rewordedRequest(next.value, rules);
       try {
         const answer: unknown = yield request;
         next = inner.next(request === next.value ? answer : ((next.value as { args: readonly unknown[] }).args[1] as Uint8Array).length);
@@ -83,6 +96,11 @@ export function reworded(program: Program, rules: readonly Rule[]): Program {
     }
     return next.value;
   };
+}
+
+function shownRequest(request: Request, shown: (line: string) => string): Request {
+  if (request.op !== 'sys' || request.name !== 'write' || request.args[0] !== 1) return request;
+  return { op: 'sys', name: 'write', args: [1, bytes(text(request.args[1] as Uint8Array).split('\n').map(shown).join('\n'))] };
 }
 
 function rewordedRequest(request: Request, rules: readonly Rule[]): Request {
@@ -102,12 +120,20 @@ function rewordedRequest(request: Request, rules: readonly Rule[]): Request {
 }
 
 /** Applets that fail with 1 where the GNU program has 2. */
-const PLAIN_FAILURE = new Set(['ls', 'sort', 'printenv']);
+const PLAIN_FAILURE = new Set(['ls', 'sort', 'printenv', 'mount', 'umount']);
 
 function graded(program: Program, name: string): Program {
   if (!PLAIN_FAILURE.has(name)) return program;
   return function* (argv, env) {
     return Math.min(1, ((yield* program(argv, env)) ?? 0) as number);
+  };
+}
+
+/** id tells of groups only where there are supplementary ones. */
+function withoutGroups(id: Program): Program {
+  return function* (argv, env): Body {
+    const none = argv.length === 1 && (yield* sys('getgroups')).length === 0;
+    return yield* (none ? reworded(id, [], (line) => line.replace(/ groups=.*$/, '')) : id)(argv, env);
   };
 }
 
@@ -162,7 +188,9 @@ export function busyboxOf(programs: ReadonlyMap<string, Program>, shell: Program
     if (name === 'sh' || name === 'ash') return shell;
     if (OWN[name]) return RULES[name] ? reworded(OWN[name], RULES[name]) : OWN[name];
     const program = programs.get(name);
-    return program && APPLETS.includes(name) ? graded(reworded(program, [...(RULES[name] ?? []), ...COMMON]), name) : null;
+    if (!program || !APPLETS.includes(name)) return null;
+    const applet = graded(reworded(program, [...(RULES[name] ?? []), ...COMMON], LINES[name]), name);
+    return name === 'id' ? withoutGroups(applet) : applet;
   };
   return function* (argv, env): Body {
     const called = (argv[0] ?? '').split('/').pop()!.replace(/^-/, '');

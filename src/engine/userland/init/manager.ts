@@ -159,7 +159,7 @@ export function* isEnabled(unit: UnitFile): Call<boolean> {
 function gettyUnit(tty: string, getty: string): UnitFile {
   return {
     name: `getty@${tty}.service`, path: '/usr/lib/systemd/system/getty@.service', description: `Getty on ${tty}`, after: [], exec: [getty, '--autologin', 'root', tty], environment: {}, cwd: '/',
-    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice',
+    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice', openFiles: null,
   };
 }
 
@@ -198,7 +198,7 @@ function* startService(m: Manager, service: Service): Call<void> {
       pipe = yield* sys('pipe2', O_CLOEXEC);
       yield* sys('fcntl', pipe[0], 'setfl', O_NONBLOCK);
     }
-    service.pid = yield* start({ cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd });
+    service.pid = yield* start({ cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd, openFiles: unit.openFiles });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     service.result = 'resources';

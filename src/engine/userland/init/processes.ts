@@ -13,6 +13,8 @@ export interface Started {
   /** Standard output and error; null gives /dev/null. */
   output: number | null;
   cwd: string;
+  /** How many descriptors it may have; null leaves it as it is. */
+  openFiles?: number | null;
 }
 
 /** Forks and executes; the child's pid. Throws SysError when the fork fails; a failed execve is exit status 203. */
@@ -38,6 +40,7 @@ function* become(what: Started): Body {
   if (nothing >= 0) for (const fd of [0, ...(what.output === null ? [1, 2] : [])]) if (fd !== nothing) yield* sys('dup3', nothing, fd, 0);
   if (what.output !== null) for (const fd of [1, 2]) yield* sys('dup3', what.output, fd, 0);
   if (nothing > 2) yield* sys('close', nothing);
+  if (what.openFiles) yield* attempt(sys('prlimit64', 0, 'NOFILE', { cur: what.openFiles, max: what.openFiles }), null);
   yield* attempt(sys('chdir', what.cwd), 0);
   try {
     yield* sys('execve', what.argv[0]!, what.argv, what.env);

@@ -23,6 +23,8 @@ export interface UnitFile {
   /** Says where it wants to be enabled; without, it is static. */
   installable: boolean;
   slice: string;
+  /** LimitNOFILE=; null leaves the manager's. */
+  openFiles: number | null;
 }
 
 export function parseUnit(name: string, path: string, source: string): UnitFile {
@@ -48,8 +50,15 @@ export function parseUnit(name: string, path: string, source: string): UnitFile 
     exec: splitWords(one('Service.ExecStart').replace(/^[-@:+!]+/, '')), environment: environmentOf(values.get('Service.Environment') ?? []), cwd: one('Service.WorkingDirectory') || '/',
     type: one('Service.Type') || 'simple', restart: restart === 'always' || restart === 'on-failure' ? restart : 'no', restartAfter: seconds(delay === '' ? '100ms' : delay),
     killMode: one('Service.KillMode') === 'process' ? 'process' : 'control-group',
-    installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice',
+    installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice', openFiles: openFiles(one('Service.LimitNOFILE')),
   };
+}
+
+/** fs.nr_open is as many as infinity can be. */
+const MOST_FILES = 1_048_576;
+
+function openFiles(text: string): number | null {
+  return text === 'infinity' ? MOST_FILES : /^\d+$/.test(text) ? Math.min(Number(text), MOST_FILES) : null;
 }
 
 function seconds(text: string): number {

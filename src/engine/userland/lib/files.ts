@@ -119,11 +119,17 @@ export function* list(path: string): Call<{ name: string; type: string }[]> {
 }
 
 /** Bytes of the regular files below, and how many entries there are. */
-export function* treeSize(path: string): Call<number> {
+export function* treeSize(path: string, seen: Set<number> = new Set()): Call<number> {
   let size = 0;
   for (const e of yield* list(path)) {
-    if (e.type === 'dir') size += yield* treeSize(`${path}/${e.name}`);
-    else if (e.type === 'file') size += (yield* attempt(sys('newfstatat', AT_FDCWD, `${path}/${e.name}`, AT_SYMLINK_NOFOLLOW), null))?.size ?? 0;
+    if (e.type === 'dir') {
+      size += yield* treeSize(`${path}/${e.name}`, seen);
+      continue;
+    }
+    const stat = yield* attempt(sys('newfstatat', AT_FDCWD, `${path}/${e.name}`, AT_SYMLINK_NOFOLLOW), null);
+    if (!stat || seen.has(stat.ino)) continue;
+    if (stat.nlink > 1) seen.add(stat.ino);
+    size += stat.size;
   }
   return size;
 }

@@ -140,6 +140,16 @@ export function machineFiles(types: () => readonly string[]): Record<string, Nod
     cpuinfo: says(cpuinfoText),
     devices: says(devicesText),
     filesystems: says(() => [...new Set([...types(), 'ext4', 'nsfs', 'sockfs', 'pipefs'])].map((type) => `${disk.has(type) ? '' : 'nodev'}\t${type}\n`).join('')),
+    acpi: fixed({ wakeup: says(() => 'Device\tS-state\t  Status   Sysfs node\n') }),
+    kcore: {
+      // As under lockdown: no memory of the kernel's own is modelled.
+      kind: 'file', mode: 0o400,
+      read() {
+        throw new SysError('EPERM');
+      },
+    },
+    keys: says(() => ''),
+    timer_list: { kind: 'file', mode: 0o400, read: (kernel) => `Timer List Version: v0.10\nHRTIMER_MAX_CLOCK_BASES: 8\nnow at ${Math.floor(timeOf(kernel))} nsecs\n\n` },
     kmsg: {
       kind: 'file', mode: 0o400,
       read(kernel, task) {

@@ -110,7 +110,8 @@ function psRow(c: Any, whole: boolean, now: number): Row {
   };
 }
 
-function ellipsisOfId(image: string): string {
+/** An image's name; of an id its first digits. */
+export function ellipsisOfId(image: string): string {
   return /^sha256:[0-9a-f]{64}$/.test(image) ? shortId(image) : image || '<no image>';
 }
 

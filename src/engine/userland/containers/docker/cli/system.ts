@@ -7,6 +7,7 @@ import { tabulate } from '../../../kube/kubectl/tabwriter.ts';
 import { type Any, api, ApiError, type Client, filtersOf, lines, Stop, stream } from './client.ts';
 import type { Command } from './command.ts';
 import type { Flags } from './flags.ts';
+import { ellipsisOfId } from './containers.ts';
 import { prompt, pruneNetworks } from './objects.ts';
 import { parsed, printRows } from './table.ts';
 import { ellipsis, shortId } from './values.ts';
@@ -320,7 +321,7 @@ function dfVerbose(d: Any, now: number): string {
   );
   const containers = (d.Containers ?? []).map((c: Any) => [
     shortId(c.Id),
-    c.Image,
+    ellipsisOfId(c.Image),
     JSON.stringify(ellipsis(c.Command, 20)),
     String((c.Mounts ?? []).filter((m: Any) => m.Driver === 'local').length),
     decimalSize(c.SizeRw ?? 0, 3),

@@ -77,7 +77,7 @@ function* keepNamespace(at: string, from: string): Call<void> {
 function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string): Call<void> {
   const host = `veth${yield* newId(8)}`.slice(0, 11);
   const inside = `veth${yield* newId(8)}`.slice(0, 11);
-  yield* sys('netlink', { type: 'link.add', name: inside, kind: 'veth', address: e.MacAddress, txqlen: 0, peer: { name: host } });
+  yield* sys('netlink', { type: 'link.add', name: host, kind: 'veth', txqlen: 0, peer: { name: inside, address: e.MacAddress } });
   c.live.links[name] = host;
   yield* sys('netlink', { type: 'link.set', name: host, master: n.bridge });
   yield* sys('netlink', { type: 'link.set', name: inside, netns: { pid } });
