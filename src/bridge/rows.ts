@@ -44,6 +44,8 @@ export type TaskNamespaceRow = R<{ type: string; ino: number; link: string; firs
 export type PidLevelRow = R<{ level: number; ino: number; pid: number; init: number; initComm: string; processes: number }>;
 /** {host?, pid?} */
 export type IdMapRow = R<{ host: string; ns: number; parent: number; kind: string; inside: number; outside: number; count: number; setgroups: string }>;
+/** {host?, from?, to?} lines of dmesg */
+export type KernelLogRow = R<{ host: string; n: number; t: number; level: number; stamp: string; text: string }>;
 /** {host, path} the lines of a file, as root reads it */
 export type FileLineRow = R<{ n: number; text: string }>;
 /** {host?} */

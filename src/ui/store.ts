@@ -14,7 +14,7 @@ export type Theme = 'light' | 'dark' | 'projector';
 export type Selection =
   | { kind: 'reference'; id: string } | { kind: 'process'; id: string; host: string } | { kind: 'container'; id: string } | { kind: 'cgroup'; id: string; host: string }
   | { kind: 'pod'; id: string } | { kind: 'node'; id: string } | { kind: 'exit'; id: string } | { kind: 'leave'; id: string } | { kind: 'event'; id: string } | { kind: 'vmcs'; id: string } | { kind: 'record'; id: string }
-  | { kind: 'image'; id: string } | { kind: 'layer'; id: string };
+  | { kind: 'image'; id: string } | { kind: 'layer'; id: string } | { kind: 'netns'; id: string } | { kind: 'device'; id: string } | { kind: 'packet'; id: string } | { kind: 'call'; id: string } | { kind: 'oom'; id: string };
 export interface Toast { id: number; text: string; bad?: boolean }
 export interface Progress { step: number; done: string[]; answers: Record<string, string>; hints: Record<string, number> }
 export type Tab = 'lesson' | 'picture' | 'bits' | 'terminal';

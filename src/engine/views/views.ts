@@ -14,6 +14,7 @@ import { imageFiles, imageLayers, imageWaste } from './imagelayers.ts';
 import { images, layerFiles, layers } from './images.ts';
 import { instructions } from './instructions.ts';
 import { guestMarks, lanes, ledgerEvents, ledgerPlaces, spans } from './lanes.ts';
+import { kernelLog } from './kernellog.ts';
 import { layerSharing } from './layersharing.ts';
 import { leaves, lockstep } from './lockstep.ts';
 import { marks } from './marks.ts';
@@ -45,7 +46,7 @@ import { walk, walkHead, walks } from './walk.ts';
 import { why } from './why.ts';
 
 export const VIEWS: Readonly<Record<string, View>> = {
-  hosts, processes, cgroups, 'cgroup-resources': cgroupResources, 'cgroup-history': cgroupHistory, 'cgroup-cpu': cgroupCpu, 'file-text': fileText,
+  hosts, processes, cgroups, 'cgroup-resources': cgroupResources, 'cgroup-history': cgroupHistory, 'cgroup-cpu': cgroupCpu, 'file-text': fileText, 'kernel-log': kernelLog,
   namespaces, 'task-namespaces': taskNamespaces, 'pid-levels': pidLevels, 'id-maps': idMaps, syscalls, 'run-calls': runCalls, oom,
   containers, images, layers, 'layer-files': layerFiles, 'layer-sharing': layerSharing, 'image-layers': imageLayers, 'image-files': imageFiles, 'image-waste': imageWaste,
   overlay, overlays, 'overlay-events': overlayEvents, network, packets,

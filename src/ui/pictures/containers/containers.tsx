@@ -1,18 +1,21 @@
 /** One kernel: processes as host and container see them, groups with their walls, layers, images, the network, and what a run is made of. */
-import type { CgroupResourceRow, CgroupRow, ContainerRow, HostRow, LayerSharingRow, NamespaceRow, OverlayRow, ProcessRow } from '../../../bridge/rows.ts';
+import type { CgroupResourceRow, CgroupRow, ContainerRow, HostRow, LayerSharingRow, NamespaceRow, NetworkRow, OomRow, OverlayRow, PacketRow, ProcessRow, RunCallRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
 import { Frame } from '../../frame/panel.tsx';
 import { Empty, RowsTable } from '../../parts/parts.tsx';
 import { set, useStore } from '../../store.ts';
+import { Calls } from './calls.tsx';
 import { Groups } from './groups.tsx';
 import { Images } from './images.tsx';
 import { HOST } from './names.ts';
+import { Network } from './network.tsx';
 import { Namespaces } from './namespaces.tsx';
+import { OutOfMemory } from './oom.tsx';
 import { Overlay } from './overlay.tsx';
 import { Processes } from './processes.tsx';
 import css from './containers.module.css';
 
-const MODES = [['all', 'Everything'], ['processes', 'Namespaces'], ['cgroups', 'Control groups'], ['overlay', 'Overlay'], ['images', 'Images']] as const;
+const MODES = [['all', 'All'], ['processes', 'Namespaces'], ['cgroups', 'Control groups'], ['oom', 'OOM'], ['overlay', 'Overlay'], ['images', 'Images'], ['network', 'Network'], ['calls', 'Calls']] as const;
 
 export default function Containers() {
   const hosts = useRows<HostRow>('hosts');
@@ -40,6 +43,9 @@ export default function Containers() {
       ) : null}
       {mode === 'overlay' ? (containers.length === 0 ? <Empty title="No overlay is mounted" line="docker run -d --name web nginx">A container’s layers stand here one over the other, and what it writes is copied up. On the host:</Empty> : <Overlay chosen={chosen} brief={false} />) : null}
       {mode === 'images' ? <Images /> : null}
+      {mode === 'network' ? <Network /> : null}
+      {mode === 'oom' ? <OutOfMemory containers={containers} /> : null}
+      {mode === 'calls' ? <Calls chosen={chosen} /> : null}
     </Frame>
   );
 }
@@ -49,6 +55,10 @@ function Twin({ mode, chosen, containers, processes, cgroups }: { mode: string; 
   const overlay = useRows<OverlayRow>(is('overlay') && chosen ? 'overlay' : null, { host: HOST, container: chosen?.id ?? '' });
   const resources = useRows<CgroupResourceRow>(mode === 'cgroups' ? 'cgroup-resources' : null, { host: HOST });
   const namespaces = useRows<NamespaceRow>(mode === 'processes' ? 'namespaces' : null, { host: HOST });
+  const ooms = useRows<OomRow>(mode === 'oom' ? 'oom' : null, { host: HOST });
+  const calls = useRows<RunCallRow>(mode === 'calls' ? 'run-calls' : null, { host: HOST });
+  const network = useRows<NetworkRow>(mode === 'network' ? 'network' : null, { host: HOST });
+  const packets = useRows<PacketRow>(mode === 'network' ? 'packets' : null);
   const layers = useRows<LayerSharingRow>(mode === 'images' ? 'layer-sharing' : null, { host: HOST });
   return (
     <>
@@ -58,6 +68,9 @@ function Twin({ mode, chosen, containers, processes, cgroups }: { mode: string; 
       {mode === 'cgroups' ? <RowsTable title="Processor, disk, pids, pressure" rows={resources} /> : null}
       {is('processes', 'overlay') ? <RowsTable title="Containers" rows={containers} /> : null}
       {is('overlay') ? <RowsTable title="Overlay" rows={overlay} /> : null}
+      {mode === 'network' ? <><RowsTable title="Network" rows={network} /><RowsTable title="Packets, step by step" rows={packets} most={1000} /></> : null}
+      {mode === 'oom' ? <RowsTable title="Who could have died" rows={ooms} /> : null}
+      {mode === 'calls' ? <RowsTable title="Calls that make containers" rows={calls} /> : null}
       {mode === 'images' ? <RowsTable title="Images and layers" rows={layers} /> : null}
     </>
   );
