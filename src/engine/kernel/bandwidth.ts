@@ -4,7 +4,9 @@
  * stays up to the burst. Source: kernel doc sched-bwc. Left out: per-processor slices of the quota.
  */
 import { cancel, schedule } from '../sim/timeline.ts';
+import { record } from '../sim/trace.ts';
 import { MS, US } from '../sim/units.ts';
+import { cgroupPath } from './cgroup/charge.ts';
 import { sampleCpu } from './cgroup/samples.ts';
 import type { Bandwidth, Cgroup, Kernel } from './records.ts';
 
@@ -75,7 +77,11 @@ function armPeriod(kernel: Kernel, bandwidth: Bandwidth): void {
 function throttle(kernel: Kernel, group: Cgroup): void {
   if (group.cpu.throttled) return;
   group.cpu.throttled = true;
-  bandwidthOf(kernel, group).throttledAt = kernel.timeline.now;
+  const bandwidth = bandwidthOf(kernel, group);
+  const { now } = kernel.timeline;
+  // The first of a series is told; the others are counted.
+  if (group.cpu.nrThrottled === 0 || now - bandwidth.throttledAt > 2 * group.cpu.period * US) record(kernel.trace, 'kernel', kernel.name, 'cpu.throttled', { cgroup: cgroupPath(group), quota: group.cpu.quota, period: group.cpu.period });
+  bandwidth.throttledAt = now;
 }
 
 function unthrottle(kernel: Kernel, bandwidth: Bandwidth): void {

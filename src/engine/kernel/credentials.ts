@@ -79,7 +79,8 @@ export function nsCapable(task: Task, ns: UserNamespace, capability: string): bo
 }
 
 export function requireCapable(task: Task, ns: UserNamespace, capability: string): void {
-  if (!nsCapable(task, ns, capability)) throw new SysError('EPERM');
+  if (nsCapable(task, ns, capability)) return;
+  throw new SysError('EPERM', `it needs CAP_${capability.toUpperCase()}${ns === task.ns.user ? '' : ` in user:[${ns.ino}], and is in user:[${task.ns.user.ino}]`}`);
 }
 
 /** Sets after execve: root of its namespace gets what the bounding set allows, others only the ambient set. */

@@ -8,6 +8,8 @@ import { type Errno, SysError } from './abi.ts';
 import { brief, noteErrand } from './errands.ts';
 import { endThread, exitTask } from './exit.ts';
 import { touchMemory } from './memory.ts';
+import { record } from '../sim/trace.ts';
+import { cgroupPath } from './cgroup/charge.ts';
 import type { CallRecord, Kernel, Task } from './records.ts';
 import { looksFirst, stopsAtEntry, stopsAtExit, stopsAtOnce, stopsInterrupted, takeInjected } from './ptrace.ts';
 import { filtered } from './seccomp.ts';
@@ -122,6 +124,7 @@ function serveCall(kernel: Kernel, task: Task, name: keyof Syscalls, args: reado
     if (!(error instanceof SysError)) throw error;
     spend(kernel, task, callCost(name, args, null));
     note(kernel, task, name, args, error.errno, true);
+    if (error.why !== '' && error.errno !== 'ENOENT') noteRefusal(kernel, task, name, error);
     if (task.pending === null) return;
     task.pending = null;
     task.scratch = undefined;
@@ -158,7 +161,7 @@ function perform(kernel: Kernel, task: Task, name: keyof Syscalls, args: readonl
   }
   if (task.seccomp.length > 0) {
     const verdict = filtered(kernel, task, name, args);
-    if (verdict) throw new SysError(verdict);
+    if (verdict) throw new SysError(verdict, `seccomp: a filter on it does not let ${name} through`);
     if (task.state !== 'running') return GONE;
   }
   const fault = argumentFault(name, args);
@@ -177,6 +180,12 @@ function note(kernel: Kernel, task: Task, name: string, args: readonly unknown[]
   };
   calls.rows[calls.next % KEPT_CALLS] = row;
   calls.next++;
+}
+
+/** A refusal whose reason is known is worth a question: of who is in a container, or at a terminal. */
+function noteRefusal(kernel: Kernel, task: Task, name: string, error: SysError): void {
+  if (task.ns.pid.level === 0 && task.ns.user === kernel.init.user && !task.tty) return;
+  record(kernel.trace, 'kernel', kernel.name, 'call.refused', { pid: task.pid, comm: task.comm, name, errno: error.errno, why: error.why, cgroup: cgroupPath(task.cgroup) }, task.because);
 }
 
 /** The kept calls, oldest first. */

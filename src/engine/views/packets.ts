@@ -68,3 +68,16 @@ function textOf({ proto, icmp, arp, flags, data, src, dst, sport, dport }: Packe
   if (proto === 'udp') return `${sport} > ${dport}${bytes}`;
   return `${[...flags].map((f) => FLAGS[f] ?? f).join(' ')} ${sport} > ${dport}${bytes}`;
 }
+
+/** A packet's steps for a chain of causes: newest questions are asked of where it was dropped. */
+export function roadOf(kernel: Kernel, packet: string): { n: number; t: number; ns: number; who: string; what: string; why: string; figure: string }[] {
+  const names = namespaceNames(kernel);
+  const { now } = kernel.timeline;
+  return netOf(kernel).hops.filter((hop) => hop.packet === packet && hop.t <= now).map(({ n, t, ns, link, hook, action, why, rule, what }) => ({
+    n, t, ns, who: names.get(ns) ?? `net:[${ns}]`, why, figure: rule, what: SENT[action]?.(link, why) ?? (hook === 'socket' ? `${action === 'send' ? 'sent by' : 'delivered to'} ${why}` : `${hook} ${action}${link ? ` at ${link}` : ''}: ${why || textOf(what)}`),
+  }));
+}
+
+const SENT: Record<string, (link: string, why: string) => string> = {
+  drop: (_link, why) => `the packet was dropped: ${why}`, reject: (_link, why) => `the packet was refused: ${why}`, out: (link) => `it left by ${link}`, in: (link, why) => `it came in at ${link}${why ? `, ${why}` : ''}`,
+};

@@ -5,13 +5,14 @@
 import type { WhyRow } from '../../bridge/rows.ts';
 import { recordAt, type TraceRecord } from '../sim/trace.ts';
 import type { World } from '../world/world.ts';
+import { roadOf } from './packets.ts';
 import { sentenceOf } from './sentences.ts';
 import { type Arg, columns, type View } from './view.ts';
 
 const LONGEST = 24;
 
 export const why: View = {
-  doc: 'The recorded causes of an effect, newest first. kind is container, process, pod, cgroup, exit or record; id names it.',
+  doc: 'The recorded causes of an effect, newest first. kind is container, process, pod, cgroup, throttled (a cgroup), refusal (a pid: its last call that was refused), packet, exit or record; id names it.',
   arg: 'kind, id, host?',
   columns: columns(`
     order [count]: 0 is the effect itself
@@ -24,23 +25,60 @@ export const why: View = {
     select: what to select there
   `),
   rows: (world, arg) => {
+    if (arg.kind === 'packet') return packetChain(world, String(arg.id ?? ''));
     const start = effect(world, arg);
     const chain: TraceRecord[] = [];
     for (let at = start; at && chain.length < LONGEST; ) {
       chain.push(at);
-      at = at.because === undefined ? undefined : recordAt(world.trace, at.because);
+      at = at.because === undefined ? settingBefore(world, at) : recordAt(world.trace, at.because);
     }
     const origin = chain.length > 0 ? typedBefore(world, chain[chain.length - 1]!) : undefined;
     if (origin && !chain.includes(origin)) chain.push(origin);
-    return chain.map((entry, order): WhyRow => {
-      const sentence = sentenceOf(entry);
-      return {
-        key: String(entry.n), order, floor: entry.floor, text: entry.kind === 'input.type' ? `typed at ${entry.data.tty}: ${lineOf(world, entry)}` : (sentence?.text ?? entry.kind), detail: sentence?.detail ?? '', t: entry.t,
-        figure: sentence?.figure ?? '', scene: sentence?.scene ?? '', select: sentence?.select ?? '',
-      };
-    });
+    return chain.map((entry, order) => rowOf(world, entry, order));
   },
 };
+
+function rowOf(world: World, entry: TraceRecord, order: number): WhyRow {
+  const sentence = sentenceOf(entry);
+  return {
+    key: String(entry.n), order, floor: entry.floor, text: entry.kind === 'input.type' ? `typed at ${entry.data.tty}: ${lineOf(world, entry)}` : (sentence?.text ?? entry.kind), detail: sentence?.detail ?? '', t: entry.t,
+    figure: sentence?.figure ?? '', scene: sentence?.scene ?? '', select: sentence?.select ?? '',
+  };
+}
+
+/** What an effect of a limit goes back to: the file in which the limit was written last before it. */
+const LIMITS: Record<string, string> = { 'memory.refused': 'memory.max', 'cpu.throttled': 'cpu.max' };
+
+function settingBefore(world: World, entry: TraceRecord): TraceRecord | undefined {
+  const file = LIMITS[entry.kind];
+  if (!file) return undefined;
+  const { records } = world.trace;
+  for (let i = entry.n - (records[0]?.n ?? 0); i >= 0; i--) {
+    const at = records[i];
+    if (at?.kind === 'cgroup.write' && at.data.file === file && at.data.cgroup === entry.data.cgroup && at.who === entry.who) return at;
+  }
+  return undefined;
+}
+
+/** Why a packet ended where it did: its road backwards, then the last that was typed before it set out. */
+function packetChain(world: World, id: string): WhyRow[] {
+  const [packet] = id.split('@');
+  const road = [...world.kernels.values()].flatMap((kernel) => roadOf(kernel, packet!)).sort((a, b) => a.t - b.t || a.n - b.n);
+  const first = road[0];
+  if (!first) return [];
+  const told = road.reverse().slice(0, LONGEST).map(({ n, t, ns, who, what, why: reason, figure }, order): WhyRow => ({ key: `${ns}/${n}`, order, floor: 'kernel', text: what, detail: reason, t, figure: figure || `in ${who}`, scene: 'containers', select: `packet:${packet}` }));
+  const origin = lastTyped(world, first.t);
+  return origin ? [...told, rowOf(world, origin, told.length)] : told;
+}
+
+function lastTyped(world: World, t: number): TraceRecord | undefined {
+  const { records } = world.trace;
+  for (let i = records.length - 1; i >= 0; i--) {
+    const at = records[i]!;
+    if (at.t <= t && at.kind === 'input.type' && String(at.data.data).includes('\r')) return at;
+  }
+  return undefined;
+}
 
 /** Which kinds of record are the end of the story for each kind of thing, most telling first. */
 const ENDS: Record<string, readonly string[]> = {
@@ -49,6 +87,8 @@ const ENDS: Record<string, readonly string[]> = {
   pod: ['pod.oomkilled', 'sched.failed', 'pod.deleted', 'pod.running', 'sched.bind', 'pod.created'],
   cgroup: ['oom.kill', 'memory.refused', 'cgroup.write', 'cgroup.make'],
   exit: ['vm.exit'],
+  throttled: ['cpu.throttled'],
+  refusal: ['call.refused'],
 };
 
 function effect(world: World, arg: Arg): TraceRecord | undefined {
@@ -69,6 +109,8 @@ function about(entry: TraceRecord, kind: string, id: string): boolean {
   const { data } = entry;
   if (kind === 'process') return String(data.pid) === id;
   if (kind === 'pod') return data.pod === id;
+  if (kind === 'throttled') return data.cgroup === id;
+  if (kind === 'refusal') return String(data.pid) === id;
   if (kind === 'exit') return String(data.reason) === id || data.name === id;
   const cgroup = String(data.cgroup ?? data.path ?? data.victimCgroup ?? '');
   return kind === 'cgroup' ? cgroup === id : id.length >= 12 && (cgroup.includes(id.slice(0, 12)) || String(data.container ?? '').startsWith(id.slice(0, 12)));

@@ -291,7 +291,7 @@ export const inetFamily: Family = {
       return;
     }
     if (socket.boundAs) throw new SysError('EINVAL');
-    if (port > 0 && port < ns.unprivilegedFrom && !nsCapable(task, ns.owner, 'net_bind_service')) throw new SysError('EACCES');
+    if (port > 0 && port < ns.unprivilegedFrom && !nsCapable(task, ns.owner, 'net_bind_service')) throw new SysError('EACCES', `ports below ${ns.unprivilegedFrom} need CAP_NET_BIND_SERVICE`);
     const protocol = protocolOf(socket);
     if (port > 0 && taken(ns, protocol, at, port)) throw new SysError('EADDRINUSE');
     bindTo(socket, at, port > 0 ? port : freePort(ns, protocol, at));

@@ -96,7 +96,9 @@ export function permitted(task: Task, inode: Inode, mask: number): boolean {
 }
 
 export function requireAccess(task: Task, inode: Inode, mask: number): void {
-  if (!permitted(task, inode, mask)) throw new SysError('EACCES');
+  if (permitted(task, inode, mask)) return;
+  const wish = [mask & MAY_READ ? 'read' : '', mask & MAY_WRITE ? 'write' : '', mask & MAY_EXEC ? (inode.kind === 'dir' ? 'search' : 'execute') : ''].filter(Boolean).join(' and ');
+  throw new SysError('EACCES', `uid ${task.cred.euid}, gid ${task.cred.egid} may not ${wish}: mode ${(inode.mode & 0o7777).toString(8).padStart(4, '0')}, owner ${inode.uid}:${inode.gid}, and it has not CAP_DAC_OVERRIDE`);
 }
 
 /** MAY_* that open flags ask for. */
