@@ -1,33 +1,34 @@
 /** What is selected, down to its bits; why it is so; and the command that says the same in a terminal. */
 import { PanelRight } from 'lucide-react';
 import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react';
-import type { CgroupRow, ContainerRow, ExitRow, MarkRow, NodeRow, PodRow, ProcessRow, ScoreRow, WalkHeadRow, WalkRow, WhyRow } from '../../bridge/rows.ts';
+import type { ExitRow, MarkRow, NodeRow, PodRow, ScoreRow, WalkHeadRow, WalkRow } from '../../bridge/rows.ts';
 import { useRows } from '../bridge/client.ts';
-import { big, count, limit, mib, seconds, sentence, size } from '../format.ts';
+import { big, count, seconds, sentence, size } from '../format.ts';
 import { eptFields, type Field, guestFields } from '../pictures/entries.ts';
 import { argOf, useVm } from '../pictures/walk/machine.ts';
 import { podId } from '../pictures/cluster.tsx';
 import { Chip, type Outcome, OutcomeMark, RoleMark, roleOfFloor } from '../parts/marks.tsx';
-import { Address, Facts, partsCss, Runnable } from '../parts/parts.tsx';
+import { Address, Facts, partsCss } from '../parts/parts.tsx';
 import { seek } from '../session/session.ts';
-import { type SceneId, SCENES, type Selection, set, show, useStore } from '../store.ts';
+import { set, show, useStore } from '../store.ts';
 import { Gone, Panel, Part } from './inspected.tsx';
+import { isScene, Why } from './why.tsx';
 import frame from './frame.module.css';
 import css from './inspector.module.css';
 
 const OfLane = lazy(() => import('../pictures/spectrum/inspect.tsx'));
+const OfContainer = lazy(() => import('../pictures/containers/inspect.tsx'));
+const OF_CONTAINERS: ReadonlySet<string> = new Set(['process', 'container', 'cgroup', 'image', 'layer', 'netns', 'device', 'packet', 'call']);
 
 export function Inspector({ folded }: { folded: boolean }) {
   const selection = useStore((s) => s.selection);
   if (folded) return <div className={frame.rail}><button type="button" className={partsCss.icon} aria-label="Unfold the inspector" onClick={() => set({ inspectorFolded: false })}><PanelRight size={16} aria-hidden="true" /></button><span>Inspector</span></div>;
   if (selection?.kind === 'reference') return <Reference id={selection.id} />;
-  if (selection?.kind === 'process') return <Process pid={selection.id} host={selection.host} />;
-  if (selection?.kind === 'container') return <Container id={selection.id} />;
-  if (selection?.kind === 'cgroup') return <Cgroup path={selection.id} host={selection.host} />;
   if (selection?.kind === 'pod') return <Pod id={selection.id} />;
   if (selection?.kind === 'node') return <Node name={selection.id} />;
   if (selection?.kind === 'exit') return <Exit id={selection.id} />;
   if (selection?.kind === 'leave' || selection?.kind === 'event' || selection?.kind === 'vmcs') return <Suspense fallback={null}><OfLane selection={selection} /></Suspense>;
+  if (selection && OF_CONTAINERS.has(selection.kind)) return <Suspense fallback={null}><OfContainer selection={selection} /></Suspense>;
   return <Panel title="Inspector"><Part><p className={css.quiet}>Choose anything in the picture: an entry of the walk, a process, a control group, a pod. Its bits, why it is so, and the command that shows the same are here.</p></Part><Newest /></Panel>;
 }
 
@@ -46,7 +47,6 @@ function Newest() {
     </Part>
   );
 }
-const isScene = (name: string): name is SceneId => SCENES.some((one) => one.id === name);
 
 function Reference({ id }: { id: string }) {
   const vm = useVm();
@@ -115,70 +115,6 @@ function Bits({ entry, fields, lit, onLight }: { entry: bigint; fields: Field[];
   );
 }
 
-function Why({ kind, id, title }: { kind: string; id: string; title: string }) {
-  const rows = useRows<WhyRow>('why', { kind, id });
-  if (rows.length === 0) return null;
-  return (
-    <Part title={title} sub="each line is a jump">
-      <ol className={css.why}>{rows.map((row, i) => (
-        <li key={row.key}><button type="button" onClick={() => { void seek(row.t); jump(row); }}>
-          {i === 0 && /kill|OOM/i.test(row.text) ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place={roleOfFloor(row.floor)} size={12} />}
-          <b>{sentence(row.text)}</b><time>{seconds(row.t)}</time><span>{row.figure || row.detail.slice(0, 90)}</span>
-        </button></li>
-      ))}</ol>
-    </Part>
-  );
-}
-function jump(row: WhyRow): void {
-  if (isScene(row.scene)) show(row.scene);
-  let selection: Selection | null = null;
-  if (row.scene === 'cluster' && row.select.includes('/')) selection = { kind: 'pod', id: row.select };
-  else if (row.scene === 'containers' && /^\d+$/.test(row.select)) selection = { kind: 'process', id: row.select, host: 'lab' };
-  else if (row.scene === 'containers' && row.select.startsWith('/')) selection = { kind: 'cgroup', id: row.select, host: 'lab' };
-  if (selection) set({ selection });
-}
-
-function Process({ pid, host }: { pid: string; host: string }) {
-  const row = useRows<ProcessRow>('processes', { host }).find((one) => String(one.pid) === pid);
-  if (!row) return <Gone what={`pid ${pid}`} />;
-  return (
-    <Panel title={<>{row.killedBy ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place="host-kernel" />} {row.comm}</>} sub={`pid ${row.pid}`} line={row.exit === null ? `cat /proc/${row.pid}/status` : 'dmesg | tail -n 30'}>
-      {row.exit !== null ? <Why kind="process" id={pid} title={row.killedBy ? 'Why was it killed?' : 'Why did it end?'} /> : null}
-      <Part><Facts facts={[['command', row.args], ['state', row.exit !== null ? `ended, ${row.killedBy ? `killed by ${row.killedBy}` : `status ${row.exit}`}` : row.state], ['parent', row.ppid], ['pid inside', row.container ? row.nspid : null], ['container', row.container.slice(0, 12)], ['uid', row.uid], ['RSS', `${mib(row.rss * 1024)} MiB`], ['oom_score_adj', row.oomScoreAdj], ['cgroup', row.cgroup]]} /></Part>
-      <Part title="Namespaces" sub="inode numbers"><Facts facts={[['pid', row.pidns], ['mnt', row.mntns], ['net', row.netns], ['uts', row.utsns], ['ipc', row.ipcns], ['user', row.userns], ['cgroup', row.cgroupns]]} /><Runnable line={`ls -l /proc/${row.pid}/ns`} /></Part>
-    </Panel>
-  );
-}
-function Container({ id }: { id: string }) {
-  const row = useRows<ContainerRow>('containers', { host: 'lab' }).find((one) => one.id === id);
-  if (!row) return <Gone what="Container" />;
-  return (
-    <Panel title={<>{row.oomKilled ? <OutcomeMark outcome="killed" size={13} /> : <RoleMark place="container" />} {row.name}</>} sub={row.id.slice(0, 12)} line={`docker inspect ${row.name}`}>
-      {row.running ? null : <Why kind="container" id={row.id} title={row.oomKilled ? 'Why was it killed?' : 'Why did it end?'} />}
-      <Part><Facts facts={[['status', row.status], ['image', row.image], ['command', row.command], ['pid on the host', row.running ? row.pid : null], ['exit code', row.exitCode], ['OOMKilled', String(row.oomKilled)], ['memory limit', row.memoryLimit > 0 ? size(row.memoryLimit) : 'none'], ['address', row.ip], ['created', seconds(row.createdAt)], ['started', row.startedAt === null ? null : seconds(row.startedAt)], ['finished', row.finishedAt === null ? null : seconds(row.finishedAt)], ['cgroup', row.cgroup]]} /></Part>
-    </Panel>
-  );
-}
-function Cgroup({ path, host }: { path: string; host: string }) {
-  const row = useRows<CgroupRow>('cgroups', { host }).find((one) => one.path === path);
-  if (!row) return <Gone what="Control group" />;
-  const whole = Math.max(1, row.current ?? 0);
-  const parts: [string, number, string][] = [['anon', row.anon, 'container'], ['file', row.file, 'guest-user'], ['kernel', row.kernel, 'host-kernel']];
-  return (
-    <Panel title={<><RoleMark place={row.container ? 'container' : 'host-kernel'} /> {row.name || '/'}</>} line={`cat /sys/fs/cgroup${path === '/' ? '' : path}/${row.current === null ? 'cgroup.procs' : 'memory.events'}`}>
-      {row.oomKills > 0 ? <Why kind="cgroup" id={path} title="Why was something killed?" /> : null}
-      <Part title="Files" sub={path}><Facts facts={[['memory.current', row.current === null ? 'no account' : `${row.current}`], ['memory.peak', row.peak], ['memory.max', row.max], ['memory.high', row.high], ['memory.low', row.low], ['memory.min', row.min], ['cpu.weight', row.cpuWeight], ['cpu.max', row.cpuMax], ['pids.current', row.pids], ['pids.max', row.pidsMax], ['processes', row.procs]]} /></Part>
-      <Part title="memory.events" sub="of this cgroup">
-        <dl className={css.events}>{([['low', row.eventsLow], ['high', row.eventsHigh], ['max', row.eventsMax], ['oom', row.oom], ['oom_kill', row.oomKills], ['oom_group_kill', row.oomGroupKills]] as const).map(([name, value]) => <div key={name} className={value === 0 ? css.zero : ''}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
-      </Part>
-      {row.current ? <Part title={`memory.stat, ${mib(row.current)} MiB`} sub="what fills it">
-        <div className={css.stack}>{parts.map(([name, value, role]) => <i key={name} style={{ width: `${(value / whole) * 100}%`, background: `var(--${role})` }} />)}</div>
-        <div className={css.stackKey}>{parts.map(([name, value, role]) => <span key={name}><i style={{ background: `var(--${role})` }} />{name} {size(value)}</span>)}</div>
-        {limit(row.max) === null ? <p className={css.quiet}>No limit of its own.</p> : null}
-      </Part> : null}
-    </Panel>
-  );
-}
 function Pod({ id }: { id: string }) {
   const row = useRows<PodRow>('pods').find((one) => podId(one) === id);
   const scores = useRows<ScoreRow>('scores', { pod: id });

@@ -47,6 +47,8 @@ it('processor time over time, with what was throttled; looking changes nothing',
   const before = m.kernel.trace.count;
   const cpu = rows<CgroupCpuRow>('cgroup-cpu', { path: cgroup });
   expect(cpu.length).toBeGreaterThan(10);
+  expect(new Set(cpu.map((one) => one.key)).size).toBe(cpu.length);
+  expect(cpu.every((one) => one.span > 0 && one.used >= 0)).toBe(true);
   const late = cpu.slice(-8);
   const used = late.reduce((sum, one) => sum + one.used, 0) / late.reduce((sum, one) => sum + one.span, 0);
   expect(used).toBeGreaterThan(0.2);

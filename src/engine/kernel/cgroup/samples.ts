@@ -13,7 +13,7 @@ export function sampleCpu({ cpu }: Cgroup, now: number, ran: number): void {
   const used = cpu.usage.user + cpu.usage.system;
   const rest = { throttled: cpu.throttledTime, hits: cpu.nrThrottled };
   // Before this stretch it stood still: that is a point of its own.
-  if (!last || now - ran - last.t >= APART) samples.push({ t: now - ran, used: used - ran, ...rest });
-  if (ran > 0 || last) samples.push({ t: now, used, ...rest });
+  if (ran > 0 && (!last || now - ran - last.t >= APART)) samples.push({ t: now - ran, used: used - ran, ...rest });
+  samples.push({ t: now, used, ...rest });
   if (samples.length > KEPT) samples.splice(0, samples.length - KEPT);
 }
