@@ -25,7 +25,7 @@ export const cgroupResources: View = {
     system [ns]: of it in the kernel
     weight [count]: cpu.weight
     share: part of the machine that its weight gives it when every group is busy, 0 to 1
-    recent: processors that it used in about the last 100 ms
+    recent: processors that it used in about the last half second
     quota [us]: of cpu.max, null without
     period [us]: of cpu.max
     cpus [count]: processors of the machine
@@ -92,9 +92,9 @@ function row(kernel: Kernel, cgroup: Cgroup, share: number, unbooked: number): C
   };
 }
 
-const WINDOW = 100 * MS;
+const WINDOW = 500 * MS;
 
-/** Processors used since the newest sample that is at least 100 ms old; what has stood still longer uses none. */
+/** Processors used since the newest sample that is at least 500 ms old; what has stood still longer uses none. */
 function lately({ cpu: { samples } }: Cgroup, used: number, now: number): number {
   let at = samples.length - 1;
   while (at >= 0 && now - samples[at]!.t < WINDOW) at--;

@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import type { ContainerRow, RunCallRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
-import { count, sentence } from '../../format.ts';
+import { count } from '../../format.ts';
 import { OutcomeMark, RoleMark } from '../../parts/marks.tsx';
 import { Empty, Runnable, Segments } from '../../parts/parts.tsx';
 import { select, useStore } from '../../store.ts';
@@ -42,7 +42,8 @@ export function Calls({ chosen }: { chosen: ContainerRow | undefined }) {
   const hand = runsOf(rows, 'hand');
   if (engine.length === 0 && hand.length === 0) return <Empty title="Nobody has made a container yet" line="docker run --rm busybox true">Every system call that makes one, across dockerd, containerd, the shim and runc, stands here by its purpose, beside what you do by hand. On the host:</Empty>;
   const docker = engine.find((run) => run.id === left) ?? engine.find((run) => chosen && run.rows.some((row) => row.container !== '' && chosen.id.startsWith(row.container))) ?? engine[engine.length - 1];
-  const own = right === null || right === 0 ? (hand.length > 1 && right === 0 ? together(hand) : hand[hand.length - 1]) : hand.find((run) => run.id === right);
+  const makers = hand.filter((run) => run.rows.some((row) => row.purpose === 'namespaces'));
+  const own = right === 0 ? together(hand) : (hand.find((run) => run.id === right) ?? makers[makers.length - 1]);
   return (
     <section className={css.block} aria-label="System calls">
       <h3><RoleMark place="host-kernel" /> docker run as its system calls <small>beside a container by hand</small></h3>
@@ -90,7 +91,7 @@ function List({ rows, all }: { rows: RunCallRow[]; all: boolean }) {
   return (
     <ol className={css.calls}>{(all ? rows : rows.slice(0, FEW)).map((row) => (
       <li key={row.key}><button type="button" aria-pressed={selection?.kind === 'call' && selection.id === row.key} className={selection?.kind === 'call' && selection.id === row.key ? css.on : ''} onClick={() => select({ kind: 'call', id: row.key })}>
-        <small>{row.who}</small><code>{row.name}</code><span>{row.failed ? <OutcomeMark outcome="warn" size={10} /> : null} {sentence(row.what || row.args)}</span>
+        <small>{row.who}</small><code>{row.name}</code><span>{row.failed ? <OutcomeMark outcome="warn" size={10} /> : null} {(row.what || row.args).replace(/\b([0-9a-f]{7})[0-9a-f]{57}\b/g, '$1…')}</span>
       </button></li>
     ))}{!all && rows.length > FEW ? <li className={css.andMore}>and {rows.length - FEW} more</li> : null}</ol>
   );

@@ -9,7 +9,7 @@ import { OutcomeMark, RoleMark } from '../../parts/marks.tsx';
 import { Facts } from '../../parts/parts.tsx';
 import { select, set } from '../../store.ts';
 import { Files } from './file-text.tsx';
-import { same } from './names.ts';
+import { same, shorten } from './names.ts';
 import css from './containers.module.css';
 
 const PROC = ['status', 'ns', 'cgroup', 'uid_map', 'gid_map', 'mountinfo', 'mounts', 'limits', 'oom_score', 'oom_score_adj', 'stat', 'smaps_rollup', 'maps'];
@@ -67,12 +67,12 @@ export function Cgroup({ path, host }: { path: string; host: string }) {
   const more = useRows<CgroupResourceRow>('cgroup-resources', { host }).find((one) => one.path === path);
   const refusals = useRows<WhyRow>(row ? null : 'why', { kind: 'cgroup', id: path });
   const base = `/sys/fs/cgroup${path === '/' ? '' : path}`;
-  if (!row) return refusals.length > 0 ? <Panel title={path.slice(path.lastIndexOf('/') + 1)} sub="removed"><Part><p className={css.quiet}>The group is not there at this time.</p></Part><Why kind="cgroup" id={path} title="What happened to it" /></Panel> : <Gone what="Control group" />;
+  if (!row) return refusals.length > 0 ? <Panel title={shorten(path.slice(path.lastIndexOf('/') + 1))} sub="removed"><Part><p className={css.quiet}>The group is not there at this time.</p></Part><Why kind="cgroup" id={path} title="What happened to it" /></Panel> : <Gone what="Control group" />;
   const whole = Math.max(1, row.current ?? 0);
   const parts: [string, number, string][] = [['anon', row.anon, 'container'], ['file', row.file, 'guest-user'], ['kernel', row.kernel, 'host-kernel']];
   const files = path === '/' ? ['cgroup.procs', 'cgroup.controllers', 'cgroup.subtree_control', 'cpu.stat', 'memory.stat', 'io.stat', 'cpu.pressure', 'memory.pressure', 'io.pressure'] : [...(more?.controllers ?? '').split(' ').flatMap((one) => CGROUP[one] ?? []), ...(CGROUP[''] ?? [])];
   return (
-    <Panel title={<><RoleMark place={row.container ? 'container' : 'host-kernel'} /> {row.name || '/'}</>} sub={path === '/' ? 'the root' : undefined}>
+    <Panel title={<><RoleMark place={row.container ? 'container' : 'host-kernel'} /> {row.name ? shorten(row.name) : '/'}</>} sub={path === '/' ? 'the root' : row.container ? 'of a container' : ''}>
       {row.oomKills > 0 ? <Why kind="cgroup" id={path} title="Why was something killed?" /> : null}
       {more && more.throttled > 0 ? <Why kind="throttled" id={path} title="Why is it throttled?" /> : null}
       <Files base={base} names={[...new Set(files)]} host={host} first={row.oomKills > 0 || !more?.quota ? 'memory.events' : 'cpu.max'} />

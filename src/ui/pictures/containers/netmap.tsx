@@ -12,10 +12,11 @@ import css from './containers.module.css';
 export function MapOf({ rows, road, at, playing }: { rows: NetworkRow[]; road: Road | null; at: number; playing: boolean }) {
   const [width, ref] = useWidth();
   const first = rows.find((row) => row.kind === 'namespace' && row.nsName === 'host')?.ns ?? 0;
-  const map = useMemo(() => layoutNetwork(rows, width, first), [rows, width, first]);
+  const zoom = useStore((s) => (s.theme === 'projector' ? 1.25 : 1));
+  const map = useMemo(() => layoutNetwork(rows, width, first, zoom), [rows, width, first, zoom]);
   const busy = useMemo(() => new Set(road?.steps.filter((step) => step.dev !== '').map((step) => `${step.ns}/${step.dev}`)), [road]);
   return (
-    <div className={css.netmap} ref={ref} style={{ height: map.height }}>
+    <div className={css.netmap} ref={ref} style={{ height: map.height, '--zoom': zoom } as React.CSSProperties}>
       {map.spaces.map((space) => <SpaceOf key={space.ns} space={space} dense={map.dense} />)}
       <svg width={width} height={map.height} aria-hidden="true">
         <path d={`M8 ${map.top - 6}H${width - 8}`} stroke="var(--hardware)" strokeWidth="3" />
@@ -55,7 +56,7 @@ function ChipOf({ chip, dense, busy }: { chip: Chip; dense: boolean; busy: boole
     </>
   );
 }
-const short = (name: string): string => name.replace(/^br-([0-9a-f]{4})[0-9a-f]+$/, 'br-$1…');
+const short = (name: string): string => name.replace(/^br-([0-9a-f]{5})[0-9a-f]+$/, 'br-$1');
 
 /** The road behind it, where it is, what is still to come: three textures. */
 function Way({ map, road, at, playing }: { map: NetMap; road: Road; at: number; playing: boolean }) {

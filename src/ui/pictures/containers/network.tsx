@@ -36,12 +36,14 @@ export function Network() {
   const step = Math.min(at, (road?.steps.length ?? 1) - 1);
   usePlay(road, step, playing, go, () => play(false));
   const pick = (one: Road): void => { ask(one.id); go(0); select({ kind: 'packet', id: one.id }); };
+  const hold = (n: number): void => { play(false); go(n); };
   const dropped = roads.filter((one) => one.dropped).length;
   const listed = (only === 'dropped' ? roads.filter((one) => one.dropped) : roads).slice(-LISTED).reverse();
   return (
     <>
       <section className={css.block} aria-label="Network map">
         <h3><RoleMark place="host-kernel" /> Network <small>each box a namespace of its own; a veth pair is one cable with two ends</small></h3>
+        {road ? <Stepper road={road} at={step} playing={playing} go={hold} onPlay={() => { if (!playing && step >= road.steps.length - 1) go(0); play(!playing); }} /> : null}
         <MapOf rows={rows} road={road ?? null} at={step} playing={playing} />
       </section>
       {road ? (
@@ -58,7 +60,7 @@ export function Network() {
               </button>
             ))}</section>
           </div>
-          <RoadOf road={road} at={step} playing={playing} go={(n) => { play(false); go(n); }} onPlay={() => { if (!playing && step >= road.steps.length - 1) go(0); play(!playing); }} />
+          <RoadOf road={road} at={step} go={hold} />
         </section>
       ) : (
         <section className={css.block}><p className={css.quiet}>No packet was sent yet. Ask for a page, and its packets walk over the map:</p><Runnable line="docker run --rm busybox ping -c 1 172.17.0.1" /></section>
@@ -79,18 +81,24 @@ function usePlay(road: Road | undefined, at: number, playing: boolean, go: (at: 
   }, [playing, at, road?.id]);
 }
 
-function RoadOf({ road, at, playing, go, onPlay }: { road: Road; at: number; playing: boolean; go: (at: number) => void; onPlay: () => void }) {
+function Stepper({ road, at, playing, go, onPlay }: { road: Road; at: number; playing: boolean; go: (at: number) => void; onPlay: () => void }) {
+  const now = road.steps[at]!;
+  return (
+    <div className={css.stepper}>
+      <button type="button" className={partsCss.icon} aria-label="To the start of its road" disabled={at === 0} onClick={() => go(0)}><SkipBack size={15} aria-hidden="true" /></button>
+      <button type="button" className={partsCss.icon} aria-label="One hop back" disabled={at === 0} onClick={() => go(at - 1)}><StepBack size={15} aria-hidden="true" /></button>
+      <button type="button" className={`${partsCss.icon} ${css.solid}`} aria-label={playing ? 'Hold the packet' : 'Let the packet move'} onClick={onPlay}>{playing ? <Pause size={15} aria-hidden="true" /> : <Play size={15} aria-hidden="true" />}</button>
+      <button type="button" className={partsCss.icon} aria-label="One hop on" disabled={at >= road.steps.length - 1} onClick={() => go(at + 1)}><StepForward size={15} aria-hidden="true" /></button>
+      <span className={css.num}>{at + 1} of {road.steps.length}, +{((now.t - road.first.t) / 1000).toFixed(1)} µs</span><span>{now.nsName}{now.dev ? ` ${now.dev}` : ''}: <b>{hookName(now.hook)} {now.action === 'none' ? '' : now.action}</b></span>
+      <button type="button" className={css.link} onClick={() => void seek(now.t)}>go to this moment</button>
+    </div>
+  );
+}
+
+function RoadOf({ road, at, go }: { road: Road; at: number; go: (at: number) => void }) {
   const now = road.steps[at]!;
   return (
     <div>
-      <div className={css.stepper}>
-        <button type="button" className={partsCss.icon} aria-label="To the start of its road" disabled={at === 0} onClick={() => go(0)}><SkipBack size={15} aria-hidden="true" /></button>
-        <button type="button" className={partsCss.icon} aria-label="One hop back" disabled={at === 0} onClick={() => go(at - 1)}><StepBack size={15} aria-hidden="true" /></button>
-        <button type="button" className={`${partsCss.icon} ${css.solid}`} aria-label={playing ? 'Hold the packet' : 'Let the packet move'} onClick={onPlay}>{playing ? <Pause size={15} aria-hidden="true" /> : <Play size={15} aria-hidden="true" />}</button>
-        <button type="button" className={partsCss.icon} aria-label="One hop on" disabled={at >= road.steps.length - 1} onClick={() => go(at + 1)}><StepForward size={15} aria-hidden="true" /></button>
-        <span className={css.num}>{at + 1} of {road.steps.length}, +{((now.t - road.first.t) / 1000).toFixed(1)} µs</span>
-        <button type="button" className={css.link} onClick={() => void seek(now.t)}>go to this moment</button>
-      </div>
       <ol className={css.road} aria-label={`Road of packet ${road.id}`}>{road.steps.map((step, i) => {
         const before = road.steps[i - 1];
         const moved = !before || before.ns !== step.ns || before.host !== step.host;
