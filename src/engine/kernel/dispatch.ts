@@ -68,7 +68,7 @@ function resume(kernel: Kernel, task: Task): void {
     else endHandler(task);
     return;
   }
-  if (task.ptrace?.calls) task.pending = { op: 'sys', name: 'exit_group', args: [Number(step.value ?? 0)] };
+  if (task.ptrace?.calls && task.leader === task) task.pending = { op: 'sys', name: 'exit_group', args: [Number(step.value ?? 0)] };
   else if (task.leader === task) exitTask(kernel, task, (Number(step.value ?? 0) & 255) << 8, '');
   else endThread(kernel, task);
 }

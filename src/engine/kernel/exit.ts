@@ -12,7 +12,7 @@ import { unchargePid } from './cgroup/pids.ts';
 import { logLine } from './log.ts';
 import { dropAddressSpace } from './memory.ts';
 import { reapNetNamespaces } from './net/links.ts';
-import { releaseTracees, tracedEnd } from './ptrace.ts';
+import { isTraceStop, releaseTracees, tracedEnd } from './ptrace.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, settleAll } from './sched.ts';
 import { alive, notifyParent, orphanedGroup, sendSignal, signalGroup } from './signals.ts';
@@ -160,7 +160,7 @@ function orphan(kernel: Kernel, task: Task): void {
 /** A group that has just become orphaned with a stopped member gets SIGHUP and SIGCONT: nobody else could continue it. */
 function orphanGroup(kernel: Kernel, of: Task): void {
   let stopped = false;
-  for (const one of kernel.tasks.values()) if (one.pgid === of.pgid && one.sid === of.sid && one.state === 'stopped') stopped = true;
+  for (const one of kernel.tasks.values()) if (one.pgid === of.pgid && one.sid === of.sid && one.state === 'stopped' && !isTraceStop(one)) stopped = true;
   if (!stopped || !orphanedGroup(kernel, of)) return;
   signalGroup(kernel, of.pgid, SIG.HUP, 'orphan');
   signalGroup(kernel, of.pgid, SIG.CONT, 'orphan');

@@ -5,7 +5,7 @@
  * Yama's kernel.yama.ptrace_scope. Source: ptrace(2), kernel/ptrace.c, security/yama.
  * Left out: memory and registers (the structures of a call come with PTRACE_GET_SYSCALL_INFO), single steps, TRACEME.
  */
-import { type Errno, SIG, SysError, type WaitResult } from './abi.ts';
+import { ERRNO, type Errno, SIG, SysError, type WaitResult } from './abi.ts';
 import { nsCapable, shownUid } from './credentials.ts';
 import { pidFor } from './pids.ts';
 import type { Kernel, Task } from './records.ts';
@@ -89,14 +89,16 @@ function beginTrace(task: Task, target: Task, options: { follow: boolean; exitKi
   return tracee;
 }
 
-/** A child or thread of a traced task, when its tracer follows; it stops before it does anything. */
-export function inheritTrace(task: Task, child: Task): void {
+/** A child or thread of a traced task, when its tracer follows: it stops before it does anything. */
+export function inheritTrace(kernel: Kernel, task: Task, child: Task): void {
   const above = task.ptrace;
-  if (!above?.follow) return;
-  beginTrace(above.tracer, child, above).wanted = true;
+  if (above?.follow) stopFor(kernel, child, beginTrace(above.tracer, child, above), { kind: 'stop' });
 }
 
 // ---- stopping
+
+/** Stopped for its tracer alone: not a job that was stopped. */
+export const isTraceStop = (task: Task): boolean => task.ptrace?.stop !== null && task.ptrace?.stop !== undefined && task.ptrace.stop.kind !== 'group';
 
 function stopFor(kernel: Kernel, task: Task, tracee: Tracee, stop: Stop): void {
   if (task.state === 'runnable') dequeue(kernel, task);
@@ -125,10 +127,10 @@ export function stopsAtOnce(kernel: Kernel, task: Task): boolean {
   return true;
 }
 
-/** Before a call; true: it has stopped and the call is not to run yet. */
+/** Before a call; true: it has stopped and the call is not to run yet. What the vDSO answers is no call. */
 export function stopsAtEntry(kernel: Kernel, task: Task, name: string, args: readonly unknown[]): boolean {
   const tracee = task.ptrace!;
-  if (!tracee.calls || tracee.inCall) return false;
+  if (!tracee.calls || tracee.inCall || (name === 'clock_gettime' && args[0] !== 'cpu')) return false;
   tracee.inCall = true;
   tracee.looked = false;
   const info: SyscallInfo = tracee.resumed ? { op: 'entry', name: 'restart_syscall', args: [name], result: 0, failed: false } : { op: 'entry', name, args, result: 0, failed: false };
@@ -262,7 +264,7 @@ export function waitTracees(kernel: Kernel, task: Task, pid: number): WaitResult
     if (!tracee?.stop || tracee.reported || tracee.tracer !== leader) continue;
     tracee.reported = true;
     settleAll(kernel);
-    return { pid: of, status: statusOf(tracee.stop), rusage: { utime: news.times.user, stime: news.times.system, maxrss: 0 } };
+    return { pid: of, status: statusOf(tracee.stop), rusage: { utime: news.times.user, stime: news.times.system + news.owed.system, maxrss: 0 } };
   }
   return null;
 }
@@ -279,6 +281,13 @@ function resumeTracee(kernel: Kernel, task: Task, tracee: Tracee, signal: number
   }
   if (task.state === 'stopped') enqueue(kernel, task);
 }
+
+/** Calls whose result is a number at the door too, so that any number may stand for it. */
+const NUMBERS = new Set(
+  ('getpid getppid gettid getpgid setpgid getsid setsid unshare setns setpriority sched_yield kill getuid geteuid getgid getegid setgroups setresuid setresgid capset seccomp sethostname setdomainname nanosleep alarm munmap mlock madvise ' +
+  'close write pwrite64 lseek mkdirat mknodat unlinkat renameat2 linkat symlinkat fchmodat fchownat utimensat truncate ftruncate faccessat chdir fchdir chroot umask fsync sync flock setxattr removexattr mount umount2 pivot_root ' +
+  'bind listen connect sendto sendmsg shutdown setsockopt openat dup dup3 socket').split(' '),
+);
 
 type Act = (kernel: Kernel, target: Task, tracee: Tracee, arg: unknown) => unknown;
 
@@ -318,7 +327,10 @@ const ON_STOPPED: Readonly<Record<string, Act>> = {
   /** Stands for changing the registers: the call that it stopped before is not made, and this is its result. */
   PTRACE_SETREGSET(_kernel, target, tracee, arg) {
     const given = (arg ?? {}) as { error?: Errno; value?: unknown };
-    const result = given.error !== undefined ? { error: given.error } : { value: given.value };
+    const call = tracee.stop?.kind === 'entry' || tracee.stop?.kind === 'exit' ? tracee.stop.info.name : '';
+    const fits = given.error === undefined ? NUMBERS.has(call) && typeof given.value === 'number' : Object.hasOwn(ERRNO, given.error);
+    if (!fits) throw new SysError('EINVAL');
+    const result = given.error === undefined ? { value: given.value } : { error: given.error };
     if (tracee.stop?.kind === 'entry') tracee.injected = result;
     else if (tracee.stop?.kind === 'exit') target.resume = result;
     else throw new SysError('EIO');

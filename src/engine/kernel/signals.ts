@@ -7,7 +7,7 @@
  */
 import { record } from '../sim/trace.ts';
 import { SIG } from './abi.ts';
-import { groupStopped, noteChild, noteSignal, stopsForSignal } from './ptrace.ts';
+import { groupStopped, isTraceStop, noteChild, noteSignal, stopsForSignal } from './ptrace.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, enqueue } from './sched.ts';
 import { type SigAction } from './sys.ts';
@@ -92,7 +92,7 @@ export function killProcess(kernel: Kernel, task: Task, signal: number, by: stri
 }
 
 export function continueTask(kernel: Kernel, task: Task): void {
-  if (task.state !== 'stopped' || (task.ptrace?.stop && task.ptrace.stop.kind !== 'group')) return;
+  if (task.state !== 'stopped' || isTraceStop(task)) return;
   if (task.ptrace) task.ptrace.stop = null;
   task.noted.stopped = false;
   task.noted.continued = true;

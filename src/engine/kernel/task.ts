@@ -81,8 +81,8 @@ export function clone(kernel: Kernel, task: Task, args: CloneArgs, cgroup: Cgrou
   requireSensible(task, flags);
   requireRoom(kernel, task);
   const child = copyTask(kernel, task, flags, cgroup);
-  inheritTrace(task, child);
   start(kernel, child, args.run());
+  inheritTrace(kernel, task, child);
   return child;
 }
 

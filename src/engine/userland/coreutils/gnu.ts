@@ -52,7 +52,7 @@ const PACKAGES = 'packages to install: the lab has no network beyond itself; `ls
 
 /** What people look for and what is there instead. */
 export const HINTS: Readonly<Record<string, Program>> = {
-  nano: hint(EDIT), vi: hint(EDIT), vim: hint(EDIT), emacs: hint(EDIT), strace: hint('tracing of another process; the System calls picture and `sys NAME ARG…` show calls one by one'),
+  nano: hint(EDIT), vi: hint(EDIT), vim: hint(EDIT), emacs: hint(EDIT),
   ...Object.fromEntries(['apt', 'apt-get', 'apt-cache', 'dpkg', 'yum', 'dnf', 'apk', 'snap', 'pip', 'pip3', 'npm'].map((name) => [name, hint(PACKAGES)])),
   ...Object.fromEntries(['python', 'perl', 'ruby', 'node', 'php'].map((name) => [name, hint('interpreters of other languages; there is awk')])),
   ...Object.fromEntries(['cc', 'g++', 'make', 'go', 'rustc', 'cargo'].map((name) => [name, hint("compilers; assemble guests with the lab's own assembler")])),
