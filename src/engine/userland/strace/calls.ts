@@ -198,7 +198,7 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
 
   // ---- files
   openat: { in: [dirfd(0), path(1), (cx) => openFlags(a(cx, 2)) + (Number(a(cx, 2)) & abi.O_CREAT ? `, ${octal(a(cx, 3) ?? 0)}` : '')], ret: (cx) => fdText(cx, cx.result) },
-  close: { in: [fd(0)] }, read: { in: [fd(0)], out: [takenBytes, num(1)], ret: countRet }, write: { in: [fd(0), bytesAt(1), lengthOf(1)] },
+  close: { in: [fd(0)] }, close_range: { in: [num(0), (cx) => (Number(a(cx, 1)) >= 0xffffffff ? '4294967295' : num(1)(cx)), bits(2, [['CLOSE_RANGE_UNSHARE', 2], ['CLOSE_RANGE_CLOEXEC', 4]], 'CLOSE_RANGE_???')] }, read: { in: [fd(0)], out: [takenBytes, num(1)], ret: countRet }, write: { in: [fd(0), bytesAt(1), lengthOf(1)] },
   pread64: { in: [fd(0)], out: [takenBytes, num(1), num(2)], ret: countRet }, pwrite64: { in: [fd(0), bytesAt(1), lengthOf(1), num(2)] },
   lseek: { in: [fd(0), num(1), one(2, WHENCE, 'SEEK_???')] },
   fstat: { in: [fd(0)], out: [filled((cx) => statText(cx, cx.result as Stat))], ret: zero },
