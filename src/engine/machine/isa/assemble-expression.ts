@@ -8,14 +8,18 @@ export interface Token {
   text: string;
   value: bigint;
   column: number;
+  /** Of a number with a point in it. */
+  float?: number;
 }
 
-/** A mistake in the source, at a 1-based column. */
+/** A mistake in the source, at a 1-based column; several lines are several messages. `late` ones are told only where no other was made. */
 export class AssemblyError extends Error {
   column: number;
-  constructor(column: number, message: string) {
+  late: boolean;
+  constructor(column: number, message: string, late = false) {
     super(message);
     this.column = column;
+    this.late = late;
   }
 }
 
@@ -34,13 +38,18 @@ export interface Scope {
   /** Undefined: no such symbol (yet). */
   symbol(name: string, column: number): { n: bigint; address: boolean } | undefined;
   isRegister(name: string): boolean;
-  here: bigint;
-  start: bigint;
+  /** Values of $ and $$. */
+  here(): bigint;
+  start(): bigint;
+  /** They are plain numbers. */
+  absolute?: boolean;
 }
 
 const PUNCT = ['<<<', '>>>', '<<', '>>', '//', '%%', '&&', '||', '==', '!=', '<>', '<=', '>='];
 const NAME = /\$\$?(?![A-Za-z0-9_])|[A-Za-z_.?@][A-Za-z0-9_.?@~$#]*/y;
 const NUMBER = /(?:0[xXhH][0-9a-fA-F_]+|\$[0-9][0-9a-fA-F_]*|[0-9][0-9a-fA-F_]*[hH]\b|0[bByY][01_]+|[01][01_]*[bByY]\b|0[oOqQ][0-7_]+|[0-7][0-7_]*[oOqQ]\b|0[dD][0-9_]+|[0-9][0-9_]*)/y;
+
+const FLOAT = /[0-9][0-9_]*\.[0-9_]*(?:[eE][+-]?[0-9]+)?/y;
 
 export function tokens(line: string): Token[] {
   const out: Token[] = [];
@@ -56,6 +65,13 @@ export function tokens(line: string): Token[] {
       const [textOf, end] = quoted(line, i);
       out.push({ kind: 'string', text: textOf, value: 0n, column });
       i = end;
+      continue;
+    }
+    FLOAT.lastIndex = i;
+    const float = FLOAT.exec(line);
+    if (float) {
+      out.push({ kind: 'number', text: float[0], value: 0n, float: Number(float[0].replace(/_/g, '')), column });
+      i += float[0].length;
       continue;
     }
     NUMBER.lastIndex = i;
@@ -134,15 +150,19 @@ export function take(cursor: Cursor, punct: string): boolean {
 const LEVELS: readonly (readonly string[])[] = [
   ['||'], ['&&'], ['==', '=', '!=', '<>', '<', '>', '<=', '>='], ['|'], ['^'], ['&'], ['<<', '>>', '<<<', '>>>'], ['+', '-'], ['*', '/', '//', '%', '%%'],
 ];
+/** How strongly an operator binds. */
+const STRENGTH: ReadonlyMap<string, number> = new Map(LEVELS.flatMap((names, n) => names.map((name): [string, number] => [name, n])));
 
-export function expression(cursor: Cursor, scope: Scope, level = 0): Value {
-  if (level === LEVELS.length) return unary(cursor, scope);
-  let left = expression(cursor, scope, level + 1);
+/** An expression of operators that bind at least as strongly as `least`. */
+export function expression(cursor: Cursor, scope: Scope, least = 0): Value {
+  let left = unary(cursor, scope);
   for (;;) {
-    const token = peek(cursor);
-    if (token?.kind !== 'punct' || !LEVELS[level]!.includes(token.text)) return left;
+    const token = cursor.tokens[cursor.at];
+    if (token?.kind !== 'punct') return left;
+    const strength = STRENGTH.get(token.text);
+    if (strength === undefined || strength < least) return left;
     cursor.at++;
-    left = combine(token, left, expression(cursor, scope, level + 1));
+    left = combine(token, left, expression(cursor, scope, strength + 1));
   }
 }
 
@@ -153,6 +173,7 @@ function unary(cursor: Cursor, scope: Scope): Value {
   const token = peek(cursor);
   if (!token) throw new AssemblyError(columnOf(cursor), 'expression syntax error');
   cursor.at++;
+  if (token.float !== undefined) throw new AssemblyError(token.column, 'floating-point constants may not be used here');
   if (token.kind === 'number') return plain(token.value);
   if (token.kind === 'string') return { ...plain(packed(token.text)), string: token.text };
   if (token.kind === 'name') return named(token, scope);
@@ -177,8 +198,8 @@ function packed(text: string): bigint {
 }
 
 function named(token: Token, scope: Scope): Value {
-  if (token.text === '$') return { ...plain(scope.here), addresses: 1 };
-  if (token.text === '$$') return { ...plain(scope.start), addresses: 1 };
+  if (token.text === '$') return { ...plain(scope.here()), addresses: scope.absolute ? 0 : 1 };
+  if (token.text === '$$') return { ...plain(scope.start()), addresses: scope.absolute ? 0 : 1 };
   const lower = token.text.toLowerCase();
   if (scope.isRegister(lower)) return { ...plain(0n), registers: [[lower, 1n]] };
   const symbol = scope.symbol(token.text, token.column);

@@ -2,6 +2,19 @@
  * The encodings that the assembler writes and the disassembler reads, in the notation of SDM 2 ("REX.W 81 /0 id"), one
  * line a form. Both read this list and nothing else; order decides between forms of the same length, as NASM takes them.
  */
+import { ASSEMBLED_ONLY } from './forms-assembled.ts';
+
+/** Of a memory operand that no size may be written before. */
+export const UNSIZED = -1;
+
+/** What an operand of a form may be; `size` in bytes, 0: of no particular size. */
+export interface OperandKind {
+  of: 'general' | 'rm' | 'memory' | 'far' | 'fixed' | 'one' | 'segment' | 'control' | 'debug' | 'moffs' | 'ptr' | 'relative' | 'immediate';
+  size: number;
+  /** As the notation has it. */
+  name: string;
+}
+
 export interface Form {
   mnemonic: string;
   operands: string[];
@@ -24,6 +37,14 @@ export interface Form {
   noOptimize: boolean;
   /** Register and memory operand have different sizes (movzx). */
   mixed: boolean;
+  kinds: OperandKind[];
+  /** Operand size that the encoding needs of its mode or by a prefix, bytes; 0: none in particular. */
+  needs: 0 | 2 | 4 | 8;
+  /** Address size that it needs, bytes; 0: any. */
+  address: 0 | 2 | 4;
+  /** 16- and 32-bit code has it; 64-bit code has it. */
+  legacy: boolean;
+  long: boolean;
 }
 
 const lines: string[] = [];
@@ -179,14 +200,49 @@ const BARE: Record<string, string> = {
 };
 for (const [name, code] of Object.entries(BARE)) put(`${name} | ${code}`);
 
+const FIXED_KINDS = new Set(['al', 'ax', 'eax', 'rax', 'cl', 'cx', 'ecx', 'rcx', 'dx', 'es', 'cs', 'ss', 'ds', 'fs', 'gs']);
+const NAMED_KINDS: Readonly<Record<string, OperandKind['of']>> = { '1': 'one', sreg: 'segment', cr: 'control', dr: 'debug', moffs: 'moffs', ptr: 'ptr' };
+
+function kindOf(name: string): OperandKind {
+  if (FIXED_KINDS.has(name)) return { of: 'fixed', size: 0, name };
+  const named = NAMED_KINDS[name];
+  if (named) return { of: named, size: 0, name };
+  const size = name === 'm' ? UNSIZED : Number(/\d+/.exec(name)?.[0] ?? 0) / 8;
+  const of = name.startsWith('rel') ? 'relative' : name.startsWith('imm') ? 'immediate' : name.startsWith('far') ? 'far' : name.startsWith('r/m') ? 'rm' : name.startsWith('m') ? 'memory' : 'general';
+  return { of, size, name };
+}
+
+/** Whose encoding has an operand size that no operand shows. */
+const SIZED_BARE = /^(cwde|cdq|movsd|cmpsd|stosd|lodsd|scasd|insd|outsd|iretd)$/;
+/** Whose operands of 64 bits are so in every mode. */
+const EVERYWHERE = /^(cmpxchg8b|vmptrld|vmclear|vmxon|vmptrst|nop|prefetcht0|mov|sldt|str|smsw)$/;
+const LONG_ONLY = /^(pushfq|popfq|swapgs|jrcxz|syscall64)$/;
+
+/** What the words of the notation leave to the operands. */
+function completed(form: Form, words: readonly string[]): Form {
+  form.kinds = form.operands.map((name) => kindOf(form.mnemonic === 'lea' && name === 'm' ? 'many' : /^vm(ptr|clear|xon)/.test(form.mnemonic) ? 'm' : name));
+  const sized = form.kinds.some(({ of, size, name }) => (size === 4 && of !== 'relative' && of !== 'far' && name !== 'imm32s') || name === 'eax');
+  const neutral = words.includes('neutral') || form.kinds.some(({ of, name }, n) => of === 'segment' && (n === 0 || form.operands[0] === 'm16' || name === ''));
+  form.needs = form.w ? 8 : form.o16 ? 2 : words.includes('o32') || (!neutral && (sized || SIZED_BARE.test(form.mnemonic))) ? 4 : 0;
+  form.address = words.includes('a16') ? 2 : words.includes('a32') ? 4 : 0;
+  const wide = form.w || LONG_ONLY.test(form.mnemonic) || form.kinds.some(({ of, size, name }) => (size === 8 && (of === 'general' || ((of === 'memory' || of === 'rm') && !EVERYWHERE.test(form.mnemonic)))) || name === 'imm32s');
+  form.long = !words.includes('legacy');
+  form.legacy = !words.includes('long') && !(wide && form.long) && !(form.mnemonic === 'push' && form.operands[0] === 'imm8s' && form.needs === 0);
+  return form;
+}
+
 /** One line of the notation. */
 export function parseForm(line: string): Form {
   const [left, right] = line.split('|') as [string, string];
   const space = left.trim().indexOf(' ');
   const mnemonic = space < 0 ? left.trim() : left.slice(0, space);
   const operands = space < 0 ? [] : left.slice(space).split(',').map((o) => o.trim());
-  const form: Form = { mnemonic, operands, mandatory: [], opcode: [], o16: false, w: false, modrm: null, plus: false, width: 4, immediateSize: 0, noOptimize: false, mixed: /^mov[sz]x/.test(mnemonic) };
-  for (const word of right.trim().split(' ')) {
+  const form: Form = {
+    mnemonic, operands, mandatory: [], opcode: [], o16: false, w: false, modrm: null, plus: false, width: 4, immediateSize: 0, noOptimize: false, mixed: /^mov[sz]x/.test(mnemonic),
+    kinds: [], needs: 0, address: 0, legacy: true, long: true,
+  };
+  const words = right.trim().split(' ');
+  for (const word of words) {
     if (word === 'REX.W') form.w = true;
     else if (word === 'o16') form.o16 = true;
     else if (word === '/r' || word === '/rr') form.modrm = 'r';
@@ -199,18 +255,18 @@ export function parseForm(line: string): Form {
   if (form.opcode.length > 1 && [0x66, 0xf2, 0xf3].includes(form.opcode[0]!)) form.mandatory.push(form.opcode.shift()!);
   form.width = form.w ? 8 : form.o16 ? 2 : 4;
   if (operands.some((o) => o === 'imm8s')) form.immediateSize = 0;
-  form.noOptimize = /^(loop|jrcxz)/.test(mnemonic);
-  return form;
+  form.noOptimize = /^(loop|j[re]?cxz)/.test(mnemonic);
+  return completed(form, words);
 }
 
 export const ALL_FORMS: readonly Form[] = lines.map(parseForm);
 
-/** By mnemonic, in the order of the list. */
+/** By mnemonic, in the order of the lists: all that the assembler writes. */
 export const FORMS: ReadonlyMap<string, readonly Form[]> = byMnemonic();
 
 function byMnemonic(): Map<string, Form[]> {
   const out = new Map<string, Form[]>();
-  for (const form of ALL_FORMS) {
+  for (const form of [...ALL_FORMS, ...ASSEMBLED_ONLY.map(parseForm)]) {
     const list = out.get(form.mnemonic);
     if (list) list.push(form);
     else out.set(form.mnemonic, [form]);

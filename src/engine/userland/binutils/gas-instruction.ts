@@ -3,8 +3,9 @@
  * suffix into a name of the instruction table. Where a symbol's value goes is found by encoding twice with values that differ in every byte.
  * Source: as info manual, "80386 Dependent Features". Left out: 16- and 32-bit code, far branches, SSE, AVX, the x87's arithmetic.
  */
-import { encode, type Operand, prefixByte, REGISTERS, type Size } from '../../machine/isa/assemble-encode.ts';
+import { encode, prefixByte } from '../../machine/isa/assemble-encode.ts';
 import { AssemblyError, type Value } from '../../machine/isa/assemble-expression.ts';
+import { type Operand, REGISTERS, type Size } from '../../machine/isa/assemble-operand.ts';
 import { FORMS } from '../../machine/isa/forms.ts';
 import { accept, constant, type Expr, expression, GasError, type Reader, skipBlanks } from './gas-expression.ts';
 
@@ -167,6 +168,7 @@ function body(word: string, whole: string, prefixes: number[], list: Parsed[]): 
     throw new GasError(`operand type mismatch for \`${word === 'movq' ? word : 'mov'}'`);
   }
   for (const [n, one] of turned.entries()) sized(word, name, one, n);
+  if (/^(push|pop)$/.test(name.mnemonic) && turned[0]?.operand.kind === 'memory' && name.size === null) turned[0].operand.size = 8;
   implied(name, turned);
   if (name.mnemonic === 'int' && turned[0]?.operand.kind === 'immediate' && turned[0].operand.value.n === 3n && !turned[0].expr) return { bytes: [...prefixes, 0xcc], fixups: [] };
   if (name.mnemonic === 'mov') moved(word, turned);
@@ -190,9 +192,9 @@ function branch(mnemonic: string, prefixes: number[], { operand, expr, starred, 
     return null;
   }
   const to = expr ?? constant(operand.value.n);
-  const at = (distance: 'short' | 'near'): number[] => encode(mnemonic, [{ kind: 'immediate', column: 1, value: plain(0n, 1), size: null, strict: false, distance }], { here: 0n, defaultRel: false, prefixes }, 1);
+  const at = (distance: 'short' | 'near' | null): number[] => encode(mnemonic, [{ kind: 'immediate', column: 1, value: plain(0n, 1), size: null, strict: false, distance }], { here: 0n, bits: 64, defaultRel: false, prefixes }, 1);
   if (/^(loop|jrcxz)/.test(mnemonic)) {
-    const bytes = at('short');
+    const bytes = at(null);
     return { bytes, fixups: [{ at: bytes.length - 1, size: 1, kind: 'pc', end: 1, expr: to }] };
   }
   const long = at('near').map((byte, n, all) => (n < all.length - 4 ? byte : 0));
@@ -256,14 +258,14 @@ function placed(word: string, mnemonic: string, prefixes: number[], list: Parsed
 function encoded(word: string, mnemonic: string, prefixes: number[], list: Parsed[], probe: number | null, n: bigint): number[] {
   const operands = list.map(({ operand }, k) => (k === probe && operand.kind !== 'register' ? { ...operand, value: { ...operand.value, n } } : operand));
   try {
-    return encode(mnemonic, operands, { here: 0n, defaultRel: false, prefixes }, 1);
+    return encode(mnemonic, operands, { here: 0n, bits: 64, defaultRel: false, prefixes }, 1);
   } catch (error) {
     if (!(error instanceof AssemblyError)) throw error;
     const forms = FORMS.get(mnemonic)!;
     if (!forms.some((form) => form.operands.length === list.length)) throw new GasError(`number of operands mismatch for \`${word}'`);
     if (error.message.includes('size not specified')) throw new GasError('no instruction mnemonic suffix given and no register operands; can\'t size instruction');
     const high = operands.find((one) => one.kind === 'register' && one.high);
-    if (error.message.includes('high register') && high?.kind === 'register') throw new GasError(`can't encode register '%${high.name}' in an instruction requiring REX prefix.`);
+    if (error.message.includes('high byte register') && high?.kind === 'register') throw new GasError(`can't encode register '%${high.name}' in an instruction requiring REX prefix.`);
     throw new GasError(`operand type mismatch for \`${word}'`);
   }
 }
