@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
 import { lab } from './machine.ts';
 
 const fixture = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`../../fixtures/kernels/${name}`, import.meta.url)));
@@ -21,7 +22,7 @@ const machine = lab({
   ...Object.fromEntries([
     ['load', 16, 0x100001], ['header', 12, 0x100001], ['end', 20, 0xfffff], ['bss', 24, 0x100001], ['long', 20, 0x1000f0], ['far', 16, 0xfffffff0],
   ].map(([name, at, value]) => [`/root/${name}.bin`, { type: 'file' as const, data: changed(fixture('kludge.bin'), at as number, value as number) }])),
-});
+}, 'lab', { '/usr/bin/cat': coreutils['/usr/bin/cat']! });
 
 /** A field of the multiboot header at the start of the file; the checksum follows the flags. */
 function changed(data: Uint8Array, at: number, value: number): Uint8Array {
@@ -113,6 +114,17 @@ describe('kernels that QEMU refuses', () => {
 it('says of a header that asks for a video mode what QEMU says, and goes on', () => {
   const ran = machine.run(QEMU, '-accel', 'kvm', '-display', 'none', '-kernel', '/root/video.bin', '-initrd', '/root/none');
   expect(ran.stderr).toBe("qemu-system-x86_64: multiboot knows VBE. we don't\nqemu-system-x86_64: Failed to open file '/root/none'\n");
+});
+
+describe('a domain with modules', () => {
+  it('are given to QEMU as its definition names them', () => {
+    const ran = machine.run('/usr/bin/virt-install', '--name', 'mods', '--memory', '64', '--disk', 'none', '--import', '--boot', 'kernel=/root/hello.elf,initrd=/root/a.mod,kernel_args=a=1 b', '--graphics', 'none', '--noautoconsole');
+    expect(ran).toMatchObject({ status: 0 });
+    expect(machine.run('/usr/bin/virsh', 'dumpxml', 'mods').stdout).toContain('<initrd>/root/a.mod</initrd>');
+    const log = machine.run('/usr/bin/cat', '/var/log/libvirt/qemu/mods.log').stdout;
+    expect(log).toContain('-kernel /root/hello.elf \\\n-initrd /root/a.mod \\\n');
+    expect(log).not.toContain('not modelled');
+  });
 });
 
 describe('a domain of a kernel in 32-bit mode', () => {

@@ -18,6 +18,7 @@ interface Wanted {
   memory: number;
   vcpus: number;
   kernel: string;
+  initrd: string;
   args: string;
   /** Join the console once it runs. */
   console: boolean;
@@ -86,7 +87,7 @@ function decide(all: (...names: string[]) => string[]): Wanted {
   if (boot.kernel === undefined) throw new Bad('not modelled: booting without a kernel (use --boot kernel=FILE)');
   const vcpus = Number(properties(last('vcpus') ?? '1')['']);
   return {
-    name, memory: mib, vcpus, kernel: boot.kernel, args: boot.kernel_args ?? boot.cmdline ?? last('extra-args', 'x') ?? '', console: last('graphics') === 'none' && last('noautoconsole') === undefined && last('autoconsole') !== 'none', start: last('print-xml', 'dry-run') === undefined, xml: last('print-xml') !== undefined,
+    name, memory: mib, vcpus, kernel: boot.kernel, initrd: boot.initrd ?? '', args: boot.kernel_args ?? boot.cmdline ?? last('extra-args', 'x') ?? '', console: last('graphics') === 'none' && last('noautoconsole') === undefined && last('autoconsole') !== 'none', start: last('print-xml', 'dry-run') === undefined, xml: last('print-xml') !== undefined,
   };
 }
 
@@ -101,7 +102,7 @@ function xmlOf(w: Wanted): string {
   <vcpu>${w.vcpus}</vcpu>
   <os>
     <type arch="x86_64" machine="pc">hvm</type>
-${leaf('kernel', w.kernel)}${leaf('cmdline', w.args)}  </os>
+${leaf('kernel', w.kernel)}${leaf('initrd', w.initrd)}${leaf('cmdline', w.args)}  </os>
   <features><acpi/><apic/></features>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>

@@ -44,21 +44,27 @@ const TINY = `<domain type='qemu'>
 `;
 
 /** Sleeps until the power button is pressed, and powers off a second and a half later, as a system that stops its services does. */
-const GUEST = `bits 64
+const GUEST = `bits 32
 org 0x100000
-    mov rsp, 0x90000
-    mov rax, on_timer
-    mov edi, idt + 32 * 16
+header:
+    dd 0x1badb002, 0x10000, -0x1baeb002, header, header, 0, 0, start
+start:
+    mov esp, 0x90000
+    lgdt [gdtr]
+    jmp 8:.flat
+.flat:
+    mov eax, on_timer
+    mov edi, idt + 32 * 8
     call gate
-    mov rax, on_power
-    mov edi, idt + 41 * 16
+    mov eax, on_power
+    mov edi, idt + 41 * 8
     call gate
     lidt [idtr]
     mov esi, ports
     mov ecx, 13
 .device:
-    movzx edx, word [rsi]
-    mov al, [rsi + 2]
+    movzx edx, word [esi]
+    mov al, [esi + 2]
     out dx, al
     add esi, 3
     loop .device
@@ -70,11 +76,11 @@ org 0x100000
     hlt
     jmp .sleep
 gate:
-    mov [rdi], ax
-    mov word [rdi + 2], 0x08
-    mov word [rdi + 4], 0x8e00
-    shr rax, 16
-    mov [rdi + 6], ax
+    mov [edi], ax
+    mov word [edi + 2], 0x08
+    mov word [edi + 4], 0x8e00
+    shr eax, 16
+    mov [edi + 6], ax
     ret
 on_timer:
     mov al, 0x20
@@ -87,7 +93,7 @@ on_timer:
     mov ax, 0x2000
     out dx, ax
 .done:
-    iretq
+    iret
 on_power:
     mov dx, 0x600
     mov ax, 0x100
@@ -96,7 +102,7 @@ on_power:
     mov al, 0x20
     out 0xa0, al
     out 0x20, al
-    iretq
+    iret
 ; port and byte: both interrupt controllers (timer, cascade and ACPI open), the timer at 20 Hz
 ports:
     dw 0x20
@@ -127,10 +133,13 @@ ports:
     db 0xe9
 align 8
 left: dd 0
-idtr: dw 42 * 16 - 1
-    dq idt
+gdtr: dw 23
+    dd gdt
+idtr: dw 42 * 8 - 1
+    dd idt
 align 16
-idt: times 42 * 16 db 0
+gdt: dq 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
+idt: times 42 * 8 db 0
 `;
 
 const file = (data: string | Uint8Array): Tree[string] => ({ type: 'file', data, mode: 0o644 });

@@ -12,7 +12,7 @@ export function commandLine(domain: Domain, id: number): string[] {
     '-overcommit', 'mem-lock=off', '-smp', `${domain.vcpusNow},sockets=1,cores=1,threads=1`, '-uuid', domain.uuid, '-display', 'none', '-no-user-config', '-nodefaults',
     '-chardev', `socket,id=charmonitor,path=${monitorOf(id, domain.name)},server=on,wait=off`, '-mon', 'chardev=charmonitor,id=monitor,mode=control', '-rtc', 'base=utc', '-no-shutdown',
     ...(domain.onReboot === 'destroy' ? ['-no-reboot'] : []), '-boot', 'strict=on',
-    ...(domain.kernel ? ['-kernel', domain.kernel] : []), ...(domain.cmdline ? ['-append', domain.cmdline] : []),
+    ...(domain.kernel ? ['-kernel', domain.kernel] : []), ...(domain.initrd ? ['-initrd', domain.initrd] : []), ...(domain.cmdline ? ['-append', domain.cmdline] : []),
     ...(domain.serial ? ['-chardev', 'pty,id=charserial0', '-device', 'isa-serial,chardev=charserial0,id=serial0,index=0'] : []),
     '-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny', '-msg', 'timestamp=on',
   ];

@@ -133,7 +133,7 @@ function* launch(state: Libvirt, host: Host, lives: Map<number, Life>, domain: D
 /** What the definition has and the modelled QEMU has not. */
 function leftOut(domain: Domain): string[] {
   return [
-    ...domain.disks.map((disk) => `disk ${disk.target}`), ...domain.interfaces.map((nic) => `network interface ${nic.mac}`), ...(domain.balloon ? ['memory balloon'] : []), ...(domain.initrd ? ['initrd'] : []),
+    ...domain.disks.map((disk) => `disk ${disk.target}`), ...domain.interfaces.map((nic) => `network interface ${nic.mac}`), ...(domain.balloon ? ['memory balloon'] : []),
   ];
 }
 
