@@ -323,8 +323,6 @@ export interface Area {
 
 /** The wire out of this machine: the world (world/lan.ts) joins machines, the control plane and the modelled outside by packets. */
 export interface Uplink {
-  /** ARP: the MAC address of whoever on the wire has an IPv4 address, or null. `from` is the asking kernel's name. */
-  resolve(from: string, address: string): string | null;
   /** Puts a frame on the wire, `delay` ns from now. */
   transmit(from: string, source: string, target: string, packet: Packet, delay: number): void;
 }

@@ -5,6 +5,7 @@
 import type { NetworkRow } from '../../bridge/rows.ts';
 import type { Rule } from '../kernel/net/netfilter.ts';
 import { sortedRoutes } from '../kernel/net/rtroutes.ts';
+import { stateNow } from '../kernel/net/neighbour.ts';
 import { linkByIndex, netOf, operState, peerOf } from '../kernel/net/state.ts';
 import type { Link, NetNamespace, Socket } from '../kernel/net/types.ts';
 import type { Kernel } from '../kernel/records.ts';
@@ -81,7 +82,7 @@ function rowsOf(kernel: Kernel): NetworkRow[] {
       const detail = [route.type === 'unicast' ? '' : route.type, route.src ? `src ${route.src}` : '', route.metric ? `metric ${route.metric}` : '', `scope ${route.scope}`];
       add('route', `${i}`, { name: route.to, dev: route.dev, address: route.via ?? '', detail: detail.filter(Boolean).join(' ') });
     }
-    for (const one of ns.neighbours) add('neighbour', `${one.dev}/${one.address}`, { name: one.address, dev: one.dev, address: one.mac, state: one.state });
+    for (const one of ns.neighbours) add('neighbour', `${one.dev}/${one.address}`, { name: one.address, dev: one.dev, address: one.mac, state: stateNow(one, kernel.timeline.now) });
     for (const socket of listening(kernel, ns)) add('socket', String(socket.id), socketOf(kernel, socket));
     for (const [id, one] of publishedOf(ns)) add('published', id, one);
   }

@@ -1,13 +1,13 @@
 /**
  * The wire between machines: one Ethernet on which each modelled kernel has its links, and where services that no kernel runs (the
  * Kubernetes API server) have an address and answer too, with the same TCP as the kernels'. A frame crosses it after a fixed
- * latency, in order. Left out: loss, bandwidth, broadcast.
+ * latency, in order. Left out: loss, bandwidth.
  */
 import { fromWire } from '../kernel/net/forward.ts';
 import { formatIp, parseIp } from '../kernel/net/ip.ts';
-import { answersOnWire } from '../kernel/net/neighbour.ts';
 import { abort, createTcb, finish, flush, input, resetFor, synAckOf, type Tcb, timeout } from '../kernel/net/tcp.ts';
 import type { Packet } from '../kernel/net/types.ts';
+import { isForMany } from '../kernel/net/walk.ts';
 import type { Kernel, Uplink } from '../kernel/records.ts';
 import { after, handle, schedule, type Timeline } from '../sim/timeline.ts';
 import { US } from '../sim/units.ts';
@@ -51,8 +51,8 @@ export interface Lan {
 export function createLan(timeline: Timeline, kernels: Map<string, Kernel>): Lan {
   const lan: Lan = { timeline, hosts: new Map(), kernels, services: new Map(), flows: new Map(), connections: new Map(), nextId: 1, nextPacket: 1 };
   handle(timeline, 'lan.frame', (event) => {
-    const { source, target, packet } = event.arg as { source: string; target: string; packet: Packet };
-    arrive(lan, source, target, packet);
+    const { source, target, packet, from } = event.arg as { source: string; target: string; packet: Packet; from?: string };
+    arrive(lan, source, target, packet, from ?? '');
   });
   handle(timeline, 'lan.timer', (event) => onTimer(lan, (event.arg as { conn: number }).conn));
   return lan;
@@ -75,27 +75,28 @@ function hasService(lan: Lan, address: string): boolean {
 /** How packets leave a kernel. */
 export function uplinkOf(lan: Lan): Uplink {
   return {
-    resolve(from, address) {
-      if (hasService(lan, address)) return macOf(address);
-      for (const [name, kernel] of lan.kernels) {
-        const mac = name === from ? null : answersOnWire(kernel, address);
-        if (mac) return mac;
-      }
-      return null;
-    },
     transmit(from, source, target, packet, delay) {
-      schedule(lan.timeline, lan.timeline.now + delay + LAN_LATENCY, { kind: 'lan.frame', who: from, arg: { source, target, packet } });
+      schedule(lan.timeline, lan.timeline.now + delay + LAN_LATENCY, { kind: 'lan.frame', who: from, arg: { source, target, packet, from } });
     },
   };
 }
 
-function arrive(lan: Lan, source: string, target: string, packet: Packet): void {
+/** A frame gets to whoever has its address; a broadcast to all but the machine that sent it, services answering ARP. */
+function arrive(lan: Lan, source: string, target: string, packet: Packet, from: string): void {
+  if (packet.arp?.op === 1 && hasService(lan, packet.dst)) {
+    const own = macOf(packet.dst);
+    send(lan, own, source, { ...packet, src: packet.dst, dst: packet.src, arp: { op: 2, sender: own, target: source } });
+  }
+  if (isForMany(target)) {
+    for (const [name, kernel] of lan.kernels) if (name !== from) fromWire(kernel, target, packet, source);
+    return;
+  }
   const address = addressOf(target);
   if (target === macOf(address) && hasService(lan, address)) {
     serve(lan, source, target, packet);
     return;
   }
-  for (const kernel of lan.kernels.values()) if (fromWire(kernel, target, packet, source)) return;
+  for (const [name, kernel] of lan.kernels) if (name !== from) fromWire(kernel, target, packet, source);
 }
 
 function send(lan: Lan, from: string, to: string, packet: Packet): void {

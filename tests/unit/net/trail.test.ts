@@ -24,7 +24,7 @@ it('a packet from container to container: every step, once', () => {
   const first = rows.filter((r) => r.text === 'echo request 0')[0]!;
   const way = rows.filter((r) => r.packet === first.packet).map(brief);
   expect(way.map((line) => line.replace(/veth\w+/, 'veth'))).toEqual([
-    'cli  socket send', 'cli eth0 route route', 'cli eth0 arp resolve', 'cli eth0 egress out', 'host veth ingress in', 'host docker0 bridge port', 'host docker0 prerouting accept',
+    'cli  socket send', 'cli eth0 route route', 'cli eth0 arp queue', 'cli eth0 arp resolve', 'cli eth0 egress out', 'host veth ingress in', 'host docker0 bridge port', 'host docker0 prerouting accept',
     'host docker0 forward accept', 'host docker0 postrouting accept', 'host veth egress out', 'web eth0 ingress in', 'web eth0 socket deliver',
   ]);
   expect(rows.filter((r) => r.proto === 'arp').map((r) => r.text)).toContain('who has 172.17.0.2? tell 172.17.0.3');

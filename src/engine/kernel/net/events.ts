@@ -3,13 +3,15 @@ import { SECOND } from '../../sim/units.ts';
 import type { Errno } from '../abi.ts';
 import type { Kernel } from '../records.ts';
 import { timeOf, wake } from '../wait.ts';
-import { output } from './forward.ts';
+import { icmpError } from './errors.ts';
+import { output, proceed } from './forward.ts';
 import { icmpInput } from './icmp.ts';
-import { boundTo, emit, flowKey, forgetFlow, queueDatagram } from './inet.ts';
+import { boundTo, emit, flowKey, forgetFlow, mtuTo, queueDatagram } from './inet.ts';
 import { createSocket } from './sockfs.ts';
-import { netOf, socketChannel } from './state.ts';
-import { later, type NetEvent, noteHop, snapshot } from './walk.ts';
-import { abort, createTcb, input, resetFor, synAckOf, timeout } from './tcp.ts';
+import { confirmNeighbour, neighbourTimer } from './neighbour.ts';
+import { linkByIndex, netOf, socketChannel } from './state.ts';
+import { beginWalk, later, type NetEvent, noteHop, snapshot } from './walk.ts';
+import { abort, createTcb, input, narrowed, resetFor, synAckOf, timeout } from './tcp.ts';
 import type { NetNamespace, Packet, Socket, Tuple } from './types.ts';
 
 /** 2 MSL, and as long for an end that only waits for the other's FIN. */
@@ -29,6 +31,14 @@ function netEvent(kernel: Kernel, event: NetEvent): void {
   }
   const ns = net.namespaces.get(event.ns);
   if (!ns) return;
+  if (event.do === 'depart') {
+    departs(kernel, ns, event);
+    return;
+  }
+  if (event.do === 'neighbour') {
+    proceed(neighbourTimer(kernel, ns, event.link, event.address));
+    return;
+  }
   if (event.do === 'output') {
     output(kernel, ns, event.packet, 'the kernel');
     return;
@@ -37,7 +47,18 @@ function netEvent(kernel: Kernel, event: NetEvent): void {
   noteHop(kernel, timeOf(kernel), ns, event.link, event.trail, snapshot(event.packet), { hook: 'socket', action: taker ? 'deliver' : 'none', why: taker || 'no socket takes it' });
   if (event.packet.proto === 'tcp') tcpInput(kernel, ns, event.packet);
   else if (event.packet.proto === 'udp') udpInput(kernel, ns, event.packet);
-  else icmpInput(kernel, ns, event.packet, (about, errno, code) => onError(kernel, ns, about, errno, code));
+  else icmpInput(kernel, ns, event.packet, (about, errno, mtu) => onError(kernel, ns, about, errno, mtu));
+}
+
+/** A frame has been through the queue of its link. */
+function departs(kernel: Kernel, ns: NetNamespace, { link: index, packet, trail, from, to }: Extract<NetEvent, { do: 'depart' }>): void {
+  const link = linkByIndex(ns, index);
+  if (!link) return;
+  if (link.discipline) {
+    link.discipline.backlogPackets = Math.max(0, link.discipline.backlogPackets - 1);
+    link.discipline.backlogBytes = Math.max(0, link.discipline.backlogBytes - packet.length - 14);
+  }
+  proceed([{ walk: beginWalk(kernel, packet, trail), place: { at: 'transmit', ns, link, from, to, queued: true } }]);
 }
 
 /** Who takes a packet in this namespace: "tcp socket 20011 of nginx". */
@@ -49,6 +70,7 @@ function takerOf(ns: NetNamespace, { proto, src, dst, sport, dport }: Packet): s
 }
 
 function tcpInput(kernel: Kernel, ns: NetNamespace, packet: Packet): void {
+  if (packet.flags.includes('.') && packet.mac !== undefined) confirmNeighbour(ns, packet.src, timeOf(kernel));
   const socket = ns.flows.get(flowKey({ address: packet.dst, port: packet.dport }, { address: packet.src, port: packet.sport }));
   const listener = boundTo(ns, 'tcp', packet.dst, packet.dport);
   if (socket) segment(kernel, socket, packet);
@@ -62,7 +84,7 @@ function open(kernel: Kernel, ns: NetNamespace, listener: Socket, packet: Packet
   const local = { address: packet.dst, port: packet.dport };
   const remote = { address: packet.src, port: packet.sport };
   const child = createSocket(kernel, ns, 'inet', 'stream', null);
-  const tcb = createTcb(local, remote, 'SYN-RECV');
+  const tcb = createTcb(local, remote, 'SYN-RECV', mtuTo(ns, remote.address) - 40);
   Object.assign(child, {
     tcb, listener, state: 'connected', local: { family: 'inet', ...local }, remote: { family: 'inet', ...remote }, cred: listener.cred, owner: listener.owner,
   });
@@ -137,18 +159,17 @@ function udpInput(kernel: Kernel, ns: NetNamespace, packet: Packet): void {
     queueDatagram(kernel, socket, packet);
     return;
   }
-  output(kernel, ns, {
-    ...packet, proto: 'icmp', src: packet.dst, dst: packet.src, sport: 0, dport: 0, ttl: 64, length: 56, data: new Uint8Array(0),
-    icmp: { type: 3, code: 3, seq: 0, inner: { proto: 'udp', src: packet.src, dst: packet.dst, sport: packet.sport, dport: packet.dport } },
-  });
+  icmpError(beginWalk(kernel, packet), ns, { type: 3, code: 3 });
 }
 
 /** An ICMP error about something that this namespace sent: fatal to a handshake, and told to a connected datagram socket. */
-function onError(kernel: Kernel, ns: NetNamespace, about: Tuple, errno: Errno, _code: number): void {
+function onError(kernel: Kernel, ns: NetNamespace, about: Tuple, errno: Errno, mtu: number): void {
   const local = { address: about.src, port: about.sport };
   const remote = { address: about.dst, port: about.dport };
+  if (mtu > 0) ns.pathMtu.set(about.dst, Math.max(552, mtu));
   if (about.proto === 'tcp') {
     const socket = ns.flows.get(flowKey(local, remote));
+    if (mtu > 0 && socket?.tcb) emit(kernel, socket, narrowed(socket.tcb, mtu, timeOf(kernel)));
     if (socket?.tcb?.state !== 'SYN-SENT') return;
     socket.error = errno;
     socket.tcb.state = 'CLOSED';
@@ -158,7 +179,7 @@ function onError(kernel: Kernel, ns: NetNamespace, about: Tuple, errno: Errno, _
   }
   if (about.proto !== 'udp') return;
   const socket = boundTo(ns, 'udp', local.address, local.port);
-  if (!socket?.remote) return;
+  if (!socket?.remote || mtu > 0) return;
   socket.error = errno;
   wake(kernel, socketChannel(socket));
 }

@@ -43,6 +43,7 @@ export function encode(packet: Packet): Uint8Array {
   const body = new Uint8Array(8 + inner.length);
   body[0] = icmp?.type ?? 0;
   body[1] = icmp?.code ?? 0;
+  if (icmp?.inner && icmp.mtu !== undefined) put16(body, 6, icmp.mtu);
   if (!icmp?.inner) {
     put16(body, 4, packet.sport);
     put16(body, 6, icmp?.seq ?? 0);
@@ -81,7 +82,7 @@ export function decode(data: Uint8Array, src: string, dst: string, ttl: number):
 }
 
 /** An ICMP packet reaches a namespace. `told` hears of an error about one of its sockets. */
-export function icmpInput(kernel: Kernel, ns: NetNamespace, packet: Packet, told: (about: Tuple, errno: Errno, code: number) => void): void {
+export function icmpInput(kernel: Kernel, ns: NetNamespace, packet: Packet, told: (about: Tuple, errno: Errno, mtu: number) => void): void {
   const { icmp } = packet;
   if (!icmp) return;
   for (const socket of ns.raw) giveRaw(kernel, socket, packet);
@@ -91,7 +92,7 @@ export function icmpInput(kernel: Kernel, ns: NetNamespace, packet: Packet, told
   }
   if (!icmp.inner || icmp.type !== 3) return;
   const errno: Errno = icmp.code === 3 ? 'ECONNREFUSED' : icmp.code === 0 ? 'ENETUNREACH' : 'EHOSTUNREACH';
-  told(icmp.inner, errno, icmp.code);
+  told(icmp.inner, icmp.code === 4 ? 'EMSGSIZE' : errno, icmp.code === 4 ? (icmp.mtu ?? 0) : 0);
 }
 
 const RAW_BUFFER = 212_992;

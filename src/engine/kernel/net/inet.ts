@@ -14,8 +14,8 @@ import { decode } from './icmp.ts';
 import { parseIp } from './ip.ts';
 import { isLocal } from './local.ts';
 import { routeFor } from './routes.ts';
-import { netOf, socketChannel } from './state.ts';
-import { abort, createTcb, finish, flush, sendRoom, synOf, type Tcb, windowUpdate } from './tcp.ts';
+import { linkByName, netOf, socketChannel } from './state.ts';
+import { abort, createTcb, finish, flush, narrowed, sendRoom, synOf, type Tcb, windowUpdate } from './tcp.ts';
 import type { Chunk, NetNamespace, Packet, Socket } from './types.ts';
 import { later } from './walk.ts';
 
@@ -80,8 +80,10 @@ export function boundTo(ns: NetNamespace, protocol: string, address: string, por
 /** Sends what a control block has to say, and sees that its timer runs. The first refusal of a handshake ends it. */
 export function emit(kernel: Kernel, socket: Socket, packets: readonly Packet[]): void {
   const tcb = socket.tcb!;
-  for (const packet of packets) {
+  const queue = packets.slice();
+  for (let packet = queue.shift(); packet; packet = queue.shift()) {
     const refused = output(kernel, socket.ns, owned(socket, packet), whose(socket));
+    if (refused === 'EMSGSIZE') queue.push(...narrowed(tcb, mtuTo(socket.ns, tcb.remote.address), timeOf(kernel)));
     if (refused && refused !== 'EPERM' && tcb.state === 'SYN-SENT') {
       socket.error = refused;
       tcb.state = 'CLOSED';
@@ -96,6 +98,14 @@ export function emit(kernel: Kernel, socket: Socket, packets: readonly Packet[])
 }
 
 const whose = (socket: Socket): string => `${socket.type === 'raw' ? 'raw' : protocolOf(socket)} socket ${socket.id} of ${socket.owner || 'nobody'}`;
+
+/** The MTU of the way to an address, as far as it is known here. */
+export function mtuTo(ns: NetNamespace, to: string): number {
+  if (isLocal(ns, to)) return Math.min(65535, linkByName(ns, 'lo')?.mtu ?? 65535);
+  const route = routeFor(ns, to)?.route;
+  const mtu = route?.mtu ?? (route ? linkByName(ns, route.dev)?.mtu : undefined) ?? 1500;
+  return Math.max(576, Math.min(65535, mtu, ns.pathMtu.get(to) ?? mtu));
+}
 
 /** A packet as a socket sends it: whose, and with its mark (SO_MARK). */
 const owned = (socket: Socket, packet: Packet): Packet => ({ ...packet, uid: socket.cred.uid, gid: socket.cred.gid, ...markOf(socket) });
@@ -121,7 +131,7 @@ function connectStream(kernel: Kernel, task: Task, socket: Socket, to: Inet, non
     if (!socket.boundAs) bindTo(socket, src, port);
     socket.local = { family: 'inet', address: src, port };
     socket.remote = { family: 'inet', address, port: to.port };
-    const tcb = createTcb({ address: src, port }, { address, port: to.port }, 'SYN-SENT');
+    const tcb = createTcb({ address: src, port }, { address, port: to.port }, 'SYN-SENT', mtuTo(socket.ns, address) - 40);
     const key = flowKey(tcb.local, tcb.remote);
     if (socket.ns.flows.has(key)) throw new SysError('EADDRNOTAVAIL');
     socket.tcb = tcb;

@@ -15,7 +15,7 @@ import { timeOf } from '../wait.ts';
 import { formatIp, linkLocal, maskOf, networkOf, parseIp } from './ip.ts';
 import { createRuleset } from './netfilter.ts';
 import { hasCarrier, linkByName, netOf, peerOf, portsOf } from './state.ts';
-import type { Address, Link, LinkKind, NetNamespace } from './types.ts';
+import type { Address, Link, LinkKind, NetNamespace, Upper } from './types.ts';
 
 /** Time that duplicate address detection takes. */
 const DAD = 1500 * MS;
@@ -24,7 +24,8 @@ const DAD = 1500 * MS;
 export function createNetNamespace(kernel: Kernel, owner: UserNamespace, ino: number = kernel.nextNsIno++): NetNamespace {
   const ns: NetNamespace = {
     ino, links: [], routes: [], nextIndex: 1, ports: new Map(), flows: new Map(), nextPort: 0, owner, neighbours: [], forwarding: false,
-    bridgeNetfilter: true, unprivilegedFrom: 1024, pingGroups: [1, 0], ipv6Disabled: new Set(), netfilter: createRuleset(), nsids: new Map(), raw: new Set(),
+    bridgeNetfilter: true, unprivilegedFrom: 1024, pingGroups: [1, 0], ipv6Disabled: new Set(), netfilter: createRuleset(), nsids: new Map(), raw: new Set(), rules: [], tunnels: [],
+    fragments: new Map(), pathMtu: new Map(), nextIdent: 1,
   };
   netOf(kernel).namespaces.set(ns.ino, ns);
   addLink(kernel, ns, 'loopback', 'lo');
@@ -80,6 +81,7 @@ export function addLink(kernel: Kernel, ns: NetNamespace, kind: LinkKind, name: 
     index: indexFor(ns), name, kind, mac: loopback ? '00:00:00:00:00:00' : (mac ?? newMac(kernel)), mtu: loopback ? 65536 : 1500, up: false,
     master: null, peer: null, addresses: [], stats: { rxBytes: 0, rxPackets: 0, txBytes: 0, txPackets: 0, rxDropped: 0, txDropped: 0 },
     qdisc: 'noop', txqlen: 1000, fdb: kind === 'bridge' ? new Map() : null, hadPort: false, macSet: mac !== undefined,
+    lower: null, uppers: [], vlan: null, vxlan: null, discipline: null, alias: '', group: 0, promisc: false, multicast: true, arp: kind !== 'dummy',
   };
   if (ns.ipv6Disabled.has('default')) ns.ipv6Disabled.add(name);
   insert(ns, link);
@@ -94,6 +96,8 @@ function insert(ns: NetNamespace, link: Link): void {
 
 export function deleteLink(kernel: Kernel, ns: NetNamespace, link: Link): void {
   const other = peerOf(link);
+  for (const upper of link.uppers.slice()) deleteLink(kernel, upper.ns, upper.link);
+  leaveLower(link);
   for (const port of portsOf(ns, link)) port.master = null;
   unlink(kernel, ns, link);
   record(kernel.trace, 'kernel', kernel.name, 'link.del', { ns: ns.ino, name: link.name });
@@ -107,6 +111,19 @@ function unlink(kernel: Kernel, ns: NetNamespace, link: Link): void {
   setMaster(kernel, ns, link, null);
   dropRoutes(ns, link);
   ns.links.splice(ns.links.indexOf(link), 1);
+}
+
+/** What it stood on knows it no more. */
+function leaveLower(link: Link): void {
+  const without = (list: Upper[]): Upper[] => list.filter((one) => one.link !== link);
+  if (link.lower) link.lower.link.uppers = without(link.lower.link.uppers);
+  if (link.vxlan) link.vxlan.under.tunnels = without(link.vxlan.under.tunnels);
+}
+
+/** Who holds a link by the namespace that it is in learns where it has gone. */
+function followed(link: Link, to: NetNamespace): void {
+  for (const one of [...(link.lower?.link.uppers ?? []), ...(link.vxlan?.under.tunnels ?? [])]) if (one.link === link) one.ns = to;
+  for (const one of link.uppers) one.link.lower!.ns = to;
 }
 
 function dropRoutes(ns: NetNamespace, link: Link): void {
@@ -150,6 +167,7 @@ function carrierChanged(kernel: Kernel, ns: NetNamespace, link: Link): void {
   const ends: [NetNamespace, Link][] = other ? [[ns, link], [other.ns, other.link]] : [[ns, link]];
   for (const [at, one] of ends) {
     if (one.kind !== 'loopback') autoconfigure(kernel, at, one);
+    for (const upper of one.uppers) if (upper.link.up) autoconfigure(kernel, upper.ns, upper.link);
     const bridge = at.links.find((b) => b.index === one.master);
     if (bridge) autoconfigure(kernel, at, bridge);
   }
@@ -219,7 +237,7 @@ export function setMaster(kernel: Kernel, ns: NetNamespace, link: Link, bridge: 
   const old = ns.links.find((l) => l.index === link.master);
   if (old) {
     link.master = null;
-    for (const [mac, index] of old.fdb ?? []) if (index === link.index) old.fdb!.delete(mac);
+    for (const [mac, { port }] of old.fdb ?? []) if (port === link.index) old.fdb!.delete(mac);
     chooseMac(ns, old);
   }
   if (!bridge) return;
@@ -260,6 +278,7 @@ export function moveLink(kernel: Kernel, from: NetNamespace, link: Link, to: Net
   unlink(kernel, from, link);
   link.index = indexFor(to, link.index);
   insert(to, link);
+  followed(link, to);
   if (other) other.link.peer = { ns: to, index: link.index };
   record(kernel.trace, 'kernel', kernel.name, 'link.move', { name: link.name, from: from.ino, to: to.ino });
 }

@@ -1,15 +1,60 @@
-/** The routing decision: longest prefix, then least metric, over links that are up. Source: ip-route(8). One table. */
-import { networkOf, parseIp, parsePrefix } from './ip.ts';
+/** The routing decision: rules choose a table (policy routing), there the longest prefix, then the least metric, over links that are up. Source: ip-route(8), ip-rule(8). */
+import { inPrefix, networkOf, parseIp, parsePrefix } from './ip.ts';
 import { linkByName } from './state.ts';
-import type { NetNamespace, Route } from './types.ts';
+import type { NetNamespace, Packet, PolicyRule, Route } from './types.ts';
+
+/** What rules look at beside the destination. */
+export interface RouteKey {
+  src?: string;
+  mark?: number;
+  /** The link that it came in by; "lo" for what is sent here. */
+  iif?: string;
+  oif?: string;
+  proto?: Packet['proto'];
+  sport?: number;
+  dport?: number;
+  uid?: number;
+}
+
+const BLANK: RouteKey = {};
 
 /** The route to an address that is not this namespace's own, and the source address it gives; null when there is none. */
-export function routeFor(ns: NetNamespace, to: string): { route: Route; src: string } | null {
+export function routeFor(ns: NetNamespace, to: string, key: RouteKey = BLANK): { route: Route; src: string } | null {
   const address = parseIp(to);
   if (address === null) return null;
+  if (ns.rules.length === 0) return inTable(ns, address, to, 'main', key) ?? inTable(ns, address, to, 'default', key);
+  for (const rule of ns.rules) {
+    if (ruleFits(rule, to, key) === rule.not) continue;
+    if (rule.action !== 'table') return { route: { to: 'default', via: null, dev: 'lo', src: null, proto: 'kernel', scope: 'global', metric: 0, type: rule.action, onlink: false }, src: '0.0.0.0' };
+    const found = inTable(ns, address, to, rule.table, key);
+    if (found && found.route.type !== 'throw') return found;
+  }
+  return null;
+}
+
+/** The packet's key, where it is routed. */
+export function keyOf({ src, mark, proto, sport, dport, uid }: Packet, iif: string): RouteKey {
+  return { src, mark: mark ?? 0, iif, proto, sport, dport, ...(uid === undefined ? {} : { uid }) };
+}
+
+function ruleFits(rule: PolicyRule, to: string, key: RouteKey): boolean {
+  const { from, fwmark, iif, oif, ipproto, sport, dport, uids } = rule;
+  const port = (range: string, n: number | undefined): boolean => {
+    const [low, high = low] = range.split('-').map(Number) as [number, number | undefined];
+    return n !== undefined && n >= low && n <= high;
+  };
+  return (
+    (from === null || inPrefix(key.src ?? '0.0.0.0', from)) && (rule.to === null || inPrefix(to, rule.to)) && (fwmark === null || (((key.mark ?? 0) & fwmark.mask) >>> 0) === fwmark.value) &&
+    (iif === null || iif === (key.iif ?? 'lo')) && (oif === null || oif === key.oif) && (ipproto === null || ipproto === key.proto) && (sport === null || port(sport, key.sport)) &&
+    (dport === null || port(dport, key.dport)) && (uids === null || (key.uid !== undefined && key.uid >= uids[0] && key.uid <= uids[1]))
+  );
+}
+
+function inTable(ns: NetNamespace, address: number, to: string, table: string, { oif }: RouteKey): { route: Route; src: string } | null {
   let best: Route | null = null;
   let length = -1;
   for (const route of ns.routes) {
+    if ((route.table ?? 'main') !== table || (oif !== undefined && route.dev !== oif)) continue;
     const { network, prefix } = parsePrefix(route.to)!;
     if (networkOf(address, prefix) !== network || prefix < length) continue;
     if (prefix === length && best && best.metric <= route.metric) continue;

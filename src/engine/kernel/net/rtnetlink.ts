@@ -39,6 +39,7 @@ import { socketList } from './diag.ts';
 import { fieldsFit } from './fields.ts';
 import { isMac, parseIp } from './ip.ts';
 import { addAddress, addLink, deleteAddress, deleteLink, disableIpv6, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
+import { stateNow } from './neighbour.ts';
 import { linkNamed, Refused } from './refusal.ts';
 import { appendRule, deleteChain, deleteRule, flushChain, listTable, newChain, renameChain, setPolicy, zeroTable } from './rules.ts';
 import { isLinkDown, routeAdd, routeDel, routeGet, sortedRoutes } from './rtroutes.ts';
@@ -254,14 +255,14 @@ function neighList(kernel: Kernel, _task: Task, ns: NetNamespace, asked: Netlink
   const now = timeOf(kernel);
   return ns.neighbours
     .filter((one) => asked.dev === undefined || one.dev === asked.dev)
-    .map((one) => ({ ...one, state: one.state === 'REACHABLE' && now - one.at > 30e9 ? 'STALE' : one.state }));
+    .map(({ pending: _, ...one }) => ({ ...one, state: stateNow({ ...one, pending: [] }, now) }));
 }
 
 function neighAdd(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
   const link = linkNamed(ns, asked.dev);
   const address = String(asked.address);
   if (ns.neighbours.some((one) => one.address === address && one.dev === link.name)) throw new SysError('EEXIST');
-  ns.neighbours.push({ address, dev: link.name, mac: macOf(asked.mac)!, state: 'PERMANENT', at: timeOf(kernel) });
+  ns.neighbours.push({ address, dev: link.name, mac: macOf(asked.mac)!, state: 'PERMANENT', at: timeOf(kernel), probes: 0, pending: [] });
   return {};
 }
 
@@ -278,7 +279,7 @@ function fdbList(_kernel: Kernel, _task: Task, ns: NetNamespace): object[] {
   for (const bridge of ns.links) {
     if (!bridge.fdb) continue;
     for (const port of ns.links) if (port.master === bridge.index) rows.push({ dev: port.name, master: bridge.name, mac: port.mac, own: true });
-    for (const [mac, index] of bridge.fdb) rows.push({ dev: linkByIndex(ns, index)?.name ?? '?', master: bridge.name, mac, own: false });
+    for (const [mac, { port, fixed }] of bridge.fdb) rows.push({ dev: linkByIndex(ns, port)?.name ?? '?', master: bridge.name, mac, own: fixed });
   }
   return rows;
 }

@@ -38,6 +38,7 @@ export function portsOf(ns: NetNamespace, bridge: Link): Link[] {
 export function hasCarrier(ns: NetNamespace, link: Link): boolean {
   if (!link.up) return false;
   if (link.kind === 'veth') return peerOf(link)?.link.up === true;
+  if (link.lower) return hasCarrier(link.lower.ns, link.lower.link);
   if (link.kind !== 'bridge') return true;
   const ports = portsOf(ns, link);
   if (ports.length === 0) return !link.hadPort;
@@ -51,5 +52,5 @@ export function operState(ns: NetNamespace, link: Link): string {
   if (link.kind === 'loopback' || link.kind === 'dummy' || link.kind === 'vxlan') return 'UNKNOWN';
   if (link.kind === 'bridge') return !carrier ? 'DOWN' : link.hadPort ? 'UP' : 'UNKNOWN';
   if (carrier) return 'UP';
-  return link.kind === 'veth' ? 'LOWERLAYERDOWN' : 'DOWN';
+  return link.kind === 'veth' || link.lower ? 'LOWERLAYERDOWN' : 'DOWN';
 }

@@ -3,6 +3,7 @@
  * a veth name each other. All state of one kernel that is not a namespace's own is `Net`, reached by `netOf(kernel)`.
  * IPv4 is modelled; of IPv6 only the addresses that the kernel itself gives to links, to be seen and not used.
  */
+import type { Random } from '../../sim/random.ts';
 import type { Errno } from '../abi.ts';
 import type { Kernel, UserNamespace } from '../records.ts';
 import type { SockAddr } from '../sys.ts';
@@ -38,9 +39,93 @@ export interface NetNamespace {
   nsids: Map<number, NetNamespace>;
   /** Raw sockets that wait for ICMP. */
   raw: Set<Socket>;
+  /** In order of preference; without those every address is looked up in "main". */
+  rules: PolicyRule[];
+  /** Links of vxlan whose outer packets are this namespace's, wherever they are. */
+  tunnels: Upper[];
+  /** By source, destination, protocol and identification: fragments that wait for the rest. */
+  fragments: Map<string, { until: number; got: Map<number, number> }>;
+  /** Path MTU by destination, as "fragmentation needed" told it. */
+  pathMtu: Map<string, number>;
+  nextIdent: number;
 }
 
-export type LinkKind = 'loopback' | 'ether' | 'veth' | 'bridge' | 'dummy' | 'vxlan';
+/** A link and the namespace that it is in now. */
+export interface Upper {
+  ns: NetNamespace;
+  link: Link;
+}
+
+/** ip rule: which table an address is looked up in. Source: ip-rule(8). */
+export interface PolicyRule {
+  pref: number;
+  not: boolean;
+  from: string | null;
+  to: string | null;
+  fwmark: { value: number; mask: number } | null;
+  iif: string | null;
+  oif: string | null;
+  ipproto: string | null;
+  sport: string | null;
+  dport: string | null;
+  uids: [number, number] | null;
+  /** A table, or unreachable, prohibit, blackhole. */
+  action: 'table' | 'unreachable' | 'prohibit' | 'blackhole';
+  table: string;
+  proto: string;
+}
+
+/** What a bridge knows of a MAC address: the port, and when it was last seen; static entries stay. */
+export interface FdbEntry {
+  port: number;
+  at: number;
+  fixed: boolean;
+}
+
+export interface Vxlan {
+  vni: number;
+  port: number;
+  local: string | null;
+  /** A remote, or a group of multicast; "" none. */
+  remote: string;
+  dev: string;
+  ttl: number;
+  learning: boolean;
+  /** By inner MAC address; all zeroes for whatever has no entry. */
+  fdb: Map<string, { dst: string; at: number; fixed: boolean }[]>;
+  /** Where outer packets are sent and received. */
+  under: NetNamespace;
+}
+
+/** A queueing discipline that somebody put on a link (tc). Rates are bytes a second, times ns. Source: tc-netem(8), tc-tbf(8). */
+export interface Discipline {
+  kind: 'netem' | 'tbf' | 'pfifo' | 'fq_codel' | 'noqueue';
+  handle: string;
+  limit: number;
+  delay: number;
+  jitter: number;
+  /** Of 1. */
+  loss: number;
+  duplicate: number;
+  corrupt: number;
+  reorder: number;
+  rate: number;
+  burst: number;
+  latency: number;
+  /** ns at which what is queued has left, tokens of tbf at `at`. */
+  free: number;
+  tokens: number;
+  at: number;
+  sentBytes: number;
+  sentPackets: number;
+  dropped: number;
+  overlimits: number;
+  backlogBytes: number;
+  backlogPackets: number;
+  random: Random;
+}
+
+export type LinkKind = 'loopback' | 'ether' | 'veth' | 'bridge' | 'dummy' | 'vxlan' | 'vlan' | 'macvlan';
 
 export interface Link {
   index: number;
@@ -58,12 +143,23 @@ export interface Link {
   /** noop until it is first set up. */
   qdisc: string;
   txqlen: number;
-  /** Of a bridge: MAC address to index of the port it was seen on. */
-  fdb: Map<string, number> | null;
+  /** Of a bridge: MAC address to the port it was seen on. */
+  fdb: Map<string, FdbEntry> | null;
   /** Of a bridge: has it ever had a port? Until then it has a carrier of its own. */
   hadPort: boolean;
   /** Its MAC was given, not chosen: a bridge then does not take its ports' lowest. */
   macSet: boolean;
+  /** Of vlan and macvlan: what it stands on; and what stands on it. */
+  lower: Upper | null;
+  uppers: Upper[];
+  vlan: number | null;
+  vxlan: Vxlan | null;
+  discipline: Discipline | null;
+  alias: string;
+  group: number;
+  promisc: boolean;
+  multicast: boolean;
+  arp: boolean;
 }
 
 export interface Address {
@@ -92,6 +188,9 @@ export interface Route {
   /** unicast, blackhole, unreachable, prohibit. */
   type: string;
   onlink: boolean;
+  /** "main" when it is not said. */
+  table?: string;
+  mtu?: number;
 }
 
 export interface Neighbour {
@@ -99,9 +198,13 @@ export interface Neighbour {
   dev: string;
   /** Empty while nobody answers. */
   mac: string;
-  state: 'REACHABLE' | 'STALE' | 'FAILED' | 'PERMANENT';
+  state: 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'FAILED' | 'PERMANENT' | 'NOARP';
   /** ns of the last confirmation. */
   at: number;
+  /** Requests sent without an answer. */
+  probes: number;
+  /** What waits for the answer. */
+  pending: { packet: Packet; trail: string }[];
 }
 
 /** An IPv4 packet. Plain data: it lies in events. `length` is that of the IP packet. */
@@ -131,14 +234,29 @@ export interface Packet {
   df?: boolean;
   offset?: number;
   more?: boolean;
+  /** Of a fragment: what it is a part of. */
+  whole?: Packet;
   /** Of a SYN: the longest segment that its sender takes. */
   mss?: number;
+  /** Of TCP: where its and the other end's sequence numbers begin, and the timestamps. */
+  isn?: number;
+  peerIsn?: number;
+  ts?: [number, number];
+  /** Of TCP data: the length of each packet that this one is sent as (segmentation offload). */
+  segment?: number;
+  /** Of 802.1Q: the VLAN of the frame. */
+  vlan?: number;
+  /** Of VXLAN: the frame inside. */
+  inner?: { vni: number; from: string; to: string; packet: Packet };
+  tos?: number;
   /** While it is in one namespace: its mark, who sent it, the MAC address that it came from, and that nothing tracks it. */
   mark?: number;
   uid?: number;
   gid?: number;
   mac?: string;
   untracked?: boolean;
+  /** netem has spoilt it. */
+  corrupt?: boolean;
 }
 
 /** What a flow is known by. */

@@ -20,7 +20,9 @@ const SNAPPED = 1500;
 
 export type Place =
   | { at: 'output'; ns: NetNamespace }
-  | { at: 'send'; ns: NetNamespace; link: Link; nexthop: string }
+  | { at: 'send'; ns: NetNamespace; link: Link; nexthop: string; forwarded: boolean }
+  /** A frame leaves by a link; `queued` when it has been through its queue. */
+  | { at: 'transmit'; ns: NetNamespace; link: Link; from: string; to: string; queued: boolean }
   | { at: 'frame'; ns: NetNamespace; link: Link; from: string; to: string }
   | { at: 'bridge'; ns: NetNamespace; bridge: Link; port: Link | null; from: string; to: string }
   | { at: 'input'; ns: NetNamespace; link: Link };
@@ -37,9 +39,30 @@ export interface Walk {
   error: Errno | null;
   /** The packet as the newest rows show it; null after a change. */
   shot: Packet | null;
+  /** A packet that goes round and round ends. */
+  steps: number;
+}
+
+/** Walks go on side by side where a frame is flooded or a packet cut. */
+export interface Way {
+  walk: Walk;
+  place: Place;
+}
+
+export function branch(walk: Walk): Walk {
+  return { ...walk, packet: { ...walk.packet }, error: null };
+}
+
+export const EVERYBODY = 'ff:ff:ff:ff:ff:ff';
+
+/** Broadcast or multicast. */
+export function isForMany(mac: string): boolean {
+  return (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
 }
 
 export type NetEvent =
+  | { do: 'depart'; ns: number; link: number; from: string; to: string; packet: Packet; trail: string }
+  | { do: 'neighbour'; ns: number; link: number; address: string }
   | { do: 'deliver'; ns: number; packet: Packet; trail: string; link: string }
   | { do: 'output'; ns: number; packet: Packet }
   | { do: 'timer'; socket: number };
@@ -50,7 +73,7 @@ export function later(kernel: Kernel, delay: number, arg: NetEvent): void {
 }
 
 export function beginWalk(kernel: Kernel, packet: Packet, trail?: string): Walk {
-  return { kernel, packet: { ...packet }, trail: trail ?? nextTrail(kernel), delay: 0, track: null, error: null, shot: null };
+  return { kernel, packet: { ...packet }, trail: trail ?? nextTrail(kernel), delay: 0, track: null, error: null, shot: null, steps: 0 };
 }
 
 export function nextTrail(kernel: Kernel): string {
