@@ -1,6 +1,6 @@
 /** What decoding 16- and 32-bit code needs to know of a family: its operation there, and how it touches its memory operand. */
-import { JCC, JMP, JMP_TO, CALL, CALL_TO, CALL_FAR, CMP, CMPXCHG8B, BOUND, BT, DIV, FPU_LOAD, FPU_STORE, IDIV, IMUL, INVLPG, JMP_FAR, L_CALL, L_CALL_TO, L_JCC, L_JMP, L_JMP_TO, L_POP, L_PUSH, L_RET, LAR, LGDT, LIDT, LLDT, LMSW,
-  LOAD_FAR_POINTER, LSL, LTR, MOV_FROM_SEGMENT, MOV_TO_SEGMENT, MOVSX16, MOVSX8, MOVZX16, MOVZX8, MUL, POP, PUSH, RET, SETCC, SGDT, SIDT, SLDT, SMSW, STORE, STR, TEST, VERR, VERW, VMX_INSTRUCTION } from './ops';
+import { JCC, JMP, JMP_TO, CALL, CALL_TO, CALL_FAR, CMP, CMPXCHG8B, BT, DIV, FPU_LOAD, FPU_STORE, IDIV, IMUL, INVLPG, JMP_FAR, L_CALL, L_CALL_TO, L_JCC, L_JMP, L_JMP_TO, L_POP, L_PUSH, L_RET, LAR, LGDT, LIDT, LLDT, LMSW,
+  LSL, LTR, MOV_FROM_SEGMENT, MOV_TO_SEGMENT, MOVSX16, MOVSX8, MOVZX16, MOVZX8, MUL, POP, PUSH, RET, SETCC, SGDT, SIDT, SLDT, SMSW, STORE, STR, TEST, VERR, VERW, VMX_INSTRUCTION } from './ops';
 import { CODE_KIND, g32 } from './state';
 
 /** The stack has operations of its own, near branches where the code segment may refuse their target. */
@@ -37,17 +37,15 @@ const VMWRITE: u32 = 25;
 const INVEPT: u32 = 50;
 const INVVPID: u32 = 53;
 
-/** Bytes of the memory operand. */
+/** Bytes of the memory operand, or of its first part (`behind` of legacy.ts). */
 export function accessBytes(family: u32, size: u32, which: u32): u8 {
   switch (family) {
     case VMX_INSTRUCTION: return which == VMREAD || which == VMWRITE ? 4 : which == INVEPT || which == INVVPID ? 16 : 8;
     case MOVZX8: case MOVSX8: case SETCC: case INVLPG: return 1;
     case MOVZX16: case MOVSX16: case MOV_TO_SEGMENT: case MOV_FROM_SEGMENT: case LLDT: case LTR: case SLDT: case STR: case VERR: case VERW: case LMSW: case SMSW: case LAR: case LSL: return 2;
     case LGDT: case LIDT: case SGDT: case SIDT: return 6;
-    case JMP_FAR: case CALL_FAR: case LOAD_FAR_POINTER: return <u8>((u32(1) << size) + 2);
     case CMPXCHG8B: return 8;
     case FPU_STORE: case FPU_LOAD: return size == 1 ? 2 : 0; // 0: an FXSAVE image
-    case BOUND: return <u8>(u32(2) << size);
     default: return <u8>(u32(1) << size);
   }
 }

@@ -68,7 +68,7 @@ export function takeInnerStack(ring: u32): void {
   if (longMode()) setSegment(SS, ring, 0, 0, 0x10000 | (ring << 5));
   else setSegment(SS, selector, baseFrom(descriptor), limitFrom(descriptor), rightsFrom(descriptor) | 1);
   setPrivilege(ring);
-  s64(RSP, 0);
+  // on a stack of 16 bits the upper half of ESP stays
   if (longMode()) s64(RSP, top);
   else setStackTop(top);
 }

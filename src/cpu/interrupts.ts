@@ -8,7 +8,7 @@ import {
   ACTIVITY,
 } from './layout';
 import {
-  canonical, EFER_LMA, E_QUALIFICATION, E_REASON, F_IF, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, guest, np, PEND, PEND_EXIT, PEND_NONE, s32, s64, setPrivilege, ss, ts, X_ADDRESS, X_ERROR, X_HAS_ERROR,
+  canonical, EFER_LMA, E_QUALIFICATION, E_REASON, F_IF, F_NT, F_RF, F_TF, F_VM, g32, g64, gp, guest, np, PEND, PEND_EXCEPTION, PEND_EXIT, PEND_NONE, s32, s64, raise, setPrivilege, ss, ts, X_ADDRESS, X_ERROR, X_HAS_ERROR,
   X_KIND, X_LENGTH, X_VECTOR,
 } from './state';
 import { flags, setFlagsWhole } from './flags';
@@ -170,7 +170,7 @@ function through(vector: u32, kind: u32, error: u32, hasError: bool, back: u64):
   const bytes: u32 = hasError ? 48 : 40;
   gateStack = (gateStack & ~u64(15)) - u64(bytes);
   if (!canonical(gateStack) || !canonical(gateStack + u64(bytes - 1))) return ss(ext);
-  const frame = reach(gateStack, bytes, WRITE | (next == 3 ? BY_USER : 0));
+  const frame = framePlace(bytes, WRITE | (next == 3 ? BY_USER : 0));
   if (frame == 0) return false;
   const old = flags();
   const fault = kind == 3 && vector != 1;
@@ -201,6 +201,19 @@ function through(vector: u32, kind: u32, error: u32, hasError: bool, back: u64):
   return true;
 }
 
+/** Pushes go downwards, so the highest part that is not there faults. */
+function framePlace(bytes: u32, access: u32): usize {
+  const frame = reach(gateStack, bytes, access);
+  if (frame != 0 || g32(PEND) != PEND_EXCEPTION || g32(X_VECTOR) != 14) return frame;
+  const top = gateStack + u64(bytes) - 8;
+  const first = reach(top, 8, access);
+  if (first != 0) {
+    raise(14, g32(X_ERROR), true);
+    s64(X_ADDRESS, (top & ~u64(0xfff)) - 8);
+  }
+  return 0;
+}
+
 /** The stack that the gate switches to: IST, the ring's own, or none. */
 function chooseStack(ist: u32, next: u32, ext: u32): bool {
   if (ist == 0 && next == g32(CPL)) {
@@ -213,5 +226,5 @@ function chooseStack(ist: u32, next: u32, ext: u32): bool {
   const at = reach(g64(tr) + u64(offset), 8, READ | IMPLICIT);
   if (at == 0) return false;
   gateStack = load<u64>(at);
-  return true;
+  return canonical(gateStack) ? true : ss(ext);
 }

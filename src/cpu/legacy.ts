@@ -7,7 +7,7 @@
  */
 import { CS, GPR, MODE, MODE_LONG, MODE_REAL, PAGE_BASE, RIP, SEGMENT_LIMIT, SEGMENT_RIGHTS, SEGMENT_SIZE, SEGMENTS, SS } from './layout';
 import { F_AF, F_CF, F_OF, g32, g64, gp, NARROWED, raise, s64, ss, trap, ud } from './state';
-import { R_DISPLACEMENT, R_DST, R_IMMEDIATE, R_LENGTH, R_OP, R_REG, R_RM, R_SIZE, R_SRC } from './record';
+import { R_DISPLACEMENT, R_DST, R_IMMEDIATE, R_LENGTH, R_OP, R_REG, R_RM, R_SIZE, R_SRC, RECORD } from './record';
 import { condition, flags, lazy, setFlagsWhole, setZero } from './flags';
 import { commit, rd, wr } from './memory';
 import { ea, following } from './operand';
@@ -52,6 +52,18 @@ export function locate(p: usize): bool {
   if (to < 0) return false;
   s64(NARROWED, u64(to));
   return true;
+}
+
+/**
+ * The second part of an operand that is read as two, `first` bytes behind the first one: offsets wrap round at the size of addresses,
+ * and each part is checked by itself (far pointers, BOUND; measured on recent Intel processors).
+ */
+export function behind(p: usize, first: u32, bytes: u32): usize {
+  if (!legacy()) return rd(ea(p) + u64(first), bytes);
+  const location = p - RECORD;
+  const how: u32 = load<u8>(location, R_REG);
+  const at = within(how & 7, (ea(location) + u64(first)) & ((how & 16) != 0 ? u64(0xffff) : u64(0xffffffff)), bytes, false);
+  return at < 0 ? 0 : rd(u64(at), bytes);
 }
 
 /** An operand of a string instruction; in 64-bit mode only the base counts. -1: refused. */
@@ -248,10 +260,12 @@ export function asciiDivide(p: usize): bool {
 export function bound(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
   const bytes: u32 = 1 << size;
-  const at = rd(ea(p), 2 * bytes);
+  let at = rd(ea(p), bytes);
   if (at == 0) return false;
   const low = loadSized(at, size);
-  const high = loadSized(at + bytes, size);
+  at = behind(p, bytes, bytes);
+  if (at == 0) return false;
+  const high = loadSized(at, size);
   const index = loadSized(load<u32>(p, R_DST), size);
   const inside = size == 1 ? i16(index) >= i16(low) && i16(index) <= i16(high) : i32(index) >= i32(low) && i32(index) <= i32(high);
   return inside ? true : raise(5, 0, false);

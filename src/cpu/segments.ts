@@ -9,7 +9,7 @@ import { R_IMMEDIATE, R_REG, R_RM, R_SIZE } from './record';
 import { commit, rd, reach, wr } from './memory';
 import { IMPLICIT, READ, WRITE } from './paging';
 import { ea } from './operand';
-import { legacy, pushSelector, pushSized, real, stackAt, stackDrop } from './legacy';
+import { behind, legacy, pushSelector, pushSized, real, stackAt, stackDrop } from './legacy';
 import { loadSized, putSized } from './arithmetic';
 import { setZero } from './flags';
 import { refreshAttention } from './attention';
@@ -157,11 +157,12 @@ export function popSegment(p: usize): bool {
 /** LSS, LFS, LGS. */
 export function loadFarPointer(p: usize): bool {
   const size: u32 = load<u8>(p, R_SIZE);
-  const at = rd(ea(p), (1 << size) + 2);
+  let at = rd(ea(p), 1 << size);
   if (at == 0) return false;
   const offset = loadSized(at, size);
   const n = load<u32>(p, R_IMMEDIATE);
-  if (!loadSegment(n, load<u16>(at + (1 << size)))) return false;
+  at = behind(p, 1 << size, 2);
+  if (at == 0 || !loadSegment(n, load<u16>(at))) return false;
   putSized(GPR + usize(load<u8>(p, R_REG)) * 8, size, offset);
   if (n == SS) shadow();
   return true;
@@ -291,7 +292,7 @@ export function accessRights(p: usize, rightsWanted: bool): bool {
     // system types that count in IA-32e mode: LDT 2, TSS 9 11, for LAR call gate 12
     const old = (g64(EFER) & EFER_LMA) == 0 && (kind == 1 || kind == 3 || (rightsWanted && (kind == 4 || kind == 5)));
     good = visible(selector, rights) && ((kind & 0x10) != 0 || kind == 2 || kind == 9 || kind == 11 || (rightsWanted && kind == 12) || old);
-    if (good && (kind & 0x10) == 0 && !legacy()) good = wholeSystem(selector);
+    if (good && (kind & 0x10) == 0 && (g64(EFER) & EFER_LMA) != 0) good = wholeSystem(selector);
     if (g32(PEND) != 0) return false;
     value = rightsWanted ? (descriptor >> 32) & 0xffff00 : u64(limitFrom(descriptor));
   }

@@ -9,7 +9,7 @@ import { R_IMMEDIATE, R_OP, R_SIZE } from './record';
 import { rd } from './memory';
 import { ea, following } from './operand';
 import { pushValue } from './operate';
-import { pushSized, real, stackAt } from './legacy';
+import { behind, pushSized, real, stackAt } from './legacy';
 import { loadSized } from './arithmetic';
 import { baseFrom, findDescriptor, limitFrom, loadReal, markAccessed, refused, rightsFrom, segmentAt, selectorOf, setSegment } from './segments';
 import { codeChanged } from './mode';
@@ -60,20 +60,28 @@ function codeRefused(selector: u32, descriptor: u64, rpl: u32, inward: bool): bo
 }
 
 /** Offset and selector behind the operation, in the code or in memory. */
-function farPointer(p: usize): usize {
-  if ((load<u16>(p, R_OP) & 12) == 0) return p + R_IMMEDIATE;
-  return rd(ea(p), (1 << u32(load<u8>(p, R_SIZE))) + 2);
+let farTarget: u64 = 0;
+let farSelector: u32 = 0;
+function farPointer(p: usize): bool {
+  const size: u32 = load<u8>(p, R_SIZE);
+  const direct = (load<u16>(p, R_OP) & 12) == 0;
+  let at = direct ? p + R_IMMEDIATE : rd(ea(p), 1 << size);
+  if (at == 0) return false;
+  farTarget = loadSized(at, size);
+  at = direct ? p + R_IMMEDIATE + (1 << size) : behind(p, 1 << size, 2);
+  if (at == 0) return false;
+  farSelector = load<u16>(at);
+  return true;
 }
 
 export function jumpFar(p: usize): bool { return transfer(p, false); }
 export function callFar(p: usize): bool { return transfer(p, true); }
 
 function transfer(p: usize, calls: bool): bool {
-  const at = farPointer(p);
-  if (at == 0) return false;
+  if (!farPointer(p)) return false;
   const size: u32 = load<u8>(p, R_SIZE);
-  const target = loadSized(at, size);
-  const selector: u32 = load<u16>(at + (1 << size));
+  const target = farTarget;
+  const selector = farSelector;
   if (real()) return realTransfer(selector, target, size, following(p), calls);
   if ((selector & 0xfffc) == 0) return gp(0);
   const found = findDescriptor(selector, 8);

@@ -128,7 +128,7 @@ function farTransfer(r: Random, w: World): Case {
     const place = slot(r);
     const dpl = r.once(4) ? r.below(4) : 3;
     if (place.at !== target.at) setup.push(...qword(place.at, gate(code, r.once(10) ? 0x20ff00 : offset, r.pick(GATES) | (dpl << 5) | (r.once(12) ? 0 : 0x80), r.once(2) ? r.below(32) : 0)));
-    setup.push(...innerStack(r, codeDpl));
+    if (place.selector !== SELECTOR.slots[7] && target.selector !== SELECTOR.slots[7]) setup.push(...innerStack(r, codeDpl));
     body.push(`${r.pick(['call', 'call', 'call', 'jmp'])} ${r.once(4) ? 'word ' : ''}${hex(selectorFor(r, place.selector, r.once(3) ? r.below(4) : ring))}:${hex(offset)}`);
   } else if (way === 2) body.push(`${r.pick(['call', 'jmp'])} ${r.once(4) ? 'word ' : ''}${hex(code)}:${hex(offset)}`);
   else body.push(...returns(r, code, offset, ring));

@@ -6,6 +6,7 @@
  * Where bochs 2.7 and the manual or a real processor differ, cases keep away from it: IRETD and IRETW within a ring in 64-bit
  * code leave SS:RSP alone there (a real processor takes them from the frame); upper halves of IA32_FMASK and
  * unknown MSRs are accepted there; pushes to an interrupt stack behind conforming code go by the segment's DPL there;
+ * an interrupt pushes before it looks whether the gate's target is canonical, and of a stack that is not the error code names the old one;
  * a call gate to an inner ring pushes before it checks the limit of the code segment, SGDT over two pages writes the first of them
  * before it faults, and RF is gone right after an IRET of real mode.
  * Where both are allowed: accesses over the top of 4 GiB. What is here and not there: UMIP, INVPCID; there and not here: VME,
