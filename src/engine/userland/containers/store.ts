@@ -34,6 +34,8 @@ export interface StoredImage {
   config: ImageConfig;
   /** "busybox:latest", sorted. */
   tags: string[];
+  /** "busybox@sha256:…", sorted. */
+  digests: string[];
   /** Last tag time, ISO. */
   tagged: string;
   /** Bottom first. */
@@ -87,7 +89,7 @@ export function preloadedImages(names: readonly string[], layout: Layout = DOCKE
 
 function addTags(repositories: Record<string, Record<string, string>>, tags: readonly string[], id: string): void {
   for (const tag of tags) {
-    const name = tag.slice(0, tag.lastIndexOf(':'));
+    const name = tag.includes('@') ? tag.slice(0, tag.indexOf('@')) : tag.slice(0, tag.lastIndexOf(':'));
     repositories[name] = { ...repositories[name], [tag]: id };
   }
 }
@@ -149,7 +151,7 @@ export function* openStore(layout: Layout): Call<Store> {
 function remember(store: Store, id: string, configText: string, tagged: string): StoredImage | null {
   try {
     const config = readConfig(configText);
-    const image = { id, configText, config, tags: [], tagged: tagged || config.created, chain: chainIds(config.rootfs.diff_ids) };
+    const image = { id, configText, config, tags: [], digests: [], tagged: tagged || config.created, chain: chainIds(config.rootfs.diff_ids) };
     store.images.set(id, image);
     return image;
   } catch {
@@ -159,8 +161,8 @@ function remember(store: Store, id: string, configText: string, tagged: string):
 
 /** Fills every image's list of tags from the repositories. */
 function retag(store: Store): void {
-  for (const image of store.images.values()) image.tags = [];
-  for (const [ref, id] of [...store.repositories].sort(([a], [b]) => (a < b ? -1 : 1))) store.images.get(id)?.tags.push(ref);
+  for (const image of store.images.values()) Object.assign(image, { tags: [], digests: [] });
+  for (const [ref, id] of [...store.repositories].sort(([a], [b]) => (a < b ? -1 : 1))) store.images.get(id)?.[ref.includes('@') ? 'digests' : 'tags'].push(ref);
 }
 
 /** Looks an image up by reference, id or unambiguous prefix of an id (4 digits or more). */
@@ -169,7 +171,7 @@ export function findImage(store: Store, reference: string): StoredImage | null {
   if (!('error' in parsed)) {
     const id = store.repositories.get(`${parsed.name}:${parsed.tag}`);
     if (id && (parsed.digest === '' || parsed.digest === id)) return store.images.get(id) ?? null;
-    if (parsed.digest !== '') return store.images.get(parsed.digest) ?? null;
+    if (parsed.digest !== '') return store.images.get(store.repositories.get(`${parsed.name}@${parsed.digest}`) ?? parsed.digest) ?? null;
   }
   const prefix = bare(reference);
   if (!/^[0-9a-f]{4,64}$/.test(prefix)) return null;

@@ -1,28 +1,57 @@
-/** docker build: the context as a tar to the daemon, its progress back; DOCKER_BUILDKIT=0 takes the classic builder. Source: docker/cli image/build.go, buildx. */
-import { isDir, list, readBytes, statOf, tryRead, writeFile, attempt } from '../../../lib/files.ts';
+/** docker build: the context as a tar to the daemon, its progress back; DOCKER_BUILDKIT=0 takes the classic builder; what buildx tells of itself. Source: docker/cli image/build.go, buildx. */
+import { drain, isDir, readBytes, statOf, writeFile, attempt } from '../../../lib/files.ts';
 import { decimalSize } from '../../../lib/clock.ts';
-import { type Call } from '../../../lib/http.ts';
+import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
-import { entry, type TarEntry, writeTar } from '../../tar.ts';
-import { gather } from './copy.ts';
-import { type Any, type Client, lines, Stop, stream } from './client.ts';
+import { tabulate } from '../../../kube/kubectl/tabwriter.ts';
+import { text } from '../../../../sim/text.ts';
+import { parseReference } from '../../oci.ts';
+import { entry, writeTar } from '../../tar.ts';
+import { isTerminal } from './attach.ts';
+import { createShow, endShow, take } from './buildshow.ts';
+import { type Any, api, type Client, lines, Stop, stream } from './client.ts';
 import type { Command } from './command.ts';
+import { type BuildContext, HIDDEN, inputContext, readContext } from './context.ts';
 import type { Flags } from './flags.ts';
+import { prompt } from './objects.ts';
 
 const OPTIONS = `
+      --add-host strings              Add a custom host-to-IP mapping (format: "host:ip")
+      --allow strings                 Allow extra privileged entitlement (e.g., "network.host", "security.insecure")
+      --annotation stringArray        Add annotation to the image
+      --attest stringArray            Attestation parameters (format: "type=sbom,generator=image")
       --build-arg stringArray         Set build-time variables
+      --build-context stringArray     Additional build contexts (e.g., name=path)
+      --builder string                Override the configured builder instance (default "default")
+      --cache-from stringArray        External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")
+      --cache-to stringArray          Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")
+      --cgroup-parent string          Set the parent cgroup for the "RUN" instructions during build
   -f, --file string                   Name of the Dockerfile (default: "PATH/Dockerfile")
       --iidfile string                Write the image ID to the file
       --label stringArray             Set metadata for an image
       --load                          Shorthand for "--output=type=docker"
+      --metadata-file string          Write build result metadata to the file
+      --network string                Set the networking mode for the "RUN" instructions during build (default "default")
       --no-cache                      Do not use cache when building the image
+      --no-cache-filter stringArray   Do not cache specified stages
+  -o, --output stringArray            Output destination (format: "type=local,dest=path")
+      --platform stringArray          Set target platform for build
       --progress string               Set type of progress output ("auto", "plain", "tty", "rawjson"). Use plain to show container output (default "auto")
+      --provenance string             Shorthand for "--attest=type=provenance"
       --pull                          Always attempt to pull all referenced images
+      --push                          Shorthand for "--output=type=registry"
   -q, --quiet                         Suppress the build output and print image ID on success
       --rm                            Remove intermediate containers
+      --sbom string                   Shorthand for "--attest=type=sbom"
+      --secret stringArray            Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")
+      --shm-size bytes                Size of "/dev/shm"
+      --ssh stringArray               SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")
   -t, --tag stringArray               Name and optionally a tag (format: "name:tag")
       --target string                 Set the target build stage to build
+      --ulimit ulimit                 Ulimit options (default [])
 `;
+
+const ABSENT = ['annotation', 'attest', 'build-context', 'cache-to', 'output', 'push', 'ssh', 'sbom', 'metadata-file'];
 
 const DEPRECATED =
   'DEPRECATED: The legacy builder is deprecated and will be removed in a future release.\n            BuildKit is currently disabled; enable it by removing the DOCKER_BUILDKIT=0\n            environment-variable.\n\n';
@@ -42,95 +71,142 @@ export const build: Command = {
       );
     }
     if (classic) yield* complain(DEPRECATED);
-    const path = flags.args[0]!;
-    if (path === '-' || /^(https?|git):/.test(path)) throw new Stop('not modelled: docker build from standard input or a URL');
-    if (!(yield* statOf(path))) throw new Stop(`ERROR: unable to prepare context: path ${JSON.stringify(path)} not found`);
-    const raw = writeTar(yield* contextOf(path, flags.get('file')));
+    for (const flag of ABSENT) if (flags.on.has(flag)) throw new Stop(`not modelled: docker build --${flag}`);
+    const platform = flags.all('platform').find((p) => !/^linux\/(amd64|x86_64)$/.test(p));
+    if (platform) throw new Stop(`not modelled: docker build --platform ${platform}`);
+    for (const tag of flags.all('tag')) {
+      const parsed = parseReference(tag);
+      if ('error' in parsed) throw new Stop(`ERROR: invalid tag ${JSON.stringify(tag)}: ${parsed.error}`);
+    }
+    const context = yield* contextFor(flags);
+    const raw = writeTar(context.entries);
     const query = {
-      version: classic ? undefined : '2',
-      t: flags.all('tag').join(',') || undefined,
-      dockerfile: flags.get('file')?.split('/').pop() ?? 'Dockerfile',
-      target: flags.get('target'),
-      nocache: flags.has('no-cache') ? 1 : undefined,
-      buildargs: JSON.stringify(buildArgs(client, flags)),
+      version: classic ? undefined : '2', t: flags.all('tag').join(',') || undefined, dockerfile: context.dockerfile, hidden: context.hidden ? 1 : undefined, ignore: context.ignore, remote: context.remote ? 1 : undefined,
+      target: flags.get('target'), nocache: flags.has('no-cache') ? 1 : undefined, buildargs: JSON.stringify(buildArgs(client, flags)), labels: JSON.stringify(labelsOf(flags)), secrets: JSON.stringify(yield* secretsOf(client, flags)),
     };
     const quiet = flags.has('quiet');
     if (classic && !quiet) yield* print(`Sending build context to Docker daemon ${decimalSize(raw.length).padStart(8)}\r\r\n`);
-    const id = yield* follow(yield* stream(client, 'POST', '/build', { raw, query }), { classic, quiet, live: false });
+    const id = yield* follow(yield* stream(client, 'POST', '/build', { raw, query }), { classic, quiet, live: yield* isLive(client, flags) });
     if (quiet && id) yield* print(`${id}\n`);
     if (flags.get('iidfile')) yield* writeFile(flags.get('iidfile')!, id);
     return 0;
   },
 };
 
+function* isLive(client: Client, flags: Flags): Call<boolean> {
+  const mode = flags.get('progress') ?? client.env.BUILDKIT_PROGRESS ?? 'auto';
+  if (!['auto', 'plain', 'tty', 'quiet', 'rawjson'].includes(mode)) throw new Stop(`ERROR: invalid progress mode ${mode}`);
+  if (mode === 'rawjson') throw new Stop('not modelled: docker build --progress rawjson');
+  const terminal = yield* isTerminal(2);
+  if (mode === 'tty' && !terminal) throw new Stop('ERROR: failed to get console: provided file is not a console');
+  return terminal && mode !== 'plain';
+}
+
+function* contextFor(flags: Flags): Call<BuildContext> {
+  const path = flags.args[0]!;
+  const dockerfile = flags.get('file');
+  if (path === '-') return inputContext(yield* drain(0), dockerfile);
+  if (/^(https?:|git:|git@|github\.com\/)/.test(path)) throw new Stop('not modelled: docker build from a URL');
+  const stat = yield* statOf(path);
+  if (!stat) throw new Stop(`ERROR: unable to prepare context: path ${JSON.stringify(path)} not found`);
+  if (!isDir(stat)) throw new Stop(`ERROR: unable to prepare context: context must be a directory: ${path}`);
+  if (dockerfile !== '-') return yield* readContext(path, dockerfile);
+  const context = yield* readContext(path, undefined);
+  return { ...context, entries: [...context.entries, entry(`${HIDDEN}/Dockerfile`, { data: yield* drain(0) })], dockerfile: `${HIDDEN}/Dockerfile`, hidden: true };
+}
+
+function pairOf(one: string): [string, string | undefined] {
+  const cut = one.indexOf('=');
+  return cut < 0 ? [one, undefined] : [one.slice(0, cut), one.slice(cut + 1)];
+}
+
 function buildArgs(client: Client, flags: Flags): Record<string, string> {
   const out: Record<string, string> = {};
-  for (const one of flags.all('build-arg')) {
-    const cut = one.indexOf('=');
-    if (cut >= 0) out[one.slice(0, cut)] = one.slice(cut + 1);
-    else if (client.env[one] !== undefined) out[one] = client.env[one];
+  for (const [name, value] of flags.all('build-arg').map(pairOf)) {
+    if (value !== undefined) out[name] = value;
+    else if (client.env[name] !== undefined) out[name] = client.env[name];
   }
   return out;
 }
 
-/** Prints the progress; the id of the image. Throws Stop with the status of a command that failed. */
-export function* follow(opened: Parameters<typeof lines>[0], { classic, quiet }: { classic: boolean; quiet: boolean; live: boolean }): Call<string> {
+const labelsOf = (flags: Flags): Record<string, string> => Object.fromEntries(flags.all('label').map((l) => { const [k, v] = pairOf(l); return [k, v ?? '']; }));
+
+function* secretsOf(client: Client, flags: Flags): Call<Record<string, string>> {
+  const out: Record<string, string> = {};
+  for (const one of flags.all('secret')) {
+    const fields = Object.fromEntries(one.split(',').map((p) => { const [k, v] = pairOf(p); return [k.toLowerCase(), v ?? '']; })) as Record<string, string>;
+    const id = fields.id ?? (fields.src ?? fields.source ?? fields.env ?? '').split('/').pop() ?? '';
+    const path = fields.src ?? fields.source ?? (fields.env === undefined && client.env[id] === undefined ? id : undefined);
+    if (path === undefined) {
+      out[id] = client.env[fields.env ?? id] ?? '';
+      continue;
+    }
+    const data = yield* attempt(readBytes(path), null);
+    if (data === null) throw new Stop(`ERROR: failed to stat ${path}: stat ${path}: no such file or directory`);
+    out[id] = text(data);
+  }
+  return out;
+}
+
+export interface Following {
+  classic: boolean;
+  quiet: boolean;
+  /** Draws on the terminal. */
+  live: boolean;
+  /** A name before each vertex. */
+  prefix?: string;
+}
+
+/** Tells of the progress; the id of the image. Throws Stop with the status of a command that failed. */
+export function* follow(opened: Parameters<typeof lines>[0], o: Following): Call<string> {
   let id = '';
   let failed: Any = null;
-  yield* lines(opened, function* (m: Any) {
-    if (m.stream && !quiet) yield* classic ? print(m.stream) : complain(m.stream);
-    if (m.aux?.ID) id = m.aux.ID;
-    if (m.error) failed = m;
-  });
+  const show = o.classic || o.quiet ? null : yield* createShow(o.live, o.prefix);
+  try {
+    yield* lines(opened, function* (m: Any) {
+      if (m.stream && !o.quiet) yield* o.classic ? print(m.stream) : complain(m.stream);
+      if (show && !m.error) yield* take(show, m);
+      if (m.aux?.ID) id = m.aux.ID;
+      if (m.error) failed = m;
+    });
+  } finally {
+    if (show) yield* endShow(show);
+  }
   yield* attempt(opened.close(), undefined);
   if (!failed) return id;
-  throw new Stop(classic ? failed.error : `ERROR: ${failed.error}`, failed.errorDetail?.code ?? 1);
+  if (failed.before && !o.quiet) yield* complain(failed.before);
+  throw new Stop(o.classic ? failed.error : `ERROR: ${failed.error}`, failed.errorDetail?.code ?? 1);
 }
 
-/** Everything below the path but what .dockerignore names; a Dockerfile from elsewhere is put beside. */
-export function* contextOf(path: string, dockerfile: string | undefined): Call<TarEntry[]> {
-  const ignored = ((yield* tryRead(`${path}/.dockerignore`)) ?? '')
-    .split('\n')
-    .map((l) => l.trim())
-    .filter((l) => l !== '' && !l.startsWith('#'));
-  const entries: TarEntry[] = [];
-  for (const { name } of yield* list(path)) yield* gather(`${path}/${name}`, name, entries);
-  const kept = entries.filter((e) => !isIgnored(e.name, ignored) || e.name === 'Dockerfile');
-  if (dockerfile === undefined) return kept;
-  const name = dockerfile.split('/').pop()!;
-  const from = dockerfile.startsWith('/') ? dockerfile : (yield* statOf(`${path}/${dockerfile}`)) ? `${path}/${dockerfile}` : dockerfile;
-  const stat = yield* statOf(from);
-  if (!stat || isDir(stat)) return kept.filter((e) => e.name !== name);
-  return [...kept.filter((e) => e.name !== name), entry(name, { mode: stat.mode & 0o777, data: yield* readBytes(from) })];
-}
-
-function isIgnored(name: string, patterns: readonly string[]): boolean {
-  let out = false;
-  for (const pattern of patterns) {
-    const no = pattern.startsWith('!');
-    const clean = pattern.replace(/^!/, '').replace(/^\/+|\/+$/g, '');
-    const test = new RegExp(
-      `^${clean
-        .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-        .replace(/\*\*/g, '\0')
-        .replace(/\*/g, '[^/]*')
-        .replaceAll('\0', '.*')
-        .replace(/\?/g, '[^/]')}(/|$)`,
-    );
-    if (test.test(name)) out = !no;
-  }
-  return out;
-}
+/** As docker's units with two decimals: "12.3kB". */
+const size = (n: number): string => decimalSize(n, 4);
 
 export const builder: readonly Command[] = [
   {
-    names: ['buildx version'],
-    usage: '',
-    short: 'Show buildx version information',
-    options: '',
-    args: [0, 0],
+    names: ['buildx version'], usage: '', short: 'Show buildx version information', options: '', args: [0, 0],
     *run() {
       yield* print('github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3\n');
+      return 0;
+    },
+  },
+  {
+    names: ['buildx ls'], usage: '', short: 'List builder instances', options: '', args: [0, 0],
+    *run(client) {
+      yield* api(client, 'GET', '/version');
+      yield* print(`${tabulate('NAME/NODE     DRIVER/ENDPOINT   STATUS    BUILDKIT   PLATFORMS\ndefault*      docker                                   \n \\_ default    \\_ default         running   v0.12.5    linux/amd64, linux/amd64/v2, linux/amd64/v3, linux/386', 0, 3)}\n`);
+      return 0;
+    },
+  },
+  {
+    names: ['builder prune', 'buildx prune'], usage: '[OPTIONS]', short: 'Remove build cache', args: [0, 0],
+    options: '\n  -a, --all                  Remove all unused build cache, not just dangling ones\n      --filter filter        Provide filter values (e.g., "until=24h")\n  -f, --force                Do not prompt for confirmation\n      --keep-storage bytes   Amount of disk space to keep for cache\n',
+    *run(client, flags) {
+      const warning = flags.has('all') ? 'WARNING! This will remove all build cache. Are you sure you want to continue?' : 'WARNING! This will remove all dangling build cache. Are you sure you want to continue?';
+      if (!flags.has('force') && !(yield* prompt(flags, warning))) return 0;
+      const gone = yield* api(client, 'POST', '/build/prune', { query: { all: flags.has('all') ? 1 : undefined } });
+      const ids: string[] = gone.CachesDeleted ?? [];
+      const head = ids.length > 0 ? `Deleted build cache objects:\n${ids.map((i) => `${i}\n`).join('')}\n` : '';
+      yield* print(`${head}Total reclaimed space: ${size(gone.SpaceReclaimed)}\n`);
       return 0;
     },
   },

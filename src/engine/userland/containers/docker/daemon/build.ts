@@ -1,15 +1,21 @@
 /**
- * POST /build: the stages of a Dockerfile one step after another, told as BuildKit's plain progress tells it (version=2) or
- * as the classic builder does. Source: moby builder, buildkit util/progress; the recordings.
+ * POST /build: the stages of a Dockerfile one step after another, told as BuildKit's vertices (version=2) or as the classic
+ * builder does. Only stages that the target needs are built. Source: moby builder, buildkit frontend/dockerfile, util/progress.
  */
-import { nowNs } from '../../../lib/clock.ts';
+import { isoNano, nowNs } from '../../../lib/clock.ts';
 import { beginStream, type Call, endStream, type Exchange, writeChunk } from '../../../lib/http.ts';
 import { parseReference } from '../../oci.ts';
-import { findImage } from '../../store.ts';
+import { addImage, findImage } from '../../store.ts';
 import { readTar, TarError } from '../../tar.ts';
-import { BadDockerfile, excerpt, type Instruction, parseDockerfile, substitute } from './dockerfile.ts';
-import { type Built, builtFrom, type Context, imageOf, type Outcome, passing, RunFailed, scratch, step } from './buildsteps.ts';
+import type { Scope } from './buildconfig.ts';
+import { builtFrom, type Context } from './buildcontext.ts';
+import { heredocOf } from './buildcopy.ts';
+import { type Built, copyOf, environment, finishStep, scratch, USUAL_PATH } from './buildstate.ts';
+import { imageOf, type Outcome, passing, RunFailed, step } from './buildsteps.ts';
+import { BadDockerfile, excerpt, flagOf, type Instruction, parse } from './dockerfile.ts';
+import { BadWord, expand, fillIn } from './expand.ts';
 import { tagImage, unreachable } from './imageapi.ts';
+import { offline } from './registry.ts';
 import { type Any, type Daemon, Refused } from './state.ts';
 
 interface Build {
@@ -18,13 +24,22 @@ interface Build {
   context: Context;
   name: string;
   source: Uint8Array;
+  there: boolean;
   tags: string[];
-  /** Number of the next line of BuildKit's progress. */
+  target: string;
+  labels: Record<string, string>;
+  /** Number of the next vertex. */
   n: number;
+  /** The vertex that is open, and since when. */
+  open: { n: number; from: number } | null;
+  /** Images whose FROM was told. */
+  told: Set<string>;
+  contextTold: boolean;
 }
 
 interface Stage {
   from: Instruction;
+  index: number;
   name: string;
   image: string;
   steps: Instruction[];
@@ -41,7 +56,19 @@ class Failed extends Error {
   }
 }
 
-const say = (b: Build, text: string): Call<void> => writeChunk(b.x, `${JSON.stringify({ stream: text })}\n`);
+const tell = (b: Build, message: Any): Call<void> => writeChunk(b.x, `${JSON.stringify(message)}\n`);
+const say = (b: Build, text: string): Call<void> => tell(b, { stream: text });
+
+function object(source: string | undefined): Record<string, string> {
+  try {
+    const value = JSON.parse(source || '{}') as unknown;
+    return typeof value === 'object' && value !== null ? (value as Record<string, string>) : {};
+  } catch {
+    throw new Refused(400, 'invalid JSON: unexpected end of JSON input');
+  }
+}
+
+const PLATFORM: readonly (readonly [string, string])[] = ['TARGET', 'BUILD'].flatMap((k) => [[`${k}PLATFORM`, 'linux/amd64'], [`${k}OS`, 'linux'], [`${k}ARCH`, 'amd64'], [`${k}VARIANT`, '']] as const);
 
 export function* serveBuild(daemon: Daemon, x: Exchange): Call<void> {
   const q = x.query;
@@ -54,63 +81,102 @@ export function* serveBuild(daemon: Daemon, x: Exchange): Call<void> {
     throw error;
   }
   const name = q.dockerfile || 'Dockerfile';
-  const file = entries.find((e) => e.name === name.replace(/^\.\//, ''));
-  const context: Context = { entries, stages: new Map(), buildArgs: JSON.parse(q.buildargs || '{}') as Record<string, string>, classic };
-  const b: Build = {
-    daemon,
-    x,
-    context,
-    name: name.split('/').pop()!,
-    source: file?.data ?? new Uint8Array(0),
-    tags: (q.t ?? '').split(',').filter((t) => t !== ''),
-    n: 1,
+  const file = entries.find((e) => e.name === name.replace(/^(\.?\/)+/, '') && e.type === 'file');
+  const hidden = q.hidden === '1';
+  const context: Context = {
+    entries: hidden ? entries.filter((e) => e !== file) : entries, stages: new Map(), buildArgs: object(q.buildargs), globals: new Map(PLATFORM), classic, escape: '\\', secrets: object(q.secrets), noCache: q.nocache === '1', log: function* () { yield* []; },
   };
-  if (q.nocache === '1') daemon.cache.clear();
-  if (classic) yield* classicBuild(b, file !== undefined);
-  else yield* plainBuild(b, file !== undefined, q.target ?? '');
+  const b: Build = {
+    daemon, x, context, name: name.split('/').pop()!, source: file?.data ?? new Uint8Array(0), there: file !== undefined, tags: (q.t ?? '').split(',').filter((t) => t !== ''), target: q.target ?? '', labels: object(q.labels), n: 1, open: null, told: new Set(), contextTold: false,
+  };
+  if (classic) yield* classicBuild(b);
+  else yield* plainBuild(b, q.remote === '1');
 }
 
-/** FROM begins a stage; what comes before the first is only ARG. Throws Failed. */
+/** FROM begins a stage; what comes before the first is only ARG. Throws BadDockerfile. */
 function stagesOf(b: Build, all: readonly Instruction[]): Stage[] {
   const stages: Stage[] = [];
-  const args = new Map<string, string>();
+  const globals = new Map(b.context.globals);
+  const word = (source: string, one: Instruction): string => {
+    try {
+      return expand(source, globals, b.context.escape);
+    } catch (error) {
+      if (error instanceof BadWord) throw new BadDockerfile(error.message, one.from);
+      throw error;
+    }
+  };
   for (const one of all) {
     if (one.word === 'FROM') {
-      const m = /^(?:--platform=\S+\s+)?(\S+)(?:\s+[aA][sS]\s+(\S+))?$/.exec(substitute(one.rest, args));
+      const m = /^(\S+)(?:\s+[aA][sS]\s+(\S+))?$/.exec(one.rest);
       if (!m) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: FROM requires either one or three arguments`, one.from);
-      stages.push({ from: one, name: m[2] ?? '', image: m[1]!, steps: [] });
+      if (m[2] && !/^[a-z][a-z0-9-_.]*$/i.test(m[2])) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: invalid name for build stage: ${JSON.stringify(m[2])}, name can't start with a number or contain symbols`, one.from);
+      const image = word(m[1]!, one);
+      if (image === '') throw new BadDockerfile(`base name (${m[1]}) should not be blank`, one.from);
+      stages.push({ from: one, index: stages.length, name: (m[2] ?? '').toLowerCase(), image, steps: [] });
     } else if (stages.length > 0) stages.at(-1)!.steps.push(one);
-    else if (one.word === 'ARG')
-      args.set(one.rest.split('=')[0]!, b.context.buildArgs[one.rest.split('=')[0]!] ?? one.rest.split('=').slice(1).join('='));
-    else throw new BadDockerfile('no build stage in current context', one.from);
+    else if (one.word === 'ARG') {
+      for (const w of one.rest.split(/\s+/)) {
+        const cut = w.indexOf('=');
+        const key = cut < 0 ? w : w.slice(0, cut);
+        const value = b.context.buildArgs[key] ?? (cut < 0 ? undefined : word(w.slice(cut + 1), one));
+        if (value !== undefined) globals.set(key, value);
+      }
+    } else throw new BadDockerfile('no build stage in current context', one.from);
   }
+  b.context.globals = globals;
   return stages;
 }
 
 const shownImage = (image: string): string => {
   const r = parseReference(image);
   if ('error' in r) return image;
-  const full = /^[^/]*[.:][^/]*\//.test(r.name) ? r.name : r.name.includes('/') ? `docker.io/${r.name}` : `docker.io/library/${r.name}`;
-  return `${full}:${r.tag}`;
+  const full = /^[^/]*[.:][^/]*\//.test(r.name) || r.name.startsWith('localhost/') ? r.name : r.name.includes('/') ? `docker.io/${r.name}` : `docker.io/library/${r.name}`;
+  return `${full}${r.tag ? `:${r.tag}` : ''}${r.digest ? `@${r.digest}` : ''}`;
 };
 
 const LAYERING = new Set(['RUN', 'COPY', 'ADD', 'WORKDIR']);
 
-function* plainBuild(b: Build, there: boolean, target: string): Call<void> {
+/** The stage that a name means for one that stands after it. */
+const stageNamed = (stages: readonly Stage[], name: string, before: number): Stage | undefined =>
+  stages.slice(0, before).reverse().find((s) => s.name !== '' && s.name === name.toLowerCase()) ?? (/^\d+$/.test(name) ? stages.slice(0, before)[Number(name)] : undefined);
+
+/** Stages and images that an instruction copies or mounts from. */
+function fromsOf(one: Instruction): string[] {
+  const mounts = one.flags.filter((f) => f.startsWith('--mount=')).flatMap((f) => /(?:^|,)from=([^,]+)/.exec(f.slice(8))?.[1] ?? []);
+  return one.word === 'COPY' && flagOf(one, 'from') !== undefined ? [flagOf(one, 'from')!, ...mounts] : mounts;
+}
+
+function baseOf(stages: readonly Stage[], s: Stage): Stage | undefined {
+  return stages.slice(0, s.index).reverse().find((o) => o.name !== '' && o.name === s.image.toLowerCase());
+}
+
+/** The stages that the target needs, in order. Throws Failed. */
+function needed(b: Build, stages: readonly Stage[]): Stage[] {
+  const last = b.target === '' ? stages.at(-1) : (stages.find((s) => s.name === b.target.toLowerCase()) ?? (/^\d+$/.test(b.target) ? stages[Number(b.target)] : undefined));
+  if (!last) throw new Failed(`failed to solve: target stage ${JSON.stringify(b.target)} could not be found`);
+  const all = new Set<Stage>();
+  const add = (s: Stage): void => {
+    if (all.has(s)) return;
+    all.add(s);
+    for (const other of [baseOf(stages, s), ...s.steps.flatMap(fromsOf).map((f) => stageNamed(stages, f, s.index))]) if (other) add(other);
+  };
+  add(last);
+  return stages.filter((s) => all.has(s));
+}
+
+function* plainBuild(b: Build, remote: boolean): Call<void> {
   yield* beginStream(b.x, 200, { 'Content-Type': 'application/json' });
   try {
-    yield* say(b, '#0 building with "default" instance using docker driver\n');
-    yield* vertex(b, `[internal] load build definition from ${b.name}`, [
-      `transferring dockerfile: ${there ? b.source.length + 27 + b.name.length : 2}B 0.0s done`,
-    ]);
-    if (!there) throw new Failed(`failed to solve: failed to read dockerfile: open ${b.name}: no such file or directory`);
-    yield* plainStages(b, target);
+    if (remote) {
+      yield* vertex(b, '[internal] load remote build context', []);
+      yield* vertex(b, 'copy /context /', []);
+    } else yield* vertex(b, `[internal] load build definition from ${b.name}`, [`transferring dockerfile: ${b.there ? b.source.length + 27 + b.name.length : 2}B`]);
+    if (!b.there) throw new Failed(`failed to solve: failed to read dockerfile: open ${b.name}: no such file or directory`);
+    yield* plainStages(b, remote);
   } catch (error) {
     const failed = failure(b, error);
-    yield* writeChunk(
-      b.x,
-      `${JSON.stringify({ stream: failed.before, error: failed.message, errorDetail: { code: failed.code, message: failed.message } })}\n`,
-    );
+    if (b.open) yield* close(b, { error: failed.message.replace(/^failed to solve: /, '') });
+    yield* tell(b, { before: failed.before, error: failed.message, errorDetail: { code: failed.code, message: failed.message } });
   }
   yield* endStream(b.x);
 }
@@ -125,63 +191,80 @@ function failure(b: Build, error: unknown): Failed {
   throw error;
 }
 
-/** One line of progress with its number, its notes, and DONE. */
-function* vertex(b: Build, title: string, notes: readonly string[], end = 'DONE 0.0s'): Call<void> {
-  const n = b.n++;
-  yield* say(b, `\n#${n} ${title}\n${notes.map((note) => `#${n} ${note}\n`).join('')}#${n} ${end}\n`);
+function* begin(b: Build, name: string): Call<void> {
+  b.open = { n: b.n++, from: yield* nowNs() };
+  yield* tell(b, { vertex: { n: b.open.n, name } });
 }
 
-function* plainStages(b: Build, target: string): Call<void> {
+const note = (b: Build, text: string, done = true): Call<void> => tell(b, { note: { n: b.open!.n, text, done } });
+
+function* close(b: Build, end: { cached?: true; error?: string } = {}): Call<void> {
+  const { n, from } = b.open!;
+  b.open = null;
+  yield* tell(b, { end: { n, took: ((yield* nowNs()) - from) / 1e9, ...end } });
+}
+
+/** A vertex that is over at once, with its notes. */
+function* vertex(b: Build, name: string, notes: readonly string[], end: { cached?: true; error?: string } = {}): Call<void> {
+  yield* begin(b, name);
+  for (const one of notes) yield* note(b, one);
+  yield* close(b, end);
+}
+
+function* plainStages(b: Build, remote: boolean): Call<void> {
   const { daemon, context } = b;
-  const all = stagesOf(b, parseDockerfile(b.source, b.name));
-  const last = target === '' ? all.length - 1 : all.findIndex((s) => s.name === target || String(all.indexOf(s)) === target);
-  if (last < 0) throw new Failed(`failed to solve: target stage "${target}" could not be found`);
-  const stages = all.slice(0, last + 1);
-  for (const s of stages) if (isOutside(stages, s)) yield* metadata(b, s);
-  yield* vertex(b, '[internal] load .dockerignore', ['transferring context: 2B 0.0s done']);
-  let told = false;
+  const parsed = parse(b.source, b.name);
+  context.escape = parsed.escape;
+  const all = stagesOf(b, parsed.instructions);
+  const stages = needed(b, all);
+  const images = new Map<string, Instruction>();
+  for (const s of stages) {
+    if (s.image !== 'scratch' && !baseOf(all, s)) images.set(s.image, images.get(s.image) ?? s.from);
+    for (const one of s.steps) for (const f of fromsOf(one)) if (!stageNamed(all, f, s.index)) images.set(f, images.get(f) ?? one);
+  }
+  for (const [image, one] of images) yield* metadata(b, image, one);
+  if (!remote) yield* vertex(b, '[internal] load .dockerignore', [`transferring context: ${b.x.query.ignore ?? 2}B`]);
   let built = scratch();
-  for (const [i, s] of stages.entries()) {
-    built = yield* plainStage(b, stages, i, function* () {
-      if (told) return;
-      told = true;
-      yield* vertex(b, '[internal] load build context', [
-        `transferring context: ${context.entries.reduce((n, e) => n + e.data.length, 0)}B 0.0s done`,
-      ]);
-    });
-    context.stages.set(String(i), built);
+  for (const s of stages) {
+    built = yield* plainStage(b, all, s);
+    context.stages.set(String(s.index), built);
     if (s.name) context.stages.set(s.name, built);
   }
+  if (Object.keys(b.labels).length > 0) built = { ...copyOf(built), config: { ...built.config, Labels: { ...(built.config.Labels ?? {}), ...b.labels } } };
   const id = yield* imageOf(daemon, built);
   yield* sweep(daemon, built, id);
-  for (const t of b.tags) yield* tagImage(daemon, daemon.store.images.get(id)!, t, '');
-  const layered = stages.at(-1)!.steps.some((one) => LAYERING.has(one.word));
-  yield* vertex(b, 'exporting to image', [
-    ...(layered ? ['exporting layers', 'exporting layers 0.0s done'] : []),
-    `writing image ${id} done`,
-    ...b.tags.map((t) => `naming to ${shownImage(t).replace(/:latest$/, '')} 0.0s done`),
-  ]);
-  yield* writeChunk(b.x, `${JSON.stringify({ aux: { ID: id } })}\n`);
+  yield* begin(b, 'exporting to image');
+  if (stages.at(-1)!.steps.some((one) => LAYERING.has(one.word))) {
+    yield* note(b, 'exporting layers', false);
+    yield* note(b, 'exporting layers');
+  }
+  yield* tell(b, { note: { n: b.open!.n, text: `writing image ${id}`, done: true, plain: true } });
+  for (const t of b.tags) {
+    yield* tagImage(daemon, daemon.store.images.get(id)!, t, '');
+    yield* note(b, `naming to ${shownImage(t).replace(/:latest$/, '')}`);
+  }
+  yield* close(b);
+  yield* tell(b, { aux: { ID: id } });
 }
 
-const isOutside = (stages: readonly Stage[], s: Stage): boolean => s.image !== 'scratch' && !stages.some((o) => o.name === s.image);
-
-function* metadata(b: Build, s: Stage): Call<void> {
-  const title = `[internal] load metadata for ${shownImage(s.image)}`;
-  if (findImage(b.daemon.store, s.image)) {
-    yield* vertex(b, title, []);
+/** What the image is, from the store or the registry. Throws Failed. */
+function* metadata(b: Build, image: string, one: Instruction): Call<void> {
+  const r = parseReference(image);
+  if ('error' in r) throw new BadDockerfile(`failed to parse stage name ${JSON.stringify(image)}: ${r.error}`, one.from);
+  const title = `[internal] load metadata for ${shownImage(image)}`;
+  yield* begin(b, title);
+  if (!findImage(b.daemon.store, image)) {
+    const found = yield* offline(b.daemon, image);
+    if (found) yield* addImage(b.daemon.store, { ...found, tags: [found.reference] }, isoNano(yield* nowNs()));
+  }
+  if (findImage(b.daemon.store, image)) {
+    yield* close(b);
     return;
   }
-  const r = parseReference(s.image);
-  if ('error' in r) throw new BadDockerfile(`failed to parse stage name ${JSON.stringify(s.image)}: ${r.error}`, s.from.from);
   const path = r.name.includes('/') ? r.name : `library/${r.name}`;
-  const url = `https://registry-1.docker.io/v2/${path}/manifests/${r.tag}`;
-  const why = `failed to do request: ${(yield* unreachable(url)).replace(/^Get/, 'Head')}`;
-  yield* say(b, `\n#${b.n} ${title}\n#${b.n++} ERROR: ${why}\n`);
-  throw new Failed(
-    `failed to solve: ${s.image}: failed to resolve source metadata for ${shownImage(s.image)}: ${why}`,
-    `------\n > ${title}:\n------\n${excerpt(b.source, b.name, s.from.from, s.from.to)}`,
-  );
+  const why = `failed to do request: ${(yield* unreachable(`https://registry-1.docker.io/v2/${path}/manifests/${r.tag}`)).replace(/^Get/, 'Head')}`;
+  yield* close(b, { error: why });
+  throw new Failed(`failed to solve: ${image}: failed to resolve source metadata for ${shownImage(image)}: ${why}`, `------\n > ${title}:\n------\n${excerpt(b.source, b.name, one.from, one.to)}`);
 }
 
 /** The images made on the way go; their layers stay with the last. */
@@ -193,47 +276,75 @@ function* sweep(daemon: Daemon, built: Built, id: string): Call<void> {
   built.image = id;
 }
 
-function* plainStage(b: Build, stages: readonly Stage[], index: number, loadContext: () => Call<void>): Call<Built> {
-  const s = stages[index]!;
+function* plainStage(b: Build, stages: readonly Stage[], s: Stage): Call<Built> {
   const { daemon, context } = b;
-  const label = stages.length > 1 ? `${s.name || `stage-${index}`} ` : '';
-  const base = s.image !== 'scratch';
-  const total = s.steps.filter((one) => LAYERING.has(one.word)).length + (base ? 1 : 0);
-  let at = base ? 1 : 0;
-  let built = base ? (context.stages.get(s.image) ?? (yield* builtFrom(daemon, findImage(daemon.store, s.image)!))) : scratch();
-  built = { ...built, config: withPath(built.config), args: new Map() };
-  const known = `from ${built.key}`;
-  if (base) {
-    yield* vertex(
-      b,
-      `[${label}1/${total}] FROM ${shownImage(s.image)}`,
-      [],
-      daemon.cache.has(known) && !(yield* nextIsCached(b, built, s.steps)) ? 'CACHED' : 'DONE 0.0s',
-    );
-    daemon.cache.set(known, { built: null, size: 0, used: 0, made: yield* nowNs() });
-  }
-  if (s.steps.some((one) => /^(COPY|ADD)$/.test(one.word) && !/^--from=/.test(one.rest))) yield* loadContext();
-  for (const one of s.steps) {
-    if (!LAYERING.has(one.word)) {
-      built = (yield* step(daemon, context, built, one)).built;
-      continue;
-    }
-    built = yield* plainStep(b, built, one, `[${label}${++at}/${total}] ${one.word} ${shownStep(built, one)}`);
+  const label = stages.length > 1 ? `${s.name || `stage-${s.index}`} ` : '';
+  const below = baseOf(stages, s);
+  const start = below ? context.stages.get(String(below.index))! : s.image === 'scratch' ? scratch() : yield* builtFrom(daemon, findImage(daemon.store, s.image)!);
+  let built: Built = { ...copyOf(start), config: withPath(start.config), args: new Map() };
+  const triggers = below ? [] : yield* triggersOf(b, built, s);
+  if (built.config.OnBuild && !below) built.config = { ...built.config, OnBuild: null };
+  const steps = [...triggers, ...s.steps];
+  const image = s.image !== 'scratch' && !below;
+  const total = steps.filter((one) => LAYERING.has(one.word)).length + (image ? 1 : 0);
+  const width = String(total).length;
+  let at = image ? 1 : 0;
+  if (image) yield* fromVertex(b, s, built, steps, `[${label}${'1'.padStart(width)}/${total}]`);
+  if (steps.some((one) => /^(COPY|ADD)$/.test(one.word) && flagOf(one, 'from') === undefined && one.rest.split(/\s+/).slice(0, -1).some((w) => !heredocOf(one, w)))) yield* loadContext(b);
+  for (const one of steps) {
+    if (!LAYERING.has(one.word)) built = (yield* step(daemon, context, built, one)).built;
+    else built = yield* plainStep(b, built, one, `[${label}${String(++at).padStart(width)}/${total}] ${shownStep(b.context, built, one)}`);
   }
   return built;
+}
+
+/** ONBUILD of the image below, as instructions of this Dockerfile's FROM. */
+function* triggersOf(b: Build, built: Built, s: Stage): Call<Instruction[]> {
+  yield* [];
+  return ((built.config.OnBuild ?? []) as string[]).flatMap((line) => parse(new Uint8Array([...line].map((c) => c.charCodeAt(0))), b.name).instructions.map((one) => ({ ...one, from: s.from.from, to: s.from.to })));
+}
+
+function* loadContext(b: Build): Call<void> {
+  if (b.contextTold || b.x.query.remote === '1') return;
+  b.contextTold = true;
+  yield* vertex(b, '[internal] load build context', [`transferring context: ${sizeText(b.context.entries.reduce((n, e) => n + e.data.length, 0))}`]);
+}
+
+/** As BuildKit's units print bytes: "114B", "1.35kB". */
+const sizeText = (n: number): string => (n < 1000 ? `${n}B` : n < 1e6 ? `${(n / 1e3).toFixed(2)}kB` : `${(n / 1e6).toFixed(2)}MB`);
+
+/** FROM of an image, once each: CACHED when it is known and what follows is not. */
+function* fromVertex(b: Build, s: Stage, built: Built, steps: readonly Instruction[], number: string): Call<void> {
+  if (b.told.has(built.key)) return;
+  b.told.add(built.key);
+  const known = `from ${built.key}`;
+  const cached = b.daemon.cache.has(known) && !(yield* nextIsCached(b, built, steps));
+  yield* vertex(b, `${number} FROM ${shownImage(s.image)}`, [], cached ? { cached: true } : {});
+  b.daemon.cache.set(known, { built: null, size: 0, used: 0, made: yield* nowNs() });
 }
 
 /** BuildKit gives an image without PATH the usual one. */
 function withPath(config: Built['config']): Built['config'] {
   const env: string[] = config.Env ?? [];
-  return env.some((e) => e.startsWith('PATH='))
-    ? config
-    : { ...config, Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...env] };
+  return env.some((e) => e.startsWith('PATH=')) ? config : { ...config, Env: [USUAL_PATH, ...env] };
 }
 
-/** RUN shows its command as BuildKit does, variables of ARG put in. */
-function shownStep(built: Built, one: Instruction): string {
-  return one.word === 'RUN' ? substitute(one.rest, built.args) : one.rest;
+/** An instruction as BuildKit shows it, variables of ARG put in. */
+function shownStep(scope: Scope, built: Built, one: Instruction): string {
+  const first = one.heredocs[0];
+  const words = [one.word, ...one.flags, one.word === 'RUN' ? quietly(one.rest, built, scope) : one.rest].join(' ');
+  if (!first || one.word !== 'RUN') return words;
+  const lines = first.content.trim().split('\n');
+  return `${words} (${lines[0]}${lines.length > 1 ? '...' : ''})`;
+}
+
+function quietly(source: string, built: Built, scope: Scope): string {
+  try {
+    return fillIn(source, new Map([...built.args, ...environment(built)].filter(([k]) => built.args.has(k))), scope.escape).replace(/\s*\n\s*/g, ' ');
+  } catch (error) {
+    if (error instanceof BadWord) return source;
+    throw error;
+  }
 }
 
 /** Whether the first step after FROM that makes a layer was made before. */
@@ -246,45 +357,44 @@ function* nextIsCached(b: Build, from: Built, steps: readonly Instruction[]): Ca
       built = outcome.built;
     }
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof Refused) && !(error instanceof BadDockerfile)) throw error;
     return false;
   }
   return true;
 }
 
 function* plainStep(b: Build, built: Built, one: Instruction, title: string): Call<Built> {
-  const n = b.n;
+  yield* begin(b, title);
+  const { n, from } = b.open!;
+  const lines: string[] = [];
+  let held = '';
+  const line = function* (text: string): Call<void> {
+    const at = ((yield* nowNs()) - from) / 1e9;
+    lines.push(`${at.toFixed(3)} ${text}`);
+    yield* tell(b, { log: { n, at, text } });
+  };
+  const log = function* (data: string): Call<void> {
+    const parts = (held + data).split('\n');
+    held = parts.pop()!;
+    for (const p of parts) if (p.trim() !== '') yield* line(p.replace(/\r$/, ''));
+  };
   let outcome: Outcome;
   try {
-    outcome = yield* step(b.daemon, b.context, built, one);
+    outcome = yield* step(b.daemon, { ...b.context, log }, built, one);
   } catch (error) {
     const where = excerpt(b.source, b.name, one.from, one.to);
     if (error instanceof RunFailed) {
-      const lines = error.output.split('\n').filter((l) => l.trim() !== '');
-      yield* say(
-        b,
-        `\n#${n} ${title}\n${lines.map((l) => `#${n} 0.100 ${l.replace(/\r$/, '')}\n`).join('')}#${n} ERROR: ${error.message}\n`,
-      );
-      throw new Failed(
-        `failed to solve: ${error.message}`,
-        `------\n > ${title}:\n${lines.map((l) => `0.100 ${l.replace(/\r$/, '')}\n`).join('')}------\n${where}`,
-      );
+      if (held.trim() !== '') yield* line(held);
+      yield* close(b, { error: error.message });
+      throw new Failed(`failed to solve: ${error.message}`, `------\n > ${title}:\n${lines.slice(-20).map((l) => `${l}\n`).join('')}------\n${where}`);
     }
-    if (!(error instanceof Refused) || error.status !== 404) throw error;
-    const why = `failed to calculate checksum of ref ${b.daemon.id}::${refOf(built.key)}: ${error.message}`;
-    yield* say(b, `\n#${n} ${title}\n#${n} ERROR: ${why}\n`);
-    throw new Failed(`failed to solve: failed to compute cache key: ${why}`, `------\n > ${title}:\n------\n${where}`);
+    if (!(error instanceof Refused)) throw error;
+    const why = error.status === 404 ? `failed to calculate checksum of ref ${b.daemon.id}::${refOf(built.key)}: ${error.message}` : error.message;
+    yield* close(b, { error: why });
+    throw new Failed(`failed to solve: ${error.status === 404 ? 'failed to compute cache key: ' : ''}${why}`, `------\n > ${title}:\n------\n${where}`);
   }
-  const lines = outcome.output
-    .split('\n')
-    .map((l) => l.replace(/\r$/, ''))
-    .filter((l) => l !== '');
-  yield* vertex(
-    b,
-    title,
-    lines.map((l) => `0.100 ${l}`),
-    outcome.cached ? 'CACHED' : 'DONE 0.0s',
-  );
+  if (held.trim() !== '') yield* line(held);
+  yield* close(b, outcome.cached ? { cached: true } : {});
   return outcome.built;
 }
 
@@ -293,27 +403,28 @@ function refOf(key: string): string {
   return [...key.replace(/^sha256:/, '')].slice(0, 25).join('').padEnd(25, '0');
 }
 
-function* classicBuild(b: Build, there: boolean): Call<void> {
+function* classicBuild(b: Build): Call<void> {
   let all: Instruction[];
   let stages: Stage[];
   try {
-    if (!there) throw new Refused(500, `Cannot locate specified Dockerfile: ${b.name}`);
-    all = parseDockerfile(b.source, b.name);
+    if (!b.there) throw new Refused(500, `Cannot locate specified Dockerfile: ${b.name}`);
+    const parsed = parse(b.source, b.name);
+    b.context.escape = parsed.escape;
+    all = parsed.instructions;
+    const heredoc = all.find((one) => one.heredocs.length > 0);
+    if (heredoc) throw new BadDockerfile('the --heredoc option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled', heredoc.from);
     stages = stagesOf(b, all);
+    if (b.target !== '') stages = stages.slice(0, 1 + Math.max(0, stages.findIndex((s) => s.name === b.target.toLowerCase() || String(s.index) === b.target)));
   } catch (error) {
-    if (error instanceof BadDockerfile)
-      throw new Refused(400, error.line === 0 ? `the Dockerfile (${b.name}) cannot be empty` : error.message);
+    if (error instanceof BadDockerfile) throw new Refused(400, error.line === 0 ? `the Dockerfile (${b.name}) cannot be empty` : error.message);
     throw error;
   }
   yield* beginStream(b.x, 200, { 'Content-Type': 'application/json' });
   try {
     yield* classicStages(b, stages, all.filter((one) => one.word !== 'ARG' || stages.some((s) => s.steps.includes(one))).length);
   } catch (error) {
-    if (!(error instanceof Failed) && !(error instanceof Refused)) throw error;
-    yield* writeChunk(
-      b.x,
-      `${JSON.stringify({ error: error.message, errorDetail: { code: error instanceof Failed ? error.code : 1, message: error.message } })}\n`,
-    );
+    if (!(error instanceof Failed) && !(error instanceof Refused) && !(error instanceof BadDockerfile)) throw error;
+    yield* tell(b, { error: error.message, errorDetail: { code: error instanceof Failed ? error.code : 1, message: error.message } });
   }
   yield* endStream(b.x);
 }
@@ -324,22 +435,34 @@ function* classicStages(b: Build, stages: readonly Stage[], total: number): Call
   const { daemon, context } = b;
   let n = 1;
   let built = scratch();
-  for (const [i, s] of stages.entries()) {
+  for (const s of stages) {
     yield* say(b, `Step ${n++}/${total} : FROM ${s.from.rest}\n`);
-    const stage = context.stages.get(s.image);
-    const image = findImage(daemon.store, s.image);
-    if (s.image !== 'scratch' && !stage && !image) throw new Failed(yield* unreachable('https://registry-1.docker.io/v2/'));
-    built = { ...(s.image === 'scratch' ? { ...scratch(), config: {} } : (stage ?? (yield* builtFrom(daemon, image!)))), args: new Map() };
+    const below = baseOf(stages, s);
+    const image = below || s.image === 'scratch' ? null : findImage(daemon.store, s.image);
+    if (s.image !== 'scratch' && !below && !image) throw new Failed(yield* unreachable('https://registry-1.docker.io/v2/'));
+    const start = below ? context.stages.get(String(below.index))! : image ? yield* builtFrom(daemon, image) : { ...scratch(), config: {} };
+    built = { ...copyOf(start), args: new Map() };
     yield* say(b, ` ---> ${short(built.image)}\n`);
+    const triggers = yield* triggersOf(b, built, s);
+    if (triggers.length > 0) {
+      yield* say(b, `# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n`);
+      built.config = { ...built.config, OnBuild: null };
+    }
+    for (const one of triggers) built = yield* classicStep(b, built, one);
     for (const one of s.steps) {
-      yield* say(b, `Step ${n++}/${total} : ${one.word} ${one.rest}\n`);
+      yield* say(b, `Step ${n++}/${total} : ${[one.word, ...one.flags, one.rest].join(' ')}\n`);
       built = yield* classicStep(b, built, one);
     }
-    context.stages.set(String(i), built);
+    context.stages.set(String(s.index), built);
     if (s.name) context.stages.set(s.name, built);
   }
+  if (Object.keys(b.labels).length > 0) {
+    built = { ...copyOf(built), config: { ...built.config, Labels: { ...(built.config.Labels ?? {}), ...b.labels } } };
+    finishStep(built, `/bin/sh -c #(nop)  LABEL ${Object.entries(b.labels).map(([k, v]) => `${k}=${v}`).join(' ')}`, null, isoNano(yield* nowNs()), true);
+    built.image = yield* imageOf(daemon, built, built.image ? { parent: built.image } : {});
+  }
   if (built.image === '') throw new Failed('No image was generated. Is your Dockerfile empty?');
-  yield* writeChunk(b.x, `${JSON.stringify({ aux: { ID: built.image } })}\n`);
+  yield* tell(b, { aux: { ID: built.image } });
   yield* say(b, `Successfully built ${short(built.image)}\n`);
   for (const t of b.tags) {
     yield* tagImage(daemon, daemon.store.images.get(built.image)!, t, '');
@@ -358,9 +481,7 @@ function* classicStep(b: Build, before: Built, one: Instruction): Call<Built> {
       throw new Failed(`The command '${error.command.join(' ')}' returned a non-zero code: ${error.code}`, '', error.code);
     }
     if (error instanceof Refused && error.status === 404)
-      throw new Failed(
-        `${one.word} failed: file not found in build context or excluded by .dockerignore: stat ${error.message.replace(/^"\/(.*)": not found$/, '$1')}: file does not exist`,
-      );
+      throw new Failed(`${one.word} failed: file not found in build context or excluded by .dockerignore: stat ${error.message.replace(/^"\/(.*)": not found$/, '$1')}: file does not exist`);
     throw error;
   }
   const { built } = outcome;

@@ -3,10 +3,9 @@ import { AF_INET, SOCK_DGRAM, SysError } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { isoNano, nowNs, parseIso } from '../../../lib/clock.ts';
 import { tryRead } from '../../../lib/files.ts';
-import { beginStream, type Call, endStream, type Exchange, writeChunk } from '../../../lib/http.ts';
-import { buildImage } from '../../images.ts';
-import { parseReference, type ReadImage } from '../../oci.ts';
-import { addImage, DOCKER, dropImage, findImage, layerDir, layerSizes, saveRepositories, type StoredImage } from '../../store.ts';
+import type { Call } from '../../../lib/http.ts';
+import { parseReference } from '../../oci.ts';
+import { DOCKER, dropImage, findImage, layerDir, layerSizes, saveRepositories, type StoredImage } from '../../store.ts';
 import { type Filters, publish } from './events.ts';
 import { checkFilters, labelled } from './inspect.ts';
 import { type Any, type Daemon, Refused } from './state.ts';
@@ -61,7 +60,7 @@ export function* listImages(daemon: Daemon, all: boolean, filters: Filters): Cal
       Id: image.id,
       Labels: image.config.config.Labels ?? null,
       ParentId: parentOf(image),
-      RepoDigests: [],
+      RepoDigests: image.digests,
       RepoTags: tags,
       SharedSize: -1,
       Size: size,
@@ -90,7 +89,7 @@ export function* inspectImage(daemon: Daemon, image: StoredImage): Call<Any> {
   return {
     Id: image.id,
     RepoTags: image.tags,
-    RepoDigests: [],
+    RepoDigests: image.digests,
     Parent: parentOf(image),
     Comment: config.comment ?? config.history.at(-1)?.comment ?? '',
     Created: config.created,
@@ -194,6 +193,7 @@ export function* removeImage(daemon: Daemon, name: string, force: boolean): Call
       );
     }
     yield* untag(ref);
+    yield* untagDigests(image, ref, untag);
     if (!last || users.length > 0) return done;
   } else {
     const alive = users.find((c) => c.State.Running);
@@ -210,6 +210,7 @@ export function* removeImage(daemon: Daemon, name: string, force: boolean): Call
         `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${users[0]!.ID.slice(0, 12)}`,
       );
     for (const ref of image.tags.slice()) yield* untag(ref);
+    for (const ref of image.digests.slice()) yield* untag(ref);
   }
   if ([...daemon.store.images.values()].some((i) => parentOf(i) === image.id)) {
     if (byId) throw new Refused(409, `conflict: unable to delete ${short} (cannot be forced) - image has dependent child images`);
@@ -218,6 +219,13 @@ export function* removeImage(daemon: Daemon, name: string, force: boolean): Call
   const gone = yield* dropImage(daemon.store, image);
   yield* publish(daemon, 'image', 'delete', image.id, { name: image.id });
   return [...done, { Deleted: image.id }, ...gone.map((id) => ({ Deleted: id }))];
+}
+
+/** The digests of a repository go with its last tag. */
+function* untagDigests(image: StoredImage, ref: string, untag: (ref: string) => Call<void>): Call<void> {
+  const name = ref.slice(0, ref.lastIndexOf(':'));
+  if (image.tags.some((t) => t !== ref && t.slice(0, t.lastIndexOf(':')) === name)) return;
+  for (const digest of image.digests.filter((d) => d.startsWith(`${name}@`))) yield* untag(digest);
 }
 
 export function* pruneImages(daemon: Daemon, filters: Filters): Call<Any> {
@@ -254,50 +262,4 @@ export function* unreachable(url: string): Call<string> {
     yield* sys('close', fd);
   }
   return `${lookup}${server === '127.0.0.1' ? `read udp 127.0.0.1:53: read: connection refused` : 'no such host'}`;
-}
-
-/** POST /images/create?fromImage: from the offline images, or the error that a machine without a network gets. */
-export function* pullImage(daemon: Daemon, name: string, tag: string, x: Exchange): Call<void> {
-  const parsed = parseReference(/^sha256:/.test(tag) ? `${name}@${tag}` : `${name}:${tag || 'latest'}`);
-  if ('error' in parsed) throw new Refused(400, parsed.error);
-  const built = parsed.digest ? null : buildImage(`${parsed.name}:${parsed.tag}`);
-  if (!built)
-    throw new Refused(
-      500,
-      yield* unreachable(`https://${/^[^/]*[.:][^/]*\//.test(parsed.name) ? parsed.name.split('/')[0] : 'registry-1.docker.io'}/v2/`),
-    );
-  const ref = `${parsed.name}:${parsed.tag}`;
-  const known = daemon.store.repositories.get(ref) === built.id;
-  const say = (status: string, id?: string): Call<void> => writeChunk(x, `${JSON.stringify({ status, ...(id ? { id } : {}) })}\n`);
-  yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
-  yield* say(
-    `Pulling from ${parsed.name.includes('/') ? parsed.name.replace(/^[^/]*[.:][^/]*\//, '') : `library/${parsed.name}`}`,
-    parsed.tag,
-  );
-  if (!known) {
-    // With the config here already there is nothing to fetch but the name.
-    const wanted = daemon.store.images.has(built.id) ? [] : built.config.rootfs.diff_ids;
-    for (const id of wanted) yield* say('Pulling fs layer', id.slice(7, 19));
-    for (const id of wanted)
-      for (const status of ['Verifying Checksum', 'Download complete', 'Pull complete']) yield* say(status, id.slice(7, 19));
-    const image: ReadImage = { ...built, tags: [ref] };
-    yield* addImage(daemon.store, image, isoNano(yield* nowNs()));
-    yield* publish(daemon, 'image', 'pull', ref, { name: parsed.name });
-  }
-  yield* say(`Digest: ${built.id}`);
-  yield* say(`Status: ${known ? 'Image is up to date' : 'Downloaded newer image'} for ${ref}`);
-  yield* endStream(x);
-}
-
-export function* pushImage(daemon: Daemon, name: string, tag: string, x: Exchange): Call<void> {
-  const ref = `${name}:${tag || 'latest'}`;
-  const full = name.includes('/') ? `docker.io/${name}` : `docker.io/library/${name}`;
-  yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
-  const say = (line: Any): Call<void> => writeChunk(x, `${JSON.stringify(line)}\n`);
-  yield* say({ status: `The push refers to repository [${full}]` });
-  const error = daemon.store.repositories.has(ref)
-    ? yield* unreachable('https://registry-1.docker.io/v2/')
-    : `An image does not exist locally with the tag: ${name}`;
-  yield* say({ errorDetail: { message: error }, error });
-  yield* endStream(x);
 }

@@ -12,7 +12,7 @@ import { createNetwork, findNetwork, membersOf, networkJson, removeNetwork } fro
 import { checkFree, createContainer, emptyEndpoint } from './create.ts';
 import { emit, eventJson, eventMatches, publish, readFilters } from './events.ts';
 import { createExec, execJson, startExec, waitExec } from './exec.ts';
-import { getImage, historyOf, inspectImage, listImages, pruneImages, pullImage, pushImage, removeImage, tagImage, unreachable } from './imageapi.ts';
+import { getImage, historyOf, inspectImage, listImages, pruneImages, removeImage, tagImage, unreachable } from './imageapi.ts';
 import { cacheRows, diskUsage, infoJson, versionJson } from './info.ts';
 import { inspectJson, labelled, listContainers } from './inspect.ts';
 import { changes, rwSize } from './layers.ts';
@@ -22,6 +22,7 @@ import { replay, serveLogs } from './logs.ts';
 import { pidsOf, serveStats } from './metrics.ts';
 import { createVolume, removeVolume, usersOf, volumeJson } from './mounts.ts';
 import { findContainer, saveContainer } from './record.ts';
+import { pullImage, pushImage } from './registry.ts';
 import { connectLater, disconnectLater } from './sandbox.ts';
 import { resourcesOf } from './spec.ts';
 import { type Any, type Container, type Daemon, Refused } from './state.ts';
