@@ -1,6 +1,7 @@
 /** docker build: the context as a tar to the daemon, its progress back; DOCKER_BUILDKIT=0 takes the classic builder; what buildx tells of itself. Source: docker/cli image/build.go, buildx. */
 import { drain, isDir, readBytes, statOf, writeFile, attempt } from '../../../lib/files.ts';
-import { decimalSize } from '../../../lib/clock.ts';
+import { sys } from '../../../../kernel/sys.ts';
+import { decimalSize, humanDuration, nowNs } from '../../../lib/clock.ts';
 import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
 import { tabulate } from '../../../kube/kubectl/tabwriter.ts';
@@ -13,7 +14,6 @@ import { type Any, api, type Client, lines, Stop, stream } from './client.ts';
 import type { Command } from './command.ts';
 import { type BuildContext, HIDDEN, inputContext, readContext } from './context.ts';
 import type { Flags } from './flags.ts';
-import { prompt } from './objects.ts';
 
 const OPTIONS = `
       --add-host strings              Add a custom host-to-IP mapping (format: "host:ip")
@@ -178,8 +178,10 @@ export function* follow(opened: Parameters<typeof lines>[0], o: Following): Call
   throw new Stop(o.classic ? failed.error : `ERROR: ${failed.error}`, failed.errorDetail?.code ?? 1);
 }
 
-/** As docker's units with two decimals: "12.3kB". */
-const size = (n: number): string => decimalSize(n, 4);
+function* agreed(warning: string): Call<boolean> {
+  yield* print(`WARNING! ${warning} [y/N] `);
+  return /^y\s*$/i.test(text(yield* sys('read', 0, 256)));
+}
 
 export const builder: readonly Command[] = [
   {
@@ -201,12 +203,13 @@ export const builder: readonly Command[] = [
     names: ['builder prune', 'buildx prune'], usage: '[OPTIONS]', short: 'Remove build cache', args: [0, 0],
     options: '\n  -a, --all                  Remove all unused build cache, not just dangling ones\n      --filter filter        Provide filter values (e.g., "until=24h")\n  -f, --force                Do not prompt for confirmation\n      --keep-storage bytes   Amount of disk space to keep for cache\n',
     *run(client, flags) {
-      const warning = flags.has('all') ? 'WARNING! This will remove all build cache. Are you sure you want to continue?' : 'WARNING! This will remove all dangling build cache. Are you sure you want to continue?';
-      if (!flags.has('force') && !(yield* prompt(flags, warning))) return 0;
+      const warning = `This will remove all ${flags.has('all') ? '' : 'dangling '}build cache. Are you sure you want to continue?`;
+      if (!flags.has('force') && !(yield* agreed(warning))) return 0;
+      const rows: Any[] = (yield* api(client, 'GET', '/system/df')).BuildCache ?? [];
       const gone = yield* api(client, 'POST', '/build/prune', { query: { all: flags.has('all') ? 1 : undefined } });
-      const ids: string[] = gone.CachesDeleted ?? [];
-      const head = ids.length > 0 ? `Deleted build cache objects:\n${ids.map((i) => `${i}\n`).join('')}\n` : '';
-      yield* print(`${head}Total reclaimed space: ${size(gone.SpaceReclaimed)}\n`);
+      const now = yield* nowNs();
+      const lines = rows.filter((r) => (gone.CachesDeleted ?? []).includes(r.ID)).map((r) => `${String(r.ID).padEnd(40)}\ttrue \t\t${decimalSize(r.Size, 4).padEnd(10)}\t${r.LastUsedAt ? `${humanDuration(Math.max(0, now - r.LastUsedAt * 1e9))} ago` : ''}\n`);
+      yield* print(`${lines.length > 0 ? `ID\t\t\t\t\t\tRECLAIMABLE\tSIZE\t\tLAST ACCESSED\n${lines.join('')}` : ''}Total:\t${decimalSize(gone.SpaceReclaimed, 4)}\n`);
       return 0;
     },
   },

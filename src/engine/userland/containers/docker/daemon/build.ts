@@ -7,66 +7,18 @@ import { beginStream, type Call, endStream, type Exchange, writeChunk } from '..
 import { parseReference } from '../../oci.ts';
 import { addImage, findImage } from '../../store.ts';
 import { readTar, TarError } from '../../tar.ts';
-import type { Scope } from './buildconfig.ts';
+import { configure, type Scope, workdir } from './buildconfig.ts';
 import { builtFrom, type Context } from './buildcontext.ts';
-import { heredocOf } from './buildcopy.ts';
-import { type Built, copyOf, environment, finishStep, scratch, USUAL_PATH } from './buildstate.ts';
-import { imageOf, type Outcome, passing, RunFailed, step } from './buildsteps.ts';
+import { copyWords, heredocOf } from './buildcopy.ts';
+import { classicBuild } from './buildclassic.ts';
+import { type Build, Failed, baseOf, fromsOf, needed, object, type Stage, stageNamed, stagesOf, tell, triggersOf } from './buildplan.ts';
+import { type Built, copyOf, environment, scratch, USUAL_PATH } from './buildstate.ts';
+import { imageOf, type Outcome, RunFailed, step } from './buildsteps.ts';
 import { BadDockerfile, excerpt, flagOf, type Instruction, parse } from './dockerfile.ts';
-import { BadWord, expand, fillIn } from './expand.ts';
+import { BadWord, fillIn } from './expand.ts';
 import { tagImage, unreachable } from './imageapi.ts';
 import { offline } from './registry.ts';
 import { type Any, type Daemon, Refused } from './state.ts';
-
-interface Build {
-  daemon: Daemon;
-  x: Exchange;
-  context: Context;
-  name: string;
-  source: Uint8Array;
-  there: boolean;
-  tags: string[];
-  target: string;
-  labels: Record<string, string>;
-  /** Number of the next vertex. */
-  n: number;
-  /** The vertex that is open, and since when. */
-  open: { n: number; from: number } | null;
-  /** Images whose FROM was told. */
-  told: Set<string>;
-  contextTold: boolean;
-}
-
-interface Stage {
-  from: Instruction;
-  index: number;
-  name: string;
-  image: string;
-  steps: Instruction[];
-}
-
-/** Ends a build: what BuildKit prints before its last line, and that line. */
-class Failed extends Error {
-  readonly before: string;
-  readonly code: number;
-  constructor(message: string, before = '', code = 1) {
-    super(message);
-    this.before = before;
-    this.code = code;
-  }
-}
-
-const tell = (b: Build, message: Any): Call<void> => writeChunk(b.x, `${JSON.stringify(message)}\n`);
-const say = (b: Build, text: string): Call<void> => tell(b, { stream: text });
-
-function object(source: string | undefined): Record<string, string> {
-  try {
-    const value = JSON.parse(source || '{}') as unknown;
-    return typeof value === 'object' && value !== null ? (value as Record<string, string>) : {};
-  } catch {
-    throw new Refused(400, 'invalid JSON: unexpected end of JSON input');
-  }
-}
 
 const PLATFORM: readonly (readonly [string, string])[] = ['TARGET', 'BUILD'].flatMap((k) => [[`${k}PLATFORM`, 'linux/amd64'], [`${k}OS`, 'linux'], [`${k}ARCH`, 'amd64'], [`${k}VARIANT`, '']] as const);
 
@@ -93,40 +45,6 @@ export function* serveBuild(daemon: Daemon, x: Exchange): Call<void> {
   else yield* plainBuild(b, q.remote === '1');
 }
 
-/** FROM begins a stage; what comes before the first is only ARG. Throws BadDockerfile. */
-function stagesOf(b: Build, all: readonly Instruction[]): Stage[] {
-  const stages: Stage[] = [];
-  const globals = new Map(b.context.globals);
-  const word = (source: string, one: Instruction): string => {
-    try {
-      return expand(source, globals, b.context.escape);
-    } catch (error) {
-      if (error instanceof BadWord) throw new BadDockerfile(error.message, one.from);
-      throw error;
-    }
-  };
-  for (const one of all) {
-    if (one.word === 'FROM') {
-      const m = /^(\S+)(?:\s+[aA][sS]\s+(\S+))?$/.exec(one.rest);
-      if (!m) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: FROM requires either one or three arguments`, one.from);
-      if (m[2] && !/^[a-z][a-z0-9-_.]*$/i.test(m[2])) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: invalid name for build stage: ${JSON.stringify(m[2])}, name can't start with a number or contain symbols`, one.from);
-      const image = word(m[1]!, one);
-      if (image === '') throw new BadDockerfile(`base name (${m[1]}) should not be blank`, one.from);
-      stages.push({ from: one, index: stages.length, name: (m[2] ?? '').toLowerCase(), image, steps: [] });
-    } else if (stages.length > 0) stages.at(-1)!.steps.push(one);
-    else if (one.word === 'ARG') {
-      for (const w of one.rest.split(/\s+/)) {
-        const cut = w.indexOf('=');
-        const key = cut < 0 ? w : w.slice(0, cut);
-        const value = b.context.buildArgs[key] ?? (cut < 0 ? undefined : word(w.slice(cut + 1), one));
-        if (value !== undefined) globals.set(key, value);
-      }
-    } else throw new BadDockerfile('no build stage in current context', one.from);
-  }
-  b.context.globals = globals;
-  return stages;
-}
-
 const shownImage = (image: string): string => {
   const r = parseReference(image);
   if ('error' in r) return image;
@@ -135,34 +53,6 @@ const shownImage = (image: string): string => {
 };
 
 const LAYERING = new Set(['RUN', 'COPY', 'ADD', 'WORKDIR']);
-
-/** The stage that a name means for one that stands after it. */
-const stageNamed = (stages: readonly Stage[], name: string, before: number): Stage | undefined =>
-  stages.slice(0, before).reverse().find((s) => s.name !== '' && s.name === name.toLowerCase()) ?? (/^\d+$/.test(name) ? stages.slice(0, before)[Number(name)] : undefined);
-
-/** Stages and images that an instruction copies or mounts from. */
-function fromsOf(one: Instruction): string[] {
-  const mounts = one.flags.filter((f) => f.startsWith('--mount=')).flatMap((f) => /(?:^|,)from=([^,]+)/.exec(f.slice(8))?.[1] ?? []);
-  return one.word === 'COPY' && flagOf(one, 'from') !== undefined ? [flagOf(one, 'from')!, ...mounts] : mounts;
-}
-
-function baseOf(stages: readonly Stage[], s: Stage): Stage | undefined {
-  return stages.slice(0, s.index).reverse().find((o) => o.name !== '' && o.name === s.image.toLowerCase());
-}
-
-/** The stages that the target needs, in order. Throws Failed. */
-function needed(b: Build, stages: readonly Stage[]): Stage[] {
-  const last = b.target === '' ? stages.at(-1) : (stages.find((s) => s.name === b.target.toLowerCase()) ?? (/^\d+$/.test(b.target) ? stages[Number(b.target)] : undefined));
-  if (!last) throw new Failed(`failed to solve: target stage ${JSON.stringify(b.target)} could not be found`);
-  const all = new Set<Stage>();
-  const add = (s: Stage): void => {
-    if (all.has(s)) return;
-    all.add(s);
-    for (const other of [baseOf(stages, s), ...s.steps.flatMap(fromsOf).map((f) => stageNamed(stages, f, s.index))]) if (other) add(other);
-  };
-  add(last);
-  return stages.filter((s) => all.has(s));
-}
 
 function* plainBuild(b: Build, remote: boolean): Call<void> {
   yield* beginStream(b.x, 200, { 'Content-Type': 'application/json' });
@@ -224,6 +114,7 @@ function* plainStages(b: Build, remote: boolean): Call<void> {
   }
   for (const [image, one] of images) yield* metadata(b, image, one);
   if (!remote) yield* vertex(b, '[internal] load .dockerignore', [`transferring context: ${b.x.query.ignore ?? 2}B`]);
+  yield* rehearse(b, all, stages);
   let built = scratch();
   for (const s of stages) {
     built = yield* plainStage(b, all, s);
@@ -234,7 +125,7 @@ function* plainStages(b: Build, remote: boolean): Call<void> {
   const id = yield* imageOf(daemon, built);
   yield* sweep(daemon, built, id);
   yield* begin(b, 'exporting to image');
-  if (stages.at(-1)!.steps.some((one) => LAYERING.has(one.word))) {
+  if (built.layers.length > 0) {
     yield* note(b, 'exporting layers', false);
     yield* note(b, 'exporting layers');
   }
@@ -245,6 +136,22 @@ function* plainStages(b: Build, remote: boolean): Call<void> {
   }
   yield* close(b);
   yield* tell(b, { aux: { ID: id } });
+}
+
+/** Words and values of every instruction, before the first is carried out. Throws BadDockerfile. */
+function* rehearse(b: Build, all: readonly Stage[], stages: readonly Stage[]): Call<void> {
+  const ends = new Map<number, Built>();
+  for (const s of stages) {
+    const below = baseOf(all, s);
+    const start = below ? ends.get(below.index)! : s.image === 'scratch' ? scratch() : yield* builtFrom(b.daemon, findImage(b.daemon.store, s.image)!);
+    const built: Built = { ...copyOf(start), config: withPath(start.config), args: new Map() };
+    for (const one of s.steps) {
+      if (one.word === 'WORKDIR') workdir(b.context, built, one);
+      else if (one.word === 'COPY' || one.word === 'ADD') copyWords(b.context, built, one);
+      else if (one.word !== 'RUN') configure(b.context, built, one);
+    }
+    ends.set(s.index, built);
+  }
 }
 
 /** What the image is, from the store or the registry. Throws Failed. */
@@ -296,12 +203,6 @@ function* plainStage(b: Build, stages: readonly Stage[], s: Stage): Call<Built> 
     else built = yield* plainStep(b, built, one, `[${label}${String(++at).padStart(width)}/${total}] ${shownStep(b.context, built, one)}`);
   }
   return built;
-}
-
-/** ONBUILD of the image below, as instructions of this Dockerfile's FROM. */
-function* triggersOf(b: Build, built: Built, s: Stage): Call<Instruction[]> {
-  yield* [];
-  return ((built.config.OnBuild ?? []) as string[]).flatMap((line) => parse(new Uint8Array([...line].map((c) => c.charCodeAt(0))), b.name).instructions.map((one) => ({ ...one, from: s.from.from, to: s.from.to })));
 }
 
 function* loadContext(b: Build): Call<void> {
@@ -401,99 +302,4 @@ function* plainStep(b: Build, built: Built, one: Instruction, title: string): Ca
 /** 25 letters and digits, as BuildKit names things. */
 function refOf(key: string): string {
   return [...key.replace(/^sha256:/, '')].slice(0, 25).join('').padEnd(25, '0');
-}
-
-function* classicBuild(b: Build): Call<void> {
-  let all: Instruction[];
-  let stages: Stage[];
-  try {
-    if (!b.there) throw new Refused(500, `Cannot locate specified Dockerfile: ${b.name}`);
-    const parsed = parse(b.source, b.name);
-    b.context.escape = parsed.escape;
-    all = parsed.instructions;
-    const heredoc = all.find((one) => one.heredocs.length > 0);
-    if (heredoc) throw new BadDockerfile('the --heredoc option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled', heredoc.from);
-    stages = stagesOf(b, all);
-    if (b.target !== '') stages = stages.slice(0, 1 + Math.max(0, stages.findIndex((s) => s.name === b.target.toLowerCase() || String(s.index) === b.target)));
-  } catch (error) {
-    if (error instanceof BadDockerfile) throw new Refused(400, error.line === 0 ? `the Dockerfile (${b.name}) cannot be empty` : error.message);
-    throw error;
-  }
-  yield* beginStream(b.x, 200, { 'Content-Type': 'application/json' });
-  try {
-    yield* classicStages(b, stages, all.filter((one) => one.word !== 'ARG' || stages.some((s) => s.steps.includes(one))).length);
-  } catch (error) {
-    if (!(error instanceof Failed) && !(error instanceof Refused) && !(error instanceof BadDockerfile)) throw error;
-    yield* tell(b, { error: error.message, errorDetail: { code: error instanceof Failed ? error.code : 1, message: error.message } });
-  }
-  yield* endStream(b.x);
-}
-
-const short = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
-
-function* classicStages(b: Build, stages: readonly Stage[], total: number): Call<void> {
-  const { daemon, context } = b;
-  let n = 1;
-  let built = scratch();
-  for (const s of stages) {
-    yield* say(b, `Step ${n++}/${total} : FROM ${s.from.rest}\n`);
-    const below = baseOf(stages, s);
-    const image = below || s.image === 'scratch' ? null : findImage(daemon.store, s.image);
-    if (s.image !== 'scratch' && !below && !image) throw new Failed(yield* unreachable('https://registry-1.docker.io/v2/'));
-    const start = below ? context.stages.get(String(below.index))! : image ? yield* builtFrom(daemon, image) : { ...scratch(), config: {} };
-    built = { ...copyOf(start), args: new Map() };
-    yield* say(b, ` ---> ${short(built.image)}\n`);
-    const triggers = yield* triggersOf(b, built, s);
-    if (triggers.length > 0) {
-      yield* say(b, `# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n`);
-      built.config = { ...built.config, OnBuild: null };
-    }
-    for (const one of triggers) built = yield* classicStep(b, built, one);
-    for (const one of s.steps) {
-      yield* say(b, `Step ${n++}/${total} : ${[one.word, ...one.flags, one.rest].join(' ')}\n`);
-      built = yield* classicStep(b, built, one);
-    }
-    context.stages.set(String(s.index), built);
-    if (s.name) context.stages.set(s.name, built);
-  }
-  if (Object.keys(b.labels).length > 0) {
-    built = { ...copyOf(built), config: { ...built.config, Labels: { ...(built.config.Labels ?? {}), ...b.labels } } };
-    finishStep(built, `/bin/sh -c #(nop)  LABEL ${Object.entries(b.labels).map(([k, v]) => `${k}=${v}`).join(' ')}`, null, isoNano(yield* nowNs()), true);
-    built.image = yield* imageOf(daemon, built, built.image ? { parent: built.image } : {});
-  }
-  if (built.image === '') throw new Failed('No image was generated. Is your Dockerfile empty?');
-  yield* tell(b, { aux: { ID: built.image } });
-  yield* say(b, `Successfully built ${short(built.image)}\n`);
-  for (const t of b.tags) {
-    yield* tagImage(daemon, daemon.store.images.get(built.image)!, t, '');
-    yield* say(b, `Successfully tagged ${t.includes(':') ? t : `${t}:latest`}\n`);
-  }
-}
-
-function* classicStep(b: Build, before: Built, one: Instruction): Call<Built> {
-  const { daemon } = b;
-  let outcome: Outcome;
-  try {
-    outcome = yield* step(daemon, b.context, before, one);
-  } catch (error) {
-    if (error instanceof RunFailed) {
-      yield* say(b, ` ---> Running in ${short((error as Any).container)}\n${error.output.replaceAll('\r', '')}`);
-      throw new Failed(`The command '${error.command.join(' ')}' returned a non-zero code: ${error.code}`, '', error.code);
-    }
-    if (error instanceof Refused && error.status === 404)
-      throw new Failed(`${one.word} failed: file not found in build context or excluded by .dockerignore: stat ${error.message.replace(/^"\/(.*)": not found$/, '$1')}: file does not exist`);
-    throw error;
-  }
-  const { built } = outcome;
-  if (outcome.cached && daemon.store.images.has(built.image)) {
-    yield* say(b, ` ---> Using cache\n ---> ${short(built.image)}\n`);
-    return built;
-  }
-  const plain = !/^(COPY|ADD)$/.test(one.word);
-  const container = outcome.container || (plain && before.image !== '' ? yield* passing(daemon, before.image) : '');
-  if (plain && container !== '') yield* say(b, ` ---> Running in ${short(container)}\n${outcome.output.replaceAll('\r', '')}`);
-  built.image = yield* imageOf(daemon, built, before.image ? { parent: before.image } : {});
-  if (plain && container !== '') yield* say(b, ` ---> Removed intermediate container ${short(container)}\n`);
-  yield* say(b, ` ---> ${short(built.image)}\n`);
-  return built;
 }

@@ -21,9 +21,9 @@ export function commandOf(rest: string, built: Built): string[] {
 }
 
 /** A word filled in; its fault becomes the Dockerfile's. */
-export function filled(source: string, built: Built, one: Instruction, escape: string): string {
+export function filled(source: string, built: Built, one: Instruction, mark: string): string {
   try {
-    return expand(source, environment(built), escape);
+    return expand(source, environment(built), mark);
   } catch (error) {
     if (error instanceof BadWord) throw new BadDockerfile(error.message, one.from);
     throw error;

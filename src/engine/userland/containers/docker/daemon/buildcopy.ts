@@ -110,17 +110,19 @@ function placed(s: Source, t: Target, files: Files, unpack: boolean): TarEntry[]
   return [{ ...head, name: t.isDir ? under(t.path, s.name) : t.path }];
 }
 
-/** Directories that must be there and are not. */
-function parents(entries: readonly TarEntry[], files: Files): TarEntry[] {
+/** The directories above: as they are below, since a layer says what its directories are like, or new. */
+function parents(entries: readonly TarEntry[], files: Files): { there: TarEntry[]; made: TarEntry[] } {
   const have = new Set(entries.map((e) => e.name));
-  const out: TarEntry[] = [];
+  const out: { there: TarEntry[]; made: TarEntry[] } = { there: [], made: [] };
   for (const e of entries) {
     const parts = e.name.split('/').slice(0, -1);
     for (let i = 1; i <= parts.length; i++) {
       const dir = parts.slice(0, i).join('/');
-      if (have.has(dir) || files.get(dir)?.type === 'dir') continue;
+      if (have.has(dir)) continue;
       have.add(dir);
-      out.push(entry(dir, { type: 'dir', mode: 0o755 }));
+      const below = files.get(dir);
+      if (below?.type === 'dir') out.there.push(below);
+      else out.made.push(entry(dir, { type: 'dir', mode: 0o755 }));
     }
   }
   return out;
@@ -150,7 +152,8 @@ export function copyEntries(scope: Scope, built: Built, one: Instruction, all: r
   const own = (e: TarEntry, given: boolean): TarEntry => ({ ...e, ...(owner ? { uid: owner[0], gid: owner[1] } : fromStage || !given ? {} : { uid: 0, gid: 0 }), ...(mode !== null && given && e.type !== 'link' ? { mode } : {}) });
   const last = new Map(entries.map((e) => [e.name, e]));
   const kept = [...last.values()];
-  const owned = [...parents(kept, files).map((e) => own(e, false)), ...kept.map((e) => own(e, true))].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const above = parents(kept, files);
+  const owned = [...above.there, ...above.made.map((e) => own(e, false)), ...kept.map((e) => own(e, true))].sort((a, b) => (a.name < b.name ? -1 : 1));
   const shown = `${one.word} ${[...one.flags.filter((f) => !f.startsWith('--from=')), ...names.map((n) => (heredocOf(one, n) ? `<<${heredocOf(one, n)!.name}` : n))].join(' ')} ${target}`;
   const content = digestOf(writeTar(owned)).slice(7);
   return { entries: owned, by: nop(scope.classic, `${one.word} ${names.length > 1 ? 'multi' : entries.some((e) => e.type === 'dir') ? 'dir' : 'file'}:${content} in ${target} `, `${shown} # buildkit`) };

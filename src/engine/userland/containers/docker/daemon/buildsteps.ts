@@ -82,7 +82,7 @@ export function* step(daemon: Daemon, context: Context, before: Built, one: Inst
 
 function missingDirs(files: ReturnType<typeof filesOf>, path: string): TarEntry[] {
   const real = follow(files, path, true).split('/');
-  return real.map((_, i) => real.slice(0, i + 1).join('/')).filter((dir) => files.get(dir)?.type !== 'dir').map((dir) => entry(dir, { type: 'dir', mode: 0o755 }));
+  return real.map((_, i) => real.slice(0, i + 1).join('/')).map((dir) => (files.get(dir)?.type === 'dir' ? files.get(dir)! : entry(dir, { type: 'dir', mode: 0o755 })));
 }
 
 /** What each source of a COPY or ADD names, in the context, a stage or an image. Throws Refused 404. */

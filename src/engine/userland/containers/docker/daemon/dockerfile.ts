@@ -55,12 +55,12 @@ export function parseDockerfile(data: Uint8Array, name: string): Instruction[] {
 export function parse(data: Uint8Array, name: string): Parsed {
   const lines = text(data).replace(/^\uFEFF/, '').split('\n').map((l) => l.replace(/\r$/, ''));
   if (lines.length > MAX_LINES) throw new BadDockerfile(`dockerfile parse error on line ${MAX_LINES}: dockerfile line greater than maximum allowed size of 65535`, MAX_LINES);
-  const { escape, next } = directives(lines);
+  const { mark, next } = directives(lines);
   const out: Instruction[] = [];
   for (let i = next; i < lines.length; i++) {
     const first = lines[i]!.trim();
     if (first === '' || first.startsWith('#')) continue;
-    const joined = joinLines(lines, i, escape);
+    const joined = joinLines(lines, i, mark);
     const m = /^(\S+)\s*([\s\S]*)$/.exec(joined.whole.trim())!;
     const one: Instruction = { word: m[1]!.toUpperCase(), rest: m[2]!.trim(), flags: [], heredocs: [], from: i + 1, to: joined.last + 1, raw: '' };
     i = takeHeredocs(lines, one, joined.last);
@@ -69,12 +69,12 @@ export function parse(data: Uint8Array, name: string): Parsed {
   }
   if (out.length === 0) throw new BadDockerfile(name, 0);
   for (const one of out) check(one);
-  return { instructions: out, escape };
+  return { instructions: out, escape: mark };
 }
 
 /** "# escape=`" and the like, only at the very top. */
-function directives(lines: readonly string[]): { escape: string; next: number } {
-  let escape = '\\';
+function directives(lines: readonly string[]): { mark: string; next: number } {
+  let mark = '\\';
   let i = 0;
   const seen = new Set<string>();
   for (; i < lines.length; i++) {
@@ -85,14 +85,14 @@ function directives(lines: readonly string[]): { escape: string; next: number } 
     seen.add(key);
     if (key !== 'escape') continue;
     if (m[2] !== '`' && m[2] !== '\\') throw new BadDockerfile(`dockerfile parse error on line ${i + 1}: invalid escape token '${m[2]}' does not match \` or \\`, i + 1);
-    escape = m[2]!;
+    mark = m[2]!;
   }
-  return { escape, next: i };
+  return { mark, next: i };
 }
 
 /** A line with those it goes on in; comments and empty lines between are passed over. */
-function joinLines(lines: readonly string[], from: number, escape: string): { whole: string; last: number } {
-  const goesOn = new RegExp(`${escape === '\\' ? '\\\\' : '`'}[ \\t]*$`);
+function joinLines(lines: readonly string[], from: number, mark: string): { whole: string; last: number } {
+  const goesOn = new RegExp(`${mark === '\\' ? '\\\\' : '`'}[ \\t]*$`);
   let whole = lines[from]!.trimStart();
   let last = from;
   while (goesOn.test(whole) && last + 1 < lines.length) {

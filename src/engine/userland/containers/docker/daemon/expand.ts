@@ -13,8 +13,8 @@ interface Reader {
 }
 
 /** A word with its quotes gone and its variables put in. Throws BadWord. */
-export function expand(source: string, values: Values, escape = '\\'): string {
-  const r: Reader = { source, at: 0, values, escape, depth: 0 };
+export function expand(source: string, values: Values, mark = '\\'): string {
+  const r: Reader = { source, at: 0, values, escape: mark, depth: 0 };
   try {
     return read(r, '', true);
   } catch (error) {
@@ -24,8 +24,8 @@ export function expand(source: string, values: Values, escape = '\\'): string {
 }
 
 /** As expand, but quotes stay: text of a heredoc, a command as it is shown. */
-export function fillIn(source: string, values: Values, escape = '\\'): string {
-  return read({ source, at: 0, values, escape, depth: 0 }, '', false);
+export function fillIn(source: string, values: Values, mark = '\\'): string {
+  return read({ source, at: 0, values, escape: mark, depth: 0 }, '', false);
 }
 
 function read(r: Reader, until: string, quotes: boolean): string {
