@@ -4,6 +4,7 @@ import { parseOptions } from '../lib/args.ts';
 import { exists, list, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';
+import { unprefixed } from './messages.ts';
 
 const ROOT = '/sys/fs/cgroup';
 
@@ -36,8 +37,31 @@ export function* treeOfCgroup(path: string, indent: string, all = false): Call<s
   return out;
 }
 
-export const cgls: Program = command(function* (argv) {
-  const given = parseOptions('a/all l/full no-pager k M/machine= u/unit=', argv.slice(1));
+/** Units by name. */
+function* unitTrees(names: readonly string[], all: boolean): Call<number> {
+  for (const word of names) {
+    const name = /\.(service|slice|scope|socket|mount)$/.test(word) ? word : `${word}.service`;
+    const path = yield* groupNamed('', name);
+    if (path === null) throw new Failed(`Failed to query unit control group path: Unit ${name} not loaded.`);
+    yield* print(`Unit ${name} (${path}):\n${yield* treeOfCgroup(path, '', all)}`);
+  }
+  return 0;
+}
+
+function* groupNamed(dir: string, name: string): Call<string | null> {
+  for (const e of yield* list(ROOT + dir)) {
+    if (e.type !== 'dir') continue;
+    if (e.name === name) return `${dir}/${name}`;
+    const below = yield* groupNamed(`${dir}/${e.name}`, name);
+    if (below !== null) return below;
+  }
+  return null;
+}
+
+export const cgls: Program = command(unprefixed(function* (argv) {
+  const given = parseOptions('h/help version a/all l/full no-pager k x/xattr c/cgroup-id M/machine= u/unit= user-unit=', argv.slice(1));
+  for (const name of ['machine', 'user-unit', 'xattr', 'cgroup-id']) if (given.on.has(name)) throw new Failed(`not modelled: --${name}`);
+  if (given.on.has('unit')) return yield* unitTrees([...(given.values.get('unit') ?? []), ...given.words], given.on.has('all'));
   const wanted = given.words.length > 0 ? given.words : ['/'];
   for (const word of wanted) {
     const path = word.startsWith(ROOT) ? word.slice(ROOT.length) || '/' : word.startsWith('/') ? word : `/${word}`;
@@ -45,4 +69,4 @@ export const cgls: Program = command(function* (argv) {
     yield* print(`CGroup ${path}:\n${path === '/' ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'))}`);
   }
   return 0;
-});
+}));

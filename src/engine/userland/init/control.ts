@@ -7,13 +7,34 @@ import { sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { joinBytes } from '../../sim/wire.ts';
 import { type Call, writeAll } from '../lib/http.ts';
+import type { Properties } from './resources.ts';
 
 export const SOCKET = '/run/systemd/private';
 
 export interface Order {
-  verb: 'start' | 'stop' | 'restart' | 'list' | 'reload' | 'poweroff' | 'reboot' | 'reset-failed' | 'kill';
+  verb: 'start' | 'stop' | 'restart' | 'list' | 'reload' | 'poweroff' | 'reboot' | 'reset-failed' | 'kill' | 'run' | 'scope' | 'set';
   units: readonly string[];
   signal?: number;
+  /** Of run and scope: a unit that no file has; of set: its settings alone count. */
+  transient?: Transient;
+}
+
+export interface Transient {
+  name: string;
+  description: string;
+  slice: string;
+  /** Of a service. */
+  exec: readonly string[];
+  environment: Readonly<Record<string, string>>;
+  cwd: string;
+  restart: 'no' | 'always' | 'on-failure';
+  /** Of a scope: who moves into it. */
+  pid: number;
+  properties: Properties;
+  /** Forgotten when it has ended, even if it failed. */
+  collect: boolean;
+  uid: number | null;
+  gid: number | null;
 }
 
 export interface UnitRow {
@@ -34,6 +55,8 @@ export interface UnitRow {
   result: string;
   cgroup: string;
   restarts: number;
+  /** Resource settings. */
+  properties: Properties;
 }
 
 export interface Answer {
@@ -42,6 +65,8 @@ export interface Answer {
   missing: string[];
   /** Jobs that failed. */
   failed: string[];
+  /** Why the order was refused; empty when it was not. */
+  error?: string;
 }
 
 /** Asks process 1. Throws SysError when there is no manager. */

@@ -3,14 +3,16 @@
  * the journal's writer, login shells in scopes of user.slice, and orders from systemctl. One loop over poll: children that ended (a pipe
  * that SIGCHLD writes to), services' output, orders, deadlines. Source: systemd(1), systemd.service(5).
  */
-import { AF_UNIX, O_CLOEXEC, O_NONBLOCK, POLLIN, SIG, SOCK_DGRAM, SOCK_STREAM, SysError, WNOHANG, exited, termSignal } from '../../kernel/abi.ts';
+import { AF_UNIX, O_CLOEXEC, O_NONBLOCK, O_RDONLY, POLLIN, POLLPRI, SIG, SOCK_DGRAM, SOCK_STREAM, SysError, WNOHANG, exited, termSignal } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { attempt, exists, mkdirAll, poke, tryRead } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
-import { type Answer, type Order, SOCKET, type UnitRow } from './control.ts';
+import { type Answer, type Order, SOCKET, type Transient, type UnitRow } from './control.ts';
 import { addEntry, openJournal } from './journal.ts';
 import { childPipe, start } from './processes.ts';
+import { apply, BadProperty, dropIns, wholeOf, writesOf } from './resources.ts';
+import { sliceDir, slicePath } from './slices.ts';
 import { inOrder, readUnits, type UnitFile, WANTS_DIR } from './units.ts';
 
 interface Service {
@@ -36,6 +38,10 @@ interface Service {
   /** A login on this terminal, not a unit of a file. */
   tty: string | null;
   again: boolean;
+  /** What no file has: forgotten when it is over. */
+  transient: Transient | null;
+  /** Of a scope: cgroup.events, which tells when nobody is in it any more; -1 none. */
+  events: number;
 }
 
 interface Connection {
@@ -43,6 +49,9 @@ interface Connection {
   held: string;
   order: Order | null;
   failed: Set<string>;
+  error: string;
+  /** Units that there were none of when it was given. */
+  missing: string[];
 }
 
 interface Manager {
@@ -159,14 +168,14 @@ export function* isEnabled(unit: UnitFile): Call<boolean> {
 function gettyUnit(tty: string, getty: string): UnitFile {
   return {
     name: `getty@${tty}.service`, path: '/usr/lib/systemd/system/getty@.service', description: `Getty on ${tty}`, after: [], exec: [getty, '--autologin', 'root', tty], environment: {}, cwd: '/',
-    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice', openFiles: null,
+    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice', openFiles: null, properties: {},
   };
 }
 
 function created(unit: UnitFile, tty: string | null): Service {
   return {
-    unit, active: 'inactive', sub: 'dead', pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', restarts: 0, cgroup: `/${unit.slice}/${unit.name}`, output: -1, partial: '',
-    restartAt: 0, killAt: 0, starts: [], tty, again: false,
+    unit, active: 'inactive', sub: 'dead', pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', restarts: 0, cgroup: `${slicePath(unit.slice)}/${unit.name}`, output: -1, partial: '',
+    restartAt: 0, killAt: 0, starts: [], tty, again: false, transient: null, events: -1,
   };
 }
 
@@ -198,7 +207,12 @@ function* startService(m: Manager, service: Service): Call<void> {
       pipe = yield* sys('pipe2', O_CLOEXEC);
       yield* sys('fcntl', pipe[0], 'setfl', O_NONBLOCK);
     }
-    service.pid = yield* start({ cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd, openFiles: unit.openFiles });
+    if (service.tty === null) {
+      yield* sliceDir(unit.slice);
+      yield* mkdirAll(`/sys/fs/cgroup${service.cgroup}`);
+      yield* apply(`/sys/fs/cgroup${service.cgroup}`, { ...unit.properties, ...(yield* dropIns(unit.name)) });
+    }
+    service.pid = yield* start({ ...(service.transient ? { user: service.transient } : {}), cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd, openFiles: unit.openFiles });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     service.result = 'resources';
@@ -229,7 +243,8 @@ function* turn(m: Manager): Call<void> {
   const deadlines = [...m.services.flatMap((s) => [s.restartAt, s.killAt]), m.queue.length > 0 && now < m.idleUntil ? m.idleUntil : 0].filter((t) => t > 0);
   const timeout = deadlines.length === 0 ? -1 : Math.max(0, Math.min(...deadlines) - now);
   const fds = [m.children, m.listener, m.notified, ...m.services.map((s) => s.output).filter((fd) => fd >= 0), ...m.connections.filter((c) => !c.order).map((c) => c.fd)];
-  const ready = yield* attempt(sys('poll', fds.map((fd) => ({ fd, events: POLLIN })), timeout), [], 'EINTR');
+  const scopes = m.services.filter((s) => s.events >= 0);
+  const ready = yield* attempt(sys('poll', [...fds.map((fd) => ({ fd, events: POLLIN })), ...scopes.map((s) => ({ fd: s.events, events: POLLPRI }))], timeout), [], 'EINTR');
   const has = (fd: number): boolean => ready.some((r) => r.fd === fd && r.revents !== 0);
   for (const service of m.services) if (service.output >= 0 && has(service.output)) yield* takeOutput(service);
   if (has(m.notified)) yield* takeNotice(m);
@@ -237,13 +252,14 @@ function* turn(m: Manager): Call<void> {
   yield* reapAll(m);
   for (const connection of m.connections.slice()) if (!connection.order && has(connection.fd)) yield* receive(m, connection);
   if (has(m.listener)) yield* attempt(accept(m), undefined);
+  for (const scope of scopes) yield* leaveScope(m, scope);
   yield* due(m);
   for (const connection of m.connections.slice()) if (connection.order) yield* settleOrder(m, connection);
 }
 
 function* accept(m: Manager): Call<void> {
   const { fd } = yield* sys('accept4', m.listener, O_CLOEXEC);
-  m.connections.push({ fd, held: '', order: null, failed: new Set() });
+  m.connections.push({ fd, held: '', order: null, failed: new Set(), error: '', missing: [] });
 }
 
 /** What a service wrote, line by line into the journal. */
@@ -287,9 +303,11 @@ function* ended(m: Manager, service: Service, status: number): Call<void> {
   service.status = code ?? termSignal(status) ?? 0;
   if (service.output >= 0) yield* takeOutput(service);
   yield* signalAll(service, SIG.KILL);
+  const starved = service.tty === null && Number(/^oom_kill (\d+)/m.exec((yield* tryRead(`/sys/fs/cgroup${service.cgroup}/memory.events`)) ?? '')?.[1] ?? 0) > 0;
   yield* attempt(sys('unlinkat', -100, `/sys/fs/cgroup${service.cgroup}`, 0x200), 0);
   const clean = stopping || code === 0 || [SIG.TERM, SIG.INT, SIG.HUP, SIG.PIPE].some((s) => s === termSignal(status));
-  service.result = clean ? 'success' : code === null ? 'signal' : 'exit-code';
+  service.result = clean ? 'success' : starved ? 'oom-kill' : code === null ? 'signal' : 'exit-code';
+  if (starved) yield* say(service, `${unit.name}: A process of this unit has been killed by the OOM killer.`, 4);
   if (!clean || code !== 0) yield* say(service, `${unit.name}: Main process exited, code=${service.code}, status=${service.status}/${code === null ? (SIGNAL_NAMES.get(service.status) ?? '?') : exitName(code)}`, clean ? 6 : 5);
   if (!clean) yield* say(service, `${unit.name}: Failed with result '${service.result}'.`, 4);
   if (stopping) {
@@ -298,10 +316,11 @@ function* ended(m: Manager, service: Service, status: number): Call<void> {
     if (service.again) {
       service.again = false;
       yield* startService(m, service);
-    }
+    } else if (service.transient) forget(m, service);
     return;
   }
   yield* afterEnd(service, clean);
+  if (service.transient && service.pid === 0 && service.restartAt === 0 && (service.transient.collect || service.active === 'inactive')) forget(m, service);
 }
 
 const SIGNAL_NAMES = new Map<number, string>(Object.entries(SIG).map(([name, number]) => [number, name]));
@@ -380,7 +399,9 @@ function* receive(m: Manager, connection: Connection): Call<void> {
     return;
   }
   connection.order = order;
-  yield* obey(m, order);
+  if (order.verb === 'start' || order.verb === 'restart') yield* reload(m);
+  connection.missing = order.units.filter((name) => !m.services.some((s) => s.unit.name === name));
+  connection.error = yield* obey(m, order);
 }
 
 function* hangUp(m: Manager, connection: Connection): Call<void> {
@@ -388,16 +409,85 @@ function* hangUp(m: Manager, connection: Connection): Call<void> {
   yield* attempt(sys('close', connection.fd), 0);
 }
 
-function* obey(m: Manager, order: Order): Call<void> {
+function forget(m: Manager, service: Service): void {
+  m.services = m.services.filter((s) => s !== service);
+}
+
+// ---- units that no file has
+
+const RUN_DIR = '/run/systemd/transient';
+
+/** A service, or a scope around a process that runs. Why not, or ''. */
+function* makeTransient(m: Manager, t: Transient, scope: boolean): Call<string> {
+  if (m.services.some((s) => s.unit.name === t.name)) return `Failed to start transient ${scope ? 'scope' : 'service'} unit: Unit ${t.name} was already loaded or has a fragment file.`;
+  const unit: UnitFile = {
+    name: t.name, path: `${RUN_DIR}/${t.name}`, description: t.description, after: [], exec: t.exec, environment: t.environment, cwd: t.cwd, type: 'simple', restart: t.restart, restartAfter: 100e6,
+    killMode: 'control-group', installable: false, slice: t.slice, openFiles: null, properties: t.properties,
+  };
+  const service = { ...created(unit, null), transient: t };
+  if (!scope) {
+    m.services.push(service);
+    yield* startService(m, service);
+    return '';
+  }
+  const dir = `/sys/fs/cgroup${service.cgroup}`;
+  yield* sliceDir(t.slice);
+  yield* mkdirAll(dir);
+  yield* apply(dir, t.properties);
+  if ((yield* attempt(poke(`${dir}/cgroup.procs`, String(t.pid)), null)) === null) return `Failed to start transient scope unit: Process with ID ${t.pid} does not exist.`;
+  service.events = yield* attempt(sys('openat', -100, `${dir}/cgroup.events`, O_RDONLY | O_CLOEXEC), -1);
+  m.services.push(service);
+  yield* become(service, 'active', 'running');
+  yield* say(service, `Started ${title(service)}.`);
+  return '';
+}
+
+/** A scope ends with its last process. */
+function* leaveScope(m: Manager, scope: Service): Call<void> {
+  const data = yield* attempt(sys('pread64', scope.events, 4096, 0), null);
+  if (data !== null && !/^populated 0$/m.test(text(data))) return;
+  yield* attempt(sys('close', scope.events), 0);
+  scope.events = -1;
+  yield* attempt(sys('unlinkat', -100, `/sys/fs/cgroup${scope.cgroup}`, 0x200), 0);
+  yield* become(scope, 'inactive', 'dead');
+  yield* say(scope, `${scope.unit.name}: Deactivated successfully.`);
+  forget(m, scope);
+}
+
+/** New settings of a unit that runs. */
+function* setProperties(m: Manager, t: Transient): Call<void> {
+  const service = m.services.find((s) => s.unit.name === t.name);
+  if (service) service.unit = { ...service.unit, properties: { ...service.unit.properties, ...t.properties } };
+  yield* apply(`/sys/fs/cgroup${service ? service.cgroup : slicePath(t.name)}`, t.properties);
+}
+
+/** Settings that are none are refused before anything is done. */
+function* fault(order: Order): Call<string> {
+  if (!order.transient) return '';
+  try {
+    writesOf(order.transient.properties, yield* wholeOf());
+    return '';
+  } catch (error) {
+    if (!(error instanceof BadProperty)) throw error;
+    return error.message;
+  }
+}
+
+function* obey(m: Manager, order: Order): Call<string> {
+  const wrong = yield* fault(order);
+  if (wrong !== '') return wrong;
+  if (order.transient && (order.verb === 'run' || order.verb === 'scope')) return yield* makeTransient(m, order.transient, order.verb === 'scope');
+  if (order.transient && order.verb === 'set') yield* setProperties(m, order.transient);
   if (order.verb === 'poweroff' || order.verb === 'reboot') yield* shutDown(order.verb);
-  if (order.verb === 'reload' || order.verb === 'start' || order.verb === 'restart') yield* reload(m);
+  if (order.verb === 'reload') yield* reload(m);
   for (const name of order.units) {
     const service = m.services.find((s) => s.unit.name === name);
     if (!service) continue;
     if (order.verb === 'start' && service.pid === 0) {
       service.starts = [];
       yield* startService(m, service);
-    } else if (order.verb === 'stop') yield* stopService(service);
+    } else if (order.verb === 'stop' && service.events >= 0) yield* attempt(poke(`/sys/fs/cgroup${service.cgroup}/cgroup.kill`, '1'), undefined);
+    else if (order.verb === 'stop') yield* stopService(service);
     else if (order.verb === 'restart') {
       service.starts = [];
       if (service.pid === 0) yield* startService(m, service);
@@ -406,8 +496,12 @@ function* obey(m: Manager, order: Order): Call<void> {
         yield* stopService(service);
       }
     } else if (order.verb === 'kill') yield* signalAll(service, order.signal ?? SIG.TERM);
-    else if (order.verb === 'reset-failed' && service.active === 'failed') yield* become(service, 'inactive', 'dead');
+    else if (order.verb === 'reset-failed' && service.active === 'failed') {
+      yield* become(service, 'inactive', 'dead');
+      if (service.transient) forget(m, service);
+    }
   }
+  return '';
 }
 
 /** Reads the unit files again; services that run keep running. */
@@ -435,8 +529,9 @@ function* settleOrder(m: Manager, connection: Connection): Call<void> {
   if (named.some((s) => s.active === 'activating' && s.sub === 'start') && (order.verb === 'start' || order.verb === 'restart')) return;
   const answer: Answer = {
     units: (order.verb === 'list' && order.units.length === 0 ? m.services : named).map(rowOf),
-    missing: order.units.filter((name) => !m.services.some((s) => s.unit.name === name)),
+    missing: connection.missing,
     failed: order.verb === 'start' || order.verb === 'restart' ? named.filter((s) => s.active === 'failed').map((s) => s.unit.name) : [],
+    error: connection.error,
   };
   yield* attempt(writeAll(connection.fd, bytes(JSON.stringify(answer))), undefined);
   yield* hangUp(m, connection);
@@ -445,6 +540,6 @@ function* settleOrder(m: Manager, connection: Connection): Call<void> {
 function rowOf(s: Service): UnitRow {
   return {
     name: s.unit.name, description: s.unit.description, path: s.unit.path, active: s.active, sub: s.sub, pid: s.pid, since: s.since, code: s.code, status: s.status, exitedPid: s.exitedPid,
-    result: s.result, cgroup: s.cgroup, restarts: s.restarts,
+    result: s.result, cgroup: s.cgroup, restarts: s.restarts, properties: s.unit.properties,
   };
 }

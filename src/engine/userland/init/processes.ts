@@ -15,6 +15,8 @@ export interface Started {
   cwd: string;
   /** How many descriptors it may have; null leaves it as it is. */
   openFiles?: number | null;
+  /** Whom it becomes; null stays who it is. */
+  user?: { uid: number | null; gid: number | null };
 }
 
 /** Forks and executes; the child's pid. Throws SysError when the fork fails; a failed execve is exit status 203. */
@@ -42,6 +44,9 @@ function* become(what: Started): Body {
   if (nothing > 2) yield* sys('close', nothing);
   if (what.openFiles) yield* attempt(sys('prlimit64', 0, 'NOFILE', { cur: what.openFiles, max: what.openFiles }), null);
   yield* attempt(sys('chdir', what.cwd), 0);
+  const { gid, uid } = what.user ?? { gid: null, uid: null };
+  if (gid !== null) yield* attempt(sys('setresgid', gid, gid, gid), 0);
+  if (uid !== null) yield* attempt(sys('setresuid', uid, uid, uid), 0);
   try {
     yield* sys('execve', what.argv[0]!, what.argv, what.env);
   } catch (error) {

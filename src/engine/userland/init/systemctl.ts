@@ -3,15 +3,17 @@ import { SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { strftime } from '../coreutils/calendar.ts';
 import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
-import { attempt, exists, mkdirAll, tryRead } from '../lib/files.ts';
+import { attempt, exists, list, mkdirAll, tryRead, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print } from '../lib/io.ts';
 import { treeOfCgroup } from './cgls.ts';
 import { type Answer, ask, type Order, type UnitRow } from './control.ts';
 import { lastLines } from './journal.ts';
+import { BadProperty, CONTROL_DIR, dropIns, parseAssignments, RESOURCES, RUNTIME_CONTROL_DIR, shownSetting, wholeOf, writesOf } from './resources.ts';
+import { isSlice, slicePath } from './slices.ts';
 import { parseUnit, readUnits, UNIT_DIR, WANTS_DIR } from './units.ts';
 
-const SPEC = 'a/all t/type= state= l/full n/lines= no-pager no-legend q/quiet now H/host= o/output= p/property= s/signal= f/force plain failed no-block value';
+const SPEC = 'runtime a/all t/type= state= l/full n/lines= no-pager no-legend q/quiet now H/host= o/output= p/property= s/signal= f/force plain failed no-block value';
 
 const full = (name: string): string => (/\.(service|slice|scope|target|socket|mount)$/.test(name) ? name : `${name}.service`);
 
@@ -42,6 +44,7 @@ function* run(verb: string, units: readonly string[], words: readonly string[], 
     case 'daemon-reload': yield* ask({ verb: 'reload', units: [] }); return 0;
     case 'reset-failed': yield* ask({ verb: 'reset-failed', units }); return 0;
     case 'kill': yield* ask({ verb: 'kill', units, signal: Number(value('signal') ?? 15) || 15 }); return 0;
+    case 'set-property': return yield* setProperty(words, on.has('runtime'));
     case 'cat': return yield* cat(units);
     case 'show': return yield* showProperties(units, value('property'));
     case 'is-system-running': return yield* running();
@@ -52,7 +55,7 @@ function* run(verb: string, units: readonly string[], words: readonly string[], 
   }
 }
 
-const KNOWN = new Set(['mask', 'unmask', 'edit', 'isolate', 'set-property', 'list-dependencies', 'list-timers', 'list-sockets', 'list-jobs', 'reload', 'preset', 'daemon-reexec', 'suspend', 'get-default', 'set-default', 'link', 'revert']);
+const KNOWN = new Set(['mask', 'unmask', 'edit', 'isolate', 'list-dependencies', 'list-timers', 'list-sockets', 'list-jobs', 'reload', 'preset', 'daemon-reexec', 'suspend', 'get-default', 'set-default', 'link', 'revert']);
 
 function* job(verb: Order['verb'], typed: string, units: readonly string[]): Call<number> {
   if (units.length === 0) {
@@ -81,6 +84,7 @@ function* running(): Call<number> {
 
 function* statuses(units: readonly string[], on: ReadonlyMap<string, number>, lines: number): Call<number> {
   const answer = yield* ask({ verb: 'list', units });
+  answer.units.push(...(yield* groups()).filter((u) => units.includes(u.name)));
   let worst = 0;
   for (const name of units) {
     const row = answer.units.find((u) => u.name === name);
@@ -103,23 +107,43 @@ function* journalPart(row: UnitRow, lines: number): Call<string> {
 function* statusText(row: UnitRow): Call<string> {
   const now = yield* sys('clock_gettime', 'realtime');
   const dot = row.active === 'active' ? '●' : row.active === 'failed' ? '×' : row.active === 'inactive' ? '○' : '●';
-  const state = row.path === '' ? '' : `; ${yield* enabledState(row.name, row.path)}; preset: enabled`;
+  const state = row.path === '' ? '' : row.path.startsWith('/run/systemd/transient/') ? '; transient' : `; ${yield* enabledState(row.name, row.path)}; preset: enabled`;
   const result = row.active === 'failed' ? ` (Result: ${row.result})` : row.active === 'activating' && row.result !== 'success' ? ` (auto-restart) (Result: ${row.result})` : row.active === 'inactive' ? ' (dead)' : ` (${row.sub})`;
   const since = row.since > 0 ? ` since ${strftime('%a %Y-%m-%d %H:%M:%S UTC', row.since / 1e9)}; ${ago(now - row.since)} ago` : '';
-  let out = `${dot} ${row.name} - ${row.description}\n     Loaded: loaded (${row.path}${state})\n     Active: ${row.active}${result}${since}\n`;
+  let out = `${dot} ${row.name} - ${row.description}\n     Loaded: loaded${row.path === '' ? '' : ` (${row.path}${state})`}\n${row.path.startsWith('/run/systemd/transient/') ? '  Transient: yes\n' : ''}     Active: ${row.active}${result}${since}\n`;
   if (row.pid === 0 && row.code !== '') out += `   Main PID: ${row.exitedPid} (code=${row.code}, status=${row.status}${row.code === 'exited' ? `/${row.status === 0 ? 'SUCCESS' : 'FAILURE'}` : ''})\n`;
-  if (row.pid > 0) {
+  if (row.pid > 0 || (row.active === 'active' && row.cgroup !== '')) {
     const comm = (yield* tryRead(`/proc/${row.pid}/comm`))?.trim() ?? '';
-    out += `   Main PID: ${row.pid} (${comm})\n`;
+    if (row.pid > 0) out += `   Main PID: ${row.pid} (${comm})\n`;
     const dir = `/sys/fs/cgroup${row.cgroup}`;
     const [tasks, memory, cpu] = [yield* tryRead(`${dir}/pids.current`), yield* tryRead(`${dir}/memory.current`), yield* tryRead(`${dir}/cpu.stat`)];
-    if (tasks) out += `      Tasks: ${tasks.trim()}\n`;
-    if (memory) out += `     Memory: ${human(Number(memory))}\n`;
+    out += (yield* taskLine(dir, tasks)) + (yield* memoryLine(dir, memory));
     const usec = /usage_usec (\d+)/.exec(cpu ?? '')?.[1];
     if (usec) out += `        CPU: ${span(Number(usec))}\n`;
     out += `     CGroup: ${row.cgroup}\n${yield* treeOfCgroup(row.cgroup, '             ')}`;
   }
   return out;
+}
+
+function* taskLine(dir: string, tasks: string | null): Call<string> {
+  if (!tasks) return '';
+  const max = (yield* tryRead(`${dir}/pids.max`))?.trim();
+  return `      Tasks: ${tasks.trim()}${max && max !== 'max' ? ` (limit: ${max})` : ''}\n`;
+}
+
+/** "Memory: 1.2M (max: 50M available: 48.8M peak: 2M)". */
+function* memoryLine(dir: string, current: string | null): Call<string> {
+  if (!current) return '';
+  const parts: string[] = [];
+  for (const [file, word] of [['memory.min', 'min'], ['memory.low', 'low'], ['memory.high', 'high'], ['memory.max', 'max'], ['memory.swap.max', 'swap max']] as const) {
+    const value = (yield* tryRead(`${dir}/${file}`))?.trim();
+    if (value && value !== 'max' && value !== '0') parts.push(`${word}: ${human(Number(value))}`);
+  }
+  const max = (yield* tryRead(`${dir}/memory.max`))?.trim();
+  if (max && max !== 'max') parts.push(`available: ${human(Math.max(0, Number(max) - Number(current)))}`);
+  const peak = (yield* tryRead(`${dir}/memory.peak`))?.trim();
+  if (peak) parts.push(`peak: ${human(Number(peak))}`);
+  return `     Memory: ${human(Number(current))}${parts.length > 0 ? ` (${parts.join(' ')})` : ''}\n`;
 }
 
 /** "5min ago" as systemd counts: the two largest units. */
@@ -202,15 +226,23 @@ function* enable(verb: string, units: readonly string[], now: boolean): Call<num
   return 0;
 }
 
+const SLICES: Readonly<Record<string, string>> = { 'machine.slice': 'Virtual Machine and Container Slice', 'system.slice': 'System Slice', 'user.slice': 'User and Session Slice', 'user-0.slice': 'User Slice of UID 0' };
+
+function* slicesBelow(dir: string, out: UnitRow[], row: (name: string, description: string, sub: string) => UnitRow): Call<void> {
+  for (const { name, type } of yield* list(dir)) {
+    if (type !== 'dir' || !name.endsWith('.slice')) continue;
+    out.push(row(name, SLICES[name] ?? `Slice /${slicePath(name).split('/').at(-1)!.replace(/\.slice$/, '').replaceAll('-', '/')}`, 'active'));
+    yield* slicesBelow(`${dir}/${name}`, out, row);
+  }
+}
+
 /** Slices and scopes that exist, from the cgroup tree. */
 function* groups(): Call<UnitRow[]> {
   const row = (name: string, description: string, sub: string): UnitRow => ({
-    name, description, path: '', active: 'active', sub, pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', cgroup: '', restarts: 0,
+    name, description, path: '', active: 'active', sub, pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', cgroup: slicePath(name), restarts: 0, properties: {},
   });
   const out = [row('init.scope', 'System and Service Manager', 'running'), row('-.slice', 'Root Slice', 'active')];
-  for (const [name, description] of [['machine.slice', 'Virtual Machine and Container Slice'], ['system.slice', 'System Slice'], ['user.slice', 'User and Session Slice'], ['user-0.slice', 'User Slice of UID 0']] as const) {
-    if (yield* exists(`/sys/fs/cgroup/${name === 'user-0.slice' ? 'user.slice/' : ''}${name}`)) out.push(row(name, description, 'active'));
-  }
+  yield* slicesBelow('/sys/fs/cgroup', out, row);
   return out;
 }
 
@@ -254,16 +286,58 @@ function* cat(units: readonly string[]): Call<number> {
 
 function* showProperties(units: readonly string[], only: string | undefined): Call<number> {
   const answer: Answer = yield* ask({ verb: 'list', units });
+  answer.units.push(...(yield* groups()).filter((u) => units.includes(u.name)));
+  const whole = yield* wholeOf();
   for (const name of units) {
     const row = answer.units.find((u) => u.name === name);
+    const own: Record<string, string> = { ...row?.properties, ...(yield* dropIns(name)) };
+    const dir = `/sys/fs/cgroup${row?.cgroup ?? '/nowhere'}`;
     const all: Record<string, string> = {
       Id: name, Description: row?.description ?? name, LoadState: row ? 'loaded' : 'not-found', ActiveState: row?.active ?? 'inactive', SubState: row?.sub ?? 'dead', MainPID: String(row?.pid ?? 0),
-      NRestarts: String(row?.restarts ?? 0), Result: row?.result ?? 'success', ControlGroup: row?.cgroup ?? '', FragmentPath: row?.path ?? '', UnitFileState: row ? yield* enabledState(name, row.path) : '',
+      NRestarts: String(row?.restarts ?? 0), Result: row?.result ?? 'success', ControlGroup: row?.cgroup ?? '', FragmentPath: row?.path ?? '', UnitFileState: row?.path ? yield* enabledState(name, row.path) : '',
+      MemoryCurrent: (yield* tryRead(`${dir}/memory.current`))?.trim() ?? '[not set]', MemoryPeak: (yield* tryRead(`${dir}/memory.peak`))?.trim() ?? '[not set]', TasksCurrent: (yield* tryRead(`${dir}/pids.current`))?.trim() ?? '[not set]',
+      CPUUsageNSec: usage(yield* tryRead(`${dir}/cpu.stat`)), Slice: row ? sliceOf(row.cgroup) : '', ...Object.fromEntries(RESOURCES.filter((key) => !key.endsWith('Accounting')).map((key) => shownSetting(key, own[key], whole))),
     };
     const wanted = only?.split(',');
     yield* print(Object.entries(all).filter(([key]) => !wanted || wanted.includes(key)).map(([key, v]) => `${key}=${v}\n`).join(''));
   }
   return 0;
+}
+
+const usage = (stat: string | null): string => {
+  const usec = /usage_usec (\d+)/.exec(stat ?? '')?.[1];
+  return usec === undefined ? '[not set]' : `${usec}000`;
+};
+
+const sliceOf = (cgroup: string): string => cgroup.split('/').filter((part) => part.endsWith('.slice')).at(-1) ?? '-.slice';
+
+/** Settings into drop-ins, and at once into the unit's control group. */
+function* setProperty(words: readonly string[], runtime: boolean): Call<number> {
+  const [unit, ...assignments] = words;
+  if (unit === undefined || assignments.length === 0) {
+    yield* complain('Too few arguments.\n');
+    return 1;
+  }
+  const name = full(unit);
+  const known = [...(yield* ask({ verb: 'list', units: [] })).units, ...(yield* groups())].some((u) => u.name === name);
+  try {
+    const properties = parseAssignments(assignments);
+    writesOf(properties, yield* wholeOf());
+    if (!known && !isSlice(name)) throw new BadProperty(`Failed to set unit properties on ${name}: Unit ${name} not found.`);
+    const { error = '' } = yield* ask({ verb: 'set', units: [], transient: { name, description: '', slice: '', exec: [], environment: {}, cwd: '/', restart: 'no', pid: 0, properties, collect: false, uid: null, gid: null } });
+    if (error !== '') throw new BadProperty(error);
+    const dir = `${runtime ? RUNTIME_CONTROL_DIR : CONTROL_DIR}/${name}.d`;
+    yield* mkdirAll(dir);
+    const section = name.split('.').at(-1)!;
+    for (const [key, value] of Object.entries(properties)) {
+      yield* writeFile(`${dir}/50-${key}.conf`, `# This is a drop-in unit file extension, created via "systemctl set-property"\n# or an equivalent operation. Do not edit.\n[${section[0]!.toUpperCase()}${section.slice(1)}]\n${key}=${value}\n`);
+    }
+    return 0;
+  } catch (error) {
+    if (!(error instanceof BadProperty)) throw error;
+    yield* complain(`${error.message}\n`);
+    return 1;
+  }
 }
 
 /** poweroff, reboot, halt, shutdown: through the manager, or by the kernel where there is none. */

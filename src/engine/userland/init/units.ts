@@ -1,6 +1,7 @@
 /** Unit files of services: /etc/systemd/system/*.service as systemd.unit(5) and systemd.service(5) have them, the keys that matter here. */
 import { list, readText } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
+import { type Properties, RESOURCES } from './resources.ts';
 
 export const UNIT_DIR = '/etc/systemd/system';
 export const WANTS_DIR = `${UNIT_DIR}/multi-user.target.wants`;
@@ -25,6 +26,8 @@ export interface UnitFile {
   slice: string;
   /** LimitNOFILE=; null leaves the manager's. */
   openFiles: number | null;
+  /** Resource settings; resources.ts. */
+  properties: Properties;
 }
 
 export function parseUnit(name: string, path: string, source: string): UnitFile {
@@ -51,6 +54,7 @@ export function parseUnit(name: string, path: string, source: string): UnitFile 
     type: one('Service.Type') || 'simple', restart: restart === 'always' || restart === 'on-failure' ? restart : 'no', restartAfter: seconds(delay === '' ? '100ms' : delay),
     killMode: one('Service.KillMode') === 'process' ? 'process' : 'control-group',
     installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice', openFiles: openFiles(one('Service.LimitNOFILE')),
+    properties: Object.fromEntries(RESOURCES.flatMap((key) => { const value = one(`Service.${key}`); return value === '' ? [] : [[key, value]]; })),
   };
 }
 
