@@ -58,7 +58,7 @@ function Twin({ mode, chosen, containers, processes, cgroups }: { mode: string; 
   const ooms = useRows<OomRow>(mode === 'oom' ? 'oom' : null, { host: HOST });
   const calls = useRows<RunCallRow>(mode === 'calls' ? 'run-calls' : null, { host: HOST });
   const network = useRows<NetworkRow>(mode === 'network' ? 'network' : null, { host: HOST });
-  const packets = useRows<PacketRow>(mode === 'network' ? 'packets' : null);
+  const packets = useRows<PacketRow>(mode === 'network' ? 'packets' : null, { host: HOST });
   const layers = useRows<LayerSharingRow>(mode === 'images' ? 'layer-sharing' : null, { host: HOST });
   return (
     <>
