@@ -35,7 +35,7 @@ interface State extends Kept {
   scenario: string; seed: number;
   scene: SceneId; mode: Record<string, string>; selection: Selection | null; vm: string | null; tty: string; asTable: boolean;
   full: boolean; present: boolean; tab: Tab;
-  dialog: null | 'search' | 'share' | 'help' | { incoming: Recording } | { problem: string };
+  dialog: null | 'search' | 'share' | 'help' | 'save' | { incoming: Recording } | { problem: string };
   toasts: Toast[];
 }
 

@@ -15,6 +15,7 @@ export function Dialogs() {
   if (dialog === null) return null;
   if (dialog === 'search') return <Modal label="Find anything"><Palette /></Modal>;
   if (dialog === 'share') return <Modal label="Share this session"><Share /></Modal>;
+  if (dialog === 'save') return <Modal label="Save the picture"><Save /></Modal>;
   if (dialog === 'help') return <Modal label="Keys"><Help /></Modal>;
   if ('incoming' in dialog) return <Modal label="A shared session"><Incoming /></Modal>;
   return (
@@ -56,6 +57,7 @@ function Palette() {
     { text: 'Assembly editor', what: 'picture', go: () => { set((s) => ({ mode: { ...s.mode, spectrum: 'editor' } })); show('spectrum'); } },
     { text: 'Download the recording', what: 'command', go: () => void download() },
     { text: 'Start a fresh lab', what: 'command', go: () => void openFresh() },
+    { text: 'Save the picture', what: 'command', go: () => set({ dialog: 'save' }) },
     { text: 'Present', what: 'command', go: () => set({ present: true }) },
     ...(['light', 'dark', 'projector'] as const).map((theme): Item => ({ text: `Theme: ${theme}`, what: 'command', go: () => setTheme(theme) })),
     { text: 'Leave the lab in work', what: 'command', go: () => set({ lab: null }) },
@@ -139,6 +141,23 @@ function Incoming() {
       <div className={css.row}>
         <button type="button" className={partsCss.button} onClick={() => { clearHash(); set({ dialog: null }); }}>Keep my session</button>
         <button type="button" className={`${partsCss.button} ${partsCss.primary}`} onClick={() => void open()}>Open it</button>
+      </div>
+    </div>
+  );
+}
+
+function Save() {
+  const save = (kind: 'svg' | 'png'): void => {
+    set({ dialog: null });
+    void import('./save-picture.ts').then(({ savePicture }) => savePicture(kind)).catch((error) => toast(said(error), true));
+  };
+  return (
+    <div>
+      <h2>Save the picture</h2>
+      <p>As it stands now, in this theme, all of it: what is scrolled out of sight too. SVG stays sharp at any size and opens in a browser; PNG goes anywhere. Its rows are in the table beside it, as CSV.</p>
+      <div className={css.row}>
+        <button type="button" className={partsCss.button} onClick={() => save('svg')}>Save as SVG</button>
+        <button type="button" className={`${partsCss.button} ${partsCss.primary}`} onClick={() => save('png')}>Save as PNG</button>
       </div>
     </div>
   );

@@ -1,5 +1,5 @@
 /** The frame of a picture: one header (title, modes, facts), the drawing, and its text twin in its place. */
-import { Maximize2, Minimize2, Table2 } from 'lucide-react';
+import { ImageDown, Maximize2, Minimize2, Table2 } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { partsCss, Segments } from '../parts/parts.tsx';
 import { set, useStore } from '../store.ts';
@@ -19,6 +19,7 @@ export function Frame({ title, sub, modes, mode, onMode, facts, twin, children }
         {facts ? <span className={css.facts}>{facts}</span> : null}
         <span className={css.end}>
           {twin ? <button type="button" className={partsCss.icon} aria-label="As a table" aria-pressed={asTable} title="The same as a table" onClick={() => set({ asTable: !asTable })}><Table2 size={15} aria-hidden="true" /></button> : null}
+          {twin && !asTable ? <button type="button" className={`${partsCss.icon} ${css.saves}`} aria-label="Save the picture" title="Save the picture as SVG or PNG" onClick={() => set({ dialog: 'save' })}><ImageDown size={15} aria-hidden="true" /></button> : null}
           <button type="button" className={partsCss.icon} aria-label={full ? 'Leave the full page' : 'Picture over the whole page'} onClick={() => set({ full: !full })}>{full ? <Minimize2 size={15} aria-hidden="true" /> : <Maximize2 size={15} aria-hidden="true" />}</button>
         </span>
       </div>

@@ -60,8 +60,8 @@ export function csvOf(rows: readonly object[]): string {
   const quoted = (value: unknown): string => { const text = String(value ?? ''); return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
   return [columns, ...rows.map((row) => columns.map((name) => (row as Record<string, unknown>)[name]))].map((line) => line.map(quoted).join(',')).join('\r\n') + '\r\n';
 }
-export function saveAs(name: string, text: string, type: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+export function saveAs(name: string, content: string | Blob, type: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement('a');
   link.href = url;
   link.download = name;
