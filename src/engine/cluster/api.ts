@@ -20,7 +20,7 @@ export interface WriteOptions {
   strict?: boolean;
 }
 
-const GENERATIONS = new Set(['Deployment', 'ReplicaSet']);
+const GENERATIONS = new Set(['Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob']);
 
 /** Checks a body against the kind's schema. Source of the wording: apimachinery's strict decoder. */
 export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject {
@@ -43,7 +43,7 @@ export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject 
   return object;
 }
 
-const SPECIFIED = new Set(['Pod', 'Deployment', 'ReplicaSet', 'Service', 'Node', 'Namespace']);
+const SPECIFIED = new Set(['Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'PersistentVolumeClaim', 'Service', 'Node', 'Namespace']);
 
 /** As Go decodes: a null field is an absent one, a null element an empty one. */
 const TEXTS = /^(command|args|values|finalizers|namespaces|matchLabelKeys|mismatchLabelKeys|podCIDRs|clusterIPs|externalIPs|ipFamilies|loadBalancerSourceRanges)$/;
@@ -104,16 +104,19 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
     if (object.spec) admitPriority(cluster, object, kind);
     if (object.spec) admitPod(object.spec);
   }
-  if (kind.kind === 'Deployment' || kind.kind === 'ReplicaSet') object.status = kind.kind === 'ReplicaSet' ? { replicas: 0 } : {};
+  if (FIRST_STATUS[kind.kind]) object.status = copy(FIRST_STATUS[kind.kind]);
   const faults = validate(object);
   if (faults.length > 0) throw invalid(kind, meta.name ?? '', faults);
   if (kind.kind === 'Service') allocate(cluster, object);
   if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
   if (get(store, kind.kind, keyOf(meta))) throw alreadyExists(kind, meta.name);
   meta.uid = uid(cluster.random);
+  if (kind.kind === 'Job') markJob(object);
   meta.creationTimestamp = stamp(cluster.timeline);
   delete meta.deletionTimestamp;
   if (GENERATIONS.has(kind.kind)) meta.generation = 1;
+  if (kind.kind === 'DaemonSet') meta.annotations = { ...meta.annotations, [TEMPLATE_GENERATION]: '1' };
+  if (kind.kind === 'PersistentVolumeClaim') meta.finalizers = ['kubernetes.io/pvc-protection'];
   if (options.dryRun) return object;
   if (kind.kind === 'Pod') {
     const owner = meta.ownerReferences?.find((r) => r.controller);
@@ -121,6 +124,31 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
     cluster.causes.set(objectKey(object), n);
   } else if (cluster.cause !== undefined && kind.kind !== 'Event') cluster.causes.set(objectKey(object), cluster.cause);
   return put(store, object);
+}
+
+/** The status of what has just been made; controllers write the rest. */
+const FIRST_STATUS: Readonly<Record<string, Json>> = {
+  Deployment: {}, ReplicaSet: { replicas: 0 }, StatefulSet: { availableReplicas: 0, replicas: 0 }, DaemonSet: { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 },
+  Job: {}, CronJob: {}, PersistentVolumeClaim: { phase: 'Pending' },
+};
+
+/** A Job selects its pods by its own uid, unless it brought a selector (strategy.go, generateSelector). */
+function markJob(job: KubeObject): void {
+  const { spec, metadata } = job;
+  if (spec.manualSelector) return;
+  spec.template.metadata ??= {};
+  spec.template.metadata.labels = {
+    ...spec.template.metadata.labels, 'batch.kubernetes.io/controller-uid': metadata.uid, 'batch.kubernetes.io/job-name': metadata.name, 'controller-uid': metadata.uid, 'job-name': metadata.name,
+  };
+  spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': metadata.uid } };
+  metadata.labels = { ...spec.template.metadata.labels, ...metadata.labels };
+}
+
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
+
+function countTemplates(set: KubeObject, old: KubeObject): void {
+  const n = Number(old.metadata.annotations?.[TEMPLATE_GENERATION] ?? 0);
+  set.metadata.annotations = { ...set.metadata.annotations, [TEMPLATE_GENERATION]: String(same(set.spec.template, old.spec.template) ? n : n + 1) };
 }
 
 /** Static state that recordings and hollow nodes bring along; a manifest's own status is dropped. */
@@ -214,6 +242,7 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
     if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
     const faults = validate(object, old);
     if (faults.length > 0) throw invalid(kind, fixed.name, faults);
+    if (kind.kind === 'DaemonSet') countTemplates(object, old);
     if (fixed.generation !== undefined) object.metadata.generation = same(object.spec, old.spec) ? fixed.generation : fixed.generation + 1;
   }
   if (same(object, old)) return old;

@@ -7,8 +7,9 @@ import { after, handle, type Timeline } from '../sim/timeline.ts';
 import type { Trace } from '../sim/trace.ts';
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import { create } from './api.ts';
-import { CONTROLLERS, enqueue, syncAll } from './controllers/controllers.ts';
+import { arrive, CONTROLLERS, enqueue, syncAll } from './controllers/controllers.ts';
 import { expireEvents } from './controllers/events.ts';
+import type { Later } from './controllers/later.ts';
 import { monitorNodes } from './controllers/nodes.ts';
 import { syncDeployment } from './controllers/deployment.ts';
 import { TICK } from './controllers/timers.ts';
@@ -36,6 +37,7 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
     hollow: new Map(), nextSubnet: 1, eventNames: new Map(),
   };
   handle(timeline, 'cluster.sync', (event) => syncAll(cluster, event.arg as string));
+  handle(timeline, 'cluster.later', (event) => arrive(cluster, event.arg as Later));
   handle(timeline, 'cluster.schedule', () => cycle(cluster));
   handle(timeline, 'cluster.retry', (event) => readmit(cluster, event.arg as Parameters<typeof readmit>[1]));
   handle(timeline, 'cluster.flush', (event) => flush(cluster, event.arg as { key: string; attempts: number }));

@@ -20,6 +20,29 @@ export function setDefaults(object: KubeObject): void {
       template(object.spec.template);
       object.status ??= { replicas: 0 };
       return;
+    case 'StatefulSet':
+      statefulSet(object.spec);
+      return;
+    case 'DaemonSet':
+      object.spec.revisionHistoryLimit ??= 10;
+      object.spec.updateStrategy ??= {};
+      object.spec.updateStrategy.type ??= 'RollingUpdate';
+      if (object.spec.updateStrategy.type === 'RollingUpdate') object.spec.updateStrategy.rollingUpdate = { maxSurge: 0, maxUnavailable: 1, ...object.spec.updateStrategy.rollingUpdate };
+      template(object.spec.template);
+      return;
+    case 'Job':
+      job(object.spec);
+      return;
+    case 'CronJob':
+      object.spec.concurrencyPolicy ??= 'Allow';
+      object.spec.failedJobsHistoryLimit ??= 1;
+      object.spec.successfulJobsHistoryLimit ??= 3;
+      object.spec.suspend ??= false;
+      template(object.spec.jobTemplate?.spec?.template);
+      return;
+    case 'PersistentVolumeClaim':
+      claim(object.spec);
+      return;
     case 'Service':
       service(object.spec);
       object.status ??= { loadBalancer: {} };
@@ -61,6 +84,38 @@ function deployment(object: KubeObject): void {
   }
   template(spec.template);
   object.status ??= {};
+}
+
+function statefulSet(spec: Json): void {
+  spec.persistentVolumeClaimRetentionPolicy ??= { whenDeleted: 'Retain', whenScaled: 'Retain' };
+  spec.podManagementPolicy ??= 'OrderedReady';
+  spec.replicas ??= 1;
+  spec.revisionHistoryLimit ??= 10;
+  spec.updateStrategy ??= {};
+  spec.updateStrategy.type ??= 'RollingUpdate';
+  if (spec.updateStrategy.type === 'RollingUpdate') spec.updateStrategy.rollingUpdate = { partition: 0, ...spec.updateStrategy.rollingUpdate };
+  template(spec.template);
+  for (const one of spec.volumeClaimTemplates ?? []) {
+    one.apiVersion ??= 'v1';
+    one.kind ??= 'PersistentVolumeClaim';
+    claim(one.spec);
+    one.status ??= { phase: 'Pending' };
+  }
+}
+
+function job(spec: Json): void {
+  spec.backoffLimit ??= 6;
+  spec.completionMode ??= 'NonIndexed';
+  spec.manualSelector ??= false;
+  if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
+  spec.parallelism ??= 1;
+  spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed';
+  spec.suspend ??= false;
+  template(spec.template);
+}
+
+function claim(spec: Json): void {
+  if (spec) spec.volumeMode ??= 'Filesystem';
 }
 
 function podSpec(spec: PodSpec): void {

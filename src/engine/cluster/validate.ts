@@ -5,6 +5,7 @@
 import { type Fault, goValue } from './errors.ts';
 import type { Container, Json, KubeObject, PodSpec } from './types/objects.ts';
 import { same } from './types/objects.ts';
+import { parseSchedule } from './types/schedule.ts';
 import { amountOf, canonical, isQuantity, QUANTITY_PATTERN } from './types/quantity.ts';
 import { matchesSelector } from './types/selectors.ts';
 
@@ -34,7 +35,21 @@ export function validate(object: KubeObject, old?: KubeObject): Fault[] {
       break;
     case 'Deployment':
     case 'ReplicaSet':
+    case 'DaemonSet':
       workload(object, out, old);
+      break;
+    case 'StatefulSet':
+      workload(object, out, old && { ...old, spec: { ...old.spec, selector: object.spec?.selector } });
+      if (old) statefulSetUpdate(object, old, out);
+      break;
+    case 'Job':
+      job(object.spec, 'spec', out, old);
+      break;
+    case 'CronJob':
+      cronJob(object, out);
+      break;
+    case 'PersistentVolumeClaim':
+      claim(object.spec, 'spec', out);
       break;
     case 'Service':
       service(object, out, old);
@@ -209,6 +224,7 @@ function workload(object: KubeObject, out: Fault[], old?: KubeObject): void {
   const spec = object.spec ?? {};
   range(spec.replicas, 'spec.replicas', out);
   range(spec.minReadySeconds, 'spec.minReadySeconds', out);
+  if (object.kind === 'DaemonSet' && spec.updateStrategy?.rollingUpdate?.maxSurge) out.push({ field: 'spec.updateStrategy.rollingUpdate.maxSurge', type: 'Forbidden', detail: 'not modelled: only 0' });
   if (object.kind === 'Deployment') {
     range(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit', out);
     const rolling = spec.strategy?.rollingUpdate;
@@ -235,7 +251,7 @@ function workload(object: KubeObject, out: Fault[], old?: KubeObject): void {
     out.push({ field: 'spec.selector', type: 'Required value' });
     if (spec.template) mislabelled(spec.template, out);
   } else if (Object.keys(spec.selector.matchLabels ?? {}).length + (spec.selector.matchExpressions ?? []).length === 0) {
-    out.push({ field: 'spec.selector', type: 'Invalid value', value: goSelector(spec.selector), detail: `empty selector is invalid for ${object.kind === 'Deployment' ? 'deployment' : 'replica set'}` });
+    out.push({ field: 'spec.selector', type: 'Invalid value', value: goSelector(spec.selector), detail: `empty selector is invalid for ${object.kind === 'ReplicaSet' ? 'replica set' : object.kind.toLowerCase()}` });
   } else if (!matchesSelector(spec.selector, spec.template?.metadata?.labels)) mislabelled(spec.template, out);
   labels(spec.template?.metadata?.labels, 'spec.template.labels', out);
   if (!spec.template?.spec) out.push({ field: 'spec.template.spec.containers', type: 'Required value' });
@@ -249,6 +265,56 @@ function workload(object: KubeObject, out: Fault[], old?: KubeObject): void {
   if (old && !same(old.spec.selector, spec.selector)) {
     out.push({ field: 'spec.selector', type: 'Invalid value', value: goSelector(spec.selector), detail: 'field is immutable' });
   }
+}
+
+/** What of a kind the lab does not do is refused, so that nobody waits for it. */
+function notModelled(spec: Json, field: string, fields: readonly string[], out: Fault[]): void {
+  for (const name of fields) if (spec?.[name] !== undefined) out.push({ field: `${field}.${name}`, type: 'Forbidden', detail: 'not modelled' });
+}
+
+const SET_FIELDS = ['replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds'];
+
+function statefulSetUpdate(object: KubeObject, old: KubeObject, out: Fault[]): void {
+  const fixed = (spec: Json): Json => Object.fromEntries(Object.entries(spec).filter(([name]) => !SET_FIELDS.includes(name)));
+  if (same(fixed(object.spec), fixed(old.spec))) return;
+  const names = SET_FIELDS.map((name) => `'${name}'`);
+  out.push({ field: 'spec', type: 'Forbidden', detail: `updates to statefulset spec for fields other than ${names.slice(0, -1).join(', ')} and ${names.at(-1)} are forbidden` });
+}
+
+function job(spec: Json, field: string, out: Fault[], old?: KubeObject): void {
+  for (const name of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished']) range(spec?.[name], `${field}.${name}`, out);
+  notModelled(spec, field, ['podFailurePolicy', 'successPolicy', 'backoffLimitPerIndex', 'maxFailedIndexes', 'managedBy'], out);
+  if (!['NonIndexed', 'Indexed'].includes(spec?.completionMode)) out.push({ field: `${field}.completionMode`, type: 'Unsupported value', value: goValue(spec?.completionMode), detail: 'supported values: "Indexed", "NonIndexed"' });
+  if (spec?.completionMode === 'Indexed' && spec.completions === undefined) out.push({ field: `${field}.completions`, type: 'Required value', detail: 'when completion mode is Indexed' });
+  const template = spec?.template;
+  labels(template?.metadata?.labels, `${field}.template.labels`, out);
+  podSpec(template?.spec, `${field}.template.spec`, out);
+  if (template?.spec?.restartPolicy === 'Always') out.push({ field: `${field}.template.spec.restartPolicy`, type: 'Required value', detail: 'valid values: "OnFailure", "Never"' });
+  if (!old) return;
+  for (const name of ['selector', 'completionMode', 'template']) {
+    if (!same(old.spec[name], spec[name])) out.push({ field: `${field}.${name}`, type: 'Invalid value', value: goValue(spec[name]), detail: 'field is immutable' });
+  }
+  if (spec.completionMode === 'NonIndexed' && old.spec.completions !== spec.completions) out.push({ field: `${field}.completions`, type: 'Invalid value', value: String(spec.completions ?? 'null'), detail: 'field is immutable' });
+}
+
+function cronJob(object: KubeObject, out: Fault[]): void {
+  const { spec } = object;
+  if (object.metadata.name?.length > 52) out.push({ field: 'metadata.name', type: 'Invalid value', value: goValue(object.metadata.name), detail: 'must be no more than 52 characters' });
+  const schedule = spec?.schedule ? parseSchedule(spec.schedule) : null;
+  if (!spec?.schedule) out.push({ field: 'spec.schedule', type: 'Required value' });
+  else if (typeof schedule === 'string') out.push({ field: 'spec.schedule', type: 'Invalid value', value: goValue(spec.schedule), detail: schedule });
+  notModelled(spec, 'spec', ['timeZone'], out);
+  for (const name of ['startingDeadlineSeconds', 'successfulJobsHistoryLimit', 'failedJobsHistoryLimit']) range(spec?.[name], `spec.${name}`, out);
+  if (!['Allow', 'Forbid', 'Replace'].includes(spec?.concurrencyPolicy)) out.push({ field: 'spec.concurrencyPolicy', type: 'Unsupported value', value: goValue(spec?.concurrencyPolicy), detail: 'supported values: "Allow", "Forbid", "Replace"' });
+  job({ completionMode: 'NonIndexed', ...spec?.jobTemplate?.spec }, 'spec.jobTemplate.spec', out);
+}
+
+function claim(spec: Json, field: string, out: Fault[]): void {
+  if (!(spec?.accessModes?.length > 0)) out.push({ field: `${field}.accessModes`, type: 'Required value', detail: 'at least 1 access mode is required' });
+  for (const [i, mode] of ((spec?.accessModes ?? []) as string[]).entries()) {
+    if (!['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod'].includes(mode)) out.push({ field: `${field}.accessModes[${i}]`, type: 'Unsupported value', value: goValue(mode), detail: 'supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"' });
+  }
+  if (spec?.resources?.requests?.storage === undefined) out.push({ field: `${field}.resources[storage]`, type: 'Required value' });
 }
 
 function mislabelled(template: Json, out: Fault[]): void {

@@ -1,14 +1,22 @@
 /** The table of controllers: which changes wake each, for which key, and what it does. They keep nothing between two calls. */
 import { after } from '../../sim/timeline.ts';
 import type { Cluster } from '../state.ts';
-import { type Change, list } from '../store.ts';
-import { keyOf, type Pod, same, type Service } from '../types/objects.ts';
+import { type Change, get, list } from '../store.ts';
+import { keyOf, type Node, type Pod, same, type Service } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
+import { claimsOf } from '../types/claims.ts';
+import { syncClaim } from './claims.ts';
+import { syncCronJob } from './cronjob.ts';
+import { syncDaemonSet } from './daemonset.ts';
 import { syncDeployment } from './deployment.ts';
 import { syncEndpoints } from './endpoints.ts';
 import { collect, evictPod, syncNamespace } from './garbage.ts';
+import { syncJob } from './job.ts';
+import type { Later } from './later.ts';
 import { syncNode } from './nodes.ts';
-import { isReady, syncReplicaSet } from './replicaset.ts';
+import { isReady } from './pods.ts';
+import { syncReplicaSet } from './replicaset.ts';
+import { syncStatefulSet } from './statefulset.ts';
 import { SYNC_DELAY, SYNC_PAUSE } from './timers.ts';
 
 export interface Controller {
@@ -40,6 +48,13 @@ function counts(change: Change): boolean {
   );
 }
 
+/** Whether a node's change matters to who runs on it: labels and taints. */
+function placesDiffer(change: Change): boolean {
+  const now = change.object as Node;
+  const old = change.old as Node | undefined;
+  return !old || change.type === 'DELETED' || !same(old.metadata.labels, now.metadata.labels) || !same(old.spec.taints, now.spec.taints);
+}
+
 /** ReplicaSets come before Deployments: a set has shrunk before the room that leaves is given away. */
 export const CONTROLLERS: readonly Controller[] = [
   {
@@ -49,6 +64,34 @@ export const CONTROLLERS: readonly Controller[] = [
   {
     name: 'deployment', kind: 'Deployment', sync: syncDeployment,
     wakes: (_c, change) => (change.kind === 'Deployment' ? [keyOf(change.object.metadata)] : change.kind === 'ReplicaSet' ? ownerKeys(change, 'Deployment') : []),
+  },
+  {
+    name: 'statefulset', kind: 'StatefulSet', sync: syncStatefulSet,
+    wakes: (_c, change) => (change.kind === 'StatefulSet' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'StatefulSet') : []),
+  },
+  {
+    name: 'daemonset', kind: 'DaemonSet', sync: syncDaemonSet,
+    wakes(cluster, change) {
+      if (change.kind === 'DaemonSet') return [keyOf(change.object.metadata)];
+      if (change.kind === 'Node') return placesDiffer(change) ? [...(cluster.store.tables.get('DaemonSet')?.keys() ?? [])].sort() : [];
+      return change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'DaemonSet') : [];
+    },
+  },
+  {
+    name: 'job', kind: 'Job', sync: syncJob,
+    wakes: (_c, change) => (change.kind === 'Job' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'Job') : []),
+  },
+  {
+    name: 'cronjob', kind: 'CronJob', sync: syncCronJob,
+    wakes: (_c, change) => (change.kind === 'CronJob' ? [keyOf(change.object.metadata)] : change.kind === 'Job' ? ownerKeys(change, 'CronJob') : []),
+  },
+  {
+    name: 'claim', kind: 'PersistentVolumeClaim', sync: syncClaim,
+    wakes(cluster, change) {
+      if (change.kind === 'PersistentVolumeClaim') return change.type === 'DELETED' || (change.old && !change.object.metadata.deletionTimestamp) ? [] : [keyOf(change.object.metadata)];
+      if (change.kind !== 'Pod' || !(change.type === 'DELETED' || change.object.status?.phase !== change.old?.status?.phase)) return [];
+      return claimsOf(change.object as Pod).map((name) => `${change.object.metadata.namespace}/${name}`).filter((key) => get(cluster.store, 'PersistentVolumeClaim', key)?.metadata.deletionTimestamp);
+    },
   },
   {
     name: 'endpoints', kind: 'Service', sync: syncEndpoints,
@@ -87,16 +130,25 @@ export function enqueue(cluster: Cluster, change: Change): void {
   if (change.kind === 'Event' || change.kind === 'Lease') return;
   for (const controller of CONTROLLERS) {
     for (const key of controller.wakes(cluster, change)) {
-      cluster.work.get(controller.name)!.add(key);
+      queue(cluster, controller.name, key);
       if (controller.kind === '' && cluster.causes.has(`${change.kind} ${keyOf(change.object.metadata)}`)) {
         cluster.causes.set(`owner ${key}`, cluster.causes.get(`${change.kind} ${keyOf(change.object.metadata)}`)!);
       }
-      if (cluster.due.has(controller.name)) continue;
-      cluster.due.add(controller.name);
-      const pause = (cluster.synced.get(controller.name) ?? Number.NEGATIVE_INFINITY) + SYNC_PAUSE - cluster.timeline.now;
-      after(cluster.timeline, Math.max(SYNC_DELAY, pause), { kind: 'cluster.sync', who: cluster.name, arg: controller.name });
     }
   }
+}
+
+function queue(cluster: Cluster, name: string, key: string): void {
+  cluster.work.get(name)!.add(key);
+  if (cluster.due.has(name)) return;
+  cluster.due.add(name);
+  const pause = (cluster.synced.get(name) ?? Number.NEGATIVE_INFINITY) + SYNC_PAUSE - cluster.timeline.now;
+  after(cluster.timeline, Math.max(SYNC_DELAY, pause), { kind: 'cluster.sync', who: cluster.name, arg: name });
+}
+
+/** The handler of what `later` put on the timeline. */
+export function arrive(cluster: Cluster, { name, key }: Later): void {
+  queue(cluster, name, key);
 }
 
 /** The event's handler: everything on one controller's queue. */

@@ -5,7 +5,7 @@ import { get, list } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { type Json, type KubeObject, keyOf, type Pod, same, type Service } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
-import { isReady } from './replicaset.ts';
+import { isReady } from './pods.ts';
 
 export function syncEndpoints(cluster: Cluster, key: string): void {
   const service = get<Service>(cluster.store, 'Service', key);

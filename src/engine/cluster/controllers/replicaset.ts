@@ -1,19 +1,10 @@
 /** ReplicaSet: as many pods as asked for. Deletion ranking as controller_utils.go ActivePodsWithRanks. */
-import { create, mutate, remove } from '../api.ts';
-import { ApiError } from '../errors.ts';
+import { mutate } from '../api.ts';
 import type { Cluster } from '../state.ts';
-import { get, list, ownedBy } from '../store.ts';
-import { kindNamed } from '../types/kinds.ts';
-import { copy, keyOf, type Pod, type ReplicaSet, same } from '../types/objects.ts';
-import { matchesSelector } from '../types/selectors.ts';
-import { emit } from './events.ts';
+import { get, ownedBy } from '../store.ts';
+import { type Pod, type ReplicaSet, same } from '../types/objects.ts';
+import { adopt, isActive, isReady, retire, spawn } from './pods.ts';
 import { BURST } from './timers.ts';
-
-export const isActive = (pod: Pod): boolean => !pod.metadata.deletionTimestamp && pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
-
-export function isReady(pod: Pod): boolean {
-  return (pod.status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True');
-}
 
 export function syncReplicaSet(cluster: Cluster, key: string): void {
   const rs = get<ReplicaSet>(cluster.store, 'ReplicaSet', key);
@@ -21,7 +12,7 @@ export function syncReplicaSet(cluster: Cluster, key: string): void {
   let pods = ownedBy<Pod>(cluster.store, rs.metadata.uid!, 'Pod').filter(isActive);
   if (!rs.metadata.deletionTimestamp) {
     const before = cluster.store.revision;
-    adopt(cluster, rs, pods);
+    if (!rs.status?.observedGeneration) pods.push(...adopt(cluster, rs));
     const missing = rs.spec.replicas - pods.length;
     if (missing > 0) grow(cluster, rs, Math.min(missing, BURST));
     else if (missing < 0) shrink(cluster, rs, pods, Math.min(-missing, BURST));
@@ -30,39 +21,8 @@ export function syncReplicaSet(cluster: Cluster, key: string): void {
   status(cluster, rs, key, pods);
 }
 
-/** Pods that match and belong to nobody are taken in. Only looked for when the set is new. */
-function adopt(cluster: Cluster, rs: ReplicaSet, pods: Pod[]): void {
-  if (rs.status?.observedGeneration) return;
-  for (const pod of list<Pod>(cluster.store, 'Pod', rs.metadata.namespace)) {
-    if (pod.metadata.ownerReferences?.length || !isActive(pod) || !matchesSelector(rs.spec.selector, pod.metadata.labels)) continue;
-    mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
-      p.metadata.ownerReferences = [owner(rs)];
-    });
-    pods.push(pod);
-  }
-}
-
-const owner = (rs: ReplicaSet): { apiVersion: string; kind: string; name: string; uid: string; controller: boolean; blockOwnerDeletion: boolean } => ({
-  apiVersion: 'apps/v1', blockOwnerDeletion: true, controller: true, kind: 'ReplicaSet', name: rs.metadata.name, uid: rs.metadata.uid!,
-});
-
 function grow(cluster: Cluster, rs: ReplicaSet, n: number): void {
-  const kind = kindNamed('Pod');
-  for (let i = 0; i < n; i++) {
-    const template = copy(rs.spec.template);
-    const { creationTimestamp, ...meta } = template.metadata;
-    void creationTimestamp;
-    try {
-      const pod = create(cluster, kind, rs.metadata.namespace, {
-        metadata: { ...meta, generateName: `${rs.metadata.name}-`, ownerReferences: [owner(rs)] }, spec: template.spec,
-      });
-      emit(cluster, rs, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`, 'replicaset-controller');
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      emit(cluster, rs, 'Warning', 'FailedCreate', `Error creating: ${error.message}`, 'replicaset-controller');
-      return;
-    }
-  }
+  for (let i = 0; i < n; i++) if (!spawn(cluster, rs, rs.spec.template, 'replicaset-controller')) return;
 }
 
 /** Lower goes first: unassigned, pending, not ready, on a crowded node, younger. */
@@ -81,10 +41,7 @@ function shrink(cluster: Cluster, rs: ReplicaSet, pods: Pod[], n: number): void 
     const y = b.pod.metadata.creationTimestamp ?? '';
     return x > y ? -1 : x < y ? 1 : b.i - a.i;
   });
-  for (const { pod } of sorted.slice(0, n)) {
-    remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name);
-    emit(cluster, rs, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`, 'replicaset-controller');
-  }
+  for (const { pod } of sorted.slice(0, n)) retire(cluster, rs, pod, 'replicaset-controller');
 }
 
 function status(cluster: Cluster, rs: ReplicaSet, key: string, pods: readonly Pod[]): void {

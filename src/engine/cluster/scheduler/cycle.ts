@@ -62,6 +62,8 @@ export interface CycleInput {
   start: number;
   imageNodes: Map<string, number>;
   defaultSelector?: LabelSelector | null;
+  /** What was said before any node was looked at (PreFilter): then none will do. */
+  refused?: string | null;
   at: number;
   attempt: number;
 }
@@ -79,14 +81,15 @@ export function decide(input: CycleInput): { decision: Decision; searched: numbe
   const wanted = nodesToFind(nodes.length, profile.percentageOfNodesToScore);
   const fits: NodeInfo[] = [];
   let searched = 0;
-  for (; searched < nodes.length && fits.length < wanted; searched++) {
+  if (input.refused) decision.verdicts.push(...nodes.map((info) => ({ node: info.name, plugin: 'VolumeBinding', reasons: [input.refused!], resolvable: false })));
+  else for (; searched < nodes.length && fits.length < wanted; searched++) {
     const info = nodes[(input.start + searched) % nodes.length]!;
     const verdict = runFilters(state, info);
     decision.verdicts.push(verdict);
     if (verdict.plugin === null) fits.push(info);
   }
   decision.feasible = fits.map((i) => i.name);
-  if (fits.length === 0) decision.message = failure(decision, profile, pod);
+  if (fits.length === 0) decision.message = failure(decision, profile, pod, input.refused);
   else if (fits.length === 1) {
     decision.chosen = fits[0]!.name;
     decision.tied = [fits[0]!.name];
@@ -131,9 +134,9 @@ function score(state: CycleState, fits: readonly NodeInfo[], decision: Decision,
 }
 
 /** "0/3 nodes are available: 1 node(s) …, 2 Insufficient cpu. preemption: …", reasons sorted as text. */
-function failure(decision: Decision, profile: Profile, pod: Pod): string {
+function failure(decision: Decision, profile: Profile, pod: Pod, refused?: string | null): string {
   if (decision.nodes === 0) return 'no nodes available to schedule pods';
-  const head = `0/${decision.nodes} nodes are available: ${histogram(decision.verdicts.flatMap((v) => v.reasons))}.`;
+  const head = `0/${decision.nodes} nodes are available: ${refused ?? histogram(decision.verdicts.flatMap((v) => v.reasons))}.`;
   if (profile.legacy) return head;
   if (pod.spec.preemptionPolicy === 'Never') return `${head} preemption: not eligible due to preemptionPolicy=Never.`;
   const why = decision.verdicts.map((v) => (v.resolvable ? 'No preemption victims found for incoming pod' : 'Preemption is not helpful for scheduling'));

@@ -3,6 +3,7 @@
  * that could help brings them back after a backoff of 1 s doubling to 10 s, and 5 minutes do in any case. One pod a
  * cycle, one event on the timeline a cycle; binding writes the pod's node through the API.
  */
+import { unbound } from '../controllers/claims.ts';
 import { after } from '../../sim/timeline.ts';
 import { MS, SECOND } from '../../sim/units.ts';
 import { mutate } from '../api.ts';
@@ -187,7 +188,7 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   scheduler.order ??= [...scheduler.infos.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const nodes = scheduler.order;
   const { decision, searched } = decide({
-    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), at: timeline.now, attempt: entry.attempts + 1,
+    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused: unbound(cluster, pod), at: timeline.now, attempt: entry.attempts + 1,
   });
   if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
   remember(scheduler, entry.key, decision);

@@ -122,7 +122,7 @@ export function* scale(client: Client, flags: Flags): Call<number> {
       status = 1;
       continue;
     }
-    if (!['Deployment', 'ReplicaSet'].includes(t.kind.kind)) throw new Fatal('Error from server (NotFound): the server could not find the requested resource');
+    if (!['Deployment', 'ReplicaSet', 'StatefulSet'].includes(t.kind.kind)) throw new Fatal('Error from server (NotFound): the server could not find the requested resource');
     if (current !== undefined && there.spec.replicas !== current) {
       yield* err(`error: Expected replicas to be ${current}, was ${there.spec.replicas}\n`);
       status = 1;

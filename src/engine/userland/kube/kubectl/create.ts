@@ -14,7 +14,7 @@ import { followPod } from './pods.ts';
 import { dryRun, make, manifests, NEED_FILE, NEED_RESOURCE, required, whole } from './write.ts';
 
 export const CREATE_FLAGS =
-  'f/filename=* R/recursive o/output= dry-run=?unchanged image=* r/replicas= port= save-config validate=?strict from-literal=* from-file=* from-env-file=* tcp=* clusterip= node-port= external-name= field-manager= show-managed-fields raw= k/kustomize= allow-missing-template-keys docker-server= docker-username= docker-password= docker-email= type= value= global-default description= preemption-policy=';
+  'f/filename=* R/recursive o/output= dry-run=?unchanged image=* r/replicas= port= save-config validate=?strict from-literal=* from-file=* from-env-file=* tcp=* clusterip= node-port= external-name= field-manager= show-managed-fields raw= k/kustomize= allow-missing-template-keys docker-server= docker-username= docker-password= docker-email= type= value= from= schedule= restart= global-default description= preemption-policy=';
 
 export function* create(client: Client, flags: Flags): Call<number> {
   const format = flags.text.get('output') ?? '';
@@ -29,9 +29,24 @@ export function* create(client: Client, flags: Flags): Call<number> {
   const builder = BUILDERS[what];
   if (!builder) throw new Fatal(`error: Unexpected args: [${flags.args.join(' ')}]\nSee 'kubectl create -h' for help and examples`);
   const object = yield* builder(flags, args);
+  if (object.from !== undefined) yield* copyCronJob(client, object);
   const kind = findKind(object.apiVersion, object.kind)!;
   const done = yield* make(client, flags, kind, kind.namespaced ? client.namespace : undefined, object, 'created', null, `failed to create ${kind.kind.toLowerCase()}`);
   return done ? 0 : 1;
+}
+
+/** `create job NAME --from=cronjob/X`: the job that X would make now. */
+function* copyCronJob(client: Client, object: Json): Call<void> {
+  const { from } = object;
+  delete object.from;
+  const [t] = yield* targets(client, [from]);
+  if (t?.kind.kind !== 'CronJob') throw new Fatal(`error: from must be an existing cronjob`);
+  const cron = yield* mustFetch(client, t.kind, t.name!);
+  object.metadata = {
+    annotations: { 'cronjob.kubernetes.io/instantiate': 'manual', ...cron.spec.jobTemplate.metadata?.annotations }, creationTimestamp: null, ...(cron.spec.jobTemplate.metadata?.labels ? { labels: cron.spec.jobTemplate.metadata.labels } : {}), name: object.metadata.name,
+    ownerReferences: [{ apiVersion: 'batch/v1', controller: true, kind: 'CronJob', name: cron.metadata.name, uid: cron.metadata.uid }],
+  };
+  object.spec = cron.spec.jobTemplate.spec;
 }
 
 function* createFiles(client: Client, flags: Flags, files: readonly string[]): Call<number> {
@@ -101,7 +116,35 @@ function* literals(flags: Flags): Call<Record<string, string>> {
   return data;
 }
 
+/** The one container of a job made by hand. */
+const oneShot = (flags: Flags, name: string, restartPolicy: string): Json => ({
+  template: {
+    metadata: { creationTimestamp: null },
+    spec: { containers: [{ ...(flags.rest?.length ? { command: flags.rest } : {}), image: flags.many.get('image')?.[0] ?? flags.text.get('image'), name, resources: {} }], restartPolicy },
+  },
+});
+
 const BUILDERS: Record<string, Builder> = {
+  *job(flags, args) {
+    const name = yield* nameOf('job', flags, args);
+    const from = flags.text.get('from');
+    if (from !== undefined && (flags.many.get('image') ?? []).length > 0) throw new Fatal('error: either --image or --from must be specified');
+    if (from === undefined) {
+      if ((flags.many.get('image') ?? []).length === 0) throw new Fatal('error: either --image or --from must be specified');
+      return { apiVersion: 'batch/v1', kind: 'Job', metadata: { creationTimestamp: null, name }, spec: oneShot(flags, name, 'Never'), status: {} };
+    }
+    return { apiVersion: 'batch/v1', kind: 'Job', metadata: { creationTimestamp: null, name }, spec: {}, status: {}, from };
+  },
+  *cronjob(flags, args) {
+    yield* required(flags, 'image', 'schedule');
+    const name = yield* nameOf('cronjob', flags, args);
+    const restart = flags.text.get('restart') ?? 'OnFailure';
+    return {
+      apiVersion: 'batch/v1', kind: 'CronJob', metadata: { creationTimestamp: null, name },
+      spec: { jobTemplate: { metadata: { creationTimestamp: null, name }, spec: oneShot(flags, name, restart) }, schedule: flags.text.get('schedule') }, status: {},
+    };
+  },
+  cj: (flags, args) => BUILDERS.cronjob!(flags, args),
   deployment, deploy: deployment,
   *namespace(flags, args) {
     const name = yield* nameOf('namespace', flags, args);

@@ -1,6 +1,6 @@
 /** logs and exec: kubectl asks the API server which node has the pod, then that node's kubelet on port 10250. */
 import { kindNamed } from '../../../cluster/types/kinds.ts';
-import type { Deployment, Pod } from '../../../cluster/types/objects.ts';
+import type { Deployment, Labels, Pod } from '../../../cluster/types/objects.ts';
 import { matchesSelector } from '../../../cluster/types/selectors.ts';
 import { SysError, TCGETS } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
@@ -17,7 +17,7 @@ export const LOGS_FLAGS = 'c/container= f/follow p/previous tail= since= since-t
 export const EXEC_FLAGS = 'c/container= i/stdin t/tty f/filename=* pod-running-timeout= q/quiet';
 export const KUBELET_PORT = 10250;
 
-const NODE_POD = ['deployment', 'deployments', 'deploy', 'replicaset', 'rs', 'replicasets'];
+const NODE_POD = ['deployment', 'deployments', 'deploy', 'replicaset', 'rs', 'replicasets', 'statefulset', 'statefulsets', 'sts', 'daemonset', 'daemonsets', 'ds', 'job', 'jobs', 'service', 'services', 'svc'];
 
 /** "web", "pod/web", "deploy/web": the pod that is meant. */
 function* podOf(client: Client, typed: string, missing: (name: string, failure: string) => string): Call<Pod> {
@@ -25,7 +25,7 @@ function* podOf(client: Client, typed: string, missing: (name: string, failure: 
   if (NODE_POD.includes(kind!.split('.')[0]!.toLowerCase())) {
     const [t] = yield* targets(client, [typed]);
     const owner = (yield* mustFetch(client, t!.kind, t!.name!)) as Deployment;
-    const pods = ((yield* listKind(client, kindNamed('Pod'), client.namespace)).items as Pod[]).filter((p) => matchesSelector(owner.spec.selector, p.metadata.labels));
+    const pods = ((yield* listKind(client, kindNamed('Pod'), client.namespace)).items as Pod[]).filter((p) => (t!.kind.kind === 'Service' ? Object.keys(owner.spec.selector ?? {}).length > 0 && matchesSelector({ matchLabels: owner.spec.selector as Labels }, p.metadata.labels) : matchesSelector(owner.spec.selector, p.metadata.labels)));
     const best = pods.find((p) => p.status.phase === 'Running' && !p.metadata.deletionTimestamp) ?? pods[0];
     if (!best) throw new Fatal(`error: timed out waiting for the condition`);
     if (pods.length > 1) yield* err(`Found ${pods.length} pods, using pod/${best.metadata.name}\n`);

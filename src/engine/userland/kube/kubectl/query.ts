@@ -1,4 +1,5 @@
 /** Looking: get, describe, events, wait, explain. */
+import { usersOf } from '../../../cluster/types/claims.ts';
 import { fieldsOf } from '../../../cluster/types/schema.ts';
 import { type Kind, kindNamed } from '../../../cluster/types/kinds.ts';
 import type { Json, KubeEvent, KubeObject, Pod } from '../../../cluster/types/objects.ts';
@@ -7,7 +8,8 @@ import { parseTime } from '../../../cluster/types/time.ts';
 import type { Call } from '../../lib/http.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { call, type Client, err, failed, Fatal, failureText, listKind, nextEvent, now, out, watch } from './client.ts';
-import { describeObject, type Surroundings } from './describe.ts';
+import { describeObject } from './describe.ts';
+import type { Surroundings } from './describe-parts.ts';
 import { type Flags, on } from './flags.ts';
 import { find, PathError } from './jsonpath.ts';
 import { manifests } from './write.ts';
@@ -190,7 +192,9 @@ function* surroundings(client: Client, object: KubeObject): Call<Surroundings> {
     if (typeof lease !== 'string') around.lease = lease;
   } else if (object.kind === 'Deployment') {
     around.replicaSets = (yield* listKind(client, kindNamed('ReplicaSet'), namespace)).items.filter((r) => r.metadata.ownerReferences?.some((o) => o.uid === object.metadata.uid) && (r.spec.replicas > 0 || isCurrent(r, object)));
-  } else if (object.kind === 'ReplicaSet') {
+  } else if (object.kind === 'PersistentVolumeClaim') {
+    around.pods = usersOf((yield* listKind(client, kindNamed('Pod'), namespace)).items as Pod[], object);
+  } else if (['ReplicaSet', 'StatefulSet', 'DaemonSet'].includes(object.kind)) {
     around.pods = ((yield* listKind(client, kindNamed('Pod'), namespace)).items as Pod[]).filter((p) => matchesSelector(object.spec.selector, p.metadata.labels));
   } else if (object.kind === 'Service') {
     const endpoints = yield* fetch(client, kindNamed('Endpoints'), object.metadata.name, namespace);

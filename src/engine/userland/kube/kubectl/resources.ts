@@ -50,7 +50,7 @@ export function* targets(client: Client, args: readonly string[]): Call<Target[]
   return kinds.flatMap((kind) => names.map((name) => ({ kind, name })));
 }
 
-const ALL_ORDER = ['Pod', 'Service', 'Deployment', 'ReplicaSet'];
+const ALL_ORDER = ['Pod', 'Service', 'DaemonSet', 'Deployment', 'ReplicaSet', 'StatefulSet', 'CronJob', 'Job'];
 function allKinds(): Kind[] {
   return ALL_ORDER.map((name) => KINDS.find((k) => k.kind === name)!);
 }

@@ -28,7 +28,7 @@ export function* rollout(client: Client, flags: Flags): Call<number> {
   if (args.length === 0) throw new Fatal(`error: required resource not specified\nSee 'kubectl rollout ${verb} -h' for help and examples`);
   let last = 0;
   for (const t of yield* targets(client, args)) {
-    if (t.kind.kind !== 'Deployment') throw new Fatal(`error: no rollout ${verb === 'status' ? 'status viewer' : 'support'} has been implemented for ${t.kind.group ? `${t.kind.kind}.${t.kind.group}` : t.kind.kind}`);
+    if (!(t.kind.kind === 'Deployment' || (['StatefulSet', 'DaemonSet'].includes(t.kind.kind) && verb !== 'pause' && verb !== 'resume'))) throw new Fatal(`error: no rollout ${verb === 'status' ? 'status viewer' : 'support'} has been implemented for ${t.kind.group ? `${t.kind.kind}.${t.kind.group}` : t.kind.kind}`);
     if (t.name === null) {
       for (const o of (yield* listKind(client, t.kind, client.namespace)).items) last = Math.max(last, yield* run(client, flags, { kind: t.kind, name: o.metadata.name }));
     } else last = Math.max(last, yield* run(client, flags, t));
@@ -36,8 +36,44 @@ export function* rollout(client: Client, flags: Flags): Call<number> {
   return last;
 }
 
+type Progress = { done: boolean; text: string } | { failed: string };
+
+/** How far a rollout has come. Source: kubectl pkg/polymorphichelpers/rollout_status.go. */
+function progress(object: KubeObject): Progress {
+  if (object.kind === 'Deployment') return progressOf(object as Deployment);
+  if (object.spec.updateStrategy?.type !== 'RollingUpdate') return { failed: 'error: rollout status is only available for RollingUpdate strategy type' };
+  return object.kind === 'DaemonSet' ? daemonProgress(object) : setProgress(object);
+}
+
+function daemonProgress(d: KubeObject): Progress {
+  const s = d.status ?? {};
+  if ((d.metadata.generation ?? 0) > (s.observedGeneration ?? 0)) return { done: false, text: 'Waiting for daemon set spec update to be observed...\n' };
+  const [desired, updated, available] = [s.desiredNumberScheduled ?? 0, s.updatedNumberScheduled ?? 0, s.numberAvailable ?? 0];
+  const head = `Waiting for daemon set "${d.metadata.name}" rollout to finish: `;
+  if (updated < desired) return { done: false, text: `${head}${updated} out of ${desired} new pods have been updated...\n` };
+  if (available < desired) return { done: false, text: `${head}${available} of ${desired} updated pods are available...\n` };
+  return { done: true, text: `daemon set "${d.metadata.name}" successfully rolled out\n` };
+}
+
+function setProgress(d: KubeObject): Progress {
+  const s = d.status ?? {};
+  const { replicas } = d.spec;
+  if (!s.observedGeneration || (d.metadata.generation ?? 0) > s.observedGeneration) return { done: false, text: 'Waiting for statefulset spec update to be observed...\n' };
+  const ready = s.readyReplicas ?? 0;
+  if (ready < replicas) return { done: false, text: `Waiting for ${replicas - ready} pods to be ready...\n` };
+  const partition = d.spec.updateStrategy.rollingUpdate?.partition;
+  const updated = s.updatedReplicas ?? 0;
+  if (partition !== undefined) {
+    return updated < replicas - partition
+      ? { done: false, text: `Waiting for partitioned roll out to finish: ${updated} out of ${replicas - partition} new pods have been updated...\n` }
+      : { done: true, text: `partitioned roll out complete: ${updated} new pods have been updated...\n` };
+  }
+  if (s.updateRevision !== s.currentRevision) return { done: false, text: `waiting for statefulset rolling update to complete ${updated} pods at revision ${s.updateRevision}...\n` };
+  return { done: true, text: `statefulset rolling update complete ${s.currentReplicas ?? 0} pods at revision ${s.currentRevision}...\n` };
+}
+
 /** What is still missing, or null when the rollout is done. */
-export function progressOf(d: Deployment): { done: boolean; text: string } | { failed: string } {
+export function progressOf(d: Deployment): Progress {
   const { name } = d.metadata;
   const s = d.status ?? {};
   if ((d.metadata.generation ?? 0) > (s.observedGeneration ?? 0)) return { done: false, text: 'Waiting for deployment spec update to be observed...\n' };
@@ -54,10 +90,10 @@ function* status(client: Client, flags: Flags, t: Target): Call<number> {
   const deadline = flags.text.has('timeout') ? (yield* now()) + seconds(flags.text.get('timeout'), 0) : Number.POSITIVE_INFINITY;
   let version = '';
   for (;;) {
-    const d = (yield* mustFetch(client, t.kind, t.name!)) as Deployment;
+    const d = yield* mustFetch(client, t.kind, t.name!);
     if (d.metadata.resourceVersion !== version) {
       version = d.metadata.resourceVersion!;
-      const p = progressOf(d);
+      const p = progress(d);
       if ('failed' in p) throw new Fatal(p.failed);
       yield* out(p.text);
       if (p.done || flags.text.get('watch') === 'false') return 0;
@@ -67,24 +103,35 @@ function* status(client: Client, flags: Flags, t: Target): Call<number> {
   }
 }
 
-function* setsOf(client: Client, d: KubeObject): Call<KubeObject[]> {
-  const { items } = yield* listKind(client, kindNamed('ReplicaSet'), d.metadata.namespace);
-  return items.filter((r) => r.metadata.ownerReferences?.some((o) => o.uid === d.metadata.uid)).sort((a, b) => Number(a.metadata.annotations?.[REVISION] ?? 0) - Number(b.metadata.annotations?.[REVISION] ?? 0));
+/** A template that a workload has had, with its number. */
+interface Past { revision: number; cause: string; template: Json }
+
+/** Oldest first: a Deployment's are its ReplicaSets, the others' ControllerRevisions. */
+function* pastOf(client: Client, d: KubeObject): Call<Past[]> {
+  const deployment = d.kind === 'Deployment';
+  const { items } = yield* listKind(client, kindNamed(deployment ? 'ReplicaSet' : 'ControllerRevision'), d.metadata.namespace);
+  return items
+    .filter((r) => r.metadata.ownerReferences?.some((o) => o.uid === d.metadata.uid))
+    .map((r) => ({
+      revision: Number(deployment ? (r.metadata.annotations?.[REVISION] ?? 0) : r.revision), cause: r.metadata.annotations?.[CAUSE] ?? '<none>',
+      template: deployment ? r.spec.template : { metadata: r.data.spec.template.metadata, spec: r.data.spec.template.spec },
+    }))
+    .sort((a, b) => a.revision - b.revision);
 }
 
 function* history(client: Client, flags: Flags, t: Target): Call<number> {
   const d = yield* mustFetch(client, t.kind, t.name!);
-  const sets = yield* setsOf(client, d);
+  const past = yield* pastOf(client, d);
   const wanted = flags.text.get('revision');
   if (wanted !== undefined && wanted !== '0') {
-    const rs = sets.find((r) => r.metadata.annotations?.[REVISION] === wanted);
-    if (!rs) throw new Fatal('error: unable to find the specified revision');
-    const text = describeObject({ ...d, kind: 'ReplicaSet', spec: { ...rs.spec } }, { now: 0, events: [] });
+    const found = past.find((one) => String(one.revision) === wanted);
+    if (!found) throw new Fatal('error: unable to find the specified revision');
+    const text = describeObject({ ...d, kind: 'ReplicaSet', spec: { ...d.spec, template: found.template } }, { now: 0, events: [] });
     const body = text.slice(text.indexOf('Pod Template:'), text.indexOf('Events:'));
     yield* out(`${display(t.kind, t.name!)} with revision #${wanted}\n${body}\n`);
     return 0;
   }
-  const rows = sets.map((r) => `${r.metadata.annotations?.[REVISION] ?? 0}\t${r.metadata.annotations?.[CAUSE] ?? '<none>'}`);
+  const rows = past.map((one) => `${one.revision}\t${one.cause}`);
   yield* out(`${display(t.kind, t.name!)} \n${tabulate(`REVISION\tCHANGE-CAUSE\n${rows.join('\n')}\n`, 0, 2)}\n`);
   return 0;
 }
@@ -92,13 +139,13 @@ function* history(client: Client, flags: Flags, t: Target): Call<number> {
 function* undo(client: Client, flags: Flags, t: Target): Call<number> {
   const d = yield* mustFetch(client, t.kind, t.name!);
   if (d.spec.paused) throw new Fatal(`error: you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again`);
-  const sets = yield* setsOf(client, d);
+  const past = yield* pastOf(client, d);
   const to = Number(flags.text.get('to-revision') ?? 0);
-  const rs = to === 0 ? sets[sets.length - 2] : sets.find((r) => r.metadata.annotations?.[REVISION] === String(to));
-  if (!rs) throw new Fatal(to === 0 ? `error: no rollout history found for deployment "${t.name}"` : `error: unable to find specified revision ${to} in history`);
+  const found = to === 0 ? past[past.length - 2] : past.find((one) => one.revision === to);
+  if (!found) throw new Fatal(to === 0 ? `error: no rollout history found for ${t.kind.singular} "${t.name}"` : `error: unable to find specified revision ${to} in history`);
   const run = dryRun(flags);
-  const template = copy(rs.spec.template);
-  delete template.metadata.labels['pod-template-hash'];
+  const template = copy(found.template);
+  delete template.metadata.labels?.['pod-template-hash'];
   if (JSON.stringify(template.spec) === JSON.stringify(d.spec.template.spec) && to !== 0) {
     yield* out(`${display(t.kind, t.name!)} skipped rollback (current template already matches revision ${to})\n`);
     return 0;

@@ -79,6 +79,34 @@ export function endpointsText(endpoints: KubeObject | undefined, most = 3): stri
   return all.length > most ? `${all.slice(0, most).join(',')} + ${all.length - most} more...` : all.join(',');
 }
 
+const mapText = (map: Record<string, string> | undefined): string => Object.keys(map ?? {}).sort().map((k) => `${k}=${map![k]}`).join(',') || NONE;
+const MODES: Record<string, string> = { ReadWriteOnce: 'RWO', ReadOnlyMany: 'ROX', ReadWriteMany: 'RWX', ReadWriteOncePod: 'RWOP' };
+export const accessModes = (modes: readonly string[] | undefined): string => (modes ?? []).map((mode) => MODES[mode] ?? mode).join(',');
+
+const jobCondition = (job: KubeObject, type: string): boolean => ((job.status?.conditions ?? []) as Condition[]).some((c) => c.type === type && c.status === 'True');
+
+function jobStatus(job: KubeObject): string {
+  if (jobCondition(job, 'Complete')) return 'Complete';
+  if (jobCondition(job, 'Failed')) return 'Failed';
+  if (job.metadata.deletionTimestamp) return 'Terminating';
+  if (jobCondition(job, 'Suspended')) return 'Suspended';
+  if (jobCondition(job, 'FailureTarget')) return 'FailureTarget';
+  return jobCondition(job, 'SuccessCriteriaMet') ? 'SuccessCriteriaMet' : 'Running';
+}
+
+function completions(job: KubeObject): string {
+  const done = job.status?.succeeded ?? 0;
+  if (job.spec.completions !== undefined) return `${done}/${job.spec.completions}`;
+  return (job.spec.parallelism ?? 0) > 1 ? `${done}/1 of ${job.spec.parallelism}` : `${done}/1`;
+}
+
+function jobDuration(job: KubeObject, now: number): string {
+  const start = parseTime(job.status?.startTime);
+  if (start === null) return '';
+  const failed = ((job.status?.conditions ?? []) as Condition[]).find((c) => c.type === 'Failed' && c.status === 'True');
+  return humanDuration((parseTime(job.status?.completionTime ?? failed?.lastTransitionTime) ?? now) - start);
+}
+
 const TABLE: Record<string, Columns> = {
   Pod: { headers: ['NAME', 'READY', 'STATUS', 'RESTARTS', 'AGE', 'IP', 'NODE', 'NOMINATED NODE', 'READINESS GATES'], narrow: 5, row: pod },
   Node: { headers: ['NAME', 'STATUS', 'ROLES', 'AGE', 'VERSION', 'INTERNAL-IP', 'EXTERNAL-IP', 'OS-IMAGE', 'KERNEL-VERSION', 'CONTAINER-RUNTIME'], narrow: 5, row: node },
@@ -95,6 +123,43 @@ const TABLE: Record<string, Columns> = {
     row: (r, now) => [
       r.metadata.name, String(r.spec.replicas), String(r.status?.replicas ?? 0), String(r.status?.readyReplicas ?? 0), ageOf(r.metadata.creationTimestamp, now),
       ...images(r.spec.template?.spec), printSelector(r.spec.selector),
+    ],
+  },
+  StatefulSet: {
+    headers: ['NAME', 'READY', 'AGE', 'CONTAINERS', 'IMAGES'], narrow: 3,
+    row: (s, now) => [s.metadata.name, `${s.status?.readyReplicas ?? 0}/${s.spec.replicas}`, ageOf(s.metadata.creationTimestamp, now), ...images(s.spec.template.spec)],
+  },
+  DaemonSet: {
+    headers: ['NAME', 'DESIRED', 'CURRENT', 'READY', 'UP-TO-DATE', 'AVAILABLE', 'NODE SELECTOR', 'AGE', 'CONTAINERS', 'IMAGES', 'SELECTOR'], narrow: 8,
+    row: (d, now) => {
+      const s = d.status ?? {};
+      const numbers = [s.desiredNumberScheduled, s.currentNumberScheduled, s.numberReady, s.updatedNumberScheduled, s.numberAvailable].map((n) => String(n ?? 0));
+      return [d.metadata.name, ...numbers, mapText(d.spec.template.spec.nodeSelector), ageOf(d.metadata.creationTimestamp, now), ...images(d.spec.template.spec), printSelector(d.spec.selector)];
+    },
+  },
+  Job: {
+    headers: ['NAME', 'STATUS', 'COMPLETIONS', 'DURATION', 'AGE', 'CONTAINERS', 'IMAGES', 'SELECTOR'], narrow: 5,
+    row: (j, now) => [j.metadata.name, jobStatus(j), completions(j), jobDuration(j, now), ageOf(j.metadata.creationTimestamp, now), ...images(j.spec.template.spec), printSelector(j.spec.selector)],
+  },
+  CronJob: {
+    headers: ['NAME', 'SCHEDULE', 'TIMEZONE', 'SUSPEND', 'ACTIVE', 'LAST SCHEDULE', 'AGE', 'CONTAINERS', 'IMAGES', 'SELECTOR'], narrow: 7,
+    row: (c, now) => [
+      c.metadata.name, c.spec.schedule, c.spec.timeZone ?? NONE, c.spec.suspend ? 'True' : 'False', String((c.status?.active ?? []).length), c.status?.lastScheduleTime ? ageOf(c.status.lastScheduleTime, now) : NONE,
+      ageOf(c.metadata.creationTimestamp, now), ...images(c.spec.jobTemplate.spec.template.spec), printSelector(c.spec.jobTemplate.spec.selector),
+    ],
+  },
+  ControllerRevision: {
+    headers: ['NAME', 'CONTROLLER', 'REVISION', 'AGE'], narrow: 4,
+    row: (r, now) => {
+      const owner = r.metadata.ownerReferences?.find((o) => o.controller);
+      return [r.metadata.name, owner ? `${owner.kind.toLowerCase()}.apps/${owner.name}` : NONE, String(r.revision), ageOf(r.metadata.creationTimestamp, now)];
+    },
+  },
+  PersistentVolumeClaim: {
+    headers: ['NAME', 'STATUS', 'VOLUME', 'CAPACITY', 'ACCESS MODES', 'STORAGECLASS', 'VOLUMEATTRIBUTESCLASS', 'AGE', 'VOLUMEMODE'], narrow: 8,
+    row: (c, now) => [
+      c.metadata.name, c.metadata.deletionTimestamp ? 'Terminating' : (c.status?.phase ?? ''), c.spec.volumeName ?? '', c.status?.capacity?.storage ?? '', accessModes(c.status?.accessModes), c.spec.storageClassName ?? '', c.spec.volumeAttributesClassName ?? '<unset>',
+      ageOf(c.metadata.creationTimestamp, now), c.spec.volumeMode ?? '<unset>',
     ],
   },
   Namespace: { headers: ['NAME', 'STATUS', 'AGE'], narrow: 3, row: (n, now) => [n.metadata.name, n.status?.phase ?? '', ageOf(n.metadata.creationTimestamp, now)] },

@@ -131,8 +131,9 @@ export function* make(client: Client, flags: Flags, kind: Kind, namespace: strin
   return true;
 }
 
-export function* required(flags: Flags, name: string): Call<void> {
-  if (!flags.text.has(name)) throw new Fatal((yield* klog('E', 'run.go:72', `"command failed" err="required flag(s) \\"${name}\\" not set"`)).trimEnd());
+export function* required(flags: Flags, ...names: string[]): Call<void> {
+  const missing = names.filter((name) => !flags.text.has(name)).map((name) => `\\"${name}\\"`);
+  if (missing.length > 0) throw new Fatal((yield* klog('E', 'run.go:72', `"command failed" err="required flag(s) ${missing.join(', ')} not set"`)).trimEnd());
 }
 
 export function whole(flags: Flags, name: string): number | undefined {

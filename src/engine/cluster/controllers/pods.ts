@@ -1,0 +1,68 @@
+/** What every controller that owns pods shares: the owner's mark, a pod from a template, which pods count. */
+import { create, mutate, remove } from '../api.ts';
+import { ApiError } from '../errors.ts';
+import type { Cluster } from '../state.ts';
+import { list } from '../store.ts';
+import { kindNamed } from '../types/kinds.ts';
+import { copy, type Json, type KubeObject, keyOf, type OwnerReference, type Pod, type PodTemplate } from '../types/objects.ts';
+import { matchesSelector } from '../types/selectors.ts';
+import { emit } from './events.ts';
+
+export const isActive = (pod: Pod): boolean => !pod.metadata.deletionTimestamp && pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
+
+export function isReady(pod: Pod): boolean {
+  return (pod.status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True');
+}
+
+export const ownerMark = (owner: KubeObject): OwnerReference => ({
+  apiVersion: owner.apiVersion, blockOwnerDeletion: true, controller: true, kind: owner.kind, name: owner.metadata.name, uid: owner.metadata.uid!,
+});
+
+export interface Extra {
+  /** Instead of a generated one. */
+  name?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  change?: (spec: Json) => void;
+  /** How its making is announced; nothing when it is the caller's to say. */
+  says?: (name: string) => string;
+}
+
+/** A pod of a template, owned by `owner`; null when the API server refuses it, which an event tells. */
+export function spawn(cluster: Cluster, owner: KubeObject, template: PodTemplate, component: string, extra: Extra = {}): Pod | null {
+  const { creationTimestamp, ...meta } = copy(template.metadata);
+  void creationTimestamp;
+  const spec = copy(template.spec);
+  extra.change?.(spec);
+  const metadata = {
+    ...meta, ...(extra.name ? { name: extra.name } : { generateName: `${owner.metadata.name}-` }), ownerReferences: [ownerMark(owner)],
+    ...(extra.labels ? { labels: { ...meta.labels, ...extra.labels } } : {}), ...(extra.annotations ? { annotations: { ...meta.annotations, ...extra.annotations } } : {}),
+  };
+  try {
+    const pod = create(cluster, kindNamed('Pod'), owner.metadata.namespace, { metadata, spec }) as Pod;
+    emit(cluster, owner, 'Normal', 'SuccessfulCreate', extra.says ? extra.says(pod.metadata.name) : `Created pod: ${pod.metadata.name}`, component);
+    return pod;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    emit(cluster, owner, 'Warning', 'FailedCreate', `Error creating: ${error.message}`, component);
+    return null;
+  }
+}
+
+export function retire(cluster: Cluster, owner: KubeObject, pod: Pod, component: string, says = `Deleted pod: ${pod.metadata.name}`): void {
+  remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name);
+  emit(cluster, owner, 'Normal', 'SuccessfulDelete', says, component);
+}
+
+/** Pods that match a selector and belong to nobody are taken in; returns them. */
+export function adopt(cluster: Cluster, owner: KubeObject, may: (pod: Pod) => boolean = () => true): Pod[] {
+  const taken: Pod[] = [];
+  for (const pod of list<Pod>(cluster.store, 'Pod', owner.metadata.namespace)) {
+    if (pod.metadata.ownerReferences?.length || !isActive(pod) || !matchesSelector(owner.spec.selector, pod.metadata.labels) || !may(pod)) continue;
+    mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
+      p.metadata.ownerReferences = [ownerMark(owner)];
+    });
+    taken.push(pod);
+  }
+  return taken;
+}
