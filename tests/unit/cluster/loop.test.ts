@@ -198,14 +198,11 @@ describe('the control loop', () => {
     expect(run(5)).not.toBe(run(6));
   });
 
-  it('places 1,000 pods on 10 nodes in well under two seconds', () => {
+  it('places 1,000 pods on 10 nodes', () => {
     const cluster = lab(10);
-    const began = performance.now();
     apply(cluster, 'Deployment', web(1000, 'nginx', '10m'));
     later(cluster, 20);
     expect(podFacts(cluster).filter((p) => p.status === 'Running')).toHaveLength(1000);
-    console.log(`1,000 pods on 10 nodes: ${Math.round(performance.now() - began)} ms`);
-    expect(performance.now() - began).toBeLessThan(10_000);
   });
 });
 
