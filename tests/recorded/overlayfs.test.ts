@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { cases, replay } from './overlayfs/replay.ts';
 
-test.each([['cases-a', 400], ['merge-only', 100]] as const)('%s: all %i cases exact', (name, count) => {
+test.each([['cases-a', 400], ['merge-only', 100], ['cases-redirect-on', 150]] as const)('%s: all %i cases exact', (name, count) => {
   const all = cases(name);
   expect(all).toHaveLength(count);
   const wrong: string[] = [];

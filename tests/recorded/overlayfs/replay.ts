@@ -109,6 +109,7 @@ function listing(call: Call, at: string, raw: boolean): Listing {
           const xattrs = call('listxattr', path) as string[];
           if (xattrs.includes('trusted.overlay.opaque')) found[key].opaque = true;
           if (xattrs.includes('trusted.overlay.impure')) found[key].impure = true;
+          if (xattrs.includes('trusted.overlay.redirect')) found[key].redirect = decode(call('getxattr', path, 'trusted.overlay.redirect') as Uint8Array);
         }
         walk(path, `${key}/`);
       } else if (t === 'l') found[key] = { t, target: call('readlinkat', AT, path) as string };

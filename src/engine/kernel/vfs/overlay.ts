@@ -1,16 +1,17 @@
 /**
  * OverlayFS: a merged view of one writable upper tree over read-only lower trees. Nothing is invented: upper and lower
  * are real directories of other file systems, a whiteout is a character device 0:0 in the upper tree, an opaque
- * directory carries trusted.overlay.opaque=y, and one function copies up. Defaults as docker uses it: redirect_dir,
- * index and metacopy off. Source: kernel doc filesystems/overlayfs.rst, and the recorded behaviour of 6.12.
+ * directory carries trusted.overlay.opaque=y, and one function copies up. With redirect_dir=on a renamed directory of a
+ * lower layer says in trusted.overlay.redirect where that layer has it. Defaults as docker uses it: redirect_dir, index and
+ * metacopy off. Source: kernel doc filesystems/overlayfs.rst, and the recorded behaviour of 6.12.
  *
  * A merged dentry holds its upper dentry, its lower ones (topmost first) and an inode that stands for it: directories
  * and not-yet-copied files have an inode of the overlay's own, so that stat keeps its number when a copy-up happens.
- * Left out: redirect_dir=on, index=on, metacopy=on (mount refuses them), xino, nfs_export.
+ * Left out: index=on, metacopy=on (mount refuses them), xino, nfs_export.
  */
 import { record } from '../../sim/trace.ts';
 import { uint32 } from '../../sim/random.ts';
-import { bytes } from '../../sim/text.ts';
+import { bytes, text } from '../../sim/text.ts';
 import { O_ACCMODE, O_TRUNC, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { mountOptions } from './options.ts';
@@ -20,14 +21,11 @@ import { lookup as lookupPath, sameFile } from './path.ts';
 import { RENAME_EXCHANGE } from './tmpfs.ts';
 import type { Dentry, FileOps, FsOps, Inode, Path, SuperBlock } from './types.ts';
 
-/** Its own attributes; what a program sets under that prefix is kept under the longer one. */
-const OWN = 'trusted.overlay.';
-const ESCAPED = 'trusted.overlay.overlay.';
-const OPAQUE = 'trusted.overlay.opaque';
-const IMPURE = 'trusted.overlay.impure';
-const ORIGIN = 'trusted.overlay.origin';
-const UUID = 'trusted.overlay.uuid';
 const YES = bytes('y');
+/** Longest redirect, bytes. */
+const REDIRECT_MAX = 256;
+
+type OwnName = 'opaque' | 'impure' | 'origin' | 'uuid' | 'redirect';
 
 interface Layers {
   upper: Dentry | null;
@@ -47,6 +45,11 @@ interface OverlayData {
   sameFs: boolean;
   /** The whiteout that all are links of, as long as it has room. */
   whiteout: Dentry | null;
+  /** Its own attributes begin so (user.overlay. with userxattr); what a program sets under it is kept with "overlay." once more. */
+  own: string;
+  redirect: 'on' | 'follow' | 'nofollow';
+  /** Whose identity new whiteouts have: that of who mounted it. */
+  mounter: { uid: number; gid: number };
 }
 
 const dataOf = (sb: SuperBlock): OverlayData => sb.data as OverlayData;
@@ -71,38 +74,102 @@ export function isWhiteout(inode: Inode): boolean {
   return inode.kind === 'chr' && inode.rdev[0] === 0 && inode.rdev[1] === 0;
 }
 
-export function isOpaque(dir: Dentry): boolean {
-  return dir.inode.xattrs?.get(OPAQUE)?.[0] === YES[0];
+function attribute(data: Pick<OverlayData, 'own'>, at: Dentry, name: OwnName): Uint8Array | undefined {
+  return at.inode.xattrs?.get(data.own + name);
+}
+
+function mark(kernel: Kernel, task: Task, sb: SuperBlock, at: Dentry, name: OwnName, value: Uint8Array): void {
+  at.sb.ops.setxattr?.(kernel, task, at, dataOf(sb).own + name, value);
+}
+
+/** Nothing of the layers below shows through this directory of a layer. */
+export function isOpaque(dir: Dentry, data: Pick<OverlayData, 'own'> = { own: 'trusted.overlay.' }): boolean {
+  return attribute(data, dir, 'opaque')?.[0] === YES[0];
 }
 
 const look = (kernel: Kernel, dir: Dentry, name: string): Dentry | null => dir.sb.ops.lookup(kernel, dir, name);
 
-/** Finds a name through the stack: what shows and what lies below it. Null when nothing, or a whiteout, is there. */
-function stack(kernel: Kernel, dir: Layers, name: string): Layers | null {
-  let upper: Dentry | null = null;
-  const lower: Dentry[] = [];
-  let open = true;
-  if (dir.upper) {
-    const found = look(kernel, dir.upper, name);
-    if (found) {
-      if (isWhiteout(found.inode)) return null;
-      upper = found;
-      open = found.inode.kind === 'dir' && !isOpaque(found);
-    }
+/** A search for one name through the layers: which name the next layer has it under, and whether to look further down. */
+interface Search {
+  data: OverlayData;
+  /** A name in the same directory, or, after a redirect, "/path" from the layers' roots. */
+  name: string;
+  redirected: boolean;
+  isDir: boolean;
+  stop: boolean;
+}
+
+/** One component in one layer; `before` and `after` are the rest of the name round it. */
+function lookupOne(kernel: Kernel, search: Search, base: Dentry, name: string, before: string, after: string): Dentry | null {
+  const found = look(kernel, base, name);
+  if (!found) return null;
+  if (isWhiteout(found.inode)) {
+    search.stop = true;
+    return null;
   }
-  for (const one of dir.lower) {
-    if (!open) break;
-    const found = look(kernel, one, name);
+  if (found.inode.kind !== 'dir') {
+    search.stop = true;
+    return search.isDir || after !== '' ? null : found;
+  }
+  if (after === '') search.isDir = true;
+  if (isOpaque(found, search.data)) search.stop = true;
+  else followRedirect(search, found, before, after);
+  return found;
+}
+
+function followRedirect(search: Search, found: Dentry, before: string, after: string): void {
+  const redirect = attribute(search.data, found, 'redirect');
+  if (redirect === undefined) return;
+  if (search.data.redirect === 'nofollow') throw new SysError('EPERM');
+  const to = text(redirect);
+  if (to.startsWith('/')) search.stop = false;
+  search.name = (to.startsWith('/') ? to : before + to) + after;
+  search.redirected = true;
+}
+
+/** The name in one layer, component by component where it is a path; a redirect on the way changes what follows for the next layer. */
+function lookupLayer(kernel: Kernel, search: Search, base: Dentry): Dentry | null {
+  const { name } = search;
+  if (!name.startsWith('/')) return lookupOne(kernel, search, base, name, '', '');
+  let at: Dentry | null = base;
+  // Counted from the end: what stands before may change.
+  for (let rest = name.slice(1); ; ) {
+    const slash = rest.indexOf('/');
+    const one = slash < 0 ? rest : rest.slice(0, slash);
+    const after = slash < 0 ? '' : rest.slice(slash);
+    const before = search.name.slice(0, search.name.length - rest.length);
+    at = lookupOne(kernel, search, at, one, before, after);
+    if (slash < 0 || !at || at.inode.kind !== 'dir') return slash < 0 ? at : null;
+    rest = after.slice(1);
+  }
+}
+
+/** Finds a name through the stack: what shows and what lies below it. Null when nothing, or a whiteout, is there. */
+function stack(kernel: Kernel, sb: SuperBlock, dir: Layers, name: string): Layers | null {
+  const data = dataOf(sb);
+  const search: Search = { data, name, redirected: false, isDir: false, stop: false };
+  const upper = dir.upper ? lookupLayer(kernel, search, dir.upper) : null;
+  const lower: Dentry[] = [];
+  const roots = data.lowers.map((path) => path.dentry);
+  let layers = upper && search.name.startsWith('/') ? roots : dir.lower;
+  for (let i = 0; i < layers.length && !search.stop; i++) {
+    const base = layers[i]!;
+    const found = lookupLayer(kernel, search, base);
     if (!found) continue;
-    if (isWhiteout(found.inode)) break;
-    const isDir = found.inode.kind === 'dir';
-    if (upper || lower.length > 0) {
-      if (!isDir) break;
-      lower.push(found);
-    } else lower.push(found);
-    open = isDir && !isOpaque(found);
+    lower.push(found);
+    if (search.stop || layers === roots || !search.name.startsWith('/')) continue;
+    // From here on in terms of the layers' roots: on with the layer below this one.
+    i = roots.findIndex((root) => root.sb === base.sb && isBelow(root, base));
+    layers = roots;
   }
   return upper || lower.length > 0 ? { upper, lower } : null;
+}
+
+function isBelow(root: Dentry, at: Dentry): boolean {
+  for (let d = at; ; d = d.parent) {
+    if (d === root || d.inode === root.inode) return true;
+    if (d.parent === d) return false;
+  }
 }
 
 const real = (layers: Layers): Dentry => layers.upper ?? layers.lower[0]!;
@@ -137,15 +204,17 @@ function copyAttributes(inode: Inode, layers: Layers): void {
   inode.rdev = from.rdev;
   inode.nlink = from.kind === 'dir' ? (layers.lower.length > 0 ? 1 : from.nlink) : from.nlink;
   inode.kind = from.kind;
+  const { own } = dataOf(inode.sb);
+  const escaped = `${own}overlay.`;
   const shown = [...(from.xattrs ?? [])].flatMap(([name, value]): [string, Uint8Array][] =>
-    name.startsWith(ESCAPED) ? [[`${OWN}${name.slice(ESCAPED.length)}`, value]] : name.startsWith(OWN) ? [] : [[name, value]],
+    name.startsWith(escaped) ? [[`${own}${name.slice(escaped.length)}`, value]] : name.startsWith(own) ? [] : [[name, value]],
   );
   inode.xattrs = shown.length > 0 ? new Map(shown) : null;
 }
 
 function merged(kernel: Kernel, dir: Dentry, name: string): Dentry | null {
   const data = dataOf(dir.sb);
-  const layers = stack(kernel, layersOf(dir), name);
+  const layers = stack(kernel, dir.sb, layersOf(dir), name);
   let names = data.children.get(dir);
   const old = names?.get(name);
   if (!layers) {
@@ -219,14 +288,14 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   to.gid = from.gid;
   to.mode = from.mode;
   if (from.kind === 'file' && without !== 'data') copyData(kernel, task, copy, from);
-  const xattrs = [...(from.xattrs ?? [])].filter(([name]) => !name.startsWith(OWN) || name.startsWith(ESCAPED));
+  const { own } = dataOf(entry.sb);
+  const xattrs = [...(from.xattrs ?? [])].filter(([name]) => !name.startsWith(own) || name.startsWith(`${own}overlay.`));
   if (xattrs.length > 0) to.xattrs = new Map(xattrs);
   to.atime = from.atime;
   to.mtime = from.mtime;
   // One name of several is a file of its own from here on: it has no origin.
-  if (from.kind === 'dir' || from.nlink === 1) ops.setxattr?.(kernel, task, copy, ORIGIN, bytes(`${from.sb.dev}:${from.ino}`));
-  if (from.kind !== 'dir') markImpure(kernel, task, parent);
-  else markImpure(kernel, task, parent);
+  if (from.kind === 'dir' || from.nlink === 1) mark(kernel, task, entry.sb, copy, 'origin', handleOf(from));
+  markImpure(kernel, task, entry.sb, parent);
   layers.upper = copy;
   if (from.kind !== 'dir') dataOf(entry.sb).byUpper.set(to, entry.inode);
   if (from.kind !== 'dir' && from.nlink > 1 && dataOf(entry.sb).sameFs) entry.inode.ino = to.ino;
@@ -237,12 +306,24 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
 
 /** Nothing of the layers below shows through this directory. */
 function makeOpaque(kernel: Kernel, task: Task, upper: Dentry, dir: Dentry, name: string): void {
-  upper.sb.ops.setxattr?.(kernel, task, upper, OPAQUE, YES);
+  mark(kernel, task, dir.sb, upper, 'opaque', YES);
   record(kernel.trace, 'kernel', kernel.name, 'overlay.opaque', { path: `${pathOf(dir) === '/' ? '' : pathOf(dir)}/${name}`, upper: upperName(dir.sb) });
 }
 
-function markImpure(kernel: Kernel, task: Task, dir: Dentry): void {
-  if (!dir.inode.xattrs?.has(IMPURE)) dir.sb.ops.setxattr?.(kernel, task, dir, IMPURE, YES);
+function markImpure(kernel: Kernel, task: Task, sb: SuperBlock, dir: Dentry): void {
+  if (!attribute(dataOf(sb), dir, 'impure')) mark(kernel, task, sb, dir, 'impure', YES);
+}
+
+/** struct ovl_fb over a file handle of tmpfs: version 0, magic, length, little-endian, type 1, the file system's uuid, generation, number. */
+function handleOf(inode: Inode): Uint8Array {
+  const handle = new Uint8Array(33);
+  handle.set([0, 0xfb, handle.length, 0, 1]);
+  const view = new DataView(handle.buffer);
+  view.setUint32(5, inode.sb.dev * 0x9e3779b1);
+  for (const [at, salt] of [[9, 0x85ebca6b], [13, 0xc2b2ae35], [17, 0x27d4eb2f]] as const) view.setUint32(at, (inode.sb.dev + 1) * salt);
+  view.setUint32(21, inode.ino * 0x9e3779b1, true);
+  view.setUint32(25, inode.ino, true);
+  return handle;
 }
 
 function upperName(sb: SuperBlock): string {
@@ -275,8 +356,8 @@ function whiteout(kernel: Kernel, task: Task, dir: Dentry, name: string, how: 's
   if (data.whiteout && how === 'shared') upper.sb.ops.link!(kernel, task, upper, name, data.whiteout);
   else {
     const made = upper.sb.ops.create!(kernel, task, upper, name, 'chr', 0, [0, 0], '');
-    made.inode.uid = 0;
-    made.inode.gid = 0;
+    made.inode.uid = data.mounter.uid;
+    made.inode.gid = data.mounter.gid;
     if (how === 'shared') {
       // One more name of it is kept in the work directory, to link the next one from.
       made.inode.nlink = 2;
@@ -362,7 +443,9 @@ export const overlayOps: FsOps = {
     const upper = copyUp(kernel, task, dir);
     const over = clearWhiteout(kernel, task, upper, name);
     const made = upper.sb.ops.create!(kernel, task, upper, name, kind, mode, rdev, target);
-    if (kind === 'dir' && (over || below(kernel, layersOf(dir), name))) makeOpaque(kernel, task, made, dir, name);
+    // Without features that would break when layers are changed offline, a fresh directory stays as it is.
+    const apart = over || below(kernel, layersOf(dir), name) || (dataOf(dir.sb).redirect === 'on' && layersOf(dir).lower.length > 0);
+    if (kind === 'dir' && apart) makeOpaque(kernel, task, made, dir, name);
     syncDir(dir);
     return merged(kernel, dir, name)!;
   },
@@ -372,7 +455,7 @@ export const overlayOps: FsOps = {
     const upper = copyUp(kernel, task, dir);
     clearWhiteout(kernel, task, upper, name);
     upper.sb.ops.link!(kernel, task, upper, name, source);
-    if (layersOf(from).lower.length > 0) markImpure(kernel, task, upper);
+    if (layersOf(from).lower.length > 0) markImpure(kernel, task, dir.sb, upper);
     dataOf(dir.sb).byUpper.set(source.inode, from.inode);
     copyAttributes(from.inode, layersOf(from));
     syncDir(dir);
@@ -390,44 +473,37 @@ export const overlayOps: FsOps = {
   rename(kernel, task, entry, toDir, toName, flags) {
     needUpper(entry.sb);
     const isDir = entry.inode.kind === 'dir';
+    const exchange = (flags & RENAME_EXCHANGE) !== 0;
     const there = merged(kernel, toDir, toName);
-    if (isDir && layersOf(entry).lower.length > 0) throw new SysError('EXDEV');
-    if (flags & RENAME_EXCHANGE) {
+    requireMovable(entry);
+    if (exchange) {
       if (!there) throw new SysError('ENOENT');
-      if (there.inode.kind === 'dir' && layersOf(there).lower.length > 0) throw new SysError('EXDEV');
+      requireMovable(there);
     }
-    const full = there !== null && there.inode.kind === 'dir' && !(flags & RENAME_EXCHANGE) && list(kernel, there).length > 0;
+    const full = there !== null && there.inode.kind === 'dir' && !exchange && list(kernel, there).length > 0;
     if (full && layersOf(there).lower.length > 0) throw new SysError('ENOTEMPTY');
     const source = copyUp(kernel, task, entry);
     const from = entry.parent;
     const fromUpper = copyUp(kernel, task, from);
     const toUpper = copyUp(kernel, task, toDir);
     const old = look(kernel, toUpper, toName);
-    if (flags & RENAME_EXCHANGE) {
-      copyUp(kernel, task, there!);
+    if (exchange) copyUp(kernel, task, there!);
+    // Before the real rename is tried: where lower layers have it, or that nothing of a lower layer may show through it there.
+    if (isDir) markMoved(kernel, task, entry, toDir, toName);
+    if (exchange) {
+      if (there!.inode.kind === 'dir') markMoved(kernel, task, there!, from, entry.name);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, RENAME_EXCHANGE);
       forgetNames(entry, there!);
     } else {
-      // Into a merged directory: nothing of a lower layer may show through it there. Done before the real rename is tried.
-      if (isDir && layersOf(toDir).lower.length > 0 && !isOpaque(source)) makeOpaque(kernel, task, source, toDir, toName);
       if (full) throw new SysError('ENOTEMPTY');
       if (old) removeUpper(kernel, task, old);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, 0);
       if (below(kernel, layersOf(from), entry.name)) whiteout(kernel, task, from, entry.name, 'own');
-      if (source.inode.xattrs?.has(ORIGIN)) markImpure(kernel, task, toUpper);
+      if (attribute(dataOf(entry.sb), source, 'origin')) markImpure(kernel, task, entry.sb, toUpper);
       if (there) forget(there);
-      const data = dataOf(entry.sb);
-      data.children.get(from)?.delete(entry.name);
-      entry.parent = toDir;
-      entry.name = toName;
-      let names = data.children.get(toDir);
-      if (!names) {
-        names = new Map();
-        data.children.set(toDir, names);
-      }
-      names.set(toName, entry);
+      move(entry, toDir, toName);
       const layers = layersOf(entry);
-      layers.lower = [];
+      if (!isDir) layers.lower = [];
       copyAttributes(entry.inode, layers);
     }
     syncDir(from);
@@ -445,7 +521,8 @@ export const overlayOps: FsOps = {
   },
   setxattr(kernel, task, entry, name, value) {
     const upper = copyUp(kernel, task, entry);
-    upper.sb.ops.setxattr?.(kernel, task, upper, name.startsWith(OWN) ? `${ESCAPED}${name.slice(OWN.length)}` : name, value);
+    const { own } = dataOf(entry.sb);
+    upper.sb.ops.setxattr?.(kernel, task, upper, name.startsWith(own) ? `${own}overlay.${name.slice(own.length)}` : name, value);
     copyAttributes(entry.inode, layersOf(entry));
   },
   open(kernel, task, entry, flags) {
@@ -458,6 +535,57 @@ export const overlayOps: FsOps = {
     return through(entry, inner, opened);
   },
 };
+
+/** A directory that lower layers have part in moves only where redirects are made. Throws EXDEV. */
+function requireMovable(entry: Dentry): void {
+  if (entry.inode.kind === 'dir' && layersOf(entry).lower.length > 0 && dataOf(entry.sb).redirect !== 'on') throw new SysError('EXDEV');
+}
+
+/** A directory is about to move into `toDir`: a redirect when lower layers have part in it; else opaque where they have part in what it moves into. */
+function markMoved(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry, toName: string): void {
+  const { upper, lower } = layersOf(entry);
+  const data = dataOf(entry.sb);
+  if (lower.length === 0) {
+    if (layersOf(toDir).lower.length > 0 && !isOpaque(upper!, data)) makeOpaque(kernel, task, upper!, toDir, toName);
+    return;
+  }
+  const sameDir = entry.parent === toDir;
+  const has = redirectOf(entry);
+  if (has !== null && (sameDir || has.startsWith('/'))) return;
+  const to = sameDir ? entry.name : rootedName(entry);
+  if (bytes(to).length > REDIRECT_MAX) throw new SysError('EXDEV');
+  mark(kernel, task, entry.sb, upper!, 'redirect', bytes(to));
+}
+
+function redirectOf(entry: Dentry): string | null {
+  const { upper } = layersOf(entry);
+  const value = upper ? attribute(dataOf(entry.sb), upper, 'redirect') : undefined;
+  return value === undefined ? null : text(value);
+}
+
+/** The path under which the lower layers have a directory: redirects on the way up stand for what they redirect. */
+function rootedName(entry: Dentry): string {
+  let path = '';
+  for (let at = entry; at.parent !== at; at = at.parent) {
+    const redirect = redirectOf(at);
+    if (redirect?.startsWith('/')) return redirect + path;
+    path = `/${redirect ?? at.name}${path}`;
+  }
+  return path;
+}
+
+function move(entry: Dentry, toDir: Dentry, toName: string): void {
+  const { children } = dataOf(entry.sb);
+  children.get(entry.parent)?.delete(entry.name);
+  entry.parent = toDir;
+  entry.name = toName;
+  let names = children.get(toDir);
+  if (!names) {
+    names = new Map();
+    children.set(toDir, names);
+  }
+  names.set(toName, entry);
+}
 
 function forgetNames(a: Dentry, b: Dentry): void {
   const { children } = dataOf(a.sb);
@@ -473,17 +601,29 @@ function syncDir(dir: Dentry): void {
 
 const ACCEPTED = new Set(['lowerdir', 'upperdir', 'workdir', 'redirect_dir', 'index', 'metacopy', 'userxattr', 'xino', 'volatile', 'uuid', 'nfs_export']);
 
+/** redirect_dir=: off follows what is there, as this kernel is built; unprivileged mounts (userxattr) follow nothing. Throws EINVAL. */
+function redirectMode(options: ReadonlyMap<string, string>): OverlayData['redirect'] {
+  const asked = options.get('redirect_dir');
+  if (asked !== undefined && !['on', 'off', 'follow', 'nofollow'].includes(asked)) throw new SysError('EINVAL');
+  if (options.has('userxattr')) {
+    if (asked === 'on' || asked === 'follow') throw new SysError('EINVAL');
+    return 'nofollow';
+  }
+  return asked === 'on' || asked === 'nofollow' ? asked : 'follow';
+}
+
 /** uuid=auto: the upper directory gets an identity at its first mount and keeps it. */
-function identify(kernel: Kernel, task: Task, upper: Dentry): void {
-  if (upper.inode.xattrs?.has(UUID)) return;
-  upper.sb.ops.setxattr?.(kernel, task, upper, UUID, Uint8Array.from({ length: 16 }, () => uint32(kernel.random) & 255));
+function identify(kernel: Kernel, task: Task, upper: Dentry, own: string): void {
+  if (upper.inode.xattrs?.has(`${own}uuid`)) return;
+  upper.sb.ops.setxattr?.(kernel, task, upper, `${own}uuid`, Uint8Array.from({ length: 16 }, () => uint32(kernel.random) & 255));
 }
 
 /** mount -t overlay -o lowerdir=A:B,upperdir=U,workdir=W. Errors as mount(2) gives them. */
 export function createOverlay(kernel: Kernel, task: Task, source: string, data: string): SuperBlock {
   const options = mountOptions(data);
   for (const name of options.keys()) if (!ACCEPTED.has(name)) throw new SysError('EINVAL');
-  for (const name of ['redirect_dir', 'index', 'metacopy']) if (options.get(name) === 'on') throw new SysError('EINVAL');
+  for (const name of ['index', 'metacopy']) if (options.get(name) === 'on') throw new SysError('EINVAL');
+  const redirect = redirectMode(options);
   const lowerdir = options.get('lowerdir');
   if (!lowerdir) throw new SysError('EINVAL');
   const directory = (text: string): Path => {
@@ -503,13 +643,17 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
   } else if (lowers.length < 2 && !upper) {
     if (lowers.length < 1) throw new SysError('EINVAL');
   }
-  if (upper) identify(kernel, task, upper.dentry);
-  const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`, 'uuid=on'] : ['redirect_dir=on'])];
+  const userxattr = options.has('userxattr');
+  const own = userxattr ? 'user.overlay.' : 'trusted.overlay.';
+  if (upper && !userxattr) identify(kernel, task, upper.dentry, own);
+  const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : []), ...(redirect === 'follow' ? [] : [`redirect_dir=${redirect}`])];
+  if (upper) shown.push('uuid=on');
+  if (userxattr) shown.push('userxattr');
   const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown.join(','));
   sb.readonly = upper === null;
   sb.nextIno = 1;
   const sameFs = [...lowers, ...(upper ? [upper] : [])].every((path) => path.dentry.sb === lowers[0]!.dentry.sb);
-  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), sameFs, whiteout: null } satisfies OverlayData;
+  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), sameFs, whiteout: null, own, redirect, mounter: { uid: task.cred.euid, gid: task.cred.egid } } satisfies OverlayData;
   const layers: Layers = { upper: upper?.dentry ?? null, lower: lowers.map((p) => p.dentry) };
   sb.root = makeDentry('', null, standIn(sb, layers));
   dataOf(sb).layers.set(sb.root, layers);
