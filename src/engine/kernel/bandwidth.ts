@@ -1,7 +1,8 @@
 /**
  * cpu.max: the time that a group and all below it may use in a period. Whoever is about to run takes its time here first, from
  * every group above that has a quota; an empty one throttles its group until the period's end refills it. What is left over
- * stays up to the burst. Source: kernel doc sched-bwc. Left out: per-processor slices of the quota.
+ * stays up to the burst. The quota is asked for 5 ms at a time, and only asking keeps the timer going.
+ * Source: kernel doc sched-bwc, kernel/sched/fair.c. Left out: a pool for each processor.
  */
 import { cancel, schedule } from '../sim/timeline.ts';
 import { record } from '../sim/trace.ts';
@@ -12,13 +13,15 @@ import type { Bandwidth, Cgroup, Kernel } from './records.ts';
 
 /** A quota is handed out in parts. */
 const QUOTA_SLICE = 5 * MS;
+/** The processor's timer looks at who runs this often. */
+const TICK = 4 * MS;
 /** An empty quota is noticed at a tick: what sleeps before goes into debt instead. */
 const OVERSHOOT = 2 * MS;
 
 function bandwidthOf(kernel: Kernel, cgroup: Cgroup): Bandwidth {
   let bandwidth = kernel.sched.bandwidth.get(cgroup.id);
   if (!bandwidth) {
-    bandwidth = { cgroup, ticket: null, idle: false, throttledAt: 0, grid: null, snap: 0 };
+    bandwidth = { cgroup, ticket: null, idle: false, throttledAt: 0, grid: null, snap: 0, local: 0 };
     kernel.sched.bandwidth.set(cgroup.id, bandwidth);
   }
   return bandwidth;
@@ -27,30 +30,51 @@ function bandwidthOf(kernel: Kernel, cgroup: Cgroup): Bandwidth {
 /** How much of `wanted` ns the quotas above allow; taken from them. 0 throttles the groups whose quota is empty. */
 export function takeQuota(kernel: Kernel, cgroup: Cgroup, wanted: number): number {
   let allowed = wanted;
+  let limiting: Cgroup | null = null;
   for (let group: Cgroup | null = cgroup; group; group = group.parent) {
     if (group.cpu.quota === null) continue;
-    startPeriod(kernel, group);
+    ask(kernel, group);
+    allowed = Math.min(allowed, TICK);
     const { left } = group.cpu;
     if (wanted <= left + OVERSHOOT) continue;
-    allowed = Math.min(allowed, QUOTA_SLICE, Math.max(0, left));
-    if (left <= 0) throttle(kernel, group);
+    allowed = Math.min(allowed, Math.max(0, left));
+    if (left > 0) continue;
+    startPeriod(kernel, group);
+    limiting = group;
   }
-  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
-    if (group.cpu.quota !== null) group.cpu.left -= allowed;
-  }
+  // Only the level that limits is throttled: what is below cannot run any more.
+  if (limiting) throttle(kernel, limiting);
+  use(kernel, cgroup, allowed);
   return allowed;
 }
 
-export function returnQuota(cgroup: Cgroup, ns: number): void {
-  for (let group: Cgroup | null = cgroup; group; group = group.parent) if (group.cpu.quota !== null) group.cpu.left += ns;
+function use(kernel: Kernel, cgroup: Cgroup, ns: number): void {
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) {
+    if (group.cpu.quota === null) continue;
+    group.cpu.left -= ns;
+    bandwidthOf(kernel, group).local -= ns;
+  }
+}
+
+/** What has been handed out of the quota is used up, as a tick finds: more is asked for, and the timer runs. */
+function ask(kernel: Kernel, group: Cgroup): void {
+  const bandwidth = bandwidthOf(kernel, group);
+  if (bandwidth.local > 0 && bandwidth.grid !== null) return;
+  startPeriod(kernel, group);
+  bandwidth.local = QUOTA_SLICE;
+}
+
+export function returnQuota(kernel: Kernel, cgroup: Cgroup, ns: number): void {
+  use(kernel, cgroup, -ns);
 }
 
 /** Time spent that was not taken beforehand (calls that ended in sleep): the quota goes into debt. */
 export function overrun(kernel: Kernel, cgroup: Cgroup, ns: number): void {
   for (let group: Cgroup | null = cgroup; group; group = group.parent) {
     if (group.cpu.quota === null) continue;
-    startPeriod(kernel, group);
+    ask(kernel, group);
     group.cpu.left -= ns;
+    bandwidthOf(kernel, group).local -= ns;
   }
 }
 
@@ -59,12 +83,15 @@ function startPeriod(kernel: Kernel, group: Cgroup): void {
   bandwidth.idle = false;
   if (bandwidth.ticket) return;
   if (bandwidth.grid === null) {
-    bandwidth.grid = kernel.timeline.now;
+    bandwidth.grid = kernel.timeline.now - scattered(group) * group.cpu.period * US;
     group.cpu.left = group.cpu.quota! * US;
     bandwidth.snap = group.cpu.left;
   }
   armPeriod(kernel, bandwidth);
 }
+
+/** Where in its period a group's timer begins, 0 to 1: set apart from each other, as the kernel does at random. */
+const scattered = ({ id }: Cgroup): number => (Math.imul(id, 0x9e3779b1) >>> 0) / 2 ** 32;
 
 /** Periods keep their grid over stretches in which the timer rests. */
 function armPeriod(kernel: Kernel, bandwidth: Bandwidth): void {
@@ -131,6 +158,7 @@ export function newQuota(kernel: Kernel, cgroup: Cgroup): void {
   if (bandwidth.ticket) cancel(bandwidth.ticket);
   bandwidth.ticket = null;
   bandwidth.grid = null;
+  bandwidth.local = 0;
   unthrottle(kernel, bandwidth);
   if (cgroup.cpu.quota !== null) startPeriod(kernel, cgroup);
 }

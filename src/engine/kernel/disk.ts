@@ -3,9 +3,10 @@
  * time; io.max of a group and those above puts requests further apart, and so does io.weight while io.cost.qos is enabled.
  * A request held back leaves the disk to others: what is promised is a list of intervals, and a request takes the first
  * gap after its leave. Reads of what is not in the page cache and direct I/O wait at once, buffered writes when they are
- * synced. The picture: every reader and writer is told until when to sleep.
+ * synced; what nobody synced the flusher writes after half a minute, or sooner when a tenth of memory is dirty. The picture:
+ * every reader and writer is told until when to sleep.
  * Source: kernel doc cgroup-v2 (io), block/blk-throttle.c; costs are ours, of a fast virtio disk.
- * Left out: writeback on its own after a time, merging and reordering, priorities.
+ * Left out: holding writers back by the share of dirty memory, merging and reordering, priorities.
  */
 import { PAGE, SECOND } from '../sim/units.ts';
 import { chargeFile } from './cgroup/cache.ts';
@@ -16,7 +17,8 @@ import { stall } from './cgroup/psi.ts';
 import type { Cgroup } from './cgroup/types.ts';
 import type { Kernel, Task } from './records.ts';
 import type { Inode } from './vfs/types.ts';
-import { timeOf } from './wait.ts';
+import { FLUSHER, kthreadNamed, wakeKthread } from './kthread.ts';
+import { sleepUntil, timeOf } from './wait.ts';
 
 /** ns a request, and a byte. */
 export const REQUEST = 60_000;
@@ -24,6 +26,11 @@ export const BYTE = 1;
 /** Largest request of buffered writing, and of reading ahead, in bytes. */
 const WRITE_REQUEST = 512 * 1024;
 const READ_AHEAD = 128 * 1024;
+/** dirty_writeback_centisecs, dirty_expire_centisecs, dirty_background_ratio; ns of processor time to write a page out. */
+const LOOK = 5 * SECOND;
+const EXPIRE = 30 * SECOND;
+const BACKGROUND = 0.1;
+const FLUSH_PAGE = 300;
 
 interface Disk {
   /** When it will be at work: [begin, end) in ns, in order, never touching. */
@@ -32,8 +39,8 @@ interface Disk {
   read: Served;
   write: Served;
   worked: number;
-  /** Bytes written and not synced, by file. */
-  dirty: Map<Inode, number>;
+  /** Bytes written and not synced, by file, and since when, ns. */
+  dirty: Map<Inode, { bytes: number; since: number }>;
 }
 
 interface Served { requests: number; bytes: number; waited: number }
@@ -90,23 +97,23 @@ function reserve(disk: Disk, start: number, length: number, now: number): number
 }
 
 /** Moves bytes in requests of at most `size`; the task is held back until they are there. */
-function transfer(kernel: Kernel, task: Task, kind: 'read' | 'write', bytes: number, size: number): void {
+function transfer(kernel: Kernel, task: Task, kind: 'read' | 'write', bytes: number, size: number, cgroup = task.cgroup): void {
   const disk = diskOf(kernel);
   const now = timeOf(kernel);
   let done = now;
   for (let left = bytes; left > 0; left -= size) {
     const part = Math.min(left, size);
     const cost = REQUEST + part * BYTE;
-    const start = Math.max(leave(task.cgroup, kind, part, now), allowance(kernel, task.cgroup, cost, now));
+    const start = Math.max(leave(cgroup, kind, part, now), allowance(kernel, cgroup, cost, now));
     done = Math.max(done, reserve(disk, start, cost, now));
     disk.worked += cost;
     const served = disk[kind];
     served.requests++;
     served.bytes += part;
     served.waited += done - now;
-    countIo(task.cgroup, kind, part);
+    countIo(cgroup, kind, part);
   }
-  stall(kernel, task.cgroup, 'io', done - now, 'some');
+  if (!task.kthread) stall(kernel, cgroup, 'io', done - now, 'some');
   task.heldBack = Math.max(task.heldBack, done - now);
 }
 
@@ -122,7 +129,12 @@ export function readThrough(kernel: Kernel, task: Task, inode: Inode, end: numbe
 export function dirtied(kernel: Kernel, inode: Inode, bytes: number): void {
   if (!onDisk(inode)) return;
   const { dirty } = diskOf(kernel);
-  dirty.set(inode, Math.min((dirty.get(inode) ?? 0) + bytes, Math.ceil(inode.size / PAGE) * PAGE));
+  const had = dirty.get(inode);
+  dirty.set(inode, { bytes: Math.min((had?.bytes ?? 0) + bytes, Math.ceil(inode.size / PAGE) * PAGE), since: had?.since ?? timeOf(kernel) });
+  const flusher = kthreadNamed(kernel, FLUSHER);
+  if (!flusher) return;
+  if (dirtyBytes(kernel) > kernel.frames.total * PAGE * BACKGROUND) wakeKthread(kernel, FLUSHER);
+  else if (!flusher.wakeAt && flusher.state === 'sleeping') sleepUntil(kernel, flusher, timeOf(kernel) + LOOK);
 }
 
 /** The file is gone: nobody has to write what it held. */
@@ -133,7 +145,7 @@ export function undirty(kernel: Kernel, inode: Inode): void {
 /** fsync. */
 export function writeBack(kernel: Kernel, task: Task, inode: Inode): void {
   const { dirty } = diskOf(kernel);
-  const bytes = dirty.get(inode) ?? 0;
+  const bytes = dirty.get(inode)?.bytes ?? 0;
   dirty.delete(inode);
   if (bytes > 0) transfer(kernel, task, 'write', Math.ceil(bytes / PAGE) * PAGE, WRITE_REQUEST);
 }
@@ -141,6 +153,44 @@ export function writeBack(kernel: Kernel, task: Task, inode: Inode): void {
 /** sync: everything. */
 export function writeBackAll(kernel: Kernel, task: Task): void {
   for (const inode of [...diskOf(kernel).dirty.keys()]) writeBack(kernel, task, inode);
+}
+
+/** Bytes written and not on the disk: of a group's files, or of all. */
+export function dirtyBytes(kernel: Kernel, cgroup: Cgroup | null = null): number {
+  let sum = 0;
+  for (const [inode, { bytes }] of diskOf(kernel).dirty) if (!cgroup || isBelow(payer(kernel, inode), cgroup)) sum += bytes;
+  return sum;
+}
+
+function isBelow(cgroup: Cgroup, top: Cgroup): boolean {
+  for (let at: Cgroup | null = cgroup; at; at = at.parent) if (at === top) return true;
+  return false;
+}
+
+/** Whose limits hold for writing a file out: the group that pays for most of its pages. */
+function payer(kernel: Kernel, inode: Inode): Cgroup {
+  let most = 0;
+  let found = kernel.cgroups.root;
+  for (const [cgroup, pages] of inode.charged ?? []) {
+    if (pages <= most) continue;
+    most = pages;
+    found = cgroup;
+  }
+  return found;
+}
+
+/** The flusher's round: one file that has been dirty long enough, or any while too much is. Null when it may sleep on. */
+export function flush(kernel: Kernel, task: Task): number | null {
+  const { dirty } = diskOf(kernel);
+  const much = dirtyBytes(kernel) > kernel.frames.total * PAGE * BACKGROUND;
+  for (const [inode, { bytes, since }] of dirty) {
+    if (!much && timeOf(kernel) - since < EXPIRE) continue;
+    dirty.delete(inode);
+    transfer(kernel, task, 'write', Math.ceil(bytes / PAGE) * PAGE, WRITE_REQUEST, payer(kernel, inode));
+    return Math.ceil(bytes / PAGE) * FLUSH_PAGE;
+  }
+  if (dirty.size > 0) sleepUntil(kernel, task, timeOf(kernel) + LOOK);
+  return null;
 }
 
 /** O_DIRECT: past the page cache, one request a call. */

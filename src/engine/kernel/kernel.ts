@@ -11,7 +11,10 @@ import { rootCred } from './credentials.ts';
 import { burst } from './dispatch.ts';
 import { createErrands } from './errands.ts';
 import { exitTask } from './exit.ts';
+import { flush } from './disk.ts';
+import { FLUSHER, startKthreads, SWAPPER } from './kthread.ts';
 import { logLine } from './log.ts';
+import { balance } from './oom.ts';
 import { newAddressSpace } from './memory.ts';
 import { firstNamespaces, FIRST_FREE_INO } from './namespaces.ts';
 import { registerNet } from './net/events.ts';
@@ -106,6 +109,7 @@ export function boot(kernel: Kernel, spec: BootSpec): Task {
   root.pids.current++;
   bootLog(kernel);
   mountDev(kernel, task);
+  startKthreads(kernel, task, { [FLUSHER]: flush, [SWAPPER]: balance });
   start(kernel, task, firstProgram(spec));
   return task;
 }

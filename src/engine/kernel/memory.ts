@@ -2,7 +2,7 @@
  * Address spaces: areas from mmap and brk, pages that come when touched, and what they cost. A touch walks the pages that
  * are not there yet in chunks; each chunk is charged to the task's cgroup (which may reclaim, stall the task, or call the
  * OOM killer) and takes processor time. After fork a child's pages are its parent's until it writes. Source: mmap(2), brk(2),
- * mm/memory.c. Left out: swap, huge pages, page tables' exact shape (one page a 2 MiB of present memory), NUMA.
+ * mm/memory.c. Left out: huge pages, page tables' exact shape (one page a 2 MiB of present memory), NUMA.
  */
 import { PAGE } from '../sim/units.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, SIG, SysError } from './abi.ts';
@@ -13,12 +13,15 @@ import type { Cgroup } from './cgroup/types.ts';
 import { reclaimOrKill } from './oom.ts';
 import type { AddressSpace, Area, Kernel, Task } from './records.ts';
 import { alive, killProcess, sendSignal } from './signals.ts';
+import { cameBack, forgetOut, freeSlots } from './swap.ts';
 import type { Path } from './vfs/types.ts';
 import { owe } from './wait.ts';
 
 /** ns: a minor fault that zeroes a page, one that finds it in the page cache, and looking at a page that is there. */
 const FAULT = 500;
 const FAULT_CACHED = 250;
+/** ns to read a page from swap, as part of a cluster. */
+const SWAP_IN = 20_000;
 const PRESENT = 1;
 /** ns after which a fault is tried again when there is nobody to kill for it. */
 const RETRY = 100_000_000;
@@ -37,15 +40,17 @@ const TASK_PAGES = 4;
 
 export function newAddressSpace(): AddressSpace {
   return {
-    users: 1, rss: { anon: 0, file: 0, shmem: 0 }, areas: [], brk: { start: BRK_START, end: BRK_START }, pageTables: 0, peak: 0, charged: new Map(), locked: 0,
+    users: 1, rss: { anon: 0, file: 0, shmem: 0 }, areas: [], brk: { start: BRK_START, end: BRK_START }, pageTables: 0, peak: 0, charged: new Map(), locked: 0, swapped: 0, touched: 0,
   };
 }
 
 /** fork's copy: the same areas and pages, none of them charged again until written. */
 export function copyAddressSpace(from: AddressSpace): AddressSpace {
   return {
-    users: 1, rss: { ...from.rss }, brk: { ...from.brk }, pageTables: from.pageTables, peak: from.peak, charged: new Map(), locked: 0,
-    areas: from.areas.map((area) => ({
+    users: 1, rss: { ...from.rss, anon: from.rss.anon + from.swapped }, brk: { ...from.brk }, pageTables: from.pageTables, peak: from.peak, charged: new Map(), locked: 0,
+    swapped: 0, touched: from.touched,
+    // What is out in swap is its parent's too: the copy reads it from there.
+    areas: from.areas.map(({ out: _out, slots: _slots, hand: _hand, ...area }) => ({
       ...area, present: typeof area.present === 'number' ? area.present : new Set(area.present), locked: false,
       cow: area.flags & MAP_SHARED ? 0 : area.length / PAGE, copied: null,
     })),
@@ -55,7 +60,7 @@ export function copyAddressSpace(from: AddressSpace): AddressSpace {
 /** The areas of a program just executed: text from its file, data and stack of its own. */
 export function loadImage(kernel: Kernel, task: Task): void {
   const { mm } = task;
-  const blank = { locked: false, cow: 0, copied: null };
+  const blank = { locked: false, cow: 0, copied: null, touched: kernel.timeline.now };
   const { start, text, data, resident, stack, own, tables } = IMAGE;
   mm.areas = [
     { ...blank, start, length: text * PAGE, prot: PROT_READ | PROT_EXEC, flags: MAP_PRIVATE, file: task.exe, present: resident },
@@ -84,8 +89,10 @@ export function dropAddressSpace(kernel: Kernel, mm: AddressSpace): void {
     uncharge(kernel, cgroup, 'anon', pages.anon);
     uncharge(kernel, cgroup, 'shmem', pages.shmem);
     uncharge(kernel, cgroup, 'kernel', pages.kernel);
+    freeSlots(kernel, cgroup, pages.swap);
   }
   mm.charged.clear();
+  mm.swapped = 0;
   mm.areas = [];
   mm.rss = { anon: 0, file: 0, shmem: 0 };
   mm.pageTables = 0;
@@ -94,7 +101,7 @@ export function dropAddressSpace(kernel: Kernel, mm: AddressSpace): void {
 function note(mm: AddressSpace, cgroup: Cgroup, kind: 'anon' | 'shmem' | 'kernel', pages: number): void {
   let own = mm.charged.get(cgroup);
   if (!own) {
-    own = { anon: 0, shmem: 0, kernel: 0 };
+    own = { anon: 0, shmem: 0, kernel: 0, swap: 0 };
     mm.charged.set(cgroup, own);
   }
   own[kind] += pages;
@@ -152,7 +159,7 @@ export function map(kernel: Kernel, task: Task, length: number, prot: number, fl
   const limit = task.limits.RLIMIT_AS?.cur ?? Number.POSITIVE_INFINITY;
   if (mappedBytes(mm) + size > limit) throw new SysError('ENOMEM');
   if (flags & MAP_ANONYMOUS && prot & PROT_WRITE) requireCommit(kernel, mm, size);
-  const area: Area = { start: findGap(mm, size), length: size, prot, flags, file, present: 0, locked: false, cow: 0, copied: null };
+  const area: Area = { start: findGap(mm, size), length: size, prot, flags, file, present: 0, locked: false, cow: 0, copied: null, touched: kernel.timeline.now };
   insert(mm, area);
   return area;
 }
@@ -177,7 +184,8 @@ function kindOf(area: Area): 'anon' | 'file' | 'shmem' {
 
 /** Takes the pages [from, to) of an area out of memory. */
 function discard(kernel: Kernel, mm: AddressSpace, area: Area, from: number, to: number): void {
-  const present = count(area, from, to);
+  const all = count(area, from, to);
+  const present = all - (area.slots ? forgetOut(kernel, mm, area, from, to) : 0);
   if (present > 0) {
     const kind = kindOf(area);
     mm.rss[kind] = Math.max(0, mm.rss[kind] - present);
@@ -217,7 +225,9 @@ function part(area: Area, from: number, to: number): Area {
     typeof area.present === 'number'
       ? Math.max(0, Math.min(area.present, to) - from)
       : new Set([...area.present].filter((page) => page >= from && page < to).map((page) => page - from));
-  return { ...area, start: area.start + from * PAGE, length: (to - from) * PAGE, present, cow: Math.max(0, Math.min(area.cow, to) - from), copied: null };
+  const shifted = (pages?: Set<number>): Set<number> | undefined => pages && new Set([...pages].filter((page) => page >= from && page < to).map((page) => page - from));
+  const [out, slots] = [shifted(area.out), shifted(area.slots)];
+  return { ...area, ...(out ? { out } : {}), ...(slots ? { slots } : {}), hand: 0, start: area.start + from * PAGE, length: (to - from) * PAGE, present, cow: Math.max(0, Math.min(area.cow, to) - from), copied: null };
 }
 
 /** brk(2): 0 asks. The heap is one area. */
@@ -234,7 +244,7 @@ export function setBreak(kernel: Kernel, task: Task, address: number): number {
   if (heap && size > 0) heap.length = size;
   if (!heap && size > 0) {
     insert(mm, {
-      start: mm.brk.start, length: size, prot: PROT_READ | PROT_WRITE, flags: MAP_ANONYMOUS | 2, file: null, present: 0, locked: false, cow: 0, copied: null,
+      start: mm.brk.start, length: size, prot: PROT_READ | PROT_WRITE, flags: MAP_ANONYMOUS | 2, file: null, present: 0, locked: false, cow: 0, copied: null, touched: kernel.timeline.now,
     });
   }
   mm.brk.end = address;
@@ -292,8 +302,8 @@ const isCopied = (area: Area, page: number): boolean => page >= area.cow || (are
 function nextMissing(area: Area, from: number, to: number, mode: 'r' | 'w'): number {
   for (let page = from; page < to; page++) {
     const there = typeof area.present === 'number' ? page < area.present : area.present.has(page);
-    if (!there || (mode === 'w' && !isCopied(area, page))) return page;
-    if (typeof area.present === 'number' && area.cow === 0) return Math.min(to, area.present);
+    if (!there || area.out?.has(page) || (mode === 'w' && !isCopied(area, page))) return page;
+    if (typeof area.present === 'number' && area.cow === 0 && !area.out?.size) return Math.min(to, area.present);
   }
   return to;
 }
@@ -312,10 +322,17 @@ function fault(kernel: Kernel, task: Task, area: Area, first: number, last: numb
   }
   const room = Math.max(1, Math.min(run, headroom(cgroup), frameRoom(kernel)));
   if (!charge(kernel, task, kind, room)) return refused(task);
-  settlePages(mm, area, first, room, kind, mode);
+  const back = settlePages(kernel, mm, area, first, room, kind, mode);
+  mm.touched = kernel.timeline.now + kernel.ahead;
+  area.touched = mm.touched;
   progress.at = area.start + (first + room) * PAGE;
-  task.faults.minor += room;
-  for (let at: Cgroup | null = cgroup; at; at = at.parent) at.memory.pgfault += room;
+  task.faults.minor += room - back;
+  task.faults.major += back;
+  for (let at: Cgroup | null = cgroup; at; at = at.parent) {
+    at.memory.pgfault += room;
+    at.memory.pgmajfault += back;
+  }
+  owe(task, back * SWAP_IN, 'system');
   owe(task, room * FAULT, 'system');
   task.heldBack = highStall(kernel, cgroup, room);
   return progress.at < area.start + last * PAGE || task.heldBack > 0 ? 'more' : 'done';
@@ -331,7 +348,7 @@ function frameRoom(kernel: Kernel): number {
 /** Charges the task's group and books it with its address space; false when the task had to die, or nobody may be killed. */
 export function charge(kernel: Kernel, task: Task, kind: Exclude<Kind, 'file'>, pages: number): boolean {
   const { cgroup, mm } = task;
-  if (tryCharge(kernel, cgroup, kind, pages) === null || reclaimOrKill(kernel, task, cgroup, kind, pages)) {
+  if (reclaimOrKill(kernel, task, cgroup, kind, pages)) {
     if (!alive(task)) {
       uncharge(kernel, cgroup, kind, pages);
       return false;
@@ -349,8 +366,15 @@ function refused(task: Task): Touched {
   return 'more';
 }
 
-function settlePages(mm: AddressSpace, area: Area, first: number, pages: number, kind: 'anon' | 'file' | 'shmem', mode: 'r' | 'w'): void {
+/** Books pages that have come; says how many of them came from swap. */
+function settlePages(kernel: Kernel, mm: AddressSpace, area: Area, first: number, pages: number, kind: 'anon' | 'file' | 'shmem', mode: 'r' | 'w'): number {
   let fresh = 0;
+  let back = 0;
+  for (let page = first; area.out && page < first + pages; page++) {
+    if (!area.out.has(page)) continue;
+    cameBack(kernel, mm, area, page);
+    back++;
+  }
   if (typeof area.present === 'number' && first === area.present) {
     area.present += pages;
     fresh = pages;
@@ -369,8 +393,9 @@ function settlePages(mm: AddressSpace, area: Area, first: number, pages: number,
     area.copied ??= new Set();
     for (let page = first; page < Math.min(first + pages, area.cow); page++) area.copied.add(page);
   }
-  mm.rss[kind] += fresh;
+  mm.rss[kind] += fresh + back;
   mm.peak = Math.max(mm.peak, residents(mm));
+  return back;
 }
 
 function faultFile(kernel: Kernel, task: Task, area: Area, first: number, run: number, progress: Progress): Touched {
@@ -381,7 +406,7 @@ function faultFile(kernel: Kernel, task: Task, area: Area, first: number, run: n
   }
   chargeFile(kernel, task, inode, Math.min(inode.size, (first + run) * PAGE));
   if (!alive(task)) return 'dead';
-  settlePages(task.mm, area, first, run, 'file', 'r');
+  settlePages(kernel, task.mm, area, first, run, 'file', 'r');
   progress.at = area.start + (first + run) * PAGE;
   task.faults.minor += run;
   owe(task, run * FAULT_CACHED, 'system');

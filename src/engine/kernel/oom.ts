@@ -13,10 +13,12 @@ import { descendants, hasController, memoryEventsChannel } from './cgroup/core.t
 import { reclaim } from './cgroup/reclaim.ts';
 import { memoryStat } from './cgroup/stat.ts';
 import type { Cgroup } from './cgroup/types.ts';
+import { SWAPPER, wakeKthread } from './kthread.ts';
 import { logLine } from './log.ts';
 import { rememberOom } from './oomlog.ts';
 import type { Kernel, Task } from './records.ts';
 import { alive, killProcess } from './signals.ts';
+import { swapTotal } from './swap.ts';
 import { wake } from './wait.ts';
 
 /** A charge that cannot be met is tried this often before the killer is called, and again while the victim dies. */
@@ -30,19 +32,21 @@ export function residentPages(task: Task): number {
 }
 
 function totalPages(kernel: Kernel, limit: Cgroup): number {
-  return limit.parent && limit.memory.max !== null ? Math.floor(limit.memory.max / PAGE) : kernel.frames.total;
+  if (!limit.parent || limit.memory.max === null) return kernel.frames.total + swapTotal(kernel);
+  const { max, swapMax } = limit.memory;
+  return Math.floor(max / PAGE) + Math.min(swapTotal(kernel), swapMax === null ? Number.POSITIVE_INFINITY : Math.floor(swapMax / PAGE));
 }
 
 /** Badness in pages; null for what must not be killed. */
 export function badness(task: Task, totalpages: number): number | null {
   if (task.oomScoreAdj === -1000) return null;
-  return residentPages(task) + task.mm.pageTables + task.oomScoreAdj * Math.floor(totalpages / 1000);
+  return residentPages(task) + task.mm.swapped + task.mm.pageTables + task.oomScoreAdj * Math.floor(totalpages / 1000);
 }
 
 /** Processes that a limit may cost their lives, in order of pid. */
 function candidates(kernel: Kernel, limit: Cgroup): Task[] {
   const groups = new Set([limit, ...descendants(limit)]);
-  return [...kernel.tasks.values()].filter((task) => task.leader === task && alive(task) && task.pid !== 1 && groups.has(task.cgroup));
+  return [...kernel.tasks.values()].filter((task) => task.leader === task && alive(task) && task.pid !== 1 && !task.kthread && groups.has(task.cgroup));
 }
 
 /**
@@ -52,9 +56,12 @@ function candidates(kernel: Kernel, limit: Cgroup): Task[] {
 export function reclaimOrKill(kernel: Kernel, task: Task, cgroup: Cgroup, kind: Kind, pages: number): boolean {
   for (;;) {
     const refused = tryCharge(kernel, cgroup, kind, pages);
-    if (!refused) return true;
+    if (!refused) {
+      if (kind !== 'kernel') watchFree(kernel);
+      return true;
+    }
     if (!alive(task)) return false;
-    const over = usageOf(kernel, refused) + pages - totalPages(kernel, refused);
+    const over = usageOf(kernel, refused) + pages - (refused.parent ? Math.floor(refused.memory.max! / PAGE) : kernel.frames.total);
     if (reclaim(kernel, refused, Math.max(over, 1)) >= over) {
       countEvent(refused, 'max');
       continue;
@@ -70,6 +77,27 @@ export function reclaimOrKill(kernel: Kernel, task: Task, cgroup: Cgroup, kind: 
 
 function usageOf(kernel: Kernel, limit: Cgroup): number {
   return limit.parent ? usage(limit.memory) : kernel.frames.anon + kernel.frames.file + kernel.frames.kernel;
+}
+
+/** Shares of memory that are to stay free: below the first kswapd begins, at the second it stops. */
+const LOW_MARK = 0.012;
+const HIGH_MARK = 0.018;
+/** ns of processor time to find and free a page. */
+const SCAN_PAGE = 400;
+
+const freeFrames = ({ frames }: Kernel): number => frames.total - frames.anon - frames.file - frames.kernel;
+
+/** Memory runs short: kswapd is to get some back before anybody has to wait for it. */
+export function watchFree(kernel: Kernel): void {
+  if (freeFrames(kernel) < kernel.frames.total * LOW_MARK) wakeKthread(kernel, SWAPPER);
+}
+
+/** kswapd's round. Null when enough is free, or nothing is to be had. */
+export function balance(kernel: Kernel): number | null {
+  const wanted = Math.ceil(kernel.frames.total * HIGH_MARK) - freeFrames(kernel);
+  if (wanted <= 0) return null;
+  const freed = reclaim(kernel, kernel.cgroups.root, Math.min(wanted, 1024));
+  return freed === 0 ? null : freed * SCAN_PAGE;
 }
 
 /** The killer itself; false when there is nobody to kill. */
@@ -124,6 +152,9 @@ function groupToKill(victim: Task, limit: Cgroup): Cgroup | null {
   return found;
 }
 
+/** A counter without a limit, in the report's unit. */
+const NO_LIMIT = '9007199254740988kB';
+
 const kB = (pages: number): string => `${pages * (PAGE / 1024)}kB`;
 
 function totalVm(task: Task): number {
@@ -150,8 +181,9 @@ function report(kernel: Kernel, task: Task, limit: Cgroup): void {
   say(`${task.comm} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=${task.oomScoreAdj}`);
   say(`CPU: ${task.sched.cpu ?? 0} UID: ${task.cred.uid} PID: ${task.pid} Comm: ${task.comm} Not tainted ${kernel.release} ${kernel.version}`);
   if (limit.parent) {
-    say(`memory: usage ${kB(usage(limit.memory))}, limit ${kB(totalPages(kernel, limit))}, failcnt ${limit.memory.eventsLocal.max}`);
-    say('swap: usage 0kB, limit 0kB, failcnt 0');
+    say(`memory: usage ${kB(usage(limit.memory))}, limit ${limit.memory.max === null ? NO_LIMIT : kB(Math.floor(limit.memory.max / PAGE))}, failcnt ${limit.memory.eventsLocal.max}`);
+    const { swap, swapMax, swapEvents } = limit.memory;
+    say(`swap: usage ${kB(swap)}, limit ${swapMax === null ? NO_LIMIT : kB(Math.floor(swapMax / PAGE))}, failcnt ${swapEvents.max}`);
     say(`Memory cgroup stats for ${cgroupPath(limit)}:`);
     for (const line of memoryStat(limit).trimEnd().split('\n')) say(line);
   }
@@ -162,7 +194,7 @@ function report(kernel: Kernel, task: Task, limit: Cgroup): void {
     const cells = [
       `[${String(one.pid).padStart(7)}]`, String(one.cred.uid).padStart(5), String(one.tgid).padStart(5), String(totalVm(one)).padStart(8),
       String(residentPages(one)).padStart(8), String(rss.anon).padStart(8), String(rss.file).padStart(8), String(rss.shmem).padStart(9),
-      String(pageTables * PAGE).padStart(8), String(0).padStart(8), String(one.oomScoreAdj).padStart(13), one.comm,
+      String(pageTables * PAGE).padStart(8), String(one.mm.swapped).padStart(8), String(one.oomScoreAdj).padStart(13), one.comm,
     ];
     say(cells.join(' '));
   }

@@ -105,6 +105,8 @@ export interface Sched {
   /** The processor whose task is being advanced at this instant. */
   bursting: Cpu | null;
   contextSwitches: number;
+  /** Runnable tasks of real-time policies, of whatever group: first come first. */
+  realTime: Task[];
 }
 
 /** The period timer of one cgroup with a cpu.max. */
@@ -113,6 +115,8 @@ export interface Bandwidth {
   ticket: Ticket | null;
   /** Nothing taken since the last tick. */
   idle: boolean;
+  /** What has been handed out and not used, ns: until it is gone the quota is not asked. */
+  local: number;
   /** When the first period began: the others follow in step. Null before any. */
   grid: number | null;
   /** What was left after the last refill, ns: more than a quota used since is burst. */
@@ -132,6 +136,8 @@ export interface Cpu {
   /** ns. */
   user: number;
   system: number;
+  /** What real-time tasks have had here of the second that began at `since`, ns. */
+  realTime: { since: number; spent: number };
 }
 
 /** What is runnable in one cgroup: its tasks and the child groups that have some. */
@@ -203,6 +209,8 @@ export interface Cred {
   noNewPrivs: boolean;
 }
 
+export type SchedPolicy = 'SCHED_OTHER' | 'SCHED_FIFO' | 'SCHED_RR' | 'SCHED_BATCH' | 'SCHED_IDLE';
+
 export type TaskState = 'running' | 'runnable' | 'sleeping' | 'stopped' | 'zombie' | 'dead';
 
 export interface Task {
@@ -246,7 +254,20 @@ export interface Task {
   oomScoreAdjMin: number;
   nice: number;
   times: { user: number; system: number; startedAt: number };
-  sched: { vruntime: number; cpu: number | null; sliceUsed: number };
+  sched: {
+    vruntime: number; cpu: number | null; sliceUsed: number;
+    policy: SchedPolicy;
+    /** 1 to 99 with a real-time policy, else 0. */
+    priority: number;
+    resetOnFork: boolean;
+    /** The processors it asked for, and those it may have of them (its cpuset's); null: all. */
+    affinity: readonly number[] | null;
+    allowed: readonly number[] | null;
+    /** Where it ran last. */
+    last: number;
+  };
+  /** A thread of the kernel: no program, no memory; `bound` ones stay in their group and on their processor. */
+  kthread: { bound: boolean; idle: boolean } | null;
   noted: { stopped: boolean; continued: boolean };
   /** Trace ordinal of the record that explains its present state (what killed it, what it waits for). */
   because: number | undefined;
@@ -301,9 +322,13 @@ export interface AddressSpace {
   /** Highest rss seen, pages. */
   peak: number;
   /** Pages that this address space has been charged, by cgroup: charges stay where they were made. */
-  charged: Map<Cgroup, { anon: number; shmem: number; kernel: number }>;
-  /** Pages in swapless mlock. */
+  charged: Map<Cgroup, { anon: number; shmem: number; kernel: number; swap: number }>;
+  /** Pages under mlock. */
   locked: number;
+  /** Pages that are out in swap. */
+  swapped: number;
+  /** When it last faulted, ns. */
+  touched: number;
 }
 
 export interface Area {
@@ -319,6 +344,13 @@ export interface Area {
   /** After fork: pages still shared with the parent, all below this mark but those in `copied`; a write makes its own copy. */
   cow: number;
   copied: Set<number> | null;
+  /** Pages that are out in swap, and those that hold a slot there (more: the swap cache). */
+  out?: Set<number>;
+  slots?: Set<number>;
+  /** Where reclaim goes on looking. */
+  hand?: number;
+  /** When a page of it last came, ns. */
+  touched: number;
 }
 
 /** The wire out of this machine: the world (world/lan.ts) joins machines, the control plane and the modelled outside by packets. */

@@ -6,19 +6,28 @@
  * A stretch is a span of a task on a processor without a decision: begun by an event, cut short when somebody with a
  * better claim wakes. cpu.max: a stretch takes its time from the quota of every group above before it begins; an empty
  * quota throttles the group until its period timer refills it. Source: kernel doc sched-design-CFS, sched-bwc.
- * Left out: per-processor queues and their balancing, affinity, real-time classes.
+ * Real-time tasks go before all others, by priority; where others wait they leave them a twentieth of every second.
+ * Left out: per-processor queues and their balancing.
  */
 import { cancel, schedule } from '../sim/timeline.ts';
 import { MS, US } from '../sim/units.ts';
 import { dropBandwidth, endPeriod, newQuota, overrun, returnQuota, takeQuota } from './bandwidth.ts';
 import { countWaiting } from './cgroup/psi.ts';
 import { sampleCpu } from './cgroup/samples.ts';
+import { settleAffinity } from './policy.ts';
 import type { Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
 
 /** ns: least run before another of equal claim gets its turn; longest stretch when nobody waits; wake-up advantage. */
 const SLICE = 3 * MS;
 const LONG_STRETCH = 100 * MS;
 const WAKEUP_GRANULARITY = 1 * MS;
+/** ns: the turn of a SCHED_RR task, and what real-time tasks may have of each second while others wait. */
+const ROUND = 100 * MS;
+const REAL_TIME_PERIOD = 1000 * MS;
+const REAL_TIME_SHARE = 950 * MS;
+
+const isRealTime = (task: Task): boolean => task.sched.priority > 0;
+const mayRun = (task: Task, cpu: number): boolean => task.sched.allowed === null || task.sched.allowed.includes(cpu);
 
 /** Weight by nice value, -20 to 19 (kernel's sched_prio_to_weight). */
 const NICE_WEIGHT = [
@@ -29,9 +38,9 @@ const NICE_WEIGHT = [
 export function createSched(cpus: number): Sched {
   return {
     cpus: Array.from({ length: cpus }, (_, index) => ({
-      index, current: null, since: 0, until: 0, ticket: null, resched: false, user: 0, system: 0,
+      index, current: null, since: 0, until: 0, ticket: null, resched: false, user: 0, system: 0, realTime: { since: 0, spent: 0 },
     })),
-    queues: new Map(), bandwidth: new Map(), bursting: null, contextSwitches: 0,
+    queues: new Map(), bandwidth: new Map(), bursting: null, contextSwitches: 0, realTime: [],
   };
 }
 
@@ -46,10 +55,14 @@ function queueOf(sched: Sched, cgroup: Cgroup): RunQueue {
 }
 
 function groupWeight(cgroup: Cgroup): number {
-  return cgroup.cpu.idle ? 3 : Math.max(2, Math.round((cgroup.cpu.weight * 1024) / 100));
+  return cgroup.cpu.idle ? IDLE_WEIGHT : Math.max(2, Math.round((cgroup.cpu.weight * 1024) / 100));
 }
 
+/** The weight of SCHED_IDLE, and of a group with cpu.idle. */
+const IDLE_WEIGHT = 3;
+
 function taskWeight(task: Task): number {
+  if (task.sched.policy === 'SCHED_IDLE') return IDLE_WEIGHT;
   return NICE_WEIGHT[Math.min(39, Math.max(0, task.nice + 20))]!;
 }
 
@@ -59,7 +72,14 @@ function taskWeight(task: Task): number {
 export function enqueue(kernel: Kernel, task: Task): void {
   const { sched } = kernel;
   task.state = 'runnable';
+  if (isRealTime(task)) {
+    countWaiting(kernel, task.cgroup, 1);
+    sched.realTime.push(task);
+    claim(kernel, task);
+    return;
+  }
   const queue = queueOf(sched, task.cgroup);
+  settleAll(kernel);
   catchUp(kernel, queue);
   task.sched.vruntime = Math.max(task.sched.vruntime, queue.minVruntime);
   for (let q = queue; q.up && q.running === 0 && !q.up.groups.includes(q); q = q.up) {
@@ -95,7 +115,7 @@ function reachedIn(queue: RunQueue, task: Task, spent: number): number | null {
 function leastOf(queue: RunQueue): number {
   let least = Number.POSITIVE_INFINITY;
   for (const task of queue.tasks) least = Math.min(least, task.sched.vruntime);
-  for (const group of queue.groups) if (eligible(group)) least = Math.min(least, group.cgroup.cpu.vruntime);
+  for (const group of queue.groups) if (eligible(group, null)) least = Math.min(least, group.cgroup.cpu.vruntime);
   return least;
 }
 
@@ -109,6 +129,12 @@ function insert(kernel: Kernel, queue: RunQueue, task: Task): void {
 
 /** Takes a runnable task out of its queue. */
 export function dequeue(kernel: Kernel, task: Task): void {
+  const first = isRealTime(task) ? kernel.sched.realTime.indexOf(task) : -1;
+  if (first >= 0) {
+    kernel.sched.realTime.splice(first, 1);
+    countWaiting(kernel, task.cgroup, -1);
+    return;
+  }
   const queue = kernel.sched.queues.get(task.cgroup);
   if (!queue) return;
   const at = queue.tasks.indexOf(task);
@@ -136,9 +162,20 @@ export function changeCgroup(kernel: Kernel, task: Task, to: Cgroup): void {
   task.cgroup.tasks.delete(task);
   task.cgroup = to;
   to.tasks.add(task);
+  settleAffinity(kernel, task);
   task.sched.vruntime = queueOf(kernel.sched, to).minVruntime;
   if (state === 'running') onProcessor(kernel, task, 1);
   if (state === 'runnable') enqueue(kernel, task);
+}
+
+/** Changes a task's policy where it stands: off its queue, changed, and back. */
+export function repolicy(kernel: Kernel, task: Task, change: () => void): void {
+  const { state } = task;
+  if (state === 'running') settle(kernel, cpuOf(kernel, task));
+  if (state === 'runnable') dequeue(kernel, task);
+  change();
+  if (state === 'runnable') enqueue(kernel, task);
+  rescheduleAll(kernel);
 }
 
 /** Forgets the queue of a cgroup that was removed. */
@@ -161,29 +198,56 @@ export function held(cgroup: Cgroup): boolean {
   return false;
 }
 
-function eligible(queue: RunQueue): boolean {
+/** Is there something to run here, or below, that may run on a processor (null: on any)? */
+function eligible(queue: RunQueue, cpu: number | null): boolean {
   if (queue.cgroup.cpu.throttled || queue.cgroup.freezeAsked) return false;
-  if (queue.tasks.length > 0) return true;
-  for (const group of queue.groups) if (eligible(group)) return true;
+  for (const task of queue.tasks) if (cpu === null || mayRun(task, cpu)) return true;
+  for (const group of queue.groups) if (eligible(group, cpu)) return true;
   return false;
 }
 
-function pick(kernel: Kernel): Task | null {
+/** The real-time task of the highest priority that may run on a processor; of equals the first. */
+function pickRealTime(kernel: Kernel, cpu: Cpu): Task | null {
+  let best: Task | null = null;
+  for (const task of kernel.sched.realTime) {
+    if (mayRun(task, cpu.index) && !frozen(task.cgroup) && task.sched.priority > (best?.sched.priority ?? 0)) best = task;
+  }
+  return best && (realTimeLeft(kernel, cpu) > 0 || !fairWaits(kernel, cpu)) ? best : null;
+}
+
+function realTimeLeft(kernel: Kernel, { realTime }: Cpu): number {
+  if (kernel.timeline.now >= realTime.since + REAL_TIME_PERIOD) Object.assign(realTime, { since: kernel.timeline.now, spent: 0 });
+  return REAL_TIME_SHARE - realTime.spent;
+}
+
+function fairWaits(kernel: Kernel, cpu: Cpu): boolean {
   const root = kernel.sched.queues.get(kernel.cgroups.root);
-  if (!root || !eligible(root)) return null;
+  return root !== undefined && eligible(root, cpu.index);
+}
+
+function frozen(cgroup: Cgroup): boolean {
+  for (let group: Cgroup | null = cgroup; group; group = group.parent) if (group.freezeAsked) return true;
+  return false;
+}
+
+function pick(kernel: Kernel, cpu: Cpu): Task | null {
+  const first = kernel.sched.realTime.length > 0 ? pickRealTime(kernel, cpu) : null;
+  if (first) return first;
+  const root = kernel.sched.queues.get(kernel.cgroups.root);
+  if (!root || !eligible(root, cpu.index)) return null;
   let queue = root;
   for (;;) {
     let best: Task | null = null;
     let bestGroup: RunQueue | null = null;
     let least = Number.POSITIVE_INFINITY;
     for (const task of queue.tasks) {
-      if (task.sched.vruntime < least) {
+      if (task.sched.vruntime < least && mayRun(task, cpu.index)) {
         least = task.sched.vruntime;
         best = task;
       }
     }
     for (const group of queue.groups) {
-      if (group.cgroup.cpu.vruntime < least && eligible(group)) {
+      if (group.cgroup.cpu.vruntime < least && eligible(group, cpu.index)) {
         least = group.cgroup.cpu.vruntime;
         bestGroup = group;
       }
@@ -198,17 +262,22 @@ function pick(kernel: Kernel): Task | null {
 function claim(kernel: Kernel, task: Task): void {
   const now = kernel.timeline.now + kernel.ahead;
   for (const cpu of kernel.sched.cpus) {
-    if (cpu.current === null && cpu.ticket === null && cpu !== kernel.sched.bursting) {
+    if (cpu.current === null && cpu.ticket === null && cpu !== kernel.sched.bursting && mayRun(task, cpu.index)) {
       arm(kernel, cpu, now);
       return;
     }
+  }
+  if (isRealTime(task)) {
+    claimFirst(kernel, task, now);
+    return;
   }
   if (held(task.cgroup)) return;
   let worst: Cpu | null = null;
   let lead = WAKEUP_GRANULARITY;
   for (const cpu of kernel.sched.cpus) {
-    if (!cpu.current || cpu.current.state !== 'running') continue;
-    const ahead = vruntimeLead(kernel, cpu, task);
+    if (!cpu.current || cpu.current.state !== 'running' || isRealTime(cpu.current) || !mayRun(task, cpu.index)) continue;
+    // Batch work never cuts a turn short; SCHED_IDLE is cut short by anybody else.
+    const ahead = task.sched.policy !== 'SCHED_OTHER' ? 0 : cpu.current.sched.policy === 'SCHED_IDLE' && cpu.current.cgroup === task.cgroup ? SLICE : vruntimeLead(kernel, cpu, task);
     if (ahead > lead) {
       lead = ahead;
       worst = cpu;
@@ -219,10 +288,20 @@ function claim(kernel: Kernel, task: Task): void {
     return;
   }
   for (const cpu of kernel.sched.cpus) {
-    if (!cpu.current || cpu === kernel.sched.bursting) continue;
+    if (!cpu.current || cpu === kernel.sched.bursting || isRealTime(cpu.current)) continue;
     const end = Math.max(now, cpu.since + SLICE - cpu.current.sched.sliceUsed);
     if (cpu.until > end) arm(kernel, cpu, end);
   }
+}
+
+/** A real-time task takes the processor of whoever matters least. */
+function claimFirst(kernel: Kernel, task: Task, now: number): void {
+  let least: Cpu | null = null;
+  for (const cpu of kernel.sched.cpus) {
+    if (!cpu.current || cpu.current.sched.priority >= (least?.current?.sched.priority ?? task.sched.priority) || !mayRun(task, cpu.index)) continue;
+    least = cpu;
+  }
+  if (least) preempt(kernel, least, now);
 }
 
 /** By how much the running task's claim is worse than the woken one's, in virtual ns at their common queue. */
@@ -284,14 +363,15 @@ export function onCpu(kernel: Kernel, index: number, burst: (kernel: Kernel, tas
   const cpu = sched.cpus[index]!;
   cpu.ticket = null;
   settle(kernel, cpu);
-  let task = stillCurrent(cpu);
+  let task = stillCurrent(kernel, cpu);
   if (cpu.current && !task) leave(kernel, cpu);
   if (!task) {
-    task = pick(kernel);
+    task = pick(kernel, cpu);
     if (!task) return;
     dequeue(kernel, task);
     task.state = 'running';
     task.sched.cpu = cpu.index;
+    task.sched.last = cpu.index;
     task.sched.sliceUsed = 0;
     task.switches++;
     sched.contextSwitches++;
@@ -309,10 +389,12 @@ export function onCpu(kernel: Kernel, index: number, burst: (kernel: Kernel, tas
 }
 
 /** The task that goes on here without a decision, if it may. */
-function stillCurrent(cpu: Cpu): Task | null {
+function stillCurrent(kernel: Kernel, cpu: Cpu): Task | null {
   const task = cpu.current;
-  if (!task || task.state !== 'running' || cpu.resched || task.sched.sliceUsed >= SLICE || held(task.cgroup)) return null;
-  return task;
+  if (!task || task.state !== 'running' || cpu.resched || !mayRun(task, cpu.index)) return null;
+  if (!isRealTime(task)) return task.sched.sliceUsed >= SLICE || held(task.cgroup) ? null : task;
+  const turn = task.sched.policy === 'SCHED_RR' && task.sched.sliceUsed >= ROUND;
+  return turn || frozen(task.cgroup) || (realTimeLeft(kernel, cpu) <= 0 && fairWaits(kernel, cpu)) ? null : task;
 }
 
 /** The current task gives up the processor; back to its queue if it can go on. */
@@ -323,7 +405,14 @@ function leave(kernel: Kernel, cpu: Cpu): void {
   onProcessor(kernel, task, -1);
   if (task.state !== 'running') return;
   task.state = 'runnable';
-  insert(kernel, queueOf(kernel.sched, task.cgroup), task);
+  if (!isRealTime(task)) {
+    insert(kernel, queueOf(kernel.sched, task.cgroup), task);
+    return;
+  }
+  countWaiting(kernel, task.cgroup, 1);
+  // Preempted it stays first of its priority; after its turn it is last.
+  if (task.sched.policy === 'SCHED_RR' && task.sched.sliceUsed >= ROUND) kernel.sched.realTime.push(task);
+  else kernel.sched.realTime.unshift(task);
 }
 
 /** Begins the stretch that pays what the task owes. */
@@ -338,15 +427,18 @@ function begin(kernel: Kernel, cpu: Cpu, task: Task): void {
     arm(kernel, cpu, now + owed);
     return;
   }
-  let length = Math.min(owed, cpu.resched ? 50 * US : waiting(kernel) ? Math.max(50 * US, SLICE - task.sched.sliceUsed) : LONG_STRETCH);
-  length = takeQuota(kernel, task.cgroup, length);
+  let length = Math.min(owed, stretch(kernel, cpu, task));
+  if (!isRealTime(task)) length = takeQuota(kernel, task.cgroup, length);
   cpu.until = now + length;
   arm(kernel, cpu, cpu.until);
 }
 
-function waiting(kernel: Kernel): boolean {
-  const root = kernel.sched.queues.get(kernel.cgroups.root);
-  return root !== undefined && eligible(root);
+/** How long a task may go on before the processor looks again, ns. */
+function stretch(kernel: Kernel, cpu: Cpu, task: Task): number {
+  const least = 50 * US;
+  if (cpu.resched) return least;
+  if (isRealTime(task)) return fairWaits(kernel, cpu) ? Math.max(least, Math.min(ROUND, realTimeLeft(kernel, cpu))) : LONG_STRETCH;
+  return fairWaits(kernel, cpu) || kernel.sched.realTime.length > 0 ? Math.max(least, SLICE - task.sched.sliceUsed) : LONG_STRETCH;
 }
 
 /** Accounts the stretch that has run on a processor until now, and gives back the quota it did not use. */
@@ -356,7 +448,7 @@ function settle(kernel: Kernel, cpu: Cpu | null): void {
   const now = kernel.timeline.now;
   const ran = Math.min(now, cpu.until) - cpu.since;
   const unused = cpu.until - cpu.since - ran;
-  if (unused > 0) returnQuota(task.cgroup, unused);
+  if (unused > 0 && !isRealTime(task)) returnQuota(kernel, task.cgroup, unused);
   cpu.until = now;
   cpu.since = now;
   if (ran > 0) account(kernel, cpu, task, ran);
@@ -389,11 +481,13 @@ function account(kernel: Kernel, cpu: Cpu, task: Task, ns: number): void {
   cpu.system += system;
   cpu.user += user;
   task.sched.sliceUsed += ns;
-  task.sched.vruntime += (ns * 1024) / taskWeight(task);
+  const first = isRealTime(task);
+  if (first) cpu.realTime.spent += ns;
+  else task.sched.vruntime += (ns * 1024) / taskWeight(task);
   for (let group: Cgroup | null = task.cgroup; group; group = group.parent) {
     group.cpu.usage.user += user;
     group.cpu.usage.system += system;
-    group.cpu.vruntime += (ns * 1024) / groupWeight(group);
+    if (!first) group.cpu.vruntime += (ns * 1024) / groupWeight(group);
     sampleCpu(group, kernel.timeline.now, ns);
   }
   if (task.state === 'sleeping' || task.state === 'zombie') overrun(kernel, task.cgroup, ns);

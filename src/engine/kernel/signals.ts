@@ -57,7 +57,7 @@ function shielded(task: Task, signal: number, sender: Task | null): boolean {
 /** Sends a signal to a process. `why` names its origin in records ("pipe", "tty", "oom"); `sender` when a task did it. */
 export function sendSignal(kernel: Kernel, to: Task, signal: number, why: string, sender: Task | null = null, because?: number): void {
   const task = to.leader;
-  if (!alive(task) || signal === 0) return;
+  if (!alive(task) || signal === 0 || task.kthread) return;
   if (signal === SIG.CONT) continueTask(kernel, task);
   if (shielded(task, signal, sender)) return;
   if (signal === SIG.KILL) {
@@ -70,6 +70,12 @@ export function sendSignal(kernel: Kernel, to: Task, signal: number, why: string
   if (STOPS.has(signal)) signals.pending = signals.pending.filter((one) => one !== SIG.CONT);
   if (task.ptrace) noteSignal(task, signal, sender);
   else if (!blocked && isIgnored(task, signal) && signal !== SIG.STOP) return;
+  const fatal = action(task, signal).handler === 'default' && !STOPS.has(signal) && !DUMPS.has(signal) && !IGNORED_BY_DEFAULT.has(signal);
+  if (task.cgroup.frozen && !blocked && fatal && !task.ptrace) {
+    // Death reaches into the freezer.
+    killProcess(kernel, task, signal, sender ? String(sender.pid) : why, because);
+    return;
+  }
   if (!signals.pending.includes(signal)) signals.pending.push(signal);
   task.because = because ?? task.because;
   if (sender || why) task.killedBy = sender ? String(sender.pid) : why;

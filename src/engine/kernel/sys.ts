@@ -9,6 +9,7 @@
  * kubelet and the shell live behind this file. Strings and bytes cross as they are; pointers to structures become records.
  * Which calls exist is this one interface; the kernel's table over it is exhaustive by type.
  */
+import type { SchedPolicy } from './records.ts';
 import type {
   Dirent, PerfEventAttr, PollFd, Rusage, SockAddr, Stat, Statfs, Sysinfo, Termios, Utsname, WaitResult, Winsize,
 } from './abi.ts';
@@ -70,6 +71,11 @@ export interface Syscalls {
   getpriority(which: number, who: number): number;
   setpriority(which: number, who: number, nice: number): 0;
   sched_yield(): 0;
+  /** The processors a task may run on; pid 0 is the caller. */
+  sched_getaffinity(pid: number): readonly number[];
+  sched_setaffinity(pid: number, cpus: readonly number[]): 0;
+  sched_getscheduler(pid: number): { policy: SchedPolicy; priority: number; resetOnFork: boolean };
+  sched_setscheduler(pid: number, policy: SchedPolicy, priority: number, resetOnFork?: boolean): 0;
   getrusage(who: number): Rusage;
   prlimit64(pid: number, resource: string, limit: { cur: number; max: number } | null): { cur: number; max: number };
   /** Requests by their names (PTRACE_SEIZE, PTRACE_SYSCALL, …), kernel/ptrace.ts; stops are told by wait4. */
@@ -117,6 +123,9 @@ export interface Syscalls {
   /** 0 asks; returns the break. */
   brk(address: number): number;
   mlock(address: number, length: number): 0;
+  /** Flags: SWAP_FLAG_PREFER 0x8000 | priority. */
+  swapon(path: string, flags: number): 0;
+  swapoff(path: string): 0;
   madvise(address: number, length: number, advice: string): 0;
 
   // ---- files
@@ -239,4 +248,5 @@ export function* touch(address: number, length: number, mode: 'r' | 'w'): Genera
   yield { op: 'touch', address, length, mode };
 }
 
+export type { SchedPolicy };
 export type { Dirent, PollFd, Rusage, SockAddr, Stat, Statfs, Sysinfo, Termios, Utsname, WaitResult, Winsize };

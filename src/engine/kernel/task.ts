@@ -16,6 +16,7 @@ import { chargeTask, copyAddressSpace } from './memory.ts';
 import { namespacesForChild } from './namespaces.ts';
 import { inheritTrace } from './ptrace.ts';
 import type { Kernel, PidNamespace, Task } from './records.ts';
+import { settleAffinity } from './policy.ts';
 import { enqueue } from './sched.ts';
 import type { Body, CloneArgs } from './sys.ts';
 import { copyFiles } from './vfs/descriptors.ts';
@@ -49,7 +50,7 @@ export function blankTask(kernel: Kernel, from: Pick<Task, 'ns' | 'cred' | 'cgro
     pid: 0, tgid: 0, nspids: [], parent: null, children: [], comm, argv: [], env: {}, exe: null, state: 'sleeping', stack: [], pending: null,
     resume: { value: undefined }, waitingOn: [], wakeAt: null, pgid: 0, sid: 0, tty: null, ns: from.ns, cred: from.cred, cgroup: from.cgroup, fs: from.fs,
     files: from.files, mm: from.mm, signals: { pending: [], blocked: [], actions: new Map() }, status: 0, killedBy: '', oomScoreAdj: 0, oomScoreAdjMin: 0, nice: 0,
-    times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, cpu: null, sliceUsed: 0 },
+    times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, cpu: null, sliceUsed: 0, policy: 'SCHED_OTHER', priority: 0, resetOnFork: false, affinity: null, allowed: null, last: 0 }, kthread: null,
     noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], heldBack: 0, interrupted: false,
     leader: null as unknown as Task, exitSignal: SIG.CHLD, pdeathsig: 0, subreaper: false, execed: false, vforkParent: null, limits: {}, seccomp: [],
     alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0, errand: 0, ptrace: null, tracees: [], traceNews: [],
@@ -112,6 +113,11 @@ function copyTask(kernel: Kernel, task: Task, flags: number, cgroup: Cgroup): Ta
     argv: task.argv, env: task.env, exe: task.exe, pgid: task.pgid, sid: task.sid, tty: task.tty, oomScoreAdj: task.oomScoreAdj, oomScoreAdjMin: task.oomScoreAdjMin, nice: task.nice,
     limits: { ...task.limits }, seccomp: task.seccomp, errand: task.errand,
   });
+  const { policy, priority, resetOnFork, affinity } = task.sched;
+  const fresh = resetOnFork && (policy === 'SCHED_FIFO' || policy === 'SCHED_RR');
+  Object.assign(child.sched, { affinity, ...(fresh ? {} : { policy, priority }), last: task.sched.cpu ?? task.sched.last });
+  if (resetOnFork && child.nice < 0) child.nice = 0;
+  if (affinity !== null || task.sched.allowed !== null || cgroup !== task.cgroup) settleAffinity(kernel, child);
   if (child.cred === task.cred) child.cred = { ...task.cred };
   join(kernel, task, child, flags, thread);
   return child;

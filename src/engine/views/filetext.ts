@@ -73,7 +73,7 @@ function groupText(kernel: Kernel, reader: Task, path: string): string | null {
 
 /** A group whose accounts may be settled without the real one noticing. */
 function copyOf(cgroup: Cgroup): Cgroup {
-  const line = (one: Cgroup['psi']['cpu']): Cgroup['psi']['cpu'] => ({ some: { ...one.some }, full: { ...one.full } });
+  const line = (one: Cgroup['psi']['cpu']): Cgroup['psi']['cpu'] => ({ some: { ...one.some }, full: { ...one.full }, triggers: [] });
   return { ...cgroup, cpu: { ...cgroup.cpu, usage: { ...cgroup.cpu.usage } }, waiting: { ...cgroup.waiting }, psi: { cpu: line(cgroup.psi.cpu), memory: line(cgroup.psi.memory), io: line(cgroup.psi.io) } };
 }
 

@@ -19,7 +19,7 @@ export const hosts: View = {
     kernelsOf(world, arg).map((kernel): HostRow => {
       const { anon, file, kernel: own } = kernel.frames;
       let processes = 0;
-      for (const task of kernel.tasks.values()) if (task.pid === task.tgid && task.state !== 'dead') processes++;
+      for (const task of kernel.tasks.values()) if (task.pid === task.tgid && task.state !== 'dead' && !task.kthread) processes++;
       return {
         key: kernel.name, name: kernel.name, cpus: kernel.cpus, memory: kernel.memory, used: (anon + file + own) * PAGE,
         processes, oomKills: kernel.counters.globalOomKills ?? 0, bootedAt: kernel.bootedAt,

@@ -1,13 +1,17 @@
-/** Sets up a recorded case on a modelled machine, runs its workload and gives what the recording measured. */
+/**
+ * A recorded case through the terminal: the shell makes the groups and writes their files, starts the program wl with the recorded
+ * scripts, and the machine's clock runs on as long as the recording's did. What came of it is read from the kernel's own books.
+ */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { AT_FDCWD, SysError } from '../../../src/engine/kernel/abi.ts';
+import { loadAssets } from '../../../src/cli/assets.ts';
 import type { Cgroup, Kernel } from '../../../src/engine/kernel/records.ts';
 import { settleAll } from '../../../src/engine/kernel/sched.ts';
-import { type Body, sys } from '../../../src/engine/kernel/sys.ts';
-import { GiB, MiB, SECOND } from '../../../src/engine/sim/units.ts';
-import { ENV, machine, until } from '../../unit/kernel/harness.ts';
-import { CGROUPS, type Log, put, workload } from './workload.ts';
+import { bytes, toBase64 } from '../../../src/engine/sim/text.ts';
+import { SECOND } from '../../../src/engine/sim/units.ts';
+import { createTypist, line, perform, type Typist, waitForPrompt } from '../../../src/engine/world/typist.ts';
+import { advance, createWorld, type World } from '../../../src/engine/world/world.ts';
+import { fileText } from '../transcripts.ts';
 
 export interface Recorded {
   id: string; group: string; family: string; ncpu: number; controllers: string; swap?: boolean;
@@ -31,27 +35,55 @@ export interface Outcome {
   kernel: Kernel;
   exits: { proc: string; signal?: number; exit?: number }[];
   alive: string[];
-  log: Log['log'];
+  log: Record<string, string[]>;
   group(path: string): Cgroup;
   /** cpu.stat's numbers within the window: ns. */
   cpu: Record<string, { usage: number; periods: number; throttled: number; throttledTime: number }>;
   window: number;
 }
 
-const LEAD = SECOND / 5;
+/** From the last command to the common start, ns; simulated time between looks at who is alive. */
+const LEAD = SECOND * 0.03;
+const LOOK = SECOND / 20;
+const LOG = '/var/tmp/wl.log';
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function setupScript(one: Recorded): string {
+  const lines = ['cd /sys/fs/cgroup', 'mkdir -p /mnt /var/tmp/cg', `head -c ${one.group === 'io' ? '16M' : 0} /dev/zero > /mnt/f`, 'sync; : > /mnt/g'];
+  if (one.swap) lines.push('dd if=/dev/zero of=/var/tmp/swap bs=1M count=256 2>/dev/null', 'chmod 600 /var/tmp/swap', 'mkswap -q /var/tmp/swap', 'swapon /var/tmp/swap', 'sync');
+  for (const { cgroup } of one.setup) {
+    const parts = cgroup.split('/').filter(Boolean);
+    for (let depth = 0; depth < parts.length; depth++) lines.push(`echo ${quoted(one.controllers)} > ./${parts.slice(0, depth).join('/')}/cgroup.subtree_control`);
+    lines.push(`mkdir .${cgroup}`);
+  }
+  for (const { cgroup, write } of one.setup) for (const [file, value] of write) lines.push(`echo ${quoted(value)} > .${cgroup}/${file}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function startScript(one: Recorded, start: number): string {
+  const lines = one.workload.map(({ cgroup, name, args, oom_score_adj: adj }) => {
+    const command = `wl -n ${name} -c ${cgroup} -a ${adj ?? 0} -t ${(start / SECOND).toFixed(6)} ${quoted(args[0])}`;
+    return `{ ( ${command}; echo "exit ${name} $?" ) 2>&1 | cat >> ${LOG}; } &`;
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+function run(typist: Typist, script: string): void {
+  perform(typist, { do: 'file', name: 'case.sh', base64: toBase64(bytes(script)) });
+  line(typist, 'bash /root/uploads/case.sh');
+}
 
 export function replay(one: Recorded): Outcome {
-  const log: Log['log'] = {};
-  const exits: Outcome['exits'] = [];
-  const names = new Map<number, string>();
-  const m = machine({
-    cpus: one.ncpu, memory: 2 * GiB, programs: { wl: workload(log), init: driver(one, names, exits) },
-    tree: {
-      '/cg': { type: 'dir' }, '/var/tmp/cg': { type: 'dir' }, '/mnt/f': { type: 'file', data: new Uint8Array(one.group === 'io' ? 16 * MiB : 0) },
-      '/mnt/g': { type: 'file', data: new Uint8Array(0) },
-    },
-  });
-  const { kernel } = m;
+  const world = createWorld(loadAssets(), one.ncpu === 1 ? 'recorded/cgroup2' : 'recorded/cgroup2-smp2');
+  const kernel = world.host;
+  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => false });
+  waitForPrompt(typist);
+  run(typist, setupScript(one));
+  const start = world.timeline.now - kernel.bootedAt + LEAD;
+  run(typist, startScript(one, start));
   const group = (path: string): Cgroup => {
     let at = kernel.cgroups.root;
     for (const part of path.split('/').filter(Boolean)) at = at.children.get(part)!;
@@ -64,58 +96,41 @@ export function replay(one: Recorded): Outcome {
       return [cgroup, { usage: cpu.usage.user + cpu.usage.system, periods: cpu.nrPeriods, throttled: cpu.nrThrottled, throttledTime: cpu.throttledTime }];
     }));
   };
-  const wait = (ns: number): void => {
-    const end = m.timeline.now + ns;
-    until(m, () => one.group !== 'cpu' && exits.length === one.workload.length, ns);
-    if (m.timeline.now < end && one.group === 'cpu') m.timeline.now = end;
-  };
-  wait(LEAD + (one.warmup_s ?? 0) * SECOND);
+  const from = kernel.bootedAt + start + (one.warmup_s ?? 0) * SECOND;
+  advance(world, from);
   const before = snapshot();
-  const from = m.timeline.now;
-  wait(one.duration_s * SECOND);
+  runOn(world, one, from + one.duration_s * SECOND);
   const after = snapshot();
   const cpu = Object.fromEntries(Object.entries(after).map(([path, now]) => {
     const was = before[path]!;
     return [path, { usage: now.usage - was.usage, periods: now.periods - was.periods, throttled: now.throttled - was.throttled, throttledTime: now.throttledTime - was.throttledTime }];
   }));
-  const alive = one.workload.map((w) => w.name).filter((name) => !exits.some((e) => e.proc === name));
-  return { kernel, exits, alive, log, group, cpu, window: m.timeline.now - from };
+  return { kernel, ...readLog(one, kernel, fileText(kernel, LOG)), group, cpu, window: world.timeline.now - from };
 }
 
-/** An init that makes the groups, starts everybody, and notes who ends how. */
-function driver(one: Recorded, names: Map<number, string>, exits: Outcome['exits']) {
-  return function* (): Body {
-    yield* sys('mount', 'cgroup2', CGROUPS, 'cgroup2', 0, '');
-    yield* sys('mount', 'proc', '/proc', 'proc', 0, '');
-    yield* sys('mount', 'tmpfs', '/dev/shm', 'tmpfs', 0, '');
-    for (const { cgroup } of one.setup) {
-      const parts = cgroup.split('/').filter(Boolean);
-      for (let depth = 0; depth < parts.length; depth++) {
-        yield* put(`${CGROUPS}/${parts.slice(0, depth).join('/')}/cgroup.subtree_control`, one.controllers);
-      }
-      yield* sys('mkdirat', AT_FDCWD, `${CGROUPS}${cgroup}`, 0o755);
-    }
-    for (const { cgroup, write } of one.setup) for (const [file, value] of write) yield* put(`${CGROUPS}${cgroup}/${file}`, value);
-    for (const { cgroup, name, args, oom_score_adj: adj } of one.workload) {
-      const argv = ['wl', name, args[0], cgroup, String(adj ?? 0), String(LEAD)];
-      const pid = yield* sys('clone', {
-        flags: 0,
-        *run(): Body {
-          yield* sys('execve', '/bin/wl', argv, ENV);
-          return 127;
-        },
-      });
-      names.set(pid, name);
-    }
-    for (;;) {
-      try {
-        const { pid, status } = yield* sys('wait4', -1, 0);
-        const proc = names.get(pid) ?? '';
-        exits.push(status & 0x7f ? { proc, signal: status & 0x7f } : { proc, exit: status >> 8 });
-      } catch (error) {
-        if (!(error instanceof SysError)) throw error;
-        yield* sys('pause');
-      }
-    }
-  };
+/** To the end, or until nobody is left where that ends the case. */
+function runOn(world: World, one: Recorded, end: number): void {
+  const kernel = world.host;
+  const names = new Set(one.workload.map((w) => w.name));
+  const anybody = (): boolean => [...kernel.tasks.values()].some((task) => names.has(task.comm) && task.state !== 'zombie');
+  while (world.timeline.now < end && (one.group === 'cpu' || anybody())) advance(world, Math.min(end, world.timeline.now + LOOK));
+  // Who has just died has its line still on the way.
+  if (one.group !== 'cpu') advance(world, world.timeline.now + SECOND / 100);
+}
+
+/** Who died within the same millisecond is told of in the order of starting, as by one parent that waits for all. */
+function readLog(one: Recorded, kernel: Kernel, text: string): Pick<Outcome, 'exits' | 'alive' | 'log'> {
+  const exits: Outcome['exits'] = [];
+  const log: Outcome['log'] = {};
+  for (const said of text.split('\n')) {
+    const end = /^exit (\S+) (\d+)$/.exec(said);
+    if (end) exits.push(Number(end[2]) > 128 ? { proc: end[1]!, signal: Number(end[2]) - 128 } : { proc: end[1]!, exit: Number(end[2]) });
+    const step = /^(\S+): (\d+\.\d{3} .*)$/.exec(said);
+    if (step) (log[step[1]!] ??= []).push(step[2]!);
+  }
+  const names = one.workload.map((w) => w.name);
+  const diedAt = (name: string): number => Math.floor((kernel.ended.find((task) => task.comm === name)?.endedAt ?? 0) / 1e6);
+  exits.sort((a, b) => diedAt(a.proc) - diedAt(b.proc) || names.indexOf(a.proc) - names.indexOf(b.proc));
+  const alive = one.workload.map((w) => w.name).filter((name) => !exits.some((e) => e.proc === name));
+  return { exits, alive, log };
 }

@@ -86,7 +86,7 @@ test('self, fd, exe, comm and the pids of the namespace that mounted it', () => 
     });
     yield* sys('wait4', pid, 0);
   });
-  expect(ran.stdout.replaceAll('\t', ' ')).toBe('2 /bin/main /dev/tty1\npipe:[N]\nthrough the link\n2 (main) R 1\n[3]\n1 1\nPid: 1 PPid: 0 NSpid: 1\n');
+  expect(ran.stdout.replaceAll('\t', ' ')).toBe('44 /bin/main /dev/tty1\npipe:[N]\nthrough the link\n44 (main) R 1\n[45]\n1 1\nPid: 1 PPid: 0 NSpid: 1\n');
 });
 
 test('namespaces: links name them, setns joins them, ptrace rules guard them', () => {

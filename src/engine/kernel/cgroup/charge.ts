@@ -110,6 +110,7 @@ export function dropPages(kernel: Kernel, inode: Inode, cgroup: Cgroup, pages: n
   else {
     inode.charged?.delete(cgroup);
     cgroup.memory.cache.delete(inode);
+    cgroup.memory.shared.delete(inode);
   }
   return gone;
 }

@@ -23,7 +23,7 @@ const GRACE = 20 * MS;
 
 const noEvents = (): MemoryEvents => ({ low: 0, high: 0, max: 0, oom: 0, oomKill: 0, oomGroupKill: 0 });
 const calm = (): PsiLine => ({ total: 0, avg10: 0, avg60: 0, avg300: 0, at: 0, seen: 0 });
-const noStalls = (): Psi => ({ some: calm(), full: calm() });
+const noStalls = (): Psi => ({ some: calm(), full: calm(), triggers: [] });
 
 export function createTree(): CgroupTree {
   const tree: CgroupTree = { root: null as unknown as Cgroup, nextId: 1, implicit: false };
@@ -37,8 +37,8 @@ function blank(tree: CgroupTree, name: string, parent: Cgroup | null, madeAt: nu
     id: tree.nextId++, name, parent, children: new Map(), tasks: new Set(), subtree: new Set(), frozen: parent?.frozen ?? false,
     freezeAsked: false, uid: 0, gid: 0, mode: 0o755,
     memory: {
-      anon: 0, file: 0, shmem: 0, kernel: 0, peak: 0, swap: 0, min: 0, low: 0, high: null, max: null, swapMax: null, swapHigh: null,
-      swapEvents: { high: 0, max: 0, fail: 0 }, oomGroup: false, cache: new Set(), scanned: 0, stolen: 0,
+      anon: 0, file: 0, shmem: 0, kernel: 0, peak: 0, swap: 0, swapPeak: 0, min: 0, low: 0, high: null, max: null, swapMax: null, swapHigh: null,
+      swapEvents: { high: 0, max: 0, fail: 0 }, oomGroup: false, cache: new Set(), shared: new Set(), scanned: 0, stolen: 0,
       events: noEvents(), eventsLocal: noEvents(), pgfault: 0, pgmajfault: 0, sampled: 0,
     },
     cpu: {
@@ -47,8 +47,8 @@ function blank(tree: CgroupTree, name: string, parent: Cgroup | null, madeAt: nu
     },
     pids: { current: 0, max: null, peak: 0, events: 0, eventsLocal: 0 },
     io: { max: new Map(), stat: new Map(), weight: 100, next: new Map() },
-    cpuset: { cpus: '', mems: '', exclusive: '', partition: 'member' },
-    removed: false, threaded: false, maxDepth: null, maxDescendants: null, pressure: true,
+    cpuset: { cpus: '', mems: '', exclusive: '', partition: 'member', fault: null },
+    huge: new Map(), removed: false, threaded: false, maxDepth: null, maxDescendants: null, pressure: true,
     psi: { cpu: noStalls(), memory: noStalls(), io: noStalls() }, waiting: { tasks: 0, since: 0 }, attrs: new Map(), dying: [], madeAt,
   };
 }
@@ -190,6 +190,7 @@ export function writeSubtree(kernel: Kernel, cgroup: Cgroup, text: string): void
     const name = token.slice(1) as Controller;
     if (!/^[+-]/.test(token)) throw new SysError('EINVAL');
     if (token === '+perf_event') throw new SysError('ENOENT');
+    if (token === '-perf_event') continue;
     if (!CONTROLLERS.includes(name)) throw new SysError('EINVAL');
     const [to, from] = token.startsWith('+') ? [enable, disable] : [disable, enable];
     to.add(name);
@@ -232,7 +233,7 @@ function resetController(cgroup: Cgroup, controller: Controller): void {
   if (controller === 'cpu') Object.assign(cgroup.cpu, { weight: 100, quota: null, period: 100_000, burst: 0, idle: false });
   if (controller === 'pids') cgroup.pids.max = null;
   if (controller === 'io') cgroup.io.max.clear();
-  if (controller === 'cpuset') Object.assign(cgroup.cpuset, { cpus: '', mems: '', exclusive: '', partition: 'member' });
+  if (controller === 'cpuset') Object.assign(cgroup.cpuset, { cpus: '', mems: '', exclusive: '', partition: 'member', fault: null });
 }
 
 // ---- moving

@@ -10,13 +10,15 @@ import { sendSignal } from '../signals.ts';
 import { outOfMemory } from '../oom.ts';
 import { usage } from './charge.ts';
 import {
-  attach, CONTROLLERS, controllersOf, descendants, eventsChannel, freeze, liveTasks, makeThreaded, memoryEventsChannel, populated, typeOf, writeSubtree,
+  attach, CONTROLLERS, controllersOf, descendants, eventsChannel, freeze, hasController, liveTasks, makeThreaded, memoryEventsChannel, populated, typeOf, writeSubtree,
 } from './core.ts';
-import { effective, partitionFault } from './cpuset.ts';
+import { effective, exclusiveOf, setCpus, setExclusive, setPartition } from './cpuset.ts';
+import { cpusetChanged } from '../policy.ts';
 import { ioMaxText, ioStatText, writeIoMax, writeIoWeight } from './io.ts';
 import { qosText, writeQos } from './iocost.ts';
-import { listOf, listText, memorySize, unsigned, whole } from './numbers.ts';
-import { pressureText } from './psi.ts';
+import { bare, listOf, listText, memorySize, unsigned, whole } from './numbers.ts';
+import { type Opener, pressureFile } from './psi.ts';
+import { RARE_FILES } from './rare.ts';
 import { reclaim } from './reclaim.ts';
 import { cgroupStat, cpuStat, memoryNumaStat, memoryStat } from './stat.ts';
 import type { Cgroup, Controller, MemoryEvents } from './types.ts';
@@ -29,7 +31,9 @@ export interface CgroupFile {
   mode?: number;
   channel?(cgroup: Cgroup): string;
   read?(kernel: Kernel, cgroup: Cgroup, task: Task): string;
-  write?(kernel: Kernel, cgroup: Cgroup, text: string, task: Task): void;
+  write?(kernel: Kernel, cgroup: Cgroup, text: string, task: Task, opener: Opener): void;
+  poll?(kernel: Kernel, cgroup: Cgroup, opener: Opener): number;
+  release?(kernel: Kernel, cgroup: Cgroup, opener: Opener): void;
 }
 
 type Rest = Omit<CgroupFile, 'name' | 'controller' | 'where'>;
@@ -37,7 +41,7 @@ const everywhere = (name: string, rest: Rest): CgroupFile => ({ name, controller
 const below = (controller: Controller | null, name: string, rest: Rest): CgroupFile => ({ name, controller, where: 'below', ...rest });
 const root = (controller: Controller | null, name: string, rest: Rest): CgroupFile => ({ name, controller, where: 'root', ...rest });
 
-const orMax = (value: number | null): string => `${value ?? 'max'}\n`;
+const orMax = (value: number | null): string => `${value === null ? 'max' : BigInt(value)}\n`;
 const line = (value: string | number): string => `${value}\n`;
 const invalid = (): never => {
   throw new SysError('EINVAL');
@@ -68,6 +72,7 @@ function writePid(kernel: Kernel, cgroup: Cgroup, text: string, task: Task, what
   if (pid > 2 ** 31 - 1) throw new SysError('EINVAL');
   const target = pid === 0 ? task : task.ns.pid.tasks.get(pid);
   if (!target || target.state === 'dead' || target.state === 'zombie') throw new SysError('ESRCH');
+  if (target.kthread?.bound) throw new SysError('EINVAL');
   requireCommonAncestor(kernel, task, target.cgroup, cgroup);
   attach(kernel, task, what === 'process' ? target.leader : target, cgroup, what);
 }
@@ -88,9 +93,14 @@ function requireProcs(cgroup: Cgroup): void {
   if (type === 'threaded' || type === 'domain invalid') throw new SysError('EOPNOTSUPP');
 }
 
+const INT_MAX = 2 ** 31 - 1;
+
 function countOrMax(text: string): number | null {
-  return text.trim() === 'max' ? null : whole(text, 0, 2 ** 31 - 1);
+  const count = text.trim() === 'max' ? INT_MAX : whole(text, 0, INT_MAX);
+  return count === INT_MAX ? null : count;
 }
+
+const pressure = (resource: 'cpu' | 'memory' | 'io'): CgroupFile => everywhere(`${resource}.pressure`, { ...pressureFile((_k, c) => c!, resource), mode: 0o644 });
 
 /** No line at all when there is none to name. */
 const names = (controllers: readonly Controller[]): string => (controllers.length === 0 ? '' : line(controllers.join(' ')));
@@ -127,13 +137,13 @@ const CORE: CgroupFile[] = [
     read: (_k, c) => line(typeOf(c)),
     write: (_k, c, text) => (text.trim() === 'threaded' ? makeThreaded(c) : invalid()),
   }),
-  everywhere('cpu.pressure', { read: (k, c) => pressureText(k, c, 'cpu'), write: invalid, mode: 0o644 }),
+  pressure('cpu'),
   everywhere('cpu.stat', { read: cpuStat }),
   everywhere('cpu.stat.local', {
-    read: (_k, c) => (c.parent?.subtree.has('cpu') ? `throttled_usec ${Math.floor(c.cpu.throttledTime / 1000)}\n` : ''),
+    read: (_k, c) => (hasController(c, 'cpu') ? `throttled_usec ${Math.floor(c.cpu.throttledTime / 1000)}\n` : ''),
   }),
-  everywhere('io.pressure', { read: (k, c) => pressureText(k, c, 'io'), write: invalid, mode: 0o644 }),
-  everywhere('memory.pressure', { read: (k, c) => pressureText(k, c, 'memory'), write: invalid, mode: 0o644 }),
+  pressure('io'),
+  pressure('memory'),
 ];
 
 // ---- cpu
@@ -160,6 +170,9 @@ function setWeight(kernel: Kernel, cgroup: Cgroup, weight: number): void {
   rescheduleAll(kernel);
 }
 
+/** The largest quota: what fits 44 bits, us. */
+const QUOTA_MAX = 2 ** 44 - 1;
+
 /** "QUOTA [PERIOD]" in us; a quota alone keeps the period. */
 function writeCpuMax(kernel: Kernel, cgroup: Cgroup, text: string): void {
   const words = text.trim().split(/\s+/);
@@ -168,7 +181,7 @@ function writeCpuMax(kernel: Kernel, cgroup: Cgroup, text: string): void {
   if (!digits && first !== 'max') invalid();
   const period = words[1] !== undefined && /^\d+/.test(words[1]) ? Number.parseInt(words[1], 10) : cgroup.cpu.period;
   const quota = digits ? Number(digits[0]) : null;
-  if (period < 1000 || period > 1_000_000 || (quota !== null && quota < 1000)) invalid();
+  if (period < 1000 || period > 1_000_000 || (quota !== null && (quota < 1000 || quota > QUOTA_MAX))) invalid();
   if (quota !== null && cgroup.cpu.burst > quota) invalid();
   cgroup.cpu.quota = quota;
   cgroup.cpu.period = period;
@@ -179,7 +192,7 @@ const CPU: CgroupFile[] = [
   below('cpu', 'cpu.idle', {
     read: (_k, c) => line(c.cpu.idle ? 1 : 0),
     write(kernel, cgroup, text) {
-      const on = whole(text, 0, 1, 'EINVAL') === 1;
+      const on = bare(text, 0, 1, 'EINVAL') === 1;
       if (on !== cgroup.cpu.idle) cgroup.cpu.weight = 100;
       cgroup.cpu.idle = on;
       rescheduleAll(kernel);
@@ -195,47 +208,53 @@ const CPU: CgroupFile[] = [
     },
   }),
   below('cpu', 'cpu.weight', {
-    read: (_k, c) => line(Math.round((shares(c) * 100) / 1024)),
+    read: (_k, c) => line(Math.max(1, Math.round((shares(c) * 100) / 1024))),
     write: (k, c, text) => setWeight(k, c, unsigned(text, 1, 10_000)),
   }),
   below('cpu', 'cpu.weight.nice', {
     read: (_k, c) => line(nearestNice(shares(c))),
-    write: (k, c, text) => setWeight(k, c, (NICE[whole(text, -20, 19) + 20]! * 100) / 1024),
+    write: (k, c, text) => setWeight(k, c, (NICE[bare(text, -20, 19) + 20]! * 100) / 1024),
   }),
 ];
 
 // ---- cpuset
+
+/** What a list of memory nodes may name; this machine has node 0. */
+const NODES_MAX = 1024;
 
 const CPUSET: CgroupFile[] = [
   ...(['cpus', 'mems'] as const).flatMap((what): CgroupFile[] => [
     below('cpuset', `cpuset.${what}`, {
       read: (_k, c) => line(c.cpuset[what]),
       write(kernel, cgroup, text) {
-        cgroup.cpuset[what] = listText(listOf(text, what === 'cpus' ? kernel.cpus : 1));
-        rescheduleAll(kernel);
+        const items = listOf(text, what === 'cpus' ? kernel.cpus : NODES_MAX);
+        if (what === 'mems' && items.some((one) => one > 0)) invalid();
+        if (what === 'cpus') setCpus(kernel, cgroup, listText(items));
+        else cgroup.cpuset.mems = listText(items);
+        cpusetChanged(kernel, cgroup.parent!);
       },
     }),
     { name: `cpuset.${what}.effective`, controller: 'cpuset', where: 'everywhere', read: (k, c) => line(listText(effective(k, c, what))) },
   ]),
   below('cpuset', 'cpuset.cpus.exclusive', {
     read: (_k, c) => line(c.cpuset.exclusive),
-    write: (k, c, text) => void (c.cpuset.exclusive = listText(listOf(text, k.cpus))),
-  }),
-  below('cpuset', 'cpuset.cpus.exclusive.effective', { read: (_k, c) => line(c.cpuset.partition === 'member' ? c.cpuset.exclusive : c.cpuset.exclusive || c.cpuset.cpus) }),
-  below('cpuset', 'cpuset.cpus.partition', {
-    read(kernel, cgroup) {
-      const { partition } = cgroup.cpuset;
-      const fault = partition === 'member' ? null : partitionFault(kernel, cgroup);
-      return line(fault ? `${partition} invalid (${fault})` : partition);
+    write(kernel, cgroup, text) {
+      setExclusive(kernel, cgroup, listText(listOf(text, kernel.cpus)));
+      cpusetChanged(kernel, cgroup.parent!);
     },
-    write(_kernel, cgroup, text) {
+  }),
+  below('cpuset', 'cpuset.cpus.exclusive.effective', { read: (k, c) => line(listText(exclusiveOf(k, c))) }),
+  below('cpuset', 'cpuset.cpus.partition', {
+    read: (_k, c) => line(c.cpuset.fault === null ? c.cpuset.partition : `${c.cpuset.partition} invalid${c.cpuset.fault === '' ? '' : ` (${c.cpuset.fault})`}`),
+    write(kernel, cgroup, text) {
       const value = text.trim();
       if (value !== 'member' && value !== 'root' && value !== 'isolated') throw new SysError('EINVAL');
-      cgroup.cpuset.partition = value;
+      setPartition(kernel, cgroup, value);
+      cpusetChanged(kernel, cgroup.parent!);
     },
   }),
   root('cpuset', 'cpuset.cpus.isolated', {
-    read: (k) => line(listText(descendants(k.cgroups.root).filter((c) => c.cpuset.partition === 'isolated' && !partitionFault(k, c)).flatMap((c) => listOf(c.cpuset.cpus, k.cpus)))),
+    read: (k) => line(listText(descendants(k.cgroups.root).filter((c) => c.cpuset.partition === 'isolated' && c.cpuset.fault === null).flatMap((c) => exclusiveOf(k, c)))),
   }),
 ];
 
@@ -281,7 +300,7 @@ const protection = (what: 'min' | 'low'): CgroupFile =>
 function writeReclaim(kernel: Kernel, cgroup: Cgroup, text: string): void {
   const [size, ...rest] = text.trim().split(/\s+/);
   for (const one of rest) if (!/^swappiness=(\d{1,2}|1\d\d|200)$/.test(one)) invalid();
-  const wanted = memorySize(size ?? '') ?? Number.MAX_SAFE_INTEGER;
+  const wanted = size && size !== 'max' ? memorySize(size)! : invalid();
   const pages = Math.floor(wanted / PAGE);
   if (reclaim(kernel, cgroup, pages) < pages) throw new SysError('EAGAIN');
 }
@@ -306,10 +325,10 @@ const MEMORY: CgroupFile[] = [
   below('memory', 'memory.swap.events', { read: (_k, c) => `high ${c.memory.swapEvents.high}\nmax ${c.memory.swapEvents.max}\nfail ${c.memory.swapEvents.fail}\n` }),
   below('memory', 'memory.swap.high', { read: (_k, c) => orMax(c.memory.swapHigh), write: (_k, c, text) => void (c.memory.swapHigh = memorySize(text)) }),
   below('memory', 'memory.swap.max', { read: (_k, c) => orMax(c.memory.swapMax), write: (_k, c, text) => void (c.memory.swapMax = memorySize(text)) }),
-  below('memory', 'memory.swap.peak', { read: (_k, c) => line(c.memory.swap * PAGE), write: () => {} }),
+  below('memory', 'memory.swap.peak', { read: (_k, c) => line(c.memory.swapPeak * PAGE), write: (_k, c) => void (c.memory.swapPeak = c.memory.swap) }),
 ];
 
-// ---- pids, misc
+// ---- pids
 
 const PIDS: CgroupFile[] = [
   below('pids', 'pids.current', { read: (_k, c) => line(c.pids.current) }),
@@ -322,7 +341,4 @@ const PIDS: CgroupFile[] = [
   below('pids', 'pids.peak', { read: (_k, c) => line(c.pids.peak) }),
 ];
 
-/** This machine has no resource that the misc controller counts: its files are empty on such a host. */
-const MISC: CgroupFile[] = ['misc.capacity', 'misc.current', 'misc.peak'].map((name) => root('misc', name, { read: () => '' }));
-
-export const CGROUP_FILES: readonly CgroupFile[] = [...CORE, ...CPU, ...CPUSET, ...IO, ...MEMORY, ...PIDS, ...MISC].sort((a, b) => (a.name < b.name ? -1 : 1));
+export const CGROUP_FILES: readonly CgroupFile[] = [...CORE, ...CPU, ...CPUSET, ...IO, ...MEMORY, ...PIDS, ...RARE_FILES].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -16,31 +16,40 @@ export function memorySize(text: string): number | null {
   const base = /^0x/i.test(digits) ? BigInt(digits) : digits === '' ? 0n : /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
   const bytes = BigInt.asUintN(64, base * BigInt(SUFFIX[match[2]!.toLowerCase()]!));
   const pages = bytes / 4096n;
-  return pages >= 2n ** 51n ? null : Number(pages) * 4096;
+  return pages >= 2n ** 51n - 1n ? null : Number(pages) * 4096;
+}
+
+/** kstrtoull and its kin: decimal, 0x or leading-0 octal after an optional sign. Null when it is no such number. */
+function integer(value: string): bigint | null {
+  const match = /^([+-]?)(0x[0-9a-f]+|0[0-7]*|[1-9]\d*)$/i.exec(value);
+  if (!match) return null;
+  const digits = match[2]!;
+  const n = /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
+  return match[1] === '-' ? -n : n;
 }
 
 /** A whole number within bounds: EINVAL for anything else, ERANGE outside. */
 export function whole(text: string, min: number, max: number, outside: 'ERANGE' | 'EINVAL' = 'ERANGE'): number {
-  const value = text.trim();
-  if (!/^[+-]?\d+$/.test(value)) throw new SysError('EINVAL');
-  const n = Number(value);
-  if (n < min || n > max) throw new SysError(outside);
-  return n;
+  const n = integer(text.trim());
+  if (n === null) throw new SysError('EINVAL');
+  if (n < BigInt(-(2 ** 63)) || n >= 2n ** 64n) throw new SysError('ERANGE');
+  if (n < BigInt(min) || n > BigInt(max)) throw new SysError(outside);
+  return Number(n);
 }
 
-/** An unsigned number (a sign is EINVAL), then bounds. */
-export function unsigned(text: string, min: number, max: number, outside: 'ERANGE' | 'EINVAL' = 'ERANGE'): number {
-  if (text.trim().startsWith('-')) throw new SysError('EINVAL');
+/** The same for files whose number stands alone: no blank before or behind it, but for a line's end. */
+export function bare(text: string, min: number, max: number, outside: 'ERANGE' | 'EINVAL' = 'ERANGE'): number {
+  if (/^\s|\s\s|[^\S\n]$/.test(text)) throw new SysError('EINVAL');
   return whole(text, min, max, outside);
 }
 
-/** A count or "max" (null). */
-export function wholeOrMax(text: string, min = 0): number | null {
-  if (text.trim() === 'max') return null;
-  return whole(text, min, Number.MAX_SAFE_INTEGER);
+/** An unsigned number that stands alone (a sign is EINVAL), then bounds. */
+export function unsigned(text: string, min: number, max: number, outside: 'ERANGE' | 'EINVAL' = 'ERANGE'): number {
+  if (text.startsWith('-')) throw new SysError('EINVAL');
+  return bare(text, min, max, outside);
 }
 
-/** A list such as "0-2,4" within `limit` items; its canonical text. Throws EINVAL. */
+/** A list such as "0-2,4" within `limit` items, in order. Throws EINVAL, ERANGE. */
 export function listOf(text: string, limit: number): number[] {
   const found = new Set<number>();
   for (const part of text.trim().split(',')) {
@@ -49,7 +58,8 @@ export function listOf(text: string, limit: number): number[] {
     if (!match) throw new SysError('EINVAL');
     const from = Number(match[1]);
     const to = Number(match[2] ?? match[1]);
-    if (to < from || to >= limit) throw new SysError('EINVAL');
+    if (to < from) throw new SysError('EINVAL');
+    if (to >= limit) throw new SysError('ERANGE');
     for (let i = from; i <= to; i++) found.add(i);
   }
   return [...found].sort((a, b) => a - b);

@@ -1,12 +1,14 @@
 /**
  * Getting pages back from the page cache of a group and those below it, as far as memory.min and memory.low protect
- * nobody: first without breaking low, then breaking it (which counts). tmpfs and anonymous pages stay: there is no swap.
+ * nobody: first without breaking low, then breaking it (which counts). Where that is not enough, anonymous pages and those of
+ * tmpfs go to swap, as far as there is any.
  * Groups give in proportion to what they hold above their protection; in a group the file cached longest ago goes first.
  * Source: kernel doc cgroup-v2 (memory), mm/vmscan.c, mm/memcontrol.c. Left out: active and inactive lists, writeback time.
  */
 import { PAGE, SECOND } from '../../sim/units.ts';
 import type { Kernel } from '../records.ts';
 import { countEvent, dropPages, usage } from './charge.ts';
+import { swapOut, swappable, swapTotal } from '../swap.ts';
 import { stall as bookStall } from './psi.ts';
 import type { Cgroup } from './types.ts';
 
@@ -73,6 +75,13 @@ export function reclaim(kernel: Kernel, top: Cgroup, pages: number): number {
       if (part <= 0) continue;
       if (pass === 'break low' && one.giver.low > 0) countEvent(one.giver.cgroup, 'low');
       freed += take(kernel, one.giver.cgroup, part);
+    }
+  }
+  if (freed < pages && swapTotal(kernel) > 0) {
+    for (const { cgroup, min } of all) {
+      if (freed >= pages) break;
+      const able = Math.min(pages - freed, swappable(kernel, cgroup), usage(cgroup.memory) - min);
+      if (able > 0) freed += swapOut(kernel, cgroup, able);
     }
   }
   return freed;

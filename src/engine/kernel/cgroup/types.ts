@@ -29,7 +29,10 @@ export interface Cgroup {
   cpu: CpuState;
   pids: { current: number; max: number | null; peak: number; events: number; eventsLocal: number };
   io: { max: Map<string, Record<'rbps' | 'wbps' | 'riops' | 'wiops', number | null>>; stat: Map<string, { rbytes: number; wbytes: number; rios: number; wios: number; dbytes: number; dios: number }>; weight: number; /** By limit: when the next request may begin, ns. */ next: Map<string, number> };
-  cpuset: { cpus: string; mems: string; exclusive: string; partition: 'member' | 'root' | 'isolated' };
+  /** `fault`: why the partition does not hold (may be without words), null when it does or is none. */
+  cpuset: { cpus: string; mems: string; exclusive: string; partition: 'member' | 'root' | 'isolated'; fault: string | null };
+  /** hugetlb limits that were set, bytes, by "2MB.max". */
+  huge: Map<string, number>;
   removed: boolean;
   /** Member of a threaded subtree (its own choice; a domain above holds the memory). */
   threaded: boolean;
@@ -52,6 +55,21 @@ export interface Cgroup {
 export interface Psi {
   some: PsiLine;
   full: PsiLine;
+  triggers: PsiTrigger[];
+}
+
+/** Someone who polls a pressure file waits for `threshold` us of stall within `window` us. */
+export interface PsiTrigger {
+  kind: 'some' | 'full';
+  threshold: number;
+  window: number;
+  /** The window that is being watched: its start (ns), the total (us) then, and the growth in the one before. */
+  start: number;
+  value: number;
+  before: number;
+  /** It has happened since the last poll; when it last did, ns. */
+  event: boolean;
+  last: number;
 }
 
 export interface PsiLine {
@@ -72,6 +90,7 @@ export interface MemoryState {
   kernel: number;
   peak: number;
   swap: number;
+  swapPeak: number;
   min: number;
   low: number;
   /** Bytes; null = max. */
@@ -83,6 +102,8 @@ export interface MemoryState {
   oomGroup: boolean;
   /** Files with cached pages charged directly here, least recently grown first. Not tmpfs: that cannot be reclaimed. */
   cache: Set<Inode>;
+  /** Files of tmpfs with pages charged directly here. */
+  shared: Set<Inode>;
   /** Pages looked at and freed by reclaim, at this level. */
   scanned: number;
   stolen: number;

@@ -6,6 +6,7 @@ import { loads } from '../load.ts';
 import type { Cred, Kernel, Task } from '../records.ts';
 import { filterOf } from '../seccomp.ts';
 import type { CapSets } from '../sys.ts';
+import { swapTotal, swapUsed } from '../swap.ts';
 import { taskByPid } from '../task.ts';
 import { timeOf } from '../wait.ts';
 import type { Handlers } from './handlers.ts';
@@ -99,7 +100,7 @@ export const identityHandlers = {
     const used = frames.anon + frames.file + frames.kernel;
     return {
       uptime: Math.floor((timeOf(kernel) - kernel.bootedAt) / SECOND), loads: loads(kernel), totalram: frames.total * PAGE, freeram: (frames.total - used) * PAGE,
-      totalswap: 0, freeswap: 0, procs: kernel.tasks.size,
+      totalswap: swapTotal(kernel) * PAGE, freeswap: (swapTotal(kernel) - swapUsed(kernel)) * PAGE, procs: kernel.tasks.size,
     };
   },
 } satisfies Partial<Handlers>;

@@ -5,6 +5,7 @@ import { advise, areaAt, map, setBreak, touchMemory, unmap } from '../memory.ts'
 import type { Kernel, Task } from '../records.ts';
 import { fileOf } from '../vfs/descriptors.ts';
 import { AGAIN, GONE } from '../wait.ts';
+import { swapoff, swapon } from '../swap.ts';
 import type { Handlers } from './handlers.ts';
 import type { Path } from '../vfs/types.ts';
 import { resourceLimits } from './limits.ts';
@@ -68,6 +69,14 @@ export const memoryHandlers = {
   },
   madvise(kernel, task, address, length, advice) {
     advise(kernel, task, address, length, advice);
+    return 0;
+  },
+  swapon(kernel, task, path, flags) {
+    swapon(kernel, task, path, flags);
+    return 0;
+  },
+  swapoff(kernel, task, path) {
+    swapoff(kernel, task, path);
     return 0;
   },
 } satisfies Partial<Handlers>;

@@ -11,6 +11,7 @@ import { logLine } from '../log.ts';
 import { residentPages } from '../oom.ts';
 import { ptrace, waitTracees } from '../ptrace.ts';
 import type { Kernel, Task } from '../records.ts';
+import { allowedCpus, setAffinity, setPolicy } from '../policy.ts';
 import { settleAll } from '../sched.ts';
 import { alive } from '../signals.ts';
 import { clone, pidFor, taskByPid } from '../task.ts';
@@ -227,6 +228,19 @@ export const processHandlers = {
     task.sched.sliceUsed += 100_000_000;
     return 0;
   },
+  sched_getaffinity: (kernel, task, pid) => allowedCpus(kernel, taskNamed(task, pid)),
+  sched_setaffinity(kernel, task, pid, cpus) {
+    setAffinity(kernel, task, taskNamed(task, pid), cpus);
+    return 0;
+  },
+  sched_getscheduler(_kernel, task, pid) {
+    const { policy, priority, resetOnFork } = taskNamed(task, pid).sched;
+    return { policy, priority, resetOnFork };
+  },
+  sched_setscheduler(kernel, task, pid, policy, priority, resetOnFork) {
+    setPolicy(kernel, task, taskNamed(task, pid), policy, priority, resetOnFork === true);
+    return 0;
+  },
   getrusage(kernel, task, who) {
     settleAll(kernel);
     return rusageOf(task, who === -1 ? task.leader.childTimes : task.times);
@@ -247,7 +261,7 @@ export const processHandlers = {
     }
     record(kernel.trace, 'kernel', kernel.name, 'kernel.reboot', { cmd, pid: task.pid, cgroup: cgroupPath(task.cgroup) });
     logLine(kernel, 5, /restart/i.test(cmd) ? 'reboot: Restarting system' : 'reboot: Power down');
-    for (const one of [...kernel.tasks.values()]) if (one.leader === one && one !== init) exitTask(kernel, one, SIG.KILL, 'reboot');
+    for (const one of [...kernel.tasks.values()]) if (one.leader === one && one !== init && !one.kthread) exitTask(kernel, one, SIG.KILL, 'reboot');
     if (init) exitTask(kernel, init, 0, 'reboot');
     return 0;
   },

@@ -50,6 +50,9 @@ export const signalHandlers = {
     return old;
   },
   pause(kernel, task) {
+    // A thread of the kernel goes on when it is woken; a program only for a signal.
+    if (task.kthread && task.scratch === 'slept') return undefined as never;
+    if (task.kthread) task.scratch = 'slept';
     waitOn(kernel, task, `pause:${task.pid}`);
     return BLOCK;
   },

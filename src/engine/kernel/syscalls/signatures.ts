@@ -11,12 +11,12 @@ import type { Syscalls } from '../sys.ts';
 
 export const SIGNATURES: { readonly [K in keyof Syscalls]: string } = {
   getpid: '', getppid: '', gettid: '', getpgid: 'n', setpgid: 'nn', getsid: 'n', setsid: '', clone: 'f', unshare: 'n', setns: 'nn', execve: 'sSE',
-  exit_group: 'n', wait4: 'nn', prctl: 's?x', getpriority: 'nn', setpriority: 'nnw', sched_yield: '', getrusage: 'n', prlimit64: 'nsu', ptrace: 'sn?x', reboot: 's',
+  exit_group: 'n', wait4: 'nn', prctl: 's?x', getpriority: 'nn', setpriority: 'nnw', sched_yield: '', sched_getaffinity: 'n', sched_setaffinity: 'nN', sched_getscheduler: 'n', sched_setscheduler: 'nsn?x', getrusage: 'n', prlimit64: 'nsu', ptrace: 'sn?x', reboot: 's',
   kill: 'nn', rt_sigaction: 'nm', rt_sigprocmask: 'sN', pause: '', rt_sigreturn: '',
   getuid: '', geteuid: '', getgid: '', getegid: '', getgroups: '', setgroups: 'N', setresuid: 'nnn', setresgid: 'nnn', capget: 'n', capset: 'c',
   seccomp: 'P', sethostname: 's', setdomainname: 's', uname: '', sysinfo: '',
   nanosleep: 'i', clock_gettime: 's', alarm: 'n',
-  mmap: 'wnn?nw', munmap: 'ww', brk: 'w', mlock: 'ww', madvise: 'wws',
+  mmap: 'wnn?nw', munmap: 'ww', brk: 'w', mlock: 'ww', madvise: 'wws', swapon: 'sn', swapoff: 's',
   openat: 'nsn?n', close: 'n', read: 'nw', write: 'nb', pread64: 'nww', pwrite64: 'nbw', lseek: 'nwn', fstat: 'n', newfstatat: 'nsn', getdents64: 'n',
   mkdirat: 'nsn', mknodat: 'nsnnn', unlinkat: 'nsn', renameat2: 'nsnsn', linkat: 'nsnsn', symlinkat: 'sns', readlinkat: 'ns', fchmodat: 'nsn',
   fchownat: 'nsnnn', utimensat: 'nsttn', truncate: 'sw', ftruncate: 'nw', faccessat: 'nsn', statfs: 's', chdir: 's', fchdir: 'n', getcwd: '', chroot: 's',

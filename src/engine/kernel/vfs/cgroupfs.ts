@@ -27,7 +27,7 @@ function modeOf(file: CgroupFile): number {
 }
 
 function fileNode(cgroup: Cgroup, file: CgroupFile): Node {
-  const { read, write } = file;
+  const { read, write, poll, release } = file;
   const kept = cgroup.attrs.get(file.name);
   return {
     kind: 'file', mode: kept?.mode ?? modeOf(file), uid: kept?.uid ?? cgroup.uid, gid: kept?.gid ?? cgroup.gid,
@@ -42,13 +42,15 @@ function fileNode(cgroup: Cgroup, file: CgroupFile): Node {
       : {}),
     ...(write
       ? {
-          write(kernel, task, text) {
+          write(kernel, task, text, opener) {
             if (cgroup.removed) throw new SysError('ENODEV');
-            write(kernel, cgroup, text, task);
+            write(kernel, cgroup, text, task, opener);
             record(kernel.trace, 'kernel', kernel.name, 'cgroup.write', { cgroup: cgroupPath(cgroup), file: file.name, value: text.trim().slice(0, 80), pid: task.pid });
           },
         }
       : {}),
+    ...(poll ? { poll: (kernel, opener) => poll(kernel, cgroup, opener) } : {}),
+    ...(release ? { release: (kernel, opener) => release(kernel, cgroup, opener) } : {}),
     setattr: (change) => keep(cgroup, file.name, change),
   };
 }

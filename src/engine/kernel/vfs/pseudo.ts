@@ -8,6 +8,7 @@ import { type Errno, O_NONBLOCK, POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } f
 import type { Kernel, Task } from '../records.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
 import { waitOn } from '../wait.ts';
+import type { Opener } from '../cgroup/psi.ts';
 import { BLOCK, type Dentry, type File, type FileOps, type FsOps, type Inode, type MayBlock, type Path, type SuperBlock } from './types.ts';
 
 export type Node =
@@ -35,7 +36,10 @@ export type Node =
       uid?: number;
       gid?: number;
       read?(kernel: Kernel, task: Task): string | Uint8Array;
-      write?(kernel: Kernel, task: Task, value: string): void;
+      write?(kernel: Kernel, task: Task, value: string, opener: Opener): void;
+      /** Its own POLL* bits, and what is to be done when the description is closed. */
+      poll?(kernel: Kernel, opener: Opener): number;
+      release?(kernel: Kernel, opener: Opener): void;
       /** POLL* beyond readable and writable, and the channel that wakes pollers. */
       channel?: string;
       /** Hands out each thing once, and its reader waits on the channel for more. */
@@ -104,6 +108,7 @@ interface Opened {
   node: Extract<Node, { kind: 'file' }>;
   shown: Uint8Array | null;
   reader: Task | null;
+  state: unknown;
 }
 
 /** Would a reader be shown something else now? Such a file has an exceptional condition (kernfs_notify). */
@@ -138,12 +143,19 @@ const fileOps: FileOps = {
     return state.shown.subarray(offset, offset + count);
   },
   write(kernel, task, file, data) {
-    const { node } = file.data as { node: Extract<Node, { kind: 'file' }> };
-    if (!node.write) throw new SysError('EINVAL');
-    node.write(kernel, task, text(data));
+    const opened = file.data as Opened;
+    if (!opened.node.write) throw new SysError('EINVAL');
+    opened.node.write(kernel, task, text(data), opened);
     return data.length;
   },
-  poll: (kernel, file) => POLLIN | POLLOUT | (changed(kernel, file.data as Opened) ? POLLPRI | POLLERR : 0),
+  release(kernel, file) {
+    const opened = file.data as Opened;
+    opened.node.release?.(kernel, opened);
+  },
+  poll(kernel, file) {
+    const opened = file.data as Opened;
+    return opened.node.poll ? opened.node.poll(kernel, opened) : POLLIN | POLLOUT | (changed(kernel, opened) ? POLLPRI | POLLERR : 0);
+  },
   channels: (file) => {
     const { node } = file.data as { node: Extract<Node, { kind: 'file' }> };
     return node.channel ? [node.channel] : [];
@@ -216,7 +228,7 @@ export const pseudoOps: FsOps = {
   open(_kernel, _task, entry) {
     const { node } = held(entry.inode);
     if (node.kind === 'dir') return { ops: dirOps, data: null };
-    return { ops: fileOps, data: { node: node as Opened['node'], shown: null, reader: null } satisfies Opened };
+    return { ops: fileOps, data: { node: node as Opened['node'], shown: null, reader: null, state: null } satisfies Opened };
   },
 };
 

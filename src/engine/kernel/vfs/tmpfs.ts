@@ -7,6 +7,8 @@ import { chargeFile } from '../cgroup/cache.ts';
 import { PAGE } from '../../sim/units.ts';
 import { unchargeFile } from '../cgroup/charge.ts';
 import { O_DIRECT, O_TRUNC, SysError } from '../abi.ts';
+import { readShared } from '../cgroup/cache.ts';
+import { dropShared } from '../swap.ts';
 import { dirtied, direct, readThrough, undirty } from '../disk.ts';
 import type { Kernel, Task } from '../records.ts';
 import { addGap, type Content, emptyContent, fillGaps, readContent, resizeContent, writeContent } from './content.ts';
@@ -65,6 +67,7 @@ function drop(kernel: Kernel, inode: Inode): void {
   inode.ctime = wallClock(kernel);
   if (inode.nlink > 0 || inode.kind !== 'file') return;
   unchargeFile(kernel, inode);
+  dropShared(kernel, inode, 0);
   freeSpace(inode);
   undirty(kernel, inode);
 }
@@ -79,6 +82,7 @@ const fileOps: FileOps = {
     const end = Math.min(offset + count, file.inode.size);
     if (file.flags & O_DIRECT && file.inode.sb.type === 'ext4') direct(kernel, task, 'read', Math.max(0, end - offset));
     else readThrough(kernel, task, file.inode, end);
+    if (file.inode.swapped?.size) readShared(kernel, task, file.inode, Math.ceil((end - offset) / PAGE));
     return readContent(file.inode.data as Content, file.inode.size, offset, count);
   },
   write(kernel, task, file, given, offset) {
@@ -210,7 +214,10 @@ export function setInode(
       resizeContent(inode.data as Content, inode.size, size);
       const shorter = size < inode.size;
       inode.size = size;
-      if (shorter) unchargeFile(kernel, inode, size);
+      if (shorter) {
+        dropShared(kernel, inode, Math.ceil(size / PAGE));
+        unchargeFile(kernel, inode, size);
+      }
     });
   }
   const stamp = wallClock(kernel);

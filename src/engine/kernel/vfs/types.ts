@@ -29,6 +29,8 @@ export interface Inode {
   xattrs: Map<string, Bytes> | null;
   /** The cgroups that its cached pages are charged to, and how many pages each. */
   charged: Map<Cgroup, number> | null;
+  /** Of tmpfs: pages out in swap, by the group whose slots they hold. */
+  swapped?: Map<Cgroup, number>;
   /** Whatever its file system keeps: bytes of a file, children of a directory, a link's target, a generator of text. */
   data: unknown;
 }

@@ -62,7 +62,7 @@ export const HINTS: Readonly<Record<string, Program>> = {
   ...Object.fromEntries(['screen', 'tmux', 'htop'].map((name) => [name, hint('this; there are four terminals, and top')])),
   ...Object.fromEntries(['man', 'info', 'apropos'].map((name) => [name, hint('manual pages; NAME --help and the lab\'s own reference tell what is here, `help` lists the shell\'s builtins')])),
   bc: hint('the calculator; the shell has $(( )), and there is awk'), git: hint('version control'), crontab: hint('timed jobs; use a loop with sleep'), telnet: hint('this; there is nc'), dig: hint('DNS beyond /etc/hosts; there are getent and nslookup'),
-  mkswap: hint('swap'), swapon: hint('swap'), swapoff: hint('swap'), python3: hint('interpreters of other languages; there is awk'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
+  python3: hint('interpreters of other languages; there is awk'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
 };
 
 export const GNU_SBIN: Readonly<Record<string, Program>> = { chroot };

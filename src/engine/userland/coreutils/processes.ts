@@ -32,6 +32,9 @@ export interface Process {
   /** Pages. */
   rss: number;
   cpu: number;
+  rtPriority: number;
+  /** 0 other, 1 FIFO, 2 RR, 3 batch, 5 idle. */
+  policy: number;
   uid: number;
   euid: number;
   gid: number;
@@ -71,7 +74,7 @@ export function* readProcess(pid: number, dir = `/proc/${pid}`): Call<Process | 
   return {
     pid, tid: Number(stat.slice(0, open)), comm: stat.slice(open + 1, close), state: f[0] ?? '?', ppid: n(4), pgrp: n(5), session: n(6), tty: ttyName(n(7)),
     tpgid: n(8), flags: n(9), minflt: n(10), majflt: n(12), utime: n(14), stime: n(15), priority: n(18), nice: n(19), threads: n(20), start: n(22), vsize: n(23),
-    rss: n(24), cpu: n(39), uid: uid[0] ?? 0, euid: uid[1] ?? 0, gid: gid[0] ?? 0, egid: gid[1] ?? 0,
+    rss: n(24), cpu: n(39), rtPriority: n(40), policy: n(41), uid: uid[0] ?? 0, euid: uid[1] ?? 0, gid: gid[0] ?? 0, egid: gid[1] ?? 0,
     args: cmdline === '' ? [] : cmdline.replace(/\0+$/, '').split('\0'), status,
   };
 }

@@ -75,6 +75,9 @@ const comm: Column['value'] = (s) => s.branch + s.process.comm + (s.process.stat
 const namespace = (name: string): Column => right(`${name.toUpperCase()}NS`, 10, (s) => String(s.namespaces[name] ?? '-'));
 const pidLike = (heading: string, of: (s: Shown) => number): Column => count(heading, 0, of);
 
+/** Scheduling classes by the policy's number. */
+const CLASSES: Readonly<Record<number, string>> = { 0: 'TS', 1: 'FF', 2: 'RR', 3: 'B', 5: 'IDL', 6: 'DLN' };
+
 /** Width 0: as wide as pids are. */
 export const COLUMNS: Readonly<Record<string, Column>> = {
   pid: pidLike('PID', (s) => s.process.pid), tgid: pidLike('TGID', (s) => s.process.pid), ppid: pidLike('PPID', (s) => s.process.ppid), pgid: pidLike('PGID', (s) => s.process.pgrp),
@@ -92,9 +95,9 @@ export const COLUMNS: Readonly<Record<string, Column>> = {
   etime: right('ELAPSED', 11, (s) => elapsedText(elapsed(s)), elapsed), etimes: count('ELAPSED', 7, elapsed),
   start: right('STARTED', 8, (s) => (s.machine.now - started(s) < 86400 ? strftime('%H:%M:%S', started(s)) : strftime('  %b %d', started(s))), started),
   lstart: right('STARTED', 24, (s) => strftime('%a %b %e %H:%M:%S %Y', started(s)), started), stime: right('STIME', 5, startTime, started), bsdstart: right('START', 5, startTime, started),
-  ni: right('NI', 3, (s) => String(s.process.nice), (s) => s.process.nice), pri: count('PRI', 3, (s) => 39 - s.process.priority), opri: count('PRI', 3, (s) => 60 + s.process.priority), 'l-pri': count('PRI', 3, (s) => s.process.priority),
+  ni: right('NI', 3, (s) => (s.process.rtPriority > 0 ? '-' : String(s.process.nice)), (s) => s.process.nice), pri: count('PRI', 3, (s) => 39 - s.process.priority), opri: count('PRI', 3, (s) => 60 + s.process.priority), 'l-pri': count('PRI', 3, (s) => s.process.priority),
   nlwp: count('NLWP', 4, (s) => s.process.threads), psr: count('PSR', 3, (s) => s.process.cpu), wchan: left('WCHAN', 6, () => '-'), f: right('F', 1, (s) => ((Math.floor(s.process.flags / 64) & 7) | (s.process.flags & 0x100 ? 4 : 0)).toString(8)),
-  addr: left('ADDR', 4, () => '-'), cls: left('CLS', 3, () => 'TS'), rtprio: right('RTPRIO', 6, () => '-'), majflt: count('MAJFL', 6, (s) => s.process.majflt), minflt: count('MINFL', 6, (s) => s.process.minflt),
+  addr: left('ADDR', 4, () => '-'), cls: right('CLS', 3, (s) => CLASSES[s.process.policy] ?? '?'), rtprio: right('RTPRIO', 6, (s) => (s.process.rtPriority > 0 ? String(s.process.rtPriority) : '-')), majflt: count('MAJFL', 6, (s) => s.process.majflt), minflt: count('MINFL', 6, (s) => s.process.minflt),
   cgroup: left('CGROUP', 27, (s) => s.cgroup), label: left('LABEL', 31, () => 'unconfined'),
   pidns: namespace('pid'), netns: namespace('net'), mntns: namespace('mnt'), utsns: namespace('uts'), ipcns: namespace('ipc'), userns: namespace('user'), cgroupns: namespace('cgroup'), timens: namespace('time'),
 };

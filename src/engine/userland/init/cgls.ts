@@ -18,9 +18,11 @@ function* populated(dir: string): Call<boolean> {
 }
 
 /** Everything below a group, each line after `indent`. */
-export function* treeOfCgroup(path: string, indent: string, all = false): Call<string> {
+export function* treeOfCgroup(path: string, indent: string, all = false, kernelThreads = false): Call<string> {
   const dir = path === '/' ? ROOT : ROOT + path;
-  const pids = ((yield* tryRead(`${dir}/cgroup.procs`)) ?? '').split('\n').filter(Boolean).map(Number).filter((p) => p > 0).sort((a, b) => a - b);
+  const members = ((yield* tryRead(`${dir}/cgroup.procs`)) ?? '').split('\n').filter(Boolean).map(Number).filter((p) => p > 0).sort((a, b) => a - b);
+  const pids: number[] = [];
+  for (const pid of members) if (kernelThreads || !/^Kthread:\s*1/m.test((yield* tryRead(`/proc/${pid}/status`)) ?? '')) pids.push(pid);
   const groups: string[] = [];
   for (const e of yield* list(dir)) if (e.type === 'dir' && (all || (yield* populated(`${dir}/${e.name}`)))) groups.push(e.name);
   const width = Math.max(0, ...pids.map((p) => String(p).length));
@@ -32,7 +34,7 @@ export function* treeOfCgroup(path: string, indent: string, all = false): Call<s
   for (const [i, name] of groups.entries()) {
     const last = i === groups.length - 1;
     out += `${indent}${last ? '└─' : '├─'}${name}\n`;
-    out += yield* treeOfCgroup(`${path === '/' ? '' : path}/${name}`, `${indent}${last ? '  ' : '│ '}`, all);
+    out += yield* treeOfCgroup(`${path === '/' ? '' : path}/${name}`, `${indent}${last ? '  ' : '│ '}`, all, kernelThreads);
   }
   return out;
 }
@@ -66,7 +68,7 @@ export const cgls: Program = command(unprefixed(function* (argv) {
   for (const word of wanted) {
     const path = word.startsWith(ROOT) ? word.slice(ROOT.length) || '/' : word.startsWith('/') ? word : `/${word}`;
     if (!(yield* exists(path === '/' ? ROOT : ROOT + path))) throw new Failed(`Failed to list cgroup tree: No such file or directory`);
-    yield* print(`CGroup ${path}:\n${path === '/' ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'))}`);
+    yield* print(`CGroup ${path}:\n${path === '/' ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'), given.on.has('k'))}`);
   }
   return 0;
 }));

@@ -1,4 +1,4 @@
-/** script, ionice, taskset, chrt: a pty round a command, and the scheduler's view of a process. */
+/** script and ionice: a pty round a command, and the disk's view of a process. */
 import {
   AT_FDCWD, O_APPEND, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, POLLERR, POLLHUP, POLLIN, shellStatus, TCGETS, TCSETS, type Termios, TIOCGPTN, TIOCGWINSZ, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ, type Winsize,
 } from '../../kernel/abi.ts';
@@ -6,7 +6,7 @@ import { type Body, sys } from '../../kernel/sys.ts';
 import { strftime } from '../coreutils/calendar.ts';
 import { execOr } from '../coreutils/control.ts';
 import { parseOptions, lastValue } from '../lib/args.ts';
-import { attempt, fork, reap, tryRead } from '../lib/files.ts';
+import { attempt, fork, reap } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';
 import { bytes } from '../../sim/text.ts';
@@ -75,30 +75,4 @@ export const ionice = command(function* (argv, env) {
   if (o.on.has('class') || o.on.has('classdata')) throw new Failed('not modelled: I/O scheduling classes; limit a cgroup with io.max or io.weight');
   yield* print('none: prio 0\n');
   return 0;
-});
-
-/** A mask as hexadecimal, from "0-3,7". */
-function maskOf(list: string): string {
-  let mask = 0n;
-  for (const part of list.split(',')) {
-    const [a, b] = part.split('-').map(Number);
-    for (let i = a!; i <= (b ?? a!); i++) mask |= 1n << BigInt(i);
-  }
-  return mask.toString(16);
-}
-
-export const taskset = command(function* (argv) {
-  const o = parseOptions('a/all-tasks c/cpu-list p/pid', argv.slice(1), 'in-order');
-  const pid = o.words.at(-1);
-  if (!o.on.has('pid') || o.words.length !== 1 || pid === undefined) throw new Failed('not modelled: setting an affinity; use cpuset.cpus of a cgroup');
-  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec((yield* tryRead(`/proc/${pid}/status`)) ?? '')?.[1];
-  if (list === undefined) throw new Failed(`failed to get pid ${pid}'s affinity: No such process`);
-  yield* print(o.on.has('cpu-list') ? `pid ${pid}'s current affinity list: ${list}\n` : `pid ${pid}'s current affinity mask: ${maskOf(list)}\n`);
-});
-
-export const chrt = command(function* (argv) {
-  const o = parseOptions('a b d f i m o p/pid r R v', argv.slice(1), 'in-order');
-  const pid = o.words.at(-1);
-  if (!o.on.has('pid') || o.words.length !== 1) throw new Failed('not modelled: real-time policies; every task is SCHED_OTHER');
-  yield* print(`pid ${pid}'s current scheduling policy: SCHED_OTHER\npid ${pid}'s current scheduling priority: 0\n`);
 });

@@ -2,13 +2,14 @@
 import { EPOCH_SECONDS, PAGE, SECOND } from '../../../sim/units.ts';
 import { SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
-import { pressureText } from '../../cgroup/psi.ts';
-import { diskStatsText } from '../../disk.ts';
+import { pressureChannel, pressureFile, type Resource } from '../../cgroup/psi.ts';
+import { dirtyBytes, diskStatsText } from '../../disk.ts';
 import { loads } from '../../load.ts';
 import { logLine } from '../../log.ts';
 import type { Kernel, Task } from '../../records.ts';
 import { settleAll } from '../../sched.ts';
 import { outOfMemory } from '../../oom.ts';
+import { swapsText, swapTotal, swapUsed } from '../../swap.ts';
 import { timeOf } from '../../wait.ts';
 import { fixed, type Node } from '../pseudo.ts';
 import { ticks } from './status.ts';
@@ -66,8 +67,8 @@ function meminfoText(kernel: Kernel): string {
   const limit = Math.floor(frames.total / 2);
   const rows: [string, number][] = [
     ['MemTotal', frames.total], ['MemFree', free], ['MemAvailable', free + cached - shmem], ['Buffers', 0], ['Cached', cached], ['SwapCached', 0],
-    ['Active', frames.anon + Math.floor((cached - shmem) / 2)], ['Inactive', Math.ceil((cached - shmem) / 2)], ['Unevictable', 0], ['Mlocked', 0], ['SwapTotal', 0], ['SwapFree', 0],
-    ['Dirty', 0], ['Writeback', 0], ['AnonPages', frames.anon], ['Mapped', 0], ['Shmem', shmem], ['KReclaimable', 0], ['Slab', frames.kernel], ['SReclaimable', 0],
+    ['Active', frames.anon + Math.floor((cached - shmem) / 2)], ['Inactive', Math.ceil((cached - shmem) / 2)], ['Unevictable', 0], ['Mlocked', 0], ['SwapTotal', swapTotal(kernel)], ['SwapFree', swapTotal(kernel) - swapUsed(kernel)],
+    ['Dirty', Math.ceil(dirtyBytes(kernel) / PAGE)], ['Writeback', 0], ['AnonPages', frames.anon], ['Mapped', 0], ['Shmem', shmem], ['KReclaimable', 0], ['Slab', frames.kernel], ['SReclaimable', 0],
     ['SUnreclaim', frames.kernel], ['KernelStack', kernel.tasks.size * 4], ['PageTables', tables], ['CommitLimit', limit], ['Committed_AS', committed],
   ];
   return rows.map(([name, pages]) => `${`${name}:`.padEnd(16)}${String(Math.floor((pages * PAGE) / 1024)).padStart(8)} kB\n`).join('');
@@ -129,6 +130,17 @@ function requireAdmin(kernel: Kernel, task: Task): void {
   if (!nsCapable(task, kernel.init.user, 'syslog')) throw new SysError('EPERM');
 }
 
+/** The machine's own stalls: those of the root group, with triggers of their own. */
+function pressure(resource: Resource): Node {
+  const { read, write, poll, release } = pressureFile((kernel) => kernel.cgroups.root, resource);
+  const root = null as unknown as Kernel['cgroups']['root'];
+  return {
+    kind: 'file', mode: 0o644, channel: pressureChannel({ id: 1 } as Kernel['cgroups']['root'], resource),
+    read: (kernel, task) => read(kernel, root, task), write: (kernel, task, text, opener) => write(kernel, root, text, task, opener),
+    poll: (kernel, opener) => poll(kernel, root, opener), release: (kernel, opener) => release(kernel, root, opener),
+  };
+}
+
 /** By name. `types` are the file systems that mount(2) knows. */
 /** In the order of the kernel's configuration. */
 const SUBSYSTEMS = ['cpuset', 'cpu', 'cpuacct', 'blkio', 'memory', 'devices', 'freezer', 'net_cls', 'perf_event', 'net_prio', 'hugetlb', 'pids', 'rdma', 'misc'];
@@ -162,12 +174,9 @@ export function machineFiles(types: () => readonly string[]): Record<string, Nod
     modules: says(() => 'overlay 217088 0 - Live 0x0000000000000000\nbr_netfilter 36864 0 - Live 0x0000000000000000\nkvm_intel 413696 0 - Live 0x0000000000000000\n'),
     partitions: says(() => 'major minor  #blocks  name\n\n 254        0   20971520 vda\n 254        1   20970479 vda1\n'),
     diskstats: says(diskStatsText),
-    pressure: fixed({
-      cpu: says((kernel) => pressureText(kernel, kernel.cgroups.root, 'cpu')), io: says((kernel) => pressureText(kernel, kernel.cgroups.root, 'io')),
-      memory: says((kernel) => pressureText(kernel, kernel.cgroups.root, 'memory')),
-    }),
+    pressure: fixed({ cpu: pressure('cpu'), io: pressure('io'), memory: pressure('memory') }),
     stat: says(statText),
-    swaps: says(() => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
+    swaps: says(swapsText),
     'sysrq-trigger': { kind: 'file', mode: 0o200, write: sysrq },
     uptime: says(uptimeText),
     version: says((kernel) => `Linux version ${kernel.release} (nestbox) ${kernel.version}\n`),

@@ -128,7 +128,7 @@ function rollup(task: Task): string {
   const first = areas[0]?.start ?? 0;
   const last = areas.at(-1);
   const row = (name: string, pages: number): string => `${`${name}:`.padEnd(16)}${String((pages * PAGE) / 1024).padStart(8)} kB\n`;
-  return `${first.toString(16)}-${(last ? last.start + last.length : 0).toString(16)} ---p 00000000 00:00 0 ${' '.repeat(26)}[rollup]\n${row('Rss', all)}${row('Pss', all)}${row('Anonymous', rss.anon)}${row('Swap', 0)}`;
+  return `${first.toString(16)}-${(last ? last.start + last.length : 0).toString(16)} ---p 00000000 00:00 0 ${' '.repeat(26)}[rollup]\n${row('Rss', all)}${row('Pss', all)}${row('Anonymous', rss.anon)}${row('Swap', task.mm.swapped)}`;
 }
 
 /** /proc/PID. */

@@ -1,6 +1,6 @@
 /** What a process is, as text: status, stat, statm, limits, io, sched. Source: proc_pid_status(5), proc_pid_stat(5) and their like. */
 import { PAGE } from '../../../sim/units.ts';
-import { effective } from '../../cgroup/cpuset.ts';
+import { allowedCpus } from '../../policy.ts';
 import { listText } from '../../cgroup/numbers.ts';
 import { CAPABILITIES, shownGid, shownUid } from '../../credentials.ts';
 import { mappedBytes } from '../../memory.ts';
@@ -17,6 +17,18 @@ const LETTERS: Record<Task['state'], [letter: string, name: string]> = {
   running: ['R', 'running'], runnable: ['R', 'running'], sleeping: ['S', 'sleeping'], stopped: ['T', 'stopped'], zombie: ['Z', 'zombie'], dead: ['X', 'dead'],
 };
 const TRACED: readonly [string, string] = ['t', 'tracing stop'];
+
+/** Idle threads of the kernel do not count as asleep; who is in the freezer does. */
+function stateOf(task: Task): readonly [letter: string, name: string] {
+  if (task.ptrace?.stop && task.state === 'stopped') return TRACED;
+  if (task.kthread?.idle && task.state === 'sleeping') return ['I', 'idle'];
+  return LETTERS[task.state === 'runnable' && task.cgroup.frozen ? 'sleeping' : task.state];
+}
+
+/** PF_KTHREAD and what goes with it, PF_NO_SETAFFINITY. */
+const flagsOf = ({ kthread }: Task): number => (kthread ? 2129984 + (kthread.bound ? 0x4000000 : 0) : 4194304);
+
+const POLICY: Record<Task['sched']['policy'], number> = { SCHED_OTHER: 0, SCHED_FIFO: 1, SCHED_RR: 2, SCHED_BATCH: 3, SCHED_IDLE: 5 };
 
 /** The pid in `ns` of what the first namespace calls `pid`; 0 when it is not there. */
 export function translate(kernel: Kernel, ns: PidNamespace, pid: number): number {
@@ -58,24 +70,24 @@ function handled(task: Task, what: 'ignore' | 'caught'): number[] {
 const kb = (pages: number): string => `${String((pages * PAGE) / 1024).padStart(8)} kB`;
 
 function memoryLines(task: Task): [string, string][] {
-  if (task.state === 'zombie') return [];
+  if (task.state === 'zombie' || task.kthread) return [];
   const { mm } = task;
   const size = mappedBytes(mm) / PAGE;
   return [
     ['VmPeak', kb(Math.max(size, mm.peak))], ['VmSize', kb(size)], ['VmLck', kb(mm.locked)], ['VmPin', kb(0)], ['VmHWM', kb(Math.max(mm.peak, residentPages(task)))],
     ['VmRSS', kb(residentPages(task))], ['RssAnon', kb(mm.rss.anon)], ['RssFile', kb(mm.rss.file)], ['RssShmem', kb(mm.rss.shmem)],
-    ['VmData', kb(size)], ['VmStk', kb(0)], ['VmExe', kb(0)], ['VmLib', kb(0)], ['VmPTE', kb(mm.pageTables)], ['VmSwap', kb(0)],
+    ['VmData', kb(size)], ['VmStk', kb(0)], ['VmExe', kb(0)], ['VmLib', kb(0)], ['VmPTE', kb(mm.pageTables)], ['VmSwap', kb(mm.swapped)],
   ];
 }
 
 /** /proc/PID/status; `viewer` is who reads. */
 export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer: Task): string {
   const { cred, signals, leader } = task;
-  const [letter, name] = task.ptrace?.stop && task.state === 'stopped' ? TRACED : LETTERS[task.state];
+  const [letter, name] = stateOf(task);
   const levels = task.nspids.slice(ns.level);
   const uids = [cred.uid, cred.euid, cred.suid, cred.euid].map((id) => shownUid(viewer, id));
   const gids = [cred.gid, cred.egid, cred.sgid, cred.egid].map((id) => shownGid(viewer, id));
-  const allowed = effective(kernel, task.cgroup, 'cpus');
+  const allowed = allowedCpus(kernel, task);
   const mask = allowed.reduce((sum, cpu) => sum + 2 ** cpu, 0).toString(16);
   const lines: [string, string | number][] = [
     ['Name', task.comm], ['Umask', task.fs.umask.toString(8).padStart(4, '0')], ['State', `${letter} (${name})`], ['Tgid', pidIn(ns, leader)], ['Ngid', 0],
@@ -83,7 +95,7 @@ export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer:
     ['FDSize', Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, task.files.slots.length))))],
     ['Groups', cred.groups.map((id) => `${shownGid(viewer, id)} `).join('') || ' '],
     ['NStgid', leader.nspids.slice(ns.level).join('\t')], ['NSpid', levels.join('\t')], ['NSpgid', below(kernel, ns, task, task.pgid)], ['NSsid', below(kernel, ns, task, task.sid)],
-    ['Kthread', 0], ...memoryLines(task), ['CoreDumping', 0], ['THP_enabled', 1], ['untag_mask', '0xffffffffffffffff'],
+    ['Kthread', task.kthread ? 1 : 0], ...memoryLines(task), ['CoreDumping', 0], ['THP_enabled', 1], ['untag_mask', '0xffffffffffffffff'],
     ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${Math.floor(kernel.frames.total / 64)}`],
     ['SigPnd', signalMask([])], ['ShdPnd', signalMask(leader.signals.pending)], ['SigBlk', signalMask(signals.blocked)],
     ['SigIgn', signalMask(handled(task, 'ignore'))], ['SigCgt', signalMask(handled(task, 'caught'))],
@@ -117,12 +129,12 @@ export function statText(kernel: Kernel, ns: PidNamespace, task: Task, what: 'pr
   const live = task.state !== 'zombie';
   const size = live ? mappedBytes(task.mm) : 0;
   const fields: (string | number)[] = [
-    pidIn(ns, task), `(${task.comm})`, LETTERS[task.state][0], parentIn(ns, task), translate(kernel, ns, task.pgid), translate(kernel, ns, task.sid),
-    ttyNumber(task), task.tty ? translate(kernel, ns, task.tty.foreground) : -1, 4194304, sum((t) => t.faults.minor), 0, sum((t) => t.faults.major), 0,
+    pidIn(ns, task), `(${task.comm})`, stateOf(task)[0], parentIn(ns, task), translate(kernel, ns, task.pgid), translate(kernel, ns, task.sid),
+    ttyNumber(task), task.tty ? translate(kernel, ns, task.tty.foreground) : -1, flagsOf(task), sum((t) => t.faults.minor), 0, sum((t) => t.faults.major), 0,
     ticks(sum((t) => t.times.user)), ticks(sum((t) => t.times.system)), ticks(task.leader.childTimes.user), ticks(task.leader.childTimes.system),
-    20 + task.nice, task.nice, threads.length, 0, ticks(task.times.startedAt - kernel.bootedAt), size, live ? residentPages(task) : 0, '18446744073709551615',
+    task.sched.priority > 0 ? -1 - task.sched.priority : 20 + task.nice, task.nice, threads.length, 0, ticks(task.times.startedAt - kernel.bootedAt), size, live ? residentPages(task) : 0, '18446744073709551615',
     0, 0, 0, 0, 0, 0, signalBits(task.signals.blocked), signalBits(handled(task, 'ignore')), signalBits(handled(task, 'caught')),
-    task.state === 'sleeping' ? 1 : 0, 0, 0, task.exitSignal, task.sched.cpu ?? 0, 0, 0, 0, 0, 0, 0, 0, task.mm.brk.start, 0, 0, 0, 0, live ? 0 : task.status,
+    task.state === 'sleeping' ? 1 : 0, 0, 0, task.exitSignal, task.sched.cpu ?? task.sched.last, task.sched.priority, POLICY[task.sched.policy], 0, 0, 0, 0, 0, task.mm.brk.start, 0, 0, 0, 0, live ? 0 : task.status,
   ];
   return `${fields.join(' ')}\n`;
 }

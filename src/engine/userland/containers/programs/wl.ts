@@ -1,21 +1,20 @@
 /**
- * The workload program of the recorded control-group cases, as a program of the modelled Linux: a script of verbs separated
- * by semicolons. What each verb does is told beside it; the recording's own program did the same by real system calls.
+ * wl: does what a script tells it, verb by verb, to try control groups with: takes memory, spins, writes files, forks. Verbs are
+ * separated by semicolons; each prints a line when it is done. Times are seconds since the start that -t names (seconds since boot).
+ * A tool of the lab's own, after the workload program that the recorded measurements of a real kernel were made with.
  */
 import {
   AT_FDCWD, CLONE_FILES, CLONE_THREAD, CLONE_VM, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, O_CREAT, O_DIRECT, O_RDONLY, O_TRUNC, O_WRONLY, PROT_READ, PROT_WRITE, SIG, SysError,
-} from '../../../src/engine/kernel/abi.ts';
-import { type Body, compute, type Request, sys, touch } from '../../../src/engine/kernel/sys.ts';
-import { bytes, text } from '../../../src/engine/sim/text.ts';
-import { MS, SECOND } from '../../../src/engine/sim/units.ts';
+} from '../../../kernel/abi.ts';
+import { type Body, compute, type Program, sys, touch } from '../../../kernel/sys.ts';
+import { text } from '../../../sim/text.ts';
+import { MS, SECOND } from '../../../sim/units.ts';
+import { BadOption, lastValue, parseOptions } from '../../lib/args.ts';
+import { poke } from '../../lib/files.ts';
+import type { Call } from '../../lib/http.ts';
+import { command, Failed, print } from '../../lib/io.ts';
 
-type Call<T> = Generator<Request, T, unknown>;
-
-export const CGROUPS = '/cg';
-
-export interface Log {
-  log: Record<string, string[]>;
-}
+const CGROUPS = '/sys/fs/cgroup';
 
 interface State {
   name: string;
@@ -23,16 +22,10 @@ interface State {
   areas: { at: number; size: number }[];
   kids: number[];
   dead: number[];
-  log: Log['log'];
 }
 
-export function* put(path: string, value: string): Call<void> {
-  const fd = yield* sys('openat', AT_FDCWD, path, O_WRONLY);
-  try {
-    yield* sys('write', fd, bytes(value));
-  } finally {
-    yield* sys('close', fd);
-  }
+function* put(path: string, value: string): Call<void> {
+  yield* poke(path, value);
 }
 
 function* slurp(path: string): Call<string> {
@@ -156,8 +149,9 @@ const VERBS: Record<string, (s: State, args: string[]) => Call<string | null>> =
     const ended = yield* sys('clock_gettime', 'monotonic');
     return `bytes=${written} write_s=${((between - began) / SECOND).toFixed(3)} fsync_s=${((ended - between) / SECOND).toFixed(3)}`;
   },
-  *policy(): Call<never> {
-    throw new Error('not modelled: scheduling policies');
+  *policy(_s, [name]) {
+    yield* sys('sched_setscheduler', 0, name === 'idle' ? 'SCHED_IDLE' : 'SCHED_BATCH', 0);
+    return null;
   },
   *anon(s, [word]) {
     return `${word} ${yield* allocate(s, word!)}`;
@@ -287,23 +281,28 @@ const VERBS: Record<string, (s: State, args: string[]) => Call<string | null>> =
   },
 };
 
-/** argv: name, script, cgroup, oom_score_adj, time of the start in ns since boot. */
-export function workload(log: Log['log']) {
-  return function* (argv: readonly string[]): Body {
-    const [, name, script, cgroup, adj, start] = argv as [string, string, string, string, string, string];
-    yield* sys('prctl', 'PR_SET_NAME', name);
-    if (cgroup !== '/') yield* put(`${CGROUPS}${cgroup}/cgroup.procs`, '0');
-    if (adj !== '0') yield* put('/proc/self/oom_score_adj', adj);
-    const s: State = { name, t0: Number(start), areas: [], kids: [], dead: [], log };
-    yield* sleepUntil(s, 0);
-    for (const step of script.split(';')) {
-      const [verb, ...args] = step.trim().split(' ');
-      if (verb === 'exit') return Number(args[0] ?? 0);
-      const act = VERBS[verb!];
-      if (!act) throw new Error(`no such verb: ${verb}`);
-      const said = yield* act(s, args);
-      if (said !== null) (log[name] ??= []).push(`${verb} ${said}`);
-    }
-    return 0;
-  };
-}
+/** wl [-n NAME] [-c CGROUP] [-a OOM_SCORE_ADJ] [-t SECONDS] SCRIPT */
+export const wl: Program = command(function* (argv) {
+  const o = parseOptions('n/name= c/cgroup= a/adj= t/start=', argv.slice(1), 'in-order');
+  const script = o.words[0];
+  if (script === undefined) throw new BadOption('missing script');
+  const name = lastValue(o, 'name') ?? 'wl';
+  const start = lastValue(o, 'start');
+  yield* sys('prctl', 'PR_SET_NAME', name);
+  const cgroup = lastValue(o, 'cgroup');
+  if (cgroup !== undefined && cgroup !== '/') yield* put(`${CGROUPS}${cgroup}/cgroup.procs`, '0');
+  const adj = lastValue(o, 'adj');
+  if (adj !== undefined && adj !== '0') yield* put('/proc/self/oom_score_adj', adj);
+  const s: State = { name, t0: start === undefined ? yield* sys('clock_gettime', 'boottime') : Number(start) * SECOND, areas: [], kids: [], dead: [] };
+  yield* sleepUntil(s, 0);
+  for (const step of script.split(';')) {
+    const [verb, ...args] = step.trim().split(' ');
+    if (verb === 'exit') return Number(args[0] ?? 0);
+    const act = VERBS[verb!];
+    if (!act) throw new Failed(`no such verb: ${verb}`);
+    const said = yield* act(s, args);
+    const now = ((yield* sys('clock_gettime', 'boottime')) - s.t0) / SECOND;
+    if (said !== null) yield* print(`${name}: ${now.toFixed(3)} ${verb} ${said}\n`);
+  }
+  return 0;
+});
