@@ -17,7 +17,7 @@ import { stall } from './cgroup/psi.ts';
 import type { Cgroup } from './cgroup/types.ts';
 import type { Kernel, Task } from './records.ts';
 import type { Inode } from './vfs/types.ts';
-import { FLUSHER, kthreadNamed, wakeKthread } from './kthread.ts';
+import { FLUSHER, kthreadNamed, wakeKthread } from './kworkers.ts';
 import { sleepUntil, timeOf } from './wait.ts';
 
 /** ns a request, and a byte. */

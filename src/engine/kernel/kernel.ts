@@ -12,7 +12,8 @@ import { burst } from './dispatch.ts';
 import { createErrands } from './errands.ts';
 import { exitTask } from './exit.ts';
 import { flush } from './disk.ts';
-import { FLUSHER, startKthreads, SWAPPER } from './kthread.ts';
+import { startKthreads } from './kthread.ts';
+import { FLUSHER, SWAPPER } from './kworkers.ts';
 import { logLine } from './log.ts';
 import { balance } from './oom.ts';
 import { newAddressSpace } from './memory.ts';
@@ -36,7 +37,7 @@ import { createMount } from './vfs/mount.ts';
 import { lookup } from './vfs/path.ts';
 import { createTmpfs } from './vfs/tmpfs.ts';
 import type { Mount, MountNamespace, SuperBlock } from './vfs/types.ts';
-import { makeRunnable } from './wait.ts';
+import { makeRunnable, wake } from './wait.ts';
 
 export interface KernelSpec {
   name: string;
@@ -74,7 +75,7 @@ export function createKernel(spec: KernelSpec): Kernel {
     tasks: new Map(), ended: [], programs: spec.programs, cgroups: createTree(),
     frames: { total: Math.floor((memory * (1 - KERNEL_SHARE)) / PAGE), anon: 0, file: 0, kernel: 0 },
     nextNsIno: FIRST_FREE_INO, waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
-    mounts: { nextId: 21, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask,
+    mounts: { nextId: 21, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
     sched: createSched(cpus), ahead: 0, hugePages: 'madvise',
     overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [],
   };

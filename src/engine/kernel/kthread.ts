@@ -7,7 +7,7 @@ import { rootCred } from './credentials.ts';
 import type { AddressSpace, Kernel, Task } from './records.ts';
 import { type Body, sys } from './sys.ts';
 import { allocatePids, blankTask } from './task.ts';
-import { makeRunnable } from './wait.ts';
+import { FLUSHER, SWAPPER } from './kworkers.ts';
 
 /** A round of work; ns of processor time that it took. Null: nothing left to do. */
 export type Work = (kernel: Kernel, task: Task) => number | null;
@@ -44,9 +44,6 @@ function table(cpus: number): Made[] {
     { name: SWAPPER }, ...['kthrotld', 'acpi_thermal_pm', 'mld', 'ipv6_addrconf', 'kstrp'].map(queue), { name: 'jbd2/vda1-8' }, queue('ext4-rsv-conversion'),
   ];
 }
-
-export const FLUSHER = 'kworker/u4:0-flush-254:0';
-export const SWAPPER = 'kswapd0';
 
 /** Makes kthreadd and its children; `work` is what those that have some do, by name. */
 export function startKthreads(kernel: Kernel, init: Task, work: Readonly<Record<string, Work>>): void {
@@ -87,15 +84,4 @@ function* body(kernel: Kernel, task: Task, work: Work): Body {
     }
     yield* sys('pause');
   }
-}
-
-/** One that has work to do now and then; undefined before they are started. */
-export function kthreadNamed(kernel: Kernel, name: string): Task | undefined {
-  return kernel.drivers.get(`kthread:${name}`) as Task | undefined;
-}
-
-/** There is work for it. */
-export function wakeKthread(kernel: Kernel, name: string): void {
-  const task = kthreadNamed(kernel, name);
-  if (task && task.state === 'sleeping') makeRunnable(kernel, task);
 }

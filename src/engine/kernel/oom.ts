@@ -13,7 +13,7 @@ import { descendants, hasController, memoryEventsChannel } from './cgroup/core.t
 import { reclaim } from './cgroup/reclaim.ts';
 import { memoryStat } from './cgroup/stat.ts';
 import type { Cgroup } from './cgroup/types.ts';
-import { SWAPPER, wakeKthread } from './kthread.ts';
+import { SWAPPER, wakeKthread } from './kworkers.ts';
 import { logLine } from './log.ts';
 import { rememberOom } from './oomlog.ts';
 import type { Kernel, Task } from './records.ts';

@@ -4,8 +4,8 @@
  * Left out: SCHED_DEADLINE, utilisation clamps.
  */
 import { SysError } from './abi.ts';
-import { effective } from './cgroup/cpuset.ts';
-import { descendants } from './cgroup/core.ts';
+import { below, effective } from './cgroup/cpuset.ts';
+import { settleAffinity } from './affinity.ts';
 import { nsCapable } from './credentials.ts';
 import type { Cgroup, Kernel, SchedPolicy, Task } from './records.ts';
 import { repolicy, rescheduleAll } from './sched.ts';
@@ -13,19 +13,9 @@ import { repolicy, rescheduleAll } from './sched.ts';
 const REAL_TIME_MAX = 99;
 export const isRealTime = (task: Task): boolean => task.sched.policy === 'SCHED_FIFO' || task.sched.policy === 'SCHED_RR';
 
-/** Works out where a task may run; null in `allowed` is everywhere. */
-export function settleAffinity(kernel: Kernel, task: Task): void {
-  const cpus = effective(kernel, task.cgroup, 'cpus');
-  const { affinity } = task.sched;
-  const both = affinity === null ? cpus : cpus.filter((one) => affinity.includes(one));
-  // A cpuset that leaves nothing of what was asked for wins.
-  const allowed = both.length > 0 ? both : cpus;
-  task.sched.allowed = allowed.length === kernel.cpus ? null : allowed;
-}
-
 /** cpuset.cpus or a partition has changed here: so has where the tasks below may run. */
 export function cpusetChanged(kernel: Kernel, cgroup: Cgroup): void {
-  for (const one of [cgroup, ...descendants(cgroup)]) for (const task of one.tasks) settleAffinity(kernel, task);
+  for (const one of below(cgroup)) for (const task of one.tasks) settleAffinity(kernel, task);
   rescheduleAll(kernel);
 }
 

@@ -56,6 +56,8 @@ export interface Kernel {
   filesystems: Readonly<Record<string, MakeFileSystem>>;
   /** exit.ts, for signals.ts: ending a process sends signals, and signals end processes. `status` is a wait status. */
   exit: (kernel: Kernel, task: Task, status: number, by: string) => void;
+  /** wait.ts, for who keeps accounts of waiting: wakes all that sleep on a channel. */
+  wake: (kernel: Kernel, channel: string) => void;
   sched: Sched;
   /** ns that the burst being run has spent since `timeline.now`; 0 outside. `timeOf(kernel)` adds them. */
   ahead: number;

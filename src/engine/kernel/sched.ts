@@ -14,7 +14,7 @@ import { MS, US } from '../sim/units.ts';
 import { dropBandwidth, endPeriod, newQuota, overrun, returnQuota, takeQuota } from './bandwidth.ts';
 import { countWaiting } from './cgroup/psi.ts';
 import { sampleCpu } from './cgroup/samples.ts';
-import { settleAffinity } from './policy.ts';
+import { settleAffinity } from './affinity.ts';
 import type { Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
 
 /** ns: least run before another of equal claim gets its turn; longest stretch when nobody waits; wake-up advantage. */

@@ -5,14 +5,9 @@
  * Source: swapon(2), mkswap(8), kernel doc cgroup-v2 (memory.swap), mm/swap_state.c. Left out: zswap, discard, clusters, swap on devices.
  */
 import { PAGE } from '../sim/units.ts';
-import { text } from '../sim/text.ts';
-import { SysError } from './abi.ts';
 import { dropPages, uncharge } from './cgroup/charge.ts';
-import { nsCapable } from './credentials.ts';
 import type { Cgroup } from './cgroup/types.ts';
-import type { AddressSpace, Area, Kernel, Task } from './records.ts';
-import { type Content, readContent } from './vfs/content.ts';
-import { lookup, pathText } from './vfs/path.ts';
+import type { AddressSpace, Area, Kernel } from './records.ts';
 import type { Inode } from './vfs/types.ts';
 
 export interface SwapArea {
@@ -23,88 +18,16 @@ export interface SwapArea {
   priority: number;
 }
 
-const MAGIC = 'SWAPSPACE2';
-const MAGIC_AT = PAGE - MAGIC.length;
-const LAST_PAGE_AT = 1028;
-/** Slots that the processors keep ready are counted as used by whom they were taken for; ours keep none. */
-const SWAP_FLAG_PREFER = 0x8000;
-const SWAP_FLAG_PRIO_MASK = 0x7fff;
-
 export const swapAreas = (kernel: Kernel): SwapArea[] => (kernel.drivers.get('swap') as SwapArea[] | undefined) ?? [];
 export const swapTotal = (kernel: Kernel): number => swapAreas(kernel).reduce((sum, one) => sum + one.pages, 0);
 export const swapUsed = (kernel: Kernel): number => swapAreas(kernel).reduce((sum, one) => sum + one.used, 0);
 
-// ---- swapon, swapoff
-
-function requireAdmin(kernel: Kernel, task: Task): void {
-  if (!nsCapable(task, kernel.init.user, 'sys_admin')) throw new SysError('EPERM');
-}
-
-/** Throws EPERM, EINVAL (no swap header, holes), EBUSY (in use already), ENOENT. */
-export function swapon(kernel: Kernel, task: Task, name: string, flags: number): void {
-  requireAdmin(kernel, task);
-  const path = lookup(kernel, task, task.fs.cwd, name);
-  const { inode } = path.dentry;
-  if (inode.kind !== 'file') throw new SysError('EINVAL');
-  const areas = swapAreas(kernel);
-  if (areas.some((one) => one.inode === inode)) throw new SysError('EBUSY');
-  if (inode.sb.type !== 'ext4') throw new SysError('EINVAL');
-  const head = readContent(inode.data as Content, inode.size, 0, PAGE);
-  if (head.length < PAGE || text(head.subarray(MAGIC_AT)) !== MAGIC) throw new SysError('EINVAL');
-  if (((inode.data as { holes?: number }).holes ?? 0) > 0) throw new SysError('EINVAL');
-  const last = new DataView(head.buffer, head.byteOffset).getUint32(LAST_PAGE_AT, true);
-  const pages = Math.min(last, Math.floor(inode.size / PAGE) - 1);
-  if (pages < 1) throw new SysError('EINVAL');
-  const lowest = Math.min(-1, ...areas.map((one) => one.priority));
-  const priority = flags & SWAP_FLAG_PREFER ? flags & SWAP_FLAG_PRIO_MASK : lowest - 1;
-  kernel.drivers.set('swap', [...areas, { inode, path: pathText(task, path), pages, used: 0, priority }].sort((a, b) => b.priority - a.priority));
-}
-
-/** Brings everything back from an area first. Throws EINVAL (not in use), ENOMEM (no room for what is there). */
-export function swapoff(kernel: Kernel, task: Task, name: string): void {
-  requireAdmin(kernel, task);
-  const { inode } = lookup(kernel, task, task.fs.cwd, name).dentry;
-  const areas = swapAreas(kernel);
-  const area = areas.find((one) => one.inode === inode);
-  if (!area) throw new SysError('EINVAL');
-  const rest = areas.filter((one) => one !== area);
-  const room = rest.reduce((sum, one) => sum + one.pages - one.used, 0);
-  const { frames } = kernel;
-  const over = area.used - room;
-  if (over > frames.total - frames.anon - frames.file - frames.kernel) throw new SysError('ENOMEM');
-  kernel.drivers.set('swap', rest);
-  if (over > 0) bringBack(kernel, over);
-  spread(rest, Math.min(area.used, room));
-}
-
-function spread(areas: readonly SwapArea[], pages: number): void {
+export function spread(areas: readonly SwapArea[], pages: number): void {
   let left = pages;
   for (const one of areas) {
     const part = Math.min(left, one.pages - one.used);
     one.used += part;
     left -= part;
-  }
-}
-
-/** Pages of whoever has some out come into memory, whatever limits say: swapoff does not stop for them. */
-function bringBack(kernel: Kernel, pages: number): void {
-  let left = pages;
-  for (const mm of spaces(kernel)) {
-    for (const area of mm.areas) {
-      for (const page of [...(area.out ?? [])]) {
-        if (left <= 0) return;
-        area.out!.delete(page);
-        mm.swapped--;
-        mm.rss.anon++;
-        const payer = [...mm.charged].find(([, own]) => own.swap > 0);
-        if (payer) {
-          uncharge(kernel, payer[0], 'anon', -1);
-          payer[1].anon++;
-        }
-        dropSlot(kernel, mm, area, page);
-        left--;
-      }
-    }
   }
 }
 
@@ -152,7 +75,7 @@ export function freeSlots(kernel: Kernel, cgroup: Cgroup, pages: number): void {
   }
 }
 
-function dropSlot(kernel: Kernel, mm: AddressSpace, area: Area, page: number): void {
+export function dropSlot(kernel: Kernel, mm: AddressSpace, area: Area, page: number): void {
   if (!area.slots?.delete(page)) return;
   for (const [cgroup, own] of mm.charged) {
     if (own.swap <= 0) continue;
@@ -165,7 +88,7 @@ function dropSlot(kernel: Kernel, mm: AddressSpace, area: Area, page: number): v
 // ---- out and in
 
 /** Every address space once, who has not faulted longest first. */
-function spaces(kernel: Kernel): AddressSpace[] {
+export function spaces(kernel: Kernel): AddressSpace[] {
   const found = new Set<AddressSpace>();
   for (const task of kernel.tasks.values()) if (!task.kthread && task.state !== 'zombie') found.add(task.mm);
   return [...found].sort((a, b) => a.touched - b.touched);

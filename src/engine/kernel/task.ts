@@ -16,7 +16,7 @@ import { chargeTask, copyAddressSpace } from './memory.ts';
 import { namespacesForChild } from './namespaces.ts';
 import { inheritTrace } from './ptrace.ts';
 import type { Kernel, PidNamespace, Task } from './records.ts';
-import { settleAffinity } from './policy.ts';
+import { settleAffinity } from './affinity.ts';
 import { enqueue } from './sched.ts';
 import type { Body, CloneArgs } from './sys.ts';
 import { copyFiles } from './vfs/descriptors.ts';

@@ -5,11 +5,18 @@
  */
 import { SysError } from '../abi.ts';
 import type { Kernel } from '../records.ts';
-import { descendants, hasController } from './core.ts';
 import { listOf } from './numbers.ts';
 import type { Cgroup } from './types.ts';
 
 type Partition = Cgroup['cpuset']['partition'];
+
+/** Does the controller work here? */
+const hasController = (cgroup: Cgroup): boolean => cgroup.parent === null || cgroup.parent.subtree.has('cpuset');
+
+/** A group and all below it. */
+export function below(cgroup: Cgroup): Cgroup[] {
+  return [cgroup, ...[...cgroup.children.values()].flatMap(below)];
+}
 
 const holds = (cgroup: Cgroup): boolean => cgroup.parent === null || (cgroup.cpuset.partition !== 'member' && cgroup.cpuset.fault === null);
 
@@ -27,9 +34,9 @@ export function effective(kernel: Kernel, cgroup: Cgroup, what: 'cpus' | 'mems')
 /** The same before the partitions below have taken theirs. */
 function granted(kernel: Kernel, cgroup: Cgroup): number[] {
   if (!cgroup.parent) return Array.from({ length: kernel.cpus }, (_, i) => i);
-  if (hasController(cgroup, 'cpuset') && holds(cgroup)) return exclusiveOf(kernel, cgroup);
+  if (hasController(cgroup) && holds(cgroup)) return exclusiveOf(kernel, cgroup);
   const above = effective(kernel, cgroup.parent, 'cpus');
-  if (!hasController(cgroup, 'cpuset') || cgroup.cpuset.cpus === '') return above;
+  if (!hasController(cgroup) || cgroup.cpuset.cpus === '') return above;
   const own = meet(listOf(cgroup.cpuset.cpus, kernel.cpus), above);
   return own.length > 0 ? own : above;
 }
@@ -106,5 +113,5 @@ export function setExclusive(kernel: Kernel, cgroup: Cgroup, exclusive: string):
 
 /** Nothing may be left in a partition's books that its parent does not have; tasks follow (policy.ts). */
 function changed(kernel: Kernel, cgroup: Cgroup): void {
-  for (const one of descendants(cgroup)) if (one.cpuset.partition !== 'member' && !holds(one.parent!)) one.cpuset.fault = 'Parent is not a partition root';
+  for (const one of below(cgroup)) if (one !== cgroup && one.cpuset.partition !== 'member' && !holds(one.parent!)) one.cpuset.fault = 'Parent is not a partition root';
 }

@@ -7,7 +7,6 @@
 import { SECOND } from '../../sim/units.ts';
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
-import { wake } from '../wait.ts';
 import type { CgroupFile } from './files.ts';
 import type { Cgroup, Psi, PsiLine, PsiTrigger } from './types.ts';
 
@@ -92,7 +91,7 @@ function watch(kernel: Kernel, cgroup: Cgroup, resource: Resource): void {
     if (growth < one.threshold || now < one.last + size) continue;
     one.event = true;
     one.last = now;
-    wake(kernel, pressureChannel(cgroup, resource));
+    kernel.wake(kernel, pressureChannel(cgroup, resource));
   }
 }
 

@@ -5,7 +5,7 @@ import { advise, areaAt, map, setBreak, touchMemory, unmap } from '../memory.ts'
 import type { Kernel, Task } from '../records.ts';
 import { fileOf } from '../vfs/descriptors.ts';
 import { AGAIN, GONE } from '../wait.ts';
-import { swapoff, swapon } from '../swap.ts';
+import { swapoff, swapon } from '../swapon.ts';
 import type { Handlers } from './handlers.ts';
 import type { Path } from '../vfs/types.ts';
 import { resourceLimits } from './limits.ts';
