@@ -25,7 +25,8 @@ export function big(text: unknown): bigint {
 /** Names of 64 digits shortened, the first letter large: a recorded sentence as a line to read. */
 export function sentence(text: string): string {
   const short = text.replace(/\b([0-9a-f]{7})[0-9a-f]{57}\b/g, '$1…');
-  return /^(pid|cgroup|kubectl|docker|virsh|\/)/.test(short) ? short : short.charAt(0).toUpperCase() + short.slice(1);
+  const named = /^(pid|cgroup|kubectl|docker|virsh|\/)/.test(short) || (/ (ended|started)$/.test(short) && !/^(a|the) /.test(short));
+  return named ? short : short.charAt(0).toUpperCase() + short.slice(1);
 }
 /** "max", "67108864" → bytes or null when there is no limit */
 export function limit(text: string): number | null {
