@@ -162,7 +162,10 @@ function indexed(operand: MemoryOperand, reg: number, { base, index, scale }: Wr
 }
 
 /** BX BP with SI DI (table 2-1). */
-function short(operand: MemoryOperand, reg: number, { base, index }: Written, bits: Bits, tail: number[]): void {
+function short(operand: MemoryOperand, reg: number, written: Written, bits: Bits, tail: number[]): void {
+  const turned = written.base > 5;
+  const base = turned ? written.index : written.base;
+  const index = turned ? written.base : written.index;
   if (base < 0 && index < 0) {
     tail.push((reg << 3) | 6);
     return little(tail, operand.value.n, 2);

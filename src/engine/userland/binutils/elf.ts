@@ -178,7 +178,7 @@ export const formatName = (elf: Elf): string => (elf.machine === 62 ? (elf.wide 
 
 const RELOCATION_NAMES: Readonly<Record<number, readonly string[]>> = {
   62: ['NONE', '64', 'PC32', 'GOT32', 'PLT32', 'COPY', 'GLOB_DAT', 'JUMP_SLOT', 'RELATIVE', 'GOTPCREL', '32', '32S', '16', 'PC16', '8', 'PC8'].map((name) => `R_X86_64_${name}`),
-  3: ['NONE', '32', 'PC32', 'GOT32', 'PLT32', 'COPY', 'GLOB_DAT', 'JUMP_SLOT', 'RELATIVE', 'GOTOFF', 'GOTPC'].map((name) => `R_386_${name}`),
+  3: ['NONE', '32', 'PC32', 'GOT32', 'PLT32', 'COPY', 'GLOB_DAT', 'JUMP_SLOT', 'RELATIVE', 'GOTOFF', 'GOTPC', ...Array.from({ length: 9 }, (_, n) => String(11 + n)), '16', 'PC16', '8', 'PC8'].map((name) => `R_386_${name}`),
 };
 
 export const relocationName = (machine: number, type: number): string => RELOCATION_NAMES[machine]?.[type] ?? (machine === 62 && type === 41 ? 'R_X86_64_GOTPCRELX' : machine === 62 && type === 42 ? 'R_X86_64_REX_GOTPCRELX' : machine === 3 && type === 43 ? 'R_386_GOT32X' : machine === 3 && type === 20 ? 'R_386_16' : machine === 3 && type === 21 ? 'R_386_PC16' : `unrecognized: ${type.toString(16)}`);

@@ -1,12 +1,14 @@
 /**
  * One instruction of AT&T's syntax as bytes: its operands turned into those of the lab's encoder (machine/isa), its mnemonic with
  * suffix into a name of the instruction table. Where a symbol's value goes is found by encoding twice with values that differ in every byte.
- * Source: as info manual, "80386 Dependent Features". Left out: 16- and 32-bit code, far branches, SSE, AVX, the x87's arithmetic.
+ * Source: as info manual, "80386 Dependent Features". Left out: SSE, AVX, the x87's arithmetic. Intel's syntax is read by gas-intel.ts.
  */
-import { encode, prefixByte } from '../../machine/isa/assemble-encode.ts';
+import { type Context, encode, prefixByte } from '../../machine/isa/assemble-encode.ts';
 import { AssemblyError, type Value } from '../../machine/isa/assemble-expression.ts';
-import { type Operand, REGISTERS, type Size } from '../../machine/isa/assemble-operand.ts';
+import { type Bits, type Operand, REGISTERS, type Size, type Written } from '../../machine/isa/assemble-operand.ts';
 import { FORMS } from '../../machine/isa/forms.ts';
+import { intelOperands } from './gas-intel.ts';
+import { type Mode, operands, type Parsed, plain } from './gas-operand.ts';
 import { accept, constant, type Expr, expression, GasError, type Reader, skipBlanks } from './gas-expression.ts';
 
 /** A place in an instruction or in data that holds an expression's value. */
@@ -17,19 +19,22 @@ export interface Fixup {
   kind: 'absolute' | 'signed' | 'pc' | 'branch';
   end: number;
   expr: Expr;
+  /** A branch of other than 64-bit code: never by way of a table. */
+  plain?: boolean;
 }
 
-export type Encoded = { bytes: number[]; fixups: Fixup[]; warning?: string } | { short: number[]; long: number[]; to: Expr };
-
-type Parsed = { operand: Operand; expr: Expr | null; rip: boolean; starred: boolean };
+export type Encoded = { bytes: number[]; fixups: Fixup[]; warning?: string } | { short: number[]; long: number[]; to: Expr; size: number };
 
 const SIZES: Readonly<Record<string, Size>> = { b: 1, w: 2, l: 4, q: 8 };
 const ALIASES: Readonly<Record<string, string>> = {
   cbtw: 'cbw', cwtl: 'cwde', cltq: 'cdqe', cwtd: 'cwd', cltd: 'cdq', cqto: 'cqo', retq: 'ret', leaveq: 'leave', callq: 'call', jmpq: 'jmp', xlat: 'xlatb', sysretl: 'sysret', sysexitl: 'sysexit',
-  movsl: 'movsd', cmpsl: 'cmpsd', stosl: 'stosd', lodsl: 'lodsd', scasl: 'scasd', insl: 'insd', outsl: 'outsd', iretl: 'iretd', repnz: 'repne', repz: 'repe', pushfq: 'pushfq', int1: 'int1', icebp: 'int1', wait: 'fwait',
+  movsl: 'movsd', cmpsl: 'cmpsd', stosl: 'stosd', lodsl: 'lodsd', scasl: 'scasd', insl: 'insd', outsl: 'outsd', iretl: 'iretd', pushfl: 'pushfd', popfl: 'popfd', pushal: 'pushad', popal: 'popad', retl: 'ret', repnz: 'repne', repz: 'repe', pushfq: 'pushfq', int1: 'int1', icebp: 'int1', wait: 'fwait',
 };
-const RAW: Readonly<Record<string, number[]>> = { lret: [0xcb], lretl: [0xcb], lretq: [0x48, 0xcb], endbr64: [0xf3, 0x0f, 0x1e, 0xfa], pushfw: [0x66, 0x9c], popfw: [0x66, 0x9d], iretw: [0x66, 0xcf], ud2a: [0x0f, 0x0b] };
-const ABSENT = /^(v[a-z0-9]+|.*(ps|pd|ss|sd)|p[a-z]+[bwdq]|f(i?(add|sub|mul|div|ld|st|com|cmov|tst|sqrt|scale|prem|rnd|xtract|abs|chs|sin|cos|ptan|patan|yl2x|2xm1|nstenv|ldenv|save|nsave|rstor|xch|free|nop|wait|init|clex|inc|dec)[a-z0-9]*)|mov(d|dq[au2]?|nt.*|[au].*|q2dq|be)|cvt.*|ljmp.*|lcall.*|lret.*|x(save|rstor).*|l[fgs]s[wlq]?|crc32.*|adcx|adox|mulx|[bt]zcnt.*|cmpxchg(8|16)b|bextr.*|[lt]zcnt.*|prefetch.*|clflush.*|in[vs].*|tzmsk|st[im]xcsr|ldmxcsr|stmxcsr|sha.*|aes.*|rd[a-z]+|wr[a-z]+|emms|enter[wq]|push[w]|pop[w])$/;
+/** Names of AT&T's for those of the table; those that only Intel's syntax has. */
+const FAR: Readonly<Record<string, string>> = { lret: 'retf', lretw: 'retfw', lretl: 'retfd', lretq: 'retfq' };
+const INTEL_ONLY = new Set('pushad popad pushfd popfd iretd retn retd retf retfw retfd retfq stosd lodsd scasd cmpsd insd outsd'.split(' '));
+const RAW: Readonly<Record<string, number[]>> = { endbr64: [0xf3, 0x0f, 0x1e, 0xfa], endbr32: [0xf3, 0x0f, 0x1e, 0xfb], ud2a: [0x0f, 0x0b] };
+const ABSENT = /^(v[a-z0-9]+|.*(ps|pd|ss|sd)|p[a-z]+[bwdq]|f(i?(add|sub|mul|div|ld|st|com|cmov|tst|sqrt|scale|prem|rnd|xtract|abs|chs|sin|cos|ptan|patan|yl2x|2xm1|nstenv|ldenv|save|nsave|rstor|xch|free|nop|wait|init|clex|inc|dec)[a-z0-9]*)|mov(d|dq[au2]?|nt.*|[au].*|q2dq|be)|cvt.*|x(save|rstor).*|crc32.*|adcx|adox|mulx|[bt]zcnt.*|bextr.*|[lt]zcnt.*|prefetch.*|clflush.*|in[vs].*|tzmsk|st[im]xcsr|ldmxcsr|stmxcsr|sha.*|aes.*|rd[a-z]+|wr[a-z]+|emms|enter[wq])$/;
 
 interface Name {
   mnemonic: string;
@@ -38,7 +43,10 @@ interface Name {
   from: Size | null;
 }
 
-function named(word: string, count: number): Name | null {
+function named(word: string, count: number, mode: Mode): Name | null {
+  if (!mode.intel && INTEL_ONLY.has(word)) return null;
+  const far = FAR[word] ?? null;
+  if (far !== null) return { mnemonic: far, size: null, from: null };
   const alias = ALIASES[word];
   if (alias !== undefined) return { mnemonic: alias, size: null, from: null };
   if (word === 'movslq' && count === 2) return { mnemonic: 'movsxd', size: 8, from: 4 };
@@ -52,8 +60,16 @@ function named(word: string, count: number): Name | null {
   return size !== undefined && FORMS.has(stem) && FORMS.get(stem)![0]!.operands.length > 0 && !/^(j|set|loop)/.test(stem.replace(/^jmp$/, '')) ? { mnemonic: stem, size, from: null } : null;
 }
 
-/** Bytes of the statement, its prefixes before it. `isConstant` gives an expression's value when it has one already. */
-export function instruction(reader: Reader, isConstant: (expr: Expr) => bigint | null): Encoded {
+/** What a prefix's name stands for in code of this size; undefined: it is none. */
+function prefixOf(word: string, { bits }: Mode): number | undefined {
+  const sizes: Readonly<Record<string, [byte: number, not: number]>> = { data16: [0x66, 16], data32: [0x66, 32], addr16: [0x67, 16], addr32: [0x67, 32] };
+  const size = sizes[word];
+  if (size) return size[1] === bits ? undefined : size[0];
+  return prefixByte(word) ?? { 'rex.w': 0x48, rex64: 0x48, cs: 0x2e, ss: 0x36, ds: 0x3e, es: 0x26, fs: 0x64, gs: 0x65 }[word];
+}
+
+/** Bytes of the statement, its prefixes before it. */
+export function instruction(reader: Reader, mode: Mode): Encoded {
   const whole = reader.text.slice(reader.at).replace(/\s+/g, ' ').replace(/ ?, ?/g, ',').trim();
   const prefixes: number[] = [];
   for (;;) {
@@ -64,117 +80,40 @@ export function instruction(reader: Reader, isConstant: (expr: Expr) => bigint |
       throw new GasError(`invalid character '${reader.text[reader.at]}' in mnemonic`);
     }
     reader.at += word.length;
-    const prefix = prefixByte(word) ?? { data16: 0x66, addr32: 0x67, 'rex.w': 0x48, rex64: 0x48 }[word];
-    if (prefix === undefined) return body(word, whole, prefixes, operands(reader, isConstant));
+    const prefix = prefixOf(word, mode);
+    if (prefix === undefined) return body(word, whole, prefixes, mode.intel ? intelOperands(reader, mode) : operands(reader, mode), mode);
     prefixes.push(prefix);
   }
 }
 
-function operands(reader: Reader, isConstant: (expr: Expr) => bigint | null): Parsed[] {
-  const list: Parsed[] = [];
-  skipBlanks(reader);
-  if (reader.at === reader.text.length) return list;
-  do {
-    skipBlanks(reader);
-    if (reader.at === reader.text.length) throw new GasError("expecting operand after ','; got nothing");
-    list.push(operand(reader, isConstant));
-  }
-  while (accept(reader, ','));
-  skipBlanks(reader);
-  if (reader.at < reader.text.length) throw new GasError(`junk \`${reader.text.slice(reader.at)}' after expression`);
-  return list;
-}
-
-const plain = (n: bigint, addresses = 0): Value => ({ n, addresses, unknown: false, registers: [] });
-
-function register(reader: Reader): string | null {
-  skipBlanks(reader);
-  if (reader.text[reader.at] !== '%') return null;
-  const found = /^%\s*([A-Za-z][A-Za-z0-9]*)/.exec(reader.text.slice(reader.at));
-  const name = found?.[1]?.toLowerCase().replace(/^db(\d)$/, 'dr$1').replace(/^(r\d+)l$/, '$1b');
-  if (found && /^([xyz]mm\d+|st|mm\d|k\d)$/.test(name!)) throw new GasError(`not modelled: register \`${found[0]}'`);
-  if (!found || (name !== 'rip' && name !== 'eip' && !REGISTERS.has(name!))) throw new GasError(`bad register name \`${reader.text.slice(reader.at)}'`);
-  reader.at += found[0].length;
-  return name!;
-}
-
-function operand(reader: Reader, isConstant: (expr: Expr) => bigint | null): Parsed {
-  const starred = accept(reader, '*');
-  if (accept(reader, '$')) {
-    const expr = expression(reader);
-    const n = isConstant(expr);
-    return { operand: { kind: 'immediate', column: 1, value: n === null ? plain(0n, 1) : plain(n), size: null, strict: false, distance: null }, expr: n === null ? expr : null, rip: false, starred };
-  }
-  const name = register(reader);
-  if (name === null) return memory(reader, isConstant, null, starred);
-  if (REGISTERS.get(name)?.group === 'segment' && accept(reader, ':')) return memory(reader, isConstant, name, starred);
-  return { operand: { kind: 'register', column: 1, name, ...REGISTERS.get(name)! }, expr: null, rip: false, starred };
-}
-
-function memory(reader: Reader, isConstant: (expr: Expr) => bigint | null, segment: string | null, starred: boolean): Parsed {
-  skipBlanks(reader);
-  const open = /^\(\s*[%,]/.test(reader.text.slice(reader.at));
-  const expr = open ? constant(0n) : expression(reader);
-  if (/^@/.test(reader.text.slice(reader.at)) && !/^@PLT\b/i.test(reader.text.slice(reader.at))) throw new GasError(`not modelled: \`${reader.text.slice(reader.at)}'`);
-  if (accept(reader, '@')) reader.at += 3;
-  const n = isConstant(expr);
-  const value = n === null ? plain(0n, 1) : plain(n);
-  const parsed: Parsed = { operand: { kind: 'memory', column: 1, value, size: null, segment, mode: 'abs', displacement: null }, expr: n === null ? expr : null, rip: false, starred };
-  if (!accept(reader, '(')) return n === null ? parsed : { ...parsed, expr };
-  const base = register(reader);
-  if (base === 'dx') {
-    if (!accept(reader, ')')) throw new GasError('expecting `)\'');
-    return { operand: { kind: 'register', column: 1, name: 'dx', ...REGISTERS.get('dx')! }, expr: null, rip: false, starred };
-  }
-  if (base === 'rip' || base === 'eip') {
-    if (base === 'eip' || !accept(reader, ')')) throw new GasError('not modelled: such a use of the instruction pointer');
-    return { operand: { ...parsed.operand, mode: 'rel' } as Operand, expr, rip: true, starred };
-  }
-  const written = indexed(reader, base);
-  return { ...parsed, operand: { ...parsed.operand, written } as Operand };
-}
-
-function indexed(reader: Reader, base: string | null): { base: number; index: number; scale: number; size: number } {
-  let index: string | null = null;
-  let scale = 1;
-  if (accept(reader, ',')) {
-    index = register(reader);
-    if (accept(reader, ',') || index === null) {
-      const digits = /^\s*(\d+)/.exec(reader.text.slice(reader.at));
-      if (!digits || ![1, 2, 4, 8].includes(Number(digits[1]))) throw new GasError(`expecting scale factor of 1, 2, 4, or 8: got \`${/^\s*([^\s)]*)/.exec(reader.text.slice(reader.at))![1]}'`);
-      scale = Number(digits[1]);
-      reader.at += digits[0].length;
-    }
-  }
-  if (!accept(reader, ')')) throw new GasError(`expecting \`)' after scale factor in \`${reader.text}'`);
-  const [b, i] = [base, index].map((name) => (name === null ? null : REGISTERS.get(name)!));
-  for (const one of [b, i]) if (one && (one.group !== 'general' || one.size < 4)) throw new GasError(`\`${reader.text.slice(reader.text.indexOf('('))}' is not a valid base/index expression`);
-  if ((b && i && b.size !== i.size) || index === 'rsp' || index === 'esp') throw new GasError(`\`${reader.text.slice(reader.text.indexOf('('))}' is not a valid base/index expression`);
-  return { base: b ? b.number : -1, index: i ? i.number : -1, scale, size: (b ?? i)?.size ?? 8 };
-}
-
-function body(word: string, whole: string, prefixes: number[], list: Parsed[]): Encoded {
+function body(word: string, whole: string, prefixes: number[], list: Parsed[], mode: Mode): Encoded {
+  if (/^l?(jmp|call)[lwq]?$/.test(word) && (word.startsWith('l') || list[0]?.selector !== undefined)) return far(word, prefixes, list, mode);
   if (RAW[word] && list.length === 0) return { bytes: [...prefixes, ...RAW[word]!], fixups: [] };
-  const name = named(word, list.length);
+  const name = named(word, list.length, mode);
   if (!name) throw new GasError(ABSENT.test(word) ? `not modelled: \`${whole}'` : `no such instruction: \`${whole}'`);
   if (/^(j|call|loop)/.test(name.mnemonic) && list.length === 1) {
-    const branched = branch(name.mnemonic, prefixes, list[0]!);
+    const branched = branch(name.mnemonic, prefixes, list[0]!, mode);
     if (branched) return branched;
   }
-  if (word === 'nopw') return body('nopl', whole, [...prefixes, 0x66], list);
-  const ordered = name.mnemonic === 'enter' || (name.mnemonic === 'xchg' && list.every(({ operand }) => operand.kind === 'register'));
+  if (word === 'nopw') return body('nopl', whole, [...prefixes, 0x66], list, mode);
+  if (mode.bits !== 64 && name.size === 8) throw new GasError(name.mnemonic === 'mov' ? `operand type mismatch for \`${word}'` : `\`${word}' is only supported in 64-bit mode`);
+  const ordered = name.mnemonic === 'enter' || name.mnemonic === 'bound' || (name.mnemonic === 'xchg' && list.every(({ operand }) => operand.kind === 'register'));
   const turned = ordered ? list : list.slice().reverse();
   if (name.mnemonic === 'mov' && turned.every(({ operand }) => operand.kind === 'register' && operand.group === 'general') && turned.some(({ operand }) => name.size !== null && operand.size !== name.size)) {
     throw new GasError(`operand type mismatch for \`${word === 'movq' ? word : 'mov'}'`);
   }
   for (const [n, one] of turned.entries()) sized(word, name, one, n);
-  if (/^(push|pop)$/.test(name.mnemonic) && turned[0]?.operand.kind === 'memory' && name.size === null) turned[0].operand.size = 8;
+  if (/^(push|pop)$/.test(name.mnemonic) && turned[0]?.operand.kind === 'memory' && name.size === null) turned[0].operand.size = (mode.bits / 8) as Size;
+  const prefixed = TABLES.test(name.mnemonic) || (/^(push|pop)$/.test(name.mnemonic) && turned[0]?.operand.kind === 'register' && turned[0].operand.group === 'segment');
+  const table = prefixed && name.size !== null && name.size < 8 ? name.size : 0;
+  if (TABLES.test(name.mnemonic)) for (const { operand } of turned) if (operand.kind === 'memory') operand.size = null;
   implied(name, turned);
   if (name.mnemonic === 'int' && turned[0]?.operand.kind === 'immediate' && turned[0].operand.value.n === 3n && !turned[0].expr) return { bytes: [...prefixes, 0xcc], fixups: [] };
   if (name.mnemonic === 'mov') moved(word, turned);
-  if (!unsized(name, turned)) return placed(word, name.mnemonic, prefixes, turned);
-  for (const { operand } of turned) if (operand.kind === 'memory') operand.size = 4;
-  return { ...placed(word, name.mnemonic, prefixes, turned), warning: `no instruction mnemonic suffix given and no register operands; using default for \`${word}'` };
+  if (!unsized(name, turned)) return placed(word, name.mnemonic, prefixes, turned, mode, table);
+  if (mode.intel) throw new GasError(`ambiguous operand size for \`${word}'`);
+  for (const { operand } of turned) if (operand.kind === 'memory') operand.size = mode.bits === 16 ? 2 : 4;
+  return { ...placed(word, name.mnemonic, prefixes, turned, mode, 0), warning: `no instruction mnemonic suffix given and no register operands; using default for \`${word}'` };
 }
 
 /** Nothing tells the size, and the instruction has one of 32 bits, which as then takes. */
@@ -185,21 +124,37 @@ function unsized(name: Name, list: readonly Parsed[]): boolean {
   return sizes.size > 1 && sizes.has('32');
 }
 
+const TABLES = /^[ls][gi]dt$/;
+
+/** `ljmp $8, $there`, `lcall *pointer`. */
+function far(word: string, prefixes: number[], list: Parsed[], mode: Mode): Encoded {
+  const mnemonic = word.replace(/^l/, '').slice(0, word.includes('jmp') ? 3 : 4);
+  const suffix = SIZES[/[lwq]$/.exec(word.replace(/call$/, ''))?.[0] ?? ''] ?? null;
+  const [a, b] = list;
+  if (a?.operand.kind === 'memory' && list.length === 1) return placed(word, mnemonic, prefixes, [{ ...a, operand: { ...a.operand, far: true, size: suffix } }], mode, 0);
+  const selector = a?.selector ?? (a?.operand.kind === 'immediate' && !a.expr ? a.operand.value.n : null);
+  const to = a?.selector === undefined ? b : a;
+  if (selector === null || !to || (to.operand.kind !== 'immediate' && to.selector === undefined)) throw new GasError(`operand type mismatch for \`${word}'`);
+  const value = to.operand.kind === 'register' ? plain(0n) : to.operand.kind === 'far' ? plain(0n) : to.operand.value;
+  return placed(word, mnemonic, prefixes, [{ operand: { kind: 'far', column: 1, selector: plain(selector), value, size: suffix }, expr: to.expr, rip: false, starred: false }], mode, 0);
+}
+
 /** A direct branch; null: it goes through a register or memory. */
-function branch(mnemonic: string, prefixes: number[], { operand, expr, starred, rip }: Parsed): Encoded | null {
+function branch(mnemonic: string, prefixes: number[], { operand, expr, starred, rip }: Parsed, { bits }: Mode): Encoded | null {
   if (starred || operand.kind !== 'memory' || operand.written || rip) {
-    if (operand.kind === 'memory') operand.size = 8;
+    if (operand.kind === 'memory' && operand.size === null) operand.size = (bits / 8) as Size;
     return null;
   }
   const to = expr ?? constant(operand.value.n);
-  const at = (distance: 'short' | 'near' | null): number[] => encode(mnemonic, [{ kind: 'immediate', column: 1, value: plain(0n, 1), size: null, strict: false, distance }], { here: 0n, bits: 64, defaultRel: false, prefixes }, 1);
-  if (/^(loop|jrcxz)/.test(mnemonic)) {
+  const at = (distance: 'short' | 'near' | null): number[] => encode(mnemonic, [{ kind: 'immediate', column: 1, value: plain(0n, 1), size: null, strict: false, distance }], { here: 0n, bits, defaultRel: false, prefixes }, 1);
+  if (/^(loop|j[re]?cxz)/.test(mnemonic)) {
     const bytes = at(null);
     return { bytes, fixups: [{ at: bytes.length - 1, size: 1, kind: 'pc', end: 1, expr: to }] };
   }
-  const long = at('near').map((byte, n, all) => (n < all.length - 4 ? byte : 0));
-  if (mnemonic === 'call') return { bytes: long, fixups: [{ at: long.length - 4, size: 4, kind: 'branch', end: 4, expr: to }] };
-  return { short: at('short'), long, to };
+  const size = bits === 16 ? 2 : 4;
+  const long = at('near').map((byte, n, all) => (n < all.length - size ? byte : 0));
+  if (mnemonic === 'call') return { bytes: long, fixups: [{ at: long.length - size, size, kind: 'branch', end: size, expr: to, plain: bits !== 64 }] };
+  return { short: at('short'), long, to, size };
 }
 
 const LOOSE = /^(in|out|shl|shr|sar|sal|rol|ror|rcl|rcr|shld|shrd|set.*|l[gi]dt|s[gi]dt|int|enter|l(tr|ldt|msw)|ver[rw]|smsw|str|sldt)$/;
@@ -238,30 +193,49 @@ function moved(word: string, [to, from]: Parsed[]): void {
 
 const PROBE = 0x12345678n;
 
-function placed(word: string, mnemonic: string, prefixes: number[], list: Parsed[]): { bytes: number[]; fixups: Fixup[] } {
-  const bytes = encoded(word, mnemonic, prefixes, list, null, 0n);
+function placed(word: string, mnemonic: string, prefixes: number[], list: Parsed[], mode: Mode, table: number): { bytes: number[]; fixups: Fixup[]; warning?: string } {
+  const told: string[] = [];
+  const context: Context = { here: 0n, bits: mode.bits, defaultRel: false, prefixes, operandSize: table, warn: (text) => told.push(text) };
+  const bytes = encoded(word, mnemonic, context, list, null, 0n);
+  const cut = told.find((text) => text.includes('data exceeds bounds'));
+  const number = list.find(({ operand, expr }) => operand.kind === 'immediate' && !expr)?.operand;
   const fixups: Fixup[] = [];
   for (const [n, one] of list.entries()) {
     if (!one.expr || (one.operand.kind === 'memory' && !one.rip && one.operand.value.addresses === 0)) continue;
-    const first = encoded(word, mnemonic, prefixes, list, n, PROBE);
-    const second = encoded(word, mnemonic, prefixes, list, n, PROBE + 0x0101_0101_0101_0101n);
+    const first = encoded(word, mnemonic, context, list, n, PROBE);
+    const second = encoded(word, mnemonic, context, list, n, PROBE + 0x0101_0101_0101_0101n);
     const at = first.findIndex((byte, k) => byte !== second[k]);
     const size = first.filter((byte, k) => byte !== second[k]).length;
     const wide = list.some(({ operand }) => operand.kind === 'register' && operand.size === 8) || list.some(({ operand }) => operand.kind === 'memory' && operand.size === 8);
-    const signed = size === 4 && (one.operand.kind === 'memory' || wide || mnemonic === 'push');
+    const signed = size === 4 && mode.bits === 64 && (one.operand.kind === 'memory' || wide || mnemonic === 'push');
     fixups.push({ at, size, kind: one.rip ? 'pc' : signed ? 'signed' : 'absolute', end: bytes.length - at, expr: one.expr });
     for (let k = at; k < at + size; k++) bytes[k] = 0;
   }
-  return { bytes, fixups };
+  if (!cut || number?.kind !== 'immediate') return { bytes, fixups };
+  const { n } = number.value;
+  const width = cut.startsWith('byte') ? 8 : cut.startsWith('word') ? 16 : 32;
+  return { bytes, fixups, warning: `0x${BigInt.asUintN(64, n).toString(16)} shortened to 0x${BigInt.asUintN(width, n).toString(16)}` };
 }
 
-function encoded(word: string, mnemonic: string, prefixes: number[], list: Parsed[], probe: number | null, n: bigint): number[] {
+/** GNU's order of prefixes: segment, address size, operand size, the others. */
+const RANK: ReadonlyMap<number, number> = new Map([[0x26, 0], [0x2e, 0], [0x36, 0], [0x3e, 0], [0x64, 0], [0x65, 0], [0x67, 1], [0x66, 2], [0xf0, 3], [0xf2, 3], [0xf3, 3]]);
+
+function ordered(bytes: number[]): number[] {
+  const count = bytes.findIndex((byte) => !RANK.has(byte));
+  return count < 2 ? bytes : [...bytes.slice(0, count).sort((a, b) => RANK.get(a)! - RANK.get(b)!), ...bytes.slice(count)];
+}
+
+function encoded(word: string, mnemonic: string, context: Context, list: Parsed[], probe: number | null, n: bigint): number[] {
   const operands = list.map(({ operand }, k) => (k === probe && operand.kind !== 'register' ? { ...operand, value: { ...operand.value, n } } : operand));
   try {
-    return encode(mnemonic, operands, { here: 0n, bits: 64, defaultRel: false, prefixes }, 1);
+    return ordered(encode(mnemonic, operands, context, 1));
   } catch (error) {
     if (!(error instanceof AssemblyError)) throw error;
     const forms = FORMS.get(mnemonic)!;
+    if (context.bits === 64 && forms.every(({ long }) => !long)) throw new GasError(`\`${word}' is not supported in 64-bit mode`);
+    if (context.bits !== 64 && forms.every(({ legacy }) => !legacy)) throw new GasError(`\`${word}' is only supported in 64-bit mode`);
+    if (context.bits === 64 && /^(push|pop)$/.test(mnemonic) && operands[0]?.kind === 'register' && operands[0].group === 'general') throw new GasError(`operand size mismatch for \`${word}'`);
+    if (mnemonic === 'pop' && operands[0]?.kind === 'register' && operands[0].name === 'cs') throw new GasError(`you can't \`${word} %cs'`);
     if (!forms.some((form) => form.operands.length === list.length)) throw new GasError(`number of operands mismatch for \`${word}'`);
     if (error.message.includes('size not specified')) throw new GasError('no instruction mnemonic suffix given and no register operands; can\'t size instruction');
     const high = operands.find((one) => one.kind === 'register' && one.high);

@@ -26,8 +26,8 @@ export interface ObjectSection {
 
 export interface ObjectSymbol {
   name: string;
-  /** Of a section in the list; 'abs'; null: undefined. */
-  section: string | 'abs' | null;
+  /** Of a section in the list; 'abs'; 'common': its value is an alignment; null: undefined. */
+  section: string | 'abs' | 'common' | null;
   value: bigint;
   size: number;
   bind: number;
@@ -44,14 +44,16 @@ interface Layout {
   source: GasSource;
   places: Map<string, { section: GasSection; at: number }>;
   undefineds: Set<string>;
+  /** ELF64 with addends in its relocations, or ELF32 with them in the fields. */
+  wide: boolean;
 }
 
 const PASSES = 200;
 /** Mark of a section's own name among the terms of a sum. */
 const OF = '\u0004';
 
-export function layOut(source: GasSource): ObjectFile {
-  const layout: Layout = { source, places: new Map(), undefineds: new Set() };
+export function layOut(source: GasSource, wide = true): ObjectFile {
+  const layout: Layout = { source, places: new Map(), undefineds: new Set(), wide };
   const mistakes = source.mistakes.slice();
   let moved = true;
   for (let n = 0; moved && n < PASSES; n++) {
@@ -131,11 +133,16 @@ const isWeak = (layout: Layout, expr: Expr): boolean => expr.op === 'symbol' && 
 /** The no-operations that fill code, longest first (SDM 2B, NOP; what as takes for a generic processor). */
 const NOPS = ['90', '6690', '0f1f00', '0f1f4000', '0f1f440000', '660f1f440000', '0f1f8000000000', '0f1f840000000000', '660f1f840000000000', '662e0f1f840000000000', '66662e0f1f840000000000'];
 
-function filled(section: GasSection, count: number, fill: number | null): number[] {
+const SHORT_NOPS: Readonly<Record<16 | 32, readonly string[]>> = { 32: ['90', '6690', '8d7600', '8d742600', '8d74260090', '8db600000000', '8db42600000000'], 16: ['90', '6690', '8d7400', '8db40000'] };
+
+function filled(section: GasSection, count: number, fill: number | null, bits: 16 | 32 | 64): number[] {
   if (fill !== null || !(section.flags & 4)) return new Array<number>(count).fill(fill ?? 0);
-  const out: number[] = [];
+  const nops = bits === 64 ? NOPS : SHORT_NOPS[bits];
+  // more than two whole ones are jumped over
+  const jumped = bits !== 64 && Math.floor(count / nops.length) > 2;
+  const out: number[] = !jumped ? [] : count - 2 < 128 ? [0xeb, count - 2] : [0xe9, (count - 5) & 255, (count - 5) >> 8, 0, 0];
   while (out.length < count) {
-    const nop = NOPS[Math.min(NOPS.length, count - out.length) - 1]!;
+    const nop = nops[Math.min(nops.length, count - out.length) - 1]!;
     for (let k = 0; k < nop.length; k += 2) out.push(Number.parseInt(nop.slice(k, k + 2), 16));
   }
   return out;
@@ -152,7 +159,7 @@ function written(layout: Layout, section: GasSection, mistakes: ObjectFile['mist
         for (const byte of item.bytes) out.push(byte);
         for (const fixup of item.fixups) fix(layout, section, out, at + fixup.at, fixup, relocations);
       } else if (item.kind === 'jump') jump(layout, section, out, item, relocations);
-      else if (item.kind === 'align') out.push(...filled(section, count, item.fill));
+      else if (item.kind === 'align') out.push(...filled(section, count, item.fill, item.bits));
       else if (item.kind === 'space' || item.kind === 'org') {
         complain(layout, section, item, at);
         for (let k = 0; k < count; k++) out.push(item.fill & 255);
@@ -175,10 +182,10 @@ function complain(layout: Layout, section: GasSection, item: Extract<Item, { kin
 
 function jump(layout: Layout, section: GasSection, out: number[], item: Extract<Item, { kind: 'jump' }>, relocations: ObjectRelocation[]): void {
   const bytes = item.grown ? item.long : item.short;
-  const size = item.grown ? 4 : 1;
+  const size = item.grown ? item.size : 1;
   const at = out.length + bytes.length - size;
   for (const byte of bytes) out.push(byte);
-  fix(layout, section, out, at, { at: 0, size, kind: 'branch', end: size, expr: item.to }, relocations, true);
+  fix(layout, section, out, at, { at: 0, size, kind: 'branch', end: size, expr: item.to, plain: item.bits !== 64 }, relocations, true);
 }
 
 /** The symbol that an expression starts from. */
@@ -186,6 +193,19 @@ const namedIn = (expr: Expr): string => (expr.op === 'symbol' ? expr.name : expr
 
 const ABSOLUTE: Readonly<Record<number, number>> = { 1: 14, 2: 12, 4: 10, 8: 1 };
 const RELATIVE: Readonly<Record<number, number>> = { 1: 15, 2: 13, 4: 2, 8: 24 };
+/** Of i386. */
+const NARROW: Readonly<Record<number, readonly [absolute: number, relative: number]>> = { 1: [22, 23], 2: [20, 21], 4: [1, 2] };
+
+function typeOf({ wide }: Layout, { size, kind, plain }: Fixup, relative: boolean): number {
+  if (!wide) {
+    const pair = NARROW[size];
+    if (!pair) throw new GasError(`cannot represent relocation type BFD_RELOC_${relative ? `${8 * size}_PCREL` : 8 * size}`);
+    return pair[relative ? 1 : 0];
+  }
+  if (kind === 'signed') return 11;
+  if (kind === 'branch' && size === 4 && !plain) return 4;
+  return relative ? RELATIVE[size]! : ABSOLUTE[size]!;
+}
 
 function fix(layout: Layout, section: GasSection, out: number[], at: number, fixup: Fixup, relocations: ObjectRelocation[], relaxed = false): void {
   const sum = resolved(layout, fixup.expr);
@@ -196,24 +216,30 @@ function fix(layout: Layout, section: GasSection, out: number[], at: number, fix
   const direct = (relaxed ? !isWeak(layout, fixup.expr) : !global) && sum.terms.size === 1 && sum.terms.get(here) === 1n;
   if (relative && direct) return store(out, at, fixup, sum.n - BigInt(at + fixup.end));
   if (sum.terms.size === 0 && !(relative && fixup.kind === 'branch')) return store(out, at, fixup, sum.n);
-  let type = fixup.kind === 'signed' ? 11 : fixup.kind === 'branch' && fixup.size === 4 ? 4 : relative ? RELATIVE[fixup.size]! : ABSOLUTE[fixup.size]!;
+  let type = typeOf(layout, fixup, relative);
   let addend = sum.n - (relative ? BigInt(fixup.end) : 0n);
   const terms = [...sum.terms];
   const less = terms.find(([name, times]) => name === here && times === -1n);
   if (less && terms.length === 2 && !relative) {
-    type = RELATIVE[fixup.size]!;
+    type = typeOf(layout, { ...fixup, kind: 'pc' }, true);
     addend += BigInt(at);
     terms.splice(terms.indexOf(less), 1);
   }
   if (terms.length === 0) {
-    relocations.push({ offset: at, type: RELATIVE[fixup.size]!, to: '', addend });
+    relocated(layout, out, fixup, { offset: at, type: typeOf(layout, { ...fixup, kind: 'pc' }, true), to: '', addend }, relocations);
     return;
   }
   if (terms.length !== 1 || terms[0]![1] !== 1n) throw new GasError('invalid operands (*UND* and *UND* sections) for `-\'; or not modelled');
   const name = terms[0]![0];
   if (!name.startsWith(OF)) layout.undefineds.add(name);
-  if (global && name.startsWith(OF) && layout.places.has(written)) relocations.push({ offset: at, type, to: written, addend: addend - BigInt(layout.places.get(written)!.at) });
-  else relocations.push({ offset: at, type: type === 4 && name.startsWith(OF) ? 2 : type, to: name.startsWith(OF) ? name.slice(1) : name, addend });
+  if (global && name.startsWith(OF) && layout.places.has(written)) relocated(layout, out, fixup, { offset: at, type, to: written, addend: addend - BigInt(layout.places.get(written)!.at) }, relocations);
+  else relocated(layout, out, fixup, { offset: at, type: layout.wide && type === 4 && name.startsWith(OF) ? 2 : type, to: name.startsWith(OF) ? name.slice(1) : name, addend }, relocations);
+}
+
+/** i386 keeps what is added in the field itself. */
+function relocated(layout: Layout, out: number[], fixup: Fixup, one: ObjectRelocation, relocations: ObjectRelocation[]): void {
+  relocations.push(one);
+  if (!layout.wide) for (let k = 0; k < fixup.size; k++) out[one.offset + k] = Number((BigInt.asUintN(64, one.addend) >> BigInt(8 * k)) & 255n);
 }
 
 function store(out: number[], at: number, fixup: Fixup, n: bigint): void {
@@ -226,13 +252,15 @@ function store(out: number[], at: number, fixup: Fixup, n: bigint): void {
 
 function symbolsOf(layout: Layout, mistakes: ObjectFile['mistakes']): ObjectSymbol[] {
   const { source } = layout;
-  const names = [...new Set([...source.labels, ...source.values.keys(), ...source.globals, ...source.weak, ...layout.undefineds])].filter((name) => !name.startsWith('.L') || layout.undefineds.has(name));
+  const names = [...new Set([...source.labels, ...source.values.keys(), ...source.globals, ...source.weak, ...source.commons.keys(), ...layout.undefineds])].filter((name) => !name.startsWith('.L') || layout.undefineds.has(name));
   const out = names.map((name): ObjectSymbol => {
     const bind = source.weak.has(name) ? 2 : source.globals.has(name) || layout.undefineds.has(name) ? 1 : 0;
     const size = source.sizes.get(name);
     const symbol: ObjectSymbol = { name, section: null, value: 0n, size: 0, bind, type: source.types.get(name) ?? 0 };
     try {
       if (size) symbol.size = Number(resolved(layout, size).n);
+      const room = source.commons.get(name);
+      if (room && !layout.places.has(name)) return { ...symbol, section: 'common', value: BigInt(room.align), bind: bind || 1 };
       const sum = lookup(layout, name);
       const [term] = sum.terms.keys();
       if (term === undefined) return { ...symbol, section: 'abs', value: sum.n };

@@ -1,15 +1,17 @@
 /**
  * A source of GNU as, statement by statement: comments taken away, labels and directives into sections of items that layout places.
- * Source: as info manual, "Syntax" and "Pseudo Ops". Left out: .macro, .rept, .if, .include, .comm, .code32, .intel_syntax; debugging and unwind directives are read over.
+ * Source: as info manual, "Syntax" and "Pseudo Ops". Left out: .include, .incbin, .code16gcc, numbers with a point; debugging and unwind directives are read over.
  */
 import { bytes as bytesOf } from '../../sim/text.ts';
 import { constant, evaluate, type Expr, expression, GasError, type Reader, skipBlanks, type Sum, accept } from './gas-expression.ts';
+import { readStatements, statements } from './gas-blocks.ts';
 import { type Fixup, instruction } from './gas-instruction.ts';
+import type { Bits } from '../../machine/isa/assemble-operand.ts';
 
 export type Item = { line: number } & (
   | { kind: 'bytes'; bytes: number[]; fixups: Fixup[] }
-  | { kind: 'jump'; short: number[]; long: number[]; to: Expr; grown: boolean }
-  | { kind: 'align'; to: number; fill: number | null; most: number }
+  | { kind: 'jump'; short: number[]; long: number[]; to: Expr; /** Bytes of the long distance. */ size: number; bits: Bits; grown: boolean }
+  | { kind: 'align'; to: number; fill: number | null; most: number; bits: Bits }
   | { kind: 'space'; count: Expr; fill: number }
   | { kind: 'org'; to: Expr; fill: number }
   | { kind: 'label'; name: string });
@@ -26,6 +28,8 @@ export interface Mistake {
   line: number;
   text: string;
   warning?: boolean;
+  /** Lines of the macro calls that it came from. */
+  from?: readonly number[];
 }
 
 export interface GasSource {
@@ -37,6 +41,9 @@ export interface GasSource {
   types: Map<string, number>;
   sizes: Map<string, Expr>;
   labels: Set<string>;
+  /** Symbols that only have room: bytes and alignment. */
+  commons: Map<string, { size: number; align: number }>;
+  locals: Set<string>;
   mistakes: Mistake[];
 }
 
@@ -50,70 +57,40 @@ interface State extends GasSource {
   since: number;
   known: Map<string, { fragment: number; at: number }>;
   dots: number;
+  bits: Bits;
+  /** .intel_syntax, and noprefix with it. */
+  intel: boolean;
+  naked: boolean;
+  from: readonly number[];
+  stack: GasSection[];
 }
 
 const KNOWN: Readonly<Record<string, [flags: number, type: number]>> = { '.text': [6, 1], '.data': [3, 1], '.bss': [3, 8], '.rodata': [2, 1], '.init': [6, 1], '.fini': [6, 1] };
 
-export function readSource(source: string): GasSource {
+/** `bits`: of the code before any .code directive. */
+export function readSource(source: string, bits: Bits = 64): GasSource {
   const sections = ['.text', '.data', '.bss'].map((name): GasSection => ({ name, flags: KNOWN[name]![0], type: KNOWN[name]![1], align: 1, items: [] }));
   const state: State = {
     sections, values: new Map(), globals: new Set(), weak: new Set(), types: new Map(), sizes: new Map(), labels: new Set(), mistakes: [],
-    section: sections[0]!, before: sections[0]!, line: 0, numeric: new Map(), fragment: 0, since: 0, known: new Map(), dots: 0,
+    section: sections[0]!, before: sections[0]!, line: 0, numeric: new Map(), fragment: 0, since: 0, known: new Map(), dots: 0, bits, intel: false, naked: false, from: [], stack: [], commons: new Map(), locals: new Set(),
   };
-  for (const { line, text } of statements(source)) {
-    state.line = line;
-    try {
+  readStatements(statements(source), {
+    number: (text) => valueNow(state, whole(reading(state, text))),
+    defined: (name) => state.labels.has(name) || state.values.has(name),
+    statement({ line, text, from }) {
+      state.line = line;
+      state.from = from;
       statement(state, text);
-    } catch (error) {
-      if (!(error instanceof GasError)) throw error;
-      state.mistakes.push({ line, text: error.message });
-    }
-  }
+    },
+    mistake: ({ line, from }, text, warning = false) => state.mistakes.push({ line, text, warning, from }),
+  });
   return state;
 }
 
-/** Statements with their line numbers: `;` and line ends part them, strings and comments do not count. */
-function statements(source: string): { line: number; text: string }[] {
-  const out: { line: number; text: string }[] = [];
-  let line = 1;
-  let from = 1;
-  let now = '';
-  const end = (): void => {
-    if (now.trim() !== '') out.push({ line: from, text: now.trim() });
-    now = '';
-    from = line;
-  };
-  for (let at = 0; at < source.length; at++) {
-    const c = source[at]!;
-    if (c === '"') {
-      const close = /"(?:[^"\\\n]|\\[\s\S])*"?/y;
-      close.lastIndex = at;
-      const text = close.exec(source)![0];
-      now += text;
-      at += text.length - 1;
-      continue;
-    }
-    if (c === "'") {
-      const text = /^'(\\.|[^\n])?'?/.exec(source.slice(at, at + 4))![0];
-      now += text;
-      at += text.length - 1;
-    } else if (source.startsWith('/*', at)) {
-      const close = source.indexOf('*/', at + 2);
-      const text = source.slice(at, close < 0 ? source.length : close + 2);
-      line += text.split('\n').length - 1;
-      at += text.length - 1;
-      now += ' ';
-    } else if (c === '#' || (c === '/' && now.trim() === '')) {
-      const close = source.indexOf('\n', at);
-      at = (close < 0 ? source.length : close) - 1;
-    } else if (c === '\n') {
-      line++;
-      end();
-    } else if (c === ';') end();
-    else now += c === '\r' ? ' ' : c;
-  }
-  end();
-  return out;
+function whole(reader: Reader): Expr {
+  const expr = expression(reader);
+  finished(reader);
+  return expr;
 }
 
 function statement(state: State, given: string): void {
@@ -128,12 +105,12 @@ function statement(state: State, given: string): void {
   const directive = /^\.([A-Za-z_0-9]+)\s*/.exec(text);
   if (directive) return direct(state, directive[1]!.toLowerCase(), reading(state, text.slice(directive[0].length)));
   if (state.section.type === 8) throw new GasError(`attempt to store non-empty data in section \`${state.section.name}'`);
-  const made = instruction(reading(state, text), (expr) => valueNow(state, expr));
+  const made = instruction(reading(state, text), { bits: state.bits, intel: state.intel, naked: state.naked, valueOf: (expr) => valueNow(state, expr) });
   if ('short' in made) {
-    put(state, { kind: 'jump', line: state.line, short: made.short, long: made.long, to: made.to, grown: false });
+    put(state, { kind: 'jump', line: state.line, short: made.short, long: made.long, to: made.to, size: made.size, bits: state.bits, grown: false });
     breakFragment(state);
   } else {
-    if (made.warning !== undefined) state.mistakes.push({ line: state.line, text: made.warning, warning: true });
+    if (made.warning !== undefined) state.mistakes.push({ line: state.line, text: made.warning, warning: true, from: state.from });
     bytes(state, made.bytes, made.fixups);
   }
 }
@@ -216,15 +193,15 @@ function number(state: State, reader: Reader): number {
   return Number(n);
 }
 
-const DATA: Readonly<Record<string, number>> = { byte: 1, word: 2, short: 2, hword: 2, value: 2, '2byte': 2, long: 4, int: 4, '4byte': 4, quad: 8, '8byte': 8 };
-const PASSED = /^(file|loc|ident|type|size|cfi_.*|code64|att_syntax|addrsig.*|hidden|internal|protected|extern|arch|list|nolist|p2alignw?)$/;
+const DATA: Readonly<Record<string, number>> = { byte: 1, word: 2, short: 2, hword: 2, value: 2, '2byte': 2, long: 4, int: 4, '4byte': 4, quad: 8, '8byte': 8, octa: 16 };
+const PASSED = /^(file|loc|ident|type|size|cfi_.*|addrsig.*|hidden|internal|protected|extern|arch|version|weakref|list|nolist|p2alignw?)$/;
 
 function direct(state: State, name: string, reader: Reader): void {
   if (name in DATA) return data(state, DATA[name]!, reader);
   const run = DIRECTIVES[name];
   if (run) return run(state, reader);
   if (PASSED.test(name)) return;
-  const known = /^(macro|endm|rept|endr|if.*|else.*|endif|include|incbin|comm|lcomm|code32|code16.*|intel_syntax|float|double|single|octa|uleb128|sleb128|fill|pushsection|popsection|previous|irpc?|sub.*|struct|reloc|err|warning|error|print)$/;
+  const known = /^(include|incbin|code16gcc|float|double|single|uleb128|sleb128|sub.*|struct|reloc|print|symver|linkonce)$/;
   throw new GasError(known.test(name) ? `not modelled: .${name}` : `unknown pseudo-op: \`.${name}'`);
 }
 
@@ -238,7 +215,7 @@ function data(state: State, size: number, reader: Reader): void {
     const expr = expression(reader);
     const n = valueNow(state, expr);
     if (n === null) fixups.push({ at: list.length, size, kind: 'absolute', end: 0, expr });
-    for (let k = 0; k < size; k++) list.push(Number((BigInt.asUintN(64, n ?? 0n) >> BigInt(8 * k)) & 255n));
+    for (let k = 0; k < size; k++) list.push(Number((BigInt.asUintN(128, n ?? 0n) >> BigInt(8 * k)) & 255n));
   } while (accept(reader, ','));
   finished(reader);
   bytes(state, list, fixups);
@@ -257,8 +234,12 @@ function strings(terminated: boolean) {
       const found = /^"((?:[^"\\]|\\[\s\S])*)"/.exec(reader.text.slice(reader.at));
       if (!found) throw new GasError(`junk at end of line, first unrecognized character is \`${reader.text[reader.at] ?? '\\0'}'`);
       reader.at += found[0].length;
-      list.push(...unescaped(found[1]!), ...(terminated ? [0] : []));
-    } while (accept(reader, ','));
+      list.push(...unescaped(found[1]!));
+      skipBlanks(reader);
+      if (reader.text[reader.at] === '"') continue;
+      if (terminated) list.push(0);
+      if (!accept(reader, ',')) break;
+    } while (reader.at <= reader.text.length);
     bytes(state, list);
   };
 }
@@ -305,7 +286,7 @@ function align(power: boolean) {
       if (accept(reader, ',')) most = number(state, reader);
     }
     state.section.align = Math.max(state.section.align, to);
-    if (to > 1) put(state, { kind: 'align', line: state.line, to, fill, most });
+    if (to > 1) put(state, { kind: 'align', line: state.line, to, fill, most, bits: state.bits });
     breakFragment(state);
   };
 }
@@ -328,6 +309,30 @@ function equ(state: State, reader: Reader): void {
   assign(state, m[1]!, reader);
 }
 
+/** `.lcomm` and what .local named lie in .bss; the others are the linker's to place. */
+function common(state: State, reader: Reader, local: boolean): void {
+  const m = /^\s*([A-Za-z_.$][\w.$]*)\s*,/.exec(reader.text);
+  if (!m) throw new GasError('expected symbol name');
+  reader.at = m[0].length;
+  const size = number(state, reader);
+  const align = accept(reader, ',') ? number(state, reader) : local && size >= 8 ? 8 : size >= 32 ? 32 : 2 ** Math.floor(Math.log2(Math.max(1, size)));
+  state.types.set(m[1]!, 1);
+  state.sizes.set(m[1]!, constant(BigInt(size)));
+  if (!local && !state.locals.has(m[1]!)) {
+    state.commons.set(m[1]!, { size, align });
+    return;
+  }
+  const { section: now, before } = state;
+  enter(state, '.bss', 3, 8);
+  const to = align;
+  state.section.align = Math.max(state.section.align, to);
+  if (to > 1) put(state, { kind: 'align', line: state.line, to, fill: 0, most: 0, bits: state.bits });
+  label(state, m[1]!);
+  put(state, { kind: 'space', line: state.line, count: constant(BigInt(size)), fill: 0 });
+  enter(state, now.name, 0, 1);
+  state.before = before;
+}
+
 const TYPES: Readonly<Record<string, number>> = { object: 1, function: 2, notype: 0 };
 
 const DIRECTIVES: Readonly<Record<string, (state: State, reader: Reader) => void>> = {
@@ -337,6 +342,34 @@ const DIRECTIVES: Readonly<Record<string, (state: State, reader: Reader) => void
   globl: (state, reader) => names(reader).forEach((name) => state.globals.add(name)),
   weak: (state, reader) => names(reader).forEach((name) => state.weak.add(name)),
   previous: (state) => enter(state, state.before.name, 0, 1),
+  code16: (state) => void (state.bits = 16), code32: (state) => void (state.bits = 32), code64: (state) => void (state.bits = 64),
+  intel_syntax(state, reader) {
+    state.intel = true;
+    state.naked = reader.text.trim() === 'noprefix';
+  },
+  att_syntax(state, reader) {
+    if (reader.text.trim() === 'noprefix') throw new GasError('not modelled: .att_syntax noprefix');
+    state.intel = state.naked = false;
+  },
+  pushsection(state, reader) {
+    state.stack.push(state.section);
+    section(state, reader);
+  },
+  popsection(state) {
+    const back = state.stack.pop();
+    if (!back) throw new GasError('.popsection without corresponding .pushsection; ignored');
+    enter(state, back.name, 0, 1);
+  },
+  fill(state, reader) {
+    const count = number(state, reader);
+    const size = accept(reader, ',') ? number(state, reader) : 1;
+    const value = accept(reader, ',') ? number(state, reader) : 0;
+    const one = Array.from({ length: Math.min(8, size) }, (_, n) => (n < 4 ? Math.floor(value / 256 ** n) & 255 : 0));
+    bytes(state, Array.from({ length: Math.max(0, count) }, () => one).flat());
+  },
+  comm: (state, reader) => common(state, reader, false),
+  lcomm: (state, reader) => common(state, reader, true),
+  local: (state, reader) => names(reader).forEach((name) => state.locals.add(name)),
   org(state, reader) {
     const to = expression(reader);
     put(state, { kind: 'org', line: state.line, to, fill: accept(reader, ',') ? number(state, reader) : 0 });

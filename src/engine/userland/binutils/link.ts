@@ -1,7 +1,7 @@
 /**
- * Linking relocatable ELF64 objects: sections of one kind behind each other, symbols found, relocations applied.
- * Source: psABI x86-64 4.4.1; the default script of GNU ld for the order and the pages. Left out: archives, shared objects,
- * linker scripts, common symbols, section groups, the program headers' own segment.
+ * Linking relocatable objects of x86-64 or i386: sections of one kind behind each other, symbols found, relocations applied.
+ * Source: psABI x86-64 4.4.1, i386 psABI 4.4; the default script of GNU ld for the order and the pages (others: link-script.ts).
+ * Left out: archives, shared objects, section groups, the program headers' own segment.
  */
 import { contents, type Elf, type ElfSymbol, relocationName, relocations, type Section, SHF, SHT, symbols } from './elf.ts';
 
@@ -19,6 +19,10 @@ export interface Placed {
   size: number;
   data: Uint8Array;
   parts: { input: Input; section: Section; at: number }[];
+  /** Where it is loaded, when a script says so. */
+  load?: bigint;
+  /** Data that a script puts there. */
+  constants?: { at: number; size: number; value: bigint }[];
 }
 
 export interface LinkedSymbol {
@@ -39,16 +43,18 @@ export interface Linked {
   globals: Map<string, LinkedSymbol>;
   locals: LinkedSymbol[];
   errors: string[];
+  /** Where symbols that only have room were put. */
+  commons?: Map<string, { section: string; at: number; size: number }>;
 }
 
 const PAGE = 0x1000n;
 
 /** The output section that an input section goes to, and the order of the groups. */
-function outputName(name: string): string {
+export function outputName(name: string): string {
   return /^\.(text|rodata|data|bss)(?=\.|$)/.exec(name)?.[0] ?? name;
 }
 
-const group = ({ flags, type }: { flags: number; type: number }): number => (flags & SHF.EXEC ? 0 : !(flags & SHF.WRITE) ? 1 : type === SHT.NOBITS ? 3 : 2);
+export const group = ({ flags, type }: { flags: number; type: number }): number => (flags & SHF.EXEC ? 0 : !(flags & SHF.WRITE) ? 1 : type === SHT.NOBITS ? 3 : 2);
 const up = (n: bigint, to: bigint): bigint => (to <= 1n ? n : ((n + to - 1n) / to) * to);
 
 /** `text` is where code starts; `pages` puts each kind of section on pages of its own. */
@@ -65,10 +71,50 @@ export function link(inputs: readonly Input[], text: bigint, pages: boolean): Li
     last = now;
   }
   const linked: Linked = { sections, globals: new Map(), locals: [], errors: [] };
+  at = roomForCommons(linked, inputs, at);
+  const bss = linked.sections.find((one) => one.name === '.bss');
+  if (bss && inputs[0]) bss.size = Number(up(bss.address + BigInt(bss.size), inputs[0].elf.wide ? 8n : 4n) - bss.address);
   for (const input of inputs) define(linked, input);
   edges(linked, at);
-  for (const one of sections) for (const part of one.parts) relocate(linked, one, part);
+  applyRelocations(linked);
   return linked;
+}
+
+export function applyRelocations(linked: Linked): void {
+  for (const one of linked.sections) for (const part of one.parts) relocate(linked, one, part);
+}
+
+/** The largest of those of one name that nothing defines. */
+export function commons(inputs: readonly Input[]): Map<string, { size: number; align: number }> {
+  const out = new Map<string, { size: number; align: number }>();
+  const defined = new Set<string>();
+  for (const { elf } of inputs) {
+    for (const one of symbols(elf)) {
+      if (one.section !== 0xfff2) {
+        if (one.section !== 0 && one.bind !== 0) defined.add(one.name);
+        continue;
+      }
+      const before = out.get(one.name);
+      out.set(one.name, { size: Math.max(before?.size ?? 0, one.size), align: Math.max(before?.align ?? 1, Number(one.value)) });
+    }
+  }
+  for (const name of defined) out.delete(name);
+  return out;
+}
+
+/** Symbols that only have room lie at the end of .bss. */
+function roomForCommons(linked: Linked, inputs: readonly Input[], end: bigint): bigint {
+  const found = commons(inputs);
+  if (found.size === 0) return end;
+  let bss = linked.sections.find((one) => one.name === '.bss');
+  if (!bss) linked.sections.push(bss = { name: '.bss', flags: 3, type: SHT.NOBITS, align: 1, address: up(end, 32n), size: 0, data: new Uint8Array(0), parts: [] });
+  linked.commons = new Map();
+  for (const [name, { size, align }] of found) {
+    const at = Number(up(bss.address + BigInt(bss.size), BigInt(align)) - bss.address);
+    linked.commons.set(name, { section: '.bss', at, size });
+    bss.size = at + size;
+  }
+  return bss.address + BigInt(bss.size);
 }
 
 /** The symbols of the default script that mark where the data and all of it end. */
@@ -117,11 +163,14 @@ function located(linked: Linked, input: Input, symbol: ElfSymbol): { section: st
   return { section: home ? home.name : symbol.section === 0 ? null : 'abs', value: home ? home.address + symbol.value : symbol.value };
 }
 
-function define(linked: Linked, input: Input): void {
+export function define(linked: Linked, input: Input): void {
   for (const symbol of symbols(input.elf).slice(1)) {
     if (symbol.type === 3 || symbol.type === 4) continue;
-    if (symbol.section === 0xfff2) linked.errors.push(`${input.name}: not modelled: common symbol \`${symbol.name}'`);
     if (symbol.section === 0) continue;
+    if (symbol.section === 0xfff2) {
+      shared(linked, input, symbol);
+      continue;
+    }
     const where = `(${input.elf.sections[symbol.section]?.name ?? '*ABS*'}+0x${symbol.value.toString(16)})`;
     const one: LinkedSymbol = { name: symbol.name, ...located(linked, input, symbol), size: symbol.size, bind: symbol.bind, type: symbol.type, from: input, origin: where };
     if (symbol.bind === 0) {
@@ -134,11 +183,19 @@ function define(linked: Linked, input: Input): void {
   }
 }
 
+function shared(linked: Linked, input: Input, { name, type }: ElfSymbol): void {
+  const room = linked.commons?.get(name);
+  const home = room && linked.sections.find((one) => one.name === room.section);
+  if (!room) {
+    if (!linked.globals.has(name)) linked.errors.push(`${input.name}: not modelled: common symbol \`${name}' that no COMMON takes`);
+  } else linked.globals.set(name, { name, section: room.section, value: (home?.address ?? 0n) + BigInt(room.at), size: room.size, bind: 1, type, from: input, origin: '(COMMON)' });
+}
+
 function relocate(linked: Linked, one: Placed, part: Placed['parts'][number]): void {
   const { input, section } = part;
   const table = symbols(input.elf);
   for (const rela of input.elf.sections) {
-    if (rela.type !== SHT.RELA || rela.info !== section.index) continue;
+    if ((rela.type !== SHT.RELA && rela.type !== SHT.REL) || rela.info !== section.index) continue;
     for (const { offset, type, symbol, addend } of relocations(input.elf, rela)) {
       const target = table[symbol];
       if (!target) continue;
@@ -147,7 +204,7 @@ function relocate(linked: Linked, one: Placed, part: Placed['parts'][number]): v
         linked.errors.push(`${placeOf(input, section, offset, table)}: undefined reference to \`${target.name}'`);
         continue;
       }
-      const error = apply(one.data, Number(offset) + part.at, type, value + (addend ?? 0n), one.address + BigInt(part.at) + offset);
+      const error = apply(one.data, Number(offset) + part.at, input.elf.machine, type, value, addend, one.address + BigInt(part.at) + offset);
       if (error !== null) linked.errors.push(`${placeOf(input, section, offset, table)}: ${error.replace('SYMBOL', target.type === 3 ? `\`${target.name}'` : `symbol \`${target.name}'`)}`);
     }
   }
@@ -169,15 +226,26 @@ const TYPES: Readonly<Record<number, [size: number, relative: boolean, range: 'n
   1: [8, false, 'none'], 2: [4, true, 'signed'], 4: [4, true, 'signed'], 10: [4, false, 'unsigned'], 11: [4, false, 'signed'], 12: [2, false, 'either'], 13: [2, true, 'signed'], 14: [1, false, 'either'], 15: [1, true, 'signed'], 24: [8, true, 'none'],
 };
 
-function apply(data: Uint8Array, at: number, type: number, target: bigint, place: bigint): string | null {
-  const rule = TYPES[type];
-  if (!rule) return type === 0 ? null : `not modelled: relocation ${relocationName(62, type)} against SYMBOL`;
+/** The same of i386, whose sums are of 32 bits. */
+const NARROW: typeof TYPES = { 1: [4, false, 'none'], 2: [4, true, 'none'], 4: [4, true, 'none'], 20: [2, false, 'either'], 21: [2, true, 'either'], 22: [1, false, 'either'], 23: [1, true, 'signed'] };
+
+function apply(data: Uint8Array, at: number, machine: number, type: number, value: bigint, addend: bigint | null, place: bigint): string | null {
+  const rule = (machine === 3 ? NARROW : TYPES)[type];
+  if (!rule) return type === 0 ? null : `not modelled: relocation ${relocationName(machine, type)} against SYMBOL`;
   const [size, relative, range] = rule;
-  const n = BigInt.asIntN(64, relative ? target - place : target);
+  const target = value + (addend ?? kept(data, at, size));
+  const n = BigInt.asIntN(machine === 3 ? 32 : 64, relative ? target - place : target);
   const bits = 8 * size;
   const signed = BigInt.asIntN(bits, n) === n;
   const unsigned = BigInt.asUintN(bits, n) === n;
-  if ((range === 'signed' && !signed) || (range === 'unsigned' && !unsigned) || (range === 'either' && !signed && !unsigned)) return `relocation truncated to fit: ${relocationName(62, type)} against SYMBOL`;
+  if ((range === 'signed' && !signed) || (range === 'unsigned' && !unsigned) || (range === 'either' && !signed && !unsigned)) return `relocation truncated to fit: ${relocationName(machine, type)} against SYMBOL`;
   for (let k = 0; k < size; k++) data[at + k] = Number((BigInt.asUintN(64, n) >> BigInt(8 * k)) & 255n);
   return null;
+}
+
+/** What i386 adds stands in the field. */
+function kept(data: Uint8Array, at: number, size: number): bigint {
+  let n = 0n;
+  for (let k = size - 1; k >= 0; k--) n = (n << 8n) | BigInt(data[at + k] ?? 0);
+  return BigInt.asIntN(8 * size, n);
 }
