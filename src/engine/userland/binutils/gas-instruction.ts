@@ -4,12 +4,12 @@
  * Source: as info manual, "80386 Dependent Features". Left out: SSE, AVX, the x87's arithmetic. Intel's syntax is read by gas-intel.ts.
  */
 import { type Context, encode, prefixByte } from '../../machine/isa/assemble-encode.ts';
-import { AssemblyError, type Value } from '../../machine/isa/assemble-expression.ts';
-import { type Bits, type Operand, REGISTERS, type Size, type Written } from '../../machine/isa/assemble-operand.ts';
+import { AssemblyError } from '../../machine/isa/assemble-expression.ts';
+import { type Operand, REGISTERS, type Size } from '../../machine/isa/assemble-operand.ts';
 import { FORMS } from '../../machine/isa/forms.ts';
 import { intelOperands } from './gas-intel.ts';
 import { type Mode, operands, type Parsed, plain } from './gas-operand.ts';
-import { accept, constant, type Expr, expression, GasError, type Reader, skipBlanks } from './gas-expression.ts';
+import { constant, type Expr, GasError, type Reader, skipBlanks } from './gas-expression.ts';
 
 /** A place in an instruction or in data that holds an expression's value. */
 export interface Fixup {
