@@ -9,19 +9,22 @@ import { type Output, runCommands } from './commands.ts';
 /** File, then command, then why it differs. */
 const DIFFERS: Record<string, Record<string, string>> = {
   iptables: {},
+  ip: {},
 };
 
 const PROTOCOLS: Record<string, string> = { 0: 'all', 1: 'icmp', 6: 'tcp', 17: 'udp', 132: 'sctp' };
 
 function normal(text: string): string {
   return text
+    .replace(/\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b/g, 'MAC')
+    .replace(/ +$/gm, '')
     .replace(/v1\.8\.\d+/g, 'VERSION')
     .replace(/ on \w{3} \w{3} +\d+ [\d:]{8} \d{4}$/gm, ' on DATE')
     // 1.8.9 shows numbers of protocols with -n, 1.8.11 names again.
     .replace(/^(.{0,40}?)\b(0|1|6|17|132) +(--|-f) /gm, (_all, head: string, n: string, opt: string) => `${head}${PROTOCOLS[n]!.padEnd(4)} ${opt} `);
 }
 
-const files = ['iptables'];
+const files = ['iptables', 'ip'];
 
 it.each(files)('%s', (name) => {
   const real = readFileSync(new URL(`./real/${name}.jsonl`, import.meta.url), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Output);

@@ -27,21 +27,33 @@ const rule = record({
   log: (value) => isRecord(value) && number(value.level) && text(value.prefix) && words(value.options), setmark: text, argument: text, packets: number, bytes: number,
 });
 
+const maybe = (fit: Fit): Fit => (value) => value === null || fit(value);
+const policyRule = record({
+  pref: number, not: flag, from: maybe(text), to: maybe(text), fwmark: maybe((value) => isRecord(value) && number(value.value) && number(value.mask)), iif: maybe(text), oif: maybe(text),
+  ipproto: maybe(text), sport: maybe(text), dport: maybe(text), uids: maybe((value) => Array.isArray(value) && value.length === 2 && value.every(number)),
+  action: (value) => typeof value === 'string' && ['table', 'unreachable', 'prohibit', 'blackhole'].includes(value), table: text, proto: text,
+});
+/** A rule of netfilter has a target; those of policy routing have none. */
+const netfilterRule: Fit = (value) => rule(value) && text((value as { target?: unknown }).target);
+
 const request = record({
   type: text, ns, name: text, newName: text, kind: text, address: text, mtu: number, txqlen: number, up: flag, ipv6: flag, netns: ns,
   master: (value) => value === null || text(value), peer: record({ name: text, netns: ns, address: text }), dev: text, prefix: number, broadcast: text, label: text, scope: text,
   to: text, from: text, via: text, src: text, proto: text, metric: number, onlink: flag, mac: text, id: number, table: text, chain: text,
-  rule: (value) => rule(value) && text((value as { target?: unknown }).target), at: number, policy: text, since: number,
+  rule: (value) => netfilterRule(value) || policyRule(value), at: number, policy: text, since: number, link: text, port: number, remote: text, ttl: number, learning: flag, alias: text, group: number, promisc: flag, multicast: flag, arp: flag,
+  dst: text, append: flag, pref: number, how: text, handle: text, spec: (value) => isRecord(value) && Object.values(value).every((one) => typeof one === 'number'), oif: text, mark: number,
 });
 
 /** What a request cannot do without. */
 const NEEDS: Readonly<Record<string, readonly string[]>> = {
   'link.add': ['kind'], 'link.set': ['name'], 'link.del': ['name'], 'addr.add': ['dev', 'address', 'prefix'], 'addr.del': ['dev', 'address', 'prefix'], 'route.add': ['to'],
   'route.replace': ['to'], 'route.del': ['to'], 'route.get': ['to'], 'neigh.add': ['address', 'dev', 'mac'], 'neigh.del': ['address', 'dev'], 'nsid.get': ['netns'],
-  'nsid.set': ['netns', 'id'], 'nf.list': ['table'], 'nf.append': ['table', 'chain', 'rule'], 'nf.insert': ['table', 'chain', 'rule'], 'nf.replace': ['table', 'chain', 'rule', 'at'], 'nf.rename': ['table', 'chain', 'newName'], 'nf.delete': ['table', 'chain'],
+  'nsid.set': ['netns', 'id'], 'fdb.add': ['dev', 'mac'], 'fdb.del': ['dev', 'mac'], 'rule.add': ['rule'], 'rule.del': ['rule'], 'qdisc.set': ['dev', 'kind'], 'qdisc.del': ['dev'], 'nf.list': ['table'], 'nf.append': ['table', 'chain', 'rule'], 'nf.insert': ['table', 'chain', 'rule'], 'nf.replace': ['table', 'chain', 'rule', 'at'], 'nf.rename': ['table', 'chain', 'newName'], 'nf.delete': ['table', 'chain'],
   'nf.newchain': ['table', 'chain'], 'nf.delchain': ['table'], 'nf.flush': ['table'], 'nf.zero': ['table'], 'nf.policy': ['table', 'chain', 'policy'],
 };
 
 export function fieldsFit(asked: NetlinkRequest): boolean {
+  if (asked.rule !== undefined && asked.type.startsWith('nf.') && !netfilterRule(asked.rule)) return false;
+  if (asked.type.startsWith('rule.') && asked.type !== 'rule.list' && !policyRule(asked.rule)) return false;
   return request(asked) && (NEEDS[asked.type] ?? []).every((key) => asked[key] !== undefined);
 }

@@ -3,17 +3,20 @@
  *
  *   link.list   {name?}                                              -> LinkInfo[] (in order of index)
  *   link.add    {name?, kind, address?, mtu?, txqlen?, netns?, peer?: {name?, netns?, address?}} -> {index, name}
+ *               vlan: {link, id}; macvlan: {link}; vxlan: {id, port?, src?, remote?, link?, ttl?, learning?}
  *   link.set    {name, up?, newName?, mtu?, address?, txqlen?, master?: name | null, netns?, ipv6?: false} -> {}   (ipv6: disable_ipv6)
  *   link.del    {name}                                               -> {}
  *   addr.list   {dev?}                                               -> AddressInfo[]
  *   addr.add    {dev, address: "10.0.0.1", prefix: 24, broadcast?, label?, scope?} -> {}
  *   addr.del    {dev, address, prefix}                               -> {}
- *   route.list  {}                                                   -> Route[] (types.ts)
+ *   route.list  {table?: name | "all"}                                                  -> Route[] (types.ts)
  *   route.add   {to: "10.0.0.0/8" | "default", via?, dev?, src?, proto?, scope?, metric?, kind?, onlink?} -> {}
  *   route.replace, route.del (same shape)                            -> {}
  *   route.get   {to, from?}                                          -> {type, to, via, dev, src, cached}
  *   neigh.list  {dev?}   neigh.add {address, dev, mac}   neigh.del {address, dev}
- *   fdb.list    {}                                                   -> {dev, master, mac, own}[]
+ *   fdb.list    {}                                                   -> {dev, master, mac, own, fixed, dst, via}[]
+ *   fdb.add, fdb.del {dev, mac, dst?, append?}                       -> {}
+ *   rule.list {} -> PolicyRule[]   rule.add, rule.del {rule, pref?}   qdisc.list {dev?} -> QdiscInfo[]   qdisc.set {dev, kind, how, handle?, spec}   qdisc.del {dev}
  *   nsid.get    {netns}                                              -> number, -1 when it has none here
  *   nsid.set    {netns, id}                                          -> {}
  *   socket.list {}                                                   -> SocketInfo[] (diag.ts)
@@ -42,7 +45,9 @@ import { addAddress, addLink, deleteAddress, deleteLink, disableIpv6, freeName, 
 import { stateNow } from './neighbour.ts';
 import { linkNamed, Refused } from './refusal.ts';
 import { appendRule, deleteChain, deleteRule, flushChain, listTable, newChain, renameChain, setPolicy, zeroTable } from './rules.ts';
+import { checkKind, fdbAdd, fdbDel, fdbList, finishKind } from './rtkinds.ts';
 import { isLinkDown, routeAdd, routeDel, routeGet, sortedRoutes } from './rtroutes.ts';
+import { qdiscDel, qdiscList, qdiscSet, ruleAdd, ruleDel, rulesOf } from './rtrules.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, operState, peerOf } from './state.ts';
 import type { Link, LinkKind, NetNamespace } from './types.ts';
 
@@ -69,6 +74,15 @@ export interface LinkInfo {
   peerNsid: number | null;
   addresses: AddressInfo[];
   stats: Link['stats'];
+  /** Of a link on another: its index, its name when it is here, and the id of its namespace when it is not. */
+  vlan: number | null;
+  vxlan: { vni: number; port: number; local: string | null; remote: string; dev: string; ttl: number; learning: boolean } | null;
+  alias: string;
+  group: number;
+  promisc: boolean;
+  multicast: boolean;
+  arp: boolean;
+  portNo: number;
 }
 
 export interface AddressInfo {
@@ -131,17 +145,20 @@ function addressInfo(kernel: Kernel, link: Link): AddressInfo[] {
 }
 
 export function linkInfo(kernel: Kernel, ns: NetNamespace, link: Link): LinkInfo {
-  const other = peerOf(link);
+  const other = link.lower ?? peerOf(link);
   const here = other !== null && other.ns === ns;
+  const { vxlan, alias, group, promisc, multicast, arp, vlan } = link;
   return {
     index: link.index, name: link.name, kind: link.kind, mac: link.mac, mtu: link.mtu, up: link.up, carrier: hasCarrier(ns, link),
     operstate: operState(ns, link), qdisc: link.qdisc, txqlen: link.txqlen, master: link.master === null ? null : (linkByIndex(ns, link.master)?.name ?? null),
     peerIndex: other ? other.link.index : null, peerName: here ? other.link.name : null, peerDown: here && !other.link.up,
-    peerNsid: other && !here ? nsidOf(ns, other.ns) : null, addresses: addressInfo(kernel, link), stats: { ...link.stats },
+    peerNsid: other && !here ? nsidOf(ns, other.ns) : null, addresses: addressInfo(kernel, link), stats: { ...link.stats }, vlan, alias, group, promisc, multicast, arp,
+    vxlan: vxlan && { vni: vxlan.vni, port: vxlan.port, local: vxlan.local, remote: vxlan.remote, dev: vxlan.dev, ttl: vxlan.ttl, learning: vxlan.learning },
+    portNo: link.master === null ? 0 : ns.links.filter((one) => one.master === link.master).indexOf(link) + 1,
   };
 }
 
-const KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'dummy']);
+const KINDS: ReadonlySet<string> = new Set(['veth', 'bridge', 'dummy', 'vlan', 'macvlan', 'vxlan']);
 
 function checkName(name: string): void {
   if (name.length > 15) throw new Refused('ERANGE', 'Attribute failed policy validation.');
@@ -163,8 +180,10 @@ function linkAdd(kernel: Kernel, task: Task, here: NetNamespace, asked: NetlinkR
   if (asked.name !== undefined && linkByName(ns, String(asked.name))) throw new SysError('EEXIST');
   if (!KINDS.has(kind)) throw new Refused('EOPNOTSUPP', 'Unknown device type.');
   const mac = macOf(asked.address);
+  checkKind(here, kind, asked);
   if (kind === 'veth') return vethAdd(kernel, task, ns, asked, mac);
   const link = addLink(kernel, ns, kind as LinkKind, asked.name === undefined ? freeName(ns, `${kind}%d`) : String(asked.name), mac);
+  finishKind(kernel, here, ns, link, asked);
   shape(link, asked);
   return { index: link.index, name: link.name };
 }
@@ -213,6 +232,9 @@ function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkReq
     link.mtu = mtu;
   }
   if (asked.txqlen !== undefined) link.txqlen = Number(asked.txqlen);
+  if (asked.alias !== undefined) link.alias = String(asked.alias);
+  if (asked.group !== undefined) link.group = Number(asked.group);
+  for (const flag of ['promisc', 'multicast', 'arp'] as const) if (asked[flag] !== undefined) link[flag] = asked[flag] === true;
   if (asked.newName !== undefined) {
     checkName(String(asked.newName));
     renameLink(ns, link, String(asked.newName));
@@ -274,16 +296,6 @@ function neighDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: Netlink
   return {};
 }
 
-function fdbList(_kernel: Kernel, _task: Task, ns: NetNamespace): object[] {
-  const rows: object[] = [];
-  for (const bridge of ns.links) {
-    if (!bridge.fdb) continue;
-    for (const port of ns.links) if (port.master === bridge.index) rows.push({ dev: port.name, master: bridge.name, mac: port.mac, own: true });
-    for (const [mac, { port, fixed }] of bridge.fdb) rows.push({ dev: linkByIndex(ns, port)?.name ?? '?', master: bridge.name, mac, own: fixed });
-  }
-  return rows;
-}
-
 function nsidGet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): number {
   const other = namespaceOf(kernel, task, asked.netns as NsRef);
   for (const [id, one] of ns.nsids) if (one === other) return id;
@@ -303,7 +315,7 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   ),
   'addr.add': changes(addrAdd),
   'addr.del': changes(addrDel),
-  'route.list': reads((_kernel, _task, ns) => sortedRoutes(ns).map((route) => ({ ...route, linkdown: isLinkDown(ns, route) }))),
+  'route.list': reads((_kernel, _task, ns, { table }) => sortedRoutes(ns, table === undefined ? 'main' : String(table)).map((route) => ({ ...route, linkdown: isLinkDown(ns, route) }))),
   'route.add': changes(routeAdd),
   'route.replace': changes(routeAdd),
   'route.del': changes(routeDel),
@@ -312,6 +324,14 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   'neigh.add': changes(neighAdd),
   'neigh.del': changes(neighDel),
   'fdb.list': reads(fdbList),
+  'fdb.add': changes(fdbAdd),
+  'fdb.del': changes(fdbDel),
+  'rule.list': reads((_kernel, _task, ns) => rulesOf(ns)),
+  'rule.add': changes(ruleAdd),
+  'rule.del': changes(ruleDel),
+  'qdisc.list': reads(qdiscList),
+  'qdisc.set': changes(qdiscSet),
+  'qdisc.del': changes(qdiscDel),
   'nsid.get': reads(nsidGet),
   'nsid.set': changes((kernel, task, ns, asked) => void ns.nsids.set(Number(asked.id), namespaceOf(kernel, task, asked.netns as NsRef))),
   'socket.list': reads((kernel, task, ns) => socketList(kernel, task, ns)),

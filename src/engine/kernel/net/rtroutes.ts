@@ -23,11 +23,12 @@ function routeOf(ns: NetNamespace, asked: NetlinkRequest): Route {
     if (dev === '') throw new SysError('ENODEV');
     if (!linkByName(ns, dev)!.up) throw new Refused('ENETDOWN', 'Device for nexthop is not up.');
   } else dev = linkByName(ns, 'lo') ? 'lo' : '';
+  const table = String(asked.table ?? 'main');
   const src = asked.src === undefined ? null : String(asked.src);
   if (src !== null && !isLocal(ns, src)) throw new Refused('EINVAL', 'Invalid prefsrc address.');
   return {
     to, via, dev, src, proto: String(asked.proto ?? 'boot'), scope: String(asked.scope ?? (via === null && type === 'unicast' ? 'link' : 'global')),
-    metric: Number(asked.metric ?? 0), type, onlink: asked.onlink === true,
+    metric: Number(asked.metric ?? 0), type, onlink: asked.onlink === true, ...(table === 'main' ? {} : { table }), ...(asked.mtu === undefined ? {} : { mtu: Number(asked.mtu) }),
   };
 }
 
@@ -42,7 +43,8 @@ function gatewayLink(ns: NetNamespace, via: string, dev: string, onlink: boolean
   return found.route.dev;
 }
 
-const sameKey = (a: Route, b: Route): boolean => a.to === b.to && a.metric === b.metric;
+const tableOf = ({ table = 'main' }: Route): string => table;
+const sameKey = (a: Route, b: Route): boolean => a.to === b.to && a.metric === b.metric && tableOf(a) === tableOf(b);
 
 export function routeAdd(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
   const route = routeOf(ns, asked);
@@ -58,7 +60,7 @@ export function routeDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: 
   if (!p) throw new SysError('EINVAL');
   const to = p.prefix === 0 ? 'default' : p.prefix === 32 ? formatIp(p.network) : `${formatIp(p.network)}/${p.prefix}`;
   const at = ns.routes.findIndex(
-    (r) => r.to === to && (asked.via === undefined || r.via === asked.via) && (asked.dev === undefined || r.dev === asked.dev) &&
+    (r) => r.to === to && tableOf(r) === String(asked.table ?? 'main') && (asked.via === undefined || r.via === asked.via) && (asked.dev === undefined || r.dev === asked.dev) &&
       (asked.metric === undefined || r.metric === Number(asked.metric)),
   );
   if (at < 0) throw new SysError('ESRCH');
@@ -69,20 +71,39 @@ export function routeDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: 
 export function routeGet(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
   const to = String(asked.to);
   if (parseIp(to) === null) throw new SysError('EINVAL');
-  if (isLocal(ns, to)) return { type: 'local', to, via: null, dev: 'lo', src: to };
-  const found = routeFor(ns, to);
+  if (isLocal(ns, to)) return { type: 'local', to, via: null, dev: 'lo', src: to, table: 'local', mtu: null };
+  const key = { ...(asked.from === undefined ? {} : { src: String(asked.from) }), ...(asked.oif === undefined ? {} : { oif: String(asked.oif) }), mark: Number(asked.mark ?? 0) };
+  const found = routeFor(ns, to, key);
   if (!found) throw new SysError('ENETUNREACH');
   if (found.route.type !== 'unicast') throw new SysError(found.route.type === 'unreachable' ? 'EHOSTUNREACH' : found.route.type === 'prohibit' ? 'EACCES' : 'EINVAL');
-  return { type: 'unicast', to, via: found.route.via, dev: found.route.dev, src: found.src };
+  return { type: 'unicast', to, via: found.route.via, dev: found.route.dev, src: found.src, table: tableOf(found.route), mtu: found.route.mtu ?? ns.pathMtu.get(to) ?? null };
+}
+
+/** What the kernel keeps in the table local: the addresses of links and their broadcasts. */
+function localTable(ns: NetNamespace): Route[] {
+  return ns.links.filter((link) => link.up).flatMap((link) =>
+    link.addresses.filter((a) => a.family === 'inet').flatMap(({ address, prefix }): Route[] => {
+      const row = (to: string, type: string, scope: string): Route => ({ to, via: null, dev: link.name, src: address, proto: 'kernel', scope, metric: 0, type, onlink: false, table: 'local' });
+      const network = networkOf(parseIp(address)!, prefix);
+      const last = formatIp(network + 2 ** (32 - prefix) - 1);
+      const loopback = link.kind === 'loopback' && prefix < 32 ? [row(`${formatIp(network)}/${prefix}`, 'local', 'host')] : [];
+      return [...loopback, row(address, 'local', 'host'), ...(prefix < 31 ? [row(last, 'broadcast', 'link')] : [])];
+    }),
+  );
 }
 
 /** In the order in which the kernel's trie dumps them: by address, longest prefix first, then metric. */
-export function sortedRoutes(ns: NetNamespace): Route[] {
+export function sortedRoutes(ns: NetNamespace, table = 'main'): Route[] {
   const key = (r: Route): [number, number, number] => {
     const p = parsePrefix(r.to)!;
     return [p.network, -p.prefix, r.metric];
   };
-  return ns.routes.slice().sort((a, b) => {
+  if (table !== 'all' && table !== 'main' && table !== 'local' && table !== 'default' && !ns.routes.some((one) => tableOf(one) === table)) throw new Refused('ENOENT', 'ipv4: FIB table does not exist.');
+  const rank = (r: Route): number => (tableOf(r) === 'local' ? 2 : tableOf(r) === 'main' ? 1 : 0);
+  const all = table === 'local' || table === 'all' ? [...ns.routes, ...localTable(ns)] : ns.routes;
+  return all.filter((one) => table === 'all' || tableOf(one) === table).sort((a, b) => {
+    if (rank(a) !== rank(b)) return rank(a) - rank(b);
+    if (tableOf(a) !== tableOf(b)) return tableOf(a) < tableOf(b) ? -1 : 1;
     const x = key(a);
     const y = key(b);
     return x[0] - y[0] || y[1] - x[1] || x[2] - y[2];

@@ -1,10 +1,11 @@
 /** bridge(8) and brctl(8): the ports of bridges, and which addresses were seen behind them. */
 import type { LinkInfo } from '../../kernel/net/rtnetlink.ts';
-import type { Program } from '../../kernel/sys.ts';
+import type { NetlinkRequest, Program } from '../../kernel/sys.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { complain, print } from '../lib/io.ts';
 import { sys } from '../../kernel/sys.ts';
+import { ipNumber } from './addresses.ts';
 import { complaining } from './ip/ip.ts';
 import { flagsOf, nameOf } from './ip/show.ts';
 import { ask, Complaint } from './rtnl.ts';
@@ -18,31 +19,83 @@ function* device(argv: readonly string[]): Call<string | null> {
   return name;
 }
 
-function* bridgeLink(argv: readonly string[]): Call<number> {
+const PORT = '    hairpin off guard off root_block off fastleave off learning on flood on mcast_flood on bcast_flood on mcast_router 1 mcast_to_unicast off neigh_suppress off neigh_vlan_suppress off vlan_tunnel off isolated off locked off mab off \n';
+
+function* bridgeLink(argv: readonly string[], detailed: boolean): Call<number> {
   const dev = yield* device(argv);
   for (const link of yield* ask<LinkInfo[]>({ type: 'link.list' })) {
     if (!link.master || (dev !== null && link.name !== dev)) continue;
     const state = link.up && link.carrier ? 'forwarding' : 'disabled';
-    yield* print(`${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost 2 \n`);
+    yield* print(`${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost 2 \n${detailed ? PORT : ''}`);
+  }
+  return 0;
+}
+
+interface FdbRow {
+  dev: string;
+  master: string;
+  mac: string;
+  own: boolean;
+  fixed: boolean;
+  dst: string;
+  via: string;
+}
+
+function fdbText(row: FdbRow, dev: string | null): string {
+  const where = dev === null ? ` dev ${row.dev}` : '';
+  if (row.dst !== '') return `${row.mac}${where} dst ${row.dst}${row.via ? ` via ${row.via}` : ''} self${row.fixed ? ' permanent' : ''}\n`;
+  return `${row.mac}${where} master ${row.master} ${row.own ? 'permanent' : row.fixed ? 'static' : ''}\n`;
+}
+
+const MAC = /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i;
+
+function* fdbChange(command: string, argv: readonly string[]): Call<number> {
+  const request: NetlinkRequest = { type: command === 'del' || command === 'delete' ? 'fdb.del' : 'fdb.add' };
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i]!;
+    if (word === 'dev') request.dev = argv[++i] ?? '';
+    else if (word === 'dst') {
+      request.dst = argv[++i] ?? '';
+      if (ipNumber(String(request.dst)) === null) throw new Complaint(`Error: any valid prefix is expected rather than "${request.dst}".`, 1);
+    } else if (word === 'vlan' || word === 'vni' || word === 'port' || word === 'via') throw new Complaint(`not modelled: bridge fdb ${command} ${word}`, 255);
+    else if (!/^(self|master|static|local|permanent|dynamic|temp|to)$/.test(word)) request.mac = word;
+  }
+  if (request.dev === undefined || request.mac === undefined) throw new Complaint('Device and address are required arguments.', 255);
+  if (!MAC.test(String(request.mac))) throw new Complaint(`Invalid address "${request.mac}"`, 255);
+  if (command === 'append') request.append = true;
+  yield* device(['dev', String(request.dev)]);
+  if (command === 'replace') yield* attempt(sys('netlink', { type: 'fdb.del', dev: request.dev, mac: request.mac }), null);
+  try {
+    yield* ask(request);
+  } catch (error) {
+    if (error instanceof Complaint) throw new Complaint(error.message, 255);
+    throw error;
   }
   return 0;
 }
 
 function* bridgeFdb(argv: readonly string[]): Call<number> {
+  const [command = 'show', ...rest] = argv;
+  if (['add', 'del', 'delete', 'append', 'replace'].includes(command)) return yield* fdbChange(command, rest);
   const dev = yield* device(argv);
-  if (['add', 'del', 'append', 'replace'].includes(argv[0] ?? '')) throw new Complaint('not modelled: static entries of the forwarding database', 255);
-  for (const row of yield* ask<{ dev: string; master: string; mac: string; own: boolean }[]>({ type: 'fdb.list' })) {
-    if (dev === null || dev === row.dev || dev === row.master) yield* print(`${row.mac} dev ${row.dev} master ${row.master} ${row.own ? 'permanent' : ''}\n`);
+  const br = argv.indexOf('br') >= 0 ? argv[argv.indexOf('br') + 1] : undefined;
+  for (const row of yield* ask<FdbRow[]>({ type: 'fdb.list' })) {
+    if ((dev === null || dev === row.dev || dev === row.master) && (br === undefined || br === row.master)) yield* print(fdbText(row, dev !== null && dev === row.dev ? dev : null));
   }
   return 0;
 }
 
 export const bridge: Program = complaining(function* (argv) {
+  const detailed = argv.slice(1).some((word) => /^-d/.test(word));
   const words = argv.slice(1).filter((word) => !word.startsWith('-'));
   const object = words[0];
   if (object === undefined) throw new Complaint('Usage: bridge [ OPTIONS ] OBJECT { COMMAND | help }\nwhere  OBJECT := { link | fdb | mdb | vlan | vni | monitor }', 255);
-  if ('link'.startsWith(object)) return yield* bridgeLink(words.slice(1));
+  if ('link'.startsWith(object)) return yield* bridgeLink(words.slice(1), detailed);
   if ('fdb'.startsWith(object)) return yield* bridgeFdb(words.slice(1));
+  if ('vlan'.startsWith(object) && (words[1] === undefined || 'show'.startsWith(words[1]))) {
+    yield* print('port              vlan-id  \n');
+    return 0;
+  }
   throw new Complaint(`not modelled: bridge ${object}`, 255);
 });
 

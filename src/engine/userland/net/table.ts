@@ -12,6 +12,7 @@ import { ifconfig, netstat, route } from './nettools.ts';
 import { ping } from './ping.ts';
 import { ss } from './ss.ts';
 import { sysctl } from './sysctl.ts';
+import { tc } from './tc.ts';
 import { tcpdump } from './tcpdump.ts';
 import { traceroute } from './traceroute.ts';
 
@@ -35,5 +36,6 @@ export const net: ProgramTable = {
   '/usr/sbin/iptables-restore': iptablesRestore,
   '/usr/sbin/iptables-save': iptablesSave,
   '/usr/sbin/route': route,
+  '/usr/sbin/tc': tc,
   '/usr/sbin/sysctl': sysctl,
 };

@@ -9,7 +9,8 @@ import { link } from './link.ts';
 import { netns, switchTo } from './netns.ts';
 import { type IpOptions, noOptions } from './options.ts';
 import { neighbour, route } from './route.ts';
-import type { Words } from './words.ts';
+import { rule } from './rule.ts';
+import { peek, type Words } from './words.ts';
 
 export const USAGE = `Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
        ip [ -force ] -batch filename
@@ -32,15 +33,27 @@ type Run = (words: Words, options: IpOptions, env: Readonly<Record<string, strin
 
 /** In iproute2's order: the first that the word begins is meant. */
 const OBJECTS: readonly [name: string, run: Run | null][] = [
-  ['address', address], ['addrlabel', null], ['maddress', null], ['route', route], ['rule', null], ['neighbor', neighbour], ['neighbour', neighbour],
-  ['ntable', null], ['ntbl', null], ['link', link], ['l2tp', null], ['fou', null], ['ila', null], ['macsec', null], ['tunnel', null], ['tuntap', null],
+  ['address', address], ['addrlabel', null], ['maddress', null], ['route', route], ['rule', rule], ['neighbor', neighbour], ['neighbour', neighbour],
+  ['ntable', null], ['ntbl', null], ['link', link], ['l2tp', null], ['fou', null], ['ila', null], ['macsec', null], ['tunnel', null], ['tuntap', (words) => nothing(words)],
   ['tap', null], ['token', null], ['tcpmetrics', null], ['tcp_metrics', null], ['monitor', null], ['xfrm', null], ['mroute', null], ['mrule', null],
   ['netns', (words, _options, env) => netns(words, env)], ['netconf', null], ['vrf', null], ['sr', null], ['nexthop', null], ['mptcp', null], ['ioam', null], ['stats', null],
 ];
 
+/** Of these there are none. */
+function* nothing(words: Words): Call<number> {
+  const word = peek(words);
+  if (word !== undefined && !'list'.startsWith(word) && !'show'.startsWith(word)) throw new Complaint('not modelled: ip tuntap', 1);
+  return 0;
+}
+
+function more(options: IpOptions): void {
+  options.moreStatistics = options.statistics;
+  options.statistics = true;
+}
+
 const FLAGS: readonly [name: string, set: (options: IpOptions) => void][] = [
   ['4', (o) => { o.family = 'inet'; }], ['6', (o) => { o.family = 'inet6'; }], ['oneline', (o) => { o.oneline = true; }],
-  ['statistics', (o) => { o.statistics = true; }], ['stats', (o) => { o.statistics = true; }], ['details', (o) => { o.details = true; }],
+  ['statistics', more], ['stats', more], ['details', (o) => { o.details = true; }],
   ['brief', (o) => { o.brief = true; }], ['json', (o) => { o.json = true; }], ['pretty', (o) => { o.pretty = true; }],
   ['resolve', () => undefined], ['color', () => undefined], ['human-readable', () => undefined], ['Numeric', () => undefined], ['timestamp', () => undefined], ['iec', () => undefined],
 ];

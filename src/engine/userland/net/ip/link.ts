@@ -5,11 +5,12 @@ import { type NetlinkRequest, sys } from '../../../kernel/sys.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
+import { ipNumber } from '../addresses.ts';
 import { ask, Complaint } from '../rtnl.ts';
 import { knownIds } from './netns.ts';
 import { type IpOptions, jsonText } from './options.ts';
 import { linkJson, linkText } from './show.ts';
-import { garbage, matching, need, peek, take, type Words, wrong } from './words.ts';
+import { garbage, matching, need, peek, take, type Words, wrong, wrongValue } from './words.ts';
 
 const COMMANDS = ['add', 'set', 'change', 'replace', 'delete', 'show', 'list', 'lst', 'help'];
 const MAC = /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i;
@@ -55,6 +56,7 @@ interface Selection {
   type?: string;
   up?: boolean;
   master?: string;
+  group?: number;
 }
 
 /** What `show` is to be about. */
@@ -65,6 +67,7 @@ export function selection(words: Words): Selection {
     if (word === 'up') chosen.up = true;
     else if (word === 'type') chosen.type = need(words);
     else if (word === 'master') chosen.master = need(words);
+    else if (word === 'group') chosen.group = groupOf(need(words));
     else if (word === 'dev') chosen.dev = need(words);
     else if (chosen.dev === undefined) chosen.dev = word;
     else throw garbage(word);
@@ -72,8 +75,8 @@ export function selection(words: Words): Selection {
   return chosen;
 }
 
-export function chosenBy({ type, up, master }: Selection): (link: LinkInfo) => boolean {
-  return (link) => (type === undefined || link.kind === type) && (up !== true || link.up) && (master === undefined || link.master === master);
+export function chosenBy({ type, up, master, group }: Selection): (link: LinkInfo) => boolean {
+  return (link) => (type === undefined || link.kind === type) && (up !== true || link.up) && (master === undefined || link.master === master) && (group === undefined || link.group === group);
 }
 
 function* show(words: Words, options: IpOptions): Call<number> {
@@ -137,6 +140,69 @@ function* attribute(words: Words, word: string, request: NetlinkRequest): Call<b
   }
 }
 
+/** What follows `type KIND`: the options of VLANs, macvlans and VXLANs. */
+function kindOptions(words: Words, request: NetlinkRequest): void {
+  const { kind } = request;
+  if (kind !== 'vlan' && kind !== 'vxlan' && kind !== 'macvlan') return;
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (kind === 'macvlan') {
+      if (word !== 'mode') throw new Complaint(`macvlan: unknown command "${word}"?`, 255);
+      const mode = need(words);
+      if (mode !== 'bridge') throw new Complaint(`not modelled: macvlan mode ${mode}`, 255);
+    } else if (kind === 'vlan') {
+      if (word === 'id') request.id = numberIn(need(words), 4095, 'id is invalid');
+      else if (word === 'protocol') {
+        const protocol = need(words);
+        if (protocol.toLowerCase() !== '802.1q') throw new Complaint(`not modelled: vlan protocol ${protocol}`, 255);
+      } else throw new Complaint(`vlan: unknown command "${word}"?`, 255);
+    } else vxlanOption(words, word, request);
+  }
+}
+
+function numberIn(word: string, most: number, why: string): number {
+  if (!/^\d+$/.test(word) || Number(word) > most) throw wrongValue(word, why);
+  return Number(word);
+}
+
+function vxlanOption(words: Words, word: string, request: NetlinkRequest): void {
+  const address = (): string => {
+    const given = need(words);
+    if (ipNumber(given) === null) throw given.includes(':') ? new Complaint('not modelled: vxlan over IPv6', 255) : new Complaint(`Error: inet address is expected rather than "${given}".`, 1);
+    return given;
+  };
+  switch (word) {
+    case 'id': case 'vni':
+      request.id = numberIn(need(words), 16777215, 'invalid id');
+      return;
+    case 'remote': case 'group': {
+      const to = address();
+      if ((Number(to.split('.')[0]) >= 224) !== (word === 'group')) throw wrongValue(to, word === 'group' ? 'invalid group address' : 'invalid remote address');
+      request.remote = to;
+      return;
+    }
+    case 'local':
+      request.src = address();
+      return;
+    case 'dev':
+      request.link = need(words);
+      return;
+    case 'dstport':
+      request.port = numberIn(need(words), 65535, 'dst port');
+      return;
+    case 'ttl': {
+      const ttl = need(words);
+      request.ttl = ttl === 'auto' || ttl === 'inherit' ? 0 : numberIn(ttl, 255, 'TTL must be <= 255');
+      return;
+    }
+    case 'learning': case 'nolearning':
+      request.learning = word === 'learning';
+      return;
+    default:
+      throw new Complaint(`vxlan: unknown command "${word}"?`, 255);
+  }
+}
+
 function* add(words: Words): Call<number> {
   const request: NetlinkRequest = { type: 'link.add' };
   for (let word = peek(words); word !== undefined; word = peek(words)) {
@@ -145,10 +211,13 @@ function* add(words: Words): Call<number> {
     else if (word === 'type') {
       request.kind = need(words);
       if (request.kind === 'veth' && take(words, 'peer')) request.peer = yield* peer(words);
-    } else if (yield* attribute(words, word, request)) continue;
+      else kindOptions(words, request);
+    } else if (word === 'link') request.link = need(words);
+    else if (yield* attribute(words, word, request)) continue;
     else if (request.name === undefined) request.name = word;
     else throw garbage(word);
   }
+  if (request.link !== undefined) yield* requireDevice(String(request.link));
   if (request.kind === undefined) throw new Complaint('Not enough information: "type" argument is required', 255);
   const { up, master, ...creation } = request;
   const made = yield* ask<{ name: string }>(creation as NetlinkRequest);
@@ -158,6 +227,17 @@ function* add(words: Words): Call<number> {
   return 0;
 }
 
+function onOff(word: string, what: string): boolean {
+  if (word !== 'on' && word !== 'off') throw new Complaint(`Error: argument of "${what}" must be "on" or "off", not "${word}"`, 255);
+  return word === 'on';
+}
+
+function groupOf(word: string): number {
+  if (word === 'default') return 0;
+  if (!/^\d+$/.test(word)) throw wrong(word, 'Invalid "group" value');
+  return Number(word);
+}
+
 function* set(words: Words): Call<number> {
   const request: NetlinkRequest = { type: 'link.set' };
   for (let word = peek(words); word !== undefined; word = peek(words)) {
@@ -165,7 +245,9 @@ function* set(words: Words): Call<number> {
     if (word === 'dev') request.name = need(words);
     else if (word === 'name') request.newName = need(words);
     else if (yield* attribute(words, word, request)) continue;
-    else if (word === 'promisc' || word === 'arp' || word === 'multicast' || word === 'group' || word === 'alias') throw new Complaint(`not modelled: ip link set ${word}`, 255);
+    else if (word === 'promisc' || word === 'arp' || word === 'multicast') request[word] = onOff(need(words), word);
+    else if (word === 'alias') request.alias = need(words);
+    else if (word === 'group') request.group = groupOf(need(words));
     else if (request.name === undefined) request.name = word;
     else throw garbage(word);
   }

@@ -7,13 +7,15 @@ export interface IpOptions {
   json: boolean;
   pretty: boolean;
   statistics: boolean;
+  /** -s -s. */
+  moreStatistics: boolean;
   details: boolean;
   family: 'inet' | 'inet6' | 'any';
   netns: string | null;
 }
 
 export function noOptions(): IpOptions {
-  return { style: 'iproute2', brief: false, oneline: false, json: false, pretty: false, statistics: false, details: false, family: 'any', netns: null };
+  return { style: 'iproute2', brief: false, oneline: false, json: false, pretty: false, statistics: false, moreStatistics: false, details: false, family: 'any', netns: null };
 }
 
 /** JSON as iproute2 prints it: on one line, or with -p indented by four. */

@@ -1,4 +1,5 @@
-/** ip route and ip neighbour. Source: ip-route(8), ip-neighbour(8). One table, IPv4. */
+/** ip route and ip neighbour. Source: ip-route(8), ip-neighbour(8). IPv4; of IPv6 the routes of link-local addresses are shown. */
+import type { LinkInfo } from '../../../kernel/net/rtnetlink.ts';
 import type { Route } from '../../../kernel/net/types.ts';
 import { SysError } from '../../../kernel/abi.ts';
 import { type NetlinkRequest, sys } from '../../../kernel/sys.ts';
@@ -8,25 +9,27 @@ import { ipNumber, parseAddress } from '../addresses.ts';
 import { ask, Complaint } from '../rtnl.ts';
 import { requireDevice } from './link.ts';
 import { type IpOptions, jsonText } from './options.ts';
-import { garbage, matching, need, peek, take, type Words } from './words.ts';
+import { garbage, matching, need, peek, take, type Words, wrong } from './words.ts';
 
 const COMMANDS = ['list', 'show', 'add', 'append', 'change', 'chg', 'replace', 'delete', 'get', 'flush', 'help'];
 const TYPES: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable', 'prohibit']);
 
 type Shown = Route & { linkdown: boolean };
 
-function routeText(route: Shown, style: IpOptions['style'] = 'iproute2'): string {
+function routeText(route: Shown, style: IpOptions['style'] = 'iproute2', table: 'all' | null = null): string {
   if (style === 'busybox') {
     const via = route.via ? `via ${route.via} ` : '';
     return `${route.to} ${via}dev ${route.dev} ${route.scope === 'global' ? '' : `scope ${route.scope} `}${route.src ? ` src ${route.src} ` : ''}${route.metric ? ` metric ${route.metric} ` : ''}\n`;
   }
   let text = route.type === 'unicast' ? `${route.to} ` : `${route.type} ${route.to} `;
   if (route.via) text += `via ${route.via} `;
-  if (route.type === 'unicast') text += `dev ${route.dev} `;
+  if (route.type === 'unicast' || route.type === 'local' || route.type === 'broadcast') text += `dev ${route.dev} `;
+  if (table !== null && (route.table ?? 'main') !== 'main') text += `table ${route.table} `;
   if (route.proto !== 'boot') text += `proto ${route.proto} `;
   if (route.scope !== 'global') text += `scope ${route.scope} `;
   if (route.src) text += `src ${route.src} `;
   if (route.metric) text += `metric ${route.metric} `;
+  if (route.mtu) text += `mtu ${route.mtu} `;
   if (route.onlink) text += 'onlink ';
   return `${text}${route.linkdown ? 'linkdown ' : ''}\n`;
 }
@@ -44,24 +47,74 @@ function* show(words: Words, options: IpOptions): Call<number> {
   let to: string | undefined;
   let proto: string | undefined;
   let via: string | undefined;
+  let table = 'main';
+  let how = 'exact';
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'dev') dev = need(words);
     else if (word === 'proto') proto = need(words);
     else if (word === 'via') via = need(words);
     else if (word === 'table') {
-      const table = need(words);
-      if (table !== 'main' && table !== 'all') throw new Complaint(`not modelled: routing table ${table}`, 255);
-    } else if (word === 'to' || word === 'exact' || word === 'root' || word === 'match') to = need(words);
-    else to = word;
+      table = tableName(need(words));
+    } else if (word === 'to' || word === 'exact' || word === 'root' || word === 'match') {
+      if (word !== 'to') how = word;
+      to = need(words);
+      if (to === 'root' || to === 'match' || to === 'exact') {
+        how = to;
+        to = need(words);
+      }
+      to = prefixOf(to);
+    } else if (word === 'scope' || word === 'type') need(words);
+    else to = prefixOf(word);
   }
-  if (options.family === 'inet6') return 0;
+  if (options.family === 'inet6') return yield* show6(dev);
   if (dev !== undefined) yield* requireDevice(dev);
-  const found = (yield* ask<Shown[]>({ type: 'route.list' })).filter(
-    (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (to === undefined || r.to === to),
+  const listed = yield* routesOf(table);
+  const found = listed.filter(
+    (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (to === undefined || isWanted(r.to, to, how)),
   );
   if (options.json) yield* print(jsonText(found.map(routeJson), options));
-  else for (const route of found) yield* print(dev === undefined ? routeText(route, options.style) : routeText(route, options.style).replace(` dev ${dev}`, ''));
+  else for (const route of found) yield* print(dev === undefined ? routeText(route, options.style, table === 'all' ? 'all' : null) : routeText(route, options.style, table === 'all' ? 'all' : null).replace(` dev ${dev}`, ''));
+  return 0;
+}
+
+const TABLES: Readonly<Record<string, string>> = { 254: 'main', 255: 'local', 253: 'default', 0: 'all', unspec: 'all' };
+
+/** A table by number or by the names that rt_tables begins with. */
+export function tableName(word: string): string {
+  if (/^(main|local|default|all)$/.test(word)) return word;
+  if (!/^\d+$/.test(word) || Number(word) > 0xffffffff) throw wrong(word, '"table" value is invalid');
+  return TABLES[word] ?? word;
+}
+
+function* routesOf(table: string): Call<Shown[]> {
+  try {
+    return (yield* sys('netlink', { type: 'route.list', table })) as Shown[];
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== 'ENOENT') throw error;
+    throw new Complaint('Error: ipv4: FIB table does not exist.\nDump terminated', 2);
+  }
+}
+
+function isWanted(to: string, wanted: string, how: string): boolean {
+  const range = (word: string): [number, number] => {
+    const { address, prefix } = word === 'default' ? { address: '0.0.0.0', prefix: 0 } : parseAddress(word)!;
+    const size = 2 ** (32 - prefix);
+    const first = Math.floor(ipNumber(address)! / size) * size;
+    return [first, first + size];
+  };
+  const [a, b] = range(to);
+  const [c, d] = range(wanted);
+  if (how === 'root') return a >= c && b <= d;
+  return how === 'match' ? a <= c && b >= d : a === c && b === d;
+}
+
+/** The routes that link-local addresses bring: all of IPv6 that there is. */
+function* show6(dev: string | undefined): Call<number> {
+  for (const link of yield* ask<LinkInfo[]>({ type: 'link.list' })) {
+    if (dev !== undefined && dev !== link.name) continue;
+    if (link.up && link.addresses.some((a) => a.family === 'inet6' && a.scope === 'link')) yield* print(`fe80::/64 ${dev === undefined ? `dev ${link.name} ` : ''}proto kernel metric 256 pref medium\n`);
+  }
   return 0;
 }
 
@@ -92,8 +145,12 @@ function* change(words: Words, type: 'route.add' | 'route.replace' | 'route.del'
     else if (word === 'scope') request.scope = need(words);
     else if (word === 'onlink') request.onlink = true;
     else if (word === 'table') {
-      if (need(words) !== 'main') throw new Complaint('not modelled: other routing tables', 255);
-    } else if (TYPES.has(word) && request.to === undefined) request.kind = word;
+      request.table = tableName(need(words));
+    } else if (word === 'mtu') {
+      take(words, 'lock');
+      request.mtu = Number(need(words));
+    } else if (word === 'nexthop') throw new Complaint('not modelled: routes with several next hops', 255);
+    else if (TYPES.has(word) && request.to === undefined) request.kind = word;
     else if (word === 'to') request.to = prefixOf(need(words));
     else if (request.to === undefined) request.to = prefixOf(word);
     else throw garbage(word);
@@ -105,13 +162,27 @@ function* change(words: Words, type: 'route.add' | 'route.replace' | 'route.del'
 }
 
 function* get(words: Words): Call<number> {
-  let to = need(words);
-  if (to === 'to') to = need(words);
-  if (ipNumber(to) === null) throw new Complaint(`Error: inet prefix is expected rather than "${to}".`, 1);
-  const found = yield* ask<{ type: string; via: string | null; dev: string; src: string }>({ type: 'route.get', to });
+  const request: NetlinkRequest = { type: 'route.get' };
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'from') request.from = need(words);
+    else if (word === 'oif' || word === 'dev') request.oif = need(words);
+    else if (word === 'mark') request.mark = Number(need(words));
+    else if (word === 'iif' || word === 'uid' || word === 'ipproto' || word === 'sport' || word === 'dport') throw new Complaint(`not modelled: ip route get ${word}`, 255);
+    else request.to = word === 'to' ? need(words) : word;
+  }
+  const to = String(request.to ?? '').replace(/\/\d+$/, '');
+  if (request.to === undefined) throw new Complaint('need at least a destination address', 255);
+  if (ipNumber(to) === null) throw new Complaint(`Error: any valid prefix is expected rather than "${to}".`, 1);
+  if (request.oif !== undefined) yield* requireDevice(String(request.oif));
+  const found = yield* ask<{ type: string; via: string | null; dev: string; src: string; table: string; mtu: number | null }>({ ...request, to });
   const uid = yield* sys('getuid');
   const local = found.type === 'local';
-  yield* print(`${local ? 'local ' : ''}${to} ${found.via ? `via ${found.via} ` : ''}dev ${found.dev} src ${found.src} uid ${uid} \n    cache ${local ? '<local> ' : ''}\n`);
+  const from = request.from === undefined ? '' : `from ${String(request.from)} `;
+  const table = found.table !== 'main' && found.table !== 'local' ? `table ${found.table} ` : '';
+  const mark = request.mark ? `mark 0x${Number(request.mark).toString(16)} ` : '';
+  const src = request.from === undefined ? `src ${found.src} ` : '';
+  yield* print(`${local ? 'local ' : ''}${to} ${from}${found.via ? `via ${found.via} ` : ''}dev ${found.dev} ${table}${src}${mark}uid ${uid} \n    cache ${local ? '<local> ' : ''}${found.mtu ? `mtu ${found.mtu} ` : ''}\n`);
   return 0;
 }
 
@@ -156,13 +227,20 @@ interface Neighbour {
 
 function* neighShow(words: Words, options: IpOptions): Call<number> {
   let dev: string | undefined;
+  let to: string | undefined;
+  let state: string | undefined;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'dev') dev = need(words);
-    else dev = word;
+    else if (word === 'nud') state = need(words).toUpperCase();
+    else {
+      to = word === 'to' ? need(words) : word;
+      if (!parseAddress(to)) throw new Complaint(`Error: any valid prefix is expected rather than "${to}".`, 1);
+    }
   }
   if (dev !== undefined) yield* requireDevice(dev);
-  const found = yield* ask<Neighbour[]>({ type: 'neigh.list', ...(dev === undefined ? {} : { dev }) });
+  const all = yield* ask<Neighbour[]>({ type: 'neigh.list', ...(dev === undefined ? {} : { dev }) });
+  const found = all.filter((n) => (to === undefined || isWanted(n.address, to, 'root')) && (state === undefined || state === 'ALL' || n.state === state));
   if (options.json) {
     yield* print(jsonText(found.map((n) => ({ dst: n.address, dev: n.dev, ...(n.mac ? { lladdr: n.mac } : {}), state: [n.state] })), options));
     return 0;
@@ -189,6 +267,7 @@ export function* neighbour(words: Words, options: IpOptions): Call<number> {
   if (command === 'flush') return yield* neighFlush(request.dev);
   if (request.dev === undefined || request.address === undefined) throw new Complaint('Device and destination are required arguments.', 255);
   yield* requireDevice(String(request.dev));
+  if (request.type === 'neigh.add' && request.mac === undefined) throw new Complaint('Error: No link layer address given.', 2);
   if (command === 'replace') yield* attemptDelete({ ...request, type: 'neigh.del' });
   yield* ask(request);
   return 0;

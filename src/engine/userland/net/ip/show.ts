@@ -6,7 +6,8 @@ export function flagsOf(link: LinkInfo): string[] {
   const flags: string[] = [];
   if (link.up && !link.carrier) flags.push('NO-CARRIER');
   if (link.kind === 'loopback') flags.push('LOOPBACK');
-  else flags.push('BROADCAST', link.kind === 'dummy' ? 'NOARP' : 'MULTICAST');
+  else flags.push('BROADCAST', ...(link.multicast && link.kind !== 'dummy' ? ['MULTICAST'] : []), ...(link.arp ? [] : ['NOARP']));
+  if (link.promisc) flags.push('PROMISC');
   if (link.up) flags.push('UP');
   if (link.up && link.carrier) flags.push('LOWER_UP');
   if (link.peerDown) flags.push('M-DOWN');
@@ -23,7 +24,7 @@ export function firstLine(link: LinkInfo, what: 'link' | 'addr', style: IpOption
   if (style === 'busybox') return busyboxLine(link);
   const master = link.master ? ` master ${link.master}` : '';
   const mode = what === 'link' ? ' mode DEFAULT' : '';
-  return `${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} qdisc ${link.qdisc}${master} state ${link.operstate}${mode} group default${link.txqlen > 0 ? ` qlen ${link.txqlen}` : ''}`;
+  return `${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} qdisc ${link.qdisc}${master} state ${link.operstate}${mode} group ${link.group === 0 ? 'default' : link.group}${link.txqlen > 0 ? ` qlen ${link.txqlen}` : ''}`;
 }
 
 /** busybox takes the other end of a veth for a link of this namespace that it cannot find: down. */
@@ -49,22 +50,53 @@ export function addressText(one: AddressInfo, style: IpOptions['style'] = 'iprou
 
 export const LIFETIME = '       valid_lft forever preferred_lft forever';
 
-export function statLines({ stats }: LinkInfo): string[] {
+const ERRORS = '                     0      0       0       0       0 ';
+
+export function statLines({ stats }: LinkInfo, more = false): string[] {
   const row = (bytes: number, packets: number, dropped: number): string =>
     `    ${String(bytes).padStart(10)} ${String(packets).padStart(7)} ${'0'.padStart(6)} ${String(dropped).padStart(7)} ${'0'.padStart(7)} ${'0'.padStart(7)} `;
   return [
-    '    RX:  bytes packets errors dropped  missed   mcast           ', row(stats.rxBytes, stats.rxPackets, stats.rxDropped),
-    '    TX:  bytes packets errors dropped carrier collsns           ', row(stats.txBytes, stats.txPackets, stats.txDropped),
+    '    RX:  bytes packets errors dropped  missed   mcast           ', row(stats.rxBytes, stats.rxPackets, stats.rxDropped), ...(more ? ['    RX errors:  length    crc   frame    fifo overrun           ', ERRORS] : []),
+    '    TX:  bytes packets errors dropped carrier collsns           ', row(stats.txBytes, stats.txPackets, stats.txDropped), ...(more ? ['    TX errors: aborted   fifo  window heartbt transns           ', ERRORS] : []),
   ];
 }
 
-const KIND_DETAILS: Partial<Record<LinkInfo['kind'], string>> = { veth: 'veth', bridge: 'bridge forward_delay 1500 hello_time 200 max_age 2000', dummy: 'dummy' };
+const QUEUES = (n: number): string => `addrgenmode eui64 numtxqueues ${n} numrxqueues ${n} gso_max_size 65536 gso_max_segs 65535 tso_max_size 524280 tso_max_segs 65535 gro_max_size 65536 gso_ipv4_max_size 65536 gro_ipv4_max_size 65536 `;
+
+function vxlanText({ vni, port, local, remote, dev, ttl, learning }: NonNullable<LinkInfo['vxlan']>): string {
+  const far = remote === '' ? '' : `${Number(remote.split('.')[0]) >= 224 ? 'group' : 'remote'} ${remote} `;
+  return `vxlan id ${vni} ${far}${local ? `local ${local} ` : ''}${dev ? `dev ${dev} ` : ''}srcport 0 0 dstport ${port} ${learning ? '' : 'nolearning '}ttl ${ttl || 'auto'} ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx`;
+}
+
+function bridgeText({ mac }: LinkInfo): string {
+  const id = `8000.${mac}`;
+  const multicast = 'mcast_snooping 1 no_linklocal_learn 0 mcast_vlan_snooping 0 mst_enabled 0 mdb_offload_fail_notification 0 fdb_max_learned 0 mcast_router 1 mcast_query_use_ifaddr 0 mcast_querier 0 mcast_hash_elasticity 16 mcast_hash_max 4096 mcast_last_member_count 2 mcast_startup_query_count 2 mcast_last_member_interval 100 mcast_membership_interval 26000 mcast_querier_interval 25500 mcast_query_interval 12500 mcast_query_response_interval 1000 mcast_startup_query_interval 3125 mcast_stats_enabled 0 mcast_igmp_version 2 mcast_mld_version 1 nf_call_iptables 0 nf_call_ip6tables 0 nf_call_arptables 0';
+  return `bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time 30000 stp_state 0 priority 32768 vlan_filtering 0 vlan_protocol 802.1Q bridge_id ${id} designated_root ${id} root_port 0 root_path_cost 0 topology_change 0 topology_change_detected 0 hello_timer    0.00 tcn_timer    0.00 topology_change_timer    0.00 gc_timer    0.00 fdb_n_learned 0 group_fwd_mask 0 group_address 01:80:c2:00:00:00 ${multicast}`;
+}
+
+function kindText(link: LinkInfo): string {
+  if (link.kind === 'vxlan' && link.vxlan) return vxlanText(link.vxlan);
+  if (link.kind === 'vlan') return `vlan protocol 802.1Q id ${link.vlan} <REORDER_HDR>`;
+  if (link.kind === 'macvlan') return 'macvlan mode bridge bcqueuelen 1000 usedbcqueuelen 1000';
+  return link.kind === 'bridge' ? bridgeText(link) : link.kind;
+}
+
+/** -d: what follows the addresses, on the same line for a link without a kind. */
+function details(link: LinkInfo): { tail: string; rows: string[] } {
+  const limits = link.kind === 'loopback' || link.kind === 'dummy' ? [0, 0] : link.kind === 'vlan' ? [0, 65535] : [68, 65535];
+  const promiscuity = ` promiscuity ${link.promisc || link.master ? 1 : 0} allmulti ${link.master ? 1 : 0} minmtu ${limits[0]} maxmtu ${limits[1]} `;
+  const queues = QUEUES(link.kind === 'veth' ? 2 : 1);
+  if (link.kind === 'loopback' || link.kind === 'ether') return { tail: `${promiscuity}${queues}`, rows: [] };
+  if (!link.master) return { tail: promiscuity, rows: [`    ${kindText(link)} ${queues}`] };
+  const slave = `bridge_slave state ${link.up && link.carrier ? 'forwarding' : 'disabled'} priority 32 cost 2 hairpin off guard off root_block off fastleave off learning on flood on port_id 0x${(0x8000 + link.portNo).toString(16)} port_no 0x${link.portNo.toString(16)}`;
+  return { tail: promiscuity, rows: [`    ${kindText(link)} `, `    ${slave} ${queues}`] };
+}
 
 export function linkText(link: LinkInfo, names: ReadonlyMap<number, string>, options: IpOptions): string {
   if (options.brief) return `${nameOf(link).padEnd(16)} ${link.operstate.padEnd(14)} ${link.mac} <${flagsOf(link).join(',')}> \n`;
-  const kind = KIND_DETAILS[link.kind];
-  const details = options.details && kind ? [`    ${kind} `] : [];
-  return lines([firstLine(link, 'link', options.style), macLine(link, names, options.style), ...details, ...(options.statistics ? statLines(link) : [])], options);
+  const more = options.details ? details(link) : { tail: '', rows: [] };
+  const alias = link.alias === '' ? [] : [`    alias ${link.alias}`];
+  return lines([firstLine(link, 'link', options.style), `${macLine(link, names, options.style)}${more.tail}`, ...more.rows, ...(options.statistics ? statLines(link, options.moreStatistics) : []), ...alias], options);
 }
 
 export function addressesText(link: LinkInfo, shown: readonly AddressInfo[], names: ReadonlyMap<number, string>, options: IpOptions): string {

@@ -37,6 +37,11 @@ export function garbage(word: string): Complaint {
   return new Complaint(`Error: either "dev" is duplicate, or "${word}" is a garbage.`, 255);
 }
 
+/** The same without that line. */
+export function wrongValue(word: string, why: string): Complaint {
+  return new Complaint(`Error: argument "${word}" is wrong: ${why}`, 255);
+}
+
 export function wrong(word: string, why: string): Complaint {
   // What iproute2 says here ends with a line of its own.
   return new Complaint(`Error: argument "${word}" is wrong: ${why}\n`, 255);

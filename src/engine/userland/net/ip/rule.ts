@@ -1,0 +1,110 @@
+/** ip rule: which table an address is looked up in. Source: ip-rule(8) of iproute2 6.15. */
+import type { PolicyRule } from '../../../kernel/net/types.ts';
+import type { NetlinkRequest } from '../../../kernel/sys.ts';
+import type { Call } from '../../lib/http.ts';
+import { print } from '../../lib/io.ts';
+import { parseAddress } from '../addresses.ts';
+import { ask, Complaint } from '../rtnl.ts';
+import { type IpOptions, jsonText } from './options.ts';
+import { tableName } from './route.ts';
+import { matching, need, peek, type Words, wrong } from './words.ts';
+
+const COMMANDS = ['list', 'lst', 'show', 'add', 'delete', 'flush', 'save', 'restore', 'help'];
+
+function ruleText(rule: PolicyRule): string {
+  let text = `${rule.pref}:\t${rule.not ? 'not ' : ''}from ${rule.from ?? 'all'}`;
+  if (rule.to) text += ` to ${rule.to}`;
+  if (rule.fwmark) text += ` fwmark 0x${rule.fwmark.value.toString(16)}${rule.fwmark.mask === 0xffffffff ? '' : `/0x${rule.fwmark.mask.toString(16)}`}`;
+  if (rule.iif) text += ` iif ${rule.iif}`;
+  if (rule.oif) text += ` oif ${rule.oif}`;
+  if (rule.uids) text += ` uidrange ${rule.uids.join('-')}`;
+  if (rule.ipproto) text += ` ipproto ${rule.ipproto}`;
+  if (rule.sport) text += ` sport ${rule.sport}`;
+  if (rule.dport) text += ` dport ${rule.dport}`;
+  return `${text} ${rule.action === 'table' ? `lookup ${rule.table}` : rule.action}\n`;
+}
+
+function ruleJson(rule: PolicyRule): object {
+  const prefix = (word: string | null, name: string): object => {
+    if (!word) return name === 'src' ? { src: 'all' } : {};
+    const [address, length] = word.split('/') as [string, string | undefined];
+    return { [name]: address, ...(length === undefined ? {} : { [`${name}len`]: Number(length) }) };
+  };
+  return {
+    priority: rule.pref, ...(rule.not ? { not: null } : {}), ...prefix(rule.from, 'src'), ...prefix(rule.to, 'dst'), ...(rule.fwmark ? { fwmark: `0x${rule.fwmark.value.toString(16)}` } : {}),
+    ...(rule.iif ? { iif: rule.iif } : {}), ...(rule.oif ? { oif: rule.oif } : {}), ...(rule.ipproto ? { ipproto: rule.ipproto } : {}),
+    ...(rule.action === 'table' ? { table: rule.table } : { action: rule.action }),
+  };
+}
+
+function prefix(word: string): string | null {
+  if (word === 'all' || word === 'any' || word === 'default' || word === '0/0') return null;
+  const found = parseAddress(word);
+  if (!found) throw new Complaint(`Error: any valid prefix is expected rather than "${word}".`, 1);
+  return found.prefix === 32 ? found.address : word;
+}
+
+function mark(word: string): { value: number; mask: number } {
+  const [value, mask] = word.split('/') as [string, string | undefined];
+  if (!/^(0x[0-9a-f]+|\d+)$/i.test(value)) throw wrong(word, 'fwmark value is invalid');
+  return { value: Number(value), mask: mask === undefined ? 0xffffffff : Number(mask) };
+}
+
+const ACTIONS: ReadonlySet<string> = new Set(['unreachable', 'prohibit', 'blackhole']);
+
+/** The words of add and delete, as a request. */
+function requestOf(words: Words, type: 'rule.add' | 'rule.del'): NetlinkRequest {
+  const request: NetlinkRequest = { type };
+  const rule: Partial<PolicyRule> = {};
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'not') rule.not = true;
+    else if (word === 'from') rule.from = prefix(need(words));
+    else if (word === 'to') rule.to = prefix(need(words));
+    else if (word === 'fwmark') rule.fwmark = mark(need(words));
+    else if (word === 'iif' || word === 'dev') rule.iif = need(words);
+    else if (word === 'oif') rule.oif = need(words);
+    else if (word === 'ipproto') rule.ipproto = need(words);
+    else if (word === 'sport' || word === 'dport') rule[word] = need(words);
+    else if (word === 'uidrange') {
+      const given = /^(\d+)-(\d+)$/.exec(need(words));
+      if (!given) throw wrong(words.argv[words.at - 1]!, 'invalid UID range');
+      rule.uids = [Number(given[1]), Number(given[2])];
+    } else if (word === 'pref' || word === 'preference' || word === 'priority' || word === 'order') {
+      const pref = need(words);
+      if (!/^\d+$/.test(pref)) throw wrong(pref, 'preference value is invalid');
+      request.pref = Number(pref);
+    } else if (word === 'table' || word === 'lookup') rule.table = tableName(need(words));
+    else if (word === 'type' || ACTIONS.has(word)) rule.action = (word === 'type' ? need(words) : word) as PolicyRule['action'];
+    else if (word === 'suppress_prefixlength' || word === 'goto' || word === 'nop' || word === 'tos' || word === 'realms') throw new Complaint(`not modelled: ip rule ${word}`, 255);
+    else throw wrong(word, 'Failed to parse rule type');
+  }
+  request.rule = rule;
+  return request;
+}
+
+export function* rule(words: Words, options: IpOptions): Call<number> {
+  const word = peek(words);
+  if (word !== undefined) words.at++;
+  const command = word === undefined ? 'list' : matching(word, COMMANDS);
+  if (options.family === 'inet6') return 0;
+  switch (command) {
+    case 'list': case 'lst': case 'show': {
+      const rules = yield* ask<PolicyRule[]>({ type: 'rule.list' });
+      if (options.json) yield* print(jsonText(rules.map(ruleJson), options));
+      else for (const one of rules) yield* print(ruleText(one));
+      return 0;
+    }
+    case 'add':
+      yield* ask(requestOf(words, 'rule.add'));
+      return 0;
+    case 'delete':
+      yield* ask(requestOf(words, 'rule.del'));
+      return 0;
+    case 'flush':
+      for (const one of yield* ask<PolicyRule[]>({ type: 'rule.list' })) if (one.pref > 0) yield* ask({ type: 'rule.del', pref: one.pref, rule: {} });
+      return 0;
+    default:
+      throw new Complaint(`Command "${word}" is unknown, try "ip rule help".`, 255);
+  }
+}
