@@ -93,12 +93,14 @@ function localOutput(walk: Walk, ns: NetNamespace): Place | null {
   if (!link) return drop(walk, ns, dev, 'route', 'no such link');
   note(walk, ns, dev, { hook: 'route', action: 'route', why: found ? routeText(found.route) : `${packet.dst} is an address of this namespace` });
   if (!filterOut(walk, ns, dev) || !postrouting(walk, ns, dev)) return refused(walk);
-  identify(ns, packet, Math.min(link.mtu, found?.route.mtu ?? link.mtu, ns.pathMtu.get(packet.dst) ?? link.mtu));
+  identify(walk, ns, Math.min(link.mtu, found?.route.mtu ?? link.mtu, ns.pathMtu.get(packet.dst) ?? link.mtu));
   return { at: 'send', ns, link, nexthop: found?.route.via ?? packet.dst, forwarded: false };
 }
 
 /** Its identification, and whether it may be cut: what fits the path may not, so that its length can be found out (path MTU discovery). */
-function identify(ns: NetNamespace, packet: Packet, mtu: number): void {
+function identify(walk: Walk, ns: NetNamespace, mtu: number): void {
+  const { packet } = walk;
+  changed(walk);
   packet.ident ??= ns.nextIdent = (ns.nextIdent * 25173 + 13849) % 65536;
   packet.df ??= packet.proto === 'tcp' || packet.length <= mtu;
 }

@@ -39,7 +39,7 @@ function header(proto: Packet['proto'], src: string, dst: string, ttl: number, l
 /** An ICMP packet as a raw socket gets it: IP header and all. */
 export function encode(packet: Packet): Uint8Array {
   const { icmp } = packet;
-  const inner = icmp?.inner ? quoted(icmp.inner, icmp.seq) : packet.data;
+  const inner = icmp?.inner ? quoted(icmp.inner, icmp.seq, icmp.about ?? 84) : packet.data;
   const body = new Uint8Array(8 + inner.length);
   body[0] = icmp?.type ?? 0;
   body[1] = icmp?.code ?? 0;
@@ -56,17 +56,18 @@ export function encode(packet: Packet): Uint8Array {
   return out;
 }
 
-/** What an error quotes: the header and the first eight bytes of the packet that it is about. */
-function quoted(inner: Tuple, seq: number): Uint8Array {
-  const out = new Uint8Array(28);
-  out.set(header(inner.proto, inner.src, inner.dst, 64, 84), 0);
-  if (inner.proto === 'icmp') {
+/** What an error quotes: the header of the packet that it is about and what followed, as far as its first ports. */
+function quoted({ proto, src, dst, sport, dport }: Tuple, seq: number, about: number): Uint8Array {
+  const out = new Uint8Array(Math.max(28, Math.min(about, 548)));
+  out.set(header(proto, src, dst, 64, about), 0);
+  if (proto === 'icmp') {
     out[20] = 8;
-    put16(out, 24, inner.sport);
+    put16(out, 24, sport);
     put16(out, 26, seq);
   } else {
-    put16(out, 20, inner.sport);
-    put16(out, 22, inner.dport);
+    put16(out, 20, sport);
+    put16(out, 22, dport);
+    if (proto === 'udp') put16(out, 24, about - 20);
   }
   return out;
 }

@@ -23,7 +23,7 @@
  *   nf.list     {table}                                              -> Chain[] (netfilter.ts)
  *   nf.append, nf.insert, nf.replace {table, chain, rule, at?}  nf.rename {table, chain, newName}  nf.delete {table, chain, rule | at}  nf.newchain, nf.delchain, nf.flush, nf.zero, nf.policy
  *   ct.list     {}   ct.flush {}                                     -> Conn[] (conntrack.ts)
- *   hops        {since?}                                             -> Hop[] of this namespace (types.ts): what a packet socket would see
+ *   frames      {t?, since?}                                         -> Frame[] of this namespace after the moment (t ns, n since): what a packet socket gets
  *   extack      {}                                                   -> the message that came with this process's last refusal, or ""
  *
  * A namespace is named by {pid} or {fd} (a descriptor of nsfs) or {path}. `ns` in any request, such a name too, acts there
@@ -49,7 +49,8 @@ import { checkKind, fdbAdd, fdbDel, fdbList, finishKind } from './rtkinds.ts';
 import { isLinkDown, routeAdd, routeDel, routeGet, sortedRoutes } from './rtroutes.ts';
 import { qdiscDel, qdiscList, qdiscSet, ruleAdd, ruleDel, rulesOf } from './rtrules.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, operState, peerOf } from './state.ts';
-import type { Link, LinkKind, NetNamespace } from './types.ts';
+import type { Hop, Link, LinkKind, NetNamespace } from './types.ts';
+import { frameBytes } from './wire.ts';
 
 export type NsRef = { pid: number } | { fd: number } | { path: string };
 
@@ -296,6 +297,30 @@ function neighDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: Netlink
   return {};
 }
 
+export interface Frame {
+  t: number;
+  n: number;
+  link: string;
+  index: number;
+  way: 'in' | 'out';
+  data: Uint8Array;
+  /** Of the whole frame; `data` may be shorter. */
+  length: number;
+}
+
+/** What a packet socket would have seen after a moment (t, n), and up to now. */
+function frames(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): Frame[] {
+  if (!capable(task, 'net_raw')) throw new SysError('EPERM');
+  const now = timeOf(kernel);
+  const t = Number(asked.t ?? -1);
+  const n = Number(asked.since ?? 0);
+  const seen = (hop: Hop): boolean => hop.ns === ns.ino && (hop.action === 'in' || hop.action === 'out') && hop.t <= now && (hop.t > t || (hop.t === t && hop.n > n));
+  return netOf(kernel).hops.filter(seen).sort((a, b) => a.t - b.t || a.n - b.n).map((hop) => ({
+    t: hop.t, n: hop.n, link: hop.link, index: linkByName(ns, hop.link)?.index ?? 0, way: hop.action as 'in', data: frameBytes(hop.what, hop.from, hop.to),
+    length: hop.what.length + 14 + (hop.what.vlan === undefined ? 0 : 4),
+  }));
+}
+
 function nsidGet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): number {
   const other = namespaceOf(kernel, task, asked.netns as NsRef);
   for (const [id, one] of ns.nsids) if (one === other) return id;
@@ -351,9 +376,6 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
     ns.netfilter.connections.length = 0;
     return {};
   }),
-  hops: reads((kernel, task, ns, { since }) => {
-    if (!capable(task, 'net_raw')) throw new SysError('EPERM');
-    return netOf(kernel).hops.filter((hop) => hop.ns === ns.ino && hop.n >= Number(since ?? 0));
-  }),
+  frames: reads(frames),
   extack: reads(() => ''),
 };

@@ -112,7 +112,7 @@ function packetOf(tcb: Tcb, flags: string, seq: number, data: Uint8Array): Packe
     proto: 'tcp', src: tcb.local.address, dst: tcb.remote.address, sport: tcb.local.port, dport: tcb.remote.port, ttl: 64,
     length: 40 + (syn ? 20 : TS_OPTION) + data.length, flags, seq, ack: flags.includes('.') ? tcb.expected : 0, window: syn ? Math.min(65535, windowOf(tcb), tcb.advertised > 32768 ? 65495 : 64240) : windowOf(tcb),
     icmp: null, data, isn: tcb.isn, peerIsn: tcb.peerIsn, ts: [clock(tcb), tcb.recent], segment: 40 + (syn ? 20 : TS_OPTION) + Math.min(data.length, tcb.mss),
-    ...(syn ? { mss: tcb.advertised } : {}),
+    ...(syn ? { mss: tcb.advertised } : {}), ...(flags === 'S.' ? { ident: 0 } : {}),
   };
 }
 

@@ -13,7 +13,7 @@ import { ping } from './ping.ts';
 import { ss } from './ss.ts';
 import { sysctl } from './sysctl.ts';
 import { tc } from './tc.ts';
-import { tcpdump } from './tcpdump.ts';
+import { tcpdump } from './tcpdump/tcpdump.ts';
 import { traceroute } from './traceroute.ts';
 
 export const net: ProgramTable = {
