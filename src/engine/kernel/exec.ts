@@ -92,9 +92,10 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
   task.env = env;
   task.exe = image.path;
   task.execed = true;
-  task.cred = { ...task.cred, ...idsOf(task, image.path) };
+  const given = idsOf(task, image.path);
+  if (given.euid !== undefined || given.egid !== undefined) task.pdeathsig = 0;
+  task.cred = { ...task.cred, ...given };
   task.cred = { ...task.cred, suid: task.cred.euid, sgid: task.cred.egid, caps: capsAfterExec(task) };
-  task.pdeathsig = 0;
   const actions = [...task.signals.actions].filter(([, action]) => action.handler === 'ignore');
   task.signals = { ...task.signals, actions: new Map(actions) };
   freshMemory(kernel, task);

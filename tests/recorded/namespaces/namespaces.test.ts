@@ -25,8 +25,11 @@ function normal(text: string): string {
     .replace(/(\/proc\/self -> )\d+\n\d+/, '$1PID');
 }
 
-/** How many are the same; only ever raised. */
-const REACHED = 57;
+/**
+ * How many are the same; only ever raised, but once: `pgrep -c sleep` counted a sleep that was there before on the machine of the recording
+ * (both times that it was asked), and --kill-child agreed with it as long as its child here survived its parent.
+ */
+const REACHED = 56;
 
 test('namespaces transcript', () => {
   const lines = readTranscript(new URL('namespaces.jsonl', import.meta.url));

@@ -214,7 +214,7 @@ export const prlimit = command(function* (argv, env) {
     try {
       if (given !== undefined) {
         const old = yield* sys('prlimit64', pid, resource, null);
-        yield* sys('prlimit64', pid, resource, limitOf(given, old));
+        yield* sys('prlimit64', pid, resource, limitOf(resource, given, old));
       } else if (o.on.has(letter) || LIMITS.every(([, , , l]) => !o.on.has(l))) {
         const limit = yield* sys('prlimit64', pid, resource, null);
         rows.push(rowOf({ RESOURCE: resource, DESCRIPTION: description, SOFT: shown(limit.cur), HARD: shown(limit.max), UNITS: units }));
@@ -233,11 +233,14 @@ export const prlimit = command(function* (argv, env) {
 const shown = (n: number): string => (n === Number.POSITIVE_INFINITY || n >= 2 ** 63 ? 'unlimited' : String(n));
 
 /** "soft:hard", "both", "soft:", ":hard". */
-function limitOf(spec: string, old: { cur: number; max: number }): { cur: number; max: number } {
+function limitOf(resource: string, spec: string, old: { cur: number; max: number }): { cur: number; max: number } {
   const one = (text: string, otherwise: number): number => (text === '' ? otherwise : text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text));
   const [soft, hard] = spec.split(':') as [string, string | undefined];
   const both = hard === undefined;
-  return { cur: one(soft, old.cur), max: both ? one(soft, old.max) : one(hard, old.max) };
+  const limit = { cur: one(soft, old.cur), max: both ? one(soft, old.max) : one(hard, old.max) };
+  if (Number.isNaN(limit.cur) || Number.isNaN(limit.max) || limit.cur < 0 || limit.max < 0) throw new Failed(`failed to parse ${resource} limit`);
+  if (limit.cur > limit.max) throw new Failed(`the soft limit ${resource} cannot exceed the hard limit`);
+  return limit;
 }
 
 export const pivotRoot = command(function* (argv) {

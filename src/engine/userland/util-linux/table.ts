@@ -9,6 +9,7 @@ import { lsblk, lscpu, lsmem, lsmod } from './machine.ts';
 import { mount, umount } from './mount.ts';
 import { chrt, taskset } from './sched.ts';
 import { ionice, script } from './script.ts';
+import { newgidmap, newuidmap } from './subids.ts';
 import { mkswap, swapoff, swapon } from './swap.ts';
 import { nsenter, unshare } from './unshare.ts';
 import { getfattr, setfattr } from './xattr.ts';
@@ -20,4 +21,4 @@ const programs: ProgramTable = {
   '/usr/sbin/pivot_root': pivotRoot, '/usr/sbin/setcap': setcap, '/usr/sbin/mkswap': mkswap, '/usr/sbin/swapon': swapon, '/usr/sbin/swapoff': swapoff,
 };
 
-export const utilLinux: ProgramTable = packaged(programs, 'from util-linux 2.41.5');
+export const utilLinux: ProgramTable = { ...packaged(programs, 'from util-linux 2.41.5'), '/usr/bin/newuidmap': newuidmap, '/usr/bin/newgidmap': newgidmap };

@@ -7,10 +7,12 @@ import {
   MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, O_RDONLY, SIG, SysError, termSignal,
 } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
+import { bytes, text } from '../../sim/text.ts';
+import { readAccounts, userName } from '../coreutils/accounts.ts';
 import { signalOf } from '../coreutils/signals.ts';
 import { execvp } from '../coreutils/run.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
-import { attempt, fork, poke, reap, tryRead } from '../lib/files.ts';
+import { attempt, drain, fork, poke, reap, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
 
@@ -32,6 +34,9 @@ export const unshare = command(function* (argv, env) {
   const uid = yield* sys('geteuid');
   const gid = yield* sys('getegid');
   const maps = mapsOf(o, uid, gid);
+  const auto = o.on.has('map-auto') || (o.values.get('map-users') ?? []).includes('auto') || (o.values.get('map-groups') ?? []).includes('auto');
+  if (auto) yield* addSubordinate(o, maps, uid);
+  for (const name of ['monotonic', 'boottime']) if (on.has(name)) throw new Failed(`not modelled: --${name} (offsets of a time namespace)`);
   let flags = KINDS.filter(([option]) => on.has(option)).reduce((all, [, , flag]) => all | flag, 0);
   if (maps.users.length > 0 || maps.groups.length > 0) flags |= CLONE_NEWUSER;
   if (on.has('mount-proc')) flags |= CLONE_NEWNS;
@@ -40,6 +45,7 @@ export const unshare = command(function* (argv, env) {
   const killWith = on.has('kill-child') ? signalOf(lastValue(o, 'kill-child') ?? 'KILL') : null;
   if (on.has('kill-child') && killWith === null) throw new Failed(`unknown signal: ${lastValue(o, 'kill-child')}`);
   const pins = KINDS.flatMap(([option, file]) => (o.values.has(option) ? [{ file: file === 'pid' || file === 'time' ? `${file}_for_children` : file, path: lastValue(o, option)! }] : []));
+  const helper = auto ? yield* mapHelper(o) : null;
   const outside = flags & CLONE_NEWNS && pins.length > 0 ? yield* binder(pins) : null;
   try {
     yield* sys('unshare', flags);
@@ -47,7 +53,7 @@ export const unshare = command(function* (argv, env) {
     if (!(error instanceof SysError)) throw error;
     throw new Failed(`unshare failed: ${strerror(error)}`);
   }
-  if (flags & CLONE_NEWUSER) yield* writeMaps(o, maps);
+  if (flags & CLONE_NEWUSER) yield* helper ? helper(maps) : writeMaps(o, maps);
   if (outside) {
     if (!(yield* outside())) return 1;
   } else for (const pin of pins) yield* bindNamespace(yield* sys('getpid'), pin);
@@ -76,11 +82,67 @@ function mapsOf(o: Options, uid: number, gid: number): Maps {
   }
   if (o.on.has('map-user')) maps.users = [`${lastValue(o, 'map-user')} ${uid} 1`];
   if (o.on.has('map-group')) maps.groups = [`${lastValue(o, 'map-group')} ${gid} 1`];
-  const ranges = (name: string): string[] => (o.values.get(name) ?? []).map((v) => (v.includes(':') ? v.split(':').join(' ') : v.split(',').join(' ')));
+  const ranges = (name: string): string[] => (o.values.get(name) ?? []).filter((v) => v !== 'auto').map((v) => (v.includes(':') ? v.split(':').join(' ') : v.split(',').join(' ')));
   maps.users.push(...ranges('map-users'));
   maps.groups.push(...ranges('map-groups'));
-  if (o.on.has('map-auto')) throw new Failed('not modelled: --map-auto (subordinate ids); give --map-users and --map-groups');
   return maps;
+}
+
+/** The first block of ids that /etc/subuid or /etc/subgid gives a user. */
+function* subordinate(file: string, uid: number): Call<{ start: number; count: number }> {
+  const name = userName(yield* readAccounts(), uid);
+  const source = yield* tryRead(file);
+  if (source === null) throw new Failed(`could not open '${file}': No such file or directory`);
+  const row = source.split('\n').map((line) => line.split(':')).find(([who]) => who === name || who === String(uid));
+  if (!row) throw new Failed(`no line matching user "${name}" in ${file}`);
+  return { start: Number(row[1]), count: Number(row[2]) };
+}
+
+/** Ids from 0 on are the subordinate ones, but where a single one is mapped already. */
+function* addSubordinate(o: Options, maps: Maps, uid: number): Call<void> {
+  const wants = (which: string): boolean => o.on.has('map-auto') || (o.values.get(which) ?? []).includes('auto');
+  for (const [which, file, lines] of [['map-users', '/etc/subuid', maps.users], ['map-groups', '/etc/subgid', maps.groups]] as const) {
+    if (!wants(which)) continue;
+    const { start, count } = yield* subordinate(file, uid);
+    const single = lines.map((line) => Number(line.split(' ')[0])).find((inner) => inner < count);
+    if (single === undefined) lines.push(`0 ${start} ${count}`);
+    else {
+      if (single > 0) lines.push(`0 ${start} ${single}`);
+      if (count - single > 1) lines.push(`${single + 1} ${start + single} ${count - single - 1}`);
+    }
+  }
+}
+
+/** A child outside that has newuidmap and newgidmap write the maps: only they may give ids that are not one's own. */
+function* mapHelper(o: Options): Call<(maps: Maps) => Call<void>> {
+  const parent = yield* sys('getpid');
+  const [go, tell] = yield* sys('pipe2', 0);
+  const child = yield* fork(function* (): Body {
+    yield* sys('close', tell);
+    const lines = text(yield* drain(go)).split('\n');
+    for (const [program, map] of [['newuidmap', lines[0] ?? ''], ['newgidmap', lines[1] ?? '']] as const) {
+      if (map === '') continue;
+      const pid = yield* fork(function* (): Body {
+        try {
+          return yield* execvp([program, String(parent), ...map.split(' ')], { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' });
+        } catch (error) {
+          if (!(error instanceof SysError)) throw error;
+          yield* complain(`unshare: failed to execute ${program}: ${strerror(error)}\n`);
+          return 127;
+        }
+      });
+      if (exited(yield* reap(pid)) !== 0) return 1;
+    }
+    return 0;
+  });
+  yield* sys('close', go);
+  return function* (maps) {
+    const policy = lastValue(o, 'setgroups');
+    if (policy !== undefined) yield* attempt(poke('/proc/self/setgroups', policy), undefined);
+    yield* sys('write', tell, bytes(`${maps.users.join(' ')}\n${maps.groups.join(' ')}\n`));
+    yield* sys('close', tell);
+    if (exited(yield* reap(child)) !== 0) throw new Failed('failed to set uid/gid map');
+  };
 }
 
 function* writeMaps(o: Options, maps: Maps): Call<void> {
@@ -222,13 +284,14 @@ export const nsenter = command(function* (argv, env) {
     return m ? [`--${{ m: 'mount', u: 'uts', i: 'ipc', n: 'net', p: 'pid', C: 'cgroup', U: 'user', T: 'time', r: 'root', w: 'wd', W: 'wdns' }[m[1] as 'm']}=${m[2]!.replace(/^=/, '')}`] : [a];
   });
   const o = parseOptions(NSENTER, args, 'in-order');
+  const on = (name: string): boolean => o.on.has(name);
   const target = lastValue(o, 'target');
   if (target !== undefined && !/^\d+$/.test(target)) throw new Failed(`failed to parse pid: '${target}'`);
   const chosen: { fd: number; file: string; flag: number; path: string }[] = [];
   for (const [option, file, flag] of KINDS) {
     const path = lastValue(o, option) ?? (target === undefined ? undefined : `/proc/${target}/ns/${file}`);
     if (!o.on.has(option) && !o.on.has('all')) continue;
-    if (path === undefined) throw new BadOption('no target PID specified');
+    if (path === undefined) throw new Failed(on('all') ? 'no target PID specified for --all' : `neither filename nor target pid supplied for ns/${file}`);
     if (o.on.has('all') && !o.on.has(option) && (yield* isOwn(path, file))) continue;
     chosen.push({ fd: yield* opened(path), file, flag, path });
   }
@@ -237,6 +300,10 @@ export const nsenter = command(function* (argv, env) {
   const wdPath = o.on.has('wd') ? (lastValue(o, 'wd') ?? `${follow}cwd`) : null;
   const rootFd = rootPath === null ? null : yield* opened(rootPath);
   const wdFd = wdPath === null ? null : yield* opened(wdPath);
+  const environment = o.on.has('env') ? (target === undefined ? null : yield* environmentOf(target)) : env;
+  if (environment === null) throw new Failed('--env can only be used with --target');
+  if (on('join-cgroup')) yield* joinCgroup(target);
+  if (on('net-socket')) throw new Failed('not modelled: --net-socket');
   yield* enter(chosen);
   if (rootFd !== null) {
     yield* named('change directory by root file descriptor failed', sys('fchdir', rootFd));
@@ -244,7 +311,6 @@ export const nsenter = command(function* (argv, env) {
   }
   if (wdFd !== null) yield* named('change directory by working directory file descriptor failed', sys('fchdir', wdFd));
   const ids = { uid: lastValue(o, 'setuid'), gid: lastValue(o, 'setgid'), user: chosen.some((c) => c.file === 'user') && !o.on.has('preserve-credentials') };
-  const environment = o.on.has('env') && target !== undefined ? yield* environmentOf(target) : env;
   const rest = function* (): Call<number> {
     yield* become(ids);
     return yield* execOrShell('nsenter', o.words, environment);
@@ -252,6 +318,15 @@ export const nsenter = command(function* (argv, env) {
   const forks = chosen.some((c) => c.file === 'pid') && !o.on.has('no-fork');
   return forks ? yield* waitFor(rest) : yield* rest();
 });
+
+/** -c: into the target's control group. */
+function* joinCgroup(target: string | undefined): Call<void> {
+  if (target === undefined) throw new Failed('--join-cgroup can only be used with --target');
+  const path = ((yield* tryRead(`/proc/${target}/cgroup`)) ?? '').split('\n').find((line) => line.startsWith('0::'))?.slice(3);
+  if (path === undefined) throw new Failed(`failed to get cgroup path`);
+  const file = `/sys/fs/cgroup${path}/cgroup.procs`;
+  yield* named(`write failed ${file}`, poke(file, String(yield* sys('getpid'))));
+}
 
 function* opened(path: string): Call<number> {
   try {

@@ -37,6 +37,9 @@ Example: stress --cpu 8 --io 4 --vm 2 --vm-bytes 128M --timeout 10s
 Note: Numbers may be suffixed with s,m,h,d,y (time) or B,K,M,G (size).
 `;
 
+/** ns that a program takes itself for each mebibyte. */
+const FILL = 250 * US;
+
 interface Plan {
   workers: Record<Kind, number>;
   timeout: number;
@@ -205,7 +208,10 @@ function* disk(plan: Plan): Call<void> {
   for (;;) {
     const fd = yield* sys('openat', AT_FDCWD, name, O_RDWR | O_CREAT, 0o600);
     yield* sys('unlinkat', AT_FDCWD, name, 0);
-    for (let at = 0; at < plan.hddBytes; at += block.length) yield* writeAll(fd, block);
+    for (let at = 0; at < plan.hddBytes; at += block.length) {
+      yield* writeAll(fd, block);
+      yield* compute(FILL);
+    }
     yield* sys('close', fd);
   }
 }

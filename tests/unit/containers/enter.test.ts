@@ -1,0 +1,30 @@
+/** unshare and nsenter: subordinate ids, the parent's death, joining a control group, a target's environment, what is refused. */
+import { beforeAll, expect, it } from 'vitest';
+import { type Lab, lab, sh } from './docker-lab.ts';
+
+let m: Lab;
+beforeAll(() => {
+  m = lab();
+  sh(m, 'docker run -d --name web -e A=b busybox sleep 1000');
+});
+
+const P = 'P=$(docker inspect -f "{{.State.Pid}}" web);';
+
+it.each<[string, string]>([
+  ['su student -c "unshare --map-auto -r cat /proc/self/uid_map"', '         0       1000          1\n         1     100000      65535\n'],
+  ['su student -c "unshare --map-auto -U cat /proc/self/gid_map"', '         0     100000      65536\n'],
+  ['su student -c "newuidmap 1 0 0 1"', 'newuidmap: uid range [0-1) -> [0-1) not allowed\n'],
+  ['unshare --map-auto -r true', 'unshare: no line matching user "root" in /etc/subuid\n'],
+  ['unshare -T --boottime 5 true', 'unshare: not modelled: --boottime (offsets of a time namespace)\n'],
+  ['unshare -fp --kill-child sleep 900 & sleep 0.2; kill -9 $!; sleep 0.1; pgrep -fx "sleep 900" || echo gone', 'gone\n'],
+  [`${P} nsenter -t $P -e -m env | grep A=`, 'A=b\n'],
+  [`${P} nsenter -t $P -c cut -d/ -f3 /proc/self/cgroup | cut -c1-7`, 'docker-\n'],
+  ['nsenter -n true', 'nsenter: neither filename nor target pid supplied for ns/net\n'],
+  ['nsenter -a true', 'nsenter: no target PID specified for --all\n'],
+  ['nsenter -c true', 'nsenter: --join-cgroup can only be used with --target\n'],
+  ['prlimit --nofile=abc true', 'prlimit: failed to parse NOFILE limit\n'],
+  ['prlimit --nproc=10:5 true', 'prlimit: the soft limit NPROC cannot exceed the hard limit\n'],
+])('%s', (command, expected) => {
+  const { stdout, stderr } = sh(m, command);
+  expect((stdout + stderr).replace(/^\/root\/line\.sh.*\n/gm, '')).toBe(expected);
+});
