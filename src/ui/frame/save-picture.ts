@@ -22,8 +22,13 @@ async function svgOf(section: HTMLElement, width: number, height: number): Promi
   const style = getComputedStyle(section);
   const copy = still(section);
   copy.style.cssText = `width:${width}px;height:${height}px;overflow:visible`;
-  const sheet = (await rules()).replaceAll(']]>', ']]&gt;');
-  const body = `<div xmlns="http://www.w3.org/1999/xhtml" data-theme="${theme}" style="width:${width}px;min-height:${height}px;background:${getComputedStyle(document.getElementById('picture')!).backgroundColor};color:${style.color};font:${style.font}">${new XMLSerializer().serializeToString(copy)}</div>`;
+  const page = document.createElement('div');
+  page.dataset.theme = theme;
+  Object.assign(page.style, { width: `${width}px`, minHeight: `${height}px`, background: getComputedStyle(document.getElementById('picture')!).backgroundColor, color: style.color, font: style.font });
+  page.append(copy);
+  const sheet = (await rules()).replaceAll(']]>', ']] >');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: XML has no way to write them
+  const body = new XMLSerializer().serializeToString(page).replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, '');
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><style><![CDATA[${sheet}]]></style><foreignObject width="${width}" height="${height}">${body}</foreignObject></svg>`;
 }
 
@@ -48,23 +53,27 @@ function still(section: HTMLElement): HTMLElement {
   return copy;
 }
 
-/** All rules of the page, with its fonts inside. */
+/**
+ * All rules of the page, with its fonts inside, as they were written: what the object model gives back of a shorthand with
+ * variables is not whole. Questions to the screen are answered as they are answered here.
+ */
 async function rules(): Promise<string> {
-  const text: string[] = ['*,*::before,*::after{animation:none !important;transition:none !important}'];
+  const text: string[] = [];
   for (const sheet of document.styleSheets) {
-    for (const rule of sheet.cssRules) {
-      if (rule instanceof CSSFontFaceRule) text.push(await withFont(rule.cssText, sheet.href ?? location.href));
-      else text.push(rule.cssText);
-    }
+    const base = sheet.href ?? location.href;
+    const source = sheet.href ? await (await fetch(sheet.href)).text() : (sheet.ownerNode?.textContent ?? '');
+    text.push(await withFonts(source.replace(/@media\s*([^{]+)\{/g, (_, asked: string) => (matchMedia(asked.trim()).matches ? '@media all{' : '@media not all{')), base));
   }
-  return text.join('\n');
+  return `${text.join('\n')}\n*,*::before,*::after{animation:none !important;transition:none !important}`;
 }
 
-async function withFont(rule: string, base: string): Promise<string> {
-  const url = /url\("?([^")]+)"?\)/.exec(rule)?.[1];
-  if (!url || url.startsWith('data:')) return rule;
-  const blob = await (await fetch(new URL(url, base))).blob();
-  return rule.replace(/url\("?[^")]+"?\)/, `url("${await dataUrl(blob)}")`);
+async function withFonts(source: string, base: string): Promise<string> {
+  let out = source;
+  for (const [whole, url] of source.matchAll(/url\("?([^")]+\.woff2)"?\)/g)) {
+    const blob = await (await fetch(new URL(url!, base))).blob();
+    out = out.replace(whole, `url("${await dataUrl(blob)}")`);
+  }
+  return out;
 }
 
 function dataUrl(blob: Blob): Promise<string> {

@@ -38,8 +38,7 @@ const levelOf = (process: ProcessRow): number => (process.nspids === '' ? 0 : pr
 
 /** Lays out the host's list and the boxes beside it; a box stands beside its first process, or below the one before. */
 export function layout(shown: readonly ProcessRow[], containers: readonly ContainerRow[], most = 1000): Layout {
-  const left = shown.map((process, i) => ({ process, y: i * ROW }));
-  const at = new Map(left.map(({ process, y }) => [process, y]));
+  const order = new Map(shown.map((process, i) => [process, i]));
   const groups = new Map<string, { container: ContainerRow | null; members: ProcessRow[] }>();
   const inits = namespaceTops(shown);
   for (const process of shown) {
@@ -52,14 +51,34 @@ export function layout(shown: readonly ProcessRow[], containers: readonly Contai
     groups.set(key, group);
   }
   for (const one of containers) if (one.running && ![...groups.values()].some((group) => group.container === one)) groups.set(`c:${one.id.slice(0, 12)}`, { container: one, members: [] });
-  const ordered = [...groups].sort(([, a], [, b]) => (at.get(a.members[0]!) ?? 1e9) - (at.get(b.members[0]!) ?? 1e9)).slice(0, most);
+  const ordered = [...groups].sort(([, a], [, b]) => (order.get(a.members[0]!) ?? 1e9) - (order.get(b.members[0]!) ?? 1e9)).slice(0, most);
+  const left = placed(shown, ordered.map(([, group]) => group.members));
+  const at = new Map(left.map(({ process, y }) => [process, y]));
   let y = 0;
   const boxes = ordered.map(([key, { container, members }]) => {
     const box = boxOf(key, container, members, Math.max(y, (at.get(members[0]!) ?? y) - HEAD));
     y = box.y + box.height + GAP;
     return box;
   });
-  return { left, boxes, height: Math.max(left.length * ROW, y), at };
+  return { left, boxes, height: Math.max((left[left.length - 1]?.y ?? 0) + ROW, y), at };
+}
+
+/** Many boxes would drift away from their processes: then the host's list waits for them, and the wires stay level. */
+const MANY = 60;
+
+function placed(shown: readonly ProcessRow[], boxes: readonly (readonly ProcessRow[])[]): Placed[] {
+  const room = new Map(boxes.map((members) => [members[0], HEAD + members.length * ROW + GAP]));
+  let y = 0;
+  let free = 0;
+  return shown.map((process) => {
+    const needs = shown.length > MANY ? room.get(process) : undefined;
+    if (needs !== undefined) {
+      y = Math.max(y, free + HEAD);
+      free = y - HEAD + needs;
+    }
+    y += ROW;
+    return { process, y: y - ROW };
+  });
 }
 
 /** For each pid namespace below the first, the inode of the outermost one that it is in: known by who is pid 1 where. */

@@ -14,13 +14,18 @@ export function MapOf({ rows, road, at, playing }: { rows: NetworkRow[]; road: R
   const first = rows.find((row) => row.kind === 'namespace' && row.nsName === 'host')?.ns ?? 0;
   const zoom = useStore((s) => (s.theme === 'projector' ? 1.25 : 1));
   const map = useMemo(() => layoutNetwork(rows, width, first, zoom), [rows, width, first, zoom]);
+  const selection = useStore((s) => s.selection);
+  const chosen = selection?.kind === 'device' ? selection.id : '';
+  const inside = selection?.kind === 'container' ? map.spaces.find((space) => space.container === selection.id)?.ns : undefined;
+  const chosenSpace = inside === undefined ? 'none' : `${inside}/`;
   const busy = useMemo(() => new Set(road?.steps.filter((step) => step.dev !== '').map((step) => `${step.ns}/${step.dev}`)), [road]);
   return (
     <div className={css.netmap} ref={ref} style={{ height: map.height, '--zoom': zoom } as React.CSSProperties}>
       {map.spaces.map((space) => <SpaceOf key={space.ns} space={space} dense={map.dense} />)}
       <svg width={width} height={map.height} aria-hidden="true">
         <path d={`M8 ${map.top - 6}H${width - 8}`} stroke="var(--hardware)" strokeWidth="3" />
-        {map.wires.map((wire) => <path key={wire.key} d={`M${wire.from.x} ${wire.from.y}L${wire.to.x} ${wire.to.y}`} stroke={busy.has(wire.ends[0]) && (wire.ends[1] === 'wire' || busy.has(wire.ends[1])) ? 'var(--ink)' : 'var(--line-strong)'} strokeWidth={map.dense ? 1 : 1.5} fill="none" />)}
+        {/* Hundreds of cables would hide what they join: then only those of this packet, and of what is chosen. */}
+        {map.wires.filter((wire) => !map.dense || !wire.cable || wire.ends.some((end) => busy.has(end) || end === chosen || end.startsWith(chosenSpace))).map((wire) => <path key={wire.key} d={`M${wire.from.x} ${wire.from.y}L${wire.to.x} ${wire.to.y}`} stroke={busy.has(wire.ends[0]) && (wire.ends[1] === 'wire' || busy.has(wire.ends[1])) ? 'var(--ink)' : 'var(--line-strong)'} strokeWidth={map.dense ? 1 : 1.5} fill="none" />)}
       </svg>
       <span className={css.outside}>the wire: other machines, the outside</span>
       {map.chips.map((chip) => <ChipOf key={chip.key} chip={chip} dense={map.dense} busy={busy.has(chip.key)} />)}

@@ -7,7 +7,8 @@ import type { NetworkRow, PacketRow } from '../../../bridge/rows.ts';
 export interface Point { x: number; y: number }
 export interface Chip { key: string; ns: number; name: string; row: NetworkRow; x: number; y: number; w: number; h: number; bridge: boolean }
 export interface Space { ns: number; name: string; container: string; host: boolean; x: number; y: number; w: number; h: number; stack: Point; says: string[] }
-export interface Wire { key: string; from: Point; to: Point; ends: [string, string] }
+/** `cable`: a veth pair between namespaces; the others are a port on its bridge and the way to the wire. */
+export interface Wire { key: string; from: Point; to: Point; ends: [string, string]; cable: boolean }
 export interface NetMap { width: number; height: number; zoom: number; dense: boolean; spaces: Space[]; chips: Chip[]; wires: Wire[]; top: number }
 
 export const chipId = (ns: number, name: string): string => `${ns}/${name}`;
@@ -120,12 +121,12 @@ function wire(map: NetMap): void {
       const key = [chip.key, to.key].sort().join(' ');
       if (done.has(key)) return;
       done.add(key);
-      map.wires.push({ key, from, to: end, ends: [chip.key, to.key] });
+      map.wires.push({ key, from, to: end, ends: [chip.key, to.key], cable: chip.ns !== to.ns });
     };
     if (other && row.peerNs !== 0) join(other, middle(chip), middle(other));
     const bridge = row.master !== '' ? byKey.get(chipId(row.ns, row.master)) : undefined;
     if (bridge) join(bridge, middle(chip), { x: Math.min(Math.max(middle(chip).x, bridge.x + 4), bridge.x + bridge.w - 4), y: bridge.y + bridge.h });
-    if (row.dev === 'ether' && row.ns === map.spaces[0]?.ns) map.wires.push({ key: `${chip.key} wire`, from: middle(chip), to: { x: middle(chip).x, y: map.top - 6 }, ends: [chip.key, 'wire'] });
+    if (row.dev === 'ether' && row.ns === map.spaces[0]?.ns) map.wires.push({ key: `${chip.key} wire`, from: middle(chip), to: { x: middle(chip).x, y: map.top - 6 }, ends: [chip.key, 'wire'], cable: false });
   }
 }
 
