@@ -10,7 +10,7 @@ import type { Node } from '../kernel/vfs/pseudo.ts';
 import { procRoot } from '../kernel/vfs/proc.ts';
 import { text } from '../sim/text.ts';
 import { groupAt } from './cgroupresources.ts';
-import { textAt } from './disk.ts';
+import { entriesOf, entryAt, textAt } from './disk.ts';
 import { columns, kernelsOf, type View } from './view.ts';
 
 const MOST = 400;
@@ -18,7 +18,7 @@ const CGROUP = '/sys/fs/cgroup';
 const BY_NAME = new Map(CGROUP_FILES.map((file) => [file.name, file]));
 
 export const fileText: View = {
-  doc: 'The lines of a file of /proc, /sys/fs/cgroup or the disk, as root of the machine reads them; none when it is not there. The first 400.',
+  doc: 'The lines of a file (or the names in a directory) of /proc, /sys/fs/cgroup or the disk, as root of the machine reads them; none when it is not there. The first 400.',
   arg: 'host, path',
   columns: columns(`
     n [count]: line, from 1
@@ -39,7 +39,7 @@ function read(kernel: Kernel, reader: Task, path: string): string | null {
   try {
     if (path === '/proc' || path.startsWith('/proc/')) return nodeText(still(kernel), reader, path.slice(6));
     if (path.startsWith(`${CGROUP}/`)) return groupText(kernel, reader, path.slice(CGROUP.length));
-    return textAt(kernel, path);
+    return textAt(kernel, path) ?? (entryAt(kernel, path) ? entriesOf(entryAt(kernel, path)).map((entry) => entry.name).join('\n') : null);
   } catch {
     return null;
   }

@@ -1,5 +1,5 @@
 /** One kernel: processes as host and container see them, groups with their walls, layers, images, the network, and what a run is made of. */
-import type { CgroupResourceRow, CgroupRow, ContainerRow, HostRow, LayerSharingRow, NamespaceRow, NetworkRow, OomRow, OverlayRow, PacketRow, ProcessRow, RunCallRow } from '../../../bridge/rows.ts';
+import type { CgroupResourceRow, CgroupRow, ContainerRow, HostRow, ImageLayerRow, LayerSharingRow, NamespaceRow, NetworkRow, OomRow, OverlayRow, PacketRow, ProcessRow, RunCallRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
 import { Frame } from '../../frame/panel.tsx';
 import { Empty, RowsTable } from '../../parts/parts.tsx';
@@ -51,6 +51,7 @@ export default function Containers() {
 }
 
 function Twin({ mode, chosen, containers, processes, cgroups }: { mode: string; chosen: ContainerRow | undefined; containers: ContainerRow[]; processes: ProcessRow[]; cgroups: CgroupRow[] }) {
+  const selection = useStore((s) => s.selection);
   const is = (...names: string[]): boolean => mode === 'all' || names.includes(mode);
   const overlay = useRows<OverlayRow>(is('overlay') && chosen ? 'overlay' : null, { host: HOST, container: chosen?.id ?? '' });
   const resources = useRows<CgroupResourceRow>(mode === 'cgroups' ? 'cgroup-resources' : null, { host: HOST });
@@ -60,6 +61,8 @@ function Twin({ mode, chosen, containers, processes, cgroups }: { mode: string; 
   const network = useRows<NetworkRow>(mode === 'network' ? 'network' : null, { host: HOST });
   const packets = useRows<PacketRow>(mode === 'network' ? 'packets' : null, { host: HOST });
   const layers = useRows<LayerSharingRow>(mode === 'images' ? 'layer-sharing' : null, { host: HOST });
+  const image = selection?.kind === 'image' ? selection.id : (layers.find((one) => /nginx|redis/.test(one.tag)) ?? layers[0])?.image;
+  const story = useRows<ImageLayerRow>(image ? 'image-layers' : null, { host: HOST, image: image ?? '' });
   return (
     <>
       {is('processes') ? <RowsTable title="Processes" rows={processes} /> : null}
@@ -71,7 +74,7 @@ function Twin({ mode, chosen, containers, processes, cgroups }: { mode: string; 
       {mode === 'network' ? <><RowsTable title="Network" rows={network} /><RowsTable title="Packets, step by step" rows={packets} most={1000} /></> : null}
       {mode === 'oom' ? <RowsTable title="Who could have died" rows={ooms} /> : null}
       {mode === 'calls' ? <RowsTable title="Calls that make containers" rows={calls} /> : null}
-      {mode === 'images' ? <RowsTable title="Images and layers" rows={layers} /> : null}
+      {mode === 'images' ? <><RowsTable title="Images and layers" rows={layers} /><RowsTable title="Layers of the image" rows={story} /></> : null}
     </>
   );
 }

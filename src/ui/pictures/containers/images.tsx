@@ -1,10 +1,10 @@
 /** The image store: a row an image, a cell a layer; a layer that several images stand on is one cell over all their rows. */
 import { useState } from 'react';
-import type { ImageRow, LayerSharingRow } from '../../../bridge/rows.ts';
+import type { FileLineRow, ImageRow, LayerSharingRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
 import { count, size } from '../../format.ts';
 import { RoleMark } from '../../parts/marks.tsx';
-import { Empty } from '../../parts/parts.tsx';
+import { Empty, Runnable } from '../../parts/parts.tsx';
 import { select, useStore } from '../../store.ts';
 import { Explorer } from './explorer.tsx';
 import { digest, HOST } from './names.ts';
@@ -64,7 +64,20 @@ export function Images() {
         </section>
         <div className={css.legend}><span>{count(lines.length)} images, {size(all)} together</span><span>kept once: {size(once)}</span>{all > once ? <span>sharing saves {size(all - once)}</span> : null}</div>
       </section>
+      <Own />
       <Explorer image={chosen.image} tag={chosen.tag} />
     </>
+  );
+}
+
+/** Archives that were dropped on the page: each is one command away from the store. */
+function Own() {
+  const rows = useRows<FileLineRow>('file-text', { host: HOST, path: '/root/uploads' });
+  const tars = rows.filter((one) => /\.(tar|tar\.gz|tgz)$/.test(one.text));
+  return (
+    <section className={css.block} aria-label="Your own image">
+      <h3><RoleMark place="hardware" /> Your own <small>drop what docker save wrote on the page, then load it and look into it here</small></h3>
+      {tars.slice(0, 6).map((one) => <Runnable key={one.key} line={`docker load -i /root/uploads/${one.text}`} />)}
+    </section>
   );
 }
