@@ -29,7 +29,7 @@ export function Network() {
   const [only, narrow] = useState<'all' | 'dropped'>('all');
   const roads = useMemo(() => roadsOf(packets), [packets]);
   const wanted = asked ?? (selection?.kind === 'packet' ? selection.id.split('@')[0]! : null);
-  const near = roads.find((one) => one.id === wanted) ?? [...roads].reverse().find((one) => one.dropped) ?? roads.find((one) => one.first.proto !== 'arp') ?? roads[0];
+  const near = roads.find((one) => one.id === wanted) ?? [...roads].reverse().find((one) => one.dropped) ?? [...roads].reverse().find((one) => one.first.proto !== 'arp' && one.steps.some((step) => step.ns !== one.first.ns)) ?? roads.find((one) => one.first.proto !== 'arp') ?? roads[0];
   // Over all machines, once it is known which.
   const whole = useRows<PacketRow>(near ? 'packets' : null, { packet: near?.id ?? '' });
   const road = useMemo(() => (near && whole.length > 0 && whole[0]!.packet === near.id ? roadsOf(whole)[0]! : near), [near, whole]);
