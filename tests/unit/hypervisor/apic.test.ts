@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { TechniqueName } from '../../../src/engine/hypervisor/vm.ts';
+import { createRandom, uint32 } from '../../../src/engine/sim/random.ts';
 import { type Bench, go, MS, power } from './bench.ts';
 
 const WAYS: TechniqueName[] = ['native', 'vmx-ept', 'vmx-shadow', 'trap-and-emulate', 'binary-translation'];
@@ -138,7 +139,7 @@ describe.each(WAYS)('%s', (technique) => {
       and dword [r15+0xf0], 0xfffffdff
       mov eax, [r15+0xf0]
       call say
-    `));
+    `), { technique });
     expect(said(b)).toEqual(['50014', '0', '6', '0', '200000', '1', '40', '1ff']);
     if (technique === 'vmx-ept') expect(b.vm.log.filter(({ reason, gpa }) => reason === 48 && gpa !== null && gpa >= 0xfee00000n).length).toBeGreaterThan(15);
   });
@@ -183,7 +184,7 @@ describe.each(WAYS)('%s', (technique) => {
       setne al
       movzx eax, al
       call say
-    `, 'mov dword [r15+0xb0], 0\n  push rdx\n  mov dx, 0x3fa\n  in al, dx\n  pop rdx'));
+    `, 'mov dword [r15+0xb0], 0\n  push rdx\n  mov dx, 0x3fa\n  in al, dx\n  pop rdx'), { technique });
     expect(said(b).at(-1)).toBe('1');
   });
 
@@ -246,7 +247,34 @@ describe.each(WAYS)('%s', (technique) => {
       mov eax, 0xfee00800
       wrmsr
       ${count(13)}
-    `, 'push rcx\n  push rdx\n  mov ecx, 0x80b\n  xor eax, eax\n  xor edx, edx\n  wrmsr\n  pop rdx\n  pop rcx'));
+    `, 'push rcx\n  push rdx\n  mov ecx, 0x80b\n  xor eax, eax\n  xor edx, edx\n  wrmsr\n  pop rdx\n  pop rcx'), { technique });
     expect(said(b)).toEqual(['0', '1', '0', '0', '1', '0', '1', '4']);
   });
+});
+
+/** Loads, stores and changes of all sizes at random places of both pages, interrupts off; what they read and what the registers are at the end. */
+function anyAccesses(seed: number): string {
+  const random = createRandom(seed);
+  const below = (n: number): number => uint32(random) % n;
+  const of = <T>(list: readonly T[]): T => list[below(list.length)]!;
+  const lines: string[] = ['mov r14d, 0xfec00000', 'xor r13d, r13d'];
+  const size = (): string => of(['byte', 'word', 'dword', 'dword', 'dword', 'dword', 'qword']);
+  const register = { byte: 'al', word: 'ax', dword: 'eax', qword: 'rax' };
+  for (let n = 0; n < 120; n++) {
+    const one = size() as keyof typeof register;
+    const timer = [0x380, 0x390];
+    const offset = below(5) === 0 ? below(0x400) : 16 * below(0x40);
+    const place = below(4) === 0 ? `[r14+${of([0, 0x10, 0x10, 0x10, 4, 0x40])}]` : `[r15+${timer.includes(offset & 0xff0) || offset > 0x3f8 ? 0x80 : offset}]`;
+    lines.push(`mov eax, ${below(2) === 0 ? below(0x40) : uint32(random)}`);
+    lines.push(of([`mov ${place}, ${register[one]}`, `mov ${register[one]}, ${place}`, `xchg ${place}, ${register[one]}`, `or ${one} ${place}, 1`, `add ${place}, ${register[one]}`, `cmp ${place}, ${register[one]}`, `inc ${one} ${place}`, `bts dword ${place}, 3`,
+      `lock xadd ${place}, ${register[one]}`, `push qword ${place}\n  pop rax`, `lea rsi, ${place}\n  mov edi, 0x300000\n  mov ecx, 3\n  rep movsd\n  mov eax, [0x300004]`]), 'rol r13, 7', 'xor r13, rax', 'pushf', 'pop rax', 'and eax, 0x8c5', 'add r13, rax');
+  }
+  lines.push('mov rax, r13', 'call say', ...[0x20, 0x80, 0xa0, 0xd0, 0xe0, 0xf0, 0x120, 0x220, 0x300, 0x310, 0x320, 0x350, 0x3e0].flatMap((at) => [`mov eax, [r15+${at}]`, 'call say']));
+  return lines.join('\n');
+}
+
+it.each([1, 2, 3, 4, 5, 6])('whatever is done to the registers (%i), every technique reads the same', (seed) => {
+  const source = guest(anyAccesses(seed));
+  const [first, ...others] = WAYS.map((technique) => said(power(source, { technique })));
+  for (const other of others) expect(other).toEqual(first);
 });
