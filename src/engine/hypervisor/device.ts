@@ -7,6 +7,8 @@
 import { type DeviceAccess, keepCounters, NAMED_MOST } from '../machine/device-access.ts';
 import { pageOwned, readDevice, writeDevice } from '../machine/devices/irqchip.ts';
 import type { Stop } from '../machine/machine.ts';
+import type { VmDevice } from './events.ts';
+import { guestRegister } from './state.ts';
 import type { Vm, VmExit } from './vm.ts';
 
 /** What leaves the guest for another reason while its instruction is tried (a page of another operand) is answered as that. */
@@ -26,6 +28,16 @@ export function serveDevice(vm: Vm, physical: number, linear: bigint | null, now
   return carryOut(vm, now);
 }
 
+function told(vm: Vm, t: number, access: VmDevice['access'], { address, size, value }: DeviceAccess): void {
+  // a value is there when half of the handler is over
+  vm.events?.push({ kind: 'mmio', t: access === 'read' ? t + Math.floor(vm.costs.handler / vm.ghz / 2) : t, rip: guestRegister(vm, 'rip'), access, gpa: address, length: size, value });
+}
+
+function give(vm: Vm, want: DeviceAccess, value: bigint, now: number): void {
+  vm.device!.given.push(value);
+  told(vm, now, 'read', { ...want, value });
+}
+
 function carryOut(vm: Vm, now: number): VmExit | null {
   const device = vm.device!;
   for (;;) {
@@ -38,9 +50,13 @@ function carryOut(vm: Vm, now: number): VmExit | null {
       if (exit?.reason !== 'mmio') vm.device = null;
       return exit;
     }
+    device.want = want;
     if (want.size > 16 || device.given.length >= MOST) return refused('an access to devices so wide, or so many in one instruction');
-    if (!pageOwned(vm.chip, want.address)) return { reason: 'mmio', direction: 'read', gpa: want.address, size: want.size, value: 0n };
-    device.given.push(readDevice(vm.chip, want.address, want.size, now));
+    if (!pageOwned(vm.chip, want.address)) {
+      told(vm, now, 'unsatisfied-read', want);
+      return { reason: 'mmio', direction: 'read', gpa: want.address, size: want.size, value: 0n };
+    }
+    give(vm, want, readDevice(vm.chip, want.address, want.size, now), now);
   }
 }
 
@@ -48,6 +64,7 @@ function carryOut(vm: Vm, now: number): VmExit | null {
 function store(vm: Vm, accesses: readonly DeviceAccess[], now: number): VmExit | null {
   for (const one of accesses) {
     if (one.kind === 'read') continue;
+    told(vm, now, 'write', one);
     if (pageOwned(vm.chip, one.address)) writeOwn(vm, one, now);
     else vm.device!.stores.push(one);
   }
@@ -74,7 +91,7 @@ export function completeMmio(vm: Vm, value: bigint, now: number): VmExit | null 
     device.stores.shift();
     return nextStore(vm);
   }
-  device.given.push(value);
+  if (device.want) give(vm, device.want, value, now);
   return carryOut(vm, now);
 }
 

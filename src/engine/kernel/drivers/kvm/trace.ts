@@ -1,10 +1,10 @@
 /**
- * KVM's tracepoints: kvm_entry and kvm_exit as the hypervisor says they happened, and from the registers around them kvm_pio
+ * KVM's tracepoints: kvm_entry and kvm_exit and kvm_mmio as the hypervisor says they happened, and from the registers around them kvm_pio
  * and kvm_msr, in the order in which KVM tells of them: a value that the guest sends before it is handled, one that it is
- * given just before it goes on. Source: Linux arch/x86/kvm/trace.h. Left out: kvm_mmio (no memory-mapped device answers yet),
+ * given just before it goes on. Source: Linux arch/x86/kvm/trace.h. Left out:
  * the points of interrupts, page faults and timers.
  */
-import type { VmEntered, VmExited } from '../../../hypervisor/events.ts';
+import type { VmDevice, VmEntered, VmExited } from '../../../hypervisor/events.ts';
 import { EXITS, exitName } from '../../../hypervisor/exits.ts';
 import type { Vm, VmExit } from '../../../hypervisor/vm.ts';
 import type { Kernel, Task } from '../../records.ts';
@@ -16,6 +16,7 @@ interface KvmPoints {
   exit: Tracepoint;
   pio: Tracepoint;
   msr: Tracepoint;
+  mmio: Tracepoint;
 }
 
 const hex = (value: number | bigint | undefined, digits = 0): string => `0x${BigInt(value ?? 0).toString(16).padStart(digits, '0')}`;
@@ -26,6 +27,8 @@ const exitText = (v: Values): string =>
 const entryText = (v: Values): string => `vcpu ${v.vcpu_id}, rip ${hex(v.rip)} intr_info ${hex(v.intr_info, 8)} error_code ${hex(v.error_code, 8)}`;
 const pioText = (v: Values): string => `pio_${Number(v.rw) ? 'write' : 'read'} at ${hex(v.port)} size ${v.size} count ${v.count} val ${hex(v.val)} `;
 const msrText = (v: Values): string => `msr_${Number(v.write) ? 'write' : 'read'} ${hex(v.ecx).slice(2)} = ${hex(v.data)}${Number(v.exception) ? ' (#GP)' : ''}`;
+const ACCESSES = ['unsatisfied-read', 'read', 'write'] as const;
+const mmioText = (v: Values): string => `mmio ${ACCESSES[Number(v.type)]} len ${v.len} gpa ${hex(v.gpa)} val ${hex(v.val)}`;
 
 export function defineKvmPoints(kernel: Kernel): void {
   const points: KvmPoints = {
@@ -38,6 +41,8 @@ export function defineKvmPoints(kernel: Kernel): void {
       '"pio_%s at 0x%x size %d count %d val 0x%x %s", REC->rw ? "write" : "read", REC->port, REC->size, REC->count, REC->val, REC->count > 1 ? "(...)" : ""', pioText),
     msr: definePoint(kernel, 'kvm', 'kvm_msr', [['write', 'unsigned int'], ['ecx', 'u32'], ['data', 'u64'], ['exception', 'u8']],
       '"msr_%s %x = 0x%llx%s", REC->write ? "write" : "read", REC->ecx, REC->data, REC->exception ? " (#GP)" : ""', msrText),
+    mmio: definePoint(kernel, 'kvm', 'kvm_mmio', [['type', 'u32'], ['len', 'u32'], ['gpa', 'u64'], ['val', 'u64']],
+      '"mmio %s len %u gpa 0x%llx val 0x%llx", __print_symbolic(REC->type, { 0, "unsatisfied-read" }, { 1, "read" }, { 2, "write" }), REC->len, REC->gpa, REC->val', mmioText),
   };
   kernel.drivers.set('kvm-points', points);
 }
@@ -54,7 +59,8 @@ export function tellEvents(kernel: Kernel, task: Task, vm: Vm, traced: KvmVm['tr
   const { events } = vm;
   vm.events = null;
   for (const [n, event] of (events ?? []).entries()) {
-    if (event.kind === 'entry') onEntry(kernel, task, vm, event, traced);
+    if (event.kind === 'mmio') onDevice(kernel, task, event);
+    else if (event.kind === 'entry') onEntry(kernel, task, vm, event, traced);
     else onExit(kernel, task, event, traced, n === events!.length - 1 && last.reason === 'io' ? last.value : null);
   }
 }
@@ -75,6 +81,10 @@ function onExit(kernel: Kernel, task: Task, exit: VmExited, traced: KvmVm['trace
   traced.exit = exit;
   traced.given = null;
   if (exit.reason === IO_INSTRUCTION && !reads(exit)) hitPoint(kernel, task, points.pio, exit.t, { rw: 1, ...portOf(exit), val: sent ?? low(exit.rax, exit) });
+}
+
+function onDevice(kernel: Kernel, task: Task, { t, rip, access, length, gpa, value }: VmDevice): void {
+  hitPoint(kernel, task, pointsOf(kernel).mmio, t, { type: ACCESSES.indexOf(access), len: length, gpa: BigInt(gpa), val: BigInt.asUintN(64, value), ip: rip });
 }
 
 function portOf({ qualification }: VmExited): Values {

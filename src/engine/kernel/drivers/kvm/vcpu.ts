@@ -38,7 +38,9 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
     vm.way.cpu.completeIo(vm, Number(argument.data ?? 0));
   }
   if (vm.device) {
+    traceRun(kernel, vm);
     const again = completeMmio(vm, BigInt(argument.data ?? 0), timeOf(kernel));
+    tellEvents(kernel, task, vm, one.traced, again ?? { reason: 'budget' });
     if (again) return leave(kernel, task, one, vcpu, vm, again);
   }
   if (vcpu.kicked) {
