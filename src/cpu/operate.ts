@@ -161,9 +161,14 @@ export function popMemory<T>(p: usize): bool {
   return true;
 }
 @inline export function call(p: usize): bool { return canonical(g64(PAGE_BASE) + load<u64>(p, R_DISPLACEMENT)) ? push<u64>(p, following(p)) : gp(0); }
+/** The return address is in memory by the time the target turns out not to be canonical (measured on recent Intel processors). */
 @inline export function callTo(p: usize, target: u64): bool {
-  if (!canonical(target)) return gp(0);
+  const top = g64(RSP);
   if (!push<u64>(p, following(p))) return false;
+  if (!canonical(target)) {
+    s64(RSP, top);
+    return gp(0);
+  }
   s64(RIP, target);
   return true;
 }

@@ -292,7 +292,8 @@ export function accessRights(p: usize, rightsWanted: bool): bool {
     // system types that count in IA-32e mode: LDT 2, TSS 9 11, for LAR call gate 12
     const old = (g64(EFER) & EFER_LMA) == 0 && (kind == 1 || kind == 3 || (rightsWanted && (kind == 4 || kind == 5)));
     good = visible(selector, rights) && ((kind & 0x10) != 0 || kind == 2 || kind == 9 || kind == 11 || (rightsWanted && kind == 12) || old);
-    if (good && (kind & 0x10) == 0 && (g64(EFER) & EFER_LMA) != 0) good = wholeSystem(selector);
+    // as bochs has it: compatibility mode looks at the second half of call gates only
+    if (good && (kind & 0x10) == 0 && (kind == 12 ? (g64(EFER) & EFER_LMA) != 0 : !legacy())) good = wholeSystem(selector);
     if (g32(PEND) != 0) return false;
     value = rightsWanted ? (descriptor >> 32) & 0xffff00 : u64(limitFrom(descriptor));
   }

@@ -110,10 +110,9 @@ function interrupt(r: Random): LongCase {
   // bochs pushes with the rights of the segment's DPL, not of the ring that stays, on an interrupt stack behind conforming code
   const conforming = ((code >> 42n) & 1n) !== 0n;
   const stack = r.once(2) && (ring < 3 || !conforming) ? r.below(8) : 0;
-  // bochs has pushed by the time it looks at the target, which shows on another stack; of a stack that is not canonical its error code names the old one
-  const wild = r.once(12) && stack === 0 && (dpl === ring || conforming);
+  // targets are canonical: bochs has pushed by the time it looks, which shows on a stack that nobody has used yet
   const setup = [...qword(target.at, code), dword(PAD, 0xffcd9090),
-    ...pair(LONG_IDT + 16 * VECTOR, wideGate(selectorFor(r, target.selector, r.below(4)), BigInt(PAD + (dpl === 3 || ring === 3 ? ALIAS : 0)) | (wild ? 0x800000000000n : 0n), r.pick([14, 14, 14, 15, 15, 6, 7, 12, 5, 0]) | ((r.once(3) ? r.below(4) : 3) << 5) | (r.once(12) ? 0 : 0x80), stack))];
+    ...pair(LONG_IDT + 16 * VECTOR, wideGate(selectorFor(r, target.selector, r.below(4)), BigInt(PAD + (dpl === 3 || ring === 3 ? ALIAS : 0)), r.pick([14, 14, 14, 15, 15, 6, 7, 12, 5, 0]) | ((r.once(3) ? r.below(4) : 3) << 5) | (r.once(12) ? 0 : 0x80), stack))];
   if (r.once(8)) setup.push(...qword(LONG_TSS + 36 + 8 * r.below(3), r.pick([0x10n, 0x3n, 0xdff3n, 0x5000_0000n])));
   if (dpl < 3 && dpl > 0 && r.once(8)) setup.push(...qword(LONG_TSS + 4 + 8 * dpl, r.pick([0x10n, 0xe003n, 0x5000_0000n])));
   const body = r.pick([[`int ${VECTOR}`], [`int ${VECTOR}`], [`int ${VECTOR}`], ['int3'], ['int 0x21'], ['ud2'], ['xor ecx, ecx', 'div ecx'], ['db 0xf1'], compat ? ['mov eax, 0x7fffffff', 'inc eax', 'into'] : ['syscall'],
