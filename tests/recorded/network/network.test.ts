@@ -2,8 +2,12 @@
 import { expect, it } from 'vitest';
 import { type Recorded, readTranscript, replayTranscript, report } from '../transcripts.ts';
 
-/** At least so many commands give exactly what was recorded. */
-const HELD = 57;
+/** What is not exactly as recorded, by how the line begins, and why. Every other line must be. */
+const MISSES: readonly (readonly [begins: string, why: string])[] = [
+  ['ip netns add c1; ip netns add c2; ip netns list', "the recorder's /run was a shared mount with other options, so each name was mounted twice there; its tmpfs lists the newest name first, ours in order"],
+  ['ip netns exec c1 sh -c "while :; do echo hello', 'a race when it was recorded: its server was not listening again when the second client came, so that one got nothing'],
+  ['iptables -t nat -L -n -v; iptables-save; nft list ruleset', 'nft(8) is not modelled'],
+];
 
 /** MAC addresses and what is made of them, times, dates; spaces at the ends of lines. */
 function normal(text: string): string {
@@ -29,5 +33,6 @@ it('the network recording', () => {
   const lines = readTranscript(new URL('./network.jsonl', import.meta.url)).map(ended);
   const result = replayTranscript({ scenario: 'recorded/network', lines, normal, seconds: 50 });
   report('network', result);
-  expect(result.exact).toBeGreaterThanOrEqual(HELD);
+  const missed = result.differ.map((one) => MISSES.find(([begins]) => one.cmd.startsWith(begins))?.[0] ?? one.cmd);
+  expect(missed).toEqual(MISSES.map(([begins]) => begins));
 }, 60_000);

@@ -2,6 +2,8 @@
 import type { Kernel, Task } from '../records.ts';
 import type { SockAddr } from '../sys.ts';
 import { netOf } from './state.ts';
+import { timeOf } from '../wait.ts';
+import type { Tcb } from './tcp.ts';
 import type { NetNamespace, Socket } from './types.ts';
 
 export interface SocketInfo {
@@ -18,8 +20,49 @@ export interface SocketInfo {
   /** Inode of a unix socket's other end. */
   peer: number;
   uid: number;
+  /** Of a connection: what ss -i and -o tell. ns, bytes, segments. */
+  tcp: TcpInfo | null;
   /** Who has it open, as the asker sees pids. */
   users: { comm: string; pid: number; fd: number }[];
+}
+
+export interface TcpInfo {
+  rto: number;
+  srtt: number;
+  rttvar: number;
+  minRtt: number;
+  mss: number;
+  pmtu: number;
+  advertised: number;
+  cwnd: number;
+  /** 0 before the first loss. */
+  ssthresh: number;
+  totals: Tcb['totals'];
+  /** ns ago. */
+  since: { sent: number; received: number; acked: number };
+  /** Segments on their way, repeated and not yet acknowledged, and all ever repeated. */
+  unacked: number;
+  retransmitted: number;
+  lost: number;
+  early: number;
+  backoff: number;
+  window: number;
+  room: number;
+  /** ns until the timer fires; 0 none. */
+  timer: number;
+  repeats: number;
+}
+
+function infoOf(tcb: Tcb, now: number): TcpInfo {
+  const { congestion: c, mss, sent } = tcb;
+  const segments = (list: readonly { data: Uint8Array }[]): number => list.reduce((n, one) => n + Math.max(1, Math.ceil(one.data.length / mss)), 0);
+  const ago = (at: number): number => (at === 0 ? now : now - at);
+  return {
+    rto: tcb.rto, srtt: c.srtt, rttvar: c.rttvar, minRtt: c.minRtt, mss, pmtu: Math.min(65535, tcb.advertised + 40), advertised: tcb.advertised - 12, cwnd: Math.floor(c.cwnd),
+    ssthresh: Number.isFinite(c.ssthresh) ? c.ssthresh : 0, totals: { ...tcb.totals }, since: { sent: ago(tcb.last.sent), received: ago(tcb.last.received), acked: ago(tcb.last.acked) },
+    unacked: segments(sent), retransmitted: segments(sent.filter((one) => one.repeats > 0)), lost: segments(sent.filter((one) => one.lost)), early: tcb.early.length, backoff: tcb.repeats,
+    window: tcb.window, room: tcb.room, timer: tcb.timer > now ? tcb.timer - now : 0, repeats: tcb.repeats,
+  };
 }
 
 export function stateOf(socket: Socket): string {
@@ -47,7 +90,7 @@ export function socketList(kernel: Kernel, task: Task, ns: NetNamespace): Socket
       ino: socket.id, family: socket.family, type: socket.type, state: stateOf(socket), local: socket.local, remote: socket.remote,
       recvq: listening ? socket.accepting.length : socket.tcb ? socket.tcb.received.length : socket.queued,
       sendq: listening ? socket.backlog : socket.tcb ? socket.tcb.waiting.length + socket.tcb.next - socket.tcb.una : 0,
-      peer: socket.peer?.id ?? 0, uid: socket.cred.uid, users: users.get(socket.id) ?? [],
+      peer: socket.peer?.id ?? 0, tcp: socket.tcb && !listening ? infoOf(socket.tcb, timeOf(kernel)) : null, uid: socket.cred.uid, users: users.get(socket.id) ?? [],
     });
   }
   return rows;

@@ -253,6 +253,9 @@ function sendRaw(kernel: Kernel, socket: Socket, data: Uint8Array, address: stri
   const own = socket.local?.family === 'inet' && socket.local.address !== ANY ? socket.local.address : null;
   const packet = decode(data, own ?? sourceFor(socket.ns, address), address, socket.options.get('IP_TTL') ?? 64);
   if (!packet) throw new SysError('EINVAL');
+  const discover = socket.options.get('IP_MTU_DISCOVER');
+  if (discover === 2 || discover === 3) packet.df = true;
+  if (discover === 0) packet.df = false;
   const refused = output(kernel, socket.ns, owned(socket, packet), whose(socket));
   if (refused) throw new SysError(refused);
   return data.length;

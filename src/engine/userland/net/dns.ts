@@ -22,6 +22,8 @@ export interface DnsAnswer {
   /** 0 is no error, 3 NXDOMAIN, 2 SERVFAIL. */
   code: number;
   addresses: string[];
+  /** Of PTR records. */
+  names: string[];
 }
 
 /** Without a server that of this machine is asked, as glibc does. */
@@ -43,12 +45,12 @@ export function* resolvConf(): Call<ResolvConf> {
   return conf;
 }
 
-/** A question for the A record of a name. */
-export function encodeQuery(id: number, name: string): Uint8Array {
+/** A question for a record of a name: 1 A, 12 PTR. */
+export function encodeQuery(id: number, name: string, type = 1): Uint8Array {
   const labels = name.replace(/\.$/, '').split('.').map((label) => bytes(label));
   const out = [id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
   for (const label of labels) out.push(label.length, ...label);
-  out.push(0, 0, 1, 0, 1);
+  out.push(0, type >> 8, type & 255, 0, 1);
   return Uint8Array.from(out);
 }
 
@@ -63,6 +65,21 @@ function skipName(data: Uint8Array, at: number): number {
   return at;
 }
 
+function nameAt(data: Uint8Array, from: number): string {
+  const labels: string[] = [];
+  for (let at = from, jumps = 0; at < data.length && data[at]! > 0 && jumps < 20; ) {
+    const length = data[at]!;
+    if (length >= 0xc0) {
+      at = ((length & 63) << 8) | (data[at + 1] ?? 0);
+      jumps++;
+      continue;
+    }
+    labels.push(String.fromCharCode(...data.subarray(at + 1, at + 1 + length)));
+    at += length + 1;
+  }
+  return labels.join('.');
+}
+
 /** null for what is no answer to this question. */
 export function decodeAnswer(data: Uint8Array, id: number): DnsAnswer | null {
   if (data.length < 12 || ((data[0]! << 8) | data[1]!) !== id || (data[2]! & 0x80) === 0) return null;
@@ -70,13 +87,15 @@ export function decodeAnswer(data: Uint8Array, id: number): DnsAnswer | null {
   let at = 12;
   for (let i = word(4); i > 0; i--) at = skipName(data, at) + 4;
   const addresses: string[] = [];
+  const names: string[] = [];
   for (let i = word(6); i > 0 && at < data.length; i--) {
     at = skipName(data, at);
     const length = word(at + 8);
     if (word(at) === 1 && length === 4) addresses.push(ipText(data[at + 10]! * 16777216 + data[at + 11]! * 65536 + data[at + 12]! * 256 + data[at + 13]!));
+    if (word(at) === 12) names.push(nameAt(data, at + 10));
     at += 10 + length;
   }
-  return { code: data[3]! & 15, addresses };
+  return { code: data[3]! & 15, addresses, names };
 }
 
 /** What a server says to a query: its question again, and an A record an address. For programs that serve names. */
@@ -90,6 +109,13 @@ export function encodeAnswer(query: Uint8Array, code: number, addresses: readonl
   return Uint8Array.from(out);
 }
 
+/** The same with one PTR record: a name. */
+export function encodeName(query: Uint8Array, name: string): Uint8Array {
+  const question = query.subarray(12, skipName(query, 12) + 4);
+  const rdata = [...name.split('.').flatMap((label) => [label.length, ...bytes(label)]), 0];
+  return Uint8Array.from([query[0]!, query[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, ...question, 0xc0, 12, 0, 12, 0, 1, 0, 0, 2, 88, rdata.length >> 8, rdata.length & 255, ...rdata]);
+}
+
 /** The name that a query asks for. */
 export function queryName(query: Uint8Array): string {
   const labels: string[] = [];
@@ -98,13 +124,13 @@ export function queryName(query: Uint8Array): string {
 }
 
 /** Asks one server once. Throws ECONNREFUSED, ENETUNREACH, EHOSTUNREACH; null when nothing came in time. */
-export function* askServer(server: string, name: string, timeout: number): Call<DnsAnswer | null> {
+export function* askServer(server: string, name: string, timeout: number, type = 1): Call<DnsAnswer | null> {
   const fd = yield* sys('socket', AF_INET, SOCK_DGRAM, 0);
   try {
     yield* sys('connect', fd, { family: 'inet', address: server, port: 53 });
     const local = yield* sys('getsockname', fd);
     const id = local.family === 'inet' ? local.port : 1;
-    yield* sys('sendto', fd, encodeQuery(id, name));
+    yield* sys('sendto', fd, encodeQuery(id, name, type));
     const until = (yield* sys('clock_gettime', 'monotonic')) + timeout;
     for (;;) {
       const left = until - (yield* sys('clock_gettime', 'monotonic'));

@@ -1,7 +1,7 @@
 /** getent, which asks as programs do, and nslookup, which asks name servers only. Source: getent(1), nslookup(1) of BIND. */
 import { SysError } from '../../kernel/abi.ts';
 import type { Program } from '../../kernel/sys.ts';
-import { tryRead } from '../lib/files.ts';
+import { attempt, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print, strerror } from '../lib/io.ts';
 import { ipNumber } from './addresses.ts';
@@ -65,6 +65,7 @@ export const nslookup: Program = command(function* (argv) {
   }
   const conf = yield* resolvConf();
   if (server !== undefined) conf.servers = [(yield* resolve(server)) ?? server];
+  if (ipNumber(name) !== null) return yield* reverse(conf, name);
   for (const at of conf.servers) {
     const status = yield* askAbout(at, name, conf);
     if (status !== null) return status;
@@ -72,6 +73,21 @@ export const nslookup: Program = command(function* (argv) {
   yield* print(';; no servers could be reached\n\n');
   return 1;
 });
+
+/** The name of an address, by a PTR record. */
+function* reverse(conf: ResolvConf, address: string): Call<number> {
+  const question = `${address.split('.').reverse().join('.')}.in-addr.arpa`;
+  for (const server of conf.servers) {
+    const answer = yield* attempt(askServer(server, question, conf.timeout, 12), null);
+    if (!answer) continue;
+    if (answer.names.length === 0) yield* print(`** server can't find ${question}: ${answer.code === 3 ? 'NXDOMAIN' : answer.code === 2 ? 'SERVFAIL' : 'No answer'}\n\n`);
+    for (const one of answer.names) yield* print(`${question}\tname = ${one}.\n`);
+    if (answer.names.length > 0) yield* print('\n');
+    return answer.names.length > 0 ? 0 : 1;
+  }
+  yield* print(';; no servers could be reached\n\n');
+  return 1;
+}
 
 /** What one server says; null when it says nothing. */
 function* askAbout(server: string, name: string, conf: ResolvConf): Call<number | null> {

@@ -1,6 +1,6 @@
 /**
  * ping: echo requests by a raw ICMP socket, round-trip times of the modelled network. Source: iputils' ping(8) and its output.
- * Left out: flood, record route, IPv6, patterns, timestamps.
+ * Left out: flood, record route, patterns, timestamps, IPv6 but ::1.
  */
 import { AF_INET, POLLIN, SIG, SOCK_DGRAM, SOCK_RAW, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
@@ -8,7 +8,8 @@ import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
-import { ipText } from './addresses.ts';
+import type { LinkInfo } from '../../kernel/net/rtnetlink.ts';
+import { ipNumber, ipText } from './addresses.ts';
 import { GAI, getaddrinfo } from './names.ts';
 
 const MS = 1e6;
@@ -71,12 +72,20 @@ function* send(ping: Ping, seq: number): Call<void> {
     yield* sys('sendto', ping.fd, request(ping.id, seq, ping.size), { family: 'inet', address: ping.address, port: 0 });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    yield* complain(`ping: sendmsg: ${strerror(error)}\n`);
+    ping.errors += error.errno === 'EMSGSIZE' ? 1 : 0;
+    yield* complain(error.errno === 'EMSGSIZE' ? `ping: local error: message too long, mtu=${yield* mtuOf(ping.address)}\n` : `ping: sendmsg: ${strerror(error)}\n`);
   }
 }
 
+/** The MTU of the link that leads to an address. */
+function* mtuOf(to: string): Call<number> {
+  const found = (yield* sys('netlink', { type: 'route.get', to })) as { dev: string; mtu: number | null };
+  const links = (yield* sys('netlink', { type: 'link.list' })) as LinkInfo[];
+  return found.mtu ?? links.find((one) => one.name === found.dev)?.mtu ?? 1500;
+}
+
 const UNREACHABLE: Record<number, string> = {
-  0: 'Destination Net Unreachable', 1: 'Destination Host Unreachable', 3: 'Destination Port Unreachable', 13: 'Packet filtered',
+  0: 'Destination Net Unreachable', 1: 'Destination Host Unreachable', 2: 'Destination Protocol Unreachable', 3: 'Destination Port Unreachable', 9: 'Destination Net Prohibited', 10: 'Destination Host Prohibited', 13: 'Packet filtered',
 };
 
 /** Reads what has come: an answer of ours, or an error about one of our requests. */
@@ -99,7 +108,7 @@ function* receive(ping: Ping): Call<void> {
   const quoted = icmp.subarray(28);
   if ((icmp[0] !== 3 && icmp[0] !== 11) || word(quoted, 4) !== ping.id) return;
   ping.errors++;
-  const what = icmp[0] === 11 ? 'Time to live exceeded' : (UNREACHABLE[icmp[1]!] ?? `Dest Unreachable, Bad Code: ${icmp[1]}`);
+  const what = icmp[0] === 11 ? 'Time to live exceeded' : icmp[1] === 4 ? `Frag needed and DF set (mtu = ${word(icmp, 6)})` : (UNREACHABLE[icmp[1]!] ?? `Dest Unreachable, Bad Code: ${icmp[1]}`);
   if (!ping.quiet) yield* print(`From ${from} icmp_seq=${word(quoted, 6)} ${what}\n`);
 }
 
@@ -138,6 +147,8 @@ const IPUTILS: Style = {
   unknown: (host, why) => `${host}: ${why}`,
 };
 
+const SIX: Style = { ...IPUTILS, head: (_host, _address, size) => `PING ::1 (::1) ${size} data bytes\n`, answer: (length, _ping, _from, seq, ttl, time) => `${length} bytes from ::1: icmp_seq=${seq} ttl=${ttl} time=${time}\n` };
+
 const BUSYBOX: Style = {
   first: 0,
   head: (host, address, size) => `PING ${host} (${address}): ${size} data bytes\n`,
@@ -175,11 +186,35 @@ function* probe(address: string, what: string): Call<void> {
   }
 }
 
+/** IP_PMTUDISC_DO, _WANT, _DONT. */
+const DISCOVER: Readonly<Record<string, number>> = { do: 2, want: 1, dont: 0, probe: 3 };
+
+/** -I: an address of this namespace, or a link whose address is taken. */
+function* bindTo(fd: number, from: string): Call<void> {
+  const links = (yield* sys('netlink', { type: 'link.list' })) as LinkInfo[];
+  const address = ipNumber(from) !== null ? from : links.find((one) => one.name === from)?.addresses.find((a) => a.family === 'inet')?.address;
+  if (!links.some((one) => one.name === from) && ipNumber(from) === null) throw new Failed(`unknown iface: ${from}`, 2);
+  try {
+    if (address) yield* sys('bind', fd, { family: 'inet', address, port: 0 });
+  } catch (error) {
+    if (error instanceof SysError) throw new Failed(`bind: ${strerror(error)}`, 2);
+    throw error;
+  }
+}
+
 function* run(argv: readonly string[], style: Style): Call<number> {
-  const options = parseOptions('c= i= W= w= s= t= I= q n 4 v O a b D R U A', argv.slice(1));
-  const [host] = options.words;
+  const options = parseOptions('c= i= W= w= s= t= I= M= Q= p= l= q n 4 6 v O a b D R U A V', argv.slice(1));
+  if (options.on.has('V')) {
+    yield* print('ping from iputils 20240905\n');
+    return 0;
+  }
+  const host = options.words.at(-1);
   if (host === undefined) throw new Failed('usage error: Destination address required', 1);
-  const found = yield* getaddrinfo(host);
+  const six = options.on.has('6') || host.includes(':');
+  if (six && host !== '::1' && host !== 'localhost' && host !== 'ip6-localhost') throw new Failed(`not modelled: IPv6 beyond ::1 (${host})`, 2);
+  if (options.on.has('4') && host.includes(':')) throw new Failed(`${host}: Address family for hostname not supported`, 2);
+  // The loopback answers for ::1 as it does for 127.0.0.1.
+  const found = six ? { address: '127.0.0.1' } : yield* getaddrinfo(host);
   if ('failure' in found) throw new Failed(style.unknown(host, GAI[found.failure]), style === BUSYBOX ? 1 : 2);
   const { address } = found;
   const countText = optionValue(options, 'c');
@@ -188,6 +223,7 @@ function* run(argv: readonly string[], style: Style): Call<number> {
   const interval = seconds(optionValue(options, 'i'), SECOND);
   const patience = seconds(optionValue(options, 'W'), 10 * SECOND);
   const size = Number(optionValue(options, 's') ?? 56);
+  if (!(size >= 0 && size <= 65507)) throw new Failed(`invalid argument: '${optionValue(options, 's')}': out of range: 0 <= value <= 65507`, 1);
   yield* probe(address, style === BUSYBOX ? 'sendto' : 'connect');
   let fd: number;
   try {
@@ -198,8 +234,16 @@ function* run(argv: readonly string[], style: Style): Call<number> {
   }
   const ttl = optionValue(options, 't');
   if (ttl !== undefined) yield* sys('setsockopt', fd, 'IP_TTL', Number(ttl));
+  const discover = optionValue(options, 'M');
+  if (discover !== undefined) {
+    const value = DISCOVER[discover];
+    if (value === undefined) throw new Failed(`invalid -M argument: ${discover}`, 1);
+    yield* sys('setsockopt', fd, 'IP_MTU_DISCOVER', value);
+  }
+  const from = optionValue(options, 'I');
+  if (from !== undefined) yield* bindTo(fd, from);
   const state: Ping = {
-    style, fd, id: (yield* sys('getpid')) & 0xffff, shown: host, address, size, quiet: options.on.has('q'), sent: new Map(), answered: new Set(), times: [],
+    style: six ? SIX : style, fd, id: (yield* sys('getpid')) & 0xffff, shown: six ? '::1' : host, address, size, quiet: options.on.has('q'), sent: new Map(), answered: new Set(), times: [],
     errors: 0, first: 0, last: 0, stopped: false,
   };
   yield* sys('rt_sigaction', SIG.INT, {
@@ -207,7 +251,7 @@ function* run(argv: readonly string[], style: Style): Call<number> {
       state.stopped = true;
     },
   });
-  yield* print(style.head(host, address, size));
+  yield* print(state.style.head(host, address, size));
   const deadline = optionValue(options, 'w') === undefined ? Number.POSITIVE_INFINITY : (yield* now()) + Number(optionValue(options, 'w')) * SECOND;
   for (let n = 1; n <= count && !state.stopped; n++) {
     yield* send(state, style.first + n - 1);

@@ -1,9 +1,10 @@
-/** ss: sockets of this network namespace, asked from the kernel. Source: iproute2's ss(8). Left out: filters but ports, timers, memory, TCP internals. */
+/** ss: sockets of this network namespace, asked from the kernel. Source: iproute2's ss(8). Left out: filters but ports and addresses, memory, sockets of packets and netlink. */
 import type { SocketInfo } from '../../kernel/net/diag.ts';
 import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
 import { parseOptions } from '../lib/args.ts';
 import { command, Failed, print } from '../lib/io.ts';
 import { ipNumber } from './addresses.ts';
+import { servicePort } from './services.ts';
 
 interface Row {
   netid: string;
@@ -13,6 +14,8 @@ interface Row {
   local: [address: string, port: string];
   peer: [address: string, port: string];
   process: string;
+  /** A line of its own below. */
+  info: string;
   /** Between address and port: a unix socket's path and inode stand apart. */
   between: ':' | ' ';
 }
@@ -30,9 +33,9 @@ function users(row: SocketInfo): string {
   return row.users.length === 0 ? '' : `users:(${row.users.map((u) => `("${u.comm}",pid=${u.pid},fd=${u.fd})`).join(',')})`;
 }
 
-function rowOf(one: SocketInfo, withUsers: boolean): Row {
+function rowOf(one: SocketInfo, withUsers: boolean, more: { timer: string; extended: string; info: string } = { timer: '', extended: '', info: '' }): Row {
   const base = {
-    netid: NETIDS[`${one.family} ${one.type}`] ?? '???', state: one.state, recvq: String(one.recvq), sendq: String(one.sendq), process: withUsers ? users(one) : '', between: one.family === 'inet' ? ':' : ' ',
+    netid: NETIDS[`${one.family} ${one.type}`] ?? '???', state: one.state, recvq: String(one.recvq), sendq: String(one.sendq), process: `${withUsers ? users(one) : ''}${more.timer}${more.extended}`, info: more.info, between: one.family === 'inet' ? ':' : ' ',
   } as const;
   if (one.family === 'inet') return { ...base, local: end(one.local, '0.0.0.0'), peer: one.state === 'LISTEN' ? ['0.0.0.0', '*'] : end(one.remote, '0.0.0.0') };
   const path = one.local?.family === 'unix' && one.local.path !== '' ? one.local.path.replace(/^\0/, '@') : '*';
@@ -41,13 +44,13 @@ function rowOf(one: SocketInfo, withUsers: boolean): Row {
 
 /** Columns as wide as their widest entry; addresses end and ports begin at the colon. */
 function table(rows: readonly Row[], withNetid: boolean, head: boolean): string {
-  const all = [...(head ? [{ netid: 'Netid', state: 'State', recvq: 'Recv-Q', sendq: 'Send-Q', local: ['Local Address', 'Port'], peer: ['Peer Address', 'Port'], process: 'Process', between: ':' } as Row] : []), ...rows];
+  const all = [...(head ? [{ netid: 'Netid', state: 'State', recvq: 'Recv-Q', sendq: 'Send-Q', local: ['Local Address', 'Port'], peer: ['Peer Address', 'Port'], process: 'Process', info: '', between: ':' } as Row] : []), ...rows];
   const width = (of: (row: Row) => string): number => Math.max(0, ...all.map((row) => of(row).length));
   const w = { netid: width((r) => r.netid), state: width((r) => r.state), recvq: width((r) => r.recvq), sendq: width((r) => r.sendq), la: width((r) => r.local[0]), lp: width((r) => r.local[1]), pa: width((r) => r.peer[0]), pp: width((r) => r.peer[1]) };
   return all
     .map((r) => {
       const left = `${withNetid ? `${r.netid.padEnd(w.netid)} ` : ''}${r.state.padEnd(w.state)} ${r.recvq.padEnd(w.recvq)} ${r.sendq.padEnd(w.sendq)} `;
-      return `${left}${r.local[0].padStart(w.la)}${r.between}${r.local[1].padEnd(w.lp)} ${r.peer[0].padStart(w.pa)}${r.between}${r.peer[1].padEnd(w.pp)}${r.process}\n`;
+      return `${left}${r.local[0].padStart(w.la)}${r.between}${r.local[1].padEnd(w.lp)} ${r.peer[0].padStart(w.pa)}${r.between}${r.peer[1].padEnd(w.pp)}${r.process}\n${r.info === '' ? '' : `${r.info}\n`}`;
     })
     .join('');
 }
@@ -61,26 +64,83 @@ function filterOf(words: readonly string[]): (row: Row) => boolean {
     if (!m) throw new Failed(`not modelled: filter "${part}"`, 255);
     const value = m[2]!.replace(/^:/, '');
     return (row: Row): boolean => {
-      if (m[1] === 'sport') return row.local[1] === value;
-      if (m[1] === 'dport') return row.peer[1] === value;
-      if (m[1] === 'port') return row.local[1] === value || row.peer[1] === value;
+      const port = String(servicePort(value, 'tcp') ?? value);
+      if (m[1] === 'sport') return row.local[1] === port;
+      if (m[1] === 'dport') return row.peer[1] === port;
+      if (m[1] === 'port') return row.local[1] === port || row.peer[1] === port;
       return (m[1] === 'src' ? row.local[0] : row.peer[0]) === value || (ipNumber(value) === null && value === '*');
     };
   });
   return (row) => tests.every((one) => one(row));
 }
 
+const ms = (ns: number): string => String(Number((ns / 1e6).toFixed(3)));
+
+function bits(perSecond: number): string {
+  return `${Math.floor(perSecond)}bps`;
+}
+
+/** -i: the insides of a connection, as tcp_stats_print says them. */
+function insides({ tcp: t }: SocketInfo): string {
+  if (!t) return '';
+  const out = ['cubic', 'wscale:7,7', `rto:${Math.round(t.rto / 1e6)}`];
+  if (t.backoff > 0) out.push(`backoff:${t.backoff}`);
+  if (t.srtt > 0) out.push(`rtt:${ms(t.srtt)}/${ms(t.rttvar)}`);
+  if (t.totals.dataIn > 0) out.push('ato:40');
+  out.push(`mss:${t.mss}`, `pmtu:${t.pmtu}`, `rcvmss:${t.totals.bytesReceived > 0 ? Math.min(t.mss, Math.max(536, t.totals.bytesReceived)) : 536}`, `advmss:${t.advertised}`, `cwnd:${t.cwnd}`);
+  if (t.ssthresh > 0) out.push(`ssthresh:${t.ssthresh}`);
+  const { totals } = t;
+  if (totals.bytesSent > 0) out.push(`bytes_sent:${totals.bytesSent + totals.bytesRetrans}`);
+  if (totals.bytesRetrans > 0) out.push(`bytes_retrans:${totals.bytesRetrans}`);
+  if (totals.bytesAcked > 0) out.push(`bytes_acked:${totals.bytesAcked}`);
+  if (totals.bytesReceived > 0) out.push(`bytes_received:${totals.bytesReceived}`);
+  out.push(`segs_out:${totals.segsOut}`, `segs_in:${totals.segsIn}`);
+  if (totals.dataOut > 0) out.push(`data_segs_out:${totals.dataOut}`);
+  if (totals.dataIn > 0) out.push(`data_segs_in:${totals.dataIn}`);
+  if (t.srtt > 0) out.push(`send ${bits((t.mss * t.cwnd * 8e9) / t.srtt)}`);
+  out.push(`lastsnd:${Math.floor(t.since.sent / 1e6)}`, `lastrcv:${Math.floor(t.since.received / 1e6)}`, `lastack:${Math.floor(t.since.acked / 1e6)}`);
+  if (t.srtt > 0) out.push(`pacing_rate ${bits((t.mss * t.cwnd * 8e9 * (t.ssthresh > 0 && t.cwnd >= t.ssthresh ? 1.2 : 2)) / t.srtt)}`);
+  if (totals.dataOut > 0) out.push(`delivered:${Math.max(0, totals.dataOut - t.unacked) + 1}`);
+  if (t.unacked > 0) out.push(`unacked:${t.unacked}`);
+  if (totals.retrans > 0) out.push(`retrans:${t.retransmitted}/${totals.retrans}`);
+  if (t.lost > 0) out.push(`lost:${t.lost}`);
+  if (t.early > 0) out.push(`rcv_ooopack:${t.early}`);
+  out.push('rcv_space:14480', `rcv_ssthresh:${t.room}`);
+  if (t.minRtt > 0) out.push(`minrtt:${ms(t.minRtt)}`);
+  out.push(`snd_wnd:${t.window}`);
+  return `\t ${out.join(' ')}`;
+}
+
+/** -o: the timer that runs. */
+function timerText({ tcp: t, state }: SocketInfo): string {
+  if (!t || t.timer === 0) return '';
+  const seconds = Math.floor(t.timer / 1e9);
+  const below = t.timer < 10e9 ? `.${String(Math.floor((t.timer % 1e9) / 1e6)).padStart(3, '0')}` : '';
+  const left = seconds >= 60 ? `${Math.floor(seconds / 60)}min${seconds % 60}sec` : seconds >= 1 ? `${seconds}${below}sec` : `${Math.floor(t.timer / 1e6)}ms`;
+  return ` timer:(${state === 'TIME-WAIT' ? 'timewait' : 'on'},${left},${t.repeats})`;
+}
+
 export const ss: Program = command(function* (argv) {
-  const options = parseOptions('t/tcp u/udp w/raw x/unix l/listening a/all n/numeric p/processes H/no-header 4/ipv4 6/ipv6 e/extended i/info m/memory o/options r/resolve s/summary K/kill', argv.slice(1));
+  const options = parseOptions('t/tcp u/udp w/raw x/unix l/listening a/all n/numeric p/processes H/no-header 4/ipv4 6/ipv6 0/packet V/version h/help e/extended i/info m/memory o/options r/resolve s/summary K/kill', argv.slice(1));
   const { on } = options;
+  if (on.has('version')) {
+    yield* print('ss utility, iproute2-6.15.0\n');
+    return 0;
+  }
   if (on.has('kill')) throw new Failed('not modelled: --kill', 255);
   const keep = filterOf(options.words[0] === 'state' ? options.words.slice(2) : options.words);
   const wantState = options.words[0] === 'state' ? (options.words[1] ?? '') : '';
+  const moreOf = (one: SocketInfo): { timer: string; extended: string; info: string } => ({
+    timer: on.has('options') ? timerText(one) : '', extended: on.has('extended') && one.family === 'inet' ? `${one.uid > 0 ? ` uid:${one.uid}` : ''} ino:${one.ino} sk:${(one.ino % 4096).toString(16)} <->` : '',
+    info: on.has('info') ? insides(one) : '',
+  });
   const rows = (yield* sys('netlink', { type: 'socket.list' })) as SocketInfo[];
   const kinds = ['tcp', 'udp', 'raw', 'unix'].filter((kind) => on.has(kind));
   const inetOnly = on.has('ipv4');
   const kindOf = (one: SocketInfo): string => (one.family === 'unix' ? 'unix' : one.type === 'stream' ? 'tcp' : one.type === 'dgram' ? 'udp' : 'raw');
-  const STATES: Record<string, string> = { established: 'ESTAB', listening: 'LISTEN', 'time-wait': 'TIME-WAIT', 'syn-sent': 'SYN-SENT', 'close-wait': 'CLOSE-WAIT' };
+  const STATES: Record<string, string> = {
+    established: 'ESTAB', estab: 'ESTAB', listening: 'LISTEN', listen: 'LISTEN', 'time-wait': 'TIME-WAIT', 'syn-sent': 'SYN-SENT', 'syn-recv': 'SYN-RECV', 'close-wait': 'CLOSE-WAIT', 'fin-wait-1': 'FIN-WAIT-1', 'fin-wait-2': 'FIN-WAIT-2', 'last-ack': 'LAST-ACK', closing: 'CLOSING',
+  };
   const listens = (one: SocketInfo): boolean => one.state === 'LISTEN' || (one.state === 'UNCONN' && one.type !== 'stream' && one.local !== null);
   const shown = rows.filter((one) => {
     if (kinds.length > 0 ? !kinds.includes(kindOf(one)) : inetOnly && one.family !== 'inet') return false;
@@ -96,6 +156,6 @@ export const ss: Program = command(function* (argv) {
     yield* print(`Total: ${rows.length}\nTCP:   ${count('tcp')} (estab ${estab}, closed 0, orphaned 0, timewait ${rows.filter((one) => one.state === 'TIME-WAIT').length})\n`);
     return 0;
   }
-  yield* print(table(shown.map((one) => rowOf(one, on.has('processes'))).filter(keep), kinds.length !== 1 || kinds[0] === 'unix', !on.has('no-header')));
+  yield* print(table(shown.map((one) => rowOf(one, on.has('processes'), moreOf(one))).filter(keep), kinds.length !== 1 || kinds[0] === 'unix', !on.has('no-header')));
   return 0;
 });

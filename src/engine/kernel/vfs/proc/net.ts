@@ -1,7 +1,8 @@
 /** /proc/PID/net: the network namespace of a process as tables. Source: proc_pid_net(5). Addresses are little-endian hexadecimal. */
 import { parseIp, parsePrefix, maskOf } from '../../net/ip.ts';
 import { netOf } from '../../net/state.ts';
-import type { Link, NetNamespace, Socket } from '../../net/types.ts';
+import type { Link, NetNamespace, Socket, Tuple } from '../../net/types.ts';
+import { timeOf } from '../../wait.ts';
 import type { Kernel, Task } from '../../records.ts';
 import type { SockAddr } from '../../sys.ts';
 import { fixed, type Node } from '../pseudo.ts';
@@ -82,10 +83,25 @@ function sockstatText(kernel: Kernel, ns: NetNamespace): string {
   return `sockets: used ${all.length}\nTCP: inuse ${of('stream')} orphan 0 tw 0 alloc ${of('stream')} mem 0\nUDP: inuse ${of('dgram')} mem 0\nRAW: inuse ${of('raw')}\n`;
 }
 
+const NUMBERS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
+
+/** nf_conntrack: one line a connection. */
+function conntrackText(kernel: Kernel, ns: NetNamespace): string {
+  const now = timeOf(kernel);
+  const ends = (t: Tuple, type: number): string => `src=${t.src} dst=${t.dst} ${t.proto === 'icmp' ? `type=${type} code=0 id=${t.sport}` : `sport=${t.sport} dport=${t.dport}`} `;
+  const rows = ns.netfilter.connections.filter((one) => one.until > now).map((one) => {
+    const { orig, reply, replied, state } = one;
+    const left = Math.floor((one.until - now) / 1e9);
+    const marks = `${replied && orig.proto === 'tcp' ? '[ASSURED] ' : ''}mark=${one.mark} zone=0 use=2`;
+    return `ipv4     2 ${orig.proto.padEnd(8)} ${NUMBERS[orig.proto]} ${left} ${state === '' ? '' : `${state} `}${ends(orig, 8)}${replied ? '' : '[UNREPLIED] '}${ends(reply, 0)}${marks}\n`;
+  });
+  return rows.join('');
+}
+
 export function netDir(task: Task): Extract<Node, { kind: 'dir' }> {
   const says = (read: (kernel: Kernel, ns: NetNamespace) => string): Node => ({ kind: 'file', read: (kernel) => read(kernel, task.ns.net) });
   return fixed({
-    arp: says((_kernel, ns) => arpText(ns)), dev: says((_kernel, ns) => devText(ns)), route: says((_kernel, ns) => routeText(ns)), sockstat: says(sockstatText),
+    arp: says((_kernel, ns) => arpText(ns)), dev: says((_kernel, ns) => devText(ns)), route: says((_kernel, ns) => routeText(ns)), sockstat: says(sockstatText), nf_conntrack: says(conntrackText),
     tcp: says((kernel, ns) => inetText(kernel, ns, 'stream')), udp: says((kernel, ns) => inetText(kernel, ns, 'dgram')), unix: says(unixText),
   });
 }

@@ -17,7 +17,7 @@ function connText(conn: Conn, now: number): string {
   const state = orig.proto === 'tcp' ? `${conn.state} ` : '';
   const unreplied = conn.replied ? '' : '[UNREPLIED] ';
   const assured = conn.replied && orig.proto === 'tcp' ? '[ASSURED] ' : '';
-  return `${orig.proto.padEnd(8)} ${NUMBERS[orig.proto]} ${left} ${state}${ends(orig, 8)}${unreplied}${ends(reply, 0)}${assured}mark=0 use=1\n`;
+  return `${orig.proto.padEnd(8)} ${NUMBERS[orig.proto]} ${left} ${state}${ends(orig, 8)}${unreplied}${ends(reply, 0)}${assured}mark=${conn.mark} use=1\n`;
 }
 
 export const conntrack: Program = complaining(function* (argv) {

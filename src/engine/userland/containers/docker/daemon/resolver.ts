@@ -1,20 +1,21 @@
 /**
  * The embedded DNS server of networks that people make: a thread of the daemon at 127.0.0.11 in each container's namespace,
  * at a port of its own to which rules there send port 53. Names, aliases and short ids of those on the same networks; any other
- * name is asked of the host's name servers. Source: moby libnetwork/resolver.go, resolver_unix.go. UDP only, no PTR.
+ * name is asked of the host's name servers. Source: moby libnetwork/resolver.go, resolver_unix.go. UDP only.
  */
 import { AF_INET, AT_FDCWD, CLONE_NEWNET, O_RDONLY, POLLIN, SOCK_DGRAM, type SockAddr, SysError } from '../../../../kernel/abi.ts';
 import { type Body, sys } from '../../../../kernel/sys.ts';
 import { SECOND } from '../../../../sim/units.ts';
 import { attempt, tryRead } from '../../../lib/files.ts';
 import { type Call, thread } from '../../../lib/http.ts';
-import { encodeAnswer, queryName } from '../../../net/dns.ts';
+import { encodeAnswer, encodeName, queryName } from '../../../net/dns.ts';
 import { bridged, is, membersOf, rules } from './bridges.ts';
 import type { Container, Daemon } from './state.ts';
 
 export const RESOLVER = '127.0.0.11';
 const FORWARD = 4 * SECOND;
 const TYPE_A = 1;
+const TYPE_PTR = 12;
 const SERVFAIL = 2;
 
 /** The default bridge knows no names. */
@@ -84,10 +85,30 @@ function* serveNames(daemon: Daemon, c: Container, fd: number, closed: number): 
 }
 
 function* reply(daemon: Daemon, c: Container, fd: number, query: Uint8Array, to: SockAddr): Body {
-  const known = addressesOf(daemon, c, queryName(query).toLowerCase());
-  const answer = known === null ? yield* forward(query, yield* serversFor(c)) : encodeAnswer(query, 0, typeOf(query) === TYPE_A ? known : []);
+  const name = queryName(query).toLowerCase();
+  const answer = typeOf(query) === TYPE_PTR ? yield* reverse(daemon, c, query, name) : yield* direct(daemon, c, query, name);
   yield* attempt(sys('sendto', fd, answer, to), 0);
   return 0;
+}
+
+/** Several addresses come in another order each time (DNS round robin). */
+function* direct(daemon: Daemon, c: Container, query: Uint8Array, name: string): Call<Uint8Array> {
+  const known = addressesOf(daemon, c, name);
+  if (known === null) return yield* forward(query, yield* serversFor(c));
+  const start = known.length > 1 ? Math.floor((query[0]! * 256 + query[1]!) / 2) % known.length : 0;
+  return encodeAnswer(query, 0, typeOf(query) === TYPE_A ? [...known.slice(start), ...known.slice(0, start)] : []);
+}
+
+/** "2.0.18.172.in-addr.arpa": the container that has the address, as "name.network". */
+function* reverse(daemon: Daemon, c: Container, query: Uint8Array, name: string): Call<Uint8Array> {
+  const octets = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\.in-addr\.arpa$/.exec(name);
+  const address = octets ? octets.slice(1).reverse().join('.') : '';
+  for (const { n } of bridged(daemon, c).filter((one) => one.n.bridge !== 'docker0')) {
+    for (const one of membersOf(daemon, n)) {
+      if (Object.values(one.network.endpoints).some((e) => e.NetworkID === n.Id && e.IPAddress === address)) return encodeName(query, `${one.Name.slice(1)}.${n.Name}`);
+    }
+  }
+  return yield* forward(query, yield* serversFor(c));
 }
 
 function typeOf(query: Uint8Array): number {
