@@ -5,6 +5,7 @@
 import type { Tree } from '../kernel/vfs/build.ts';
 import { bytes } from '../sim/text.ts';
 import { assemble } from '../machine/isa/assemble.ts';
+import { imageSources } from '../userland/containers/images/sources.ts';
 import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
 import { INSTALLED } from '../userland/table.ts';
 import { API_SERVER, type HostSpec, podSubnet, type ScenarioSpec, type Service } from './scenario.ts';
@@ -36,6 +37,7 @@ export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): 
     ...base(host, scenario),
     ...binaries(),
     ...units(host),
+    ...(host.services.includes('docker') && host.images.length > 0 ? imageSources() : {}),
     ...(host.images.length > 0 ? preloadedImages(host.images, host.services.includes('docker') ? DOCKER : CONTAINERD) : {}),
     ...(scenario.cluster ? kubernetes(host) : {}),
     ...domains(host, assets),

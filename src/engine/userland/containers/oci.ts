@@ -116,9 +116,12 @@ function readDockerLayout(files: ReadonlyMap<string, TarEntry>): ReadImage[] {
     const { Config, RepoTags, Layers } = (item ?? {}) as { Config?: unknown; RepoTags?: unknown; Layers?: unknown };
     if (typeof Config !== 'string' || !Array.isArray(Layers)) throw new ImageError('invalid manifest, missing Config or Layers');
     const layers = Layers.map((name) => inflate(content(files, String(name))));
-    return verified(content(files, Config), layers, Array.isArray(RepoTags) ? RepoTags.map(String) : []);
+    return verified(content(files, Config), layers, Array.isArray(RepoTags) ? RepoTags.map((t) => familiar(String(t))) : []);
   });
 }
+
+/** "busybox:1" for "docker.io/library/busybox:1". */
+export const familiar = (name: string): string => name.replace(/^docker\.io\/(library\/)?/, '');
 
 interface Descriptor {
   digest?: unknown;
@@ -131,7 +134,7 @@ function readOciLayout(files: ReadonlyMap<string, TarEntry>): ReadImage[] {
   if (!index || !Array.isArray(index.manifests)) throw new ImageError('invalid index.json: no manifests');
   return index.manifests.flatMap((d: Descriptor) => {
     const name = d?.annotations?.['io.containerd.image.name'] ?? d?.annotations?.['org.opencontainers.image.ref.name'];
-    return readOciManifest(files, d, typeof name === 'string' && name.includes(':') ? [name.replace(/^docker\.io\/(library\/)?/, '')] : [], 0);
+    return readOciManifest(files, d, typeof name === 'string' && name.includes(':') ? [familiar(name)] : [], 0);
   });
 }
 

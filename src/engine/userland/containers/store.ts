@@ -12,6 +12,7 @@ import type { Call } from '../lib/http.ts';
 import { attempt, exists, list, mkdirAll, readBytes, readJson, removeAll, tryRead, writeFile } from '../lib/files.ts';
 import { buildImage, type BuiltImage } from './images.ts';
 import { chainIds, hexOf, type ImageConfig, parseReference, readConfig, type ReadImage } from './oci.ts';
+import { pack } from './registry.ts';
 import { readTar, staysInside, type TarEntry, TarError } from './tar.ts';
 
 export interface Layout {
@@ -79,7 +80,8 @@ export function preloadedImages(names: readonly string[], layout: Layout = DOCKE
   for (const name of names) {
     const image = buildImage(name);
     if (!image) continue;
-    addTags(repositories, image.tags, image.id);
+    const { digest } = pack(image).manifest;
+    addTags(repositories, [...image.tags, ...new Set(image.tags.map((t) => `${t.slice(0, t.lastIndexOf(':'))}@${digest}`))], image.id);
     tree[`${layout.images}/imagedb/content/sha256/${bare(image.id)}`] = { type: 'file', data: image.configText, mode: 0o600 };
     Object.assign(tree, layerTrees(image, layout));
   }
@@ -115,7 +117,7 @@ function layerTrees(image: BuiltImage, layout: Layout): Tree {
   return tree;
 }
 
-function programOf(data: Uint8Array): string | null {
+export function programOf(data: Uint8Array): string | null {
   if (data[0] !== 0x7f || data.length > 100) return null;
   return /^.ELFnestbox:(.+)\n$/.exec(String.fromCharCode(...data))?.[1] ?? null;
 }

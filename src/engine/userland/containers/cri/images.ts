@@ -31,7 +31,7 @@ function* imageOf(cri: Cri, image: StoredImage): Call<Message> {
   const user = image.config.config.User ?? '';
   const [uid] = user.split(':');
   return {
-    id: image.id, repoTags: image.tags.map(fullReference), repoDigests: [...new Set(image.tags.map((t) => `${fullName(t.slice(0, t.lastIndexOf(':')))}@${image.id}`))], size: String(size),
+    id: image.id, repoTags: image.tags.map(fullReference), repoDigests: image.digests.map((d) => fullName(d)), size: String(size),
     ...(uid ? (/^\d+$/.test(uid) ? { uid: { value: uid } } : { username: uid }) : {}), spec: { image: image.tags[0] ? fullReference(image.tags[0]) : '' }, pinned: image.tags.some((t) => t.startsWith('registry.k8s.io/pause')),
   };
 }

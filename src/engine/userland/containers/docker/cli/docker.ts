@@ -15,6 +15,7 @@ import { BadFlag, type Flags, parseFlags, readFlags } from './flags.ts';
 import { commit, exportCommand, history, images, importCommand, load, rmi, saveCommand, tag } from './images.ts';
 import { GLOBAL_OPTIONS, HELP, MANAGEMENT } from './help.ts';
 import { containerInspect, imageInspect, inspect, networks, volumes } from './objects.ts';
+import { manifestInspect } from './manifest.ts';
 import { pull, push } from './pull.ts';
 import { attach, createCommand, exec, run, start } from './run.ts';
 import { stats } from './stats.ts';
@@ -50,6 +51,7 @@ const COMMANDS: readonly Command[] = [
   commit,
   pull,
   push,
+  manifestInspect,
   build,
   ...builder,
   ...networks,
@@ -77,7 +79,6 @@ const ABSENT: Readonly<Record<string, string>> = {
   config: 'docker config',
   plugin: 'docker plugin',
   trust: 'docker trust',
-  manifest: 'docker manifest',
   checkpoint: 'docker checkpoint',
 };
 

@@ -206,6 +206,17 @@ prune       Remove all unused networks
 rm          Remove one or more networks
 `,
   ),
+  manifest: group(
+    'manifest',
+    'Manage Docker image manifests and manifest lists',
+    `
+annotate    Add additional information to a local image manifest
+create      Create a local manifest list for annotating and pushing to a registry
+inspect     Display an image manifest, or manifest list
+push        Push a manifest list to a repository
+rm          Delete one or more manifest lists from local storage
+`,
+  ),
   system: group(
     'system',
     'Manage Docker',

@@ -285,6 +285,7 @@ export function* saveImages(daemon: Daemon, names: readonly string[], x: Exchang
   };
   const manifest: Any[] = [];
   const index: Any[] = [];
+  const repositories: Record<string, Record<string, string>> = {};
   for (const [image, tags] of wanted) {
     const layers: { digest: string; size: number }[] = [];
     for (const id of image.chain) {
@@ -311,7 +312,14 @@ export function* saveImages(daemon: Daemon, names: readonly string[], x: Exchang
     }));
     index.push(...(named.length > 0 ? named : [one]));
     const path = (digest: string): string => `blobs/sha256/${digest.slice(7)}`;
-    manifest.push({ Config: path(image.id), RepoTags: tags.length > 0 ? tags : null, Layers: layers.map((l) => path(l.digest)) });
+    manifest.push({
+      Config: path(image.id), RepoTags: tags.length > 0 ? tags : null, Layers: layers.map((l) => path(l.digest)),
+      LayerSources: Object.fromEntries(layers.map((l) => [l.digest, { mediaType: `${type}.layer.v1.tar`, size: l.size, digest: l.digest }]).sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))),
+    });
+    for (const t of tags) {
+      const cut = t.lastIndexOf(':');
+      repositories[t.slice(0, cut)] = { ...repositories[t.slice(0, cut)], [t.slice(cut + 1)]: layers.at(-1)?.digest.slice(7) ?? '' };
+    }
   }
   const file = (name: string, data: Uint8Array | string): TarEntry => entry(name, { data: typeof data === 'string' ? bytes(data) : data });
   const tar = writeTar([
@@ -321,6 +329,7 @@ export function* saveImages(daemon: Daemon, names: readonly string[], x: Exchang
     file('index.json', JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: index })),
     file('manifest.json', JSON.stringify(manifest)),
     file('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
+    ...(Object.keys(repositories).length > 0 ? [file('repositories', `${JSON.stringify(repositories)}\n`)] : []),
   ]);
   yield* beginStream(x, 200, { 'Content-Type': 'application/x-tar' });
   yield* writeChunk(x, tar);

@@ -27,7 +27,7 @@ export interface Built {
 
 export const USUAL_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-export const scratch = (): Built => ({ config: { Env: [USUAL_PATH] }, layers: [], history: [], key: 'scratch', image: '', args: new Map() });
+export const scratch = (): Built => ({ config: { Env: [USUAL_PATH], WorkingDir: '/' }, layers: [], history: [], key: 'scratch', image: '', args: new Map() });
 
 export const copyOf = (b: Built): Built => ({ ...b, config: { ...b.config }, layers: b.layers.slice(), history: b.history.slice(), args: new Map(b.args) });
 
