@@ -39,6 +39,7 @@ export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): 
     ...units(host),
     ...(host.services.includes('docker') && host.images.length > 0 ? imageSources() : {}),
     ...(host.images.length > 0 ? preloadedImages(host.images, host.services.includes('docker') ? DOCKER : CONTAINERD) : {}),
+    ...(host.services.includes('kubelet') ? { '/etc/crictl.yaml': file('runtime-endpoint: unix:///run/containerd/containerd.sock\nimage-endpoint: unix:///run/containerd/containerd.sock\ntimeout: 10\ndebug: false\n') } : {}),
     ...(scenario.cluster ? kubernetes(host) : {}),
     ...domains(host, assets),
     ...(host.services.includes('libvirtd') ? nest(assets) : {}),

@@ -20,7 +20,7 @@ const busybox: Program = function* (argv): Body {
 const labels = { 'io.kubernetes.pod.name': 'web', 'io.kubernetes.pod.namespace': 'default' };
 const POD = { metadata: { name: 'web', namespace: 'default', uid: 'u1', attempt: 0 }, logDirectory: '/var/log/pods/web', labels, linux: { securityContext: { namespaceOptions: { network: 'NODE' } } } };
 const CONTAINER = { metadata: { name: 'main', attempt: 2 }, image: { image: 'busybox' }, command: ['sleep', '1000'], logPath: 'main/2.log', labels };
-const tree: Tree = { ...preloadedImages(['busybox', 'registry.k8s.io/pause'], CONTAINERD) };
+const tree: Tree = { '/etc/crictl.yaml': { type: 'file', data: 'runtime-endpoint: unix:///run/containerd/containerd.sock\n' }, ...preloadedImages(['busybox', 'registry.k8s.io/pause'], CONTAINERD) };
 
 it('crictl shows what the runtime has, and says what it refuses', () => {
   const out = onHost(function* () {

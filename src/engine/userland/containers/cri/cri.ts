@@ -15,12 +15,12 @@ import { imageStatus, listImages, pullImage, removeImage } from './images.ts';
 import { networkConf } from './network.ts';
 import { listSandboxes, removeSandbox, runSandbox, sandboxStatus, stopSandbox } from './sandbox.ts';
 import { type Cri, CriError, loadAll, type Message, NAMESPACE, saveContainer, stateOf } from './state.ts';
-import { containerStats, listStats } from './stats.ts';
+import { containerStats, listPodStats, listStats } from './stats.ts';
 
 const METHODS: Readonly<Record<string, (cri: Cri, r: Message) => Call<Message>>> = {
   Version: version, Status: status, RunPodSandbox: runSandbox, StopPodSandbox: stopSandbox, RemovePodSandbox: removeSandbox, PodSandboxStatus: sandboxStatus, ListPodSandbox: listSandboxes,
   CreateContainer: createContainer, StartContainer: startContainer, StopContainer: stopContainer, RemoveContainer: removeContainer, ListContainers: listContainers,
-  ContainerStatus: containerStatus, UpdateContainerResources: updateResources, ExecSync: execSync, Exec: prepareExec, ContainerStats: containerStats, ListContainerStats: listStats,
+  ContainerStatus: containerStatus, UpdateContainerResources: updateResources, ExecSync: execSync, Exec: prepareExec, ContainerStats: containerStats, ListContainerStats: listStats, ListPodSandboxStats: listPodStats,
   ListImages: listImages, ImageStatus: imageStatus, PullImage: pullImage, RemoveImage: removeImage, ImageFsInfo: imageFsInfo,
 };
 

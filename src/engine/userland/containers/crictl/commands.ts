@@ -11,6 +11,8 @@ import { complain, print } from '../../lib/io.ts';
 import { SOCKET } from '../containerd/api.ts';
 import type { Message } from '../cri/state.ts';
 import { attachStream } from '../cri/stream.ts';
+import { configure, type Kind } from './endpoint.ts';
+import { configOf } from './podconfig.ts';
 import { ask, CrictlError, opened, readable, short, structured, table } from './output.ts';
 
 export interface Command {
@@ -18,19 +20,23 @@ export interface Command {
   args: string;
   spec: string;
   least: number;
+  /** Services that it speaks to. */
+  kinds: readonly Kind[];
   run(o: Options): Call<number | void>;
 }
 
-const row = (usage: string, args: string, spec: string, least: number, run: Command['run']): Command => ({ usage, args, spec, least, run });
+const row = (usage: string, args: string, spec: string, least: number, run: Command['run'], kinds: readonly Kind[] = ['runtime']): Command => ({ usage, args, spec, least, run, kinds });
+const IMAGE: readonly Kind[] = ['image'];
+const BOTH: readonly Kind[] = ['runtime', 'image'];
 
 export const COMMANDS: Readonly<Record<string, Command>> = {
-  ps: row('List containers', '[IMAGE-ID]', 'a/all image= id= l/latest= label= n/last= name= no-trunc o/output= p/pod= namespace= q/quiet s/state= v/verbose', 0, ps),
+  ps: row('List containers', '[IMAGE-ID]', 'a/all image= id= l/latest= label= n/last= name= no-trunc o/output= p/pod= namespace= q/quiet s/state= v/verbose', 0, ps, BOTH),
   pods: row('List pods', ' ', 'id= l/latest= label= n/last= name= namespace= no-trunc o/output= q/quiet s/state= v/verbose', 0, pods),
-  images: row('List images', '[REPOSITORY[:TAG]]', 'digests no-trunc o/output= q/quiet v/verbose', 0, images),
-  image: row('List images', '[REPOSITORY[:TAG]]', 'digests no-trunc o/output= q/quiet v/verbose', 0, images),
+  images: row('List images', '[REPOSITORY[:TAG]]', 'digests no-trunc o/output= q/quiet v/verbose', 0, images, IMAGE),
+  image: row('List images', '[REPOSITORY[:TAG]]', 'digests no-trunc o/output= q/quiet v/verbose', 0, images, IMAGE),
   inspect: row('Display the status of one or more containers', '[CONTAINER-ID...]', 'o/output= q/quiet', 1, (o) => inspect(o, 'container')),
   inspectp: row('Display the status of one or more pods', '[POD-ID...]', 'o/output= q/quiet', 1, (o) => inspect(o, 'pod')),
-  inspecti: row('Return the status of one or more images', '[IMAGE-ID...]', 'o/output= q/quiet', 1, (o) => inspect(o, 'image')),
+  inspecti: row('Return the status of one or more images', '[IMAGE-ID...]', 'o/output= q/quiet', 1, (o) => inspect(o, 'image'), IMAGE),
   logs: row('Fetch the logs of a container', 'CONTAINER-ID', 'f/follow tail= t/timestamps p/previous since= limit-bytes=', 1, logs),
   exec: row('Run a command in a running container', 'CONTAINER-ID COMMAND [ARG...]', 'i/interactive t/tty s/sync timeout=', 1, exec),
   stats: row('List container(s) resource usage statistics', '[ID]', 'a/all id= l/label= o/output= p/pod= s/seconds= w/watch', 0, stats),
@@ -38,11 +44,16 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   stop: row('Stop one or more running containers', 'CONTAINER-ID [CONTAINER-ID...]', 't/timeout=', 1, (o) => each(o, 'stopping the container', 'StopContainer', 'containerId', (id) => id, { timeout: valueIn(o, 'timeout') ?? '0' })),
   rm: row('Remove one or more containers', 'CONTAINER-ID [CONTAINER-ID...]', 'a/all f/force', 0, rm),
   stopp: row('Stop one or more running pods', 'POD-ID [POD-ID...]', '', 1, (o) => each(o, 'stopping the pod sandbox', 'StopPodSandbox', 'podSandboxId', (id) => `Stopped sandbox ${id}`)),
-  rmp: row('Remove one or more pods', 'POD-ID [POD-ID...]', 'a/all f/force', 1, rmp),
-  rmi: row('Remove one or more images', 'IMAGE-ID [IMAGE-ID...]', 'a/all q/prune', 1, rmi),
-  pull: row('Pull an image from a registry', 'NAME[:TAG|@DIGEST]', 'creds= auth=', 1, pull),
+  rmp: row('Remove one or more pods', 'POD-ID [POD-ID...]', 'a/all f/force', 0, rmp),
+  rmi: row('Remove one or more images', 'IMAGE-ID [IMAGE-ID...]', 'a/all q/prune', 0, rmi, IMAGE),
+  pull: row('Pull an image from a registry', 'NAME[:TAG|@DIGEST]', 'creds= auth= annotation= pod-config= pull-timeout=', 1, pull, IMAGE),
   runp: row('Run a new pod', 'POD-CONFIG.[json|yaml]', 'runtime=', 1, runp),
-  create: row('Create a new container', 'POD CONTAINER-CONFIG.[json|yaml] POD-CONFIG.[json|yaml]', 'no-pull with-pull', 3, create),
+  create: row('Create a new container', 'POD CONTAINER-CONFIG.[json|yaml] POD-CONFIG.[json|yaml]', 'auth= creds= cancel-timeout= no-pull pull-timeout= with-pull', 3, create, BOTH),
+  run: row('Run a new container inside a sandbox', 'CONTAINER-CONFIG.[json|yaml] POD-CONFIG.[json|yaml]', 'auth= creds= cancel-timeout= no-pull pull-timeout= r/runtime= with-pull', 2, run, BOTH),
+  update: row('Update one or more running containers', 'CONTAINER-ID [CONTAINER-ID...]', 'cpu-period= cpu-quota= cpu-share= memory= cpuset-cpus= cpuset-mems=', 1, update),
+  statsp: row('List pod statistics. Stats represent a structured API that will fulfill the Kubelet\'s /stats/summary endpoint.', '[ID]', 'id= l/label= o/output= s/seconds= w/watch', 0, statsp),
+  imagefsinfo: row('Return image filesystem info', ' ', 'o/output=', 0, imageFsInfo, IMAGE),
+  config: row('Get, set and list crictl configuration options', '[<crictl options>]', 'get= set= list', 0, configure, []),
   info: row('Display information of the container runtime', ' ', 'o/output= q/quiet', 0, info),
   version: row('Display runtime version information', ' ', '', 0, version),
 };
@@ -238,7 +249,9 @@ function* rm(o: Options): Call<void> {
 }
 
 function* rmp(o: Options): Call<void> {
-  for (const id of o.words) {
+  const ids = o.on.has('all') ? (yield* ask('listing pod sandboxes', 'ListPodSandbox', {})).items.map((s: Message) => s.id as string) : o.words;
+  if (ids.length === 0) throw new CrictlError('ID cannot be empty');
+  for (const id of ids) {
     const { status } = yield* ask(`getting sandbox status of pod ${JSON.stringify(id)}`, 'PodSandboxStatus', { podSandboxId: id });
     if (status.state === 'SANDBOX_READY') {
       if (!o.on.has('force')) throw new CrictlError(`pod sandbox ${JSON.stringify(id)} is running, please stop it first`);
@@ -250,7 +263,14 @@ function* rmp(o: Options): Call<void> {
 }
 
 function* rmi(o: Options): Call<void> {
-  for (const id of o.words) {
+  const every: Message[] = o.on.has('all') || o.on.has('prune') ? (yield* ask('listing images', 'ListImages', {})).images : [];
+  const used = new Set(o.on.has('prune') ? (yield* ask('listing containers', 'ListContainers', {})).containers.map((c: Message) => c.imageRef) : []);
+  const ids = [...o.words, ...every.filter((i) => !i.pinned && !used.has(i.id)).map((i) => String(i.id))];
+  if (ids.length === 0) {
+    if (o.on.has('prune') || o.on.has('all')) return;
+    throw new CrictlError('need to specify at least one image');
+  }
+  for (const id of ids) {
     const { image } = yield* ask('image status', 'ImageStatus', { image: { image: id } });
     if (!image) throw new CrictlError(`no such image ${id}`);
     yield* ask(`error of removing image ${JSON.stringify(id)}`, 'RemoveImage', { image: { image: id } });
@@ -263,23 +283,69 @@ function* pull(o: Options): Call<void> {
   yield* print(`Image is up to date for ${imageRef}\n`);
 }
 
-function* configOf(path: string): Call<Message> {
-  try {
-    return JSON.parse(yield* readText(path));
-  } catch (error) {
-    throw new CrictlError(error instanceof SysError ? `load podSandboxConfig: config at ${path} not found` : `load podSandboxConfig: ${(error as Error).message}`);
-  }
-}
-
 function* runp(o: Options): Call<void> {
-  const { podSandboxId } = yield* ask('run pod sandbox', 'RunPodSandbox', { config: yield* configOf(o.words[0]!) });
+  const { podSandboxId } = yield* ask('run pod sandbox', 'RunPodSandbox', { config: yield* configOf(o.words[0]!, 'load podSandboxConfig') });
   yield* print(`${podSandboxId}\n`);
 }
 
-function* create(o: Options): Call<void> {
-  const [podSandboxId, config, pod] = o.words;
-  const { containerId } = yield* ask('creating container', 'CreateContainer', { podSandboxId, config: yield* configOf(config!), sandboxConfig: yield* configOf(pod!) });
+/** A container from its file in a pod, its image fetched when asked for; its id. */
+function* createIn(o: Options, podSandboxId: string, file: string, sandboxConfig: Message): Call<string> {
+  const config = yield* configOf(file, 'load container config');
+  if (o.on.has('with-pull')) yield* ask('pulling image', 'PullImage', { image: config.image, sandboxConfig });
+  return (yield* ask('creating container', 'CreateContainer', { podSandboxId, config, sandboxConfig })).containerId;
+}
+
+/** A pod and a container in it, started; unlike create, it fetches the image unless told not to. */
+function* run(o: Options): Call<void> {
+  const [file, podFile] = o.words as [string, string];
+  const pod = yield* configOf(podFile, 'load podSandboxConfig');
+  const config = yield* configOf(file, 'load container config');
+  const { podSandboxId } = yield* ask('run pod sandbox', 'RunPodSandbox', { config: pod });
+  if (!o.on.has('no-pull')) yield* ask('pulling image', 'PullImage', { image: config.image, sandboxConfig: pod });
+  const { containerId } = yield* ask('creating container', 'CreateContainer', { podSandboxId, config, sandboxConfig: pod });
+  yield* ask('starting the container', 'StartContainer', { containerId });
   yield* print(`${containerId}\n`);
+}
+
+const LINUX: Readonly<Record<string, string>> = { 'cpu-period': 'cpuPeriod', 'cpu-quota': 'cpuQuota', 'cpu-share': 'cpuShares', memory: 'memoryLimitInBytes', 'cpuset-cpus': 'cpusetCpus', 'cpuset-mems': 'cpusetMems' };
+
+function* update(o: Options): Call<void> {
+  const linux = Object.fromEntries(Object.entries(LINUX).flatMap(([flag, field]) => (valueIn(o, flag) === undefined ? [] : [[field, valueIn(o, flag)!]])));
+  for (const [field, value] of Object.entries(linux)) if (!field.startsWith('cpuset') && !/^-?\d+$/.test(value)) throw new CrictlError(`invalid value ${JSON.stringify(value)} for flag: parse error`);
+  for (const containerId of o.words) {
+    yield* ask('updating container resources', 'UpdateContainerResources', { containerId, linux });
+    yield* print(`${containerId}\n`);
+  }
+}
+
+function* statsp(o: Options): Call<void> {
+  const id = valueIn(o, 'id') ?? o.words[0];
+  const labels = Object.fromEntries((o.values.get('label') ?? []).map((l) => l.split('=') as [string, string]));
+  const filter = { ...(id ? { id } : {}), ...(Object.keys(labels).length > 0 ? { labelSelector: labels } : {}) };
+  const first = (yield* ask('get pod stats: list pod sandbox stats', 'ListPodSandboxStats', { filter })).stats as Message[];
+  const format = valueIn(o, 'output') ?? 'table';
+  if (format !== 'table') return yield* structured(format, { stats: first });
+  const before = new Map(first.map((s) => [s.attributes.id as string, s]));
+  yield* sys('nanosleep', Number(valueIn(o, 'seconds') ?? 1) * SECOND);
+  const second = (yield* ask('get pod stats: list pod sandbox stats', 'ListPodSandboxStats', { filter })).stats as Message[];
+  const rows = second.filter((s) => before.has(s.attributes.id)).map((s) => {
+    const old = before.get(s.attributes.id)!.linux.cpu;
+    const { cpu, memory } = s.linux;
+    const share = (100 * (Number(cpu.usageCoreNanoSeconds.value) - Number(old.usageCoreNanoSeconds.value))) / Math.max(1, Number(cpu.timestamp) - Number(old.timestamp));
+    return [s.attributes.metadata?.name ?? '', short(s.attributes.id), share.toFixed(2), decimalSize(Number(memory.workingSetBytes.value))];
+  });
+  yield* table([['POD', 'POD ID', 'CPU %', 'MEM'], ...rows]);
+}
+
+function* imageFsInfo(o: Options): Call<void> {
+  const answer = yield* ask('image filesystem info', 'ImageFsInfo', {});
+  const format = valueIn(o, 'output') ?? 'json';
+  yield* structured(format === 'table' ? 'json' : format, { status: { containerFilesystems: answer.containerFilesystems ?? [], imageFilesystems: answer.imageFilesystems } });
+}
+
+function* create(o: Options): Call<void> {
+  const [podSandboxId, config, pod] = o.words as [string, string, string];
+  yield* print(`${yield* createIn(o, podSandboxId, config, yield* configOf(pod, 'load podSandboxConfig'))}\n`);
 }
 
 function* info(o: Options): Call<void> {

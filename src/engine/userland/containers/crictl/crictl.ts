@@ -3,19 +3,17 @@
  * Source: kubernetes-sigs/cri-tools 1.32 cmd/crictl. Left out: attach, port-forward, checkpoint, events, metrics, completion,
  * go templates, profiles of the configuration file.
  */
-import { SysError, TCGETS } from '../../../kernel/abi.ts';
-import { type Body, sys } from '../../../kernel/sys.ts';
+import { SysError } from '../../../kernel/abi.ts';
+import type { Body } from '../../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions } from '../../lib/args.ts';
-import { attempt } from '../../lib/files.ts';
-import type { Call } from '../../lib/http.ts';
-import { complain, print } from '../../lib/io.ts';
-import { isoSeconds, nowNs } from '../../lib/clock.ts';
+import { print } from '../../lib/io.ts';
 import { COMMANDS } from './commands.ts';
-import { CrictlError } from './output.ts';
+import { connect } from './endpoint.ts';
+import { CrictlError, logged } from './output.ts';
 
 const GLOBAL = 'c/config= D/debug h/help i/image-endpoint= r/runtime-endpoint= t/timeout= v/version';
 
-export function* crictl(argv: readonly string[]): Body {
+export function* crictl(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Body {
   try {
     const o = options(GLOBAL, argv.slice(1));
     if (o.on.has('version')) {
@@ -34,11 +32,12 @@ export function* crictl(argv: readonly string[]): Body {
       yield* print(`NAME:\n   crictl ${name} - ${command.usage}\n\nUSAGE:\n   crictl ${name} [command options] ${command.args}\n`);
       return 0;
     }
+    if (command.kinds.length > 0) yield* connect(o, env, command.kinds);
     if (given.words.length < command.least) throw new CrictlError('ID cannot be empty');
     return (yield* command.run(given)) ?? 0;
   } catch (error) {
-    if (error instanceof CrictlError || error instanceof BadOption) yield* fatal(error.message);
-    else if (error instanceof SysError) yield* fatal(error.message.toLowerCase());
+    if (error instanceof CrictlError || error instanceof BadOption) yield* logged('fatal', error.message);
+    else if (error instanceof SysError) yield* logged('fatal', error.message.toLowerCase());
     else throw error;
     return 1;
   }
@@ -52,12 +51,6 @@ function options(spec: string, argv: readonly string[]): Options {
     const m = /unrecognized option '-?-?([^'=]*)|invalid option -- '(.)'/.exec(error.message);
     throw new BadOption(m ? `flag provided but not defined: -${m[1] ?? m[2]}` : error.message);
   }
-}
-
-/** As logrus says it to a terminal and to a file. */
-function* fatal(message: string): Call<void> {
-  const terminal = (yield* attempt(sys('ioctl', 2, TCGETS), null)) !== null;
-  yield* complain(terminal ? `FATA[0000] ${message} \n` : `time="${isoSeconds(yield* nowNs())}" level=fatal msg=${JSON.stringify(message)}\n`);
 }
 
 function help(): string {

@@ -1,13 +1,28 @@
 /** How crictl prints: tables of text/tabwriter, JSON, YAML; ids cut to 13 characters; ages and sizes. */
 import { stringify } from 'yaml';
-import { isoNano } from '../../lib/clock.ts';
+import { TCGETS } from '../../../kernel/abi.ts';
+import { sys } from '../../../kernel/sys.ts';
+import { isoNano, isoSeconds, nowNs } from '../../lib/clock.ts';
+import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
-import { print } from '../../lib/io.ts';
+import { complain, print } from '../../lib/io.ts';
 import { cri, refused } from '../../kube/cri.ts';
 import { tabulate } from '../../kube/kubectl/tabwriter.ts';
 import type { Message } from '../cri/state.ts';
 
 export class CrictlError extends Error {}
+
+const terminal = function* (): Call<boolean> {
+  return (yield* attempt(sys('ioctl', 2, TCGETS), null)) !== null;
+};
+
+/** As logrus says things to a terminal and to a file. */
+export function* logged(level: 'fatal' | 'warning', message: string): Call<void> {
+  const mark = level === 'fatal' ? 'FATA' : 'WARN';
+  yield* complain((yield* terminal()) ? `${mark}[0000] ${message} \n` : `time="${isoSeconds(yield* nowNs())}" level=${level} msg=${JSON.stringify(message)}\n`);
+}
+
+export const warning = (message: string): Call<void> => logged('warning', message);
 
 /** One call; a refusal becomes crictl's message after what it was doing. */
 export function* ask(doing: string, method: string, body: object): Call<Message> {

@@ -61,7 +61,11 @@ export function parse(data: Uint8Array, name: string): Parsed {
     const first = lines[i]!.trim();
     if (first === '' || first.startsWith('#')) continue;
     const joined = joinLines(lines, i, mark);
-    const m = /^(\S+)\s*([\s\S]*)$/.exec(joined.whole.trim())!;
+    const m = /^(\S+)\s*([\s\S]*)$/.exec(joined.whole.trim());
+    if (!m) {
+      i = joined.last;
+      continue;
+    }
     const one: Instruction = { word: m[1]!.toUpperCase(), rest: m[2]!.trim(), flags: [], heredocs: [], from: i + 1, to: joined.last + 1, raw: '' };
     i = takeHeredocs(lines, one, joined.last);
     takeFlags(one);
