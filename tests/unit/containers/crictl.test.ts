@@ -77,3 +77,56 @@ it('crictl shows what the runtime has, and says what it refuses', () => {
   expect(did.format!.stderr).toContain('msg="unsupported output format \\"x\\""');
   expect(did.rmp!.stdout).toBe(`Removed sandbox ${pod}\n`);
 });
+
+const POD_YAML = `metadata:
+  name: db
+  namespace: default
+  uid: u2
+log_directory: /var/log/pods/db
+labels: {io.kubernetes.pod.name: db, io.kubernetes.pod.namespace: default, my_label: x}
+linux:
+  security_context: {namespace_options: {network: 2}}
+`;
+const CONTAINER_YAML = 'metadata: {name: main}\nimage: {image: busybox}\ncommand: [sleep, "1000"]\nlog_path: main.log\nlabels: {io.kubernetes.pod.name: db, io.kubernetes.pod.namespace: default}\n';
+
+it('crictl from YAML, pods as figures, endpoints', () => {
+  const { did, id } = onHost(function* () {
+    yield* fork(function* (): Body {
+      const log = yield* sys('openat', AT_FDCWD, '/tmp/containerd.log', O_WRONLY | O_CREAT | O_TRUNC, 0o644);
+      yield* sys('dup3', log, 2, 0);
+      yield* sys('execve', '/usr/bin/containerd', ['/usr/bin/containerd'], {});
+      return 127;
+    });
+    for (let i = 0; i < 100 && !(yield* exists('/run/containerd/containerd.sock')); i++) yield* sys('nanosleep', 10e6);
+    yield* writeFile('/pod.yaml', POD_YAML);
+    yield* writeFile('/c.yaml', CONTAINER_YAML);
+    const did: Record<string, Done> = {};
+    const crictl = (...args: string[]) => command(['/usr/bin/crictl', ...args]);
+    did.run = yield* crictl('run', '/c.yaml', '/pod.yaml');
+    const id = did.run.stdout.trim();
+    did.pods = yield* crictl('pods', '-o', 'json');
+    did.statsp = yield* crictl('statsp');
+    did.update = yield* crictl('update', '--memory', '33554432', id);
+    did.fs = yield* crictl('imagefsinfo', '-o', 'yaml');
+    did.missing = yield* crictl('runp', '/nosuch.yaml');
+    did.nowhere = yield* crictl('-r', 'unix:///nosuch.sock', 'ps');
+    did.config = yield* crictl('config', '--get', 'runtime-endpoint');
+    did.rmp = yield* crictl('rmp', '-f', '-a');
+    yield* sys('unlinkat', AT_FDCWD, '/etc/crictl.yaml', 0);
+    did.warned = yield* crictl('ps', '-q');
+    did.images = yield* crictl('images', '-q');
+    return { did, id };
+  }, { programs: { busybox }, tree, limit: 200e9 });
+  expect(id).toMatch(/^[0-9a-f]{64}$/);
+  expect(JSON.parse(did.pods!.stdout).items[0].labels).toMatchObject({ my_label: 'x' });
+  expect(did.statsp!.stdout).toMatch(/^POD {17}POD ID {14}CPU % {15}MEM\ndb {18}[0-9a-f]{13} {7}\d+\.\d\d {16}\S+\n$/);
+  expect(did.update!.stdout).toBe(`${id}\n`);
+  expect(did.fs!.stdout).toContain('imageFilesystems:');
+  expect(did.missing!.stderr).toContain('msg="load podSandboxConfig: config at /nosuch.yaml not found"');
+  expect(did.nowhere!.stderr).toContain('validate service connection: validate CRI v1 runtime API for endpoint \\"unix:///nosuch.sock\\": rpc error: code = Unavailable desc = connection error: desc = \\"transport: Error while dialing: dial unix /nosuch.sock: connect: no such file or directory\\""');
+  expect(did.config!.stdout).toBe('unix:///run/containerd/containerd.sock\n');
+  expect(did.rmp!.stdout).toMatch(/^Removed sandbox [0-9a-f]{64}\n$/);
+  const DEFAULTS = 'connect using default endpoints: [unix:///run/containerd/containerd.sock unix:///run/crio/crio.sock unix:///var/run/cri-dockerd.sock]. As the default settings are now deprecated, you should set the endpoint instead."';
+  expect(did.warned!.stderr.split('\n').map((l) => l.replace(/^.*msg="/, ''))).toEqual(['Config \\"/etc/crictl.yaml\\" does not exist, trying next: \\"/usr/bin/crictl.yaml\\""', `runtime ${DEFAULTS}`, `image ${DEFAULTS}`, '']);
+  expect(did.images!.stderr).not.toContain('runtime connect');
+});
