@@ -19,7 +19,7 @@ export interface Image {
 
 export function imagesOf(kernel: Kernel): Image[] {
   const saved = jsonAt<{ Repositories?: Record<string, Record<string, string>> }>(kernel, `${DOCKER.images}/repositories.json`);
-  const tags = Object.values(saved?.Repositories ?? {}).flatMap((refs) => Object.entries(refs));
+  const tags = Object.values(saved?.Repositories ?? {}).flatMap((refs) => Object.entries(refs)).filter(([tag]) => !tag.includes('@'));
   return entriesOf(entryAt(kernel, `${DOCKER.images}/imagedb/content/sha256`)).flatMap(({ name }) => {
     const config = jsonAt<ImageConfig>(kernel, `${DOCKER.images}/imagedb/content/sha256/${name}`);
     if (!config?.rootfs) return [];
