@@ -1,6 +1,6 @@
 /** The views that the Containers scene is drawn from: namespaces of a task, groups by resource, text of files, overlays, shared layers. */
 import { beforeAll, expect, it } from 'vitest';
-import type { CgroupCpuRow, CgroupResourceRow, ContainerRow, FileLineRow, IdMapRow, LayerSharingRow, OverlayEventRow, OverlayListRow, OverlayRow, PidLevelRow, ProcessRow, TaskNamespaceRow } from '../../../src/bridge/rows.ts';
+import type { CgroupCpuRow, CgroupResourceRow, ContainerRow, FileLineRow, IdMapRow, LayerSharingRow, OverlayEventRow, OverlayListRow, OverlayRow, PacketRow, PidLevelRow, ProcessRow, TaskNamespaceRow, WhyRow } from '../../../src/bridge/rows.ts';
 import type { World } from '../../../src/engine/world/world.ts';
 import { VIEWS } from '../../../src/engine/views/views.ts';
 import { type Lab, lab, sh } from './docker-lab.ts';
@@ -102,4 +102,19 @@ it('images and the layers that they share', () => {
   const shared = layers.filter((one) => one.chainId === base.chainId);
   expect(shared.length).toBe(base.images);
   expect(new Set(shared.map((one) => one.image)).size).toBe(base.images);
+});
+
+it('why: throttled goes back to the write of cpu.max; a refused call says what it lacked; a dropped packet says which rule', () => {
+  const why = (kind: string, id: string): string[] => rows<WhyRow>('why', { kind, id }).map((one) => `${one.text} | ${one.figure}`);
+  const { cgroup } = container('guest');
+  const throttled = why('throttled', cgroup);
+  expect(throttled[0]).toContain('was throttled: its quota was used up | 25000 of 100000');
+  expect(throttled[1]).toContain('25000 100000 written to cpu.max');
+  sh(m, 'docker exec web mount -t tmpfs t /mnt; docker exec -u 1000 web sh -c "echo x > /etc/passwd"; iptables -I FORWARD 1 -p icmp -j DROP; docker exec web ping -c 1 -W 1 10.0.0.1');
+  const refused = m.kernel.trace.records.filter((one) => one.kind === 'call.refused');
+  const of = (name: string): string => { const one = refused.find((entry) => entry.data.name === name); return one ? why('refusal', String(one.data.pid)).join('\n') : ''; };
+  expect(of('mount')).toMatch(/mount of \S+ was refused: EPERM \| (seccomp: a filter|it needs CAP_SYS_ADMIN)/);
+  expect(of('openat')).toContain('uid 1000, gid 0 may not write: mode 0644, owner 0:0');
+  const dropped = rows<PacketRow>('packets').find((one) => one.action === 'drop' && one.proto === 'icmp')!;
+  expect(why('packet', dropped.packet)[0]).toBe('the packet was dropped: dropped by a rule | filter FORWARD rule 1');
 });
