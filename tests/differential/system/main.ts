@@ -9,6 +9,7 @@
  * an interrupt pushes before it looks whether the gate's target is canonical, and of a stack that is not the error code names the old one;
  * a call gate to an inner ring pushes before it checks the limit of the code segment, SGDT over two pages writes the first of them
  * before it faults, and RF is gone right after an IRET of real mode.
+ * It does not print an instruction that lies before a page that is not there and within reach of its disassembler, so that a step is missing.
  * Where both are allowed: accesses over the top of 4 GiB. What is here and not there: UMIP, INVPCID; there and not here: VME,
  * PVI, MCE, task switches, virtual-8086 mode, hardware breakpoints, alignment checks, x87 and SSE beyond their state.
  */

@@ -104,11 +104,11 @@ int main(void) {
   if (fread(head, 4, 2, stdin) != 2) return 1;
   size_t bytes = (size_t)head[0] * 128;
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  char *code = mmap((void *)CODE, (bytes + 4095) & ~4095UL, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0);
+  char *code = mmap((void *)CODE, (bytes + 0x1fffff) & ~0x1fffffUL, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0);
   mmap((void *)DATA, 8192, PROT_READ | PROT_WRITE, flags, -1, 0);
   mmap((void *)STACK, 4096, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (fread(code, 1, bytes, stdin) != bytes) return 1;
-  mprotect(code, (bytes + 4095) & ~4095UL, PROT_READ | PROT_EXEC);
+  mprotect(code, (bytes + 0x1fffff) & ~0x1fffffUL, PROT_READ | PROT_EXEC);
   stack_t alternate = {.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
   sigaltstack(&alternate, 0);
   struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
