@@ -45,9 +45,50 @@ const GENERAL = /^r(\d+)x?$/;
 const FIXED: Readonly<Record<string, [number, number]>> = { al: [0, 1], ax: [0, 2], eax: [0, 4], rax: [0, 8], cl: [1, 1], dx: [2, 2] };
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 
+/** Whose width is the mode's unless 66 makes it 16 bits. */
+const STACK = /^(push|pop|call|jmp|ret|enter|leave|pushfq?|popfq?|pusha|popa)$/;
+const CONDITIONAL = /^j(?!mp|r?cxz|ecxz)/;
+const FAR = /^(retf|iret[dq]?)$/;
+const REGISTER_SIZED = /^(smsw|sldt|str|lar|lsl)$/;
+
+/** Rows that stand for every operand size with one form. */
+const ANY_SIZE = /^(mov|test|shl|jmpf|callf|nop|lar|lsl|smsw|sldt|str|retf|bound|lss|lfs|lgs|les|lds|bswap|movsxd|movzx|movsx|cmpxchg8b|inc|dec)$/;
+
 interface Entry {
   form: Form;
   mnemonic: string;
+  /** What its notation says, worked out once: rows are asked for every byte that is read. */
+  traits: Traits;
+}
+
+interface Traits {
+  special: boolean;
+  memoryOnly: boolean;
+  hasRm: boolean;
+  /** xchg with the accumulator: the register after it, and whether only another than eax. */
+  exchange: boolean;
+  other: boolean;
+  twice: boolean;
+  anySize: boolean;
+  sized: boolean;
+  selector: boolean;
+  far: boolean;
+  stack: boolean;
+  conditional: boolean;
+  wideInShort: boolean;
+}
+
+function traitsOf({ form, mnemonic }: { form: Form; mnemonic: string }): Traits {
+  const { operands } = form;
+  const special = operands.includes('cr') || operands.includes('dr');
+  return {
+    special, memoryOnly: operands.some((o) => MEMORY.test(o)), hasRm: operands.some((o) => RM.test(o)),
+    exchange: form.mnemonic === 'xchg' && form.plus && /^r(16|32x)$/.test(operands.find((o) => o.startsWith('r')) ?? ''), other: operands.includes('r32x'),
+    twice: form.mnemonic === 'imul' && operands.length === 2 && operands[1]!.startsWith('imm'),
+    anySize: ANY_SIZE.test(mnemonic) && !form.w && !form.o16 && !special, sized: operands.some((o) => /64$|^r\/m32$|^eax$|^ptr$|^m$|^r32$|^sreg$/.test(o)),
+    selector: operands.includes('r/m16') && REGISTER_SIZED.test(mnemonic), far: FAR.test(mnemonic), stack: STACK.test(mnemonic), conditional: CONDITIONAL.test(mnemonic) && operands[0] !== 'rel8',
+    wideInShort: operands.some((o) => /^(r|r\/m|imm|rel)(32|64)|^eax$/.test(o)) && !special,
+  };
 }
 
 /** The form that was chosen, and whether REX.W or 66 would have chosen another. */
@@ -56,20 +97,27 @@ interface Choice extends Entry {
   narrow: boolean;
 }
 
-/** By opcode bytes as "0f a4"; forms with a register in the opcode stand under each of the eight. */
+/** `length` bytes of an opcode as a number. */
+const keyOf = (bytes: ArrayLike<number>, at: number, length: number): number => (length << 24) | bytes[at]! | (length > 1 ? bytes[at + 1]! << 8 : 0) | (length > 2 ? bytes[at + 2]! << 16 : 0);
+
+/** By opcode; forms with a register in the opcode stand under each of the eight. */
 const LONG = index([...INSTRUCTIONS.values()].flatMap((one) => one.forms.map((form) => ({ form, mnemonic: one.mnemonic }))));
 const LEGACY = index(LEGACY_ONLY.flatMap((one) => one.forms.map((form) => ({ form, mnemonic: one.mnemonic }))));
+/** Of 16- and 32-bit code: its own first. */
+const SHORT = new Map([...new Set([...LEGACY.keys(), ...LONG.keys()])].map((key) => [key, [...(LEGACY.get(key) ?? []), ...(LONG.get(key) ?? [])]]));
+for (const [key, list] of LONG) LONG.set(key, list.filter(allowed64));
 
-function index(rows: readonly { form: Form; mnemonic: string }[]): Map<string, Entry[]> {
-  const out = new Map<string, Entry[]>();
-  for (const { form, mnemonic } of rows) {
-    const head = form.opcode.slice(0, -1);
+function index(rows: readonly { form: Form; mnemonic: string }[]): Map<number, Entry[]> {
+  const out = new Map<number, Entry[]>();
+  for (const row of rows) {
+    const { form } = row;
     const last = form.opcode.at(-1)!;
+    const entry: Entry = { ...row, traits: traitsOf(row) };
     for (const code of form.plus ? [0, 1, 2, 3, 4, 5, 6, 7].map((n) => last + n) : [last]) {
-      const key = [...head, code].join(' ');
+      const key = keyOf([...form.opcode.slice(0, -1), code], 0, form.opcode.length);
       const list = out.get(key) ?? [];
       if (list.length === 0) out.set(key, list);
-      list.push({ form, mnemonic });
+      list.push(entry);
     }
   }
   return out;
@@ -88,9 +136,8 @@ export function decode(code: Uint8Array, address: bigint, mode: Mode): Decoded |
   const addressSize = mode === 64 ? (a16 ? 4 : 8) : (mode === 16) === a16 ? 4 : 2;
   const draft: Draft = { bytes, address, mode, prefixes, rex, operandSize, addressSize, at };
   for (let length = Math.min(3, bytes.length - at); length > 0; length--) {
-    const key = [...bytes.subarray(at, at + length)].join(' ');
-    const entries = [...(mode === 64 ? [] : (LEGACY.get(key) ?? [])), ...(LONG.get(key) ?? [])].filter((entry) => mode !== 64 || allowed64(entry));
-    const found = choose(entries, draft, at + length);
+    const entries = (mode === 64 ? LONG : SHORT).get(keyOf(bytes, at, length));
+    const found = entries ? choose(entries, draft, at + length) : null;
     if (found) return finish(found, draft, at + length);
   }
   return null;
@@ -107,41 +154,49 @@ interface Draft {
   at: number;
 }
 
-const allowed64 = ({ form }: Entry): boolean => !(form.opcode.length === 1 && form.opcode[0]! >= 0x40 && form.opcode[0]! < 0x50);
+function allowed64({ form }: Entry): boolean {
+  return !(form.opcode.length === 1 && form.opcode[0]! >= 0x40 && form.opcode[0]! < 0x50);
+}
 
 /** The form that the prefixes, ModRM and the operand size leave. */
 function choose(entries: readonly Entry[], draft: Draft, at: number): Choice | null {
   const modrm = draft.bytes[at];
-  const fitting = entries.filter(({ form, mnemonic }) => {
-    if (form.mandatory.some((byte) => !draft.prefixes.includes(byte))) return false;
-    if (draft.mode !== 64 && (form.w || mnemonic === 'syscall64')) return false;
-    if (/^r(16|32x)$/.test(form.operands.find((o) => o.startsWith('r')) ?? '') && form.mnemonic === 'xchg' && form.plus && (form.operands.includes('r32x') ? draft.operandSize !== 4 || draft.mode !== 16 : draft.mode === 16) && (draft.bytes[at - 1]! & 7) === 0 && (draft.rex & 1) === 0) return false;
-    if (form.modrm === null) return true;
-    if (modrm === undefined) return false;
-    if (typeof form.modrm === 'number' && ((modrm >> 3) & 7) !== form.modrm) return false;
-    const special = form.operands.includes('cr') || form.operands.includes('dr');
-    const register = modrm >= 0xc0;
-    if (register ? form.operands.some((o) => MEMORY.test(o)) : !special && !form.operands.some((o) => RM.test(o))) return false;
-    return true;
-  }).filter(({ form }) => !(form.mnemonic === 'imul' && form.operands.length === 2 && form.operands[1]!.startsWith('imm')));
-  const most = Math.max(...fitting.map(({ form }) => form.mandatory.length));
-  const exact = fitting.filter(({ form }) => form.mandatory.length === most);
-  const wide = exact.filter(({ form }) => form.w && draft.operandSize === 8);
-  const narrow = exact.filter(({ form }) => form.o16 && draft.operandSize === 2);
-  const rest = exact.filter(({ form }) => !form.w && !form.o16);
-  const found = wide[0] ?? narrow[0] ?? rest[0];
-  const any = found !== undefined && (found.mnemonic !== 'mov' || !found.form.operands.includes('sreg') || (modrm ?? 0) >= 0xc0) && ANY_SIZE.test(found.mnemonic) && !found.form.w && !found.form.o16 && found.form.operands.some((o) => /64$|^r\/m32$|^eax$|^ptr$|^m$|^r32$|^sreg$/.test(o) || (o === 'r/m16' && REGISTER_SIZED.test(found.mnemonic) && (modrm ?? 0) >= 0xc0)) && !found.form.operands.some((o) => o === 'cr' || o === 'dr');
-  return found ? { ...found, wide: any || FAR.test(found.mnemonic) || exact.some(({ form }) => form.w), narrow: (any && !(found.form.operands.includes('al') || (draft.mode === 16 && found.form.operands.includes('rel8'))) && !(found.mnemonic === 'movsxd' && draft.mode !== 64)) || FAR.test(found.mnemonic) || (STACK.test(found.mnemonic) && !(draft.mode === 16 && found.form.operands[0] === 'rel8')) || (draft.mode === 32 && CONDITIONAL.test(found.mnemonic) && found.form.operands[0] !== 'rel8') || (draft.mode === 16 && found.form.operands.some((o) => /^(r|r\/m|imm|rel)(32|64)|^eax$/.test(o)) && !found.form.operands.some((o) => o === 'cr' || o === 'dr')) || exact.some(({ form }) => form.o16) } : null;
+  let fitting: Entry[] = [];
+  let most = 0;
+  for (const entry of entries) {
+    if (!fits(entry, draft, modrm, at)) continue;
+    const { length } = entry.form.mandatory;
+    if (length > most) fitting = [];
+    else if (length < most) continue;
+    most = length;
+    fitting.push(entry);
+  }
+  const wide = draft.operandSize === 8 ? fitting.find(({ form }) => form.w) : undefined;
+  const narrow = draft.operandSize === 2 ? fitting.find(({ form }) => form.o16) : undefined;
+  const found = wide ?? narrow ?? fitting.find(({ form }) => !form.w && !form.o16);
+  return found ? sizesOf(found, fitting, draft, modrm) : null;
 }
 
-/** Whose width is the mode's unless 66 makes it 16 bits. */
-const STACK = /^(push|pop|call|jmp|ret|enter|leave|pushfq?|popfq?|pusha|popa)$/;
-const CONDITIONAL = /^j(?!mp|r?cxz|ecxz)/;
-const FAR = /^(retf|iret[dq]?)$/;
-const REGISTER_SIZED = /^(smsw|sldt|str|lar|lsl)$/;
+function fits({ form, mnemonic, traits }: Entry, draft: Draft, modrm: number | undefined, at: number): boolean {
+  for (const byte of form.mandatory) if (!draft.prefixes.includes(byte)) return false;
+  if (draft.mode !== 64 && (form.w || mnemonic === 'syscall64')) return false;
+  if (traits.twice) return false;
+  if (traits.exchange && (draft.bytes[at - 1]! & 7) === 0 && (draft.rex & 1) === 0 && (traits.other ? draft.operandSize !== 4 || draft.mode !== 16 : draft.mode === 16)) return false;
+  if (form.modrm === null) return true;
+  if (modrm === undefined) return false;
+  if (typeof form.modrm === 'number' && ((modrm >> 3) & 7) !== form.modrm) return false;
+  return modrm >= 0xc0 ? !traits.memoryOnly : traits.special || traits.hasRm;
+}
 
-/** Rows that stand for every operand size with one form. */
-const ANY_SIZE = /^(mov|test|shl|jmpf|callf|nop|lar|lsl|smsw|sldt|str|retf|bound|lss|lfs|lgs|les|lds|bswap|movsxd|movzx|movsx|cmpxchg8b|inc|dec)$/;
+function sizesOf(found: Entry, fitting: readonly Entry[], { mode }: Draft, modrm: number | undefined): Choice {
+  const { form, mnemonic, traits } = found;
+  const register = (modrm ?? 0) >= 0xc0;
+  const near = mode === 16 && form.operands[0] === 'rel8';
+  const any = traits.anySize && (mnemonic !== 'mov' || register || !form.operands.includes('sreg')) && (traits.sized || (traits.selector && register));
+  const narrow = (any && !(form.operands.includes('al') || (mode === 16 && form.operands.includes('rel8'))) && !(mnemonic === 'movsxd' && mode !== 64))
+    || traits.far || (traits.stack && !near) || (mode === 32 && traits.conditional) || (mode === 16 && traits.wideInShort) || fitting.some((one) => one.form.o16);
+  return { ...found, wide: any || traits.far || fitting.some((one) => one.form.w), narrow };
+}
 
 function finish({ form, mnemonic, wide, narrow }: Choice, draft: Draft, from: number): Decoded | null {
   const reader: Reader = { bytes: draft.bytes, at: from, short: false };
