@@ -101,7 +101,7 @@ export function capsAfterSetuid(task: Task, before: Cred): CapSets {
   const { caps } = task.cred;
   const was = before.uid === root || before.euid === root || before.suid === root;
   const is = task.cred.uid === root || task.cred.euid === root || task.cred.suid === root;
-  if (was && !is) return { ...caps, permitted: NONE, effective: NONE, ambient: NONE };
+  if (was && !is) return { ...caps, permitted: before.keepCaps ? caps.permitted : NONE, effective: NONE, ambient: NONE };
   if (before.euid === root && task.cred.euid !== root) return { ...caps, effective: NONE };
   if (before.euid !== root && task.cred.euid === root) return { ...caps, effective: caps.permitted };
   return caps;

@@ -95,7 +95,7 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
   const given = idsOf(task, image.path);
   if (given.euid !== undefined || given.egid !== undefined) task.pdeathsig = 0;
   task.cred = { ...task.cred, ...given };
-  task.cred = { ...task.cred, suid: task.cred.euid, sgid: task.cred.egid, caps: capsAfterExec(task) };
+  task.cred = { ...task.cred, suid: task.cred.euid, sgid: task.cred.egid, keepCaps: false, caps: capsAfterExec(task) };
   const actions = [...task.signals.actions].filter(([, action]) => action.handler === 'ignore');
   task.signals = { ...task.signals, actions: new Map(actions) };
   freshMemory(kernel, task);

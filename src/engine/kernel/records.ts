@@ -209,6 +209,8 @@ export interface Cred {
   groups: readonly number[];
   caps: CapSets;
   noNewPrivs: boolean;
+  /** PR_SET_KEEPCAPS: the permitted set outlives the change from root to another user; until execve. */
+  keepCaps?: boolean;
 }
 
 export type SchedPolicy = 'SCHED_OTHER' | 'SCHED_FIFO' | 'SCHED_RR' | 'SCHED_BATCH' | 'SCHED_IDLE';

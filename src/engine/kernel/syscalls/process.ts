@@ -157,7 +157,11 @@ const PRCTL: Record<string, (kernel: Kernel, task: Task, arg: string | number | 
   },
   PR_SET_DUMPABLE: () => 0,
   PR_GET_DUMPABLE: () => 1,
-  PR_SET_KEEPCAPS: () => 0,
+  PR_SET_KEEPCAPS(_kernel, task, arg) {
+    task.cred = { ...task.cred, keepCaps: Number(arg ?? 0) !== 0 };
+    return 0;
+  },
+  PR_GET_KEEPCAPS: (_kernel, task) => Number(task.cred.keepCaps === true),
 };
 
 function capName(arg: string | number | undefined): string {

@@ -51,8 +51,9 @@ export const setpriv = command(function* (argv, env) {
   else if (o.on.has('clear-groups')) yield* said('setgroups failed', sys('setgroups', []));
   else if (o.on.has('init-groups')) yield* said('setgroups failed', sys('setgroups', ids.initial));
   if (ids.gid.some((g) => g >= 0)) yield* said('setresgid failed', sys('setresgid', ids.gid[0]!, ids.gid[1]!, ids.gid[1]!));
-  if (ids.uid.some((u) => u >= 0)) yield* said('setresuid failed', sys('setresuid', ids.uid[0]!, ids.uid[1]!, ids.uid[1]!));
   if (o.on.has('inh-caps')) yield* said('cap_set_proc failed', sys('capset', { inheritable: changedSet(caps.inheritable, lastValue(o, 'inh-caps')!) }));
+  if (o.on.has('ambient-caps')) yield* sys('prctl', 'PR_SET_KEEPCAPS', 1);
+  if (ids.uid.some((u) => u >= 0)) yield* said('setresuid failed', sys('setresuid', ids.uid[0]!, ids.uid[1]!, ids.uid[1]!));
   if (o.on.has('ambient-caps')) yield* said('cap_set_proc failed', sys('capset', { ambient: changedSet(caps.ambient, lastValue(o, 'ambient-caps')!) }));
   if (o.on.has('pdeathsig')) yield* attempt(sys('prctl', 'PR_SET_PDEATHSIG', Number(lastValue(o, 'pdeathsig')) || 0), 0);
   return yield* execOr('setpriv', o.words, env);
@@ -105,8 +106,38 @@ function* dump(): Call<number> {
   return 0;
 }
 
+/** "cap_chown,cap_kill"; "all". Throws Failed for a name that is none. */
+function namesOf(list: string): string[] {
+  return list.split(',').flatMap((word) => {
+    const name = word.trim().toLowerCase().replace(/^cap_/, '');
+    if (name === 'all') return [...CAPABILITIES];
+    if (!CAPABILITIES.includes(name)) throw new Failed(`cap[${word}] not recognized by library`);
+    return [name];
+  });
+}
+
+/** cap_from_text(3): clauses "cap_a,cap_b=ep", "+i", "-e"; "=" alone is all. */
+function capsOf(source: string): Partial<CapSets> {
+  const sets = { e: new Set<string>(), p: new Set<string>(), i: new Set<string>() };
+  for (const clause of source.trim().split(/\s+/).filter((one) => one !== '')) {
+    const m = /^([A-Za-z_,]*)((?:[=+-][eip]*)+)$/.exec(clause);
+    if (!m) throw new Failed(`unable to interpret [${source}]`);
+    const names = m[1] === '' ? CAPABILITIES : namesOf(m[1]!);
+    for (const [, operator, flags] of m[2]!.matchAll(/([=+-])([eip]*)/g)) {
+      for (const flag of ['e', 'p', 'i'] as const) {
+        for (const name of names) {
+          if (operator === '=') sets[flag].delete(name);
+          if (flags!.includes(flag)) operator === '-' ? sets[flag].delete(name) : sets[flag].add(name);
+        }
+      }
+    }
+  }
+  return { effective: [...sets.e], permitted: [...sets.p], inheritable: [...sets.i] };
+}
+
 export const capsh = command(function* (argv, env) {
   const args = argv.slice(1);
+  let shell = '/bin/bash';
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     const value = arg.slice(arg.indexOf('=') + 1);
@@ -119,10 +150,23 @@ export const capsh = command(function* (argv, env) {
       const user = findUser(yield* readAccounts(), value);
       if (!user) throw new Failed(`failed to find user '${value}'`);
       yield* said('Failed to set uid', sys('setresuid', user.uid, user.uid, user.uid));
-    } else if (arg.startsWith('--gid=')) yield* said('Failed to set gid', sys('setresgid', Number(value), Number(value), Number(value)));
+    } else if (arg.startsWith('--caps=')) {
+      const sets = capsOf(value);
+      yield* said(`Unable to set capabilities [${arg}]`, sys('capset', sets));
+    } else if (arg.startsWith('--inh=')) yield* said(`Unable to set inheritable capabilities`, sys('capset', { inheritable: value === '' ? [] : namesOf(value) }));
+    else if (arg.startsWith('--addamb=')) for (const one of namesOf(value)) yield* said('failed to raise ambient', sys('prctl', 'PR_CAP_AMBIENT', one));
+    else if (arg === '--noamb') yield* said('failed to reset ambient set', sys('prctl', 'PR_CAP_AMBIENT', 'clear'));
+    else if (arg === '--no-new-privs') yield* sys('prctl', 'PR_SET_NO_NEW_PRIVS', 1);
+    else if (arg.startsWith('--has-b=')) {
+      if (!(yield* sys('capget', 0)).bounding.includes(namesOf(value)[0]!)) throw new Failed(`cap[${value}] not raised in bounding set`);
+    } else if (arg.startsWith('--has-a=')) {
+      if (!(yield* sys('capget', 0)).ambient.includes(namesOf(value)[0]!)) throw new Failed(`cap[${value}] not raised in ambient set`);
+    } else if (arg.startsWith('--supports=')) namesOf(value);
+    else if (arg.startsWith('--shell=')) shell = value;
+    else if (arg.startsWith('--gid=')) yield* said('Failed to set gid', sys('setresgid', Number(value), Number(value), Number(value)));
     else if (arg.startsWith('--chroot=')) yield* said(`Unable to chroot to [${value}]`, sys('chroot', value));
     else if (arg === '--noenv' || arg === '--quiet' || arg === '--current') continue;
-    else if (arg === '--' || arg === '==') return yield* execOr('capsh', ['/bin/bash', ...args.slice(i + 1)], env);
+    else if (arg === '--' || arg === '==') return yield* execOr('capsh', [shell, ...args.slice(i + 1)], env);
     else throw new Failed(`usage: capsh [args ...]: ${arg} is not modelled`);
   }
   return 0;

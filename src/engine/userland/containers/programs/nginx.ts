@@ -3,12 +3,12 @@
  * each server's root, an access log, SIGQUIT and SIGTERM. Of the configuration it acts on worker_processes, listen, root,
  * index, location (prefix), return, access_log and error_log; other directives are read and left.
  */
-import { AT_FDCWD, O_APPEND, O_CREAT, O_WRONLY, SIG, SysError } from '../../../kernel/abi.ts';
+import { AT_FDCWD, ERRNO, O_APPEND, O_CREAT, O_WRONLY, SIG, SysError } from '../../../kernel/abi.ts';
 import { type Body, sys } from '../../../kernel/sys.ts';
 import { bytes } from '../../../sim/text.ts';
 import { attempt, exists, fork, isDir, readBytes, statOf, tryRead, writeFile } from '../../lib/files.ts';
 import { type Call, type Exchange, listen, reply, serveOn, thread, writeAll } from '../../lib/http.ts';
-import { complain } from '../../lib/io.ts';
+import { complain, print } from '../../lib/io.ts';
 import { isoSeconds, nowNs } from '../../lib/clock.ts';
 
 const VERSION = 'nginx/1.29.3';
@@ -94,6 +94,11 @@ export function* nginx(argv: readonly string[]): Body {
     yield* complain(`nginx version: ${VERSION}\n`);
     return 0;
   }
+  const wrong = badOption(argv);
+  if (wrong !== null) {
+    yield* complain(`nginx: ${wrong}\n`);
+    return 1;
+  }
   const path = argv.includes('-c') ? argv[argv.indexOf('-c') + 1]! : '/etc/nginx/nginx.conf';
   let config: Config;
   try {
@@ -103,11 +108,40 @@ export function* nginx(argv: readonly string[]): Body {
     yield* complain(`nginx: [emerg] ${error.message} in ${path}\n`);
     return 1;
   }
-  if (argv.includes('-t')) {
-    yield* complain(`nginx: the configuration file ${path} syntax is ok\nnginx: configuration file ${path} test is successful\n`);
+  if (argv.includes('-t') || argv.includes('-T')) {
+    if (!argv.includes('-q')) yield* complain(`nginx: the configuration file ${path} syntax is ok\nnginx: configuration file ${path} test is successful\n`);
+    if (argv.includes('-T')) yield* print(`# configuration file ${path}:\n${yield* sources(path)}\n`);
     return 0;
   }
-  return yield* master(config);
+  if (argv.includes('-s')) return yield* signalMaster(config, argv[argv.indexOf('-s') + 1]!);
+  return yield* master(config, path);
+}
+
+const SIGNALS: Readonly<Record<string, number>> = { stop: SIG.TERM, quit: SIG.QUIT, reload: SIG.HUP, reopen: SIG.USR1 };
+const TAKES: ReadonlySet<string> = new Set(['-c', '-s', '-g', '-p', '-e']);
+const FLAGS: ReadonlySet<string> = new Set(['-t', '-T', '-q', '-v', '-V', '-h', '-?']);
+
+/** What is wrong with the command line, or null. */
+function badOption(argv: readonly string[]): string | null {
+  for (let i = 1; i < argv.length; i++) {
+    const word = argv[i]!;
+    if (TAKES.has(word)) {
+      const given = argv[++i];
+      if (given === undefined) return `option "${word}" requires ${word === '-s' || word === '-g' ? 'parameter' : 'file name'}`;
+      if (word === '-s' && SIGNALS[given] === undefined) return `invalid option: "-s ${given}"`;
+    } else if (!FLAGS.has(word)) return word.startsWith('-') ? `invalid option: "${word.slice(1)}"` : `invalid option: "${word}"`;
+  }
+  return null;
+}
+
+/** -s: a signal to the master whose pid the file has. */
+function* signalMaster(config: Config, name: string): Call<number> {
+  const pid = (yield* tryRead(config.pid))?.trim();
+  if (pid === undefined) yield* complain(`nginx: [error] open() "${config.pid}" failed (2: No such file or directory)\n`);
+  else if (!/^\d+$/.test(pid)) yield* complain(`nginx: [error] invalid PID number "${pid}" in "${config.pid}"\n`);
+  else if ((yield* attempt(sys('kill', Number(pid), SIGNALS[name]!), null)) === null) yield* complain(`nginx: [alert] kill(${pid}, ${SIGNALS[name]}) failed (3: No such process)\n`);
+  else return 0;
+  return 1;
 }
 
 /** The configuration with what it includes. */
@@ -126,26 +160,49 @@ function* notice(fd: number, text: string): Call<void> {
   yield* attempt(writeAll(fd, bytes(`${stamp(yield* nowNs()).error} [notice] ${pid}#${pid}: ${text}\n`)), undefined);
 }
 
-function* master(config: Config): Call<number> {
-  const errors = yield* logTo(config.errorLog);
+/** A socket a server, taken over from before where the port is the same. Null: told already. */
+function* open(config: Config, before: ReadonlyMap<number, number>): Call<number[] | null> {
   const sockets: number[] = [];
   for (const server of config.servers) {
+    const known = before.get(server.port);
+    if (known !== undefined) {
+      sockets.push(known);
+      continue;
+    }
     try {
       sockets.push(yield* listen({ family: 'inet', address: '0.0.0.0', port: server.port }));
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      yield* complain(`nginx: [emerg] bind() to 0.0.0.0:${server.port} failed (${error.message})\n`);
-      return 1;
+      yield* complain(`nginx: [emerg] bind() to 0.0.0.0:${server.port} failed (${ERRNO[error.errno][0]}: ${error.message})\n`);
+      return null;
     }
   }
+  return sockets;
+}
+
+function* master(first: Config, path: string): Call<number> {
+  let config = first;
+  const errors = yield* logTo(config.errorLog);
+  let sockets = yield* open(config, new Map());
+  if (!sockets) return 1;
   yield* attempt(writeFile(config.pid, `${yield* sys('getpid')}\n`), undefined);
   for (const text of ['using the "epoll" event method', VERSION, 'start worker processes']) yield* notice(errors, text);
   const workers = new Set<number>();
   for (let i = 0; i < config.workers; i++) {
-    const pid = yield* fork(() => worker(config, sockets, errors));
+    const [now, held] = [config, sockets];
+    const pid = yield* fork(() => worker(now, held, errors));
     workers.add(pid);
     yield* notice(errors, `start worker process ${pid}`);
   }
+  const leaving = new Set<number>();
+  let reloading = false;
+  yield* sys('rt_sigaction', SIG.HUP, {
+    // biome-ignore lint/correctness/useYield: a handler is a generator
+    *handler(): Body {
+      reloading = true;
+    },
+  });
+  yield* sys('rt_sigaction', SIG.USR1, { handler: 'ignore' });
   let ending = 0;
   for (const signal of [SIG.QUIT, SIG.TERM, SIG.INT]) {
     yield* sys('rt_sigaction', signal, {
@@ -157,15 +214,40 @@ function* master(config: Config): Call<number> {
   }
   while (workers.size > 0) {
     const ended = yield* attempt(sys('wait4', -1, 0), null, 'EINTR');
+    if (reloading) {
+      reloading = false;
+      const next = yield* reconfigure(path, errors, new Map(config.servers.map((server, i) => [server.port, sockets![i]!])));
+      if (next) {
+        ({ config, sockets } = next);
+        for (const pid of workers) leaving.add(pid);
+        for (let i = 0; i < config.workers; i++) workers.add(yield* fork(() => worker(next.config, next.sockets, errors)));
+        for (const pid of leaving) yield* attempt(sys('kill', pid, SIG.QUIT), 0);
+      }
+    }
     if (!ended) continue;
     workers.delete(ended.pid);
-    if (ending) continue;
+    if (ending || leaving.delete(ended.pid)) continue;
     yield* notice(errors, `worker process ${ended.pid} exited, start another`);
-    workers.add(yield* fork(() => worker(config, sockets, errors)));
+    const [now, held] = [config, sockets];
+    workers.add(yield* fork(() => worker(now, held, errors)));
   }
   yield* notice(errors, 'exit');
   yield* attempt(sys('unlinkat', AT_FDCWD, config.pid, 0), 0);
   return 0;
+}
+
+/** SIGHUP: the file again; what is wrong with it is logged, and the old configuration stays. */
+function* reconfigure(path: string, errors: number, before: ReadonlyMap<number, number>): Call<{ config: Config; sockets: number[] } | null> {
+  yield* notice(errors, 'signal 1 (SIGHUP) received, reconfiguring');
+  try {
+    const config = configOf(parse(yield* sources(path)));
+    const sockets = yield* open(config, before);
+    return sockets ? { config, sockets } : null;
+  } catch (error) {
+    if (!(error instanceof BadConfig)) throw error;
+    yield* complain(`nginx: [emerg] ${error.message} in ${path}\n`);
+    return null;
+  }
 }
 
 function* worker(config: Config, sockets: readonly number[], errors: number): Body {
