@@ -35,9 +35,9 @@ it.each<[string, string]>([
   ['capsh --caps=cap_net_raw+ep --print | head -1', 'Current: cap_net_raw=ep\n'],
   ['capsh --caps="cap_chown,cap_kill=eip" --addamb=cap_chown --print | sed -n "1p;3p"', 'Current: cap_chown,cap_kill=eip\nAmbient set =cap_chown\n'],
   ['capsh --caps=xx', 'capsh: unable to interpret [xx]\n'], ['capsh --caps=foo+e', 'capsh: cap[foo] not recognized by library\n'],
-  ['docker run -d --name n nginx > /dev/null; sleep 0.3; docker exec n sh -c "sed -i \'s/listen .*;/listen 80; location \\/hi { return 200 hello; }/\' /etc/nginx/nginx.conf; nginx -t -q && nginx -s reload"; sleep 0.2; docker exec n wget -qO- localhost/hi', 'hello'],
-  ['docker exec n nginx -s foo; docker exec n nginx', 'nginx: invalid option: "-s foo"\nnginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)\n'],
-  ['docker exec n sh -c "echo \'http {\' > /etc/nginx/nginx.conf; kill -HUP 1"; sleep 0.2; docker exec n wget -qO- localhost/hi', 'hello'],
+  ['docker run -d --name ngx nginx > /dev/null; sleep 0.3; docker exec ngx sh -c "sed -i \'s/listen .*;/listen 80; location \\/hi { return 200 hello; }/\' /etc/nginx/nginx.conf; nginx -t -q && nginx -s reload"; sleep 0.2; docker exec ngx wget -qO- localhost/hi', 'hello'],
+  ['docker exec ngx nginx -s foo; docker exec ngx nginx', 'nginx: invalid option: "-s foo"\nnginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)\n'],
+  ['docker exec ngx sh -c "echo \'http {\' > /etc/nginx/nginx.conf; kill -HUP 1"; sleep 0.2; docker exec ngx wget -qO- localhost/hi', 'hello'],
 ])('%s', (command, expected) => {
   const { stdout, stderr } = sh(m, command);
   expect(stdout + stderr).toBe(expected);
