@@ -102,8 +102,6 @@ const KNOWN: Record<string, Readonly<Record<string, string>>> = {
   'pids-a': {},
   'io-a': {},
   'mem-a': {
-    'mem-049': 'the first victim of a group kill was counted twice, a race of the real killer (the recording says so)',
-    'mem-052': 'the same race',
     'mem-081': 'pages that a dead process had in the swap cache were still charged to its group at the end',
   },
   'cpu-a': {

@@ -66,6 +66,8 @@ export function replayTranscript(options: ReplayOptions): Replayed {
   const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => Date.now() > ends });
   const out: Replayed = { exact: 0, differ: [], passedOver: [], world };
   waitForPrompt(typist);
+  // They ran from an init that had no shell to name.
+  if (!options.typed) line(typist, 'unset SHELL');
   for (const [i, one] of options.lines.entries()) {
     const reason = options.pass?.(one) ?? null;
     if (reason !== null) {

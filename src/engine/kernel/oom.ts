@@ -127,11 +127,19 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
     return false;
   }
   logLine(kernel, 6, `oom-kill:constraint=${group ? 'CONSTRAINT_MEMCG' : 'CONSTRAINT_NONE'},nodemask=(null),cpuset=${cpusetOf(victim.cgroup)},mems_allowed=0,${group ? `oom_memcg=${group}` : 'global_oom'},task_memcg=${cgroupPath(victim.cgroup)},task=${victim.comm},pid=${victim.pid},uid=${victim.cred.uid}`);
+  const again = killedLine(victim, limit);
   kill(kernel, victim, limit, most, invoked);
   if (!whole) return true;
   logLine(kernel, 6, `Tasks in ${cgroupPath(whole)} are going to be killed due to memory.oom.group set`);
   countEvent(whole, 'oomGroupKill');
-  for (const one of doomed) if (alive(one)) kill(kernel, one, limit, badness(one, total) ?? 0, invoked);
+  for (const one of doomed) {
+    if (alive(one)) kill(kernel, one, limit, badness(one, total) ?? 0, invoked);
+    else if (one === victim && one === task.leader) {
+      // Who asked for memory itself dies only when it leaves the kernel: it is met, told of and counted once more.
+      countEvent(one.cgroup, 'oomKill');
+      logLine(kernel, 3, again);
+    }
+  }
   return true;
 }
 
@@ -161,14 +169,15 @@ function totalVm(task: Task): number {
   return task.mm.areas.reduce((sum, area) => sum + area.length / PAGE, 0);
 }
 
-function kill(kernel: Kernel, victim: Task, limit: Cgroup, points: number, because: number): void {
+function killedLine(victim: Task, limit: Cgroup): string {
   const { rss, pageTables } = victim.mm;
+  return `${limit.parent ? 'Memory cgroup out of memory' : 'Out of memory'}: Killed process ${victim.pid} (${victim.comm}) total-vm:${kB(totalVm(victim))}, anon-rss:${kB(rss.anon)}, file-rss:${kB(rss.file)}, shmem-rss:${kB(rss.shmem)}, UID:${victim.cred.uid} pgtables:${kB(pageTables)} oom_score_adj:${victim.oomScoreAdj}`;
+}
+
+function kill(kernel: Kernel, victim: Task, limit: Cgroup, points: number, because: number): void {
   countEvent(victim.cgroup, 'oomKill');
   if (!limit.parent) kernel.counters.globalOomKills = (kernel.counters.globalOomKills ?? 0) + 1;
-  logLine(
-    kernel, 3,
-    `${limit.parent ? 'Memory cgroup out of memory' : 'Out of memory'}: Killed process ${victim.pid} (${victim.comm}) total-vm:${kB(totalVm(victim))}, anon-rss:${kB(rss.anon)}, file-rss:${kB(rss.file)}, shmem-rss:${kB(rss.shmem)}, UID:${victim.cred.uid} pgtables:${kB(pageTables)} oom_score_adj:${victim.oomScoreAdj}`,
-  );
+  logLine(kernel, 3, killedLine(victim, limit));
   const cause = record(kernel.trace, 'kernel', kernel.name, 'oom.kill', {
     pid: victim.pid, comm: victim.comm, points, cgroup: cgroupPath(victim.cgroup), limit: cgroupPath(limit), adj: victim.oomScoreAdj,
   }, because);

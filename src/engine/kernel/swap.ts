@@ -33,28 +33,19 @@ export function spread(areas: readonly SwapArea[], pages: number): void {
 
 // ---- slots
 
-/** Takes up to `pages` slots for a group: as many as areas and memory.swap.max of it and those above leave. Counts what was refused. */
+/** Takes up to `pages` slots for a group: as many as areas and memory.swap.max of it and those above leave. Reclaim asks beforehand how many there are, so that none is refused: memory.swap.events does not count. */
 function takeSlots(kernel: Kernel, cgroup: Cgroup, pages: number): number {
   let got = Math.min(pages, swapTotal(kernel) - swapUsed(kernel));
   for (let at: Cgroup | null = cgroup; at; at = at.parent) {
     const { swapMax } = at.memory;
     if (swapMax === null) continue;
     const room = Math.max(0, Math.floor(swapMax / PAGE) - at.memory.swap);
-    if (room >= got) continue;
-    refuse(at, got - room);
-    got = room;
+    got = Math.min(got, room);
   }
   if (got <= 0) return 0;
   spread(swapAreas(kernel), got);
   count(cgroup, got);
   return got;
-}
-
-function refuse(limit: Cgroup, pages: number): void {
-  for (let at: Cgroup | null = limit; at?.parent; at = at.parent) {
-    at.memory.swapEvents.max += pages;
-    at.memory.swapEvents.fail += pages;
-  }
 }
 
 function count(cgroup: Cgroup, pages: number): void {

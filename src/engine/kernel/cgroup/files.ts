@@ -261,6 +261,8 @@ const CPUSET: CgroupFile[] = [
 // ---- io
 
 const IO: CgroupFile[] = [
+  // No model of the disk's costs is set by hand: the lab's disk has the one it is built with.
+  root('io', 'io.cost.model', { read: () => '', write: invalid }),
   root('io', 'io.cost.qos', { read: (k) => qosText(k), write: (k, _c, text) => writeQos(k, text) }),
   below('io', 'io.max', { read: (_k, c) => ioMaxText(c), write: (_k, c, text) => writeIoMax(c, text) }),
   { name: 'io.stat', controller: 'io', where: 'everywhere', read: (_k, c) => ioStatText(c) },

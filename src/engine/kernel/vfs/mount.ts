@@ -47,6 +47,7 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
   if (flags & MS_MOVE) return move(kernel, task, source, at);
   if (flags & MS_BIND) return bind(kernel, task, source, at, flags);
   const make = kernel.filesystems[type];
+  if (!make && type === 'ext4' && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
   if (!make) throw new SysError('ENODEV');
   if (!FOR_ALL.has(type) && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
   if (type === 'proc' && !nsCapable(task, task.ns.pid.owner, 'sys_admin')) throw new SysError('EPERM');

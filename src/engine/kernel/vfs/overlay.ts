@@ -202,7 +202,9 @@ function copyAttributes(inode: Inode, layers: Layers): void {
   inode.mtime = from.mtime;
   inode.ctime = from.ctime;
   inode.rdev = from.rdev;
-  inode.nlink = from.kind === 'dir' ? (layers.lower.length > 0 ? 1 : from.nlink) : from.nlink;
+  // A merged directory does not count its subdirectories.
+  const isMerged = from.kind === 'dir' && layers.lower.length > (layers.upper ? 0 : 1);
+  inode.nlink = isMerged ? 1 : from.nlink;
   inode.kind = from.kind;
   const { own } = dataOf(inode.sb);
   const escaped = `${own}overlay.`;
@@ -300,6 +302,7 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   if (from.kind !== 'dir') dataOf(entry.sb).byUpper.set(to, entry.inode);
   if (from.kind !== 'dir' && from.nlink > 1 && dataOf(entry.sb).sameFs) entry.inode.ino = to.ino;
   copyAttributes(entry.inode, layers);
+  if (entry.parent !== entry) syncDir(entry.parent);
   record(kernel.trace, 'kernel', kernel.name, 'overlay.copyup', { path: pathOf(entry), size: to.size, kind: from.kind, upper: upperName(entry.sb) });
   return copy;
 }
@@ -623,7 +626,7 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
   const options = mountOptions(data);
   for (const name of options.keys()) if (!ACCEPTED.has(name)) throw new SysError('EINVAL');
   for (const name of ['index', 'metacopy']) if (options.get(name) === 'on') throw new SysError('EINVAL');
-  const redirect = redirectMode(options);
+  const redirect = redirectMode(options) === 'follow' && !options.has('upperdir') ? 'on' : redirectMode(options);
   const lowerdir = options.get('lowerdir');
   if (!lowerdir) throw new SysError('EINVAL');
   const directory = (text: string): Path => {

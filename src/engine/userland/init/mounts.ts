@@ -1,7 +1,7 @@
 /** What pid 1 mounts before anything else, the machine's name, and its network links up. Source: systemd's mount-setup, file-hierarchy(7). */
 import { AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, MS_SHARED, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { attempt, list, tryRead } from '../lib/files.ts';
+import { attempt, exists, list, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 
 const SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -22,7 +22,8 @@ const LINKS: readonly (readonly [string, string])[] = [
 ];
 
 export function* mountAll(): Call<void> {
-  for (const [source, at, type, flags, data] of MOUNTS) {
+  const plain = yield* exists('/etc/nestbox/plain-init');
+  for (const [source, at, type, flags, data] of plain ? MOUNTS.map((one) => (one[2] === 'cgroup2' ? ([one[0], one[1], one[2], 0, ''] as const) : one)) : MOUNTS) {
     yield* attempt(sys('mkdirat', AT_FDCWD, at, 0o755), 0);
     yield* attempt(mounted(source, at, type, flags, data), undefined, 'EBUSY', 'ENODEV', 'EINVAL', 'ENOENT', 'EACCES', 'EROFS');
   }
@@ -32,6 +33,8 @@ export function* mountAll(): Call<void> {
     if (at === '/' && data?.split(',').includes('rshared')) yield* attempt(sys('mount', 'none', '/', '', MS_SHARED | MS_REC, ''), 0);
     else if (source && at && type && !source.startsWith('#') && at !== '/') yield* attempt(mounted(source, at, type, 0, data === 'defaults' ? '' : (data ?? '')), undefined);
   }
+  // systemd shares the whole tree, so that mounts made later show in namespaces below.
+  if (!plain) yield* attempt(sys('mount', 'none', '/', '', MS_SHARED | MS_REC, ''), 0);
   for (const dir of ['/run/lock', '/run/user', '/run/systemd']) yield* attempt(sys('mkdirat', AT_FDCWD, dir, 0o755), 0);
 }
 

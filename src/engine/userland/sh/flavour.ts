@@ -39,6 +39,7 @@ const RULES: readonly Rule[] = [
   [/^trap: (\S+): invalid signal specification$/, 'trap: $1: bad trap', "trap: $1: invalid signal specification"],
   [/^unset: (\S+): cannot unset: readonly variable$/, 'unset: $1: is read only', 'unset: $1: is read only'],
   [/^(\S+): bad substitution$/, 'Bad substitution', 'bad substitution'],
+  [/^(\w+): write error: (?!Broken pipe)(.*)$/, '$1: $1: I/O error', '$1: write error: $2'],
   [/^fork: (.*)$/, 'Cannot fork', "can't fork: $1"],
 ];
 

@@ -1,11 +1,12 @@
 /** What a process is, as text: status, stat, statm, limits, io, sched. Source: proc_pid_status(5), proc_pid_stat(5) and their like. */
 import { PAGE } from '../../../sim/units.ts';
+import { MAP_SHARED, PROT_EXEC, PROT_WRITE } from '../../abi.ts';
 import { allowedCpus } from '../../policy.ts';
 import { listText } from '../../cgroup/numbers.ts';
 import { CAPABILITIES, shownGid, shownUid } from '../../credentials.ts';
 import { mappedBytes } from '../../memory.ts';
 import { residentPages } from '../../oom.ts';
-import type { Kernel, PidNamespace, Task } from '../../records.ts';
+import type { Area, Kernel, PidNamespace, Task } from '../../records.ts';
 import { settleAll } from '../../sched.ts';
 import { pidIn } from '../../task.ts';
 
@@ -69,16 +70,29 @@ function handled(task: Task, what: 'ignore' | 'caught'): number[] {
 
 const kb = (pages: number): string => `${String((pages * PAGE) / 1024).padStart(8)} kB`;
 
+/** Of the code of a small program, its own; the rest is its libraries'. */
+const EXE_PAGES = 10;
+
 function memoryLines(task: Task): [string, string][] {
   if (task.state === 'zombie' || task.kthread) return [];
   const { mm } = task;
   const size = mappedBytes(mm) / PAGE;
+  const pages = (of: (area: Area) => boolean): number => mm.areas.reduce((sum, area) => sum + (of(area) ? area.length / PAGE : 0), 0);
+  const top = mm.areas.at(-1);
+  const stack = top && !top.file ? top.length / PAGE : 0;
+  const code = pages((area) => area.file !== null && (area.prot & PROT_EXEC) !== 0);
+  const writable = pages((area) => (area.prot & PROT_WRITE) !== 0 && (area.flags & MAP_SHARED) === 0) - stack;
   return [
     ['VmPeak', kb(Math.max(size, mm.peak))], ['VmSize', kb(size)], ['VmLck', kb(mm.locked)], ['VmPin', kb(0)], ['VmHWM', kb(Math.max(mm.peak, residentPages(task)))],
     ['VmRSS', kb(residentPages(task))], ['RssAnon', kb(mm.rss.anon)], ['RssFile', kb(mm.rss.file)], ['RssShmem', kb(mm.rss.shmem)],
-    ['VmData', kb(size)], ['VmStk', kb(0)], ['VmExe', kb(0)], ['VmLib', kb(0)], ['VmPTE', kb(mm.pageTables)], ['VmSwap', kb(mm.swapped)],
+    ['VmData', kb(writable)], ['VmStk', kb(stack)], ['VmExe', kb(Math.min(code, EXE_PAGES))], ['VmLib', kb(Math.max(0, code - EXE_PAGES))], ['VmPTE', kb(mm.pageTables)], ['VmSwap', kb(mm.swapped)],
   ];
 }
+
+/** Of every process with memory of its own. */
+const OF_MEMORY: readonly [string, string | number][] = [['HugetlbPages', `${'0'.padStart(8)} kB`], ['CoreDumping', 0], ['THP_enabled', 1], ['untag_mask', '0xffffffffffffffff']];
+/** Room for 1,024 memory nodes, of which node 0 is there. */
+const NODE_MASK = [...Array.from({ length: 31 }, () => '00000000'), '00000001'].join(',');
 
 /** /proc/PID/status; `viewer` is who reads. */
 export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer: Task): string {
@@ -92,17 +106,18 @@ export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer:
   const lines: [string, string | number][] = [
     ['Name', task.comm], ['Umask', task.fs.umask.toString(8).padStart(4, '0')], ['State', `${letter} (${name})`], ['Tgid', pidIn(ns, leader)], ['Ngid', 0],
     ['Pid', pidIn(ns, task)], ['PPid', parentIn(ns, task)], ['TracerPid', task.ptrace ? pidIn(ns, task.ptrace.tracer) : 0], ['Uid', uids.join('\t')], ['Gid', gids.join('\t')],
-    ['FDSize', Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, task.files.slots.length))))],
+    ['FDSize', Math.max(task.kthread ? 64 : 256, 2 ** Math.ceil(Math.log2(Math.max(1, task.files.slots.length))))],
     ['Groups', cred.groups.map((id) => `${shownGid(viewer, id)} `).join('') || ' '],
     ['NStgid', leader.nspids.slice(ns.level).join('\t')], ['NSpid', levels.join('\t')], ['NSpgid', below(kernel, ns, task, task.pgid)], ['NSsid', below(kernel, ns, task, task.sid)],
-    ['Kthread', task.kthread ? 1 : 0], ...memoryLines(task), ['CoreDumping', 0], ['THP_enabled', 1], ['untag_mask', '0xffffffffffffffff'],
+    ['Kthread', task.kthread ? 1 : 0], ...memoryLines(task), ...(task.kthread || task.state === 'zombie' ? [] : OF_MEMORY),
     ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${Math.floor(kernel.frames.total / 64)}`],
     ['SigPnd', signalMask([])], ['ShdPnd', signalMask(leader.signals.pending)], ['SigBlk', signalMask(signals.blocked)],
-    ['SigIgn', signalMask(handled(task, 'ignore'))], ['SigCgt', signalMask(handled(task, 'caught'))],
+    ['SigIgn', task.kthread ? 'f'.repeat(16) : signalMask(handled(task, 'ignore'))], ['SigCgt', signalMask(handled(task, 'caught'))],
     ['CapInh', capMask(cred.caps.inheritable)], ['CapPrm', capMask(cred.caps.permitted)], ['CapEff', capMask(cred.caps.effective)],
     ['CapBnd', capMask(cred.caps.bounding)], ['CapAmb', capMask(cred.caps.ambient)], ['NoNewPrivs', cred.noNewPrivs ? 1 : 0],
-    ['Seccomp', task.seccomp.length > 0 ? 2 : 0], ['Seccomp_filters', task.seccomp.length], ['Cpus_allowed', mask], ['Cpus_allowed_list', listText(allowed)],
-    ['Mems_allowed', '1'], ['Mems_allowed_list', '0'], ['voluntary_ctxt_switches', task.switches], ['nonvoluntary_ctxt_switches', 0],
+    ['Seccomp', task.seccomp.length > 0 ? 2 : 0], ['Seccomp_filters', task.seccomp.length], ['Speculation_Store_Bypass', 'not vulnerable'], ['SpeculationIndirectBranch', 'always enabled'], ['Cpus_allowed', mask], ['Cpus_allowed_list', listText(allowed)],
+    ['Mems_allowed', NODE_MASK], ['Mems_allowed_list', '0'], ['voluntary_ctxt_switches', task.switches], ['nonvoluntary_ctxt_switches', 0],
+    ['x86_Thread_features', ''], ['x86_Thread_features_locked', ''],
   ];
   return lines.map(([key, value]) => `${key}:\t${value}\n`).join('');
 }
