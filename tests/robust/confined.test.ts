@@ -18,7 +18,12 @@ const CAPS = ['chown', 'dac_override', 'fsetid', 'fowner', 'mknod', 'net_raw', '
 
 const names = ['..', '.', '/', 'proc', 'self', 'root', 'cwd', 'fd', 'task', 'ns', 'exe', 'environ', 'cmdline', 'secret', 'etc', 'old', '1', '2', '3', '45', '46', 'maps', 'mountinfo', 'd', 'link', 'sys', 'kcore'];
 const path = fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 7 }).map((parts) => parts.join('/'));
-const rooted = fc.tuple(fc.boolean(), path).map(([absolute, at]) => (absolute ? `/${at}` : at));
+const likely = [
+  '/', '/..', '/../secret', '/proc', '/proc/1/root', '/proc/1/root/secret', '/proc/1/root/../secret', '/proc/self/cwd/../secret', '/proc/self/fd', '/proc/1/environ', '/proc/1/cmdline', '/proc/self/mountinfo',
+  '/proc/mounts', '/proc/2/root/secret', '/proc/45/environ', '/proc/net/unix', '/proc/net/tcp', '/proc/1/ns', '/proc/1/ns/mnt', '/proc/self/ns/net', '/proc/self/task/1/root', '/etc', '/d', '/old', '/old/secret', 'secret', '../secret',
+  '../../../secret', '/etc/link', '/etc/link/secret', '/proc/self/exe', '/proc/1/maps', '/proc/kmsg', '/proc/sys/kernel/hostname', '/proc/meminfo', '/proc/self/status',
+];
+const rooted = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...likely) }, { weight: 1, arbitrary: fc.tuple(fc.boolean(), path).map(([absolute, at]) => (absolute ? `/${at}` : at)) });
 const operation = fc.oneof(
   fc.record({ op: fc.constant('read' as const), path: rooted }),
   fc.record({ op: fc.constant('list' as const), path: rooted }),
@@ -188,7 +193,7 @@ test('nothing outside is seen, signalled or connected to, whatever is tried insi
     { numRuns: 60, seed: 4 },
   );
   // Many operations did give something of the inside.
-  expect(said).toBeGreaterThan(300);
+  expect(said).toBeGreaterThan(150);
 }, 60_000);
 
 test('and the check can fail: without a root of its own the secret is read', () => {
