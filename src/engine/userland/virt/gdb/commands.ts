@@ -351,8 +351,8 @@ function ends(how: 'detach' | 'kill' | 'quit'): Command {
   };
 }
 
-const reverse: Command = function* () {
-  throw new Failed('Target does not support this command.');
+const reverse: Command = function* ({ remote }) {
+  throw new Failed(`Target ${remote ? 'remote' : 'None'} does not support this command.`);
 };
 
 const help: Command = function* () {
