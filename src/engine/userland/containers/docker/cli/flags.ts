@@ -131,7 +131,7 @@ const NAMED: Readonly<Record<string, (value: string) => string | null>> = {
   ulimit: (v) => ulimitFault(v),
   gpus: (v) => (v === 'all' || /^\d+$/.test(v) ? null : 'count must be an integer'),
   network: (v) => networkFault(v),
-  filter: (v) => (v.includes('=') || v === '' ? null : `invalid argument "${v}" for filter: bad format of filter (expected name=value)`),
+  filter: (v) => (v.includes('=') || v === '' ? null : 'bad format of filter (expected name=value)'),
   attach: (v) => (/^(stdin|stdout|stderr)$/i.test(v) ? null : 'valid streams are STDIN, STDOUT and STDERR'),
 };
 
@@ -139,9 +139,7 @@ function check(flag: Flag, value: string): void {
   const fault = CHECKS[flag.type]?.(value, flag) ?? (flag.type === '' ? undefined : NAMED[flag.long]?.(value)) ?? null;
   if (fault !== null)
     throw new BadFlag(
-      flag.long === 'filter'
-        ? 'bad format of filter (expected name=value)'
-        : `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label(flag))} flag: ${fault}`,
+      `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label(flag))} flag: ${fault}`,
     );
 }
 

@@ -58,7 +58,7 @@ export const images: Command = {
       yield* print(rows.map((r) => `${r.ID}\n`).join(''));
       return 0;
     }
-    yield* printRows(format, `Repository Tag${flags.has('digests') ? ' Digest' : ''} ID CreatedSince Size`, TITLES, rows);
+    yield* printRows(format, `Repository Tag${flags.has('digests') ? ' Digest' : ''} ID CreatedSince Size`, TITLES, rows, 'formatter.imageContext');
     return 0;
   },
 };
@@ -129,7 +129,7 @@ export const history: Command = {
         Size: 'SIZE',
         Comment: 'COMMENT',
       };
-      yield* printRows(flags.get('format') ?? '', 'ID CreatedSince CreatedBy Size Comment', titles, rows);
+      yield* printRows(flags.get('format') ?? '', 'ID CreatedSince CreatedBy Size Comment', titles, rows, 'image.historyContext');
     }
     return 0;
   },

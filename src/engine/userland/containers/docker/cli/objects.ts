@@ -3,10 +3,11 @@ import { sys } from '../../../../kernel/sys.ts';
 import { text } from '../../../../sim/text.ts';
 import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
-import { execute, goJson, TemplateError } from '../../template.ts';
+import { execute, goJson, type Template, TemplateError } from '../../template.ts';
 import { type Any, api, ApiError, type Client, filtersOf, Stop } from './client.ts';
 import type { Command } from './command.ts';
 import type { Flags } from './flags.ts';
+import { typed } from './gotypes.ts';
 import { parsed, printRows, type Row } from './table.ts';
 import { shortId } from './values.ts';
 
@@ -17,35 +18,37 @@ const LIST_FORMAT = FORMAT.replace('  -f, --', '      --').replace(
   "custom template:\n                        'table':            Print output in table format with column headers (default)\n                        'table TEMPLATE':   Print output in table format using the given Go template\n",
 );
 
-/** Prints what each name stands for, as an array or by a template; the missing are told after. */
+/** Prints what each name stands for, as an array or by a template; what went wrong is told after. */
 export function* inspectAll(names: readonly string[], format: string, find: (name: string) => Call<Any>): Call<number> {
+  const template = format === '' || format === 'json' ? null : parsed(format, 64);
   const found: Any[] = [];
   const errors: string[] = [];
+  let text = '';
   for (const name of names) {
     try {
-      found.push(yield* find(name));
+      const one = yield* find(name);
+      if (template) text += `${byTemplate(template, one)}\n`;
+      found.push(one);
     } catch (error) {
       if (error instanceof ApiError) errors.push(`Error response from daemon: ${error.message}`);
+      else if (error instanceof TemplateError) errors.push(`template parsing error: ${error.message}`);
       else if (error instanceof Missing) errors.push(error.message);
       else throw error;
     }
   }
-  if (format === '' || format === 'json') yield* print(`${format === 'json' ? goJson(found) : goJson(found, '    ')}\n`);
-  else {
-    const template = parsed(format);
-    for (const one of found) {
-      try {
-        yield* print(`${execute(template, one)}\n`);
-      } catch (error) {
-        if (!(error instanceof TemplateError)) throw error;
-        yield* print('\n');
-        throw new Stop(`template parsing error: ${error.message}`);
-      }
-    }
-    if (found.length === 0) yield* print('\n');
-  }
+  yield* print(template ? text || '\n' : `${format === 'json' ? goJson(found) : goJson(found, '    ')}\n`);
   if (errors.length > 0) throw new Stop(errors.join('\n'));
   return 0;
+}
+
+/** Over the Go types first; where they have no such field, over the JSON. Throws TemplateError. */
+function byTemplate(template: Template, one: Any): string {
+  try {
+    return execute(template, typed(one), '');
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    return execute(template, one);
+  }
 }
 
 class Missing extends Error {}
@@ -179,7 +182,7 @@ export const networks: readonly Command[] = [
       );
       rows.sort((a, b) => (a.Name! < b.Name! ? -1 : 1));
       if (flags.has('quiet') && !flags.has('format')) yield* print(rows.map((r) => `${r.ID}\n`).join(''));
-      else yield* printRows(flags.get('format') ?? '', 'ID Name Driver Scope', NETWORK_TITLES, rows);
+      else yield* printRows(flags.get('format') ?? '', 'ID Name Driver Scope', NETWORK_TITLES, rows, 'network.networkContext');
       return 0;
     },
   },
@@ -325,7 +328,7 @@ export const volumes: readonly Command[] = [
       );
       rows.sort((a: Row, b: Row) => (a.Name! < b.Name! ? -1 : 1));
       if (flags.has('quiet') && !flags.has('format')) yield* print(rows.map((r: Row) => `${r.Name}\n`).join(''));
-      else yield* printRows(flags.get('format') ?? '', 'Driver Name', VOLUME_TITLES, rows);
+      else yield* printRows(flags.get('format') ?? '', 'Driver Name', VOLUME_TITLES, rows, 'formatter.volumeContext');
       return 0;
     },
   },

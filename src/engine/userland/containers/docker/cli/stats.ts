@@ -60,7 +60,7 @@ export const stats: Command = {
         }
       }
       if (errors.length > 0) throw new Stop(errors.join('\n'));
-      const text = rowsText(format, 'ID Name CPUPerc MemUsage MemPerc NetIO BlockIO PIDs', TITLES, rows);
+      const text = rowsText(format, 'ID Name CPUPerc MemUsage MemPerc NetIO BlockIO PIDs', TITLES, rows, 'container.statsContext');
       if (flags.has('no-stream')) {
         yield* print(text);
         return 0;

@@ -2,7 +2,7 @@
 import { decimalSize, binarySize, humanDuration, isoNano, nowNs } from '../../../lib/clock.ts';
 import type { Call } from '../../../lib/http.ts';
 import { print } from '../../../lib/io.ts';
-import { execute, goJson } from '../../template.ts';
+import { execute, goJson, parseTemplate, type Template, TemplateError, told } from '../../template.ts';
 import { tabulate } from '../../../kube/kubectl/tabwriter.ts';
 import { type Any, api, ApiError, type Client, filtersOf, lines, Stop, stream } from './client.ts';
 import type { Command } from './command.ts';
@@ -54,12 +54,40 @@ export const version: Command = {
     const format = flags.get('format') ?? '';
     if (format !== '') {
       const data = { Client: mine, Server: server };
-      yield* print(`${format === 'json' ? goJson(data) : execute(parsed(format), data)}\n`);
+      yield* print(`${format === 'json' ? goJson(data) : byFormat(format, versionType(data))}\n`);
     } else yield* print(versionText(mine, server));
     if (failure) throw failure;
     return 0;
   },
 };
+
+/** A struct of what JSON has, under the names of Go's fields. */
+const fieldsOf = (name: string, data: Any, fields: Any = data): Any => told({ ...fields }, { name, fields: Object.keys(fields), original: data });
+
+function versionType({ Client, Server }: Any): Any {
+  const go = ({ ApiVersion, MinAPIVersion, ...rest }: Any): Any => ({ ...rest, APIVersion: ApiVersion, ...(MinAPIVersion === undefined ? {} : { MinAPIVersion }) });
+  const client = fieldsOf('system.clientVersion', Client, go(Client));
+  const server = Server && fieldsOf('*types.Version', Server, go(Server));
+  return fieldsOf('system.versionInfo', { Client, Server }, { Client: client, Server: server });
+}
+
+/** A message as events.Message has its fields. */
+function eventType(e: Any): Any {
+  return fieldsOf('*events.Message', e, {
+    Status: e.status ?? '', ID: e.id ?? '', From: e.from ?? '', Type: e.Type, Action: e.Action, Actor: fieldsOf('events.Actor', e.Actor), Scope: e.scope ?? '', Time: e.time, TimeNano: e.timeNano,
+  });
+}
+
+/** Throws Stop with what is wrong with the format. */
+function byFormat(format: string, data: Any): string {
+  const template = parsed(format, 64);
+  try {
+    return execute(template, data, '');
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new Stop(error.message);
+  }
+}
 
 function versionText(mine: Any, server: Any): string {
   const row = (indent: string, label: string, value: string, width: number): string => `${indent}${`${label}:`.padEnd(width)}${value}\n`;
@@ -113,7 +141,7 @@ export const info: Command = {
     };
     const format = flags.get('format') ?? '';
     const data = { ...server, ClientInfo: clientInfo };
-    if (format !== '') yield* print(`${format === 'json' ? goJson(data) : execute(parsed(format), data)}\n`);
+    if (format !== '') yield* print(`${format === 'json' ? goJson(data) : byFormat(format, fieldsOf('system.dockerInfo', data))}\n`);
     else yield* print(infoText(server));
     return 0;
   },
@@ -196,16 +224,28 @@ export const events: Command = {
     const now = yield* nowNs();
     const when = (name: string): string | undefined => (flags.get(name) ? timestamp(flags.get(name)!, now, name) : undefined);
     const format = flags.get('format') ?? '';
-    const template = format === '' || format === 'json' ? null : parsed(format);
+    const template = format === '' || format === 'json' ? null : formatOf(format);
     const opened = yield* stream(client, 'GET', '/events', {
       query: { since: when('since'), until: when('until'), filters: filtersOf(flags.all('filter')) },
     });
     yield* lines(opened, function* (e) {
-      yield* print(`${template ? execute(template, e) : format === 'json' ? goJson(e) : eventText(e)}\n`);
+      yield* print(`${template ? execute(template, eventType(e), '') : format === 'json' ? goJson(e) : eventText(e)}\n`);
     });
     return 0;
   },
 };
+
+/** The format, tried on an empty message first. Throws Stop. */
+function formatOf(format: string): Template {
+  try {
+    const template = parseTemplate(format);
+    execute(template, eventType({ Type: '', Action: '', Actor: { ID: '', Attributes: {} }, time: 0, timeNano: 0 }), '');
+    return template;
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new Stop(`Error parsing format: ${error.message}`, 64);
+  }
+}
 
 function eventText(e: Any): string {
   const attributes = Object.entries(e.Actor.Attributes as Record<string, string>)

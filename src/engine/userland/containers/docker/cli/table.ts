@@ -5,31 +5,24 @@
 import type { Call } from '../../../lib/http.ts';
 import { print } from '../../../lib/io.ts';
 import { tabulate } from '../../../kube/kubectl/tabwriter.ts';
-import { execute, goJson, parseTemplate, TemplateError } from '../../template.ts';
+import { execute, goJson, headings, parseTemplate, type Template, TemplateError, told } from '../../template.ts';
 import { Stop } from './client.ts';
 
 export type Row = Readonly<Record<string, string>>;
 
 /** Prints rows by a format: '' gives `table` over these columns; "json", "table TEMPLATE" and "TEMPLATE" as docker does. */
-export function* printRows(format: string, columns: string, titles: Row, rows: readonly Row[]): Call<void> {
-  yield* print(rowsText(format, columns, titles, rows));
+export function* printRows(format: string, columns: string, titles: Row, rows: readonly Row[], type?: string): Call<void> {
+  yield* print(rowsText(format, columns, titles, rows, type));
 }
 
-export function rowsText(format: string, columns: string, titles: Row, rows: readonly Row[]): string {
-  if (format === '' || format === 'table')
-    return table(
-      columns
-        .split(' ')
-        .map((c) => `{{.${c}}}`)
-        .join('\t'),
-      titles,
-      rows,
-    );
+/** `type` is the Go type that a row is, as errors name it. */
+export function rowsText(format: string, columns: string, titles: Row, rows: readonly Row[], type = 'formatter.ContainerContext'): string {
+  if (format === '' || format === 'table') return table(columns.split(' ').map((c) => `{{.${c}}}`).join('\t'), titles, rows, type);
   if (format === 'json') return rows.map((row) => `${goJson(sorted(row))}\n`).join('');
   const m = /^table\s+([\s\S]*)$/.exec(format);
-  if (m) return table(withTabs(m[1]!), titles, rows);
+  if (m) return table(withTabs(m[1]!), titles, rows, type);
   const template = parsed(withTabs(format));
-  return rows.map((row) => `${filled(template, row)}\n`).join('');
+  return rows.map((row) => `${filled(template, row, type)}\n`).join('');
 }
 
 /** "\t" and "\n" typed in a shell's quotes are meant. */
@@ -37,10 +30,9 @@ function withTabs(format: string): string {
   return format.replaceAll('\\t', '\t').replaceAll('\\n', '\n');
 }
 
-function table(source: string, titles: Row, rows: readonly Row[]): string {
+function table(source: string, titles: Row, rows: readonly Row[], type: string): string {
   const template = parsed(source);
-  const head = execute(parsed(source.replace(/\{\{[^}]*?(\.\w+)[^}]*\}\}/g, '{{$1}}')), titles, '');
-  return `${tabulate([head, ...rows.map((row) => filled(template, row))].join('\n'), 10, 3)}\n`;
+  return `${tabulate([headings(template, titles), ...rows.map((row) => filled(template, row, type))].join('\n'), 10, 3)}\n`;
 }
 
 function sorted(row: Row): Row {
@@ -48,22 +40,28 @@ function sorted(row: Row): Row {
 }
 
 /** Parses a format; its fault in docker's words. */
-export function parsed(source: string): ReturnType<typeof parseTemplate> {
+export function parsed(source: string, status = 1): Template {
   try {
     return parseTemplate(source);
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    throw new Stop(`template parsing error: ${error.message}`);
+    throw new Stop(`template parsing error: ${error.message}`, status);
   }
 }
 
-function filled(template: ReturnType<typeof parseTemplate>, row: Row): string {
+/** The label of a row that a template asks for by name: of "a=b,c=d" in its Labels. */
+function labelOf(row: Row): (name: string) => string {
+  const labels = new Map((row.Labels ?? '').split(',').map((one): [string, string] => [one.split('=')[0]!, one.slice(one.indexOf('=') + 1)]));
+  return (name) => labels.get(name) ?? '';
+}
+
+function filled(template: Template, row: Row, type: string): string {
+  const json = sorted(row);
+  const fields = [...Object.keys(json), 'Label'];
   try {
-    return execute(template, row);
+    return execute(template, told({ ...json, ...('Labels' in row ? { Label: labelOf(row) } : {}) }, { name: `*${type}`, fields, original: json }));
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    const field = /map has no entry for key "(\w+)"/.exec(error.message);
-    if (!field) throw new Stop(error.message);
-    throw new Stop(`template: :1:2: executing "" at <.${field[1]}>: can't evaluate field ${field[1]} in type *formatter.Context`);
+    throw new Stop(`template parsing error: ${error.message}`);
   }
 }
