@@ -163,7 +163,8 @@ export interface Namespaces {
   /** New children go here (unshare and setns of a pid namespace act on children only). */
   pidForChildren: PidNamespace;
   uts: UtsNamespace;
-  ipc: { ino: number; owner: UserNamespace };
+  /** `knobs`: parameters under /proc/sys that were written. */
+  ipc: { ino: number; owner: UserNamespace; knobs?: Map<string, string> };
   net: NetNamespace;
   user: UserNamespace;
   cgroup: { ino: number; root: Cgroup; owner: UserNamespace };

@@ -12,6 +12,8 @@ import type { Ruleset } from './netfilter.ts';
 import type { Tcb } from './tcp.ts';
 
 export interface NetNamespace {
+  /** Parameters under /proc/sys/net that were written and have no mechanism of their own. */
+  knobs?: Map<string, string>;
   ino: number;
   /** In order of index. */
   links: Link[];

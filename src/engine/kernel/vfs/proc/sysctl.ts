@@ -39,6 +39,25 @@ function kept(name: string, initial: number, min: number, max: number): Node {
   }, min, max);
 }
 
+/** Kept with the namespace of who looks; numbers, one or several. */
+function knob(of: 'ipc' | 'net', key: string, initial: string): Node {
+  const words = initial.split('\t').length;
+  return {
+    kind: 'file', mode: 0o644, read: (_kernel, task) => `${task.ns[of].knobs?.get(key) ?? initial}\n`,
+    write(_kernel, task, text) {
+      if (!nsCapable(task, task.ns[of].owner, of === 'net' ? 'net_admin' : 'sys_admin')) throw new SysError('EPERM');
+      const given = text.trim().split(/\s+/);
+      if (given.length > words || given.some((word) => !/^\d+$/.test(word))) throw new SysError('EINVAL');
+      const kept = (task.ns[of].knobs?.get(key) ?? initial).split('\t');
+      task.ns[of].knobs ??= new Map();
+      task.ns[of].knobs.set(key, kept.map((word, i) => given[i] ?? word).join('\t'));
+    },
+  };
+}
+
+const knobs = (of: 'ipc' | 'net', values: Readonly<Record<string, string>>): Record<string, Node> =>
+  Object.fromEntries(Object.entries(values).map(([key, initial]) => [key, knob(of, key, initial)]));
+
 function uuid(kernel: Kernel): string {
   const d = hex(kernel.random, 32);
   return `${d.slice(0, 8)}-${d.slice(8, 12)}-4${d.slice(13, 16)}-${'89ab'[Number.parseInt(d[16]!, 16) & 3]}${d.slice(17, 20)}-${d.slice(20, 32)}`;
@@ -128,6 +147,9 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       }),
     }),
     kernel: fixed({
+      ...knobs('ipc', {
+        msgmax: '8192', msgmnb: '16384', msgmni: '32000', sem: '32000\t1024000000\t500\t32000', shmall: '18446744073692774399', shmmax: '18446744073692774399', shmmni: '4096', shm_rmid_forced: '0',
+      }),
       cap_last_cap: says(() => 40), domainname: name('domainname'), hostname: name('hostname'), ngroups_max: says(() => 65536),
       ns_last_pid: number((_kernel, task) => task.ns.pid.next - 1, (_kernel, task, value) => {
         task.ns.pid.next = value + 1;
@@ -140,7 +162,7 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
     }),
     net: fixed({
       bridge: fixed({ 'bridge-nf-call-iptables': flag('bridgeNetfilter') }),
-      core: fixed({ somaxconn: says(() => 4096) }),
+      core: fixed(knobs('net', { somaxconn: '4096' })),
       ipv4: fixed({
         conf: fixed({ all: fixed({ forwarding: flag('forwarding') }) }),
         ip_forward: flag('forwarding'), ip_local_port_range: says(() => '32768\t60999'), ip_unprivileged_port_start: number((_kernel, task) => task.ns.net.unprivilegedFrom, (_kernel, task, value) => {

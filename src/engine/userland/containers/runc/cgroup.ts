@@ -57,6 +57,7 @@ export function* setResources(dir: string, r: Resources, systemd: boolean): Call
   if (cpu?.idle) yield* put(dir, 'cpu.idle', String(cpu.idle));
   if (cpu?.cpus) yield* put(dir, 'cpuset.cpus', cpu.cpus);
   if (cpu?.mems) yield* put(dir, 'cpuset.mems', cpu.mems);
+  if (r.blockIO) yield* setIo(dir, r.blockIO);
   if (pids && pids.limit !== 0) yield* put(dir, 'pids.max', pids.limit < 0 ? 'max' : String(pids.limit));
   else if (systemd) {
     const threads = Number(yield* tryRead('/proc/sys/kernel/threads-max'));
@@ -66,6 +67,13 @@ export function* setResources(dir: string, r: Resources, systemd: boolean): Call
     if (!/^[a-z0-9._]+$/.test(file)) throw new CgroupError(`unified resource "${file}" must be a file name (no slashes)`);
     yield* put(dir, file, value);
   }
+}
+
+const THROTTLES = [['throttleReadBpsDevice', 'rbps'], ['throttleWriteBpsDevice', 'wbps'], ['throttleReadIOPSDevice', 'riops'], ['throttleWriteIOPSDevice', 'wiops']] as const;
+
+function* setIo(dir: string, io: NonNullable<Resources['blockIO']>): Call<void> {
+  if (io.weight) yield* put(dir, 'io.weight', String(1 + Math.floor(((io.weight - 10) * 9999) / 990)));
+  for (const [field, key] of THROTTLES) for (const { major, minor, rate } of io[field] ?? []) yield* put(dir, 'io.max', `${major}:${minor} ${key}=${rate}`);
 }
 
 /** cpu.shares to cpu.weight, the formula of runc 1.1. */

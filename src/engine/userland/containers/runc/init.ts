@@ -140,8 +140,8 @@ function* standard(boot: Boot, config: InitConfig, lines: Lines): Call<string> {
   }
   if (config.console) yield* makeConsole(INIT_FDS.console, process.consoleSize, 'with /dev/console');
   if (boot.make & CLONE_NEWUTS) {
-    if (spec.hostname) yield* sys('sethostname', spec.hostname);
-    if (spec.domainname) yield* sys('setdomainname', spec.domainname);
+    if (spec.hostname) yield* named('sethostname', sys('sethostname', spec.hostname));
+    if (spec.domainname) yield* named('setdomainname', sys('setdomainname', spec.domainname));
   }
   for (const [key, value] of Object.entries(spec.linux.sysctl ?? {})) yield* sysctl(key, value);
   if (boot.make & CLONE_NEWNS) yield* finishRootfs(spec);
@@ -177,6 +177,16 @@ function* makeCwd(cwd: string): Call<void> {
   for (const part of cwd.split('/').filter((p) => p !== '')) {
     at += `/${part}`;
     yield* attempt(sys('mkdirat', AT_FDCWD, at, 0o755), 0);
+  }
+}
+
+/** A call whose failure is told with its name (os.SyscallError). */
+function* named<T>(name: string, call: Call<T>): Call<T> {
+  try {
+    return yield* call;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Refused(`${name}: ${error.message.toLowerCase()}`);
   }
 }
 

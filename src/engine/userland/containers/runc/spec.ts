@@ -59,11 +59,25 @@ export interface SpecMount {
   options?: string[];
 }
 
+/** A limit on one device, bytes or operations a second. */
+export interface Throttle {
+  major: number;
+  minor: number;
+  rate: number;
+}
+
 export interface Resources {
   devices?: { allow: boolean; access: string }[];
   memory?: { limit?: number; swap?: number; reservation?: number };
   cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string; idle?: number };
   pids?: { limit: number };
+  blockIO?: {
+    weight?: number;
+    throttleReadBpsDevice?: Throttle[];
+    throttleWriteBpsDevice?: Throttle[];
+    throttleReadIOPSDevice?: Throttle[];
+    throttleWriteIOPSDevice?: Throttle[];
+  };
   unified?: Record<string, string>;
 }
 

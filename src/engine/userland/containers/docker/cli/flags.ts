@@ -3,6 +3,7 @@
  * are pflag's. A type's name after the flag says what values it takes; a word without one is a switch.
  * Source: github.com/spf13/pflag, docker's opts package.
  */
+import { isAddress } from './ports.ts';
 import { sizeBytes } from './values.ts';
 
 export interface Flag {
@@ -126,14 +127,50 @@ const NAMED: Readonly<Record<string, (value: string) => string | null>> = {
   'add-host': (v) => {
     const m = /^([^:=]+)[:=](.+)$/.exec(v);
     if (!m) return `bad format for add-host: ${JSON.stringify(v)}`;
-    return m[2] === 'host-gateway' || /^\[?[\da-f.:]+\]?$/i.test(m[2]!) ? null : `invalid IP address in add-host: ${JSON.stringify(m[2])}`;
+    return m[2] === 'host-gateway' || isAddress(m[2]!.replace(/^\[(.*)\]$/, '$1')) ? null : `invalid IP address in add-host: ${JSON.stringify(m[2])}`;
   },
+  dns: (v) => (isAddress(v.trim()) ? null : `IP address is not correctly formatted: ${v}`),
+  'dns-search': (v) => (v.trim() === '.' || /^[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?)*\.?$/i.test(v.trim()) ? null : `invalid domain: ${v}`),
+  sysctl: (v) => (SYSCTL.test(v) ? null : `sysctl '${v}' is not allowed`),
+  device: (v) => deviceFault(v),
+  'device-cgroup-rule': (v) => (/^[acb] (?:\d+|\*):(?:\d+|\*) [rwm]{1,3}$/.test(v) ? null : `invalid device cgroup format '${v}'`),
+  'blkio-weight-device': (v) => weightFault(v),
+  'device-read-bps': (v) => rateFault(v, true), 'device-write-bps': (v) => rateFault(v, true),
+  'device-read-iops': (v) => rateFault(v, false), 'device-write-iops': (v) => rateFault(v, false),
+  'storage-opt': () => null,
   ulimit: (v) => ulimitFault(v),
   gpus: (v) => (v === 'all' || /^\d+$/.test(v) ? null : 'count must be an integer'),
   network: (v) => networkFault(v),
   filter: (v) => (v.includes('=') || v === '' ? null : 'bad format of filter (expected name=value)'),
   attach: (v) => (/^(stdin|stdout|stderr)$/i.test(v) ? null : 'valid streams are STDIN, STDOUT and STDERR'),
 };
+
+const SYSCTL = /^(?:kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|(?:net|fs\.mqueue)\.[^=]*)=/;
+
+function deviceFault(v: string): string | null {
+  const parts = v.split(':');
+  if (parts.length > 3) return `invalid device specification: ${v}`;
+  const mode = parts.length === 3 ? parts[2]! : null;
+  return mode !== null && !/^[rwm]{1,3}$/.test(mode) ? `bad mode specified: ${mode}` : null;
+}
+
+/** "/dev/NAME:RATE"; bytes may have units. */
+function rateFault(v: string, bytes: boolean): string | null {
+  const cut = v.indexOf(':');
+  if (cut < 1) return `bad format: ${v}`;
+  if (!v.startsWith('/dev/')) return `bad format for device path: ${v}`;
+  const rate = v.slice(cut + 1);
+  if (bytes ? sizeBytes(rate) !== null : /^\d+$/.test(rate)) return null;
+  return `invalid rate for device: ${v}. The correct format is <device-path>:<number>${bytes ? '[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb' : '. Number must be a positive integer'}`;
+}
+
+function weightFault(v: string): string | null {
+  const cut = v.indexOf(':');
+  if (cut < 1) return `bad format: ${v}`;
+  if (!v.startsWith('/dev/')) return `bad format for device path: ${v}`;
+  const weight = Number(v.slice(cut + 1));
+  return /^\d+$/.test(v.slice(cut + 1)) && (weight === 0 || (weight >= 10 && weight <= 1000)) ? null : `invalid weight for device: ${v}`;
+}
 
 function check(flag: Flag, value: string): void {
   const fault = CHECKS[flag.type]?.(value, flag) ?? (flag.type === '' ? undefined : NAMED[flag.long]?.(value)) ?? null;

@@ -46,7 +46,8 @@ function bind(out: Ports, spec: string): void {
   }
 }
 
-function isAddress(text: string): boolean {
+/** An IPv4 or IPv6 address. */
+export function isAddress(text: string): boolean {
   const four = text.split('.');
   if (four.length === 4) return four.every((p) => /^\d{1,3}$/.test(p) && Number(p) < 256);
   return /^[\da-f:]+$/i.test(text) && (text.includes('::') ? text.split(':').length <= 8 : text.split(':').length === 8);

@@ -17,10 +17,10 @@ const DEFAULT_KEYS = 'ctrl-p,ctrl-q';
 
 const RUN_OPTIONS = CREATE_OPTIONS.replace(
   '      --device list',
-  '  -d, --detach                         Run container in background and print container ID\n      --detach-keys string             Override the key sequence for detaching a container\n      --device list',
-).replace(
+  '  -d, --detach                           Run container in background and print container ID\n      --detach-keys string               Override the key sequence for detaching a container\n      --device list',
+).replace('before creating ("always"', 'before running ("always"').replace(
   '      --stop-signal',
-  '      --sig-proxy                      Proxy received signals to the process (default true)\n      --stop-signal',
+  '      --sig-proxy                        Proxy received signals to the process (default true)\n      --stop-signal',
 );
 
 export const run: Command = {
@@ -127,6 +127,11 @@ function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<
   if (cidfile && (yield* exists(cidfile))) {
     return yield* fail(`container ID file found, make sure the other container isn't running or delete ${cidfile}`, 'help');
   }
+  if (body.HostConfig.OomKillDisable && body.HostConfig.Memory === 0)
+    yield* complain("WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous.\n");
+  for (const server of body.HostConfig.Dns) {
+    if (/^(?:127\.|::1$)/.test(server)) yield* complain(`WARNING: Localhost DNS setting (--dns=${server}) may fail in containers.\n`);
+  }
   const reference = parseReference(body.Image);
   const byId = /^(sha256:)?[0-9a-f]{64}$/.test(body.Image);
   if ('error' in reference && !byId) return yield* fail(reference.error, 'help');
@@ -142,7 +147,7 @@ function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<
 }
 
 function* post(client: Client, flags: Flags, body: Any, mayPull: boolean): Call<string> {
-  const query = { name: flags.get('name') };
+  const query = { name: flags.get('name'), platform: flags.get('platform') };
   try {
     const made = yield* api(client, 'POST', '/containers/create', { query, body });
     for (const warning of made.Warnings ?? []) yield* complain(`WARNING: ${warning}\n`);

@@ -86,7 +86,7 @@ function checkShape(body: Any, field: string, shape: 'list' | 'map' | 'text'): v
 }
 
 /** Makes the container. Throws Refused in docker's words. */
-export function* createContainer(daemon: Daemon, name: string, body: Any): Call<{ Id: string; Warnings: string[] }> {
+export function* createContainer(daemon: Daemon, name: string, body: Any, platform = ''): Call<{ Id: string; Warnings: string[] }> {
   if (!body || typeof body !== 'object' || Array.isArray(body)) throw new Refused(400, 'EOF');
   for (const [field, shape] of SHAPES) checkShape(body, field, shape);
   for (const [field, shape] of HOST_SHAPES) checkShape(body.HostConfig ?? {}, field, shape);
@@ -95,6 +95,7 @@ export function* createContainer(daemon: Daemon, name: string, body: Any): Call<
   const warnings = yield* verify(daemon, body, hostConfig);
   const image = findImage(daemon.store, String(body.Image ?? ''));
   if (!image) throw new Refused(404, `No such image: ${shownReference(String(body.Image ?? ''))}`);
+  checkPlatform(image, String(body.Image), platform);
   const id = yield* newId();
   const config = mergeConfig(body, image, id, hostConfig);
   if ((config.Cmd ?? []).length === 0 && (config.Entrypoint ?? []).length === 0) throw new Refused(400, 'no command specified');
@@ -143,6 +144,13 @@ export function* createContainer(daemon: Daemon, name: string, body: Any): Call<
   yield* saveContainer(container);
   yield* emit(daemon, 'container', 'create', container);
   return { Id: id, Warnings: warnings };
+}
+
+function checkPlatform(image: StoredImage, name: string, platform: string): void {
+  const own = `${image.config.os}/${image.config.architecture}`;
+  if (platform === '' || platform === own || platform === image.config.os || platform === image.config.architecture) return;
+  if (!/^[a-z0-9]+(?:\/[a-z0-9]+){0,2}$/.test(platform)) throw new Refused(400, `${JSON.stringify(platform)} is an invalid component of ${JSON.stringify(platform)}: platform specifier component must match "^[A-Za-z0-9_-]+$": invalid argument`);
+  throw new Refused(400, `image with reference ${name} was found but its platform (${own}) does not match the specified platform (${platform})`);
 }
 
 function shownReference(image: string): string {
@@ -240,17 +248,17 @@ function hostConfigOf(h: Any): HostConfig {
     ShmSize: n(h.ShmSize) || 67108864,
     ...(h.Sysctls ? { Sysctls: sortKeys(h.Sysctls as Record<string, string>) } : {}),
     Runtime: h.Runtime || 'runc',
-    Isolation: '',
+    Isolation: h.Isolation ?? '',
     CpuShares: n(h.CpuShares),
     Memory: memory,
     NanoCpus: n(h.NanoCpus),
     CgroupParent: h.CgroupParent ?? '',
     BlkioWeight: n(h.BlkioWeight),
-    BlkioWeightDevice: [],
-    BlkioDeviceReadBps: [],
-    BlkioDeviceWriteBps: [],
-    BlkioDeviceReadIOps: [],
-    BlkioDeviceWriteIOps: [],
+    BlkioWeightDevice: h.BlkioWeightDevice ?? [],
+    BlkioDeviceReadBps: h.BlkioDeviceReadBps ?? [],
+    BlkioDeviceWriteBps: h.BlkioDeviceWriteBps ?? [],
+    BlkioDeviceReadIOps: h.BlkioDeviceReadIOps ?? [],
+    BlkioDeviceWriteIOps: h.BlkioDeviceWriteIOps ?? [],
     CpuPeriod: n(h.CpuPeriod),
     CpuQuota: n(h.CpuQuota),
     CpuRealtimePeriod: 0,
@@ -258,7 +266,7 @@ function hostConfigOf(h: Any): HostConfig {
     CpusetCpus: h.CpusetCpus ?? '',
     CpusetMems: h.CpusetMems ?? '',
     Devices: h.Devices ?? [],
-    DeviceCgroupRules: null,
+    DeviceCgroupRules: h.DeviceCgroupRules ?? null,
     DeviceRequests: Array.isArray(h.DeviceRequests) ? h.DeviceRequests : null,
     MemoryReservation: n(h.MemoryReservation),
     MemorySwap: n(h.MemorySwap) || (memory > 0 ? 2 * memory : 0),
@@ -299,6 +307,7 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
       400,
       `invalid restart policy: unknown policy '${h.RestartPolicy.Name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
     );
+  if (h.RestartPolicy.MaximumRetryCount < 0) throw new Refused(400, 'invalid restart policy: maximum retry count cannot be negative');
   if (h.RestartPolicy.MaximumRetryCount !== 0 && h.RestartPolicy.Name !== 'on-failure')
     throw new Refused(400, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
   verifyResources(h, cpus, warnings);
@@ -310,6 +319,8 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
   if (h.UTSMode === 'host' && body.Hostname) throw new Refused(400, 'conflicting options: hostname and the UTS mode');
   if (h.CgroupParent !== '' && daemon.cgroupDriver === 'systemd' && !h.CgroupParent.endsWith('.slice'))
     throw new Refused(400, 'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"');
+  verifyModes(body, h);
+  if (h.NetworkMode === 'host' && Object.keys(h.PortBindings).length > 0) warnings.push('Published ports are discarded when using host network mode');
   for (const key of Object.keys(h.PortBindings))
     if (!/^\d+\/(tcp|udp|sctp)$/.test(key)) throw new Refused(400, `invalid port specification: ${JSON.stringify(key)}`);
   return warnings;
@@ -322,6 +333,45 @@ function verifySecurityOption(one: string): void {
   if (value === undefined) throw new Refused(400, `invalid --security-opt 1: ${JSON.stringify(one)}`);
   if (!['label', 'apparmor', 'seccomp', 'no-new-privileges', 'systempaths'].includes(key)) throw new Refused(400, `invalid --security-opt 2: ${JSON.stringify(one)}`);
   if (key === 'no-new-privileges' && !/^(true|false|1|0|t|f|TRUE|FALSE|True|False|T|F)$/.test(value)) throw new Refused(400, `invalid --security-opt 2: ${JSON.stringify(one)}`);
+}
+
+const RUNTIMES = ['runc', 'io.containerd.runc.v2'];
+/** Drivers that docker has, of which json-file and none are here. */
+const DRIVERS = ['awslogs', 'etwlogs', 'fluentd', 'gcplogs', 'gelf', 'journald', 'local', 'logentries', 'splunk', 'syslog'];
+const LOG_OPTIONS = ['max-file', 'max-size', 'compress', 'labels', 'labels-regex', 'env', 'env-regex', 'tag', 'mode', 'max-buffer-size'];
+
+/** What is chosen from a list of names. Throws Refused. */
+function verifyModes(body: Any, h: HostConfig): void {
+  if (h.Isolation !== '' && h.Isolation !== 'default') throw new Refused(400, `invalid isolation '${h.Isolation}' on linux`);
+  if (!/^(?:none|private|shareable|host|container:.+)?$/.test(h.IpcMode)) throw new Refused(400, `invalid IPC mode: ${h.IpcMode}`);
+  if (!RUNTIMES.includes(String(h.Runtime))) throw new Refused(400, `unknown or invalid runtime name: ${h.Runtime}`);
+  const { Type, Config: options } = h.LogConfig;
+  if (DRIVERS.includes(Type)) throw new Refused(501, `not modelled: logging driver ${Type}`);
+  if (Type !== 'json-file' && Type !== 'none') throw new Refused(400, `logger: no log driver named '${Type}' is registered`);
+  const odd = Type === 'json-file' ? Object.keys(options).find((name) => !LOG_OPTIONS.includes(name)) : undefined;
+  if (odd !== undefined) throw new Refused(400, `unknown log opt '${odd}' for json-file log driver`);
+  for (const path of Object.keys(h.Tmpfs ?? {})) {
+    if (!path.startsWith('/')) throw new Refused(400, `invalid mount path: '${path}' mount path must be absolute`);
+    if (/^\/+$/.test(path)) throw new Refused(400, "invalid specification: destination can't be '/'");
+  }
+  for (const [field, shown] of [['Interval', 'Interval'], ['Timeout', 'Timeout'], ['StartPeriod', 'StartPeriod'], ['StartInterval', 'StartInterval']] as const) {
+    const ns = body.Healthcheck?.[field] ?? 0;
+    if (ns !== 0 && ns < 1e6) throw new Refused(400, `${shown} in Healthcheck cannot be less than 1ms`);
+  }
+  verifyEndpoints(body, h);
+}
+
+/** Addresses and aliases are for networks that people make. */
+function verifyEndpoints(body: Any, h: HostConfig): void {
+  const given = (body.NetworkingConfig?.EndpointsConfig ?? {}) as Record<string, Any>;
+  for (const [name, e] of Object.entries(given)) {
+    if (!/^(?:bridge|host|none|default)$/.test(name)) continue;
+    const faults = [
+      ...(e?.IPAMConfig?.IPv4Address || e?.IPAMConfig?.IPv6Address ? ['user specified IP address is supported on user defined networks only'] : []),
+      ...((e?.Aliases ?? []).length > 0 ? ['network-scoped alias is supported only for containers in user defined networks'] : []),
+    ];
+    if (faults.length > 0) throw new Refused(400, `invalid config for network ${name === 'default' ? h.NetworkMode : name}: invalid endpoint settings:\n${faults.join('\n')}`);
+  }
 }
 
 function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void {
@@ -350,6 +400,8 @@ function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void 
         `Requested CPUs are not available - requested ${h.CpusetCpus}, available: ${cpus === 1 ? '0' : `0-${cpus - 1}`}`,
       );
   }
+  const weight = Number(h.BlkioWeight ?? 0);
+  if (weight > 0 && (weight < 10 || weight > 1000)) throw new Refused(400, 'Range of blkio weight is from 10 to 1000');
   if (h.OomKillDisable) warnings.push('Your kernel does not support OomKillDisable. OomKillDisable discarded.');
 }
 
@@ -392,6 +444,7 @@ function mergeConfig(body: Any, image: StoredImage, id: string, h: HostConfig): 
     Entrypoint: cleared ? null : entrypoint && entrypoint.length > 0 ? entrypoint : (base.Entrypoint ?? null),
     OnBuild: null,
     Labels: sortKeys({ ...(base.Labels ?? {}), ...(body.Labels ?? {}) }),
+    ...(body.MacAddress ? { MacAddress: String(body.MacAddress).toLowerCase().replaceAll('-', ':') } : {}),
     ...(stopSignal ? { StopSignal: stopSignal } : {}),
     ...(typeof body.StopTimeout === 'number' ? { StopTimeout: body.StopTimeout } : {}),
   };

@@ -62,7 +62,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['GET', /^\/info$/, give(200, (d) => infoJson(d))],
   ['GET', /^\/system\/df$/, give(200, (d) => diskUsage(d))],
   ['GET', /^\/events$/, serveEvents],
-  ['POST', /^\/containers\/create$/, give(201, (d, x) => createContainer(d, x.query.name ?? '', body(x)))],
+  ['POST', /^\/containers\/create$/, give(201, (d, x) => createContainer(d, x.query.name ?? '', body(x), x.query.platform ?? ''))],
   ['GET', /^\/containers\/json$/, give(200, (d, x) => listContainers(d, { all: on(x, 'all'), limit: Number(x.query.limit ?? 0), size: on(x, 'size'), filters: readFilters(x.query.filters) }))],
   ['POST', /^\/containers\/prune$/, give(200, pruneContainers)],
   ['GET', /^\/containers\/([^/]+)\/json$/, about(200, (d, c, x) => inspectJson(d, c, on(x, 'size')))],

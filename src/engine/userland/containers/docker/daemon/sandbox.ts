@@ -35,7 +35,7 @@ function* attach(c: Container, n: Network, e: Endpoint): Call<void> {
   e.IPAddress = lease(n, c.ID, e.IPAMConfig?.IPv4Address);
   e.IPPrefixLen = readSubnet(Subnet).prefix;
   e.Gateway = n.Internal ? '' : Gateway!;
-  e.MacAddress = `02:42:${e.IPAddress.split('.')
+  e.MacAddress = (c.HostConfig.NetworkMode === n.Name && c.Config.MacAddress) || `02:42:${e.IPAddress.split('.')
     .map((p) => Number(p).toString(16).padStart(2, '0'))
     .join(':')}`;
   e.DNSNames =

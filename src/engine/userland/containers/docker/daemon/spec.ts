@@ -24,7 +24,7 @@ export function* specOf(daemon: Daemon, c: Container, root: string): Call<Spec> 
     linux: {
       namespaces: namespacesOf(daemon, c),
       cgroupsPath: cgroupsPathOf(daemon, c),
-      resources: resourcesOf(c),
+      resources: { ...resourcesOf(c), ...(yield* throttlesOf(c)) },
       maskedPaths: h.MaskedPaths ?? [],
       readonlyPaths: h.ReadonlyPaths ?? [],
       ...(h.Sysctls ? { sysctl: h.Sysctls } : {}),
@@ -94,15 +94,15 @@ export function* userOf(text: string, root: string, more: readonly string[]): Ca
   if (numeric && !entry) user.gid = 0;
   if (wanted !== undefined && wanted !== '') user.gid = groupId(group, wanted);
   else if (entry) user.groups = group.filter((g) => (g[3] ?? '').split(',').includes(entry[0]!)).map((g) => Number(g[2]));
-  user.groups = [...new Set([user.gid, ...user.groups, ...more.map((g) => groupId(group, g))])];
+  user.groups = [...new Set([user.gid, ...user.groups, ...more.map((g) => groupId(group, g, `Unable to find group ${g}`))])];
   return user;
 }
 
-function groupId(group: readonly string[][], name: string): number {
+function groupId(group: readonly string[][], name: string, missing = `unable to find group ${name}: no matching entries in group file`): number {
   const entry = group.find((g) => g[0] === name);
   if (entry) return Number(entry[2]);
   if (/^\d+$/.test(name)) return Number(name);
-  throw new Refused(400, `unable to find group ${name}: no matching entries in group file`);
+  throw new Refused(400, missing);
 }
 
 function* mountsOf(c: Container, init: boolean): Call<SpecMount[]> {
@@ -176,20 +176,23 @@ function namespacesOf(daemon: Daemon, c: Container): Spec['linux']['namespaces']
   const joined = (type: string, kernelName: string, mode: string): void => {
     if (mode === 'host') return;
     const other = /^container:(.+)$/.exec(mode);
-    if (!other) out.push({ type });
-    else out.push({ type, path: `/proc/${runningPid(daemon, other[1]!)}/ns/${kernelName}` });
+    if (!other) out.push({ type: type.toLowerCase() });
+    else out.push({ type: type.toLowerCase(), path: `/proc/${runningPid(daemon, other[1]!, type)}/ns/${kernelName}` });
   };
   joined('network', 'net', h.NetworkMode);
   joined('uts', 'uts', h.UTSMode);
-  joined('pid', 'pid', h.PidMode);
-  joined('ipc', 'ipc', h.IpcMode === 'shareable' || h.IpcMode === 'private' ? '' : h.IpcMode);
+  joined('PID', 'pid', h.PidMode);
+  joined('IPC', 'ipc', /^(?:shareable|private|none)$/.test(h.IpcMode) ? '' : h.IpcMode);
   if (h.CgroupnsMode !== 'host') out.push({ type: 'cgroup' });
   return out;
 }
 
-export function runningPid(daemon: Daemon, name: string): number {
+/** `what` it is to be joined for: network, PID, IPC. */
+export function runningPid(daemon: Daemon, name: string, what: string): number {
   const other = findContainer(daemon, name);
-  if (!other.State.Running) throw new Refused(409, `cannot join network of a non running container: ${other.ID}`);
+  if (!other.State.Running) throw new Refused(409, `cannot join ${what} of a non running container: ${other.ID}`);
+  if (what === 'IPC' && !/^(?:shareable|host)$/.test(other.HostConfig.IpcMode))
+    throw new Refused(409, `cannot join IPC of container ${other.ID}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`);
   return other.State.Pid;
 }
 
@@ -211,7 +214,24 @@ export function resourcesOf(c: Container): Resources {
   if (h.Memory) memory.limit = h.Memory;
   if (h.MemorySwap) memory.swap = h.MemorySwap;
   if (h.MemoryReservation) memory.reservation = h.MemoryReservation;
-  return { devices: [{ allow: false, access: 'rwm' }], memory, cpu, ...(h.PidsLimit ? { pids: { limit: h.PidsLimit } } : {}) };
+  return { devices: [{ allow: false, access: 'rwm' }], memory, cpu, ...(h.BlkioWeight ? { blockIO: { weight: Number(h.BlkioWeight) } } : {}), ...(h.PidsLimit ? { pids: { limit: h.PidsLimit } } : {}) };
+}
+
+const THROTTLES = [
+  ['BlkioDeviceReadBps', 'throttleReadBpsDevice'], ['BlkioDeviceWriteBps', 'throttleWriteBpsDevice'], ['BlkioDeviceReadIOps', 'throttleReadIOPSDevice'], ['BlkioDeviceWriteIOps', 'throttleWriteIOPSDevice'],
+] as const;
+
+/** Limits on devices, by their numbers. Throws Refused for a device that is not there. */
+function* throttlesOf(c: Container): Call<Pick<Resources, 'blockIO'>> {
+  const blockIO: NonNullable<Resources['blockIO']> = c.HostConfig.BlkioWeight ? { weight: Number(c.HostConfig.BlkioWeight) } : {};
+  for (const [from, to] of THROTTLES) {
+    for (const { Path, Rate } of (c.HostConfig[from] ?? []) as { Path: string; Rate: number }[]) {
+      const stat = yield* statOf(Path);
+      if (!stat) throw new Refused(400, `stat ${Path}: no such file or directory`);
+      blockIO[to] = [...(blockIO[to] ?? []), { major: stat.rdev[0], minor: stat.rdev[1], rate: Rate }];
+    }
+  }
+  return Object.keys(blockIO).length > 0 ? { blockIO } : {};
 }
 
 /** Host devices asked for. Throws Refused for one that is not there. */

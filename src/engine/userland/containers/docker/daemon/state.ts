@@ -58,7 +58,7 @@ export interface Healthcheck {
   Retries?: number;
 }
 
-export type Config = ContainerConfig & { Healthcheck?: Healthcheck; StopTimeout?: number };
+export type Config = ContainerConfig & { Healthcheck?: Healthcheck; StopTimeout?: number; MacAddress?: string };
 
 export interface HostConfig {
   Binds: string[] | null;
