@@ -73,7 +73,7 @@ function base(host: HostSpec, scenario: ScenarioSpec): Tree {
     '/etc/hosts': file(`127.0.0.1 localhost\n${names}${API_SERVER.address} control-plane\n`),
     '/etc/subuid': file('student:100000:65536\n'), '/etc/subgid': file('student:100000:65536\n'),
     '/etc/passwd': file('root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\nstudent:x:1000:1000:student:/home/student:/bin/bash\n'),
-    '/etc/group': file('root:x:0:\ndaemon:x:1:\ntty:x:5:\nsudo:x:27:\nkvm:x:104:\ndocker:x:999:\nnogroup:x:65534:\nstudent:x:1000:\n'),
+    '/etc/group': file('root:x:0:\ndaemon:x:1:\ntty:x:5:\ndisk:x:6:\nsudo:x:27:\nkvm:x:104:\ndocker:x:999:\nnogroup:x:65534:\nstudent:x:1000:\n'),
     '/etc/shadow': file('root:*:20468:0:99999:7:::\ndaemon:*:20468:0:99999:7:::\nnobody:*:20468:0:99999:7:::\nstudent:!:20468:0:99999:7:::\n', 0o640),
     '/etc/resolv.conf': file('# not modelled: DNS beyond /etc/hosts\n'),
     '/etc/os-release': file('PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nNAME="Debian GNU/Linux"\nVERSION_ID="13"\nVERSION="13 (trixie)"\nVERSION_CODENAME=trixie\nID=debian\n'),

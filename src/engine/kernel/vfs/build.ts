@@ -12,7 +12,7 @@ export type TreeEntry = { mode?: number; uid?: number; gid?: number } & (
   | { type: 'link'; target: string }
   /** A binary that names a program. */
   | { type: 'program'; name: string }
-  | { type: 'chr'; major: number; minor: number }
+  | { type: 'chr' | 'blk'; major: number; minor: number }
   /** Another name of a file of this tree. */
   | { type: 'hard'; target: string }
 );
@@ -60,7 +60,7 @@ function directory(kernel: Kernel, sb: SuperBlock, dirs: Map<string, Dentry>, pa
   return found;
 }
 
-const DEFAULT_MODE = { dir: 0o755, file: 0o644, link: 0o777, program: 0o755, chr: 0o600, hard: 0o644 };
+const DEFAULT_MODE = { dir: 0o755, file: 0o644, link: 0o777, program: 0o755, chr: 0o600, blk: 0o660, hard: 0o644 };
 
 function place(kernel: Kernel, sb: SuperBlock, parent: Dentry, name: string, entry: TreeEntry): Dentry {
   const mode = entry.mode ?? DEFAULT_MODE[entry.type];
@@ -91,8 +91,8 @@ function build(kernel: Kernel, sb: SuperBlock, mode: number, entry: TreeEntry): 
     inode.size = entry.target.length;
     return inode;
   }
-  if (entry.type === 'chr') {
-    const inode = makeInode(kernel, sb, 'chr', mode, null);
+  if (entry.type === 'chr' || entry.type === 'blk') {
+    const inode = makeInode(kernel, sb, entry.type, mode, null);
     inode.rdev = [entry.major, entry.minor];
     return inode;
   }

@@ -8,6 +8,7 @@ import type { SuperBlock } from './types.ts';
 /** As /etc/group has them, and udev's rules give the nodes to. */
 const TTY_GROUP = 5;
 const KVM_GROUP = 104;
+const DISK_GROUP = 6;
 
 export function createDevtmpfs(kernel: Kernel): SuperBlock {
   const sb = createTmpfs(kernel, 'tmpfs', 'udev', 'mode=755,inode64', 0o755);
@@ -23,6 +24,8 @@ export function createDevtmpfs(kernel: Kernel): SuperBlock {
     '/mqueue': { type: 'dir', mode: 0o1777 },
   };
   for (const [name, major, minor, mode] of NODES) tree[`/${name}`] = { type: 'chr', major, minor, mode, gid: /^(kvm|bench|vmmon|xen.privcmd)$/.test(name) ? KVM_GROUP : /^tty\d|^ptmx$/.test(name) ? TTY_GROUP : 0 };
+  // The modelled disk and its one partition: limits name them by number; nobody reads their blocks.
+  for (const [minor, name] of ['vda', 'vda1'].entries()) tree[`/${name}`] = { type: 'blk', major: 254, minor, mode: 0o660, gid: DISK_GROUP };
   for (let n = 0; n < kernel.cpus; n++) {
     if (!kernel.devices.has(`c202:${n}`)) break;
     tree[`/cpu/${n}/msr`] = { type: 'chr', major: 202, minor: n, mode: 0o600, gid: 0 };

@@ -4,7 +4,7 @@
  */
 import {
   AT_FDCWD, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, O_CLOEXEC,
-  O_CREAT, O_DIRECTORY, O_RDONLY, O_WRONLY, S_IFCHR, SysError,
+  O_CREAT, O_DIRECTORY, O_RDONLY, O_WRONLY, S_IFBLK, S_IFCHR, SysError,
 } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
@@ -86,15 +86,16 @@ const DEVICE_LINKS: readonly [string, string][] = [['fd', '/proc/self/fd'], ['st
 
 function* makeDevices(spec: Spec, root: string): Call<void> {
   for (const [name, major, minor] of DEVICES) yield* makeDevice(root, `/dev/${name}`, 0o666, major, minor);
-  for (const d of spec.linux.devices ?? []) if (d.path.startsWith('/dev/')) yield* makeDevice(root, d.path, d.fileMode ?? 0o666, d.major, d.minor);
+  for (const d of spec.linux.devices ?? []) if (d.path.startsWith('/dev/')) yield* makeDevice(root, d.path, d.fileMode ?? 0o666, d.major, d.minor, d);
   for (const [name, target] of DEVICE_LINKS) yield* attempt(sys('symlinkat', target, AT_FDCWD, `${root}/dev/${name}`), 0, 'EEXIST');
 }
 
 /** A node; in a user namespace, where none can be made, the host's is bound in its place. */
-function* makeDevice(root: string, path: string, mode: number, major: number, minor: number): Call<void> {
+function* makeDevice(root: string, path: string, mode: number, major: number, minor: number, of: { type?: string; uid?: number; gid?: number } = {}): Call<void> {
   try {
-    yield* attempt(sys('mknodat', AT_FDCWD, root + path, S_IFCHR | mode, major, minor), 0, 'EEXIST');
+    yield* attempt(sys('mknodat', AT_FDCWD, root + path, (of.type === 'b' ? S_IFBLK : S_IFCHR) | mode, major, minor), 0, 'EEXIST');
     yield* attempt(sys('fchmodat', AT_FDCWD, root + path, mode), 0);
+    if (of.uid || of.gid) yield* attempt(sys('fchownat', AT_FDCWD, root + path, of.uid ?? 0, of.gid ?? 0, 0), 0);
   } catch (error) {
     if (!(error instanceof SysError) || error.errno !== 'EPERM') throw error;
     yield* touchFile(root + path);

@@ -17,7 +17,7 @@ export interface Spec {
     readonlyPaths?: string[];
     rootfsPropagation?: string;
     sysctl?: Record<string, string>;
-    devices?: { path: string; type: string; major: number; minor: number; fileMode?: number }[];
+    devices?: { path: string; type: string; major: number; minor: number; fileMode?: number; uid?: number; gid?: number }[];
     uidMappings?: { containerID: number; hostID: number; size: number }[];
     gidMappings?: { containerID: number; hostID: number; size: number }[];
     seccomp?: Seccomp;

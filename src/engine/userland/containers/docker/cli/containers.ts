@@ -409,6 +409,7 @@ export const logs: Command = {
         timestamps: flags.has('timestamps') ? 1 : undefined,
         follow: flags.has('follow') ? 1 : undefined,
         tail: flags.get('tail') ?? 'all',
+        details: flags.has('details') ? 1 : undefined,
       },
     });
     yield* copyOut(opened, info.Config.Tty);

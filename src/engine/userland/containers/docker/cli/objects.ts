@@ -159,6 +159,32 @@ const labelsText = (labels: Record<string, string> | null): string =>
 const pairs = (list: readonly string[]): Record<string, string> =>
   Object.fromEntries(list.map((l) => (l.includes('=') ? [l.slice(0, l.indexOf('=')), l.slice(l.indexOf('=') + 1)] : [l, ''])));
 
+/** Ranges and gateways with the subnets they lie in. Throws Stop. */
+function ipamOf(subnets: readonly string[], ranges: readonly string[], gateways: readonly string[]): Any[] {
+  const config: Any[] = subnets.map((Subnet) => ({ Subnet }));
+  const place = (value: string, field: 'IPRange' | 'Gateway', what: string): void => {
+    const one = config.find((c) => within(c.Subnet, value));
+    if (!one) throw new Stop(`no matching subnet for ${what} ${value}`);
+    if (one[field]) throw new Stop(what === 'range' ? `cannot configure multiple ranges (${value}, ${one[field]}) on the same subnet (${one.Subnet})` : `cannot configure multiple gateways (${value}, ${one[field]}) for the same subnet (${one.Subnet})`);
+    one[field] = value;
+  };
+  for (const range of ranges) place(range, 'IPRange', 'range');
+  for (const gateway of gateways) place(gateway, 'Gateway', 'gateway');
+  return config;
+}
+
+/** Does an address or a block lie in a subnet? Throws Stop for a subnet that is none. */
+function within(subnet: string, value: string): boolean {
+  const read = (text: string): { at: number; bits: number } | null => {
+    const m = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:\/(\d{1,2}))?$/.exec(text);
+    return m && { at: m.slice(1, 5).reduce((n, part) => n * 256 + Number(part), 0), bits: Number(m[5] ?? 32) };
+  };
+  const net = read(subnet);
+  if (!net || !subnet.includes('/')) throw new Stop(`invalid subnet: invalid CIDR address: ${subnet}`);
+  const one = read(value);
+  return one !== null && Math.floor(one.at / 2 ** (32 - net.bits)) === Math.floor(net.at / 2 ** (32 - net.bits));
+}
+
 export const networks: readonly Command[] = [
   {
     names: ['network ls', 'network list'],
@@ -215,12 +241,8 @@ export const networks: readonly Command[] = [
       const subnets = flags.all('subnet');
       const gateways = flags.all('gateway');
       const ranges = flags.all('ip-range');
-      if (subnets.length === 0 && gateways.length > 0) throw new Stop('every ip-range or gateway must have a corresponding subnet');
-      const config = subnets.map((Subnet, i) => ({
-        Subnet,
-        ...(ranges[i] ? { IPRange: ranges[i] } : {}),
-        ...(gateways[i] ? { Gateway: gateways[i] } : {}),
-      }));
+      if (subnets.length < gateways.length || subnets.length < ranges.length) throw new Stop('every ip-range or gateway must have a corresponding subnet');
+      const config = ipamOf(subnets, ranges, gateways);
       const made = yield* api(client, 'POST', '/networks/create', {
         body: {
           Name: flags.args[0],

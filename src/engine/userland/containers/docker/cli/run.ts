@@ -11,7 +11,7 @@ import { type Any, api, ApiError, type Client, connect, lines, Stop, stream } fr
 import type { Command } from './command.ts';
 import type { Flags } from './flags.ts';
 import { pullTo } from './pull.ts';
-import { CREATE_OPTIONS, createBody } from './runflags.ts';
+import { CREATE_OPTIONS, createBody, environment } from './runflags.ts';
 
 const DEFAULT_KEYS = 'ctrl-p,ctrl-q';
 
@@ -292,12 +292,12 @@ export const exec: Command = {
 `,
   *run(client, flags) {
     const [name, ...cmd] = flags.args as [string, ...string[]];
+    const env = yield* environment(client, flags);
     const detach = flags.has('detach');
     const tty = flags.has('tty');
     const stdin = flags.has('interactive') && !detach;
     yield* api(client, 'GET', `/containers/${encodeURIComponent(name)}/json`);
     if (tty && stdin && !(yield* isTerminal(0))) throw new Stop('the input device is not a TTY');
-    const env = flags.all('env').flatMap((e) => (e.includes('=') ? [e] : Object.hasOwn(client.env, e) ? [`${e}=${client.env[e]}`] : []));
     const made = yield* api(client, 'POST', `/containers/${encodeURIComponent(name)}/exec`, {
       body: {
         User: flags.get('user') ?? '',

@@ -352,7 +352,8 @@ export function restartPolicy(text: string): { Name: string; MaximumRetryCount: 
   return { Name: name!, MaximumRetryCount: Number(count ?? 0) };
 }
 
-function* environment(client: Client, flags: Flags): Call<string[]> {
+/** What --env-file and -e give, in that order. Throws Stop. */
+export function* environment(client: Client, flags: Flags): Call<string[]> {
   const env: string[] = [];
   const add = (one: string): void => {
     if (one.includes('=')) env.push(one);

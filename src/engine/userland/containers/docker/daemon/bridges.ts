@@ -32,7 +32,7 @@ export interface Subnet {
 export function readSubnet(text: string): Subnet {
   const m = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(text);
   if (!m || Number(m[2]) > 32 || m[1]!.split('.').some((p) => Number(p) > 255))
-    throw new Refused(400, `invalid subnet ${text}: invalid CIDR block notation`);
+    throw new Refused(400, `invalid network config:\ninvalid subnet ${text}: invalid CIDR block notation`);
   const size = 2 ** (32 - Number(m[2]));
   const first = ipNumber(m[1]!);
   if (first % size !== 0)
@@ -175,7 +175,7 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   if (driver !== 'bridge')
     throw new Refused(
       404,
-      ['macvlan', 'ipvlan', 'overlay'].includes(driver) ? `not modelled: network driver ${driver}` : `plugin "${driver}" not found`,
+      driver === 'overlay' ? 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.' : ['macvlan', 'ipvlan'].includes(driver) ? `not modelled: network driver ${driver}` : `plugin "${driver}" not found`,
     );
   const asked = body.IPAM?.Config?.[0];
   const subnet = asked?.Subnet ? readSubnet(asked.Subnet) : freeSubnet(daemon);
@@ -190,8 +190,8 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   };
   network.Internal = body.Internal === true;
   network.Attachable = body.Attachable === true;
-  network.Options = body.Options ?? {};
-  network.Labels = body.Labels ?? {};
+  network.Options = sorted(body.Options ?? {});
+  network.Labels = sorted(body.Labels ?? {});
   network.bridge = network.Options['com.docker.network.bridge.name'] ?? `br-${network.Id.slice(0, 12)}`;
   yield* raise(network);
   daemon.networks.set(network.Id, network);
@@ -199,6 +199,8 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   yield* publish(daemon, 'network', 'create', network.Id, { name, type: driver });
   return network;
 }
+
+const sorted = (record: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 function overlaps(daemon: Daemon, s: Subnet): boolean {
   return [...daemon.networks.values()].some((n) =>

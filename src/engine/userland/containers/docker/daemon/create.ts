@@ -293,7 +293,7 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
   const wd = String(body.WorkingDir ?? '');
   if (wd !== '' && !wd.startsWith('/')) throw new Refused(400, `the working directory '${wd}' is invalid, it needs to be an absolute path`);
   for (const e of body.Env ?? []) if (String(e).startsWith('=') || e === '') throw new Refused(400, `invalid environment variable: ${e}`);
-  if (body.StopSignal && signalNumber(body.StopSignal) === null) throw new Refused(400, `Invalid signal: ${body.StopSignal}`);
+  if (body.StopSignal && signalNumber(body.StopSignal) === null) throw new Refused(400, `invalid signal: ${body.StopSignal}`);
   for (const cap of [...(h.CapAdd ?? []), ...(h.CapDrop ?? [])])
     if (!CAPABILITY.test(cap) || !knownCapability(cap))
       throw new Refused(
@@ -302,14 +302,7 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
       );
   for (const one of h.SecurityOpt ?? []) verifySecurityOption(one);
   if (h.AutoRemove && h.RestartPolicy.Name !== 'no') throw new Refused(400, "can't create 'AutoRemove' container with restart policy");
-  if (!['no', 'always', 'on-failure', 'unless-stopped'].includes(h.RestartPolicy.Name))
-    throw new Refused(
-      400,
-      `invalid restart policy: unknown policy '${h.RestartPolicy.Name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
-    );
-  if (h.RestartPolicy.MaximumRetryCount < 0) throw new Refused(400, 'invalid restart policy: maximum retry count cannot be negative');
-  if (h.RestartPolicy.MaximumRetryCount !== 0 && h.RestartPolicy.Name !== 'on-failure')
-    throw new Refused(400, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  verifyRestart(h);
   verifyResources(h, cpus, warnings);
   if (h.OomScoreAdj < -1000 || h.OomScoreAdj > 1000)
     throw new Refused(400, `Invalid value ${h.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
@@ -372,6 +365,25 @@ function verifyEndpoints(body: Any, h: HostConfig): void {
     ];
     if (faults.length > 0) throw new Refused(400, `invalid config for network ${name === 'default' ? h.NetworkMode : name}: invalid endpoint settings:\n${faults.join('\n')}`);
   }
+}
+
+function verifyRestart({ RestartPolicy }: Pick<HostConfig, 'RestartPolicy'>): void {
+  if (!['no', 'always', 'on-failure', 'unless-stopped'].includes(RestartPolicy.Name))
+    throw new Refused(400, `invalid restart policy: unknown policy '${RestartPolicy.Name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`);
+  if (RestartPolicy.MaximumRetryCount < 0) throw new Refused(400, 'invalid restart policy: maximum retry count cannot be negative');
+  if (RestartPolicy.MaximumRetryCount !== 0 && RestartPolicy.Name !== 'on-failure')
+    throw new Refused(400, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+}
+
+/** What docker update asks for, looked at before the container is. Throws Refused. */
+export function* verifyUpdate(body: Any): Call<void> {
+  if (body.RestartPolicy?.Name) verifyRestart(body);
+  const n = (name: string): number => Number(body[name] ?? 0);
+  const numbers = ['Memory', 'MemorySwap', 'MemoryReservation', 'NanoCpus', 'CpuPeriod', 'CpuQuota', 'BlkioWeight'];
+  const asked = { ...Object.fromEntries(numbers.map((name) => [name, n(name)])), CpusetCpus: String(body.CpusetCpus ?? '') } as unknown as HostConfig;
+  if (asked.Memory === 0 && asked.MemorySwap > 0) asked.MemorySwap = 0;
+  if (asked.Memory > 0 && asked.MemorySwap === 0) asked.MemorySwap = -1;
+  verifyResources(asked, yield* processors(), []);
 }
 
 function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void {

@@ -56,7 +56,13 @@ export function* startExec(daemon: Daemon, exec: Exec): Call<void> {
   running(c);
   if (exec.Running || exec.ExitCode !== null) throw new Refused(409, `Error: Exec command ${exec.ID} is already running`);
   const { body } = exec;
-  const process = yield* processOf(c, body);
+  let process: Process;
+  try {
+    process = yield* processOf(c, body);
+  } catch (error) {
+    exec.ExitCode = 126;
+    throw error;
+  }
   exec.streams ??= createStreams(body.Tty === true, '', new Set());
   exec.streams.held = true;
   const fifos = yield* makeFifos(c.ID, exec.ID, { stdin: body.AttachStdin === true, tty: body.Tty === true });

@@ -229,11 +229,14 @@ function* untagDigests(image: StoredImage, ref: string, untag: (ref: string) => 
 }
 
 export function* pruneImages(daemon: Daemon, filters: Filters): Call<Any> {
+  checkFilters(filters, ['dangling', 'label', 'label!', 'until']);
   const all = /^(false|0)$/.test(filters.dangling?.[0] ?? 'true');
   const deleted: Any[] = [];
   let space = 0;
   for (const image of [...daemon.store.images.values()]) {
     if ((!all && image.tags.length > 0) || usersOfImage(daemon, image.id) > 0) continue;
+    const labels = image.config.config.Labels ?? {};
+    if (!(filters.label ?? []).every((l) => labelled(labels, l)) || (filters['label!'] ?? []).some((l) => labelled(labels, l))) continue;
     const sizes = yield* layerSizes(daemon.store, image);
     const before = deleted.length;
     try {

@@ -226,8 +226,8 @@ export function* waitExit(c: Container, ns = -1): Call<boolean> {
 
 export function* killContainer(daemon: Daemon, c: Container, signal: string): Call<void> {
   const number = signalNumber(signal === '' ? 'KILL' : signal);
-  if (number === null) throw new Refused(400, `Invalid signal: ${signal}`);
-  if (!c.State.Running) throw new Refused(409, `Cannot kill container: ${c.ID}: container ${c.ID} is not running`);
+  if (number === null) throw new Refused(400, `invalid signal: ${signal}`);
+  if (!c.State.Running) throw new Refused(409, `container ${c.ID} is not running`);
   if (c.State.Restarting) {
     yield* giveUpRestart(c);
     return;
@@ -257,7 +257,7 @@ function stopSignal(c: Container): number {
 
 /** Says false when it does not run. `seconds` null takes the container's own; -1 waits for ever. */
 export function* stopContainer(daemon: Daemon, c: Container, seconds: number | null, signal?: string): Call<boolean> {
-  if (signal && signalNumber(signal) === null) throw new Refused(400, `Invalid signal: ${signal}`);
+  if (signal && signalNumber(signal) === null) throw new Refused(400, `invalid signal: ${signal}`);
   if (!c.State.Running) return false;
   c.live.stopping = true;
   c.HasBeenManuallyStopped = true;

@@ -19,8 +19,10 @@ function* linesOf(c: Container, skip: number): Call<Line[]> {
   return all.slice(skip).map((l) => JSON.parse(l) as Line);
 }
 
-function encode(c: Container, line: Line, timestamps: boolean): Uint8Array {
-  const text = timestamps ? `${padded(line.time)} ${line.log}` : line.log;
+/** With details a blank stands where its attributes would. */
+function encode(c: Container, line: Line, timestamps: boolean, details = false): Uint8Array {
+  const log = details ? ` ${line.log}` : line.log;
+  const text = timestamps ? `${padded(line.time)} ${log}` : log;
   return c.Config.Tty ? bytes(text) : frame(line.stream === 'stderr' ? 2 : 1, bytes(text));
 }
 
@@ -51,7 +53,7 @@ export function* serveLogs(c: Container, x: Exchange): Call<void> {
     seen += more.length;
     const shown = more.filter(wanted);
     for (const line of !first || tail < 0 ? shown : tail === 0 ? [] : shown.slice(-tail))
-      yield* writeChunk(x, encode(c, line, on('timestamps')));
+      yield* writeChunk(x, encode(c, line, on('timestamps'), on('details')));
     if (last) break;
     yield* waitWhile(c.live.logged, () => going() && (c.live.streams?.lines ?? 0) === count);
   }

@@ -127,6 +127,8 @@ function* fill(volume: Volume, destination: string, image: StoredImage): Call<vo
   }
 }
 
+const sorted = (record: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+
 /** Makes a volume, or gives the one of this name. Throws Refused. */
 export function* createVolume(
   daemon: Daemon,
@@ -151,10 +153,10 @@ export function* createVolume(
   const volume: Volume = {
     CreatedAt: isoSeconds(yield* nowNs()),
     Driver: 'local',
-    Labels: anonymous ? { 'com.docker.volume.anonymous': '' } : Object.keys(labels).length > 0 ? labels : null,
+    Labels: anonymous ? { 'com.docker.volume.anonymous': '' } : Object.keys(labels).length > 0 ? sorted(labels) : null,
     Mountpoint,
     Name: id,
-    Options: Object.keys(options).length > 0 ? options : null,
+    Options: Object.keys(options).length > 0 ? sorted(options) : null,
     Scope: 'local',
     anonymous,
   };

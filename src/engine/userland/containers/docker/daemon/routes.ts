@@ -2,25 +2,26 @@
 import { SysError } from '../../../../kernel/abi.ts';
 import { type Body, sys } from '../../../../kernel/sys.ts';
 import { bytes, text } from '../../../../sim/text.ts';
-import { nowNs } from '../../../lib/clock.ts';
-import { attempt, drain, fork, reap } from '../../../lib/files.ts';
+import { nowNs, parseIso } from '../../../lib/clock.ts';
+import { attempt, drain, fork, reap, treeSize } from '../../../lib/files.ts';
 import { beginStream, type Call, endStream, type Exchange, hijack, reply, thread, writeAll, writeChunk } from '../../../lib/http.ts';
 import { Refusal, tasks } from '../../containerd/api.ts';
 import { commitContainer, exportContainer, getArchive, importImage, loadImages, putArchive, saveImages, statArchive } from './archive.ts';
 import { serveBuild } from './build.ts';
 import { createNetwork, findNetwork, membersOf, networkJson, removeNetwork } from './bridges.ts';
 import { checkFree, createContainer, emptyEndpoint } from './create.ts';
-import { emit, eventJson, eventMatches, publish, readFilters } from './events.ts';
+import { emit, eventJson, eventMatches, type Filters, publish, readFilters } from './events.ts';
 import { createExec, execJson, startExec, waitExec } from './exec.ts';
 import { getImage, historyOf, inspectImage, listImages, pruneImages, removeImage, tagImage, unreachable } from './imageapi.ts';
 import { cacheRows, diskUsage, infoJson, versionJson } from './info.ts';
-import { inspectJson, labelled, listContainers } from './inspect.ts';
+import { checkFilters, inspectJson, labelled, listContainers } from './inspect.ts';
 import { changes, rwSize } from './layers.ts';
 import { ignoreRefusal, NS, refusable } from './containerd.ts';
 import { killContainer, pauseContainer, removeContainer, restartContainer, startContainer, stopContainer, streamsOf, unpause, waitExit } from './lifecycle.ts';
 import { replay, serveLogs } from './logs.ts';
 import { pidsOf, serveStats } from './metrics.ts';
 import { createVolume, removeVolume, usersOf, volumeJson } from './mounts.ts';
+import { durationNs } from '../cli/values.ts';
 import { findContainer, saveContainer } from './record.ts';
 import { pullImage, pushImage } from './registry.ts';
 import { connectLater, disconnectLater } from './sandbox.ts';
@@ -69,7 +70,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['POST', /^\/containers\/([^/]+)\/start$/, function* (d, x, name) { yield* reply(x, (yield* startContainer(d, findContainer(d, name))) ? 204 : 304); }],
   ['POST', /^\/containers\/([^/]+)\/stop$/, function* (d, x, name) { yield* reply(x, (yield* stopContainer(d, findContainer(d, name), seconds(x), x.query.signal)) ? 204 : 304); }],
   ['POST', /^\/containers\/([^/]+)\/restart$/, about(204, (d, c, x) => restartContainer(d, c, seconds(x), x.query.signal))],
-  ['POST', /^\/containers\/([^/]+)\/kill$/, about(204, (d, c, x) => killContainer(d, c, x.query.signal ?? ''))],
+  ['POST', /^\/containers\/([^/]+)\/kill$/, give(204, kill)],
   ['POST', /^\/containers\/([^/]+)\/pause$/, about(204, (d, c) => pauseContainer(d, c))],
   ['POST', /^\/containers\/([^/]+)\/unpause$/, about(204, (d, c) => unpause(d, c))],
   ['POST', /^\/containers\/([^/]+)\/wait$/, serveWait],
@@ -115,16 +116,20 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['DELETE', /^\/images\/(.+)$/, give(200, (d, x, name) => removeImage(d, name, on(x, 'force')))],
   ['GET', /^\/networks$/, give(200, function* (d, x) {
     const f = readFilters(x.query.filters);
+    checkFilters(f, ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
     const any = (name: string, test: (v: string) => boolean): boolean => !f[name] || f[name].some(test);
     return [...d.networks.values()].filter((n) => any('name', (v) => n.Name.includes(v)) && any('id', (v) => n.Id.includes(v)) && any('driver', (v) => v === n.Driver) && any('scope', (v) => v === n.Scope)
       && any('type', (v) => (v === 'builtin') === ['bridge', 'host', 'none'].includes(n.Name)) && (f.label ?? []).every((l) => labelled(n.Labels, l))).map((n) => networkJson(d, n, false));
   })],
   ['POST', /^\/networks\/create$/, give(201, function* (d, x) { return { Id: (yield* createNetwork(d, body(x))).Id, Warning: '' }; })],
-  ['POST', /^\/networks\/prune$/, give(200, function* (d) {
+  ['POST', /^\/networks\/prune$/, give(200, function* (d, x) {
+    const filters = readFilters(x.query.filters);
+    checkFilters(filters, PRUNED);
+    const before = yield* untilOf(filters);
     const gone: string[] = [];
     const used = new Set([...d.containers.values()].flatMap((c) => Object.keys(c.network.endpoints)));
     for (const n of [...d.networks.values()]) {
-      if (['bridge', 'host', 'none'].includes(n.Name) || used.has(n.Name) || used.has(n.Id) || membersOf(d, n).length > 0) continue;
+      if (['bridge', 'host', 'none'].includes(n.Name) || used.has(n.Name) || used.has(n.Id) || membersOf(d, n).length > 0 || parseIso(n.Created) > before || !chosen(n.Labels, filters)) continue;
       yield* removeNetwork(d, n);
       gone.push(n.Name);
     }
@@ -149,6 +154,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   })],
   ['GET', /^\/volumes$/, give(200, function* (d, x) {
     const f = readFilters(x.query.filters);
+    checkFilters(f, ['dangling', 'driver', 'label', 'name']);
     const any = (name: string, test: (v: string) => boolean): boolean => !f[name] || f[name].some(test);
     const found = [...d.volumes.values()].filter((v) => any('name', (n) => v.Name.includes(n)) && any('driver', (n) => n === v.Driver) && any('dangling', (b) => (usersOf(d, v.Name).length === 0) === /^(true|1)$/.test(b)) && (f.label ?? []).every((l) => labelled(v.Labels ?? {}, l)));
     return { Volumes: found.map(volumeJson), Warnings: null };
@@ -186,6 +192,16 @@ export function* route(daemon: Daemon, x: Exchange): Call<void> {
     if (error instanceof SysError || !(error instanceof Error)) throw error;
     if (x.answered === 'no') yield* reply(x, error instanceof Refused ? error.status : 500, { message: error.message });
     else if (x.answered === 'hijacked') yield* attempt(writeAll(x.fd, bytes(`${error.message}\r\n`)), undefined);
+  }
+}
+
+/** What goes wrong is told with the name that was given. */
+function* kill(daemon: Daemon, x: Exchange, name: string): Call<void> {
+  try {
+    yield* killContainer(daemon, findContainer(daemon, name), x.query.signal ?? '');
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    throw new Refused(error.status, `cannot kill container: ${name}: ${error.message}`);
   }
 }
 
@@ -331,12 +347,34 @@ function* createImage(daemon: Daemon, x: Exchange): Call<void> {
   else yield* importImage(daemon, x.data, { repo: q.repo ?? '', tag: q.tag ?? '', message: q.message ?? '', changes: q.changes ?? '' }, x);
 }
 
+/** What may narrow a prune. */
+const PRUNED = ['label', 'label!', 'until'];
+
+/** Has every label asked for and none of those refused. */
+function chosen(labels: Record<string, string>, filters: Filters): boolean {
+  return (filters.label ?? []).every((l) => labelled(labels, l)) && !(filters['label!'] ?? []).some((l) => labelled(labels, l));
+}
+
+/** The moment before which something must have been made, in ns: "1h" ago, or a time. Throws Refused. */
+function* untilOf(filters: Filters): Call<number> {
+  const [text, ...more] = filters.until ?? [];
+  if (text === undefined) return Number.POSITIVE_INFINITY;
+  if (more.length > 0) throw new Refused(400, 'more than one until filter specified');
+  const ago = /^(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+$/.test(text);
+  if (ago) return (yield* nowNs()) - durationNs(text);
+  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text) * 1e9;
+  if (!/^\d{4}-\d\d-\d\d/.test(text)) throw new Refused(400, `failed to parse value as time or duration: ${JSON.stringify(text)}`);
+  return parseIso(text.length === 10 ? `${text}T00:00:00Z` : text);
+}
+
 function* pruneContainers(daemon: Daemon, x: Exchange): Call<Any> {
   const filters = readFilters(x.query.filters);
+  checkFilters(filters, PRUNED);
+  const before = yield* untilOf(filters);
   const gone: string[] = [];
   let space = 0;
   for (const c of [...daemon.containers.values()].reverse()) {
-    if (c.State.Running || !(filters.label ?? []).every((l) => labelled(c.Config.Labels ?? {}, l))) continue;
+    if (c.State.Running || parseIso(c.Created) > before || !chosen(c.Config.Labels ?? {}, filters)) continue;
     space += yield* rwSize(c);
     yield* removeContainer(daemon, c, { force: false, volumes: false });
     gone.push(c.ID);
@@ -346,14 +384,18 @@ function* pruneContainers(daemon: Daemon, x: Exchange): Call<Any> {
 }
 
 function* pruneVolumes(daemon: Daemon, x: Exchange): Call<Any> {
-  const all = /^(true|1)$/.test(readFilters(x.query.filters).all?.[0] ?? 'false');
+  const filters = readFilters(x.query.filters);
+  checkFilters(filters, ['all', 'label', 'label!']);
+  const all = /^(true|1)$/.test(filters.all?.[0] ?? 'false');
   const gone: string[] = [];
+  let space = 0;
   for (const v of [...daemon.volumes.values()]) {
-    if ((!v.anonymous && !all) || usersOf(daemon, v.Name).length > 0) continue;
+    if ((!v.anonymous && !all) || usersOf(daemon, v.Name).length > 0 || !chosen(v.Labels ?? {}, filters)) continue;
+    space += yield* treeSize(v.Mountpoint);
     yield* removeVolume(daemon, v.Name);
     gone.push(v.Name);
   }
-  yield* publish(daemon, 'volume', 'prune', '', { reclaimed: '0' });
-  return { VolumesDeleted: gone.length > 0 ? gone : null, SpaceReclaimed: 0 };
+  yield* publish(daemon, 'volume', 'prune', '', { reclaimed: String(space) });
+  return { VolumesDeleted: gone.length > 0 ? gone : null, SpaceReclaimed: space };
 }
 

@@ -135,12 +135,9 @@ export function* connectLater(
   if (c.HostConfig.NetworkMode.startsWith('container:'))
     throw new Refused(403, 'container sharing network namespace with another container or host cannot be connected to any other network');
   if (c.HostConfig.NetworkMode === 'host' || n.Driver === 'host')
-    throw new Refused(
-      403,
-      n.Driver === 'host'
-        ? 'container cannot be connected to host network - container must be created with the host network mode'
-        : 'container sharing network namespace with another container or host cannot be connected to any other network',
-    );
+    throw new Refused(403, 'container cannot be disconnected from host network or connected to host network');
+  if (c.HostConfig.NetworkMode === 'none' || n.Driver === 'null')
+    throw new Refused(403, 'container cannot be connected to multiple networks with one of the networks in private (none) mode');
   if (c.network.endpoints[n.Name]) throw new Refused(403, `endpoint with name ${c.Name.slice(1)} already exists in network ${n.Name}`);
   const e: Endpoint = { ...blank, IPAMConfig: config.IPAMConfig ?? null, Aliases: config.Aliases ?? null };
   c.network.endpoints[n.Name] = e;

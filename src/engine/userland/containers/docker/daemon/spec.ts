@@ -253,6 +253,8 @@ function* devicesOf(c: Container): Call<NonNullable<Spec['linux']['devices']>> {
       major: stat.rdev[0],
       minor: stat.rdev[1],
       fileMode: stat.mode & 0o777,
+        uid: stat.uid,
+        gid: stat.gid,
     });
   }
   return out;
@@ -270,6 +272,8 @@ function* hostDevices(): Call<NonNullable<Spec['linux']['devices']>> {
         major: stat.rdev[0],
         minor: stat.rdev[1],
         fileMode: stat.mode & 0o777,
+        uid: stat.uid,
+        gid: stat.gid,
       });
   }
   return out;

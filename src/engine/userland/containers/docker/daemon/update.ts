@@ -1,6 +1,7 @@
 /** docker update: new limits and restart policy for a container, running or not. Source: moby daemon/update.go, container/container_unix.go. */
 import type { Call } from '../../../lib/http.ts';
 import { emit } from './events.ts';
+import { verifyUpdate } from './create.ts';
 import { saveContainer } from './record.ts';
 import { type Any, type Container, type Daemon, Refused } from './state.ts';
 
@@ -31,10 +32,8 @@ export function* updateContainer(
   if (c.live.removing) throw new Refused(409, `Cannot update container ${c.ID}: Container is marked for removal and cannot be "update".`);
   if (body.RestartPolicy?.Name && h.AutoRemove)
     throw say('Restart policy cannot be updated because AutoRemove is enabled for the container');
-  if (body.Memory > 0 && body.Memory < 6 * 1024 * 1024) throw say('Minimum memory limit allowed is 6MB');
-  const memory = body.Memory || h.Memory;
-  const swap = body.MemorySwap || h.MemorySwap;
-  if (memory > 0 && swap > 0 && swap < memory)
+  yield* verifyUpdate(body);
+  if (body.Memory && body.Memory > h.MemorySwap && !body.MemorySwap)
     throw say('Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time');
   if (body.NanoCpus > 0 && (h.CpuPeriod > 0 || h.CpuQuota > 0)) {
     throw say(`Conflicting options: Nano CPUs cannot be updated as CPU ${h.CpuPeriod > 0 ? 'Period' : 'Quota'} has already been set`);
