@@ -42,7 +42,7 @@ it('archives that are none, or cut', () => {
 it.each([
   ['docker run', 1], ['docker run -m', 125], ['docker run --cpus= busybox', 125], ['docker run -p 1:2:3:4:5 busybox', 125], ['docker run -v : busybox true', 125], ['docker run -v /a:/b:/c:ro busybox true', 125],
   ['docker run --mount foo busybox true', 125], ['docker run --network "" busybox true', 0], ['docker run --pid container:nosuch busybox true', 125], ['docker run --user a:b:c busybox true', 125],
-  ['docker run busybox ""', 127], ['docker exec', 1], ['docker inspect -f "{{" x', 1], ['docker ps --format "{{.X}}" -a', 1], ['docker ps -f', 125], ['docker logs --tail x busybox', 1], ['docker cp a b', 1],
+  ['docker run busybox ""', 127], ['docker exec', 1], ['docker inspect -f "{{" x', 64], ['docker ps --format "{{.X}}" -a', 1], ['docker ps -f', 125], ['docker logs --tail x busybox', 1], ['docker cp a b', 1],
   ['docker network create ""', 1], ['docker network connect a', 1], ['docker volume create "a/b"', 1], ['docker tag busybox UPPER', 1], ['docker rmi nosuch', 1], ['docker kill -s NOSUCH x', 1], ['docker build .', 1],
   ['docker -H tcp://127.0.0.1:1 ps', 1], ['docker -H bogus ps', 1], ['docker compose up', 14], ['docker swarm init', 1], ['docker save nosuch', 1],
 ] as const)('%s', (line, exit) => {
