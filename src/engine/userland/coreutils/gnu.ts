@@ -61,7 +61,7 @@ export const HINTS: Readonly<Record<string, Program>> = {
   ...Object.fromEntries(['fdisk', 'parted', 'mkfs', 'mkfs.ext4', 'mkfs.xfs', 'losetup', 'fsck'].map((name) => [name, hint('disks to partition; mount a tmpfs, an overlay or a directory instead')])),
   ...Object.fromEntries(['screen', 'tmux', 'htop'].map((name) => [name, hint('this; there are four terminals, and top')])),
   ...Object.fromEntries(['man', 'info', 'apropos'].map((name) => [name, hint('manual pages; NAME --help and the lab\'s own reference tell what is here, `help` lists the shell\'s builtins')])),
-  bc: hint('the calculator; the shell has $(( )), and there is awk'), git: hint('version control'), crontab: hint('timed jobs; use a loop with sleep'), telnet: hint('this; there is nc'), dig: hint('DNS beyond /etc/hosts; there are getent and nslookup'),
+  bc: hint('the calculator; the shell has $(( )), and there is awk'), git: hint('version control'), crontab: hint('timed jobs; use a loop with sleep'), telnet: hint('this; there is nc'),
   python3: hint('interpreters of other languages; there is awk'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
 };
 

@@ -193,7 +193,7 @@ const DISCOVER: Readonly<Record<string, number>> = { do: 2, want: 1, dont: 0, pr
 function* bindTo(fd: number, from: string): Call<void> {
   const links = (yield* sys('netlink', { type: 'link.list' })) as LinkInfo[];
   const address = ipNumber(from) !== null ? from : links.find((one) => one.name === from)?.addresses.find((a) => a.family === 'inet')?.address;
-  if (!links.some((one) => one.name === from) && ipNumber(from) === null) throw new Failed(`unknown iface: ${from}`, 2);
+  if (!links.some((one) => one.name === from) && ipNumber(from) === null) throw new Failed(`SO_BINDTODEVICE ${from}: No such device`, 2);
   try {
     if (address) yield* sys('bind', fd, { family: 'inet', address, port: 0 });
   } catch (error) {
@@ -218,7 +218,7 @@ function* run(argv: readonly string[], style: Style): Call<number> {
   if ('failure' in found) throw new Failed(style.unknown(host, GAI[found.failure]), style === BUSYBOX ? 1 : 2);
   const { address } = found;
   const countText = optionValue(options, 'c');
-  if (countText !== undefined && !/^[1-9]\d*$/.test(countText)) throw new Failed(`invalid argument: '${countText}'`);
+  if (countText !== undefined && !/^[1-9]\d*$/.test(countText)) throw new Failed(/^-?\d+$/.test(countText) ? `invalid argument: '${countText}': out of range: 1 <= value <= 9223372036854775807` : `invalid argument: '${countText}'`);
   const count = countText === undefined ? Number.POSITIVE_INFINITY : Number(countText);
   const interval = seconds(optionValue(options, 'i'), SECOND);
   const patience = seconds(optionValue(options, 'W'), 10 * SECOND);
@@ -233,6 +233,7 @@ function* run(argv: readonly string[], style: Style): Call<number> {
     throw error;
   }
   const ttl = optionValue(options, 't');
+  if (ttl === '0') throw new Failed('cannot set unicast time-to-live: Invalid argument', 2);
   if (ttl !== undefined) yield* sys('setsockopt', fd, 'IP_TTL', Number(ttl));
   const discover = optionValue(options, 'M');
   if (discover !== undefined) {

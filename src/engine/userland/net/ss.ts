@@ -141,19 +141,24 @@ export const ss: Program = command(function* (argv) {
   const STATES: Record<string, string> = {
     established: 'ESTAB', estab: 'ESTAB', listening: 'LISTEN', listen: 'LISTEN', 'time-wait': 'TIME-WAIT', 'syn-sent': 'SYN-SENT', 'syn-recv': 'SYN-RECV', 'close-wait': 'CLOSE-WAIT', 'fin-wait-1': 'FIN-WAIT-1', 'fin-wait-2': 'FIN-WAIT-2', 'last-ack': 'LAST-ACK', closing: 'CLOSING',
   };
+  if (wantState !== '' && wantState !== 'all' && wantState !== 'connected' && !STATES[wantState]) throw new Failed(`wrong state name: ${wantState}`, 255);
   const listens = (one: SocketInfo): boolean => one.state === 'LISTEN' || (one.state === 'UNCONN' && one.type !== 'stream' && one.local !== null);
   const shown = rows.filter((one) => {
     if (kinds.length > 0 ? !kinds.includes(kindOf(one)) : inetOnly && one.family !== 'inet') return false;
     if (on.has('ipv6')) return false;
-    if (wantState) return one.state === (STATES[wantState] ?? wantState.toUpperCase());
+    if (wantState) return wantState === 'all' || (wantState === 'connected' ? one.state !== 'LISTEN' && one.state !== 'UNCONN' : one.state === STATES[wantState]);
     if (on.has('all')) return one.local !== null || one.state !== 'UNCONN' || one.family === 'unix';
     if (on.has('listening')) return listens(one);
     return one.state !== 'LISTEN' && one.state !== 'UNCONN' && one.state !== 'TIME-WAIT';
   });
   if (on.has('summary')) {
-    const count = (kind: string): number => rows.filter((one) => kindOf(one) === kind).length;
-    const estab = rows.filter((one) => kindOf(one) === 'tcp' && one.state === 'ESTAB').length;
-    yield* print(`Total: ${rows.length}\nTCP:   ${count('tcp')} (estab ${estab}, closed 0, orphaned 0, timewait ${rows.filter((one) => one.state === 'TIME-WAIT').length})\n`);
+    const of = (kind: string): SocketInfo[] => rows.filter((one) => kindOf(one) === kind);
+    const tcp = of('tcp');
+    const closed = tcp.filter((one) => one.state === 'UNCONN' || one.state === 'TIME-WAIT').length;
+    const used = tcp.length - closed;
+    const line = (name: string, n: number): string => `${name}\t  ${String(n).padEnd(9)} ${String(n).padEnd(9)} 0        \n`;
+    yield* print(`Total: ${rows.length}\nTCP:   ${tcp.length} (estab ${tcp.filter((one) => one.state === 'ESTAB').length}, closed ${closed}, orphaned 0, timewait ${tcp.filter((one) => one.state === 'TIME-WAIT').length})\n\n`);
+    yield* print(`Transport Total     IP        IPv6\n${line('RAW', of('raw').length)}${line('UDP', of('udp').length)}${line('TCP', used)}${line('INET', of('raw').length + of('udp').length + used)}${line('FRAG', 0)}\n`);
     return 0;
   }
   yield* print(table(shown.map((one) => rowOf(one, on.has('processes'), moreOf(one))).filter(keep), kinds.length !== 1 || kinds[0] === 'unix', !on.has('no-header')));

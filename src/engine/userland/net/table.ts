@@ -1,6 +1,8 @@
 /** iproute2, ping and other network programs by install path. */
 import type { ProgramTable } from '../programs.ts';
+import { arp, ethtool } from './arp.ts';
 import { brctl, bridge } from './bridge.ts';
+import { dig } from './dig.ts';
 import { curl, wget } from './fetch.ts';
 import { conntrack } from './iptables/conntrack.ts';
 import { iptables } from './iptables/iptables.ts';
@@ -17,9 +19,11 @@ import { tcpdump } from './tcpdump/tcpdump.ts';
 import { traceroute } from './traceroute.ts';
 
 export const net: ProgramTable = {
+  '/usr/sbin/arp': arp,
   '/usr/sbin/brctl': brctl,
   '/usr/sbin/bridge': bridge,
   '/usr/bin/curl': curl,
+  '/usr/bin/dig': dig,
   '/usr/bin/getent': getent,
   '/usr/bin/nc': nc,
   '/usr/bin/netstat': netstat,
@@ -30,6 +34,7 @@ export const net: ProgramTable = {
   '/usr/bin/traceroute': traceroute,
   '/usr/bin/wget': wget,
   '/usr/sbin/conntrack': conntrack,
+  '/usr/sbin/ethtool': ethtool,
   '/usr/sbin/ifconfig': ifconfig,
   '/usr/sbin/ip': ip,
   '/usr/sbin/iptables': iptables,

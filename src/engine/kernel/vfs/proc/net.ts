@@ -98,10 +98,23 @@ function conntrackText(kernel: Kernel, ns: NetNamespace): string {
   return rows.join('');
 }
 
+/** if_inet6: the addresses that the kernel gives. Its scopes are in hexadecimal: 10 host, 20 link. */
+function inet6Text(ns: NetNamespace): string {
+  const full = (address: string): string => {
+    const [head = '', tail = ''] = address.split('::') as [string, string | undefined];
+    const words = (part: string): string[] => part.split(':').filter(Boolean).map((word) => word.padStart(4, '0'));
+    const [a, b] = [words(head), words(tail)];
+    return [...a, ...Array.from({ length: 8 - a.length - b.length }, () => '0000'), ...b].join('');
+  };
+  const hex = (n: number): string => n.toString(16).padStart(2, '0');
+  return ns.links.flatMap((link) => link.addresses.filter((a) => a.family === 'inet6').map((a) =>
+    `${full(a.address)} ${hex(link.index)} ${hex(a.prefix)} ${a.scope === 'host' ? '10' : a.scope === 'link' ? '20' : '00'} 80 ${link.name.padStart(8)}\n`)).join('');
+}
+
 export function netDir(task: Task): Extract<Node, { kind: 'dir' }> {
   const says = (read: (kernel: Kernel, ns: NetNamespace) => string): Node => ({ kind: 'file', read: (kernel) => read(kernel, task.ns.net) });
   return fixed({
-    arp: says((_kernel, ns) => arpText(ns)), dev: says((_kernel, ns) => devText(ns)), route: says((_kernel, ns) => routeText(ns)), sockstat: says(sockstatText), nf_conntrack: says(conntrackText),
+    arp: says((_kernel, ns) => arpText(ns)), dev: says((_kernel, ns) => devText(ns)), route: says((_kernel, ns) => routeText(ns)), sockstat: says(sockstatText), nf_conntrack: says(conntrackText), if_inet6: says((_kernel, ns) => inet6Text(ns)),
     tcp: says((kernel, ns) => inetText(kernel, ns, 'stream')), udp: says((kernel, ns) => inetText(kernel, ns, 'dgram')), unix: says(unixText),
   });
 }

@@ -105,7 +105,7 @@ export function* which(name: string, env: Readonly<Record<string, string>>): Cal
 
 function* exec(words: Words, env: Readonly<Record<string, string>>): Call<number> {
   const name = peek(words);
-  if (name === undefined) throw new Complaint('No netns name specified', 255);
+  if (name === undefined) throw new Complaint('No netns name specified', 1);
   words.at++;
   const argv = words.argv.slice(words.at);
   if (argv.length === 0) throw new Complaint('No command specified', 255);
@@ -172,7 +172,7 @@ export function* netns(words: Words, env: Readonly<Record<string, string>>): Cal
 
 function name(words: Words): string {
   const word = peek(words);
-  if (word === undefined) throw new Complaint('No netns name specified', 255);
+  if (word === undefined) throw new Complaint('No netns name specified', 1);
   words.at++;
   if (word.includes('/') || word === '.' || word === '..' || word === '') throw new Complaint(`Invalid netns name "${word}"`, 255);
   return word;
