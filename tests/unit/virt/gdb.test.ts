@@ -39,7 +39,7 @@ it('steps, breaks, watches, changes registers and memory', () => {
     'Hardware watchpoint 1: *(int *) 0x300000', 'Continuing.', '', 'Hardware watchpoint 1: *(int *) 0x300000', '', 'Old value = 0', 'New value = 5', '0x000000000010000c in ?? ()', 'Continuing.', '',
     'Hardware watchpoint 1: *(int *) 0x300000', '', 'Old value = 5', 'New value = 6', '0x0000000000100019 in ?? ()', 'Num     Type           Disp Enb Address            What',
     '1       hw watchpoint  keep y                      *(int *) 0x300000', '\tbreakpoint already hit 2 times', '0x300000:\t77', 'Breakpoint 2 at 0x100019', 'rax            0x41               65', 'rip            0x100019           0x100019', 'VM status: paused',
-    'Target does not support this command.',
+    'Target remote does not support this command.',
   ]);
 });
 
