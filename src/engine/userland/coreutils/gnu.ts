@@ -62,7 +62,8 @@ export const HINTS: Readonly<Record<string, Program>> = {
   ...Object.fromEntries(['screen', 'tmux', 'htop'].map((name) => [name, hint('this; there are four terminals, and top')])),
   ...Object.fromEntries(['man', 'info', 'apropos'].map((name) => [name, hint('manual pages; NAME --help and the lab\'s own reference tell what is here, `help` lists the shell\'s builtins')])),
   bc: hint('the calculator; the shell has $(( )), and there is awk'), git: hint('version control'), crontab: hint('timed jobs; use a loop with sleep'), telnet: hint('this; there is nc'),
-  python3: hint('interpreters of other languages; there is awk'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
+  python3: hint('interpreters of other languages; there is awk, and for a directory over HTTP busybox httpd -f -p 8000'), 'stress-ng': hint('stressors beyond those of stress'),
+  nerdctl: hint('this; docker, ctr and crictl talk to the same containerd'), podman: hint('this; there are docker and runc'), pscap: hint('libcap-ng; getpcaps PID and /proc/PID/status show capabilities'), keyctl: hint('key rings'), loginctl: hint('sessions; systemd-cgls shows user.slice'), busctl: hint('D-Bus'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
 };
 
 export const GNU_SBIN: Readonly<Record<string, Program>> = { chroot };
