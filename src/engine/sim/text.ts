@@ -1,9 +1,28 @@
-/** Text and bytes: UTF-8 both ways, and bytes as base64 for recordings. */
+/**
+ * Text and bytes: UTF-8 both ways, and bytes as base64 for recordings. A byte that is no UTF-8 may stand in text as a lone
+ * surrogate, U+DC80 to U+DCFF, and comes out as itself (Python's surrogateescape); nothing but `byteChar` makes them.
+ */
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+const RAW = /[\udc80-\udcff]/u;
+
 export function bytes(text: string): Uint8Array {
-  return encoder.encode(text);
+  return RAW.test(text) ? withRaw(text) : encoder.encode(text);
+}
+
+function withRaw(text: string): Uint8Array {
+  const out: number[] = [];
+  for (const char of text) {
+    if (RAW.test(char)) out.push(char.charCodeAt(0) - 0xdc00);
+    else out.push(...encoder.encode(char));
+  }
+  return Uint8Array.from(out);
+}
+
+/** The character that stands for a byte: ASCII for itself, others for the byte alone. */
+export function byteChar(value: number): string {
+  return String.fromCharCode(value < 0x80 ? value : 0xdc00 + value);
 }
 
 /** Invalid sequences become U+FFFD, as a terminal shows them. */

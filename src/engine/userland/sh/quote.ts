@@ -1,4 +1,5 @@
 /** Quoting text so that the shell reads it back, and the escapes of $'…', echo -e and printf. Source: bash(1) QUOTING. */
+import { byteChar } from '../../sim/text.ts';
 
 /** As ${x@Q} and declare -p: single quotes, or $'…' where there are control characters. */
 export function ansiQuote(text: string): string {
@@ -46,11 +47,11 @@ export function unescapeAnsi(text: string, octal: 'plain' | 'zero' = 'plain', on
       (octal === 'zero' ? /^0([0-7]{0,3})/ : /^0?([0-7]{1,3})/).exec(rest) ?? null;
     const hex = /^x([0-9A-Fa-f]{1,2})|^u([0-9A-Fa-f]{1,4})|^U([0-9A-Fa-f]{1,8})/.exec(rest);
     if (number) {
-      out += String.fromCharCode(Number.parseInt(number[1] || '0', 8) & 255);
+      out += byteChar(Number.parseInt(number[1] || '0', 8) & 255);
       i += number[0].length;
     } else if (hex) {
       const code = Number.parseInt(hex[1] ?? hex[2] ?? hex[3]!, 16);
-      out += code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
+      out += hex[1] !== undefined ? byteChar(code) : code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
       i += hex[0].length;
     } else if (rest[0] === 'c' && onStop) {
       onStop();
