@@ -37,8 +37,9 @@ export function takeQuota(kernel: Kernel, cgroup: Cgroup, wanted: number): numbe
     allowed = Math.min(allowed, TICK);
     const { left } = group.cpu;
     if (wanted <= left + OVERSHOOT) continue;
-    allowed = Math.min(allowed, Math.max(0, left));
-    if (left > 0) continue;
+    // Less than 1 ns is nothing: nobody could run for it, and time would stand still.
+    allowed = Math.min(allowed, left < 1 ? 0 : left);
+    if (left >= 1) continue;
     startPeriod(kernel, group);
     limiting = group;
   }
@@ -83,7 +84,7 @@ function startPeriod(kernel: Kernel, group: Cgroup): void {
   bandwidth.idle = false;
   if (bandwidth.ticket) return;
   if (bandwidth.grid === null) {
-    bandwidth.grid = kernel.timeline.now - scattered(group) * group.cpu.period * US;
+    bandwidth.grid = kernel.timeline.now - Math.floor(scattered(group) * group.cpu.period * US);
     group.cpu.left = group.cpu.quota! * US;
     bandwidth.snap = group.cpu.left;
   }
