@@ -5,7 +5,7 @@ import { ansiTime, nowNs } from '../lib/clock.ts';
 import type { Call } from '../lib/http.ts';
 import { command, print, strerror } from '../lib/io.ts';
 import { ipNumber, ipText } from './addresses.ts';
-import { encodeQuery, resolvConf } from './dns.ts';
+import { encodeQuery, nameAt, resolvConf } from './dns.ts';
 import { resolve } from './names.ts';
 
 const TYPES: Readonly<Record<string, number>> = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, SRV: 33, ANY: 255 };
@@ -59,26 +59,6 @@ function plus(asked: Asked, word: string): boolean {
 }
 
 const u16 = (data: Uint8Array, at: number): number => (data[at] ?? 0) * 256 + (data[at + 1] ?? 0);
-
-function nameAt(data: Uint8Array, from: number): [string, number] {
-  const labels: string[] = [];
-  let end = 0;
-  for (let at = from, jumps = 0; at < data.length && jumps < 20; ) {
-    const length = data[at]!;
-    if (length >= 0xc0) {
-      end ||= at + 2;
-      at = u16(data, at) & 0x3fff;
-      jumps++;
-    } else if (length === 0) {
-      end ||= at + 1;
-      break;
-    } else {
-      labels.push(String.fromCharCode(...data.subarray(at + 1, at + 1 + length)));
-      at += length + 1;
-    }
-  }
-  return [`${labels.join('.')}.`, end || data.length];
-}
 
 interface Answer {
   name: string;

@@ -54,30 +54,25 @@ export function encodeQuery(id: number, name: string, type = 1): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** Where the name that begins at `at` ends. */
-function skipName(data: Uint8Array, at: number): number {
-  while (at < data.length) {
-    const length = data[at]!;
-    if (length === 0) return at + 1;
-    if (length >= 0xc0) return at + 2;
-    at += length + 1;
-  }
-  return at;
-}
-
-function nameAt(data: Uint8Array, from: number): string {
+/** A name in a message, with a dot at its end, and where what follows it begins; compressed names point back (RFC 1035, 4.1.4). */
+export function nameAt(data: Uint8Array, from: number): [string, number] {
   const labels: string[] = [];
-  for (let at = from, jumps = 0; at < data.length && data[at]! > 0 && jumps < 20; ) {
+  let end = 0;
+  for (let at = from, jumps = 0; at < data.length && jumps < 20; ) {
     const length = data[at]!;
     if (length >= 0xc0) {
-      at = ((length & 63) << 8) | (data[at + 1] ?? 0);
+      end ||= at + 2;
+      at = ((length & 0x3f) << 8) | (data[at + 1] ?? 0);
       jumps++;
-      continue;
+    } else if (length === 0) {
+      end ||= at + 1;
+      break;
+    } else {
+      labels.push(String.fromCharCode(...data.subarray(at + 1, at + 1 + length)));
+      at += length + 1;
     }
-    labels.push(String.fromCharCode(...data.subarray(at + 1, at + 1 + length)));
-    at += length + 1;
   }
-  return labels.join('.');
+  return [`${labels.join('.')}.`, end || data.length];
 }
 
 /** null for what is no answer to this question. */
@@ -85,14 +80,14 @@ export function decodeAnswer(data: Uint8Array, id: number): DnsAnswer | null {
   if (data.length < 12 || ((data[0]! << 8) | data[1]!) !== id || (data[2]! & 0x80) === 0) return null;
   const word = (at: number): number => ((data[at] ?? 0) << 8) | (data[at + 1] ?? 0);
   let at = 12;
-  for (let i = word(4); i > 0; i--) at = skipName(data, at) + 4;
+  for (let i = word(4); i > 0; i--) at = nameAt(data, at)[1] + 4;
   const addresses: string[] = [];
   const names: string[] = [];
   for (let i = word(6); i > 0 && at < data.length; i--) {
-    at = skipName(data, at);
+    at = nameAt(data, at)[1];
     const length = word(at + 8);
     if (word(at) === 1 && length === 4) addresses.push(ipText(data[at + 10]! * 16777216 + data[at + 11]! * 65536 + data[at + 12]! * 256 + data[at + 13]!));
-    if (word(at) === 12) names.push(nameAt(data, at + 10));
+    if (word(at) === 12) names.push(nameAt(data, at + 10)[0].slice(0, -1));
     at += 10 + length;
   }
   return { code: data[3]! & 15, addresses, names };
@@ -100,7 +95,7 @@ export function decodeAnswer(data: Uint8Array, id: number): DnsAnswer | null {
 
 /** What a server says to a query: its question again, and an A record an address. For programs that serve names. */
 export function encodeAnswer(query: Uint8Array, code: number, addresses: readonly string[]): Uint8Array {
-  const question = query.subarray(12, skipName(query, 12) + 4);
+  const question = query.subarray(12, nameAt(query, 12)[1] + 4);
   const out = [query[0]!, query[1]!, 0x81, 0x80 | code, 0, 1, 0, addresses.length, 0, 0, 0, 0, ...question];
   for (const address of addresses) {
     const n = ipNumber(address) ?? 0;
@@ -111,7 +106,7 @@ export function encodeAnswer(query: Uint8Array, code: number, addresses: readonl
 
 /** The same with one PTR record: a name. */
 export function encodeName(query: Uint8Array, name: string): Uint8Array {
-  const question = query.subarray(12, skipName(query, 12) + 4);
+  const question = query.subarray(12, nameAt(query, 12)[1] + 4);
   const rdata = [...name.split('.').flatMap((label) => [label.length, ...bytes(label)]), 0];
   return Uint8Array.from([query[0]!, query[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, ...question, 0xc0, 12, 0, 12, 0, 1, 0, 0, 2, 88, rdata.length >> 8, rdata.length & 255, ...rdata]);
 }

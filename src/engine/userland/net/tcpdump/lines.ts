@@ -1,5 +1,6 @@
 /** A frame as tcpdump prints it. Source: tcpdump 4.99's print-ip.c, print-tcp.c, print-udp.c, print-icmp.c, print-arp.c, print-domain.c. */
 import { ipText } from '../addresses.ts';
+import { nameAt } from '../dns.ts';
 import { serviceName } from '../services.ts';
 import { decode, type Decoded, u16, u32 } from './decode.ts';
 
@@ -147,33 +148,11 @@ function vxlanText(data: Uint8Array, style: Style): string {
 const TYPES: Readonly<Record<number, string>> = { 1: 'A', 2: 'NS', 5: 'CNAME', 6: 'SOA', 12: 'PTR', 15: 'MX', 16: 'TXT', 28: 'AAAA', 33: 'SRV', 255: 'ANY', 65: 'HTTPS' };
 const CODES: readonly string[] = ['', ' FormErr', ' ServFail', ' NXDomain', ' NotImp', ' Refused'];
 
-/** A name in a DNS message, and where it ends. */
-function dnsName(data: Uint8Array, from: number): [string, number] {
-  const labels: string[] = [];
-  let end = 0;
-  for (let at = from, jumps = 0; at < data.length && jumps < 20; ) {
-    const length = data[at]!;
-    if (length >= 0xc0) {
-      end ||= at + 2;
-      at = u16(data, at) & 0x3fff;
-      jumps++;
-      continue;
-    }
-    if (length === 0) {
-      end ||= at + 1;
-      break;
-    }
-    labels.push(String.fromCharCode(...data.subarray(at + 1, at + 1 + length)));
-    at += length + 1;
-  }
-  return [`${labels.join('.')}.`, end || data.length];
-}
-
 function dnsText(data: Uint8Array, length: number): string {
   if (data.length < 12) return `domain [length ${length} < 12] (invalid)`;
   const flags = u16(data, 2);
   const id = u16(data, 0);
-  const [name, after] = dnsName(data, 12);
+  const [name, after] = nameAt(data, 12);
   const type = TYPES[u16(data, after)] ?? `Type${u16(data, after)}`;
   if ((flags & 0x8000) === 0) {
     const more = u16(data, 10) > 0 ? ` [${u16(data, 10)}au]` : '';
@@ -181,11 +160,11 @@ function dnsText(data: Uint8Array, length: number): string {
   }
   const answers: string[] = [];
   for (let i = 0, at = after + 4; i < u16(data, 6) && at < data.length; i++) {
-    const [, end] = dnsName(data, at);
+    const [, end] = nameAt(data, at);
     const size = u16(data, end + 8);
     const kind = u16(data, end);
     const label = TYPES[kind] ?? `Type${kind}`;
-    answers.push(kind === 1 ? `A ${ipText(u32(data, end + 10))}` : kind === 12 || kind === 5 || kind === 2 ? `${label} ${dnsName(data, end + 10)[0]}` : label);
+    answers.push(kind === 1 ? `A ${ipText(u32(data, end + 10))}` : kind === 12 || kind === 5 || kind === 2 ? `${label} ${nameAt(data, end + 10)[0]}` : label);
     at = end + 10 + size;
   }
   const code = CODES[flags & 15] ?? '';
