@@ -7,8 +7,9 @@ import { kube } from './kube/table.ts';
 import { net } from './net/table.ts';
 import type { ProgramTable } from './programs.ts';
 import { shell } from './sh/table.ts';
+import { remote } from './ssh/table.ts';
 import { tracing } from './strace/table.ts';
 import { utilLinux } from './util-linux/table.ts';
 import { virt } from './virt/table.ts';
 
-export const base: ProgramTable = { ...init, ...shell, ...coreutils, ...utilLinux, ...tracing, ...net, ...virt, ...binutils, ...containers, ...kube };
+export const base: ProgramTable = { ...init, ...shell, ...coreutils, ...utilLinux, ...tracing, ...net, ...virt, ...binutils, ...containers, ...kube, ...remote };

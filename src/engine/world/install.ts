@@ -22,6 +22,7 @@ const UNITS: Record<Service, { exec: string; description: string; after: string 
   docker: { exec: '/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock', description: 'Docker Application Container Engine', after: 'containerd.service' },
   libvirtd: { exec: '/usr/sbin/libvirtd', description: 'Virtualization daemon', after: '' },
   'kube-proxy': { exec: '/usr/bin/kube-proxy --kubeconfig=/etc/kubernetes/kubelet.conf', description: 'Kubernetes Kube-Proxy Server', after: '' },
+  ssh: { exec: '/usr/sbin/sshd -D', description: 'OpenBSD Secure Shell server', after: '' },
   kubelet: { exec: '/usr/bin/kubelet', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
 };
 

@@ -8,7 +8,7 @@ import { GiB, MiB } from '../sim/units.ts';
 import type { Tree } from '../kernel/vfs/build.ts';
 import { recordedScenarios } from './recorded.ts';
 
-export type Service = 'containerd' | 'docker' | 'libvirtd' | 'kubelet' | 'kube-proxy';
+export type Service = 'containerd' | 'docker' | 'libvirtd' | 'kubelet' | 'kube-proxy' | 'ssh';
 
 export interface HostSpec {
   name: string;
@@ -62,7 +62,7 @@ const lab = (services: readonly Service[]): HostSpec =>
   host('lab', { services, images: IMAGES, domains: services.includes('libvirtd') ? ['tiny'] : [] });
 
 const workers: readonly HostSpec[] = [1, 2, 3].map((n) =>
-  host(`node-${n}`, { address: `10.0.0.${10 + n}`, services: ['containerd', 'kubelet', 'kube-proxy'], images: NODE_IMAGES }),
+  host(`node-${n}`, { address: `10.0.0.${10 + n}`, services: ['containerd', 'kubelet', 'kube-proxy', 'ssh'], images: NODE_IMAGES }),
 );
 
 const SCENARIOS: Record<string, () => ScenarioSpec> = {
@@ -114,7 +114,7 @@ const file = v.strictObject({
           name: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/, 'a lower-case host name')),
           cpus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 2),
           memory: v.optional(size, 4 * GiB),
-          services: v.optional(v.array(v.picklist(['containerd', 'docker', 'libvirtd', 'kubelet', 'kube-proxy'])), []),
+          services: v.optional(v.array(v.picklist(['containerd', 'docker', 'libvirtd', 'kubelet', 'kube-proxy', 'ssh'])), []),
           images: v.optional(v.array(v.string()), []),
           domains: v.optional(v.array(v.picklist(['tiny'])), []),
           files: v.optional(v.record(v.pipe(v.string(), v.startsWith('/')), v.string()), {}),

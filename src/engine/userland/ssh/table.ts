@@ -1,0 +1,6 @@
+/** Remote log-ins by install path. */
+import type { ProgramTable } from '../programs.ts';
+import { scp, ssh } from './ssh.ts';
+import { sshd } from './sshd.ts';
+
+export const remote: ProgramTable = { '/usr/bin/ssh': ssh, '/usr/bin/scp': scp, '/usr/sbin/sshd': sshd };
