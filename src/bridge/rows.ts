@@ -208,12 +208,12 @@ export type CostRow = R<{ profile: string; launched: number; row: string; name: 
 
 /** () */
 export type NodeRow = R<{
-  name: string; ready: boolean; unschedulable: boolean; cpuMilli: number; memory: number; podsMax: number; cpuRequested: number; memoryRequested: number; pods: number; taints: string; ip: string; version: string;
+  name: string; ready: boolean; unschedulable: boolean; cpuMilli: number; memory: number; podsMax: number; cpuRequested: number; memoryRequested: number; pods: number; taints: string; zone: string; ip: string; version: string;
 }>;
 /** {namespace?} */
 export type PodRow = R<{
   namespace: string; name: string; node: string; phase: string; status: string; ready: string; restarts: number; ip: string; owner: string; labels: string;
-  cpuMilli: number; memory: number; qos: string; createdAt: number; terminating: boolean; containers: string; oomKilled: boolean;
+  cpuMilli: number; memory: number; qos: string; createdAt: number; terminating: boolean; containers: string; oomKilled: boolean; spread: string;
 }>;
 /** () */
 export type DeploymentRow = R<{ namespace: string; name: string; replicas: number; ready: number; updated: number; available: number; image: string; createdAt: number }>;

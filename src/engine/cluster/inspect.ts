@@ -28,6 +28,7 @@ export interface NodeFacts {
   memoryRequested: number;
   pods: number;
   taints: string;
+  zone: string;
   ip: string;
   version: string;
 }
@@ -43,6 +44,7 @@ export function nodeFacts(cluster: Cluster): NodeFacts[] {
       cpuMilli: amountOf('cpu', allocatable.cpu), memory: amountOf('memory', allocatable.memory), podsMax: amountOf('pods', allocatable.pods),
       cpuRequested: info?.requested.get('cpu') ?? 0, memoryRequested: info?.requested.get('memory') ?? 0, pods: info?.pods.size ?? 0,
       taints: (node.spec?.taints ?? []).map((t) => `${t.key}${t.value ? `=${t.value}` : ''}:${t.effect}`).join(','),
+      zone: node.metadata.labels?.['topology.kubernetes.io/zone'] ?? '',
       ip: node.status?.addresses?.find((a) => a.type === 'InternalIP')?.address ?? '', version: node.status?.nodeInfo?.kubeletVersion ?? '',
     };
   });
@@ -67,6 +69,7 @@ export interface PodFacts {
   terminating: boolean;
   containers: string;
   oomKilled: boolean;
+  spread: string;
 }
 
 export function podFacts(cluster: Cluster, namespace?: string): PodFacts[] {
@@ -82,6 +85,7 @@ export function podFacts(cluster: Cluster, namespace?: string): PodFacts[] {
       createdAt: nsOf(pod.metadata.creationTimestamp), terminating: pod.metadata.deletionTimestamp !== undefined,
       containers: (pod.status.containerStatuses ?? []).map((c) => (c.containerID ?? '').replace(/^.*\/\//, '')).filter((id) => id !== '').join(','),
       oomKilled: (pod.status.containerStatuses ?? []).some((c) => c.state?.terminated?.reason === 'OOMKilled' || c.lastState?.terminated?.reason === 'OOMKilled'),
+      spread: (pod.spec.topologySpreadConstraints ?? []).map((c) => `${c.topologyKey}:${c.maxSkew}:${c.whenUnsatisfiable}`).join(','),
     };
   });
 }

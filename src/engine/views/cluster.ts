@@ -19,6 +19,7 @@ export const nodes: View = {
     memoryRequested [bytes]: sum of the requests of pods on it
     pods [count]: pods that hold resources on it
     taints: key=value:effect, comma separated
+    zone: its label topology.kubernetes.io/zone, or empty
     ip: internal address
     version: kubelet's
   `),
@@ -46,6 +47,7 @@ export const pods: View = {
     terminating: deletion was asked for
     containers: container ids, comma separated
     oomKilled: a container of it was killed for memory
+    spread: its spread constraints, key:skew:what if not, comma separated
   `),
   rows: (world, arg) =>
     (world.cluster ? podFacts(world.cluster, namespaceOf(arg)) : []).map(({ pod: _, ...facts }): PodRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),

@@ -6,19 +6,38 @@ import type { LabelSelector, Pod } from '../../types/objects.ts';
 import { matchesSelector } from '../../types/selectors.ts';
 import type { CycleState, FilterPlugin, NodeInfo, ScorePlugin } from '../profile.ts';
 import { matchesNode } from './affinity.ts';
+import { untolerated } from './taints.ts';
 
 interface Constraint {
   maxSkew: number;
   topologyKey: string;
   whenUnsatisfiable: string;
   labelSelector?: LabelSelector;
+  matchLabelKeys?: string[];
+  minDomains?: number;
+  nodeAffinityPolicy?: string;
+  nodeTaintsPolicy?: string;
 }
 
 const HOSTNAME = 'kubernetes.io/hostname';
 const ZONE = 'topology.kubernetes.io/zone';
 
-const own = (pod: Pod, mode: string): Constraint[] => (pod.spec.topologySpreadConstraints ?? []).filter((c: Constraint) => c.whenUnsatisfiable === mode);
+const own = (pod: Pod, mode: string): Constraint[] => (pod.spec.topologySpreadConstraints ?? []).filter((c: Constraint) => c.whenUnsatisfiable === mode).map((c: Constraint) => withLabelKeys(c, pod));
 const label = (info: NodeInfo, key: string): string | undefined => info.node.metadata.labels?.[key];
+
+/** matchLabelKeys: the pod's own values of these labels are asked of the others as well; a key it has not is left out. */
+function withLabelKeys(c: Constraint, pod: Pod): Constraint {
+  const mine = (c.matchLabelKeys ?? []).flatMap((key) => (pod.metadata.labels?.[key] === undefined ? [] : [[key, pod.metadata.labels[key]!] as const]));
+  if (mine.length === 0) return c;
+  const selector = c.labelSelector ?? {};
+  return { ...c, labelSelector: { ...selector, matchExpressions: [...(selector.matchExpressions ?? []), ...mine.map(([key, value]) => ({ key, operator: 'In', values: [value] }))] } };
+}
+
+/** Is the node one that the constraint counts? */
+function counted(c: Constraint, pod: Pod, info: NodeInfo): boolean {
+  if (c.nodeAffinityPolicy !== 'Ignore' && !matchesNode(pod, info.node)) return false;
+  return c.nodeTaintsPolicy !== 'Honor' || untolerated(pod, info) === undefined;
+}
 
 function matching(info: NodeInfo, pod: Pod, selector: LabelSelector | undefined): number {
   let n = 0;
@@ -28,17 +47,18 @@ function matching(info: NodeInfo, pod: Pod, selector: LabelSelector | undefined)
   return n;
 }
 
-/** Pods by topology value for each hard constraint, and the least of them. */
+/** Pods by topology value for each hard constraint, and the least of them: none, while there are fewer values than minDomains. */
 function hardCounts(state: CycleState, constraints: readonly Constraint[]): { counts: Map<string, number>; least: number }[] {
   const { pod, nodes, profile } = state;
-  const domain = nodes.filter((info) => matchesNode(pod, info.node) && constraints.every((c) => label(info, c.topologyKey) !== undefined));
+  const complete = nodes.filter((info) => constraints.every((c) => label(info, c.topologyKey) !== undefined));
   return constraints.map((c) => {
+    const domain = complete.filter((info) => counted(c, pod, info));
     const counts = new Map<string, number>(domain.map((info) => [label(info, c.topologyKey)!, 0]));
     for (const info of profile.legacy ? nodes : domain) {
       const value = label(info, c.topologyKey);
       if (value !== undefined && counts.has(value)) counts.set(value, counts.get(value)! + matching(info, pod, c.labelSelector));
     }
-    return { counts, least: Math.min(Number.MAX_SAFE_INTEGER, ...counts.values()) };
+    return { counts, least: counts.size < (c.minDomains ?? 1) ? 0 : Math.min(Number.MAX_SAFE_INTEGER, ...counts.values()) };
   });
 }
 
@@ -78,12 +98,13 @@ function soft(state: CycleState): Soft | null {
   const strict = given || profile.legacy;
   const complete = (info: NodeInfo): boolean => constraints.every((c) => label(info, c.topologyKey) !== undefined);
   const ignored = new Set(strict ? feasible.filter((i) => !complete(i)).map((i) => i.name) : []);
-  const counted = feasible.filter((i) => !ignored.has(i.name));
-  const counts = constraints.map((c) => new Map<string, number>(c.topologyKey === HOSTNAME ? [] : counted.flatMap((i) => (label(i, c.topologyKey) === undefined ? [] : [[label(i, c.topologyKey)!, 0] as const]))));
+  const ranked = feasible.filter((i) => !ignored.has(i.name));
+  const counts = constraints.map((c) => new Map<string, number>(c.topologyKey === HOSTNAME ? [] : ranked.flatMap((i) => (label(i, c.topologyKey) === undefined ? [] : [[label(i, c.topologyKey)!, 0] as const]))));
   const weights = constraints.map((c, i) => Math.log((c.topologyKey === HOSTNAME ? feasible.length - ignored.size : counts[i]!.size) + 2));
   for (const info of nodes) {
-    if (!matchesNode(pod, info.node) || (strict && !complete(info))) continue;
+    if (strict && !complete(info)) continue;
     for (const [i, c] of constraints.entries()) {
+      if (!counted(c, pod, info)) continue;
       const value = label(info, c.topologyKey);
       const known = value === undefined ? undefined : counts[i]!.get(value);
       if (known !== undefined) counts[i]!.set(value!, known + matching(info, pod, c.labelSelector));

@@ -1,6 +1,6 @@
 /** TaintToleration: NoSchedule and NoExecute taints keep pods away, PreferNoSchedule ones cost score. */
-import type { Taint, Toleration } from '../../types/objects.ts';
-import type { FilterPlugin, ScorePlugin } from '../profile.ts';
+import type { Pod, Taint, Toleration } from '../../types/objects.ts';
+import type { FilterPlugin, NodeInfo, ScorePlugin } from '../profile.ts';
 import { normalizeTo100 } from './normalize.ts';
 
 export function tolerates(t: Toleration, taint: Taint): boolean {
@@ -10,19 +10,18 @@ export function tolerates(t: Toleration, taint: Taint): boolean {
   return t.operator === 'Exists' || (t.value ?? '') === (taint.value ?? '');
 }
 
+/** The first taint of the node that keeps the pod away. */
+export function untolerated(pod: Pod, info: NodeInfo): Taint | undefined {
+  return info.taints.find((taint) => (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !(pod.spec.tolerations ?? []).some((t) => tolerates(t, taint)));
+}
+
 export const taintFilter: FilterPlugin = {
   name: 'TaintToleration',
   filter({ pod, profile }, info) {
-    for (const taint of info.taints) {
-      if (taint.effect !== 'NoSchedule' && taint.effect !== 'NoExecute') continue;
-      if ((pod.spec.tolerations ?? []).some((t) => tolerates(t, taint))) continue;
-      const shown = `{${taint.key}: ${taint.value ?? ''}}`;
-      return {
-        reasons: [profile.legacy ? `node(s) had taint ${shown}, that the pod didn't tolerate` : `node(s) had untolerated taint ${shown}`],
-        resolvable: false,
-      };
-    }
-    return null;
+    const taint = untolerated(pod, info);
+    if (taint === undefined) return null;
+    const shown = `{${taint.key}: ${taint.value ?? ''}}`;
+    return { reasons: [profile.legacy ? `node(s) had taint ${shown}, that the pod didn't tolerate` : `node(s) had untolerated taint ${shown}`], resolvable: false };
   },
 };
 
