@@ -4,7 +4,7 @@
  */
 import { below, type Random } from '../../sim/random.ts';
 import type { LabelSelector, Pod } from '../types/objects.ts';
-import { demandOf } from './nodes.ts';
+import { addPod, demandOf, nodeInfo } from './nodes.ts';
 import type { CycleState, NodeInfo, NodeVerdict, Profile, Refusal } from './profile.ts';
 
 export type { NodeVerdict } from './profile.ts';
@@ -64,6 +64,8 @@ export interface CycleInput {
   defaultSelector?: LabelSelector | null;
   /** What was said before any node was looked at (PreFilter): then none will do. */
   refused?: string | null;
+  /** Pods that wait for victims to leave a node, by node: they have their place before pods of no higher priority. */
+  nominated?: Map<string, Pod[]>;
   at: number;
   attempt: number;
 }
@@ -84,7 +86,7 @@ export function decide(input: CycleInput): { decision: Decision; searched: numbe
   if (input.refused) decision.verdicts.push(...nodes.map((info) => ({ node: info.name, plugin: 'VolumeBinding', reasons: [input.refused!], resolvable: false })));
   else for (; searched < nodes.length && fits.length < wanted; searched++) {
     const info = nodes[(input.start + searched) % nodes.length]!;
-    const verdict = runFilters(state, info);
+    const verdict = input.nominated ? withNominated(state, info, input.nominated.get(info.name) ?? []) : runFilters(state, info);
     decision.verdicts.push(verdict);
     if (verdict.plugin === null) fits.push(info);
   }
@@ -105,6 +107,19 @@ export function runFilters(state: CycleState, info: NodeInfo): NodeVerdict {
     if (refusal) return { node: info.name, plugin: plugin.name, reasons: refusal.reasons, resolvable: refusal.resolvable };
   }
   return (info.passed ??= { node: info.name, plugin: null, reasons: PASSED, resolvable: true });
+}
+
+/** The state as it would be with another node info in the place of one. */
+export const withPods = (state: CycleState, info: NodeInfo, instead: NodeInfo): CycleState => ({ ...state, nodes: state.nodes.map((n) => (n === info ? instead : n)), scratch: new Map() });
+
+/** A node must do both with the pods that are nominated to it, which may never come, and without. */
+function withNominated(state: CycleState, info: NodeInfo, nominated: readonly Pod[]): NodeVerdict {
+  const before = nominated.filter((p) => (p.spec.priority ?? 0) >= (state.pod.spec.priority ?? 0) && p.metadata.uid !== state.pod.metadata.uid);
+  if (before.length === 0) return runFilters(state, info);
+  const copy = nodeInfo(info.node);
+  for (const pod of [...info.pods.values(), ...before]) addPod(copy, pod);
+  const verdict = runFilters(withPods(state, info, copy), copy);
+  return verdict.plugin === null ? runFilters(state, info) : verdict;
 }
 
 function score(state: CycleState, fits: readonly NodeInfo[], decision: Decision, random: Random): void {

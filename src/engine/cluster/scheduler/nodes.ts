@@ -25,38 +25,58 @@ export function setNode(info: NodeInfo, node: Node): void {
   for (const image of node.status?.images ?? []) for (const name of image.names ?? []) info.images.set(name, image.sizeBytes ?? 0);
 }
 
-/** Sum over containers, or the largest init container where that is more, plus overhead. */
+/**
+ * What a pod takes: the sum of its containers and sidecars (init containers that restart always), or, where that is more, one init
+ * container with the sidecars started before it; plus overhead. Source: k8s.io/component-helpers/resource, aggregateContainerRequests.
+ */
 export function demandOf(spec: PodSpec): Demand {
-  const requests = new Map<string, number>();
-  let cpu = 0;
-  let memory = 0;
-  const nonzero = (c: Container, resource: string, otherwise: number): number => {
-    const given = c.resources?.requests?.[resource];
-    return given === undefined ? otherwise : resource === 'cpu' ? milliOf(given) : wholeOf(given);
-  };
-  for (const c of spec.containers ?? []) {
-    for (const [k, v] of Object.entries(c.resources?.requests ?? {})) requests.set(k, (requests.get(k) ?? 0) + amountOf(k, v));
-    cpu += nonzero(c, 'cpu', DEFAULT_CPU);
-    memory += nonzero(c, 'memory', DEFAULT_MEMORY);
-  }
+  const running: Sum = { requests: new Map(), cpu: 0, memory: 0 };
+  const sidecars: Sum = { requests: new Map(), cpu: 0, memory: 0 };
+  const peaks: Sum[] = [];
+  for (const c of spec.containers ?? []) addContainer(running, c);
   for (const c of spec.initContainers ?? []) {
-    for (const [k, v] of Object.entries(c.resources?.requests ?? {})) requests.set(k, Math.max(requests.get(k) ?? 0, amountOf(k, v)));
-    cpu = Math.max(cpu, nonzero(c, 'cpu', DEFAULT_CPU));
-    memory = Math.max(memory, nonzero(c, 'memory', DEFAULT_MEMORY));
+    if (c.restartPolicy === 'Always') {
+      addContainer(running, c);
+      addContainer(sidecars, c);
+      continue;
+    }
+    const peak: Sum = { ...sidecars, requests: new Map(sidecars.requests) };
+    addContainer(peak, c);
+    peaks.push(peak);
   }
+  for (const peak of peaks) {
+    for (const [k, v] of peak.requests) running.requests.set(k, Math.max(running.requests.get(k) ?? 0, v));
+    running.cpu = Math.max(running.cpu, peak.cpu);
+    running.memory = Math.max(running.memory, peak.memory);
+  }
+  const { requests } = running;
   for (const [k, v] of Object.entries(spec.overhead ?? {})) {
     requests.set(k, (requests.get(k) ?? 0) + amountOf(k, v));
-    if (k === 'cpu') cpu += milliOf(v);
-    if (k === 'memory') memory += wholeOf(v);
+    if (k === 'cpu') running.cpu += milliOf(v);
+    if (k === 'memory') running.memory += wholeOf(v);
   }
   let any = false;
   for (const amount of requests.values()) if (amount > 0) any = true;
-  return { requests, nonzeroCpu: cpu, nonzeroMemory: memory, any };
+  return { requests, nonzeroCpu: running.cpu, nonzeroMemory: running.memory, any };
+}
+
+interface Sum {
+  requests: Map<string, number>;
+  /** As the scores count: a container without a request takes the default. */
+  cpu: number;
+  memory: number;
+}
+
+function addContainer(sum: Sum, c: Container): void {
+  const requests = c.resources?.requests;
+  for (const k in requests) sum.requests.set(k, (sum.requests.get(k) ?? 0) + amountOf(k, requests[k]!));
+  sum.cpu += requests?.cpu === undefined ? DEFAULT_CPU : milliOf(requests.cpu);
+  sum.memory += requests?.memory === undefined ? DEFAULT_MEMORY : wholeOf(requests.memory);
 }
 
 export function hostPorts(spec: PodSpec): string[] {
   const out: string[] = [];
-  for (const c of spec.containers ?? []) {
+  for (const c of [...(spec.containers ?? []), ...(spec.initContainers ?? []).filter((i) => i.restartPolicy === 'Always')]) {
     for (const p of c.ports ?? []) {
       const port = spec.hostNetwork ? (p.hostPort ?? p.containerPort) : p.hostPort;
       if (port) out.push(`${p.hostIP || '0.0.0.0'}/${p.protocol || 'TCP'}/${port}`);

@@ -9,7 +9,7 @@ import { MS, SECOND } from '../../sim/units.ts';
 import { mutate } from '../api.ts';
 import { emit } from '../controllers/events.ts';
 import { type Cluster, note } from '../state.ts';
-import { type Change, get, stamp } from '../store.ts';
+import { type Change, get, list, stamp } from '../store.ts';
 import type { Condition, LabelSelector, Node, Pod } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
 import { keyOf } from '../types/objects.ts';
@@ -39,6 +39,8 @@ export interface Scheduler {
   queued: Set<string>;
   /** Pods that no node took, by key. */
   waiting: Map<string, Queued>;
+  /** Pods for which others leave a node: pod's key to the pod. */
+  nominated: Map<string, Pod>;
   /** Attempts so far, by key. */
   attempts: Map<string, number>;
   /** Newest decision of each pod. */
@@ -62,7 +64,7 @@ const KEPT_ROWS = 60_000;
 
 export function createScheduler(profile: Profile): Scheduler {
   return {
-    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], queued: new Set(), waiting: new Map(), attempts: new Map(), decisions: new Map(), detailed: [], rows: 0, start: 0, due: false, cycles: 0,
+    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], queued: new Set(), waiting: new Map(), nominated: new Map(), attempts: new Map(), decisions: new Map(), detailed: [], rows: 0, start: 0, due: false, cycles: 0,
   };
 }
 
@@ -89,6 +91,8 @@ function observePod(cluster: Cluster, change: Change): void {
     if (info && before !== here) addPod(info, pod);
     else if (info?.pods.has(key)) info.pods.set(key, pod);
   }
+  if (change.type !== 'DELETED' && !pod.spec.nodeName && pod.status?.nominatedNodeName) scheduler.nominated.set(key, pod);
+  else scheduler.nominated.delete(key);
   if (change.type === 'DELETED' || pod.spec.nodeName || pod.metadata.deletionTimestamp) {
     forget(scheduler, key);
     if (change.type === 'DELETED') scheduler.attempts.delete(key);
@@ -188,7 +192,8 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   scheduler.order ??= [...scheduler.infos.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const nodes = scheduler.order;
   const { decision, searched } = decide({
-    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused: unbound(cluster, pod), at: timeline.now, attempt: entry.attempts + 1,
+    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused: unbound(cluster, pod),
+    nominated: scheduler.nominated.size > 0 ? byNode(scheduler.nominated) : undefined, at: timeline.now, attempt: entry.attempts + 1,
   });
   if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
   remember(scheduler, entry.key, decision);
@@ -205,6 +210,12 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   if (decision.chosen) bind(cluster, entry.key, pod, decision.chosen);
   else refuse(cluster, entry, pod, decision);
   cluster.cause = undefined;
+}
+
+function byNode(nominated: Map<string, Pod>): Map<string, Pod[]> {
+  const out = new Map<string, Pod[]>();
+  for (const pod of nominated.values()) out.set(pod.status.nominatedNodeName!, [...(out.get(pod.status.nominatedNodeName!) ?? []), pod]);
+  return out;
 }
 
 function remember(scheduler: Scheduler, key: string, decision: Decision): void {
@@ -228,15 +239,15 @@ function thin(scheduler: Scheduler, key: string, newest: string): void {
   scheduler.decisions.set(key, { ...old, verdicts: [], feasible: [], scores: [], totals: [], tied: [] });
 }
 
-/** What the pod's Services and its ReplicaSet select, as one selector; null when nothing does. */
+/** What the pod's Services and its ReplicaSet or StatefulSet select, as one selector; null when nothing does. */
 function defaultSelector(cluster: Cluster, pod: Pod): LabelSelector | null {
   const matchLabels: Record<string, string> = {};
   for (const service of cluster.store.tables.get('Service')?.values() ?? []) {
     if (service.metadata.namespace !== pod.metadata.namespace || !service.spec.selector || !matchesMap(service.spec.selector, pod.metadata.labels)) continue;
     Object.assign(matchLabels, service.spec.selector);
   }
-  const owner = pod.metadata.ownerReferences?.find((r) => r.controller && r.kind === 'ReplicaSet');
-  const set = owner ? get(cluster.store, 'ReplicaSet', `${pod.metadata.namespace}/${owner.name}`) : undefined;
+  const owner = pod.metadata.ownerReferences?.find((r) => r.controller && (r.kind === 'ReplicaSet' || r.kind === 'StatefulSet'));
+  const set = owner ? get(cluster.store, owner.kind, `${pod.metadata.namespace}/${owner.name}`) : undefined;
   Object.assign(matchLabels, set?.spec.selector?.matchLabels);
   const matchExpressions = set?.spec.selector?.matchExpressions ?? [];
   return Object.keys(matchLabels).length + matchExpressions.length === 0 ? null : { matchLabels, matchExpressions };
@@ -257,7 +268,7 @@ function bind(cluster: Cluster, key: string, pod: Pod, node: string): void {
 
 function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision): void {
   const { scheduler } = cluster;
-  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, scheduler.profile);
+  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, scheduler.profile, list(cluster.store, 'PodDisruptionBudget'));
   if (found) decision.message = decision.message.replace(/ preemption: .*$/, '');
   emit(cluster, pod, 'Warning', 'FailedScheduling', decision.message, 'default-scheduler');
   mutate<Pod>(cluster, 'Pod', entry.key, (p) => {
@@ -272,6 +283,9 @@ function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision): 
 function preempt(cluster: Cluster, pod: Pod, found: { node: string; victims: Pod[] }): void {
   for (const victim of found.victims) {
     note(cluster, 'sched.preempt', { pod: keyOf(pod.metadata), victim: keyOf(victim.metadata), node: found.node });
+    mutate<Pod>(cluster, 'Pod', keyOf(victim.metadata), (p) => {
+      setCondition(p, { type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler', message: `${pod.spec.schedulerName}: preempting to accommodate a higher priority pod`, lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
+    }, 'status');
     emit(cluster, victim, 'Normal', 'Preempted', `Preempted by pod ${pod.metadata.uid} on node ${found.node}`, 'default-scheduler');
     cluster.work.get('evict')!.add(keyOf(victim.metadata));
   }
