@@ -18,9 +18,13 @@ export interface WriteOptions {
   dryRun?: boolean;
   /** Unknown fields are errors ("Strict"), or dropped in silence. */
   strict?: boolean;
+  /** Who writes, for the ownership of fields. */
+  manager?: string;
+  /** The subresource that the write came through, where it is not a plain write below it. */
+  sub?: string;
 }
 
-const GENERATIONS = new Set(['Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob']);
+const GENERATIONS = new Set(['Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'ReplicationController', 'PodDisruptionBudget', 'Ingress', 'IngressClass', 'NetworkPolicy', 'PriorityClass', 'CustomResourceDefinition']);
 
 /** Checks a body against the kind's schema. Source of the wording: apimachinery's strict decoder. */
 export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject {
@@ -43,7 +47,10 @@ export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject 
   return object;
 }
 
-const SPECIFIED = new Set(['Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'PersistentVolumeClaim', 'Service', 'Node', 'Namespace']);
+const SPECIFIED = new Set([
+  'Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'PersistentVolumeClaim', 'Service', 'Node', 'Namespace',
+  'ReplicationController', 'ResourceQuota', 'LimitRange', 'HorizontalPodAutoscaler', 'PodDisruptionBudget', 'NetworkPolicy', 'Ingress', 'IngressClass',
+]);
 
 /** As Go decodes: a null field is an absent one, a null element an empty one. */
 const TEXTS = /^(command|args|values|finalizers|namespaces|matchLabelKeys|mismatchLabelKeys|podCIDRs|clusterIPs|externalIPs|ipFamilies|loadBalancerSourceRanges)$/;
@@ -129,6 +136,8 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
 /** The status of what has just been made; controllers write the rest. */
 const FIRST_STATUS: Readonly<Record<string, Json>> = {
   Deployment: {}, ReplicaSet: { replicas: 0 }, StatefulSet: { availableReplicas: 0, replicas: 0 }, DaemonSet: { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 },
+  ReplicationController: { replicas: 0 }, HorizontalPodAutoscaler: { currentMetrics: null, desiredReplicas: 0 }, Ingress: { loadBalancer: {} }, ResourceQuota: {},
+  PodDisruptionBudget: { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 },
   Job: {}, CronJob: {}, PersistentVolumeClaim: { phase: 'Pending' },
 };
 
@@ -297,12 +306,12 @@ function noticePod(cluster: Cluster, old: KubeObject, now: KubeObject): void {
 }
 
 /** Changes an object by a function on a copy; undefined means leave it. For the control plane's own writes. */
-export function mutate<T extends KubeObject>(cluster: Cluster, kind: string, key: string, change: (object: T) => void, sub?: 'status'): T | undefined {
+export function mutate<T extends KubeObject>(cluster: Cluster, kind: string, key: string, change: (object: T) => void, sub?: 'status', options: WriteOptions = {}): T | undefined {
   const old = get<T>(cluster.store, kind, key);
   if (!old) return undefined;
   const object = copy(old);
   change(object);
-  return replace(cluster, kindNamed(kind), old, object, sub, {}) as T;
+  return replace(cluster, kindNamed(kind), old, object, sub, options) as T;
 }
 
 export interface DeleteOptions {

@@ -54,6 +54,7 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
 /** What every new cluster has. */
 function furnish(cluster: Cluster): void {
   for (const name of ['default', 'kube-node-lease', 'kube-public', 'kube-system']) create(cluster, kindNamed('Namespace'), undefined, { metadata: { name } });
+  for (const [name, value, description] of SYSTEM_CLASSES) create(cluster, kindNamed('PriorityClass'), undefined, { metadata: { name }, value, description });
   create(cluster, kindNamed('Service'), 'default', {
     metadata: { name: 'kubernetes', labels: { component: 'apiserver', provider: 'kubernetes' } },
     spec: { clusterIP: '10.96.0.1', ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }], type: 'ClusterIP' },
@@ -63,6 +64,12 @@ function furnish(cluster: Cluster): void {
     subsets: [{ addresses: [{ ip: '10.0.0.10' }], ports: [{ name: 'https', port: 6443, protocol: 'TCP' }] }],
   });
 }
+
+/** The two classes that every cluster has. Source: pkg/apis/scheduling/v1/helpers.go. */
+const SYSTEM_CLASSES = [
+  ['system-node-critical', 2_000_001_000, 'Used for system critical pods that must not be moved from their current node.'],
+  ['system-cluster-critical', 2_000_000_000, 'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.'],
+] as const;
 
 function tick(cluster: Cluster): void {
   monitorNodes(cluster);

@@ -1,5 +1,6 @@
 /** Fields that the API server fills in when a manifest leaves them out, and what admission adds. Source: pkg/apis v1 defaults.go, 1.32. */
 import type { Container, Json, KubeObject, PodSpec } from './types/objects.ts';
+import { policyDefaults } from './defaults-policy.ts';
 import { canonical } from './types/quantity.ts';
 
 export function setDefaults(object: KubeObject): void {
@@ -60,6 +61,17 @@ export function setDefaults(object: KubeObject): void {
       object.spec ??= {};
       object.status ??= {};
       return;
+    case 'PodTemplate':
+      template(object.template);
+      return;
+    case 'ReplicationController':
+      object.spec.replicas ??= 1;
+      object.spec.selector ??= object.spec.template?.metadata?.labels;
+      template(object.spec.template);
+      object.status ??= { replicas: 0 };
+      return;
+    default:
+      policyDefaults(object);
   }
 }
 
@@ -133,7 +145,7 @@ function podSpec(spec: PodSpec): void {
     if (volume && Object.keys(volume).length === 1) volume.emptyDir = {};
   }
   if (spec.hostNetwork) {
-    for (const c of spec.containers) for (const p of c.ports ?? []) p.hostPort ??= p.containerPort;
+    for (const c of spec.containers ?? []) for (const p of c.ports ?? []) p.hostPort ??= p.containerPort;
   }
 }
 

@@ -72,6 +72,20 @@ export function list<T extends KubeObject = KubeObject>(store: Store, kind: stri
   return out.sort(byKey) as T[];
 }
 
+/** As `list`, at a past revision that the store still knows: the newer changes are taken back. */
+export function listAt<T extends KubeObject = KubeObject>(store: Store, kind: string, revision: number, namespace?: string): T[] {
+  const rows = new Map(store.tables.get(kind));
+  for (let i = store.history.length - 1; i >= 0; i--) {
+    const change = store.history[i]!;
+    if (change.revision <= revision) break;
+    if (change.kind !== kind) continue;
+    const key = keyOf(change.object.metadata);
+    if (change.old) rows.set(key, change.old);
+    else rows.delete(key);
+  }
+  return [...rows.values()].filter((o) => namespace === undefined || o.metadata.namespace === namespace).sort(byKey) as T[];
+}
+
 function byKey(a: KubeObject, b: KubeObject): number {
   const x = keyOf(a.metadata);
   const y = keyOf(b.metadata);

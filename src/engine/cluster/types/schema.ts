@@ -4,6 +4,8 @@
  * strings, Q map of quantities, o any object, [T] list, otherwise a structure's name. Source: the core/v1, apps/v1,
  * discovery/v1, coordination/v1 API reference 1.32. Structures nothing here acts on are `o`.
  */
+import { MORE } from './fields.ts';
+
 const TABLE: Record<string, string> = {
   ObjectMeta: 'name:s generateName:s namespace:s selfLink:s uid:s resourceVersion:s generation:i creationTimestamp:t deletionTimestamp:t deletionGracePeriodSeconds:i labels:m annotations:m ownerReferences:[OwnerReference] finalizers:[s] managedFields:[o]',
   OwnerReference: 'apiVersion:s kind:s name:s uid:s controller:b blockOwnerDeletion:b',
@@ -59,7 +61,7 @@ const TABLE: Record<string, string> = {
   RollingUpdateDaemonSet: 'maxUnavailable:x maxSurge:x',
   ControllerRevision: 'apiVersion:s kind:s metadata:ObjectMeta data:o revision:i',
   Job: 'apiVersion:s kind:s metadata:ObjectMeta spec:JobSpec status:o',
-  JobSpec: 'parallelism:i completions:i activeDeadlineSeconds:i podFailurePolicy:o successPolicy:o backoffLimit:i backoffLimitPerIndex:i maxFailedIndexes:i selector:LabelSelector manualSelector:b template:PodTemplateSpec ttlSecondsAfterFinished:i completionMode:s suspend:b podReplacementPolicy:s managedBy:s',
+  JobSpec: 'parallelism:i completions:i activeDeadlineSeconds:i podFailurePolicy:PodFailurePolicy successPolicy:SuccessPolicy backoffLimit:i backoffLimitPerIndex:i maxFailedIndexes:i selector:LabelSelector manualSelector:b template:PodTemplateSpec ttlSecondsAfterFinished:i completionMode:s suspend:b podReplacementPolicy:s managedBy:s',
   CronJob: 'apiVersion:s kind:s metadata:ObjectMeta spec:CronJobSpec status:o',
   CronJobSpec: 'schedule:s timeZone:s startingDeadlineSeconds:i concurrencyPolicy:s suspend:b jobTemplate:JobTemplateSpec successfulJobsHistoryLimit:i failedJobsHistoryLimit:i',
   JobTemplateSpec: 'metadata:ObjectMeta spec:JobSpec',
@@ -76,15 +78,12 @@ const TABLE: Record<string, string> = {
   NodeSpec: 'configSource:o externalID:s podCIDR:s podCIDRs:[s] providerID:s taints:[Taint] unschedulable:b',
   Taint: 'key:s value:s effect:s timeAdded:t',
   Event: 'apiVersion:s kind:s metadata:ObjectMeta involvedObject:o reason:s message:s source:o firstTimestamp:t lastTimestamp:t count:i type:s eventTime:t series:o action:s related:o reportingComponent:s reportingInstance:s',
-  Endpoints: 'apiVersion:s kind:s metadata:ObjectMeta subsets:[o]',
-  EndpointSlice: 'apiVersion:s kind:s metadata:ObjectMeta addressType:s endpoints:[o] ports:[o]',
-  Lease: 'apiVersion:s kind:s metadata:ObjectMeta spec:o',
   ServiceAccount: 'apiVersion:s kind:s metadata:ObjectMeta secrets:[o] imagePullSecrets:[o] automountServiceAccountToken:b',
   PriorityClass: 'apiVersion:s kind:s metadata:ObjectMeta value:i globalDefault:b description:s preemptionPolicy:s',
 };
 
 const SCHEMA = new Map(
-  Object.entries(TABLE).map(([name, row]) => [name, new Map(row.split(' ').map((f) => [f.slice(0, f.indexOf(':')), f.slice(f.indexOf(':') + 1)]))]),
+  Object.entries({ ...TABLE, ...MORE }).map(([name, row]) => [name, new Map(row.split(' ').map((f) => [f.slice(0, f.indexOf(':')), f.slice(f.indexOf(':') + 1)]))]),
 );
 
 export interface Decoded {

@@ -2,7 +2,7 @@
 import type { Container, ContainerState, ContainerStatus, Json, KubeEvent, KubeObject, Labels, Node, Pod, Toleration } from '../../../cluster/types/objects.ts';
 import { canonical } from '../../../cluster/types/quantity.ts';
 import { parseTime, rfc1123 } from '../../../cluster/types/time.ts';
-import { ageOf } from './tables.ts';
+import { ageOf } from './columns.ts';
 
 /** What describing needs beside the object itself. */
 export interface Surroundings {

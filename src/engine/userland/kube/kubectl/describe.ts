@@ -5,7 +5,8 @@ import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime, rfc1123 } from '../../../cluster/types/time.ts';
 import { containers, events, type Line, multi, template, tolerations, volumes, type Surroundings } from './describe-parts.ts';
 import { claim, cronJob, daemonSet, job, statefulSet } from './describe-workloads.ts';
-import { ageOf, rolesOf } from './tables.ts';
+import { ageOf } from './columns.ts';
+import { rolesOf } from './tables.ts';
 import { tabulate } from './tabwriter.ts';
 
 export function describeObject(object: KubeObject, around: Surroundings): string {

@@ -3,18 +3,8 @@ import type { Condition, Json, KubeObject, Node, Pod } from '../../../cluster/ty
 import { summarize } from '../../../cluster/types/podstatus.ts';
 import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime } from '../../../cluster/types/time.ts';
-
-export interface Columns {
-  headers: readonly string[];
-  /** Beyond these only with -o wide. */
-  narrow: number;
-  row(object: KubeObject, now: number): string[];
-}
-
-export function ageOf(time: string | null | undefined, now: number): string {
-  const at = parseTime(time);
-  return at === null ? '<unknown>' : humanDuration(now - at);
-}
+import { ageOf, type Columns } from './columns.ts';
+import { POLICY_TABLES } from './tables-policy.ts';
 
 const NONE = '<none>';
 const or = (text: string | undefined): string => (text === undefined || text === '' ? NONE : text);
@@ -185,15 +175,18 @@ const TABLE: Record<string, Columns> = {
   },
   Event: {
     headers: ['LAST SEEN', 'TYPE', 'REASON', 'OBJECT', 'MESSAGE', 'SUBOBJECT', 'SOURCE', 'FIRST SEEN', 'COUNT', 'NAME'], narrow: 5,
-    row: (e, now) => [
-      ageOf(e.lastTimestamp ?? e.firstTimestamp, now), e.type, e.reason, `${e.involvedObject.kind.toLowerCase()}/${e.involvedObject.name}`, String(e.message).trim(),
-      e.involvedObject.fieldPath ?? '', [e.source?.component, e.source?.host].filter(Boolean).join(', '), ageOf(e.firstTimestamp, now), String(e.count ?? 1), e.metadata.name,
-    ],
+    row: (said, now) => {
+      const e = said.regarding ? { ...said, involvedObject: said.regarding, message: said.note, source: said.deprecatedSource, count: said.deprecatedCount, firstTimestamp: said.deprecatedFirstTimestamp, lastTimestamp: said.deprecatedLastTimestamp } as KubeObject : said;
+      return [
+        ageOf(e.lastTimestamp ?? e.firstTimestamp, now), e.type, e.reason, `${e.involvedObject.kind.toLowerCase()}/${e.involvedObject.name}`, String(e.message).trim(),
+        e.involvedObject.fieldPath ?? '', [e.source?.component, e.source?.host].filter(Boolean).join(', '), ageOf(e.firstTimestamp, now), String(e.count ?? 1), e.metadata.name,
+      ];
+    },
   },
 };
 
 export function columnsOf(kind: string): Columns {
-  return TABLE[kind] ?? { headers: ['NAME', 'AGE'], narrow: 2, row: (o, now) => [o.metadata.name, ageOf(o.metadata.creationTimestamp, now)] };
+  return TABLE[kind] ?? POLICY_TABLES[kind] ?? { headers: ['NAME', 'AGE'], narrow: 2, row: (o, now) => [o.metadata.name, ageOf(o.metadata.creationTimestamp, now)] };
 }
 
 export function labelsText(labels: Record<string, string> | undefined): string {
