@@ -12,6 +12,8 @@ import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
 import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
 import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
 import { copy, type Json, type KubeObject, keyOf, same } from './types/objects.ts';
+import { admitStorage } from './storage/defaults.ts';
+import { admitExpansion } from './storage/expansion.ts';
 import { badQuantity, validate } from './validate.ts';
 
 export interface WriteOptions {
@@ -50,6 +52,7 @@ export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject 
 const SPECIFIED = new Set([
   'Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'PersistentVolumeClaim', 'Service', 'Node', 'Namespace',
   'ReplicationController', 'ResourceQuota', 'LimitRange', 'HorizontalPodAutoscaler', 'PodDisruptionBudget', 'NetworkPolicy', 'Ingress', 'IngressClass',
+  'PersistentVolume', 'VolumeAttachment', 'CSIDriver', 'CSINode',
 ]);
 
 /** As Go decodes: a null field is an absent one, a null element an empty one. */
@@ -111,6 +114,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
     if (object.spec) admitPriority(cluster, object, kind);
     if (object.spec) admitPod(object.spec);
   }
+  admitStorage(cluster, object);
   if (FIRST_STATUS[kind.kind]) object.status = copy(FIRST_STATUS[kind.kind]);
   const faults = validate(object);
   if (faults.length > 0) throw invalid(kind, meta.name ?? '', faults);
@@ -123,7 +127,6 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   delete meta.deletionTimestamp;
   if (GENERATIONS.has(kind.kind)) meta.generation = 1;
   if (kind.kind === 'DaemonSet') meta.annotations = { ...meta.annotations, [TEMPLATE_GENERATION]: '1' };
-  if (kind.kind === 'PersistentVolumeClaim') meta.finalizers = ['kubernetes.io/pvc-protection'];
   if (options.dryRun) return object;
   if (kind.kind === 'Pod') {
     const owner = meta.ownerReferences?.find((r) => r.controller);
@@ -138,7 +141,7 @@ const FIRST_STATUS: Readonly<Record<string, Json>> = {
   Deployment: {}, ReplicaSet: { replicas: 0 }, StatefulSet: { availableReplicas: 0, replicas: 0 }, DaemonSet: { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 },
   ReplicationController: { replicas: 0 }, HorizontalPodAutoscaler: { currentMetrics: null, desiredReplicas: 0 }, Ingress: { loadBalancer: {} }, ResourceQuota: {},
   PodDisruptionBudget: { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 },
-  Job: {}, CronJob: {}, PersistentVolumeClaim: { phase: 'Pending' },
+  Job: {}, CronJob: {}, PersistentVolumeClaim: { phase: 'Pending' }, PersistentVolume: { phase: 'Pending' }, VolumeAttachment: { attached: false },
 };
 
 /** A Job selects its pods by its own uid, unless it brought a selector (strategy.go, generateSelector). */
@@ -249,6 +252,7 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
     if (old.status !== undefined) object.status = old.status;
     if (kind.kind === 'Service') keepAllocated(cluster, object, old, versioned);
     if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
+    admitExpansion(cluster, kind, object, old);
     const faults = validate(object, old);
     if (faults.length > 0) throw invalid(kind, fixed.name, faults);
     if (kind.kind === 'DaemonSet') countTemplates(object, old);

@@ -7,6 +7,7 @@ import { after, handle, type Timeline } from '../sim/timeline.ts';
 import type { Trace } from '../sim/trace.ts';
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import { create } from './api.ts';
+import { resyncClaims } from './controllers/claims.ts';
 import { arrive, CONTROLLERS, enqueue, syncAll } from './controllers/controllers.ts';
 import { expireEvents } from './controllers/events.ts';
 import type { Later } from './controllers/later.ts';
@@ -14,7 +15,7 @@ import { monitorNodes } from './controllers/nodes.ts';
 import { syncDeployment } from './controllers/deployment.ts';
 import { TICK } from './controllers/timers.ts';
 import { DEFAULT } from './scheduler/profiles.ts';
-import { createScheduler, cycle, observe, readmit } from './scheduler/queue.ts';
+import { bindTimeout, createScheduler, cycle, observe, readmit } from './scheduler/queue.ts';
 import type { Cluster } from './state.ts';
 import { createStore, list } from './store.ts';
 import { kindNamed } from './types/kinds.ts';
@@ -40,6 +41,7 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
   handle(timeline, 'cluster.later', (event) => arrive(cluster, event.arg as Later));
   handle(timeline, 'cluster.schedule', () => cycle(cluster));
   handle(timeline, 'cluster.retry', (event) => readmit(cluster, event.arg as Parameters<typeof readmit>[1]));
+  handle(timeline, 'cluster.bindtimeout', (event) => bindTimeout(cluster, event.arg as { key: string; uid: string }));
   handle(timeline, 'cluster.flush', (event) => flush(cluster, event.arg as { key: string; attempts: number }));
   handle(timeline, 'cluster.tick', () => tick(cluster));
   cluster.store.listeners.add((change) => {
@@ -75,6 +77,7 @@ function tick(cluster: Cluster): void {
   monitorNodes(cluster);
   const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
   if (Math.floor(now) % 60 < 5) expireEvents(cluster, now);
+  if (Math.floor(now) % 15 < 5) resyncClaims(cluster);
   for (const d of list(cluster.store, 'Deployment')) {
     if (d.status?.conditions?.some((c: { type: string; reason: string }) => c.type === 'Progressing' && c.reason === 'ReplicaSetUpdated')) syncDeployment(cluster, keyOf(d.metadata));
   }

@@ -1,9 +1,11 @@
 /** Fields that the API server fills in when a manifest leaves them out, and what admission adds. Source: pkg/apis v1 defaults.go, 1.32. */
 import type { Container, Json, KubeObject, PodSpec } from './types/objects.ts';
 import { policyDefaults } from './defaults-policy.ts';
+import { claimSpec, storageDefaults } from './storage/defaults.ts';
 import { canonical } from './types/quantity.ts';
 
 export function setDefaults(object: KubeObject): void {
+  if (storageDefaults(object)) return;
   switch (object.kind) {
     case 'Pod':
       podSpec(object.spec);
@@ -40,9 +42,6 @@ export function setDefaults(object: KubeObject): void {
       object.spec.successfulJobsHistoryLimit ??= 3;
       object.spec.suspend ??= false;
       template(object.spec.jobTemplate?.spec?.template);
-      return;
-    case 'PersistentVolumeClaim':
-      claim(object.spec);
       return;
     case 'Service':
       service(object.spec);
@@ -110,7 +109,7 @@ function statefulSet(spec: Json): void {
   for (const one of spec.volumeClaimTemplates ?? []) {
     one.apiVersion ??= 'v1';
     one.kind ??= 'PersistentVolumeClaim';
-    claim(one.spec);
+    claimSpec(one.spec);
     one.status ??= { phase: 'Pending' };
   }
 }
@@ -126,10 +125,6 @@ function job(spec: Json): void {
   template(spec.template);
 }
 
-function claim(spec: Json): void {
-  if (spec) spec.volumeMode ??= 'Filesystem';
-}
-
 function podSpec(spec: PodSpec): void {
   for (const c of spec.initContainers ?? []) container(c);
   for (const c of spec.containers ?? []) container(c);
@@ -141,6 +136,7 @@ function podSpec(spec: PodSpec): void {
   if (spec.serviceAccountName) spec.serviceAccount ??= spec.serviceAccountName;
   for (const volume of spec.volumes ?? []) {
     if (volume?.configMap) volume.configMap.defaultMode ??= 420;
+    if (volume?.hostPath) volume.hostPath.type ??= '';
     if (volume?.secret) volume.secret.defaultMode ??= 420;
     if (volume && Object.keys(volume).length === 1) volume.emptyDir = {};
   }

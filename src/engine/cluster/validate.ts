@@ -3,6 +3,7 @@
  * quantities, ports, selectors. Source: apimachinery validation, pkg/apis/core/validation, pkg/apis/apps/validation.
  */
 import { type Fault, goValue } from './errors.ts';
+import { storageFaults } from './storage/validate.ts';
 import type { Container, Json, KubeObject, PodSpec } from './types/objects.ts';
 import { same } from './types/objects.ts';
 import { parseSchedule } from './types/schedule.ts';
@@ -28,6 +29,7 @@ const SAYS = {
 export function validate(object: KubeObject, old?: KubeObject): Fault[] {
   const out: Fault[] = [];
   metadata(object, out);
+  if (storageFaults(object, out, old)) return out;
   switch (object.kind) {
     case 'Pod':
       podSpec(object.spec, 'spec', out);
@@ -47,9 +49,6 @@ export function validate(object: KubeObject, old?: KubeObject): Fault[] {
       break;
     case 'CronJob':
       cronJob(object, out);
-      break;
-    case 'PersistentVolumeClaim':
-      claim(object.spec, 'spec', out);
       break;
     case 'Service':
       service(object, out, old);
@@ -307,14 +306,6 @@ function cronJob(object: KubeObject, out: Fault[]): void {
   for (const name of ['startingDeadlineSeconds', 'successfulJobsHistoryLimit', 'failedJobsHistoryLimit']) range(spec?.[name], `spec.${name}`, out);
   if (!['Allow', 'Forbid', 'Replace'].includes(spec?.concurrencyPolicy)) out.push({ field: 'spec.concurrencyPolicy', type: 'Unsupported value', value: goValue(spec?.concurrencyPolicy), detail: 'supported values: "Allow", "Forbid", "Replace"' });
   job({ completionMode: 'NonIndexed', ...spec?.jobTemplate?.spec }, 'spec.jobTemplate.spec', out);
-}
-
-function claim(spec: Json, field: string, out: Fault[]): void {
-  if (!(spec?.accessModes?.length > 0)) out.push({ field: `${field}.accessModes`, type: 'Required value', detail: 'at least 1 access mode is required' });
-  for (const [i, mode] of ((spec?.accessModes ?? []) as string[]).entries()) {
-    if (!['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod'].includes(mode)) out.push({ field: `${field}.accessModes[${i}]`, type: 'Unsupported value', value: goValue(mode), detail: 'supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"' });
-  }
-  if (spec?.resources?.requests?.storage === undefined) out.push({ field: `${field}.resources[storage]`, type: 'Required value' });
 }
 
 function mislabelled(template: Json, out: Fault[]): void {

@@ -1,11 +1,10 @@
 /** The table of controllers: which changes wake each, for which key, and what it does. They keep nothing between two calls. */
 import { after } from '../../sim/timeline.ts';
 import type { Cluster } from '../state.ts';
-import { type Change, get, list } from '../store.ts';
+import { type Change, list } from '../store.ts';
 import { keyOf, type Node, type Pod, same, type Service } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
-import { claimsOf } from '../types/claims.ts';
-import { syncClaim } from './claims.ts';
+import { claimsWoken, syncClaim, syncVolume, volumesWoken } from './claims.ts';
 import { syncCronJob } from './cronjob.ts';
 import { syncDaemonSet } from './daemonset.ts';
 import { syncDeployment } from './deployment.ts';
@@ -86,12 +85,10 @@ export const CONTROLLERS: readonly Controller[] = [
     wakes: (_c, change) => (change.kind === 'CronJob' ? [keyOf(change.object.metadata)] : change.kind === 'Job' ? ownerKeys(change, 'CronJob') : []),
   },
   {
-    name: 'claim', kind: 'PersistentVolumeClaim', sync: syncClaim,
-    wakes(cluster, change) {
-      if (change.kind === 'PersistentVolumeClaim') return change.type === 'DELETED' || (change.old && !change.object.metadata.deletionTimestamp) ? [] : [keyOf(change.object.metadata)];
-      if (change.kind !== 'Pod' || !(change.type === 'DELETED' || change.object.status?.phase !== change.old?.status?.phase)) return [];
-      return claimsOf(change.object as Pod).map((name) => `${change.object.metadata.namespace}/${name}`).filter((key) => get(cluster.store, 'PersistentVolumeClaim', key)?.metadata.deletionTimestamp);
-    },
+    name: 'claim', kind: 'PersistentVolumeClaim', sync: syncClaim, wakes: claimsWoken,
+  },
+  {
+    name: 'volume', kind: 'PersistentVolume', sync: syncVolume, wakes: volumesWoken,
   },
   {
     name: 'endpoints', kind: 'Service', sync: syncEndpoints,

@@ -5,6 +5,7 @@
 import { below, type Random } from '../../sim/random.ts';
 import type { LabelSelector, Pod } from '../types/objects.ts';
 import { addPod, demandOf, nodeInfo } from './nodes.ts';
+import type { PodVolumes } from './volumes.ts';
 import type { CycleState, NodeInfo, NodeVerdict, Profile, Refusal } from './profile.ts';
 
 export type { NodeVerdict } from './profile.ts';
@@ -66,6 +67,7 @@ export interface CycleInput {
   refused?: string | null;
   /** Pods that wait for victims to leave a node, by node: they have their place before pods of no higher priority. */
   nominated?: Map<string, Pod[]>;
+  volumes?: PodVolumes | null;
   at: number;
   attempt: number;
 }
@@ -74,7 +76,7 @@ export interface CycleInput {
 export function decide(input: CycleInput): { decision: Decision; searched: number } {
   const { pod, nodes, profile } = input;
   const demand = demandOf(pod.spec);
-  const state: CycleState = { pod, demand, profile, nodes, imageNodes: input.imageNodes, feasible: [], defaultSelector: input.defaultSelector ?? null, scratch: new Map() };
+  const state = beginCycle({ pod, demand, profile, nodes, imageNodes: input.imageNodes, defaultSelector: input.defaultSelector ?? null, volumes: input.volumes ?? null });
   const decision: Decision = {
     pod: `${pod.metadata.namespace ?? 'default'}/${pod.metadata.name}`, uid: pod.metadata.uid ?? '', at: input.at, attempt: input.attempt, profile,
     nodes: nodes.length, verdicts: [], feasible: [], scores: [], totals: [], tied: [], chosen: null, message: '',
@@ -99,10 +101,17 @@ export function decide(input: CycleInput): { decision: Decision; searched: numbe
   return { decision, searched };
 }
 
+/** The state of a cycle, with the filters that have something to say about its pod. */
+export function beginCycle(from: Omit<CycleState, 'feasible' | 'filters' | 'scratch'>): CycleState {
+  const state: CycleState = { ...from, feasible: [], filters: from.profile.filters, scratch: new Map() };
+  state.filters = from.profile.filters.filter((plugin) => !plugin.skips?.(state));
+  return state;
+}
+
 const PASSED: readonly string[] = [];
 
 export function runFilters(state: CycleState, info: NodeInfo): NodeVerdict {
-  for (const plugin of state.profile.filters) {
+  for (const plugin of state.filters) {
     const refusal: Refusal | null = plugin.filter(state, info);
     if (refusal) return { node: info.name, plugin: plugin.name, reasons: refusal.reasons, resolvable: refusal.resolvable };
   }

@@ -8,9 +8,10 @@ import type { KubeObject, Pod } from '../types/objects.ts';
 import { keyOf } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
 import type { Decision } from './cycle.ts';
-import { imageCounts, runFilters, withPods } from './cycle.ts';
+import { beginCycle, imageCounts, runFilters, withPods } from './cycle.ts';
 import { addPod, demandOf, nodeInfo, removePod } from './nodes.ts';
 import type { CycleState, NodeInfo, Profile } from './profile.ts';
+import type { PodVolumes } from './volumes.ts';
 
 export interface Candidate {
   node: string;
@@ -67,16 +68,16 @@ export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly
   return { node: info.name, victims, violations };
 }
 
-export function findVictims(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[]): Candidate | null {
-  return pick(candidatesFor(pod, nodes, decision, profile, budgets));
+export function findVictims(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null): Candidate | null {
+  return pick(candidatesFor(pod, nodes, decision, profile, budgets, volumes));
 }
 
 /** Every node that would take the pod, and who would have to go there. None, while victims of an earlier search are still going. */
-export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[]): Candidate[] {
+export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null): Candidate[] {
   const resolvable = new Set(decision.verdicts.filter((v) => v.resolvable).map((v) => v.node));
   if (![...nodes].some((n) => resolvable.has(n.name) && [...n.pods.values()].some((p) => priority(p) < priority(pod)))) return [];
   if ([...nodes].some((n) => pod.status?.nominatedNodeName === n.name && [...n.pods.values()].some((p) => p.metadata.deletionTimestamp && priority(p) < priority(pod)))) return [];
-  const state: CycleState = { pod, demand: demandOf(pod.spec), profile, nodes, imageNodes: imageCounts(nodes), feasible: [], defaultSelector: null, scratch: new Map() };
+  const state = beginCycle({ pod, demand: demandOf(pod.spec), profile, nodes, imageNodes: imageCounts(nodes), defaultSelector: null, volumes });
   return nodes.flatMap((info) => (resolvable.has(info.name) ? (candidateOn(info, state, budgets) ?? []) : []));
 }
 

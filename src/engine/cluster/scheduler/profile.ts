@@ -3,6 +3,7 @@
  * or nothing; a score answers with a whole number. Source: kube-scheduler 1.32 default plugins; `V1_20` carries the
  * formulas and wording of 1.20, against which decisions of the real scheduler were recorded.
  */
+import type { PodVolumes } from './volumes.ts';
 import type { LabelSelector, Node, Pod, Taint } from '../types/objects.ts';
 
 /** A node with what is on it: the scheduler's snapshot. Amounts: CPU in thousandths, the rest in units. */
@@ -55,12 +56,18 @@ export interface CycleState {
   feasible: readonly NodeInfo[];
   /** Pods like this one by its Services and ReplicaSet: what default spreading counts. */
   defaultSelector: LabelSelector | null;
+  /** The pod's claims and volumes; null when it has none. */
+  volumes: PodVolumes | null;
+  /** The profile's filters without those that skip this pod. */
+  filters: readonly FilterPlugin[];
   /** What plugins compute once a cycle. */
   scratch: Map<string, unknown>;
 }
 
 export interface FilterPlugin {
   name: string;
+  /** Whether it says nothing about this pod, whatever the node. */
+  skips?(state: CycleState): boolean;
   /** null: the node will do. */
   filter(state: CycleState, info: NodeInfo): Refusal | null;
 }

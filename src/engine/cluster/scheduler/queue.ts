@@ -3,7 +3,6 @@
  * that could help brings them back after a backoff of 1 s doubling to 10 s, and 5 minutes do in any case. One pod a
  * cycle, one event on the timeline a cycle; binding writes the pod's node through the API.
  */
-import { unbound } from '../controllers/claims.ts';
 import { after } from '../../sim/timeline.ts';
 import { MS, SECOND } from '../../sim/units.ts';
 import { mutate } from '../api.ts';
@@ -17,6 +16,7 @@ import { type Decision, decide, imageCounts } from './cycle.ts';
 import { addPod, nodeInfo, occupies, removePod, setNode } from './nodes.ts';
 import { findVictims } from './preemption.ts';
 import type { NodeInfo, Profile } from './profile.ts';
+import { complain, type PodVolumes, progress, release, type Reservation, reserve, volumesOf } from './volumes.ts';
 
 interface Queued {
   key: string;
@@ -48,6 +48,8 @@ export interface Scheduler {
   /** Keys of those kept with every node's verdict and scores, oldest first, and how many nodes that is. */
   detailed: string[];
   rows: number;
+  /** Pods that have a node and wait for their volumes, by key. */
+  reserved: Map<string, Reservation>;
   /** Where the next search begins. */
   start: number;
   /** A cycle is on the timeline. */
@@ -64,7 +66,7 @@ const KEPT_ROWS = 60_000;
 
 export function createScheduler(profile: Profile): Scheduler {
   return {
-    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], queued: new Set(), waiting: new Map(), nominated: new Map(), attempts: new Map(), decisions: new Map(), detailed: [], rows: 0, start: 0, due: false, cycles: 0,
+    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], queued: new Set(), waiting: new Map(), nominated: new Map(), attempts: new Map(), decisions: new Map(), detailed: [], rows: 0, reserved: new Map(), start: 0, due: false, cycles: 0,
   };
 }
 
@@ -72,6 +74,46 @@ export function createScheduler(profile: Profile): Scheduler {
 export function observe(cluster: Cluster, change: Change): void {
   if (change.kind === 'Pod') observePod(cluster, change);
   else if (change.kind === 'Node') observeNode(cluster, change);
+  else if (STORAGE.has(change.kind)) observeStorage(cluster, change);
+}
+
+const STORAGE = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'CSINode', 'CSIDriver', 'CSIStorageCapacity']);
+
+/** Volumes come and go: pods that wait for theirs go on, others may find a node now. */
+function observeStorage(cluster: Cluster, { kind, type, object, old }: Change): void {
+  const { scheduler } = cluster;
+  if (kind === 'PersistentVolumeClaim') {
+    const key = keyOf(object.metadata);
+    for (const [pod, held] of [...scheduler.reserved]) if (held.claims.includes(key)) settle(cluster, pod, held);
+  }
+  if (type === 'MODIFIED' && old?.spec === object.spec && old?.status?.phase === object.status?.phase && old?.metadata.deletionTimestamp === object.metadata.deletionTimestamp) return;
+  if (scheduler.waiting.size > 0) retry(cluster);
+}
+
+function settle(cluster: Cluster, key: string, held: Reservation): void {
+  const state = progress(cluster, held);
+  if (state === null) return;
+  release(cluster, key);
+  const pod = get<Pod>(cluster.store, 'Pod', key);
+  if (!pod || pod.spec.nodeName || pod.metadata.deletionTimestamp) return;
+  if (state === true) bind(cluster, key, pod, held.node);
+  else again(cluster, key, pod, state);
+}
+
+/** What was promised a pod came to nothing: it waits, and is tried again. */
+function again(cluster: Cluster, key: string, pod: Pod, why: string): void {
+  complain(cluster, pod, why);
+  cluster.scheduler.waiting.set(key, { key, priority: pod.spec.priority ?? 0, since: cluster.timeline.now, attempts: cluster.scheduler.attempts.get(key) ?? 1, tried: cluster.timeline.now });
+  retry(cluster);
+}
+
+/** Ten minutes after a node was chosen: volumes that are not there will not be waited for any longer. */
+export function bindTimeout(cluster: Cluster, { key, uid }: { key: string; uid: string }): void {
+  const held = cluster.scheduler.reserved.get(key);
+  if (held?.pod.metadata.uid !== uid) return;
+  release(cluster, key);
+  const pod = get<Pod>(cluster.store, 'Pod', key);
+  if (pod) again(cluster, key, pod, 'context deadline exceeded');
 }
 
 function observePod(cluster: Cluster, change: Change): void {
@@ -95,6 +137,7 @@ function observePod(cluster: Cluster, change: Change): void {
   else scheduler.nominated.delete(key);
   if (change.type === 'DELETED' || pod.spec.nodeName || pod.metadata.deletionTimestamp) {
     forget(scheduler, key);
+    if (change.type === 'DELETED' || pod.metadata.deletionTimestamp) release(cluster, key);
     if (change.type === 'DELETED') scheduler.attempts.delete(key);
   } else if (change.type === 'ADDED' || (scheduler.waiting.has(key) && old?.spec !== pod.spec && old?.metadata.generation !== pod.metadata.generation)) {
     if (occupies(pod) && (pod.spec.schedulingGates ?? []).length === 0 && (pod.spec.schedulerName ?? '') === 'default-scheduler') {
@@ -159,7 +202,7 @@ export function retry(cluster: Cluster): void {
 export function readmit(cluster: Cluster, entry: Queued): void {
   const pod = get<Pod>(cluster.store, 'Pod', entry.key);
   if (!pod || pod.spec.nodeName || pod.metadata.deletionTimestamp) return;
-  if (cluster.scheduler.queued.has(entry.key) || cluster.scheduler.waiting.has(entry.key)) return;
+  if (cluster.scheduler.queued.has(entry.key) || cluster.scheduler.reserved.has(entry.key) || cluster.scheduler.waiting.has(entry.key)) return;
   push(cluster, entry);
 }
 
@@ -191,8 +234,10 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   const { scheduler, timeline } = cluster;
   scheduler.order ??= [...scheduler.infos.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const nodes = scheduler.order;
+  const found = volumesOf(cluster, pod);
+  const [refused, volumes] = typeof found === 'string' ? [found, null] : [null, found];
   const { decision, searched } = decide({
-    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused: unbound(cluster, pod),
+    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused, volumes,
     nominated: scheduler.nominated.size > 0 ? byNode(scheduler.nominated) : undefined, at: timeline.now, attempt: entry.attempts + 1,
   });
   if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
@@ -207,8 +252,8 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   });
   cluster.causes.set(`Pod ${entry.key}`, n);
   cluster.cause = n;
-  if (decision.chosen) bind(cluster, entry.key, pod, decision.chosen);
-  else refuse(cluster, entry, pod, decision);
+  if (!decision.chosen) refuse(cluster, entry, pod, decision, volumes);
+  else if (!volumes || !reserve(cluster, entry.key, pod, volumes, decision.chosen)) bind(cluster, entry.key, pod, decision.chosen);
   cluster.cause = undefined;
 }
 
@@ -266,9 +311,9 @@ function bind(cluster: Cluster, key: string, pod: Pod, node: string): void {
   emit(cluster, pod, 'Normal', 'Scheduled', `Successfully assigned ${key} to ${node}`, 'default-scheduler');
 }
 
-function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision): void {
+function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision, volumes: PodVolumes | null): void {
   const { scheduler } = cluster;
-  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, scheduler.profile, list(cluster.store, 'PodDisruptionBudget'));
+  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, scheduler.profile, list(cluster.store, 'PodDisruptionBudget'), volumes);
   if (found) decision.message = decision.message.replace(/ preemption: .*$/, '');
   emit(cluster, pod, 'Warning', 'FailedScheduling', decision.message, 'default-scheduler');
   mutate<Pod>(cluster, 'Pod', entry.key, (p) => {

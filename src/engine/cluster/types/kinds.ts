@@ -35,6 +35,7 @@ export const KINDS: readonly Kind[] = [
   row('Namespace', '', 'namespaces', 'ns', { cluster: true, verbs: VERBS.filter((v) => v !== 'deletecollection') }),
   row('Node', '', 'nodes', 'no', CLUSTER),
   row('PersistentVolumeClaim', '', 'persistentvolumeclaims', 'pvc'),
+  row('PersistentVolume', '', 'persistentvolumes', 'pv', CLUSTER),
   row('Pod', '', 'pods', 'po'),
   row('PodTemplate', '', 'podtemplates'),
   row('ReplicationController', '', 'replicationcontrollers', 'rc'),
@@ -71,6 +72,11 @@ export const KINDS: readonly Kind[] = [
   row('RoleBinding', RBAC, 'rolebindings'),
   row('Role', RBAC, 'roles'),
   row('PriorityClass', 'scheduling.k8s.io', 'priorityclasses', 'pc', CLUSTER),
+  row('CSIDriver', 'storage.k8s.io', 'csidrivers', '', CLUSTER),
+  row('CSINode', 'storage.k8s.io', 'csinodes', '', CLUSTER),
+  row('CSIStorageCapacity', 'storage.k8s.io', 'csistoragecapacities'),
+  row('StorageClass', 'storage.k8s.io', 'storageclasses', 'sc', CLUSTER),
+  row('VolumeAttachment', 'storage.k8s.io', 'volumeattachments', '', CLUSTER),
 ];
 
 /** Other versions that the server serves of kinds above; stored in the preferred one (`versions.ts`). */

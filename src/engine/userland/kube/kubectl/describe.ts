@@ -5,6 +5,7 @@ import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime, rfc1123 } from '../../../cluster/types/time.ts';
 import { containers, events, type Line, multi, template, tolerations, volumes, type Surroundings } from './describe-parts.ts';
 import { claim, cronJob, daemonSet, job, statefulSet } from './describe-workloads.ts';
+import { csiNode, persistentVolume, storageClass } from './describe-storage.ts';
 import { ageOf } from './columns.ts';
 import { rolesOf } from './tables.ts';
 import { tabulate } from './tabwriter.ts';
@@ -20,7 +21,7 @@ export function describeObject(object: KubeObject, around: Surroundings): string
 
 const DESCRIBERS: Record<string, (o: KubeObject, s: Surroundings, w: Line) => void> = {
   Pod: (o, s, w) => pod(o as Pod, s, w), Node: (o, s, w) => node(o as Node, s, w), Deployment: deployment, ReplicaSet: replicaSet, Service: service, Namespace: namespace,
-  StatefulSet: statefulSet, DaemonSet: daemonSet, Job: job, CronJob: cronJob, PersistentVolumeClaim: claim, ConfigMap: configMap, Secret: secret, Event: generic,
+  StatefulSet: statefulSet, DaemonSet: daemonSet, Job: job, CronJob: cronJob, PersistentVolumeClaim: claim, PersistentVolume: persistentVolume, StorageClass: storageClass, CSINode: csiNode, ConfigMap: configMap, Secret: secret, Event: generic,
 };
 
 function pod(p: Pod, s: Surroundings, w: Line): void {

@@ -5,6 +5,7 @@ import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime } from '../../../cluster/types/time.ts';
 import { ageOf, type Columns } from './columns.ts';
 import { POLICY_TABLES } from './tables-policy.ts';
+import { STORAGE_COLUMNS } from './tables-storage.ts';
 
 const NONE = '<none>';
 const or = (text: string | undefined): string => (text === undefined || text === '' ? NONE : text);
@@ -186,7 +187,7 @@ const TABLE: Record<string, Columns> = {
 };
 
 export function columnsOf(kind: string): Columns {
-  return TABLE[kind] ?? POLICY_TABLES[kind] ?? { headers: ['NAME', 'AGE'], narrow: 2, row: (o, now) => [o.metadata.name, ageOf(o.metadata.creationTimestamp, now)] };
+  return TABLE[kind] ?? POLICY_TABLES[kind] ?? STORAGE_COLUMNS[kind] ?? { headers: ['NAME', 'AGE'], narrow: 2, row: (o, now) => [o.metadata.name, ageOf(o.metadata.creationTimestamp, now)] };
 }
 
 export function labelsText(labels: Record<string, string> | undefined): string {
