@@ -4,12 +4,12 @@
  */
 import type { Cluster } from '../state.ts';
 import { list } from '../store.ts';
+import { isDefaultClass } from '../types/claims.ts';
 import type { Json, KubeObject } from '../types/objects.ts';
 import { canonical } from '../types/quantity.ts';
 
 export const CLAIM_PROTECTION = 'kubernetes.io/pvc-protection';
 export const VOLUME_PROTECTION = 'kubernetes.io/pv-protection';
-const IS_DEFAULT = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class'];
 
 const tidy = (map: Json): void => {
   for (const [key, value] of Object.entries(map ?? {})) map[key] = canonical(value as string);
@@ -57,8 +57,6 @@ export function storageDefaults(object: KubeObject): boolean {
   fill?.(object);
   return fill !== undefined;
 }
-
-export const isDefaultClass = (sc: KubeObject): boolean => IS_DEFAULT.some((key) => sc.metadata.annotations?.[key] === 'true');
 
 /** The newest class marked as default, by name among equals; undefined when none is. */
 export function defaultClass(cluster: Cluster): KubeObject | undefined {

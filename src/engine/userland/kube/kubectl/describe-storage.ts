@@ -1,7 +1,7 @@
 /** `kubectl describe` of volumes, classes and what drivers say of themselves. Source: kubectl pkg/describe/describe.go 1.32. */
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
 import { humanDuration, parseTime } from '../../../cluster/types/time.ts';
-import { isDefaultClass } from '../../../cluster/storage/defaults.ts';
+import { isDefaultClass } from '../../../cluster/types/claims.ts';
 import { events, type Line, multi, type Surroundings } from './describe-parts.ts';
 import { ageOf } from './columns.ts';
 import { accessModes } from './tables.ts';

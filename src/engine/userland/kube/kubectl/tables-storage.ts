@@ -1,6 +1,6 @@
 /** The columns of `kubectl get` for storage. Source: pkg/printers/internalversion 1.32 (printPersistentVolume and its neighbours). */
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
-import { isDefaultClass } from '../../../cluster/storage/defaults.ts';
+import { isDefaultClass } from '../../../cluster/types/claims.ts';
 import { ageOf, type Columns } from './columns.ts';
 import { accessModes } from './tables.ts';
 
