@@ -71,6 +71,8 @@ export interface Frame {
   term: { tty: string; data: string; reset?: boolean }[];
   /** Set once when the engine itself failed: the world stands still, the recording is whole. */
   fault?: { message: string; at: number };
+  /** Why the session cannot be kept in this browser; absent when it is. */
+  unkept?: string;
   /** Progress of a long replay, 0 to 1; absent when there is none. */
   seeking?: number;
 }
@@ -87,6 +89,10 @@ export interface Calls {
   /** Forward or back by one event of the trace. */
   step: { in: { by: 1 | -1 }; out: null };
   recording: { in: Record<string, never>; out: Recording };
+  /** The session this browser kept last, as it was when the page began. */
+  kept: { in: Record<string, never>; out: Recording | null };
+  /** Keeps the present session no longer. */
+  forget: { in: Record<string, never>; out: null };
   /** The rows of a view, once. */
   rows: { in: { view: string; arg?: Record<string, Cell> }; out: Row[] };
   /** Are these checks true now? `seen` is the live value each looked at, as a short text. */

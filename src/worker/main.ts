@@ -1,6 +1,7 @@
 /** The worker: loads the processor and the guests, then hands messages to one session. Nothing is decided here. */
 import cpuUrl from '../../build/cpu.wasm?url';
 import type { ToPage, ToWorker } from '../bridge/protocol.ts';
+import { openJournal } from './journal.ts';
 import { createServer, type Server } from './server.ts';
 
 /** Sources of the guests by their path below that folder. */
@@ -19,10 +20,10 @@ const channel = new MessageChannel();
 const queue: (() => void)[] = [];
 channel.port1.onmessage = (): void => queue.shift()?.();
 
-const response = await fetch(cpuUrl);
-const cpu = new WebAssembly.Module(await response.arrayBuffer());
+const [cpu, journal] = await Promise.all([fetch(cpuUrl).then(async (response) => new WebAssembly.Module(await response.arrayBuffer())), openJournal()]);
 server = createServer({
   assets: { cpu, guests },
+  journal,
   post: (message: ToPage) => self.postMessage(message),
   now: () => performance.now(),
   soon(callback) {

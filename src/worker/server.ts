@@ -6,7 +6,7 @@
  * meanwhile goes with the next. Seeking into the past rebuilds the world and replays; what was done later stays until
  * somebody acts. The headless tool runs this very code with a clock of its own.
  */
-import type { Calls, Cell, Frame, Query, Recording, Row, ToPage, ToWorker } from '../bridge/protocol.ts';
+import type { Calls, Cell, Frame, Input, Query, Recording, Row, ToPage, ToWorker } from '../bridge/protocol.ts';
 import { checkRecording } from '../engine/world/recording.ts';
 import {
   act, advanceSome, type Assets, openRecording, takeOutput, toRecording, TTYS, type World,
@@ -28,14 +28,34 @@ export interface Surroundings {
   soon(callback: () => void): void;
   /** Calls back in about that many milliseconds. */
   later(callback: () => void, ms: number): void;
+  /** Where the session is kept as it happens; without one it is not. */
+  journal?: Journal;
+}
+
+/** Keeps the session beyond this page. Nothing here fails: what cannot be kept is said in `problem`. */
+export interface Journal {
+  /** The session kept last, as it was when this page began. */
+  last: Recording | null;
+  problem: string | null;
+  begin(recording: Recording): void;
+  /** From the input with that index on, these are the inputs. */
+  inputs(from: number, made: readonly Input[], until: number): void;
+  /** Simulated ns reached without an input. */
+  reached(until: number): void;
+  forget(): void;
 }
 
 export const SLICE_MS = 8;
+/** How often time that merely passes is kept, ms. */
+const KEEP_MS = 1000;
 const FRAME_MS = 15;
 /** Bytes of a line that a listing shows. */
 const LISTED = 12;
 /** Characters kept of each terminal, so that a page that comes back sees what was there. */
 const SCROLLBACK = 400_000;
+
+/** Calls that need no world. */
+const WORLDLESS = new Set<keyof Calls>(['open', 'views', 'assemble', 'kept', 'forget']);
 
 interface Subscription {
   view: string;
@@ -72,6 +92,8 @@ export function createServer(around: Surroundings): Server {
   let inFlight = false;
   let dirty = true;
   let lastFrame = 0;
+  let lastKept = 0;
+  const { journal } = around;
   let ticking = false;
 
   function start(world: World): Session {
@@ -112,6 +134,10 @@ export function createServer(around: Surroundings): Server {
     const enough = (): boolean => around.now() - began >= SLICE_MS;
     if (session.seek) guarded(() => replaySlice(enough));
     else if (session.running && !session.fault) guarded(() => playSlice(began, enough));
+    if (journal && session.running && around.now() - lastKept >= KEEP_MS) {
+      lastKept = around.now();
+      journal.reached(session.end);
+    }
     if (dirty && !inFlight && (around.now() - lastFrame >= FRAME_MS || !session.running)) sendFrame();
     again();
   }
@@ -174,6 +200,7 @@ export function createServer(around: Surroundings): Server {
       for (const vm of VIEWS.vms!.rows(world, {})) frame.instructions += Number(vm.instructions);
     }
     if (session.fault) frame.fault = session.fault;
+    if (journal?.problem) frame.unkept = journal.problem;
     around.post(frame);
   }
 
@@ -207,13 +234,17 @@ export function createServer(around: Surroundings): Server {
       replace({ ...start(world), end: Math.max(checked.until, target) });
       if (target > 0) session.seek = { from: 0, to: target, running: true };
       open = true;
+      journal?.begin(checked);
       return { scenario: checked.scenario, seed: checked.seed };
     },
     act(action) {
       if (session.fault) throw new Error('the world has stopped');
       if (session.seek) throw new Error('wait until the replay has arrived');
-      guarded(() => act(session.world, action));
-      session.end = session.world.timeline.now;
+      const { world } = session;
+      const from = world.applied;
+      guarded(() => act(world, action));
+      session.end = world.timeline.now;
+      journal?.inputs(from, world.inputs.slice(from), session.end);
       collectOutput();
       return null;
     },
@@ -258,6 +289,13 @@ export function createServer(around: Surroundings): Server {
     recording() {
       return toRecording(session.world);
     },
+    kept() {
+      return journal?.last ?? null;
+    },
+    forget() {
+      journal?.forget();
+      return null;
+    },
     rows({ view, arg }) {
       return rowsOf(view, arg ?? {});
     },
@@ -301,7 +339,7 @@ export function createServer(around: Surroundings): Server {
         try {
           const run = calls[message.name] as ((input: unknown) => unknown) | undefined;
           if (!run) throw new Error(`no call '${message.name}'`);
-          if (!open && message.name !== 'open' && message.name !== 'views' && message.name !== 'assemble') throw new Error('no world is open');
+          if (!open && !WORLDLESS.has(message.name)) throw new Error('no world is open');
           around.post({ type: 'reply', id: message.id, out: run(message.in) });
         } catch (error) {
           around.post({ type: 'reply', id: message.id, error: error instanceof Error ? error.message : String(error) });

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
-import { open, prompt, run, screen, watch } from './lab.ts';
+import { open, prompt, run, screen, type, watch } from './lab.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -31,15 +31,38 @@ test('a recording made in the browser has the same hash in Node', async ({ page 
   expect(node.stdout.trim().split('\n').pop()).toBe(recording.hash);
 });
 
-test('a reload loses nothing', async ({ page }) => {
+test('a reload loses nothing, not even what was typed last', async ({ page }) => {
+  test.setTimeout(120_000);
   const faults = watch(page);
   await open(page);
   await run(page, 'echo kept > note; cat note', /^kept/m);
-  await page.waitForTimeout(1500);
+  await type(page, 'cat note | tr a-z A-Z');
   await page.reload();
-  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/cat note\s+kept/);
-  await run(page, 'cat note | tr a-z A-Z', /^KEPT/m);
+  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/cat note\s+kept[^]*^KEPT/m);
+  await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
+  for (let n = 0; n < 40 && /^KEPT/m.test(await screen(page)); n++) {
+    await page.getByRole('button', { name: 'Step back by an event' }).click();
+    await page.waitForTimeout(150);
+  }
+  await page.locator('#time').getByRole('button', { name: /^(Play|Run)/ }).click();
+  await run(page, 'echo another way', /^another way/m);
+  await page.reload();
+  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/^another way/m);
   expect(faults).toEqual([]);
+});
+
+test('two tabs keep a session each; the one used last comes back', async ({ page, context }) => {
+  test.setTimeout(120_000);
+  await open(page);
+  await run(page, 'echo in the first', /^in the first/m);
+  const other = await context.newPage();
+  await open(other);
+  await run(other, 'echo in the second', /^in the second/m);
+  await run(page, 'echo and again in the first', /^and again in the first/m);
+  await other.close();
+  await page.reload();
+  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/^in the first[^]*^and again in the first/m);
+  expect(await screen(page)).not.toContain('in the second');
 });
 
 test('a share link shows what it holds before anything of it runs, then opens that session', async ({ page, browser }) => {

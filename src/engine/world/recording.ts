@@ -5,7 +5,10 @@
 import * as v from 'valibot';
 import type { Recording } from '../../bridge/protocol.ts';
 
-export const MAX_RECORDING_BYTES = 32 * 1024 * 1024;
+/** Characters of a recording as JSON: room for one file of the largest size and what was typed. */
+export const MAX_RECORDING_BYTES = 96 * 1024 * 1024;
+/** Characters of a file's base64: 64 MiB of bytes, the most that the page takes. */
+const MAX_BASE64 = 4 * Math.ceil((64 * 1024 * 1024) / 3);
 const time = v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(2 ** 52));
 const short = v.pipe(v.string(), v.maxLength(200));
 const tty = v.pipe(v.string(), v.regex(/^tty[1-4]$/, 'terminals are tty1 to tty4'));
@@ -21,7 +24,7 @@ const input = v.variant('do', [
   v.strictObject({
     t: time, do: v.literal('file'),
     name: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
-    base64: v.pipe(v.string(), v.maxLength(MAX_RECORDING_BYTES)),
+    base64: v.pipe(v.string(), v.maxLength(MAX_BASE64)),
   }),
   v.strictObject({ t: time, do: v.literal('vm'), host: short, vm: short, cmd: v.picklist(['pause', 'resume', 'step', 'step-exit']) }),
   v.strictObject({ t: time, do: v.literal('answer'), lab: short, step: short, answer: v.pipe(v.string(), v.maxLength(2000)) }),
@@ -42,7 +45,7 @@ export class BadRecording extends Error {}
 
 /** Parses JSON text; throws BadRecording with the place of the first fault. */
 export function parseRecording(text: string): Recording {
-  if (text.length > MAX_RECORDING_BYTES) throw new BadRecording('the recording is larger than 32 MiB');
+  if (text.length > MAX_RECORDING_BYTES) throw new BadRecording('the recording is larger than 96 MiB');
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -4,25 +4,26 @@ import { call, connect } from '../bridge/client.ts';
 import { get, set, takeFrame, toast } from '../store.ts';
 import { receiveTerm, waitForTerminal } from '../terminal/buffers.ts';
 import { BadLink, fromHash, readRecording } from './link.ts';
-import { forget, keep, kept } from './kept.ts';
 
 const LARGEST_FILE = 64 * 1024 * 1024;
 const fresh = (scenario = 'lab', seed = 1): Recording => ({ nestbox: 1, scenario, seed, inputs: [], until: 0 });
+
+let unkeptSaid = false;
 
 export async function begin(): Promise<void> {
   connect((frame: Frame) => {
     receiveTerm(frame.term);
     takeFrame(frame);
+    if (frame.unkept && !unkeptSaid) {
+      unkeptSaid = true;
+      toast(frame.unkept, true);
+    }
   }, (message) => set({ broken: message }));
   addEventListener('hashchange', () => void readHash());
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'hidden') void saveNow();
-  });
-  setInterval(() => { if (get().running && unsaved) void saveNow(); }, 1000);
-  const old = await kept();
+  const old = await call('kept', {}).catch(() => null);
   if (old && !location.hash.startsWith('#s=')) {
     try {
-      await openRecording(readRecording(JSON.stringify(old)));
+      await openRecording(old);
       return;
     } catch (error) {
       toast(`The kept session could not be opened: ${said(error)}. This is a fresh lab.`, true);
@@ -51,7 +52,7 @@ export async function openRecording(recording: Recording): Promise<void> {
   if (recording.inputs.length === 0) await call('act', { do: 'open', tty: 'tty1' }).catch(() => null);
 }
 export async function openFresh(scenario = 'lab', seed = 1, drop = true): Promise<void> {
-  if (drop) await forget();
+  if (drop) await call('forget', {}).catch(() => null);
   try {
     await openRecording(fresh(scenario, seed));
   } catch (error) {
@@ -59,27 +60,15 @@ export async function openFresh(scenario = 'lab', seed = 1, drop = true): Promis
   }
 }
 
-let unsaved = false;
-let timer = 0;
 export async function act(action: Action): Promise<boolean> {
   try {
     await call('act', action);
     if (!get().running && get().seeking === null && (action.do === 'type' || action.do === 'vm')) void call('play', { running: true });
-    unsaved = true;
-    clearTimeout(timer);
-    timer = window.setTimeout(() => void saveNow(), 250);
     return true;
   } catch (error) {
     toast(said(error), true);
     return false;
   }
-}
-async function saveNow(): Promise<void> {
-  if (!unsaved || get().seeking !== null) return;
-  unsaved = false;
-  try {
-    await keep(await recordingNow());
-  } catch { /* the next input tries again */ }
 }
 export async function recordingNow(): Promise<Recording> {
   const { lab } = get();
