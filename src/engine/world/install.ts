@@ -23,7 +23,7 @@ const UNITS: Record<Service, { exec: string; description: string; after: string 
   libvirtd: { exec: '/usr/sbin/libvirtd', description: 'Virtualization daemon', after: '' },
   'kube-proxy': { exec: '/usr/bin/kube-proxy --kubeconfig=/etc/kubernetes/kubelet.conf', description: 'Kubernetes Kube-Proxy Server', after: '' },
   ssh: { exec: '/usr/sbin/sshd -D', description: 'OpenBSD Secure Shell server', after: '' },
-  kubelet: { exec: '/usr/bin/kubelet', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
+  kubelet: { exec: '/usr/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
 };
 
 /** Services that tell the manager when they are ready (sd_notify). */
@@ -105,11 +105,28 @@ function kubernetes(host: HostSpec): Tree {
     ...tree,
     ...Object.fromEntries(['bridge', 'host-local', 'loopback'].map((name) => [`/opt/cni/bin/${name}`, { type: 'program' as const, name: `cni-${name}`, mode: 0o755 }])),
     '/etc/kubernetes/kubelet.conf': file(config(`system:node:${host.name}`), 0o600),
+    '/etc/kubernetes/manifests': dir(), '/var/lib/kubelet': dir(), '/var/lib/kubelet/config.yaml': file(KUBELET_YAML), '/etc/machine-id': file(`${host.name.replace(/\D/g, '').padStart(32, '6d1e5f40')}\n`),
     '/etc/cni/net.d/10-bridge.conf': file(
       `${JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, ipam: { type: 'host-local', ranges: [[{ subnet: podSubnet(host.address) }]], routes: [{ dst: '0.0.0.0/0' }] } }, null, 2)}\n`,
     ),
   };
 }
+
+/** The kubelet's settings; what is not said is as the kubelet has it. */
+const KUBELET_YAML = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+cgroupDriver: systemd
+clusterDNS:
+- 10.96.0.10
+clusterDomain: cluster.local
+staticPodPath: /etc/kubernetes/manifests
+maxPods: 110
+evictionHard:
+  memory.available: 100Mi
+  nodefs.available: 10%
+  nodefs.inodesFree: 5%
+  imagefs.available: 15%
+`;
 
 /** A manifest to begin with: three kinds, one file. */
 const WEB_YAML = `apiVersion: v1

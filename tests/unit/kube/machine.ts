@@ -45,6 +45,7 @@ export interface Machine {
   dirs: Set<string>;
   behaviours: Record<string, Behaviour>;
   containers: Map<string, Json>;
+  sandboxes: Set<string>;
   tasks: Task[];
   out: string;
   err: string;
@@ -60,7 +61,7 @@ export function machine(): Machine {
   let nextFd = 10;
   let nextId = 1;
   const m: Machine = {
-    cluster, calls: [], dirs: new Set(['/']), behaviours: {}, containers: new Map(), tasks: [], out: '', err: '',
+    cluster, calls: [], dirs: new Set(['/']), behaviours: {}, containers: new Map(), sandboxes: new Set(), tasks: [], out: '', err: '',
     files: new Map([
       ['/etc/kubernetes/kubelet.conf', 'clusters:\n- name: nestbox\n  cluster:\n    server: http://10.0.0.10:6443\n'], ['/root/.kube/config', 'current-context: n\ncontexts: [{name: n, context: {cluster: n}}]\nclusters: [{name: n, cluster: {server: "http://10.0.0.10:6443"}}]\n'],
       ['/etc/hosts', '127.0.0.1 localhost\n10.0.0.11 node-1\n'], ['/proc/cpuinfo', 'processor\t: 0\n\nprocessor\t: 1\n'], ['/etc/os-release', 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'],
@@ -78,7 +79,7 @@ export function machine(): Machine {
   });
 
   function runtime(method: string, body: Json): Json | { fails: string } {
-    m.calls.push(method);
+    if (!method.startsWith('List')) m.calls.push(method);
     const now = String((EPOCH_SECONDS + timeline.now / SECOND) * 1e9);
     switch (method) {
       case 'Version':
@@ -90,6 +91,7 @@ export function machine(): Machine {
       case 'PullImage':
         return m.behaviours[body.image.image] ? { imageRef: 'sha256:1' } : { fails: `rpc error: code = NotFound desc = failed to pull and unpack image "${body.image.image}": not found` };
       case 'RunPodSandbox':
+        m.sandboxes.add(`sandbox${nextId}`);
         return { podSandboxId: `sandbox${nextId++}` };
       case 'PodSandboxStatus':
         return { status: { state: 'SANDBOX_READY', network: { ip: '10.244.1.5' } } };
@@ -112,6 +114,17 @@ export function machine(): Machine {
         }
         return { status: { id: body.containerId, state: c.state, exitCode: c.exitCode, reason: c.reason, startedAt: c.startedAt, finishedAt: c.finishedAt } };
       }
+      case 'ListContainers':
+        for (const id of m.containers.keys()) runtime('ContainerStatus', { containerId: id });
+        return { containers: [...m.containers].map(([id, c]) => ({ id, state: c.state, imageRef: 'sha256:1' })) };
+      case 'ListPodSandbox':
+        return { items: [...m.sandboxes].map((id) => ({ id, state: 'SANDBOX_READY' })) };
+      case 'RemoveContainer':
+        m.containers.delete(body.containerId);
+        return {};
+      case 'RemovePodSandbox':
+        m.sandboxes.delete(body.podSandboxId);
+        return {};
       case 'StopContainer': {
         const c = m.containers.get(body.containerId);
         if (c.state === 'CONTAINER_RUNNING') Object.assign(c, { state: 'CONTAINER_EXITED', exitCode: 143, reason: 'Error', finishedAt: now });
@@ -201,9 +214,21 @@ export function machine(): Machine {
     unlinkat: (_t, _d, path: string) => (m.dirs.delete(path), m.files.delete(path), 0),
     pread64: (_t, fd: number, count: number, offset: number) => bytes(m.files.get(fds.get(fd)!.file!.path) ?? '').subarray(offset, offset + count),
     fchmodat: () => 0,
+    fchownat: () => 0,
+    symlinkat: () => 0,
+    renameat2: () => 0,
+    mount: () => 0,
+    umount2: () => 0,
+    shutdown: () => 0,
+    poll: () => [],
+    statfs: () => ({ type: 'ext4', bsize: 4096, blocks: 5_000_000, bfree: 4_000_000, bavail: 4_000_000, files: 1, ffree: 1 }),
+    readlinkat() {
+      throw new SysError('EINVAL');
+    },
+    getdents64: () => [],
     newfstatat(_t, _d, path: string) {
-      if (!m.files.has(path)) throw new SysError('ENOENT');
-      return { mode: 0o100644 };
+      if (!m.files.has(path) && !m.dirs.has(path)) throw new SysError('ENOENT');
+      return { mode: m.files.has(path) ? 0o100644 : 0o40755, size: m.files.get(path)?.length ?? 0 };
     },
     read(_t, fd: number, count: number) {
       if (fd === 0) return new Uint8Array(0);

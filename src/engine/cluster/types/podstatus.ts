@@ -26,9 +26,18 @@ export function summarize(pod: Pod): PodSummary {
     const at = parseTime(finishedAt);
     if (at !== null && (lastRestart === null || at > lastRestart)) lastRestart = at;
   };
+  const stays = new Set((spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always').map((c) => c.name));
+  let stayRestarts = 0;
   for (const [i, c] of inits.entries()) {
     restarts += c.restartCount;
     restarted(c.lastState?.terminated?.finishedAt);
+    if (stays.has(c.name)) {
+      stayRestarts += c.restartCount;
+      if (c.started) {
+        if (c.ready) ready++;
+        continue;
+      }
+    }
     const { terminated, waiting } = c.state ?? {};
     if (terminated?.exitCode === 0) continue;
     if (terminated) {
@@ -38,8 +47,8 @@ export function summarize(pod: Pod): PodSummary {
     initializing = true;
     break;
   }
-  if (!initializing) {
-    restarts = 0;
+  if (!initializing || status.conditions?.some((c) => c.type === 'Initialized' && c.status === 'True')) {
+    restarts = stayRestarts;
     lastRestart = null;
     let running = false;
     for (const c of [...statuses].reverse()) {
@@ -58,7 +67,7 @@ export function summarize(pod: Pod): PodSummary {
   }
   if (pod.metadata.deletionTimestamp && status.reason === 'NodeLost') reason = 'Unknown';
   else if (pod.metadata.deletionTimestamp && status.phase !== 'Succeeded' && status.phase !== 'Failed') reason = 'Terminating';
-  return { status: reason, ready, total: (spec.containers ?? []).length, restarts, lastRestart };
+  return { status: reason, ready, total: (spec.containers ?? []).length + stays.size, restarts, lastRestart };
 }
 
 export function ownerOf(pod: Pod): string {

@@ -2,6 +2,7 @@
 import type { Json, Pod } from '../../cluster/types/objects.ts';
 import { rfc3339 } from '../../cluster/types/time.ts';
 import { type SockAddr, sys } from '../../kernel/sys.ts';
+import { SECOND } from '../../sim/units.ts';
 import type { Call } from '../lib/http.ts';
 import { api } from './api.ts';
 
@@ -10,20 +11,61 @@ export interface Held {
   pod: Pod;
   /** The API server no longer has it. */
   gone: boolean;
+  /** From a manifest on this machine: it lives as long as that. */
+  static: boolean;
+  /** The node takes it away: why. */
+  evict: null | { reason: string; message: string; grace: number };
   /** CRI ids by container name, newest. */
   ids: Map<string, string>;
   /** Log file by container name, newest, and the one before. */
   logs: Map<string, { current: string; previous: string | null }>;
+  /** Links in /var/log/containers by container name. */
+  links: Map<string, string[]>;
+  sandbox: string | null;
+  /** "Running", "Succeeded", …, as last found. */
+  phase: string;
+  startTime: string;
+  /** What the API server was told last does not hold there any more. */
+  untold: boolean;
+}
+
+/** /var/lib/kubelet/config.yaml, as far as it is heeded. */
+export interface KubeletConfig {
+  clusterDNS: string[];
+  clusterDomain: string;
+  staticPodPath: string;
+  maxPods: number;
+  evictionHard: Record<string, string>;
+  kubeReserved: Record<string, string>;
+  systemReserved: Record<string, string>;
+  containerLogMaxSize: string;
+  containerLogMaxFiles: number;
 }
 
 export interface Kubelet {
   node: string;
   ip: string;
   server: SockAddr;
-  /** Bytes of memory of the machine. */
+  config: KubeletConfig;
+  cpus: number;
+  /** Bytes of memory of the machine, what pods may have of it, and bytes of its disk. */
   memory: number;
+  allocatable: number;
+  disk: number;
   pods: Map<string, Held>;
+  /** What the runtime last said: state by container id, readiness by sandbox id; how often it was asked. */
+  states: Map<string, string>;
+  sandboxes: Map<string, boolean>;
+  relist: number;
+  /** It answered. */
+  runtimeUp: boolean;
+  /** Counts what a pod's worker should look at. */
+  changes: number;
+  /** Conditions of pressure that hold: "MemoryPressure", "DiskPressure", "PIDPressure". */
+  pressure: Set<string>;
   events: Map<string, { name: string; count: number }>;
+  /** Spam filter of events by object: tokens and when (ns). */
+  tokens: Map<string, { left: number; at: number }>;
   counter: number;
 }
 
@@ -31,16 +73,31 @@ export function* wallclock(): Call<string> {
   return rfc3339((yield* sys('clock_gettime', 'realtime')) / 1e9);
 }
 
+const BURST = 25;
+const REFILL = 300 * SECOND;
+
+/** client-go's spam filter: 25 events about an object at once, one more in five minutes. */
+function spared(k: Kubelet, about: string, now: number): boolean {
+  const t = k.tokens.get(about) ?? { left: BURST, at: now };
+  t.left = Math.min(BURST, t.left + (now - t.at) / REFILL);
+  t.at = now;
+  k.tokens.set(about, t);
+  if (t.left < 1) return true;
+  t.left--;
+  return false;
+}
+
 /** An event about an object; the same words count up. */
 export function* say(k: Kubelet, about: Json, type: string, reason: string, message: string, field?: string): Call<void> {
   const namespace = about.metadata.namespace ?? 'default';
-  const same = `${about.metadata.uid}|${reason}|${message}`;
+  const same = `${about.metadata.uid}|${reason}|${message}|${field ?? ''}`;
+  if (spared(k, String(about.metadata.uid), yield* sys('clock_gettime', 'monotonic'))) return;
   const now = yield* wallclock();
   const known = k.events.get(same);
   if (known) {
     known.count++;
-    yield* api(k.server, 'PATCH', `/api/v1/namespaces/${namespace}/events/${known.name}`, { count: known.count, lastTimestamp: now }, 'merge');
-    return;
+    const answer = yield* api(k.server, 'PATCH', `/api/v1/namespaces/${namespace}/events/${known.name}`, { count: known.count, lastTimestamp: now }, 'merge');
+    if (answer?.status !== 404) return;
   }
   const name = `${about.metadata.name}.${(BigInt(Math.floor(yield* sys('clock_gettime', 'realtime'))) + BigInt(k.counter++ % 256)).toString(16)}`;
   k.events.set(same, { name, count: 1 });

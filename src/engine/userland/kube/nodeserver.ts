@@ -1,4 +1,7 @@
-/** The kubelet's own port: logs of containers and commands in them. kubectl dials it directly; the real API server would proxy. */
+/**
+ * The kubelet's own port: logs of containers, commands in them, their input and output, ports of pods, figures. kubectl dials it
+ * directly; the real API server would proxy. Source: pkg/kubelet/server/server.go 1.32. Left out: SPDY and WebSocket framing, TLS.
+ */
 import type { Json } from '../../cluster/types/objects.ts';
 import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
@@ -8,14 +11,21 @@ import { beginStream, type Call, endStream, type Exchange, hijack, reply, thread
 import { parseJson, slurp } from './api.ts';
 import { cri, refused, SOCKET } from './cri.ts';
 import type { Held, Kubelet } from './node.ts';
+import { forwardPort } from './portforward.ts';
+import { resourceMetrics, summary } from './summary.ts';
 
 export function* answerKubelet(k: Kubelet, exchange: Exchange): Call<void> {
   const [what, namespace, name, container] = exchange.path.split('/').filter((p) => p !== '');
   const held = [...k.pods.values()].reverse().find((h) => h.pod.metadata.namespace === namespace && h.pod.metadata.name === name);
   if (what === 'healthz') return yield* reply(exchange, 200, 'ok');
+  if (what === 'pods' || what === 'runningpods') return yield* reply(exchange, 200, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: [...k.pods.values()].map((h) => h.pod) });
+  if (what === 'stats' && namespace === 'summary') return yield* reply(exchange, 200, yield* summary(k));
+  if (what === 'metrics' && namespace === 'resource') return yield* reply(exchange, 200, yield* resourceMetrics(k), { 'Content-Type': 'text/plain; version=0.0.4' });
+  if (what === 'portForward' && held) return yield* forwardPort(held, Number(exchange.query.port), exchange);
   if (!held || container === undefined) return yield* reply(exchange, 404, `Error from server (NotFound): pods "${name ?? ''}" not found`);
   if (what === 'containerLogs') return yield* logs(k, held, container, exchange);
   if (what === 'exec') return yield* execute(held, container, exchange);
+  if (what === 'attach') return yield* attach(held, container, exchange);
   return yield* reply(exchange, 404, '404 page not found');
 }
 
@@ -95,8 +105,12 @@ function* execute(held: Held, container: string, exchange: Exchange): Call<void>
 
 /** An upgraded request: the runtime's stream of the command, passed on as it is in both directions. */
 function* stream(id: string, body: Json, exchange: Exchange): Call<void> {
-  const promised = yield* cri('Exec', { containerId: id, cmd: body.cmd, tty: body.tty === true, stdin: body.stdin === true, stdout: true, stderr: body.tty !== true });
-  if (refused(promised)) return yield* reply(exchange, 500, `error: Internal error occurred: error executing command in container: ${described(promised.error)}`);
+  yield* pass(yield* cri('Exec', { containerId: id, cmd: body.cmd, tty: body.tty === true, stdin: body.stdin === true, stdout: true, stderr: body.tty !== true }), 'executing command in container', exchange);
+}
+
+/** A stream that the runtime has promised. */
+function* pass(promised: Json, doing: string, exchange: Exchange): Call<void> {
+  if (refused(promised)) return yield* reply(exchange, 500, `error: Internal error occurred: error ${doing}: ${described(promised.error)}`);
   const { stream: runtime, rest } = yield* upgrade({ family: 'unix', path: SOCKET }, { method: 'POST', path: String(promised.url) });
   const fd = yield* hijack(exchange);
   if (rest.length > 0) yield* writeAll(fd, rest);
@@ -107,6 +121,14 @@ function* stream(id: string, body: Json, exchange: Exchange): Call<void> {
   });
   yield* copy(runtime.fd, fd);
   yield* runtime.close();
+}
+
+/** Output, and input where the container takes it, of what already runs. */
+function* attach(held: Held, container: string, exchange: Exchange): Call<void> {
+  const id = held.ids.get(container);
+  if (!id) return yield* reply(exchange, 400, `error: unable to upgrade connection: container ${container} not found in pod ${held.pod.metadata.name}_${held.pod.metadata.namespace}`);
+  const c = [...held.pod.spec.containers, ...((held.pod.spec.ephemeralContainers ?? []) as Json[])].find((x) => x.name === container);
+  yield* pass(yield* cri('Attach', { containerId: id, tty: c?.tty ?? false, stdin: c?.stdin ?? false, stdout: true, stderr: c?.tty !== true }), 'attaching to container', exchange);
 }
 
 const SHUT_WR = 1;

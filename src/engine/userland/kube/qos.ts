@@ -23,8 +23,10 @@ export function podSlice(pod: Pod): string {
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemory: number): number {
   if ((pod.spec.priority ?? 0) >= 2_000_001_000 || pod.status.qosClass === 'Guaranteed') return -997;
   if (pod.status.qosClass === 'BestEffort') return 1000;
-  const request = wholeOf(container.resources?.requests?.memory);
-  return Math.min(999, Math.max(3, 1000 - Math.floor((1000 * request) / nodeMemory)));
+  const of = (c: Container): number => Math.min(999, Math.max(3, 1000 - Math.floor((1000 * wholeOf(c.resources?.requests?.memory)) / nodeMemory)));
+  // An init container that stays is killed no sooner than those it serves.
+  const stays = container.restartPolicy === 'Always' && (pod.spec.initContainers ?? []).some((c) => c.name === container.name);
+  return stays ? Math.min(of(container), ...pod.spec.containers.map(of)) : of(container);
 }
 
 export const sharesOf = (milli: number): number => (milli === 0 ? 2 : Math.min(262144, Math.max(2, Math.floor((milli * 1024) / 1000))));
@@ -48,22 +50,47 @@ export function resourcesOf(pod: Pod, container: Container, nodeMemory: number):
   };
 }
 
-const sum = (pod: Pod, list: 'requests' | 'limits', r: string): number => pod.spec.containers.reduce((n, c) => n + amountOf(r, c.resources?.[list]?.[r]), 0);
+/** Of all its containers; init containers count where they ask for more than the rest together. */
+function sum(pod: Pod, list: 'requests' | 'limits', r: string): number {
+  const of = (c: Container): number => amountOf(r, c.resources?.[list]?.[r]);
+  const inits = pod.spec.initContainers ?? [];
+  const stay = inits.filter((c) => c.restartPolicy === 'Always').reduce((n, c) => n + of(c), 0);
+  return Math.max(pod.spec.containers.reduce((n, c) => n + of(c), 0) + stay, ...inits.filter((c) => c.restartPolicy !== 'Always').map(of));
+}
 
-/** Makes the pod's slice with its limits; controllers are turned on down the road. */
-export function* writeCgroup(pod: Pod): Call<void> {
-  const slice = podSlice(pod);
-  const parts = slice.split('/').filter((p) => p !== '');
+/** Makes a slice below the root; controllers are turned on down the road. Its directory. */
+function* makeSlice(slice: string): Call<string> {
   let at = ROOT;
-  for (const part of parts) {
+  for (const part of slice.split('/').filter((p) => p !== '')) {
     yield* spill(`${at}/cgroup.subtree_control`, '+cpu +memory +pids', 0);
     at += `/${part}`;
     yield* makeDirs(at);
   }
-  const shares = sharesOf(sum(pod, 'requests', 'cpu'));
-  yield* spill(`${at}/cpu.weight`, String(weightOf(shares)), 0);
-  if (pod.spec.containers.every((c) => c.resources?.limits?.memory !== undefined)) yield* spill(`${at}/memory.max`, String(sum(pod, 'limits', 'memory')), 0);
-  if (pod.spec.containers.every((c) => c.resources?.limits?.cpu !== undefined)) yield* spill(`${at}/cpu.max`, `${Math.max(1000, sum(pod, 'limits', 'cpu') * 100)} 100000`, 0);
+  return at;
+}
+
+/** The slice of all pods, with what the node does not keep for itself. */
+export function* writeNodeCgroups(cpus: number, memory: number): Call<void> {
+  const at = yield* makeSlice('/kubepods.slice');
+  yield* spill(`${at}/cpu.weight`, String(weightOf(sharesOf(cpus * 1000))), 0);
+  yield* spill(`${at}/memory.max`, String(memory), 0);
+  yield* spill(`${yield* makeSlice('/kubepods.slice/kubepods-besteffort.slice')}/cpu.weight`, '1', 0);
+  yield* makeSlice('/kubepods.slice/kubepods-burstable.slice');
+}
+
+/** Burstable pods together weigh what they ask for. */
+export function* weighBurstable(pods: readonly Pod[]): Call<void> {
+  const milli = pods.filter((p) => p.status.qosClass === 'Burstable').reduce((n, p) => n + sum(p, 'requests', 'cpu'), 0);
+  yield* spill(`${ROOT}/kubepods.slice/kubepods-burstable.slice/cpu.weight`, String(weightOf(sharesOf(milli))), 0);
+}
+
+/** Makes the pod's slice with its limits. */
+export function* writeCgroup(pod: Pod): Call<void> {
+  const at = yield* makeSlice(podSlice(pod));
+  const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
+  yield* spill(`${at}/cpu.weight`, String(weightOf(sharesOf(sum(pod, 'requests', 'cpu')))), 0);
+  if (all.every((c) => c.resources?.limits?.memory !== undefined)) yield* spill(`${at}/memory.max`, String(sum(pod, 'limits', 'memory')), 0);
+  if (all.every((c) => c.resources?.limits?.cpu !== undefined)) yield* spill(`${at}/cpu.max`, `${Math.max(1000, sum(pod, 'limits', 'cpu') * 100)} 100000`, 0);
 }
 
 export function* removeCgroup(pod: Pod): Call<void> {

@@ -9,7 +9,7 @@ import { type Envelope, Refusal } from '../containerd/api.ts';
 import { journal } from '../containerd/log.ts';
 import { taskCall } from '../containerd/tasks.ts';
 import { fullReference, lookUp } from './images.ts';
-import { dropFifos, logStreams, makeFifos } from './logs.ts';
+import { dropFifos, logStreams, makeFifos, reopen } from './logs.ts';
 import { discard, prepare } from './snapshots.ts';
 import { cgroupOf, containerSpec, resourcesOf } from './spec.ts';
 import { type Container, containerOf, type Cri, CriError, findContainer, forgetFiles, type Message, NAMESPACE, newId, sandboxOf, saveContainer, saveSandbox, stateOf } from './state.ts';
@@ -48,9 +48,10 @@ export function* startContainer(cri: Cri, r: Message): Call<Message> {
   const streams = yield* makeFifos(c.id, c.id.slice(0, 12), { stdin: c.config.stdin === true, stderr: c.config.tty !== true });
   streams.terminal = c.config.tty === true;
   try {
-    const spec = yield* containerSpec({ id: c.id, image: image.config, chain: image.chain }, c.config, s);
+    const target = cri.containers.get(String(c.config.linux?.securityContext?.namespaceOptions?.targetId ?? ''))?.pid ?? 0;
+    const spec = yield* containerSpec({ id: c.id, image: image.config, chain: image.chain }, c.config, s, target);
     const rootfs = [yield* prepare(c.id, image.chain)];
-    yield* logStreams(streams, c.logPath);
+    cri.taps.set(c.id, yield* logStreams(streams, c.logPath));
     const { systemd } = cgroupOf(s.config.linux?.cgroupParent ?? '', c.id);
     c.pid = (yield* taskCall(cri.d, NAMESPACE, 'Create', { ...streams, containerId: c.id, spec, rootfs, options: { systemdCgroup: systemd } })).pid;
     c.startedAt = yield* nowNs();
@@ -157,6 +158,7 @@ export function* removeContainer(cri: Cri, r: Message): Call<Message> {
   yield* discard(c.id);
   yield* forgetFiles('containers', c.id);
   cri.containers.delete(c.id);
+  cri.taps.delete(c.id);
   yield* journal('info', `RemoveContainer for ${JSON.stringify(c.id)} returns successfully`);
   return {};
 }
@@ -195,5 +197,13 @@ export function* updateResources(cri: Cri, r: Message): Call<Message> {
   c.config = { ...c.config, linux: { ...c.config.linux, resources: { ...c.config.linux?.resources, ...r.linux } } };
   if (stateOf(c) === 'CONTAINER_RUNNING') yield* taskCall(cri.d, NAMESPACE, 'Update', { containerId: c.id, resources: resourcesOf(r.linux) });
   yield* saveContainer(c);
+  return {};
+}
+
+export function* reopenLog(cri: Cri, r: Message): Call<Message> {
+  const c = containerOf(cri, r.containerId);
+  if (stateOf(c) !== 'CONTAINER_RUNNING') throw new CriError('Unknown', 'container is not running');
+  const tap = cri.taps.get(c.id);
+  if (tap) yield* reopen(tap);
   return {};
 }

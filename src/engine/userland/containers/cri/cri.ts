@@ -1,5 +1,5 @@
 /**
- * The container runtime interface v1, as the kubelet and crictl call it: a row a method. Left out: Attach, PortForward,
+ * The container runtime interface v1, as the kubelet and crictl call it: a row a method. Left out: PortForward,
  * CheckpointContainer, events as a stream, image file systems by name.
  */
 import { SysError } from '../../../kernel/abi.ts';
@@ -9,8 +9,8 @@ import { type Call, type Exchange, reply } from '../../lib/http.ts';
 import { Refusal } from '../containerd/api.ts';
 import type { Daemon } from '../containerd/daemon.ts';
 import { CONTAINERD } from '../store.ts';
-import { containerStatus, createContainer, listContainers, onEvent, removeContainer, startContainer, stopContainer, updateResources } from './container.ts';
-import { execSync, prepareExec } from './exec.ts';
+import { containerStatus, createContainer, listContainers, onEvent, removeContainer, reopenLog, startContainer, stopContainer, updateResources } from './container.ts';
+import { execSync, prepareAttach, prepareExec } from './exec.ts';
 import { imageStatus, listImages, pullImage, removeImage } from './images.ts';
 import { networkConf } from './network.ts';
 import { listSandboxes, removeSandbox, runSandbox, sandboxStatus, stopSandbox } from './sandbox.ts';
@@ -20,7 +20,7 @@ import { containerStats, listPodStats, listStats } from './stats.ts';
 const METHODS: Readonly<Record<string, (cri: Cri, r: Message) => Call<Message>>> = {
   Version: version, Status: status, RunPodSandbox: runSandbox, StopPodSandbox: stopSandbox, RemovePodSandbox: removeSandbox, PodSandboxStatus: sandboxStatus, ListPodSandbox: listSandboxes,
   CreateContainer: createContainer, StartContainer: startContainer, StopContainer: stopContainer, RemoveContainer: removeContainer, ListContainers: listContainers,
-  ContainerStatus: containerStatus, UpdateContainerResources: updateResources, ExecSync: execSync, Exec: prepareExec, ContainerStats: containerStats, ListContainerStats: listStats, ListPodSandboxStats: listPodStats,
+  ContainerStatus: containerStatus, UpdateContainerResources: updateResources, ExecSync: execSync, Exec: prepareExec, Attach: prepareAttach, ReopenContainerLog: reopenLog, ContainerStats: containerStats, ListContainerStats: listStats, ListPodSandboxStats: listPodStats,
   ListImages: listImages, ImageStatus: imageStatus, PullImage: pullImage, RemoveImage: removeImage, ImageFsInfo: imageFsInfo,
 };
 

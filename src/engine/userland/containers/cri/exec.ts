@@ -16,7 +16,7 @@ import { taskCall } from '../containerd/tasks.ts';
 import { hexOf } from '../oci.ts';
 import { type Bell, dropBell, hear, makeBell, ring } from '../shim/bell.ts';
 import { CHANNEL, frame, unframe } from './frames.ts';
-import { dropFifos, makeFifos } from './logs.ts';
+import { dropFifos, makeFifos, stdinOf } from './logs.ts';
 import { containerSpec } from './spec.ts';
 import { type Container, containerOf, type Cri, CriError, type Message, NAMESPACE, newId, sandboxOf, stateOf } from './state.ts';
 import type { Process } from '../runc/spec.ts';
@@ -150,6 +150,27 @@ export function* prepareExec(cri: Cri, r: Message): Call<Message> {
   return { url: `/exec/${token}` };
 }
 
+export function* prepareAttach(cri: Cri, r: Message): Call<Message> {
+  const c = running(cri, r.containerId);
+  const token = (yield* newId(cri, `attach ${c.id}`)).slice(0, 8);
+  cri.execs.set(token, { containerId: c.id, cmd: null, tty: r.tty === true, stdin: r.stdin === true && c.config.stdin === true });
+  return { url: `/exec/${token}` };
+}
+
+/** The container's own output from now on, and its input; until it ends or the other side goes. */
+function* streamAttach(cri: Cri, id: string, stdin: boolean, fd: number, say: (channel: number, data: Uint8Array) => Call<void>): Call<number> {
+  const c = running(cri, id);
+  const tap = cri.taps.get(c.id);
+  const tell = (stream: 'stdout' | 'stderr', data: Uint8Array): Call<void> => say(stream === 'stdout' ? CHANNEL.stdout : CHANNEL.stderr, data);
+  tap?.listeners.add(tell);
+  const gone = { over: false };
+  yield* listen(cri, c, '', fd, stdin ? stdinOf(c.id) : '', gone);
+  while (stateOf(c) === 'CONTAINER_RUNNING' && !gone.over) yield* sys('nanosleep', SECOND / 20);
+  if (!gone.over) yield* sys('nanosleep', SECOND / 20);
+  tap?.listeners.delete(tell);
+  return c.exitCode;
+}
+
 /** The connection of a stream that Exec has promised. */
 export function* streamExec(cri: Cri, token: string, exchange: Exchange): Call<void> {
   const asked = cri.execs.get(token);
@@ -161,6 +182,10 @@ export function* streamExec(cri: Cri, token: string, exchange: Exchange): Call<v
   let streams: Streams | null = null;
   const done = { left: 0, bell: yield* makeBell() };
   try {
+    if (asked.cmd === null) {
+      yield* end({ exitCode: yield* streamAttach(cri, asked.containerId, asked.stdin, fd, say) });
+      return;
+    }
     const c = running(cri, asked.containerId);
     const execId = hexOf(yield* newId(cri, `exec ${c.id}`));
     streams = { ...(yield* makeFifos(c.id, execId.slice(0, 12), { stdin: asked.stdin, stderr: !asked.tty })), terminal: asked.tty };
@@ -181,7 +206,7 @@ export function* streamExec(cri: Cri, token: string, exchange: Exchange): Call<v
 }
 
 /** What the other side sends: input, sizes of its window, the end of input. */
-function* listen(cri: Cri, c: Container, execId: string, fd: number, stdin: string): Call<void> {
+function* listen(cri: Cri, c: Container, execId: string, fd: number, stdin: string, gone = { over: false }): Call<void> {
   let input = stdin === '' ? -1 : yield* sys('openat', AT_FDCWD, stdin, O_RDWR | O_CLOEXEC);
   const end = function* (): Call<void> {
     if (input < 0) return;
@@ -202,7 +227,9 @@ function* listen(cri: Cri, c: Container, execId: string, fd: number, stdin: stri
         if (f.channel === CHANNEL.size) yield* resize(cri, c, execId, text(f.data));
       }
     }
-    yield* end();
+    // Whoever goes away from a container does not end its input.
+    if (execId !== '') yield* end();
+    gone.over = true;
     return 0;
   });
 }

@@ -75,10 +75,16 @@ function* podFiles(s: Sandbox): Call<void> {
   yield* writeFile(`${dir}/hostname`, `${hostname}\n`);
   const hosts = s.netns === '' ? ((yield* tryRead('/etc/hosts')) ?? '') : `# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n${s.ip}\t${hostname}\n`;
   yield* writeFile(`${dir}/hosts`, hosts);
-  yield* writeFile(`${dir}/resolv.conf`, (yield* tryRead('/etc/resolv.conf')) ?? '');
+  yield* writeFile(`${dir}/resolv.conf`, resolver(s.config.dnsConfig) || ((yield* tryRead('/etc/resolv.conf')) ?? ''));
   const shm = `${STATE}/sandboxes/${s.id}/shm`;
   yield* mkdirAll(shm);
   yield* attempt(sys('mount', 'shm', shm, 'tmpfs', MS_NOSUID | MS_NODEV | MS_NOEXEC, 'mode=1777,size=65536k'), 0);
+}
+
+/** resolv.conf of the interface's DNS configuration; '' without one. */
+function resolver(dns: Message): string {
+  const line = (word: string, list: readonly string[]): string => (list.length > 0 ? `${word} ${list.join(' ')}\n` : '');
+  return line('search', dns?.searches ?? []) + (dns?.servers ?? []).map((server: string) => `nameserver ${server}\n`).join('') + line('options', dns?.options ?? []);
 }
 
 /** Whatever has been made, in reverse; what is not there is passed over. */

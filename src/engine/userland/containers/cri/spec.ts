@@ -127,7 +127,8 @@ function annotationsOf(type: 'sandbox' | 'container', id: string, sandboxId: str
   };
 }
 
-export function* containerSpec(g: Given, config: Message, sandbox: Sandbox): Call<Spec> {
+/** `target`: pid of the process whose pid namespace a container to debug with joins. */
+export function* containerSpec(g: Given, config: Message, sandbox: Sandbox, target = 0): Call<Spec> {
   const security = config.linux?.securityContext;
   const pod = sandbox.config;
   const privileged = security?.privileged === true;
@@ -157,7 +158,7 @@ export function* containerSpec(g: Given, config: Message, sandbox: Sandbox): Cal
     linux: {
       namespaces: [
         { type: 'mount' }, ...(privileged ? [] : [{ type: 'cgroup' }]), joined('ipc', 'ipc'), ...(sandbox.netns === '' ? [] : [joined('uts', 'uts'), joined('network', 'net')]),
-        ...(options.pid === 'NODE' ? [] : options.pid === 'POD' ? [joined('pid', 'pid')] : [{ type: 'pid' }]),
+        ...(options.pid === 'NODE' ? [] : options.pid === 'TARGET' && target > 0 ? [{ type: 'pid', path: `/proc/${target}/ns/pid` }] : options.pid === 'POD' ? [joined('pid', 'pid')] : [{ type: 'pid' }]),
       ],
       cgroupsPath: cgroupOf(pod.linux?.cgroupParent ?? '', g.id).cgroupsPath, resources: resourcesOf(config.linux?.resources),
       ...(privileged ? {} : { maskedPaths: security?.maskedPaths ?? DEFAULT_MASKED, readonlyPaths: security?.readonlyPaths ?? DEFAULT_READONLY }),

@@ -8,6 +8,7 @@ import type { Call } from '../../lib/http.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Daemon } from '../containerd/daemon.ts';
 import { hexOf } from '../oci.ts';
+import type { Tap } from './logs.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: messages of the interface in their JSON form; absent fields are their defaults
 export type Message = any;
@@ -45,8 +46,10 @@ export interface Cri {
   d: Daemon;
   sandboxes: Map<string, Sandbox>;
   containers: Map<string, Container>;
-  /** Pending streams of Exec by token. */
-  execs: Map<string, { containerId: string; cmd: string[]; tty: boolean; stdin: boolean }>;
+  /** Pending streams of Exec, and of Attach (no command), by token. */
+  execs: Map<string, { containerId: string; cmd: string[] | null; tty: boolean; stdin: boolean }>;
+  /** Output of running containers by id. */
+  taps: Map<string, Tap>;
 }
 
 export const NAMESPACE = 'k8s.io';
@@ -85,7 +88,7 @@ export function* saveContainer(c: Container): Call<void> {
 }
 
 export function* loadAll(d: Daemon): Call<Cri> {
-  const cri: Cri = { d, sandboxes: new Map(), containers: new Map(), execs: new Map() };
+  const cri: Cri = { d, sandboxes: new Map(), containers: new Map(), execs: new Map(), taps: new Map() };
   for (const { name } of yield* list(`${ROOT}/sandboxes`)) {
     const s = yield* readJson<Sandbox>(`${ROOT}/sandboxes/${name}/status`);
     if (s) cri.sandboxes.set(s.id, s);
