@@ -14,7 +14,7 @@ import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
 import { copy, type Json, type KubeObject, keyOf, same } from './types/objects.ts';
 import { admitStorage } from './storage/defaults.ts';
 import { admitExpansion } from './storage/expansion.ts';
-import { badQuantity, validate } from './validate.ts';
+import { validate } from './validate.ts';
 
 export interface WriteOptions {
   dryRun?: boolean;
@@ -35,8 +35,6 @@ export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject 
   if (body === null || typeof body !== 'object' || Array.isArray(body)) throw says('json: cannot unmarshal into Go value');
   const found = decode(kind.kind, body);
   if (found.mistyped) throw says(found.mistyped);
-  const quantity = badQuantity(body);
-  if (quantity) throw says(quantity);
   if (found.unknown.length > 0 && strict) throw says(`strict decoding error: ${found.unknown.map((f) => `unknown field "${f}"`).join(', ')}`);
   const object = copy(body) as KubeObject;
   for (const path of found.unknown) prune(object, path);

@@ -190,7 +190,7 @@ describe('Job', () => {
   it.each([
     ['a policy that restarts for ever', { template: template() }, 'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'],
     ['an index without completions', { completionMode: 'Indexed', parallelism: 2, template: template('x', { restartPolicy: 'Never' }) }, 'spec.completions: Required value: when completion mode is Indexed'],
-    ['what is not modelled', { podFailurePolicy: {}, template: template('x', { restartPolicy: 'Never' }) }, 'spec.podFailurePolicy: Forbidden: not modelled'],
+    ['what is not modelled', { managedBy: 'x/y', template: template('x', { restartPolicy: 'Never' }) }, 'spec.managedBy: Forbidden: not modelled'],
   ])('refuses %s', (_, spec, message) => {
     expect(() => apply(lab(0), 'Job', 'j', spec)).toThrow(ApiError);
     expect(() => apply(lab(0), 'Job', 'j', spec)).toThrow(message);

@@ -22,6 +22,14 @@ export function isQuantity(text: unknown): boolean {
   return (typeof text === 'string' || typeof text === 'number') && split(text) !== null;
 }
 
+/** What ParseQuantity says of a text that is none; null of one that is. */
+export function quantityFault(value: unknown): string | null {
+  if (isQuantity(value)) return null;
+  const parts = /^[+-]?(\d*)(?:\.(\d*))?([eEinumkKMGTP]*)([-+]?\d*)$/.exec(String(value ?? ''));
+  if (!parts || value === '') return `quantities must match the regular expression '${QUANTITY_PATTERN}'`;
+  return parts[1] === '' && !parts[2] ? 'unable to parse numeric part of quantity' : "unable to parse quantity's suffix";
+}
+
 function factor(suffix: string): number {
   return BINARY[suffix] ?? DECIMAL[suffix] ?? 10 ** Number(suffix.slice(1));
 }

@@ -5,6 +5,7 @@
  * discovery/v1, coordination/v1 API reference 1.32. Structures nothing here acts on are `o`.
  */
 import { MORE } from './fields.ts';
+import { quantityFault } from './quantity.ts';
 
 const TABLE: Record<string, string> = {
   ObjectMeta: 'name:s generateName:s namespace:s selfLink:s uid:s resourceVersion:s generation:i creationTimestamp:t deletionTimestamp:t deletionGracePeriodSeconds:i labels:m annotations:m ownerReferences:[OwnerReference] finalizers:[s] managedFields:[o]',
@@ -179,6 +180,7 @@ function field(type: string, value: unknown, owner: string, path: string, out: D
       if (typeof value !== 'string' && typeof value !== 'number') mistyped(value, owner, path, 'intstr.IntOrString', out);
       return;
     case 'q':
+      out.mistyped ??= quantityFault(value);
       return;
     case 'm':
     case 'Q':
@@ -186,7 +188,7 @@ function field(type: string, value: unknown, owner: string, path: string, out: D
       if (typeof value !== 'object' || Array.isArray(value)) mistyped(value, owner, path, type === 'Q' ? 'v1.ResourceList' : GO[type]!, out);
       else if (type === 'm') {
         for (const one of Object.values(value)) if (one !== null && typeof one !== 'string') mistyped(one, owner, path, 'string', out);
-      }
+      } else if (type === 'Q') for (const one of Object.values(value)) out.mistyped ??= quantityFault(one);
       return;
     default:
       structure(type, value, owner, path, out, depth + 1);
