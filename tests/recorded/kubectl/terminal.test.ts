@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { readTranscript, replayTranscript, report } from '../transcripts.ts';
 import { normal } from './replay.ts';
 
-const files: [string, number][] = [['kubectl-1.32-live', 29], ['kubectl-1.32-offline', 48], ['kubectl-1.20-live', 79]];
+const files: [string, number][] = [['kubectl-1.32-live', 29], ['kubectl-1.32-offline', 57], ['kubectl-1.20-live', 84]];
 
 describe('kubectl as recorded, through the terminal', () => {
   it.each(files)('%s: at least %d lines exact', (name, least) => {

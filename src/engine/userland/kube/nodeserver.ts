@@ -91,8 +91,9 @@ function* execute(held: Held, container: string, exchange: Exchange): Call<void>
   const body = parseJson(exchange.body) as Json;
   if (!id || !Array.isArray(body?.cmd)) return yield* reply(exchange, 400, `error: unable to upgrade connection: container not found ("${container}")`);
   if (exchange.headers.upgrade) return yield* stream(id, body, exchange);
-  const answer = yield* cri('ExecSync', { containerId: id, cmd: body.cmd, timeout: '0' });
+  const answer = yield* cri('ExecSync', { containerId: id, cmd: body.cmd, timeout: '0', ...(typeof body.input === 'string' ? { stdin: body.input } : {}) });
   if (refused(answer)) return yield* reply(exchange, 500, `error: Internal error occurred: error executing command in container: ${described(answer.error)}`);
+  if (body.binary === true) return yield* reply(exchange, 200, { stdout: String(answer.stdout ?? ''), stderr: String(answer.stderr ?? ''), exitCode: Number(answer.exitCode ?? 0) });
   const decode = (x: Json): string => {
     try {
       return text(fromBase64(String(x ?? '')));

@@ -12,12 +12,12 @@ import { inflate } from '../oci.ts';
 import { unpack } from '../store.ts';
 import { readTar, type TarEntry, TarError, writeTar } from '../tar.ts';
 
-const SPEC = 'c/create x/extract t/list v/verbose z/gzip p/preserve-permissions f/file= C/directory= O/to-stdout exclude= strip-components= numeric-owner same-owner no-same-owner';
+const SPEC = 'c/create x/extract t/list v/verbose z/gzip p/preserve-permissions f/file= C/directory= O/to-stdout exclude= strip-components= numeric-owner same-owner no-same-owner m/touch no-same-permissions';
 
 export const tar = command(function* (argv) {
   // The first word may be a cluster of letters without its dash.
   const words = argv.slice(1);
-  if (words[0] && /^[cxtvzpfCO]+$/.test(words[0])) words[0] = `-${words[0]}`;
+  if (words[0] && /^[cxtvzpfCOm]+$/.test(words[0])) words[0] = `-${words[0]}`;
   const o = parseOptions(SPEC, words);
   const mode = ['create', 'extract', 'list'].filter((m) => o.on.has(m));
   if (mode.length === 0) throw new Failed("You must specify one of the '-Acdtrux', '--delete' or '--test-label' options\nTry 'tar --help' or 'tar --usage' for more information.", 2);

@@ -22,7 +22,7 @@ export function* remove(client: Client, flags: Flags): Call<number> {
   const gone: { kind: Kind; name: string; namespace: string | undefined; uid: string }[] = [];
   const wanted: { kind: Kind; name: string; namespace: string | undefined; source: string }[] = [];
   if (files) {
-    for (const m of yield* manifests(client, files, problems)) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
+    for (const m of yield* manifests(client, flags, problems)) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
   } else {
     for (const t of yield* targets(client, flags.args)) {
       const namespace = t.kind.namespaced ? client.namespace : undefined;
@@ -104,7 +104,7 @@ export function* scale(client: Client, flags: Flags): Call<number> {
   const replicas = whole(flags, 'replicas')!;
   if (replicas < 0) throw new Fatal('error: The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0');
   const files = flags.many.get('filename');
-  const wanted = files ? (yield* manifests(client, files)).map((m): Target => ({ kind: m.kind, name: m.name })) : flags.args.length === 0 ? [] : yield* targets(client, flags.args);
+  const wanted = files ? (yield* manifests(client, flags)).map((m): Target => ({ kind: m.kind, name: m.name })) : flags.args.length === 0 ? [] : yield* targets(client, flags.args);
   if (wanted.length === 0) throw new Fatal(NEED_RESOURCE);
   const run = dryRun(flags);
   let status = 0;

@@ -10,8 +10,14 @@ import { formatQuery } from '../../../sim/wire.ts';
 import { type Call, open, request, type Stream } from '../../lib/http.ts';
 import type { Flags } from './flags.ts';
 
-/** Printed to stderr as it is; the exit status is 1. */
-export class Fatal extends Error {}
+/** Printed to stderr as it is (nothing when empty); ends kubectl with the status. */
+export class Fatal extends Error {
+  readonly status: number;
+  constructor(message: string, status = 1) {
+    super(message);
+    this.status = status;
+  }
+}
 
 export interface Client {
   env: Readonly<Record<string, string>>;
@@ -154,10 +160,12 @@ function* unreachable(client: Client, error: SysError): Call<Fatal> {
 export function failureText(body: Json, doing = ''): string {
   const when = doing === '' ? '' : `${doing}: `;
   if (body?.kind !== 'Status') return `Error from server: ${when}${String(body)}`;
-  if (body.reason === 'Invalid' && body.details?.causes?.length > 0) {
-    const causes: string[] = body.details.causes.map((c: Json) => `${c.field}: ${c.message}`);
-    const head = `The ${body.details.kind} "${body.details.name}" is invalid: `;
-    return causes.length === 1 ? head + causes[0] : `${head}\n${causes.map((c) => `* ${c}`).join('\n')}`;
+  if (body.reason === 'Invalid') {
+    const { details } = body;
+    const causes: string[] = (details?.causes ?? []).map((c: Json) => `${c.field}: ${c.message}`);
+    const named = details?.kind || details?.name;
+    const head = named ? `The ${details.kind} "${details.name}" is invalid` : `The request is invalid${body.message && causes.length === 0 ? `: ${body.message}` : ''}`;
+    return causes.length === 0 ? head : causes.length === 1 ? `${head}: ${causes[0]}` : `${head}: \n${causes.map((c) => `* ${c}`).join('\n')}`;
   }
   return `Error from server${body.reason ? ` (${body.reason})` : ''}: ${when}${body.message}`;
 }

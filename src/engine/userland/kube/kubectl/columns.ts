@@ -13,3 +13,6 @@ export function ageOf(time: string | null | undefined, now: number): string {
   const at = parseTime(time);
   return at === null ? '<unknown>' : humanDuration(now - at);
 }
+
+const MODES: Record<string, string> = { ReadWriteOnce: 'RWO', ReadOnlyMany: 'ROX', ReadWriteMany: 'RWX', ReadWriteOncePod: 'RWOP' };
+export const accessModes = (modes: readonly string[] | undefined): string => (modes ?? []).map((mode) => MODES[mode] ?? mode).join(',');

@@ -35,11 +35,15 @@ export function events(w: Line, s: Surroundings): void {
   w(1, 'Type\tReason\tAge\tFrom\tMessage');
   w(1, '----\t------\t----\t----\t-------');
   const sorted = [...s.events].sort((a, b) => (parseTime(a.lastTimestamp) ?? 0) - (parseTime(b.lastTimestamp) ?? 0));
-  for (const e of sorted) {
-    const last = ageOf(e.lastTimestamp ?? e.firstTimestamp, s.now);
-    const age = e.count > 1 ? `${last} (x${e.count} over ${ageOf(e.firstTimestamp, s.now)})` : ageOf(e.firstTimestamp, s.now);
-    w(1, `${e.type}\t${e.reason}\t${age}\t${e.source?.component ?? ''}\t${e.message.trim()}`);
-  }
+  for (const e of sorted) w(1, `${e.type}\t${e.reason}\t${ageText(e, s.now)}\t${e.source?.component || (e as Json).reportingComponent || ''}\t${e.message.trim()}`);
+}
+
+/** "5s", or "5s (x3 over 2m)" for what has been said again. */
+export function ageText(e: KubeEvent, now: number): string {
+  const series: Json = (e as Json).series;
+  const first = e.firstTimestamp ?? (e as Json).eventTime;
+  if (series) return `${ageOf(series.lastObservedTime, now)} (x${series.count} over ${ageOf(first, now)})`;
+  return e.count > 1 ? `${ageOf(e.lastTimestamp ?? first, now)} (x${e.count} over ${ageOf(first, now)})` : ageOf(first, now);
 }
 
 export function tolerations(w: Line, all: readonly Toleration[], level: number): void {

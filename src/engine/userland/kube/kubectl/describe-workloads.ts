@@ -3,7 +3,7 @@ import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
 import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime, rfc1123 } from '../../../cluster/types/time.ts';
 import { events, type Line, multi, type Surroundings, template } from './describe-parts.ts';
-import { accessModes } from './tables.ts';
+import { accessModes } from './columns.ts';
 
 const label = (map: Record<string, string> | undefined): string => Object.keys(map ?? {}).sort().map((k) => `${k}=${map![k]}`).join(',') || '<none>';
 

@@ -5,6 +5,10 @@
 export class UsageError extends Error {}
 
 export interface Flags {
+  /** "kubectl create role". */
+  command: string;
+  /** Objects printed so far: YAML documents are divided by "---". */
+  printed: number;
   args: string[];
   /** After "--"; null when there was none. */
   rest: string[] | null;
@@ -21,7 +25,7 @@ interface Spec {
 }
 
 const GLOBAL =
-  'n/namespace= context= kubeconfig= s/server= cluster= user= request-timeout= v/v=?0 as= as-group=* token= insecure-skip-tls-verify cache-dir= warnings-as-errors h/help';
+  'n/namespace= context= kubeconfig= s/server= cluster= user= request-timeout= v/v=?0 as= as-group=* as-uid= token= insecure-skip-tls-verify cache-dir= warnings-as-errors certificate-authority= client-certificate= client-key= disable-compression match-server-version tls-server-name= username= password= log-flush-frequency= vmodule= profile= profile-output= h/help';
 
 function specs(row: string): Spec[] {
   return row.split(' ').filter((w) => w !== '').map((word) => {
@@ -30,11 +34,28 @@ function specs(row: string): Spec[] {
   });
 }
 
+/** Where the words are that are no flags and no values of flags, up to "--". Flags that nobody knows take none. */
+export function positions(argv: readonly string[], row: string): number[] {
+  const known = specs(`${row} ${GLOBAL}`);
+  const out: number[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i]!;
+    if (arg === '--') break;
+    const long = /^--([^=]+)$/.exec(arg);
+    const short = /^-(\w)$/.exec(arg);
+    const spec = long ? known.find((s) => s.name === long[1]) : short ? known.find((s) => s.short === short[1]) : undefined;
+    if (spec?.value && spec.bare === null) i++;
+    else if (!arg.startsWith('-') || arg === '-') out.push(i);
+  }
+  return out;
+}
+
 export function parseFlags(command: string, argv: readonly string[], row: string): Flags {
   const known = specs(`${row} ${GLOBAL}`);
-  const out: Flags = { args: [], rest: null, text: new Map(), many: new Map() };
+  const out: Flags = { command, printed: 0, args: [], rest: null, text: new Map(), many: new Map() };
   const usage = (message: string): UsageError => new UsageError(`Error: ${message}\nSee '${command} --help' for usage.`);
   const set = (spec: Spec, value: string): void => {
+    if (!spec.value && !BOOLEANS.test(value)) throw usage(`invalid argument ${JSON.stringify(value)} for "${spec.short ? `-${spec.short}, ` : ''}--${spec.name}" flag: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
     if (spec.many) out.many.set(spec.name, [...(out.many.get(spec.name) ?? []), value]);
     out.text.set(spec.name, value);
   };
@@ -73,4 +94,6 @@ export function parseFlags(command: string, argv: readonly string[], row: string
   return out;
 }
 
-export const on = (flags: Flags, name: string): boolean => flags.text.has(name) && flags.text.get(name) !== 'false';
+const BOOLEANS = /^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/;
+
+export const on = (flags: Flags, name: string): boolean => flags.text.has(name) && !/^(?:0|f|F|FALSE|false|False)$/.test(flags.text.get(name)!);

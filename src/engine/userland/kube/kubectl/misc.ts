@@ -1,12 +1,13 @@
-/** About the cluster and kubectl itself: version, cluster-info, api-resources, api-versions, config, top. */
-import { apiVersionOf, KINDS } from '../../../cluster/types/kinds.ts';
-import type { Json } from '../../../cluster/types/objects.ts';
-import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY, SysError } from '../../../kernel/abi.ts';
+/** About the cluster and kubectl itself: version, cluster-info, api-resources, api-versions, plugin. */
+import { kindNamed, pathOf } from '../../../cluster/types/kinds.ts';
+import type { Json, Pod } from '../../../cluster/types/objects.ts';
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
-import { bytes } from '../../../sim/text.ts';
+import { mkdirAll, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
-import { ask, call, type Client, err, Fatal, out } from './client.ts';
+import { ask, type Client, err, Fatal, listKind, out } from './client.ts';
 import { type Flags, on } from './flags.ts';
+import { logText } from './pods.ts';
 import { getTable } from './tabwriter.ts';
 import { toJson, toYaml } from './yaml.ts';
 
@@ -31,7 +32,9 @@ export function* version(client: Client, flags: Flags): Call<number> {
   return 0;
 }
 
-export function* clusterInfo(client: Client): Call<number> {
+export function* clusterInfo(client: Client, flags: Flags): Call<number> {
+  if (flags.args[0] === 'dump') return yield* dump(client, flags);
+  if (flags.args.length > 0) throw new Fatal(`error: unknown command ${JSON.stringify(flags.args.join(' '))}\nSee 'kubectl cluster-info -h' for help and examples`);
   try {
     yield* ask(client, 'GET', '/api');
   } catch (error) {
@@ -42,96 +45,67 @@ export function* clusterInfo(client: Client): Call<number> {
   return 0;
 }
 
-export const API_RESOURCES_FLAGS = 'namespaced=?true o/output= no-headers api-group= sort-by= verbs= categories= cached';
+export const API_RESOURCES_FLAGS = 'namespaced=?true o/output= no-headers api-group= sort-by= verbs=* categories=* cached show-managed-fields allow-missing-template-keys template=';
 
 export function* apiResources(client: Client, flags: Flags): Call<number> {
   client.attempts = 1;
+  const format = flags.text.get('output') ?? '';
+  const by = flags.text.get('sort-by') ?? '';
+  if (flags.args.length > 0) throw new Fatal(`error: unexpected arguments: [${flags.args.join(' ')}]\nSee 'kubectl api-resources -h' for help and examples`);
+  if (!['', 'wide', 'name', 'json', 'yaml'].includes(format)) throw new Fatal(`error: --output ${format} is not available`);
+  if (!['', 'name', 'kind'].includes(by)) throw new Fatal('error: --sort-by accepts only name or kind');
+  let groups: Json;
   try {
     yield* ask(client, 'GET', '/api');
+    groups = yield* ask(client, 'GET', '/apis');
   } catch (error) {
     if (error instanceof Fatal && !flags.text.has('output')) yield* out(getTable([['NAME', 'SHORTNAMES', 'APIVERSION', 'NAMESPACED', 'KIND']]));
     throw error;
   }
-  const namespaced = flags.text.get('namespaced');
-  const group = flags.text.get('api-group');
-  const rows = KINDS.filter((k) => (namespaced === undefined || String(k.namespaced) === namespaced) && (group === undefined || k.group === group)).map((k) => k);
-  const sorted = [...rows].sort((a, b) => (a.group === b.group ? (a.plural < b.plural ? -1 : 1) : a.group < b.group ? -1 : 1));
-  const format = flags.text.get('output');
+  const rows = yield* served(client, groups, flags);
+  const key = (r: Row): string => (by === 'name' ? r.name : by === 'kind' ? r.kind : `${r.group}|${r.name}`);
+  rows.sort((a, b) => (key(a) < key(b) ? -1 : 1));
   if (format === 'name') {
-    for (const k of sorted) yield* out(`${k.group ? `${k.plural}.${k.group}` : k.plural}\n`);
+    for (const r of rows) yield* out(`${r.group ? `${r.name}.${r.group}` : r.name}\n`);
     return 0;
   }
-  const cells = sorted.map((k) => [k.plural, k.short.join(','), apiVersionOf(k), String(k.namespaced), k.kind, ...(format === 'wide' ? [k.verbs.join(','), k.all ? 'all' : ''] : [])]);
+  if (format === 'json' || format === 'yaml') {
+    const list = { apiVersion: 'v1', groupVersion: '', kind: 'APIResourceList', resources: rows.map(({ group, version, short, ...r }) => ({ ...r, group, shortNames: short, version })) };
+    yield* out(format === 'json' ? `${toJson(list)}\n` : toYaml(list));
+    return 0;
+  }
+  const cells = rows.map((r) => [r.name, r.short.join(','), r.group ? `${r.group}/${r.version}` : r.version, String(r.namespaced), r.kind, ...(format === 'wide' ? [r.verbs.join(','), r.categories.join(',')] : [])]);
   const head = ['NAME', 'SHORTNAMES', 'APIVERSION', 'NAMESPACED', 'KIND', ...(format === 'wide' ? ['VERBS', 'CATEGORIES'] : [])];
   yield* out(getTable(on(flags, 'no-headers') ? cells : [head, ...cells]));
   return 0;
 }
 
-export function* apiVersions(client: Client): Call<number> {
-  yield* ask(client, 'GET', '/apis');
-  for (const v of [...new Set(KINDS.map(apiVersionOf))].sort()) yield* out(`${v}\n`);
-  return 0;
-}
+interface Row { name: string; short: string[]; group: string; version: string; namespaced: boolean; kind: string; verbs: string[]; categories: string[] }
 
-export const CONFIG_FLAGS = 'minify raw flatten o/output= current no-headers user= cluster= embed-certs';
-
-export function* config(client: Client, flags: Flags): Call<number> {
-  const [verb, ...args] = flags.args;
-  const c: Json = client.config;
-  const contexts: Json[] = c.contexts ?? [];
-  switch (verb) {
-    case 'view': {
-      const shown = { apiVersion: 'v1', clusters: c.clusters ?? null, contexts: c.contexts ?? null, 'current-context': c['current-context'] ?? '', kind: 'Config', preferences: {}, users: (c.users ?? []).map(redacted) };
-      yield* out(flags.text.get('output') === 'json' ? `${toJson(shown)}\n` : toYaml(shown));
-      return 0;
+/** What discovery lists of the preferred versions, and the flags leave. */
+function* served(client: Client, groups: Json, flags: Flags): Call<Row[]> {
+  const many = (flag: string): string[] => (flags.many.get(flag) ?? []).flatMap((v) => v.split(','));
+  const [verbs, categories, namespaced, wanted] = [many('verbs'), many('categories'), flags.text.get('namespaced'), flags.text.get('api-group')];
+  const rows: Row[] = [];
+  const versions: [string, string][] = [['', 'v1'], ...(groups.groups ?? []).map((g: Json) => [g.name, g.preferredVersion?.version ?? 'v1'] as [string, string])];
+  for (const [group, version] of versions) {
+    if (wanted !== undefined && wanted !== group) continue;
+    const list = yield* ask(client, 'GET', group === '' ? '/api/v1' : `/apis/${group}/${version}`);
+    for (const r of list.resources ?? []) {
+      if (r.name.includes('/') || !r.verbs?.length) continue;
+      const row: Row = { name: r.name, short: r.shortNames ?? [], group, version, namespaced: r.namespaced, kind: r.kind, verbs: r.verbs, categories: r.categories ?? [] };
+      if (namespaced !== undefined && String(row.namespaced) !== namespaced) continue;
+      if (verbs.every((v) => row.verbs.includes(v)) && categories.every((c) => row.categories.includes(c))) rows.push(row);
     }
-    case 'current-context':
-      if (!c['current-context']) throw new Fatal('error: current-context is not set');
-      yield* out(`${c['current-context']}\n`);
-      return 0;
-    case 'get-contexts': {
-      const rows = [...contexts].sort((a, b) => (a.name < b.name ? -1 : 1)).map((x) => [x.name === c['current-context'] ? '*' : '', x.name, x.context?.cluster ?? '', x.context?.user ?? '', x.context?.namespace ?? '']);
-      if (flags.text.get('output') === 'name') yield* out(rows.map((r) => `${r[1]}\n`).join(''));
-      else yield* out(getTable(on(flags, 'no-headers') ? rows : [['CURRENT', 'NAME', 'CLUSTER', 'AUTHINFO', 'NAMESPACE'], ...rows]));
-      return 0;
-    }
-    case 'get-clusters':
-      yield* out(['NAME', ...(c.clusters ?? []).map((x: Json) => x.name)].map((l) => `${l}\n`).join(''));
-      return 0;
-    case 'get-users':
-      yield* out(['NAME', ...(c.users ?? []).map((x: Json) => x.name)].map((l) => `${l}\n`).join(''));
-      return 0;
-    case 'use-context': {
-      const name = args[0] ?? '';
-      if (!contexts.some((x) => x.name === name)) throw new Fatal(`error: no context exists with the name: "${name}"`);
-      yield* save(client, { ...c, 'current-context': name });
-      yield* out(`Switched to context "${name}".\n`);
-      return 0;
-    }
-    case 'set-context': {
-      const name = on(flags, 'current') ? c['current-context'] : args[0];
-      if (!name) throw new Fatal('error: you must specify a non-empty context name or --current');
-      const old = contexts.find((x) => x.name === name);
-      const set = (k: string): Json => (flags.text.has(k) ? { [k]: flags.text.get(k) } : {});
-      const context = { ...(old?.context ?? {}), ...set('cluster'), ...set('user'), ...set('namespace') };
-      const rest = contexts.filter((x) => x.name !== name);
-      yield* save(client, { ...c, apiVersion: 'v1', kind: 'Config', contexts: old ? contexts.map((x) => (x.name === name ? { name, context } : x)) : [...rest, { name, context }] });
-      yield* out(`Context "${name}" ${old ? 'modified' : 'created'}.\n`);
-      return 0;
-    }
-    default:
-      throw new Fatal(`error: unknown config command: "${verb ?? ''}"\nSee 'kubectl config -h' for help and examples`);
   }
+  return rows;
 }
 
-function redacted(user: Json): Json {
-  return user?.user?.token ? { ...user, user: { ...user.user, token: 'REDACTED' } } : user;
-}
-
-function* save(client: Client, value: Json): Call<void> {
-  const fd = yield* sys('openat', AT_FDCWD, client.configPath, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
-  yield* sys('write', fd, bytes(toYaml(value)));
-  yield* sys('close', fd);
+export function* apiVersions(client: Client): Call<number> {
+  const groups = yield* ask(client, 'GET', '/apis');
+  const all = ['v1', ...(groups.groups ?? []).flatMap((g: Json) => (g.versions ?? []).map((v: Json) => v.groupVersion))];
+  for (const v of all.sort()) yield* out(`${v}\n`);
+  return 0;
 }
 
 /** `plugin list`: programs named kubectl-… in PATH. None of the lab's is one; they are found all the same. */
@@ -162,7 +136,54 @@ function* namesIn(directory: string): Call<string[]> {
   return names.sort();
 }
 
-export function* top(client: Client): Call<number> {
-  yield* call(client, 'GET', '/api');
-  throw new Fatal('error: Metrics API not available');
+/** A script of completion is not kept; which shells there are is. */
+export function* completion(_client: Client, flags: Flags): Call<number> {
+  const shells = ['bash', 'zsh', 'fish', 'powershell'];
+  const [shell] = flags.args;
+  if (shell === undefined) throw new Fatal("error: Shell not specified.\nSee 'kubectl completion -h' for help and examples");
+  if (flags.args.length > 1) throw new Fatal("error: Too many arguments. Expected only the shell type.\nSee 'kubectl completion -h' for help and examples");
+  if (!shells.includes(shell)) throw new Fatal(`error: Unsupported shell type "${shell}".\nSee 'kubectl completion -h' for help and examples`);
+  throw new Fatal(`error: not modelled: completion for ${shell}`);
+}
+
+// biome-ignore lint/correctness/useYield: only refuses
+export function* certificate(): Call<number> {
+  throw new Fatal('error: not modelled: certificate signing requests');
+}
+
+export const DUMP_FLAGS = 'A/all-namespaces namespaces=* output-directory= o/output= pod-running-timeout= allow-missing-template-keys template= show-managed-fields';
+
+const DUMPED = ['Event', 'ReplicationController', 'Service', 'DaemonSet', 'Deployment', 'ReplicaSet', 'Pod'];
+
+/** `cluster-info dump`: nodes, then of some namespaces the lists of what they hold, and the pods' logs. */
+function* dump(client: Client, flags: Flags): Call<number> {
+  const format = flags.text.get('output') ?? 'json';
+  if (format !== 'json' && format !== 'yaml') throw new Fatal(`error: unable to match a printer suitable for the output format "${format}", allowed formats are: json,yaml`);
+  const directory = flags.text.get('output-directory');
+  const into = directory === '-' ? undefined : directory;
+  const put = function* (path: string, text: string): Call<void> {
+    if (into === undefined) yield* out(text);
+    else {
+      const whole = `${into.replace(/\/$/, '')}/${path}`;
+      yield* mkdirAll(whole.slice(0, whole.lastIndexOf('/')));
+      yield* writeFile(whole, text);
+    }
+  };
+  const show = (list: Json): string => (format === 'yaml' ? toYaml(list) : `${toJson(list)}\n`);
+  yield* put(`nodes.${format}`, show(yield* ask(client, 'GET', pathOf(kindNamed('Node')))));
+  const all = on(flags, 'all-namespaces');
+  const named = (flags.many.get('namespaces') ?? []).flatMap((n) => n.split(','));
+  const namespaces: string[] = all ? (yield* listKind(client, kindNamed('Namespace'), undefined)).items.map((n) => n.metadata.name) : named.length > 0 ? named : ['kube-system', client.namespace];
+  for (const namespace of namespaces) {
+    for (const name of DUMPED) yield* put(`${namespace}/${kindNamed(name).plural === 'events' ? 'events' : kindNamed(name).plural.replace('replicationcontrollers', 'replication-controllers')}.${format}`, show(yield* ask(client, 'GET', pathOf(kindNamed(name), namespace))));
+    for (const pod of (yield* listKind(client, kindNamed('Pod'), namespace)).items as Pod[]) {
+      for (const c of pod.spec.containers) {
+        const head = `==== START logs for container ${c.name} of pod ${namespace}/${pod.metadata.name} ====\n`;
+        const tail = `==== END logs for container ${c.name} of pod ${namespace}/${pod.metadata.name} ====\n`;
+        yield* put(`${namespace}/${pod.metadata.name}/logs.txt`, `${head}${yield* logText(pod, c.name)}${tail}`);
+      }
+    }
+  }
+  if (into !== undefined) yield* out(`Cluster info dumped to ${into}\n`);
+  return 0;
 }

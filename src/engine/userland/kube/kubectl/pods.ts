@@ -4,7 +4,7 @@ import type { Deployment, Labels, Pod } from '../../../cluster/types/objects.ts'
 import { matchesSelector } from '../../../cluster/types/selectors.ts';
 import { SysError, TCGETS } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
-import { text } from '../../../sim/text.ts';
+import { fromBase64, text, toBase64 } from '../../../sim/text.ts';
 import { formatQuery } from '../../../sim/wire.ts';
 import { attachStream } from '../../containers/cri/stream.ts';
 import { attempt } from '../../lib/files.ts';
@@ -20,7 +20,7 @@ export const KUBELET_PORT = 10250;
 const NODE_POD = ['deployment', 'deployments', 'deploy', 'replicaset', 'rs', 'replicasets', 'statefulset', 'statefulsets', 'sts', 'daemonset', 'daemonsets', 'ds', 'job', 'jobs', 'service', 'services', 'svc'];
 
 /** "web", "pod/web", "deploy/web": the pod that is meant. */
-function* podOf(client: Client, typed: string, missing: (name: string, failure: string) => string): Call<Pod> {
+export function* podOf(client: Client, typed: string, missing: (name: string, failure: string) => string): Call<Pod> {
   const [kind, name] = typed.includes('/') ? typed.split('/') : ['pod', typed];
   if (NODE_POD.includes(kind!.split('.')[0]!.toLowerCase())) {
     const [t] = yield* targets(client, [typed]);
@@ -36,7 +36,7 @@ function* podOf(client: Client, typed: string, missing: (name: string, failure: 
   return found as Pod;
 }
 
-function* containerOf(pod: Pod, flags: Flags, quiet: boolean): Call<string> {
+export function* containerOf(pod: Pod, flags: Flags, quiet: boolean): Call<string> {
   const wanted = flags.text.get('container');
   const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((c) => c.name);
   if (wanted !== undefined) {
@@ -47,12 +47,12 @@ function* containerOf(pod: Pod, flags: Flags, quiet: boolean): Call<string> {
   return all[0]!;
 }
 
-function kubelet(pod: Pod): { family: 'inet'; address: string; port: number } {
+export function kubelet(pod: Pod): { family: 'inet'; address: string; port: number } {
   if (!pod.spec.nodeName) throw new Fatal(`Error from server (BadRequest): pod ${pod.metadata.name} does not have a host assigned`);
   return { family: 'inet', address: pod.status.hostIP ?? '', port: KUBELET_PORT };
 }
 
-function dialing(pod: Pod, what: string, error: SysError): Fatal {
+export function dialing(pod: Pod, what: string, error: SysError): Fatal {
   const port = `${pod.status.hostIP ?? pod.spec.nodeName}:${KUBELET_PORT}`;
   const why = error.errno === 'ECONNREFUSED' ? 'connect: connection refused' : error.errno === 'EHOSTUNREACH' ? 'connect: no route to host' : error.message.toLowerCase();
   return new Fatal(what === 'exec' ? `Error from server: error dialing backend: dial tcp ${port}: ${why}` : `Error from server: Get "https://${port}/containerLogs/${pod.metadata.namespace}/${pod.metadata.name}": dial tcp ${port}: ${why}`);
@@ -85,9 +85,9 @@ function reasonText(reason: string | undefined): string {
   return { ErrImagePull: "image can't be pulled", ImagePullBackOff: 'trying and failing to pull image' }[reason ?? ''] ?? reason ?? 'ContainerCreating';
 }
 
-/** All a pod's first container says, until it ends. */
-export function* followPod(pod: Pod): Call<void> {
-  yield* stream(pod, pod.spec.containers[0]!.name, { args: [], rest: null, text: new Map([['follow', 'true']]), many: new Map() });
+/** All that a container (the first, unless named) says, until it ends. */
+export function* followPod(pod: Pod, container = pod.spec.containers[0]!.name): Call<void> {
+  yield* stream(pod, container, { command: 'kubectl logs', printed: 0, args: [], rest: null, text: new Map([['follow', 'true']]), many: new Map() });
 }
 
 function* stream(pod: Pod, container: string, flags: Flags): Call<void> {
@@ -110,6 +110,31 @@ function* stream(pod: Pod, container: string, flags: Flags): Call<void> {
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     throw dialing(pod, 'logs', error);
+  }
+}
+
+/** A command in a container with its whole input and output; `error`: why it could not run. */
+export function* runIn(pod: Pod, container: string, cmd: readonly string[], input?: Uint8Array): Call<{ stdout: Uint8Array; stderr: string; exitCode: number; error: string | null }> {
+  const body = { cmd, binary: true, ...(input ? { input: toBase64(input) } : {}) };
+  try {
+    const r = yield* request(kubelet(pod), { method: 'POST', path: `/exec/${pod.metadata.namespace}/${pod.metadata.name}/${container}`, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+    if (r.status >= 400) return { stdout: new Uint8Array(0), stderr: '', exitCode: 126, error: r.body.trim() };
+    const answer = JSON.parse(r.body) as { stdout: string; stderr: string; exitCode: number };
+    return { stdout: fromBase64(answer.stdout), stderr: text(fromBase64(answer.stderr)), exitCode: answer.exitCode, error: null };
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw dialing(pod, 'exec', error);
+  }
+}
+
+/** A container's log as it is now; empty when it cannot be had. */
+export function* logText(pod: Pod, container: string): Call<string> {
+  try {
+    const r = yield* request(kubelet(pod), { method: 'GET', path: `/containerLogs/${pod.metadata.namespace}/${pod.metadata.name}/${container}` });
+    return r.status < 400 ? r.body : '';
+  } catch (error) {
+    if (error instanceof SysError || error instanceof Fatal) return '';
+    throw error;
   }
 }
 

@@ -69,7 +69,7 @@ export function* get(client: Client, flags: Flags): Call<number> {
     yield* err('You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported resources.\n\n');
     throw new Fatal("error: Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples");
   }
-  const wanted = files ? (yield* manifests(client, files)).map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
+  const wanted = files ? (yield* manifests(client, flags)).map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
   const errors: string[] = [];
   const groups = yield* gather(client, flags, wanted, errors);
   const by = flags.text.get('sort-by');
@@ -153,7 +153,7 @@ export function* describeCommand(client: Client, flags: Flags): Call<number> {
   if (flags.args.length === 0 && !files) {
     throw new Fatal('error: You must specify the type of resource to describe. Use "kubectl api-resources" for a complete list of supported resources.');
   }
-  const wanted = files ? (yield* manifests(client, files)).map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
+  const wanted = files ? (yield* manifests(client, flags)).map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
   const errors: string[] = [];
   const found: KubeObject[] = [];
   for (const t of wanted) {
@@ -208,32 +208,6 @@ function isCurrent(rs: KubeObject, deployment: KubeObject): boolean {
   return rs.metadata.annotations?.[at] === deployment.metadata.annotations?.[at];
 }
 
-export const EVENTS_FLAGS = 'A/all-namespaces w/watch for= types=* o/output= no-headers';
-
-export function* events(client: Client, flags: Flags): Call<number> {
-  const all = on(flags, 'all-namespaces');
-  let { items } = yield* listKind(client, kindNamed('Event'), all ? undefined : client.namespace);
-  const about = flags.text.get('for');
-  if (about !== undefined) {
-    const [kind, name] = about.split('/');
-    items = items.filter((e) => e.involvedObject.name === (name ?? kind) && (name === undefined || findKindName(kind!) === e.involvedObject.kind));
-  }
-  const types = (flags.many.get('types') ?? []).flatMap((t) => t.split(','));
-  if (types.length > 0) items = items.filter((e) => types.includes(e.type));
-  items.sort((a, b) => (parseTime(a.lastTimestamp) ?? 0) - (parseTime(b.lastTimestamp) ?? 0));
-  if (items.length === 0) {
-    yield* err(all ? 'No events found.\n' : `No events found in ${client.namespace} namespace.\n`);
-    return 0;
-  }
-  const t = yield* now();
-  yield* out(getTable(tableRows('Event', items, { wide: false, headers: !on(flags, 'no-headers'), prefix: false, namespaces: all, showLabels: false, labelColumns: [], now: t })));
-  return 0;
-}
-
-const findKindName = (typed: string): string => ({ po: 'Pod', pod: 'Pod', pods: 'Pod', deploy: 'Deployment', deployment: 'Deployment', rs: 'ReplicaSet', replicaset: 'ReplicaSet', no: 'Node', node: 'Node', svc: 'Service', service: 'Service' })[typed.toLowerCase()] ?? typed;
-
-export const WAIT_FLAGS = 'for= timeout= l/selector= A/all-namespaces all f/filename=* o/output=';
-
 /** "30s", "1m30s" to seconds. */
 export function seconds(text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
@@ -241,98 +215,4 @@ export function seconds(text: string | undefined, otherwise: number): number {
   let total = 0;
   for (const m of text.matchAll(/(-?\d+(?:\.\d+)?)(ms|h|m|s)/g)) total += Number(m[1]) * { h: 3600, m: 60, s: 1, ms: 0.001 }[m[2] as 'h'];
   return total;
-}
-
-export function* wait(client: Client, flags: Flags): Call<number> {
-  const condition = flags.text.get('for') ?? '';
-  const timeout = seconds(flags.text.get('timeout'), 30);
-  const [what = '', ...tail] = condition.split('=');
-  if (condition === '' || !['delete', 'create', 'condition', 'jsonpath'].includes(what)) throw new Fatal(`error: unrecognized condition: "${condition}"`);
-  const wanted = yield* targets(client, flags.args);
-  const errors: string[] = [];
-  const deadline = (yield* now()) + timeout;
-  const found: { kind: Kind; object: KubeObject }[] = [];
-  for (const t of wanted) {
-    if (t.name === null) {
-      const { items } = yield* listKind(client, t.kind, t.kind.namespaced ? client.namespace : undefined, { labelSelector: flags.text.get('selector') });
-      found.push(...items.map((object) => ({ kind: t.kind, object })));
-      continue;
-    }
-    const object = yield* fetch(client, t.kind, t.name);
-    if (typeof object !== 'string') found.push({ kind: t.kind, object });
-    else if (what !== 'delete') errors.push(object);
-  }
-  if (found.length === 0 && errors.length === 0) {
-    if (what === 'delete') return 0;
-    throw new Fatal('error: no matching resources found');
-  }
-  for (const { kind, object } of found) {
-    const name = object.metadata.name;
-    for (;;) {
-      const current = yield* fetch(client, kind, name, object.metadata.namespace);
-      const gone = typeof current === 'string' || current.metadata.uid !== object.metadata.uid;
-      if (what === 'delete' ? gone : !gone && holds(current, what, tail.join('='))) {
-        yield* out(`${display(kind, name)} condition met\n`);
-        break;
-      }
-      if (what !== 'delete' && gone) {
-        errors.push(`Error from server (NotFound): ${kind.plural} "${name}" not found`);
-        break;
-      }
-      if ((yield* now()) >= deadline) {
-        errors.push(`error: timed out waiting for the condition on ${kind.plural}/${name}`);
-        break;
-      }
-      yield* sys('nanosleep', 200_000_000);
-    }
-  }
-  for (const e of errors) yield* err(`${e}\n`);
-  return errors.length > 0 ? 1 : 0;
-}
-
-function holds(object: KubeObject, what: string, rest: string): boolean {
-  if (what === 'create') return true;
-  if (what === 'jsonpath') {
-    const m = /^'?\{?(.*?)\}?'?(?:=(.*))?$/.exec(rest);
-    const values = find(m?.[1] ?? '', object, object);
-    return m?.[2] === undefined ? values.length > 0 : values.some((v) => String(v) === m[2]);
-  }
-  const [type = '', status = 'True'] = rest.split('=');
-  return (object.status?.conditions ?? []).some((c: Json) => c.type.toLowerCase() === type.toLowerCase() && c.status.toLowerCase() === status.toLowerCase());
-}
-
-export const EXPLAIN_FLAGS = 'recursive api-version= o/output=';
-
-export function* explain(client: Client, flags: Flags): Call<number> {
-  if (flags.args.length === 0) throw new Fatal("error: You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.");
-  const [typed = '', ...path] = flags.args[0]!.split('.');
-  const [{ kind } = { kind: undefined }] = yield* targets(client, [typed]);
-  const k = kind!;
-  let structure = k.kind;
-  let type = structure;
-  for (const part of path) {
-    const field = fieldsOf(structure)?.get(part);
-    if (field === undefined) throw new Fatal(`error: field "${part}" does not exist`);
-    type = field;
-    structure = field.replace(/^\[|\]$/g, '');
-  }
-  const words: Record<string, string> = { s: 'string', i: 'integer', b: 'boolean', q: 'Quantity', t: 'Time', x: 'IntOrString', m: 'map[string]string', Q: 'map[string]Quantity', o: 'Object' };
-  const shown = (t: string): string => (t.startsWith('[') ? `[]${words[t.slice(1, -1)] ?? t.slice(1, -1)}` : (words[t] ?? t));
-  let text = `${k.group ? `GROUP:      ${k.group}\n` : ''}KIND:       ${k.kind}\nVERSION:    ${k.version}\n\n`;
-  if (path.length > 0) text += `FIELD: ${path[path.length - 1]} <${shown(type)}>\n\n`;
-  text += 'DESCRIPTION:\n    <not modelled: only fields and their types are kept>\n';
-  const fields = fieldsOf(structure);
-  if (fields) {
-    text += '\nFIELDS:\n';
-    const walk = (name: string, indent: string, depth: number): void => {
-      for (const [field, t] of fieldsOf(name) ?? []) {
-        text += `${indent}${field}\t<${shown(t)}>\n`;
-        if (on(flags, 'recursive') && depth < 8) walk(t.replace(/^\[|\]$/g, ''), `${indent}  `, depth + 1);
-        else if (!on(flags, 'recursive')) text += `${indent}  \n`;
-      }
-    };
-    walk(structure, '  ', 0);
-  }
-  yield* out(text);
-  return 0;
 }

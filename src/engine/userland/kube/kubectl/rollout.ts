@@ -8,30 +8,50 @@ import { ask, type Client, err, Fatal, listKind, now, out } from './client.ts';
 import { describeObject } from './describe.ts';
 import type { Flags } from './flags.ts';
 import { seconds } from './query.ts';
-import { display, fetch, mustFetch, targets, type Target } from './resources.ts';
-import { dryRun, marks, query } from './write.ts';
-import { printAs } from './print.ts';
+import { display, mustFetch, targets, type Target } from './resources.ts';
+import { dryRun, manifests, marks, query } from './write.ts';
 import { tabulate } from './tabwriter.ts';
 
 const REVISION = 'deployment.kubernetes.io/revision';
 const CAUSE = 'kubernetes.io/change-cause';
 
-export const ROLLOUT_FLAGS = 'f/filename=* w/watch=?true timeout= revision= to-revision= o/output= dry-run=?unchanged l/selector=';
+const COMMON = 'f/filename=* k/kustomize= R/recursive l/selector= o/output= allow-missing-template-keys template= show-managed-fields';
+
+export const ROLLOUT_SUBS: Readonly<Record<string, string>> = {
+  status: 'f/filename=* k/kustomize= R/recursive w/watch=?true timeout= revision= l/selector=', history: `revision= ${COMMON}`, undo: `to-revision= dry-run=?unchanged ${COMMON}`,
+  pause: `field-manager= ${COMMON}`, resume: `field-manager= ${COMMON}`, restart: `field-manager= ${COMMON}`,
+};
+
+const SUPPORT: Readonly<Record<string, readonly string[]>> = {
+  status: ['Deployment', 'StatefulSet', 'DaemonSet'], history: ['Deployment', 'StatefulSet', 'DaemonSet'], undo: ['Deployment', 'StatefulSet', 'DaemonSet'], restart: ['Deployment', 'StatefulSet', 'DaemonSet'], pause: ['Deployment'], resume: ['Deployment'],
+};
+
+/** Of what a kind cannot do. */
+function unsupported(verb: string, t: Target): string {
+  const { kind, group } = t.kind;
+  const full = group ? `${kind}.${group}` : kind;
+  if (verb === 'status') return `error: no status viewer has been implemented for ${full}`;
+  if (verb === 'history') return `error: no history viewer has been implemented for ${JSON.stringify(full)}`;
+  if (verb === 'undo') return `error: no rollbacker has been implemented for ${JSON.stringify(full)}`;
+  return `error: ${t.kind.plural}${group ? `.${group}` : ''} ${JSON.stringify(t.name ?? '')} ${verb === 'restart' ? 'restarting is not supported' : verb === 'pause' ? 'pausing is not supported' : 'resuming is not supported'}`;
+}
 
 export function* rollout(client: Client, flags: Flags): Call<number> {
-  const [verb, ...args] = flags.args;
+  const [verb = '', ...args] = flags.args;
   const verbs: Record<string, (client: Client, flags: Flags, t: Target) => Call<number>> = { status, history, undo, restart, pause: (c, f, t) => hold(c, f, t, true), resume: (c, f, t) => hold(c, f, t, false) };
-  const run = verbs[verb ?? ''];
-  if (!run) {
-    throw new Fatal("error: unknown rollout command: use status, history, undo, restart, pause or resume\nSee 'kubectl rollout -h' for help and examples");
-  }
-  if (args.length === 0) throw new Fatal(`error: required resource not specified\nSee 'kubectl rollout ${verb} -h' for help and examples`);
+  const files = flags.many.has('filename') || flags.text.has('kustomize');
+  if (args.length === 0 && !files) throw new Fatal('error: required resource not specified');
+  const wanted = files ? (yield* manifests(client, flags)).map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, args);
   let last = 0;
-  for (const t of yield* targets(client, args)) {
-    if (!(t.kind.kind === 'Deployment' || (['StatefulSet', 'DaemonSet'].includes(t.kind.kind) && verb !== 'pause' && verb !== 'resume'))) throw new Fatal(`error: no rollout ${verb === 'status' ? 'status viewer' : 'support'} has been implemented for ${t.kind.group ? `${t.kind.kind}.${t.kind.group}` : t.kind.kind}`);
-    if (t.name === null) {
-      for (const o of (yield* listKind(client, t.kind, client.namespace)).items) last = Math.max(last, yield* run(client, flags, { kind: t.kind, name: o.metadata.name }));
-    } else last = Math.max(last, yield* run(client, flags, t));
+  for (const t of wanted) {
+    if (!SUPPORT[verb]!.includes(t.kind.kind)) throw new Fatal(unsupported(verb, t));
+    if (t.name !== null) {
+      last = Math.max(last, yield* verbs[verb]!(client, flags, t));
+      continue;
+    }
+    const { items } = yield* listKind(client, t.kind, client.namespace, { labelSelector: flags.text.get('selector') });
+    for (const o of items) last = Math.max(last, yield* verbs[verb]!(client, flags, { kind: t.kind, name: o.metadata.name }));
+    if (items.length === 0) yield* err(`No resources found in ${client.namespace} namespace.\n`);
   }
   return last;
 }
@@ -131,6 +151,10 @@ function* history(client: Client, flags: Flags, t: Target): Call<number> {
     yield* out(`${display(t.kind, t.name!)} with revision #${wanted}\n${body}\n`);
     return 0;
   }
+  if (past.length === 0) {
+    yield* out(`${display(t.kind, t.name!)} \nNo rollout history found.\n`);
+    return 0;
+  }
   const rows = past.map((one) => `${one.revision}\t${one.cause}`);
   yield* out(`${display(t.kind, t.name!)} \n${tabulate(`REVISION\tCHANGE-CAUSE\n${rows.join('\n')}\n`, 0, 2)}\n`);
   return 0;
@@ -174,72 +198,3 @@ function* hold(client: Client, flags: Flags, t: Target, paused: boolean): Call<n
   return 0;
 }
 
-export const SET_FLAGS = 'f/filename=* all l/selector= o/output= dry-run=?unchanged local e/env=* limits= requests= c/containers= overwrite=?true list from= record resolve';
-
-export function* set(client: Client, flags: Flags): Call<number> {
-  const [what, ...args] = flags.args;
-  if (!['image', 'env', 'resources'].includes(what ?? '')) throw new Fatal("error: unknown set command: use image, env or resources\nSee 'kubectl set -h' for help and examples");
-  const isPair = (a: string): boolean => /^[^/=]+=/.test(a) || (what === 'env' && /^[A-Za-z_]\w*-$/.test(a));
-  const first = args.findIndex(isPair);
-  const names = first < 0 ? args : args.slice(0, first);
-  const pairs = [...(first < 0 ? [] : args.slice(first)), ...(flags.many.get('env') ?? [])];
-  if (names.length === 0) throw new Fatal('error: one or more resources must be specified as <resource> <name> or <resource>/<name>');
-  if (what === 'image' && pairs.length === 0) throw new Fatal('error: at least one image update is required');
-  const run = dryRun(flags);
-  for (const t of yield* targets(client, names)) {
-    if (t.name === null) throw new Fatal('error: resource(s) were provided, but no name was specified');
-    const object = yield* fetch(client, t.kind, t.name);
-    if (typeof object === 'string') {
-      yield* err(`${object}\n`);
-      return 1;
-    }
-    const next = copy(object);
-    const spec: Json = next.kind === 'Pod' ? next.spec : next.spec?.template?.spec;
-    if (!spec) throw new Fatal(`error: ${t.kind.plural}/${t.name} the object is not a pod or does not have a pod template: ${next.kind}`);
-    edit(what!, spec, pairs, flags);
-    const changed = JSON.stringify(next) !== JSON.stringify(object);
-    if (changed && run !== 'client') yield* ask(client, 'PUT', `${pathOf(t.kind, client.namespace, t.name)}${query(flags, run)}`, next);
-    const done = { image: 'image updated', env: 'env updated', resources: 'resource requirements updated' }[what as 'image'];
-    if (flags.text.has('output')) yield* printAs(flags.text.get('output')!, [next], true);
-    else if (changed || what !== 'image') yield* out(`${display(t.kind, t.name)} ${done}${marks(run)}\n`);
-  }
-  return 0;
-}
-
-function edit(what: string, spec: Json, pairs: readonly string[], flags: Flags): void {
-  const all: Json[] = [...(spec.containers ?? []), ...(what === 'image' ? (spec.initContainers ?? []) : [])];
-  const chosen = flags.text.get('containers');
-  const mine = chosen && chosen !== '*' ? all.filter((c) => c.name === chosen) : all;
-  if (what === 'image') {
-    for (const pair of pairs) {
-      const [name, image] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
-      const hits = name === '*' ? all : all.filter((c) => c.name === name);
-      if (hits.length === 0) throw new Fatal(`error: unable to find container named "${name}"`);
-      for (const c of hits) c.image = image;
-    }
-  } else if (what === 'env') {
-    for (const c of mine) {
-      for (const pair of pairs) {
-        const at = pair.indexOf('=');
-        const name = at < 0 ? pair.slice(0, -1) : pair.slice(0, at);
-        const rest = (c.env ?? []).filter((e: Json) => e.name !== name);
-        const had = (c.env ?? []).findIndex((e: Json) => e.name === name);
-        if (at < 0) c.env = rest;
-        else if (had >= 0) c.env[had] = { name, value: pair.slice(at + 1) };
-        else c.env = [...rest, { name, value: pair.slice(at + 1) }];
-        if (c.env.length === 0) delete c.env;
-      }
-    }
-  } else {
-    if (!flags.text.has('limits') && !flags.text.has('requests')) throw new Fatal('error: you must specify an update to requests or limits (in the form of --requests/--limits)');
-    for (const c of mine) {
-      c.resources ??= {};
-      for (const list of ['limits', 'requests'] as const) {
-        for (const pair of (flags.text.get(list) ?? '').split(',').filter((p) => p !== '')) {
-          const [name = '', value = ''] = pair.split('=');
-          c.resources[list] = { ...c.resources[list], [name]: value };
-        }
-      }
-    }
-  }
-}

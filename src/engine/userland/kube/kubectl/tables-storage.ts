@@ -1,8 +1,7 @@
 /** The columns of `kubectl get` for storage. Source: pkg/printers/internalversion 1.32 (printPersistentVolume and its neighbours). */
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
 import { isDefaultClass } from '../../../cluster/types/claims.ts';
-import { ageOf, type Columns } from './columns.ts';
-import { accessModes } from './tables.ts';
+import { accessModes, ageOf, type Columns } from './columns.ts';
 
 const claimOf = (v: KubeObject): string => (v.spec.claimRef ? `${v.spec.claimRef.namespace}/${v.spec.claimRef.name}` : '');
 const flag = (value: Json): string => String(value ?? false);

@@ -3,7 +3,7 @@ import type { Condition, Json, KubeObject, Node, Pod } from '../../../cluster/ty
 import { summarize } from '../../../cluster/types/podstatus.ts';
 import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime } from '../../../cluster/types/time.ts';
-import { ageOf, type Columns } from './columns.ts';
+import { accessModes, ageOf, type Columns } from './columns.ts';
 import { POLICY_TABLES } from './tables-policy.ts';
 import { STORAGE_COLUMNS } from './tables-storage.ts';
 
@@ -71,8 +71,6 @@ export function endpointsText(endpoints: KubeObject | undefined, most = 3): stri
 }
 
 const mapText = (map: Record<string, string> | undefined): string => Object.keys(map ?? {}).sort().map((k) => `${k}=${map![k]}`).join(',') || NONE;
-const MODES: Record<string, string> = { ReadWriteOnce: 'RWO', ReadOnlyMany: 'ROX', ReadWriteMany: 'RWX', ReadWriteOncePod: 'RWOP' };
-export const accessModes = (modes: readonly string[] | undefined): string => (modes ?? []).map((mode) => MODES[mode] ?? mode).join(',');
 
 const jobCondition = (job: KubeObject, type: string): boolean => ((job.status?.conditions ?? []) as Condition[]).some((c) => c.type === type && c.status === 'True');
 

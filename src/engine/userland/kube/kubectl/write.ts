@@ -1,11 +1,13 @@
 /** What every writing command shares: manifests from files, dry runs, errors with their place, announcements. */
 import { findKind, type Kind, pathOf } from '../../../cluster/types/kinds.ts';
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
+import { meets, parseSelector } from '../../../cluster/types/selectors.ts';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
 import { call, type Client, err, failed, failureText, Fatal, klog, out, readFd, readPath } from './client.ts';
 import { type Flags, on } from './flags.ts';
+import { kustomization } from './kustomize.ts';
 import { type Item, ManifestError, readManifest } from './manifest.ts';
 import { annotated } from './merge.ts';
 import { printAs } from './print.ts';
@@ -21,11 +23,17 @@ export interface Manifest {
 
 export const NEED_FILE = 'error: must specify one of -f and -k';
 
-/** Reads -f arguments: files, directories, "-". Kinds that do not exist are reported with file and line. */
-export function* manifests(client: Client, paths: readonly string[], problems: string[] = []): Call<Manifest[]> {
+/** Reads -f (files, folders, "-") or -k. Kinds that do not exist are reported with file and line. */
+export function* manifests(client: Client, flags: Flags, problems: string[] = [], command = 'apply'): Call<Manifest[]> {
   const items: Item[] = [];
-  for (const path of paths.flatMap((p) => p.split(','))) {
-    for (const file of yield* expand(path)) {
+  const selected = flags.text.get('selector');
+  const build = flags.text.get('kustomize');
+  if (build !== undefined && flags.many.has('filename')) throw new Fatal('error: only one of -f or -k can be specified');
+  if (build !== undefined) {
+    for (const object of yield* kustomization(build, false)) items.push({ object, source: build, lineOf: () => null });
+  }
+  for (const path of (flags.many.get('filename') ?? []).flatMap((p) => p.split(','))) {
+    for (const file of yield* expand(path, on(flags, 'recursive'))) {
       try {
         items.push(...readManifest(file === '-' ? yield* readFd(0) : yield* readPath(file), file === '-' ? 'STDIN' : file));
       } catch (error) {
@@ -35,7 +43,7 @@ export function* manifests(client: Client, paths: readonly string[], problems: s
       }
     }
   }
-  if (items.length === 0) throw new Fatal('error: no objects passed to apply');
+  if (items.length === 0) throw new Fatal(`error: no objects passed to ${command}`);
   const found: Manifest[] = [];
   for (const item of items) {
     const { apiVersion, kind, metadata } = item.object;
@@ -44,19 +52,32 @@ export function* manifests(client: Client, paths: readonly string[], problems: s
         throw new Fatal(`error: error validating "${item.source}": error validating data: ${field} not set; if you choose to ignore these errors, turn validation off with --validate=false`);
       }
     }
+    if (selected !== undefined && !selects(selected, metadata?.labels)) continue;
     const known = findKind(apiVersion, kind);
     if (!known) {
       const line = item.lineOf('kind');
       problems.push(`error: resource mapping not found for name: "${metadata?.name ?? ''}" namespace: "${metadata?.namespace ?? ''}" from "${item.source}": no matches for kind "${kind}" in version "${apiVersion}"\nensure CRDs are installed first${line === null ? '' : `\n(${item.source}, line ${line}: kind: ${kind})`}`);
       continue;
     }
-    const namespace = known.namespaced ? (metadata?.namespace ?? client.namespace) : undefined;
+    const given = metadata?.namespace;
+    if (known.namespaced && typeof given === 'string' && flags.text.has('namespace') && given !== client.namespace) {
+      throw new Fatal(`error: the namespace from the provided object "${given}" does not match the namespace "${client.namespace}". You must pass '--namespace=${given}' to perform this operation.`);
+    }
+    const namespace = known.namespaced ? (given ?? client.namespace) : undefined;
     found.push({ kind: known, name: String(metadata?.name ?? ''), namespace, object: item.object, item });
   }
+  if (found.length === 0 && problems.length === 0) throw new Fatal(`error: no objects passed to ${command}`);
   return found;
 }
 
-export function* expand(path: string): Call<string[]> {
+function selects(selector: string, labels: Json): boolean {
+  const parsed = parseSelector(selector);
+  if (typeof parsed === 'string') throw new Fatal(`error: ${parsed}`);
+  return parsed.every((r) => meets(labels ?? {}, r));
+}
+
+/** The files that -f names: one, "-", or those of a folder. */
+export function* expand(path: string, deep = false): Call<string[]> {
   if (path === '-') return ['-'];
   if (/^https?:/.test(path)) throw new Fatal(`error: unable to read URL "${path}": there is no network beyond the lab`);
   try {
@@ -64,14 +85,19 @@ export function* expand(path: string): Call<string[]> {
     if ((stat.mode & S_IFMT) !== S_IFDIR) return [path];
     const fd = yield* sys('openat', AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
     const names: string[] = [];
+    const folders: string[] = [];
     for (;;) {
       const some = yield* sys('getdents64', fd);
       if (some.length === 0) break;
       names.push(...some.filter((e) => e.type === 'file' && /\.(ya?ml|json)$/.test(e.name)).map((e) => e.name));
+      if (deep) folders.push(...some.filter((e) => e.type === 'dir' && e.name !== '.' && e.name !== '..').map((e) => e.name));
     }
     yield* sys('close', fd);
-    if (names.length === 0) throw new Fatal(`error: error reading [${path}]: recognized file extensions are [.json .yaml .yml]`);
-    return names.sort().map((n) => `${path.replace(/\/$/, '')}/${n}`);
+    const base = path.replace(/\/$/, '');
+    const files = names.map((n) => `${base}/${n}`);
+    for (const folder of folders) files.push(...(yield* expand(`${base}/${folder}`, true)));
+    if (files.length === 0 && !deep) throw new Fatal(`error: error reading [${path}]: recognized file extensions are [.json .yaml .yml]`);
+    return files.sort();
   } catch (error) {
     if (error instanceof SysError) throw new Fatal(error.errno === 'ENOENT' ? `error: the path "${path}" does not exist` : `error: stat ${path}: ${error.message.toLowerCase()}`);
     throw error;
@@ -88,11 +114,16 @@ export function dryRun(flags: Flags): '' | 'client' | 'server' {
 
 export const marks = (run: string): string => (run === '' ? '' : run === 'client' ? ' (dry run)' : ' (server dry run)');
 
-/** "…/pods?fieldValidation=Strict&dryRun=All" */
-export function query(flags: Flags, run: string): string {
+const MANAGERS: Readonly<Record<string, string>> = {
+  apply: 'kubectl-client-side-apply', diff: 'kubectl-client-side-apply', create: 'kubectl-create', run: 'kubectl-run', expose: 'kubectl-expose', autoscale: 'kubectl-autoscale', edit: 'kubectl-edit', replace: 'kubectl-replace', patch: 'kubectl-patch',
+  label: 'kubectl-label', annotate: 'kubectl-annotate', set: 'kubectl-set', rollout: 'kubectl-rollout', taint: 'kubectl-taint',
+};
+
+/** "…/pods?fieldManager=kubectl-create&fieldValidation=Strict&dryRun=All" */
+export function query(flags: Flags, run: string, manager = flags.text.get('field-manager') ?? MANAGERS[flags.command.split(' ')[1] ?? ''] ?? 'kubectl'): string {
   const validate = flags.text.get('validate') ?? 'strict';
   const level = ['false', 'ignore'].includes(validate) ? 'Ignore' : validate === 'warn' ? 'Warn' : 'Strict';
-  return `?fieldManager=kubectl&fieldValidation=${level}${run === 'server' ? '&dryRun=All' : ''}`;
+  return `?fieldManager=${encodeURIComponent(manager)}&fieldValidation=${level}${run === 'server' ? '&dryRun=All' : ''}`;
 }
 
 /** After a failure that names fields: where they stand in the file. */
@@ -112,7 +143,10 @@ export function* announce(flags: Flags, kind: Kind, object: KubeObject, verb: st
   if (verb === '') return;
   const format = flags.text.get('output') ?? '';
   if (format === '') yield* out(`${display(kind, object.metadata.name)} ${verb}${marks(run)}\n`);
-  else yield* printAs(format, [{ ...object, apiVersion: object.apiVersion, kind: kind.kind }], true);
+  else {
+    if (format === 'yaml' && flags.printed++ > 0) yield* out('---\n');
+    yield* printAs(format, [{ ...object, kind: kind.kind }], true);
+  }
 }
 
 export function* make(client: Client, flags: Flags, kind: Kind, namespace: string | undefined, object: Json, verb: string, item: Item | null, doing: string): Call<boolean> {

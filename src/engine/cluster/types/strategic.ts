@@ -1,0 +1,46 @@
+/** Strategic merge patch: lists of named things merge by their key, `$patch` directives delete and replace. Source: apimachinery strategicpatch. */
+import { copy, type Json } from './objects.ts';
+
+/** Merge keys of lists by the field's name; lists not named here are replaced whole. */
+const MERGE_KEYS: Record<string, readonly string[]> = {
+  containers: ['name'], initContainers: ['name'], ephemeralContainers: ['name'], env: ['name'], volumes: ['name'], volumeMounts: ['mountPath'],
+  ports: ['containerPort', 'port'], conditions: ['type'], addresses: ['type'], taints: ['key'], ownerReferences: ['uid'], imagePullSecrets: ['name'],
+  topologySpreadConstraints: ['topologyKey'], hostAliases: ['ip'], schedulingGates: ['name'],
+};
+const SETS = new Set(['finalizers']);
+const isObject = (x: Json): boolean => x !== null && typeof x === 'object' && !Array.isArray(x);
+
+export function strategicPatch(target: Json, patch: Json): Json {
+  if (!isObject(patch)) return copy(patch);
+  if (patch.$patch === 'replace') return withoutDirectives(patch);
+  const out: Json = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch as Record<string, Json>)) {
+    if (key.startsWith('$')) continue;
+    if (value === null) delete out[key];
+    else if (Array.isArray(value)) out[key] = mergeList(key, out[key], value);
+    else out[key] = isObject(value) ? strategicPatch(out[key], value) : value;
+  }
+  return out;
+}
+
+function withoutDirectives(value: Json): Json {
+  return copy(Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith('$'))));
+}
+
+function mergeList(field: string, target: Json, patch: Json[]): Json {
+  if (SETS.has(field)) return [...new Set([...(Array.isArray(target) ? target : []), ...patch])];
+  const keys = MERGE_KEYS[field];
+  const key = keys?.find((k) => patch.every((p) => isObject(p) && (p[k] !== undefined || p.$patch === 'replace')));
+  if (!key || !Array.isArray(target) || patch.some((p) => p?.$patch === 'replace')) {
+    return patch.filter((p) => p?.$patch === undefined).map((p) => copy(p));
+  }
+  const out: Json[] = target.map((x) => x);
+  for (const one of patch) {
+    const at = out.findIndex((x) => x?.[key] === one[key]);
+    if (one.$patch === 'delete') {
+      if (at >= 0) out.splice(at, 1);
+    } else if (at >= 0) out[at] = strategicPatch(out[at], one);
+    else out.push(strategicPatch({}, one));
+  }
+  return out;
+}
