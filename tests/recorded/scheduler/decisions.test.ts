@@ -1,6 +1,6 @@
 /**
  * Decisions of the real kube-scheduler 1.20.2, replayed: per node the first refusing filter and its reasons, per plugin raw
- * and normalised scores, the tied set, the message; who is preempted, on every node that could be freed. All of the capture but the group volumes.
+ * and normalised scores, the tied set, the message; who is preempted, on every node that could be freed.
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -10,15 +10,18 @@ import { addPod, nodeInfo, occupies, removePod } from '../../../src/engine/clust
 import { type Candidate, candidatesFor, pick, victimNames } from '../../../src/engine/cluster/scheduler/preemption.ts';
 import type { NodeInfo } from '../../../src/engine/cluster/scheduler/profile.ts';
 import { DEFAULT, V1_20, V1_20_WEIGHTS } from '../../../src/engine/cluster/scheduler/profiles.ts';
-import type { Pod } from '../../../src/engine/cluster/types/objects.ts';
+import { volumesOf } from '../../../src/engine/cluster/scheduler/volumes.ts';
+import type { Cluster } from '../../../src/engine/cluster/state.ts';
+import { createStore, get, put, type Store } from '../../../src/engine/cluster/store.ts';
+import type { KubeObject, Pod } from '../../../src/engine/cluster/types/objects.ts';
 import { createRandom } from '../../../src/engine/sim/random.ts';
+import { createTimeline } from '../../../src/engine/sim/timeline.ts';
 
 const cases = gunzipSync(readFileSync(new URL('./cases-a.jsonl.gz', import.meta.url)))
   .toString()
   .trim()
   .split('\n')
-  .map((line) => JSON.parse(line))
-  .filter((one) => one.group !== 'volumes');
+  .map((line) => JSON.parse(line));
 
 const CONSTANT = new Set(['NodePreferAvoidPods']);
 
@@ -43,6 +46,28 @@ interface Tally {
 /** Replays every case with the recorded nodes, handing each decision to `check`; of a pod that preempts, the cycle before and the one after. */
 // biome-ignore lint/suspicious/noExplicitAny: recorded JSON
 type Check = (tally: Tally, id: string, decision: Decision, result: any, candidates: Candidate[]) => void;
+/** A store with the recorded volumes, claims and classes; claims that name a volume are bound. */
+// biome-ignore lint/suspicious/noExplicitAny: recorded JSON
+function storeOf(objects: any[]): Store {
+  const store = createStore(createTimeline());
+  for (const [name, provisioner, mode, allowedTopologies] of CLASSES) put(store, { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name }, provisioner, volumeBindingMode: mode, ...(allowedTopologies ? { allowedTopologies } : {}) } as unknown as KubeObject);
+  for (const object of objects.filter((o) => o.kind === 'PersistentVolume' || o.kind === 'PersistentVolumeClaim')) put(store, { ...structuredClone(object), status: { phase: object.kind === 'PersistentVolume' ? 'Available' : 'Pending' } });
+  for (const object of objects.filter((o) => o.kind === 'PersistentVolumeClaim' && o.spec.volumeName)) bindClaim(store, object.metadata.namespace, object.metadata.name, object.spec.volumeName);
+  return store;
+}
+const CLASSES: [string, string, string, object[]?][] = [
+  ['local', 'kubernetes.io/no-provisioner', 'WaitForFirstConsumer'], ['imm', 'kubernetes.io/no-provisioner', 'Immediate'], ['dyn', 'example.com/prov', 'WaitForFirstConsumer'],
+  ['dyn-za', 'example.com/prov', 'WaitForFirstConsumer', [{ matchLabelExpressions: [{ key: 'topology.kubernetes.io/zone', values: ['za'] }] }]],
+];
+
+/** As the binder would leave both; a volume that was made for the claim is as wide as the cluster. */
+function bindClaim(store: Store, namespace: string, claimName: string, volumeName: string): void {
+  const claim = get(store, 'PersistentVolumeClaim', `${namespace}/${claimName}`)!;
+  const volume = get(store, 'PersistentVolume', volumeName) ?? ({ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: volumeName }, spec: { ...claim.spec, capacity: claim.spec.resources.requests } } as unknown as KubeObject);
+  put(store, { ...claim, metadata: { ...claim.metadata, annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }, spec: { ...claim.spec, volumeName }, status: { phase: 'Bound' } });
+  put(store, { ...volume, metadata: { ...volume.metadata }, spec: { ...volume.spec, claimRef: { namespace, name: claimName, uid: claim.metadata.uid } }, status: { phase: 'Bound' } });
+}
+
 function replay(today: boolean, check: Check): Tally {
   const tally: Tally = { pods: 0, compared: 0, wrong: [] };
   for (const one of cases) {
@@ -52,10 +77,13 @@ function replay(today: boolean, check: Check): Tally {
       if (info && occupies(pod)) addPod(info, pod);
     };
     const budgets = one.objects.filter((o: { kind: string }) => o.kind === 'PodDisruptionBudget');
+    const store = storeOf(one.objects);
     for (const pod of one.pods_existing) on({ status: {}, ...pod }, pod.spec.nodeName);
     for (const [i, pod] of one.pods.entries()) {
       const profile = today ? { ...DEFAULT, percentageOfNodesToScore: 100 } : one.profile === 'default-scheduler' ? V1_20 : V1_20_WEIGHTS;
-      const cycle = (): Decision => decide({ pod, nodes: infos, profile, random: createRandom(1), start: 0, imageNodes: imageCounts(infos), defaultSelector: servicesOf(one.objects, pod), at: 0, attempt: 1 }).decision;
+      const found = volumesOf({ store } as Cluster, pod);
+      const [refused, volumes] = typeof found === 'string' ? [found, null] : [null, found];
+      const cycle = (): Decision => decide({ refused, volumes, pod, nodes: infos, profile, random: createRandom(1), start: 0, imageNodes: imageCounts(infos), defaultSelector: servicesOf(one.objects, pod), at: 0, attempt: 1 }).decision;
       const result = one.results[i];
       tally.pods++;
       if (result.first_attempt) {
@@ -65,6 +93,7 @@ function replay(today: boolean, check: Check): Tally {
         for (const victim of result.victims as string[]) for (const info of infos) if (info.pods.has(victim)) removePod(info, info.pods.get(victim)!);
       }
       check(tally, `${one.id}/${i}`, cycle(), result, []);
+      for (const [claim, volume] of Object.entries((result.volumes ?? {}) as Record<string, string>)) bindClaim(store, pod.metadata.namespace ?? 'default', claim, volume);
       if (result.node) on({ ...pod, status: result.startTime_set_after_bind ? { startTime: result.startTime_set_after_bind } : {} }, result.node);
     }
   }
@@ -85,7 +114,7 @@ it('decides as kube-scheduler 1.20.2 did', () => {
       same(t, `${id} candidates`, mine, Object.fromEntries(Object.entries(result.preempt.candidates as object).sort()));
       same(t, `${id} selected`, pick(candidates)?.node ?? '', result.preempt.selected);
     }
-    const refused = Object.fromEntries(decision.verdicts.filter((v) => v.plugin).map((v) => [v.node, [v.plugin, v.reasons]]).sort());
+    const refused = Object.fromEntries(decision.verdicts.filter((v) => v.plugin).map((v) => [v.node, [result.prefilter_failed ? null : v.plugin, v.reasons]]).sort());
     const theirs = Object.fromEntries(Object.entries(result.per_node_filter as Record<string, { plugin: string; reasons: string[] }>).map(([n, f]) => [n, [f.plugin, f.reasons]] as const).sort());
     same(t, `${id} filters`, refused, theirs);
     same(t, `${id} tied`, [...decision.tied].sort(), result.outcome === 'bound' ? [...result.candidates_tied].sort() : []);
@@ -101,14 +130,15 @@ it('decides as kube-scheduler 1.20.2 did', () => {
   });
   console.log(`v1.20 profile: ${cases.length} cases, ${tally.pods} pods, ${tally.compared} comparisons, ${tally.wrong.length} wrong`);
   expect(tally.wrong.slice(0, 8)).toEqual([]);
-  expect(tally.pods).toBeGreaterThan(2100);
+  expect(tally.pods).toBeGreaterThan(2300);
   expect(preempting).toBeGreaterThan(80);
 });
 
 it("scores as today's formulas where they did not change", () => {
   const names: Record<string, string> = { NodeResourcesFit: 'NodeResourcesLeastAllocated' };
   const tally = replay(true, (t, id, decision, result) => {
-    if (result.differs_1_30 === undefined) return;
+    // Limits of volumes that pods name themselves are gone today; the capture's list of differences leaves volumes out.
+    if (result.differs_1_30 === undefined || Object.values(result.per_node_filter as Record<string, { plugin: string }>).some((f) => f.plugin === 'EBSLimits')) return;
     const differs = new Set<string>(result.differs_1_30);
     if (!differs.has('filter')) same(t, `${id} feasible`, [...decision.feasible].sort(), [...(result.feasible ?? [])].sort());
     if (decision.scores.length === 0 || differs.has('filter')) return;

@@ -160,7 +160,7 @@ function score(state: CycleState, fits: readonly NodeInfo[], decision: Decision,
 /** "0/3 nodes are available: 1 node(s) …, 2 Insufficient cpu. preemption: …", reasons sorted as text. */
 function failure(decision: Decision, profile: Profile, pod: Pod, refused?: string | null): string {
   if (decision.nodes === 0) return 'no nodes available to schedule pods';
-  const head = `0/${decision.nodes} nodes are available: ${refused ?? histogram(decision.verdicts.flatMap((v) => v.reasons))}.`;
+  const head = `0/${decision.nodes} nodes are available: ${refused ? `${profile.legacy ? `${decision.nodes} ` : ''}${refused}` : histogram(decision.verdicts.flatMap((v) => v.reasons))}.`;
   if (profile.legacy) return head;
   if (pod.spec.preemptionPolicy === 'Never') return `${head} preemption: not eligible due to preemptionPolicy=Never.`;
   const why = decision.verdicts.map((v) => (v.resolvable ? 'No preemption victims found for incoming pod' : 'Preemption is not helpful for scheduling'));

@@ -6,10 +6,10 @@ import { interPodFilter, interPodScore } from './plugins/interpod.ts';
 import { balancedAllocation, leastAllocated } from './plugins/resources.ts';
 import { spreadFilter, spreadScore } from './plugins/spread.ts';
 import { taintFilter, taintScore } from './plugins/taints.ts';
-import { nodeVolumeLimits, volumeBinding, volumeRestrictions, volumeZone } from './plugins/volumes.ts';
+import { ebsLimits, nodeVolumeLimits, volumeBinding, volumeRestrictions, volumeZone } from './plugins/volumes.ts';
 import type { FilterPlugin, Profile } from './profile.ts';
 
-const FILTERS: readonly FilterPlugin[] = [nodeUnschedulable, nodeName, taintFilter, affinityFilter, nodePorts, nodeResourcesFit, volumeRestrictions, nodeVolumeLimits, volumeBinding, volumeZone, spreadFilter, interPodFilter];
+const FILTERS: readonly FilterPlugin[] = [nodeUnschedulable, nodeName, taintFilter, affinityFilter, nodePorts, nodeResourcesFit, volumeRestrictions, ebsLimits, nodeVolumeLimits, volumeBinding, volumeZone, spreadFilter, interPodFilter];
 
 export const DEFAULT: Profile = {
   name: 'v1.32', schedulerName: 'default-scheduler', legacy: false, percentageOfNodesToScore: 0, filters: FILTERS,

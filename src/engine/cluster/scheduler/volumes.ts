@@ -96,13 +96,11 @@ function hasRoom(store: Store, sc: KubeObject, claim: KubeObject, node: Node): b
   return list(store, 'CSIStorageCapacity').some((c) => c.storageClassName === sc.metadata.name && wholeOf(c.maximumVolumeSize ?? c.capacity) >= wanted(claim) && (!c.nodeTopology || matchesSelector(c.nodeTopology, node.metadata.labels)));
 }
 
-/** Why a node does not do for the pod's volumes, or null. */
-export function refusal(volumes: PodVolumes, node: Node): string | null {
-  if (volumes.missing) return MISSING;
-  if (volumes.bound.some((v) => !reaches(v, node))) return CONFLICT;
-  if (volumes.late.length === 0) return null;
-  const found = choose(volumes, node);
-  return typeof found === 'string' ? found : null;
+/** Why a node does not do for the pod's volumes: those it has and those it is to get are looked at both. */
+export function refusals(volumes: PodVolumes, node: Node): string[] {
+  if (volumes.missing) return [MISSING];
+  const found = volumes.late.length > 0 ? choose(volumes, node) : [];
+  return [...(volumes.bound.some((v) => !reaches(v, node)) ? [CONFLICT] : []), ...(typeof found === 'string' ? [found] : [])];
 }
 
 // ---- between the choice of a node and the binding of the pod

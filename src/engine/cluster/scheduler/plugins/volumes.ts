@@ -5,17 +5,33 @@
 import { classOf } from '../../storage/match.ts';
 import { get, type Store } from '../../store.ts';
 import { claimsOf } from '../../types/claims.ts';
-import type { Pod } from '../../types/objects.ts';
+import type { Json, Pod } from '../../types/objects.ts';
 import type { CycleState, FilterPlugin, NodeInfo } from '../profile.ts';
-import { refusal } from '../volumes.ts';
+import { refusals } from '../volumes.ts';
 
 const without = (state: CycleState): boolean => !state.volumes;
 
+/** Disks named in pods themselves that one node at a time may write: equal when these parts are. */
+const DISKS: Record<string, (v: Json) => string> = {
+  gcePersistentDisk: (v) => v.pdName,
+  awsElasticBlockStore: (v) => v.volumeID,
+  iscsi: (v) => v.iqn,
+  rbd: (v) => `${v.pool ?? 'rbd'}/${v.image}/${[...(v.monitors ?? [])].sort().join(',')}`,
+};
+/** A disk that is attached for reading only, on both sides, is no conflict; EBS knows no such thing. */
+function conflicts(a: Json, b: Json): boolean {
+  return Object.entries(DISKS).some(([kind, named]) => a[kind] && b[kind] && named(a[kind]) === named(b[kind]) && !(kind !== 'awsElasticBlockStore' && a[kind].readOnly && b[kind].readOnly));
+}
+const disksOf = (pod: Pod): Json[] => (pod.spec.volumes ?? []).filter((v) => Object.keys(DISKS).some((kind) => v[kind]));
+
 export const volumeRestrictions: FilterPlugin = {
   name: 'VolumeRestrictions',
-  skips: (state) => !state.volumes?.exclusive.length,
-  filter({ volumes, nodes, pod }) {
-    const uses = (other: Pod): boolean => other.metadata.uid !== pod.metadata.uid && claimsOf(other).some((name) => volumes!.exclusive.includes(`${other.metadata.namespace}/${name}`));
+  skips: (state) => !state.volumes?.exclusive.length && disksOf(state.pod).length === 0,
+  filter({ volumes, nodes, pod }, info) {
+    const disks = disksOf(pod);
+    if (disks.length > 0 && [...info.pods.values()].some((other) => disksOf(other).some((b) => disks.some((a) => conflicts(a, b))))) return { reasons: ['node(s) had no available disk'], resolvable: true };
+    if (!volumes?.exclusive.length) return null;
+    const uses = (other: Pod): boolean => other.metadata.uid !== pod.metadata.uid && claimsOf(other).some((name) => volumes.exclusive.includes(`${other.metadata.namespace}/${name}`));
     const taken = nodes.some((info) => [...info.pods.values()].some(uses));
     return taken ? { reasons: ['node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode'], resolvable: true } : null;
   },
@@ -43,6 +59,19 @@ function onNode(store: Store, info: NodeInfo, driver: string): Set<string> {
   return new Set(all);
 }
 
+/** 1.20 counted EBS volumes that pods name themselves; today they belong to the driver that replaced them. */
+export const ebsLimits: FilterPlugin = {
+  name: 'EBSLimits',
+  skips: (state) => !state.profile.legacy || ebsOf(state.pod).length === 0,
+  filter({ pod }, info) {
+    const there = new Set([...info.pods.values()].flatMap(ebsOf));
+    const fresh = new Set(ebsOf(pod).filter((id) => !there.has(id)));
+    const limit = info.allocatable.get('attachable-volumes-aws-ebs') ?? 39;
+    return fresh.size > 0 && there.size + fresh.size > limit ? { reasons: ['node(s) exceed max volume count'], resolvable: true } : null;
+  },
+};
+const ebsOf = (pod: Pod): string[] => (pod.spec.volumes ?? []).flatMap((v) => (v.awsElasticBlockStore ? [v.awsElasticBlockStore.volumeID] : []));
+
 export const nodeVolumeLimits: FilterPlugin = {
   name: 'NodeVolumeLimits',
   skips: without,
@@ -65,8 +94,8 @@ export const volumeBinding: FilterPlugin = {
   name: 'VolumeBinding',
   skips: without,
   filter({ volumes }, info) {
-    const why = refusal(volumes!, info.node);
-    return why ? { reasons: [why], resolvable: false } : null;
+    const reasons = refusals(volumes!, info.node);
+    return reasons.length > 0 ? { reasons, resolvable: false } : null;
   },
 };
 
