@@ -39,8 +39,9 @@ interface Disk {
   read: Served;
   write: Served;
   worked: number;
-  /** Bytes written and not synced, by file, and since when, ns. */
+  /** Bytes written and not synced, by file, and since when, ns: oldest first. Their sum. */
   dirty: Map<Inode, { bytes: number; since: number }>;
+  unwritten: number;
 }
 
 interface Served { requests: number; bytes: number; waited: number }
@@ -49,7 +50,7 @@ const nothing = (): Served => ({ requests: 0, bytes: 0, waited: 0 });
 function diskOf(kernel: Kernel): Disk {
   let disk = kernel.drivers.get('disk') as Disk | undefined;
   if (!disk) {
-    disk = { busy: [], read: nothing(), write: nothing(), worked: 0, dirty: new Map() };
+    disk = { busy: [], read: nothing(), write: nothing(), worked: 0, dirty: new Map(), unwritten: 0 };
     kernel.drivers.set('disk', disk);
   }
   return disk;
@@ -128,25 +129,29 @@ export function readThrough(kernel: Kernel, task: Task, inode: Inode, end: numbe
 
 export function dirtied(kernel: Kernel, inode: Inode, bytes: number): void {
   if (!onDisk(inode)) return;
-  const { dirty } = diskOf(kernel);
-  const had = dirty.get(inode);
-  dirty.set(inode, { bytes: Math.min((had?.bytes ?? 0) + bytes, Math.ceil(inode.size / PAGE) * PAGE), since: had?.since ?? timeOf(kernel) });
+  const disk = diskOf(kernel);
+  const had = disk.dirty.get(inode) ?? { bytes: 0, since: timeOf(kernel) };
+  const now = Math.min(had.bytes + bytes, Math.ceil(inode.size / PAGE) * PAGE);
+  disk.unwritten += now - had.bytes;
+  disk.dirty.set(inode, { bytes: now, since: had.since });
   const flusher = kthreadNamed(kernel, FLUSHER);
   if (!flusher) return;
   if (dirtyBytes(kernel) > kernel.frames.total * PAGE * BACKGROUND) wakeKthread(kernel, FLUSHER);
   else if (!flusher.wakeAt && flusher.state === 'sleeping') sleepUntil(kernel, flusher, timeOf(kernel) + LOOK);
 }
 
-/** The file is gone: nobody has to write what it held. */
-export function undirty(kernel: Kernel, inode: Inode): void {
-  diskOf(kernel).dirty.delete(inode);
+/** The file is written, or gone: nobody has to write what it held. Gives how many bytes that was. */
+export function undirty(kernel: Kernel, inode: Inode): number {
+  const disk = diskOf(kernel);
+  const bytes = disk.dirty.get(inode)?.bytes ?? 0;
+  disk.dirty.delete(inode);
+  disk.unwritten -= bytes;
+  return bytes;
 }
 
 /** fsync. */
 export function writeBack(kernel: Kernel, task: Task, inode: Inode): void {
-  const { dirty } = diskOf(kernel);
-  const bytes = dirty.get(inode)?.bytes ?? 0;
-  dirty.delete(inode);
+  const bytes = undirty(kernel, inode);
   if (bytes > 0) transfer(kernel, task, 'write', Math.ceil(bytes / PAGE) * PAGE, WRITE_REQUEST);
 }
 
@@ -155,16 +160,9 @@ export function writeBackAll(kernel: Kernel, task: Task): void {
   for (const inode of [...diskOf(kernel).dirty.keys()]) writeBack(kernel, task, inode);
 }
 
-/** Bytes written and not on the disk: of a group's files, or of all. */
-export function dirtyBytes(kernel: Kernel, cgroup: Cgroup | null = null): number {
-  let sum = 0;
-  for (const [inode, { bytes }] of diskOf(kernel).dirty) if (!cgroup || isBelow(payer(kernel, inode), cgroup)) sum += bytes;
-  return sum;
-}
-
-function isBelow(cgroup: Cgroup, top: Cgroup): boolean {
-  for (let at: Cgroup | null = cgroup; at; at = at.parent) if (at === top) return true;
-  return false;
+/** Bytes written and not on the disk. */
+export function dirtyBytes(kernel: Kernel): number {
+  return diskOf(kernel).unwritten;
 }
 
 /** Whose limits hold for writing a file out: the group that pays for most of its pages. */
@@ -184,8 +182,8 @@ export function flush(kernel: Kernel, task: Task): number | null {
   const { dirty } = diskOf(kernel);
   const much = dirtyBytes(kernel) > kernel.frames.total * PAGE * BACKGROUND;
   for (const [inode, { bytes, since }] of dirty) {
-    if (!much && timeOf(kernel) - since < EXPIRE) continue;
-    dirty.delete(inode);
+    if (!much && timeOf(kernel) - since < EXPIRE) break;
+    undirty(kernel, inode);
     transfer(kernel, task, 'write', Math.ceil(bytes / PAGE) * PAGE, WRITE_REQUEST, payer(kernel, inode));
     return Math.ceil(bytes / PAGE) * FLUSH_PAGE;
   }

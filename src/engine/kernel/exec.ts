@@ -10,6 +10,7 @@ import { capsAfterExec, idInside, nsCapable } from './credentials.ts';
 import { errandAtExec } from './errands.ts';
 import { endThread } from './exit.ts';
 import { logLine } from './log.ts';
+import { threadsOf } from './membership.ts';
 import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
 import type { Kernel, Task } from './records.ts';
 import { alive } from './signals.ts';
@@ -80,7 +81,7 @@ const lastPart = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
 export function execve(kernel: Kernel, task: Task, at: string, argv: readonly string[], env: Readonly<Record<string, string>>): void {
   const args = argv.length > 0 ? argv : [''];
   const image = load(kernel, task, at, args);
-  for (const one of [...kernel.tasks.values()]) if (one.leader === task.leader && one !== task && one !== task.leader) endThread(kernel, one);
+  for (const one of threadsOf(kernel, task)) if (one !== task && one !== task.leader) endThread(kernel, one);
   errandAtExec(kernel, task, at, image.argv);
   task.stack = [image.program(image.argv, env)];
   task.saved = [];
@@ -99,7 +100,7 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
   const actions = [...task.signals.actions].filter(([, action]) => action.handler === 'ignore');
   task.signals = { ...task.signals, actions: new Map(actions) };
   freshMemory(kernel, task);
-  if (sharesFiles(kernel, task)) task.files = copyFiles(task.files);
+  ownFiles(task);
   closeOnExec(kernel, task);
   owe(task, EXEC_NS, 'system');
   releaseVfork(kernel, task);
@@ -118,9 +119,12 @@ function idsOf(task: Task, path: Path): { euid?: number; egid?: number } {
   return { ...(mode & 0o4000 ? { euid: uid } : {}), ...((mode & 0o2010) === 0o2010 ? { egid: gid } : {}) };
 }
 
-function sharesFiles(kernel: Kernel, task: Task): boolean {
-  for (const one of kernel.tasks.values()) if (one !== task && one.files === task.files && alive(one)) return true;
-  return false;
+/** A table of descriptors that others share is left to them. */
+function ownFiles(task: Task): void {
+  if (task.files.users === 1) return;
+  task.files.users--;
+  task.files = copyFiles(task.files);
+  task.files.users = 1;
 }
 
 function freshMemory(kernel: Kernel, task: Task): void {

@@ -11,14 +11,15 @@ import { notifyPopulated } from './cgroup/core.ts';
 import { unchargePid } from './cgroup/pids.ts';
 import { logLine } from './log.ts';
 import { dropAddressSpace } from './memory.ts';
+import { groupOf, leaveNamespaces, sessionOf, strike, threadsOf } from './membership.ts';
 import { reapNetNamespaces } from './net/links.ts';
 import { isTraceStop, releaseTracees, tracedEnd } from './ptrace.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, settleAll } from './sched.ts';
 import { alive, notifyParent, orphanedGroup, sendSignal, signalGroup } from './signals.ts';
 import { freePids } from './task.ts';
-import { abandonOpen, closeAll } from './vfs/descriptors.ts';
-import { letGo } from './vfs/nsfs.ts';
+import { vacate } from './vacancy.ts';
+import { abandonOpen, closeAll, newFiles } from './vfs/descriptors.ts';
 import { stopWaiting, wake } from './wait.ts';
 
 const KEPT_ENDED = 50;
@@ -35,7 +36,7 @@ export function endThread(kernel: Kernel, task: Task): void {
 /** Gives back what a task holds; it is not on any queue afterwards. */
 function release(kernel: Kernel, task: Task): void {
   stopWaiting(kernel, task);
-  if (task.ns.net !== kernel.init.net || task.ns.mnt !== kernel.init.mnt) letGo(kernel);
+  leaveNamespaces(kernel, task);
   if (task.state === 'runnable') dequeue(kernel, task);
   if (task.alarm) cancel(task.alarm.ticket);
   task.alarm = null;
@@ -44,10 +45,8 @@ function release(kernel: Kernel, task: Task): void {
   task.stack = [];
   task.saved = [];
   const { files } = task;
-  task.files = { slots: [] };
-  let shared = false;
-  for (const one of kernel.tasks.values()) if (one.files === files) shared = true;
-  if (!shared) closeAll(kernel, files);
+  task.files = newFiles();
+  if (--files.users === 0) closeAll(kernel, files);
   dropAddressSpace(kernel, task.mm);
   if (task.vforkParent) {
     task.vforkParent = null;
@@ -57,8 +56,9 @@ function release(kernel: Kernel, task: Task): void {
 
 /** Out of the tables: pids, control group, its parent's children. */
 function forget(kernel: Kernel, task: Task): void {
-  kernel.tasks.delete(task.pid);
+  strike(kernel, task);
   freePids(task);
+  if (task.ns.pid.tasks.size === 0) vacate(kernel, task.ns.pid);
   task.cgroup.tasks.delete(task);
   unchargePid(task.cgroup);
   const siblings = task.parent?.children;
@@ -71,7 +71,7 @@ export function exitTask(kernel: Kernel, task: Task, status: number, by: string)
   const { leader } = task;
   if (!alive(leader)) return;
   if (leader === kernel.tasks.get(1) && leader.nspids.length === 1) panic(kernel, status);
-  for (const one of [...kernel.tasks.values()]) if (one.leader === leader && one !== leader) endThread(kernel, one);
+  for (const one of threadsOf(kernel, leader)) if (one !== leader) endThread(kernel, one);
   if (by !== '') leader.killedBy = by;
   const { tty } = leader;
   release(kernel, leader);
@@ -114,7 +114,7 @@ function disassociate(kernel: Kernel, leader: Task): void {
   }
   tty.session = 0;
   tty.foreground = 0;
-  for (const one of kernel.tasks.values()) if (one.sid === leader.sid) one.tty = null;
+  for (const one of sessionOf(kernel, leader.sid)) one.tty = null;
 }
 
 /** The init of a pid namespace has ended: nobody in it goes on, and it takes no more children. */
@@ -160,7 +160,7 @@ function orphan(kernel: Kernel, task: Task): void {
 /** A group that has just become orphaned with a stopped member gets SIGHUP and SIGCONT: nobody else could continue it. */
 function orphanGroup(kernel: Kernel, of: Task): void {
   let stopped = false;
-  for (const one of kernel.tasks.values()) if (one.pgid === of.pgid && one.sid === of.sid && one.state === 'stopped' && !isTraceStop(one)) stopped = true;
+  for (const one of groupOf(kernel, of.pgid)) if (one.sid === of.sid && one.state === 'stopped' && !isTraceStop(one)) stopped = true;
   if (!stopped || !orphanedGroup(kernel, of)) return;
   signalGroup(kernel, of.pgid, SIG.HUP, 'orphan');
   signalGroup(kernel, of.pgid, SIG.CONT, 'orphan');

@@ -15,9 +15,10 @@ import { flush } from './disk.ts';
 import { startKthreads } from './kthread.ts';
 import { FLUSHER, SWAPPER } from './kworkers.ts';
 import { logLine } from './log.ts';
+import { createMembers, enlist } from './membership.ts';
 import { balance } from './oom.ts';
 import { newAddressSpace } from './memory.ts';
-import { firstNamespaces, FIRST_FREE_INO } from './namespaces.ts';
+import { firstNamespaces, LATER_INO, FIRST_FREE_INO } from './namespaces.ts';
 import { registerNet } from './net/events.ts';
 import { bootLinks } from './net/links.ts';
 import type { Kernel, Namespaces, Task } from './records.ts';
@@ -28,7 +29,9 @@ import { onAlarm } from './syscalls/time.ts';
 import { allocatePids, blankTask, start } from './task.ts';
 import { registerConsoles, setWinsize } from './terminal.ts';
 import { receive, takeOutput, type Tty } from './tty.ts';
+import { createSpaces } from './vacancy.ts';
 import { populate, type Tree } from './vfs/build.ts';
+import { newFiles } from './vfs/descriptors.ts';
 import { install, makeFile } from './vfs/descriptors.ts';
 import { registerMemoryDevices } from './vfs/devices.ts';
 import { registerPtmx } from './vfs/devpts.ts';
@@ -74,8 +77,8 @@ export function createKernel(spec: KernelSpec): Kernel {
     name, timeline, trace, random: forkRandom(spec.seed, `kernel:${name}`), cpus, memory, ghz, release: RELEASE, version: VERSION, bootedAt: timeline.now,
     tasks: new Map(), ended: [], programs: spec.programs, cgroups: createTree(),
     frames: { total: Math.floor((memory * (1 - KERNEL_SHARE)) / PAGE), anon: 0, file: 0, kernel: 0 },
-    nextNsIno: FIRST_FREE_INO, waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
-    mounts: { nextId: 21, nextGroup: 1, nextDev: 20 }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
+    members: createMembers(), spaces: createSpaces(LATER_INO), waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
+    mounts: { nextId: 21, nextGroup: 1, nextDev: 20, groups: new Map() }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
     sched: createSched(cpus), ahead: 0, hugePages: 'madvise',
     overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [],
   };
@@ -85,7 +88,7 @@ export function createKernel(spec: KernelSpec): Kernel {
   registerNet(kernel);
   const mnt: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
   kernel.init = firstNamespaces(kernel, spec.hostname, mnt);
-  mnt.ino = kernel.nextNsIno++;
+  mnt.ino = FIRST_FREE_INO + 1;
   bootLinks(kernel, kernel.init.net, spec.network);
   return kernel;
 }
@@ -100,12 +103,12 @@ export function boot(kernel: Kernel, spec: BootSpec): Task {
   const place = { mount: mnt.root, dentry: sb.root };
   const { root } = kernel.cgroups;
   const task = blankTask(
-    kernel, { ns: kernel.init, cred: rootCred(), cgroup: root, fs: { root: place, cwd: place, umask: 0o022 }, files: { slots: [] }, mm: newAddressSpace() }, 'swapper',
+    kernel, { ns: kernel.init, cred: rootCred(), cgroup: root, fs: { root: place, cwd: place, umask: 0o022 }, files: newFiles(), mm: newAddressSpace() }, 'swapper',
   );
   task.nspids = allocatePids(kernel.init.pid, task);
   task.pid = task.nspids[0]!;
   task.tgid = task.pid;
-  kernel.tasks.set(task.pid, task);
+  enlist(kernel, task);
   root.tasks.add(task);
   root.pids.current++;
   bootLog(kernel);

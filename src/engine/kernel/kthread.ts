@@ -8,6 +8,8 @@ import type { AddressSpace, Kernel, Task } from './records.ts';
 import { type Body, sys } from './sys.ts';
 import { allocatePids, blankTask } from './task.ts';
 import { FLUSHER, SWAPPER } from './kworkers.ts';
+import { enlist } from './membership.ts';
+import { newFiles } from './vfs/descriptors.ts';
 
 /** A round of work; ns of processor time that it took. Null: nothing left to do. */
 export type Work = (kernel: Kernel, task: Task) => number | null;
@@ -55,7 +57,7 @@ export function startKthreads(kernel: Kernel, init: Task, work: Readonly<Record<
 function make(kernel: Kernel, init: Task, mm: AddressSpace, one: Made, parent: Task | null, work: Work | null): Task {
   const { root } = kernel.cgroups;
   mm.users++;
-  const task = blankTask(kernel, { ns: kernel.init, cred: rootCred(), cgroup: root, fs: { ...init.fs }, files: { slots: [] }, mm }, one.name);
+  const task = blankTask(kernel, { ns: kernel.init, cred: rootCred(), cgroup: root, fs: { ...init.fs }, files: newFiles(), mm }, one.name);
   task.nspids = allocatePids(kernel.init.pid, task);
   task.pid = task.nspids[0]!;
   task.tgid = task.pid;
@@ -67,7 +69,7 @@ function make(kernel: Kernel, init: Task, mm: AddressSpace, one: Made, parent: T
   if (one.priority !== undefined) Object.assign(task.sched, { policy: 'SCHED_FIFO', priority: one.priority });
   if (one.cpu !== undefined && kernel.cpus > 1) Object.assign(task.sched, { affinity: [one.cpu], allowed: [one.cpu], last: one.cpu });
   task.stack = work ? [body(kernel, task, work)] : [];
-  kernel.tasks.set(task.pid, task);
+  enlist(kernel, task);
   root.tasks.add(task);
   root.pids.current++;
   if (work) kernel.drivers.set(`kthread:${one.name}`, task);

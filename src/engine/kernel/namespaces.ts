@@ -10,11 +10,13 @@ import {
   SysError,
 } from './abi.ts';
 import { fullCaps, idInside, nsCapable, requireCapable } from './credentials.ts';
+import { moveNamespaces, threadsOf } from './membership.ts';
 import { createNetNamespace } from './net/links.ts';
-import { netOf } from './net/state.ts';
 import type { Kernel, Namespaces, PidNamespace, Task, UserNamespace } from './records.ts';
+import { freshNumber } from './vacancy.ts';
 import { copyMountNamespace } from './vfs/mount.ts';
-import { heldByFiles, letGo, type NsFile, nsFile } from './vfs/nsfs.ts';
+import { setPeers } from './vfs/peers.ts';
+import { type NsFile, nsFile } from './vfs/nsfs.ts';
 import type { File, MountNamespace } from './vfs/types.ts';
 
 const NEW_FLAGS = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME;
@@ -26,26 +28,7 @@ const INIT_INO = { ipc: 0xefffffff, uts: 0xeffffffe, user: 0xeffffffd, pid: 0xef
 /** Of the first net and mnt namespaces. */
 export const FIRST_FREE_INO = 4026531840;
 /** Where those made later begin: the kernel itself holds the numbers between. */
-const LATER_INO = 4026532188;
-
-/** Numbers of namespaces are the lowest that nobody has: gives one at each call. */
-function freeNumbers(kernel: Kernel): () => number {
-  const used = new Set<number>(netOf(kernel).namespaces.keys());
-  const seen = new Set<Namespaces>();
-  for (const task of kernel.tasks.values()) {
-    if (seen.has(task.ns)) continue;
-    seen.add(task.ns);
-    for (const ns of Object.values(task.ns) as { ino: number }[]) used.add(ns.ino);
-    for (let user: UserNamespace | null = task.ns.user; user; user = user.parent) used.add(user.ino);
-    for (let pid: PidNamespace | null = task.ns.pidForChildren; pid; pid = pid.parent) used.add(pid.ino);
-  }
-  for (const ns of heldByFiles(kernel, null)) used.add((ns as { ino: number }).ino);
-  let next = Math.max(LATER_INO, kernel.nextNsIno);
-  return () => {
-    while (used.has(next)) next++;
-    return next++;
-  };
-}
+export const LATER_INO = 4026532188;
 
 /** The namespaces that a machine boots with. */
 export function firstNamespaces(kernel: Kernel, hostname: string, mnt: MountNamespace): Namespaces {
@@ -59,7 +42,7 @@ export function firstNamespaces(kernel: Kernel, hostname: string, mnt: MountName
     mnt, pid, pidForChildren: pid, user,
     uts: { ino: INIT_INO.uts, hostname, domainname: '(none)', owner: user },
     ipc: { ino: INIT_INO.ipc, owner: user },
-    net: createNetNamespace(kernel, user),
+    net: createNetNamespace(kernel, user, FIRST_FREE_INO),
     cgroup: { ino: INIT_INO.cgroup, root: kernel.cgroups.root, owner: user },
     time: { ino: INIT_INO.time, owner: user },
   };
@@ -84,10 +67,11 @@ function create(
 ): Partial<Namespaces> {
   const made: Partial<Namespaces> = {};
   const { ns } = task;
+  if (flags & CLONE_NEWPID && ns.pidForChildren.level >= MAX_LEVEL) throw new SysError('ENOSPC');
   if (flags & CLONE_NEWNS) {
     const copy = copyMountNamespace(kernel, ns.mnt, fresh());
     copy.ns.owner = owner;
-    if (owner !== ns.mnt.owner) receiveOnly(copy.ns);
+    if (owner !== ns.mnt.owner) receiveOnly(kernel, copy.ns);
     made.mnt = copy.ns;
     target.fs.root = copy.move(target.fs.root);
     target.fs.cwd = copy.move(target.fs.cwd);
@@ -96,7 +80,6 @@ function create(
   if (flags & CLONE_NEWIPC) made.ipc = { ino: fresh(), owner };
   if (flags & CLONE_NEWPID) {
     const parent = ns.pidForChildren;
-    if (parent.level >= MAX_LEVEL) throw new SysError('ENOSPC');
     made.pidForChildren = { ino: fresh(), parent, level: parent.level + 1, next: 1, tasks: new Map(), dead: false, owner };
   }
   if (flags & CLONE_NEWCGROUP) made.cgroup = { ino: fresh(), root: task.cgroup, owner };
@@ -106,11 +89,9 @@ function create(
 }
 
 /** Mounts of a less privileged namespace hear of what is mounted above, and tell nobody. */
-function receiveOnly(ns: MountNamespace): void {
+function receiveOnly(kernel: Kernel, ns: MountNamespace): void {
   for (const mount of ns.mounts) {
-    if (mount.shared === 0) continue;
-    mount.master = mount.shared;
-    mount.shared = 0;
+    if (mount.shared !== 0) setPeers(kernel, mount, 0, mount.shared);
   }
 }
 
@@ -125,7 +106,7 @@ export function namespacesForChild(kernel: Kernel, task: Task, child: Task, flag
   requireMayCreate(task, flags);
   const { ns } = task;
   if (!(flags & NEW_FLAGS)) return ns.pid === ns.pidForChildren ? ns : { ...ns, pid: ns.pidForChildren };
-  const fresh = freeNumbers(kernel);
+  const fresh = () => freshNumber(kernel);
   const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : ns.user;
   if (user !== ns.user) child.cred = { ...task.cred, caps: fullCaps() };
   const made: Namespaces = { ...ns, ...create(kernel, task, child, flags, user, fresh), user };
@@ -136,22 +117,15 @@ export function namespacesForChild(kernel: Kernel, task: Task, child: Task, flag
 /** unshare(2). Throws EPERM, EINVAL, ENOSPC. */
 export function unshare(kernel: Kernel, task: Task, flags: number): void {
   if (flags & ~(NEW_FLAGS | CLONE_FS | 0x400 | CLONE_VM | CLONE_THREAD | 0x800 | 0x40000)) throw new SysError('EINVAL');
-  if (flags & (CLONE_NEWUSER | CLONE_THREAD | CLONE_VM) && threadsOf(kernel, task) > 1) throw new SysError('EINVAL');
+  if (flags & (CLONE_NEWUSER | CLONE_THREAD | CLONE_VM) && threadsOf(kernel, task).length > 1) throw new SysError('EINVAL');
   requireMayCreate(task, flags);
   if (flags & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER)) task.fs = { ...task.fs };
-  const fresh = flags & NEW_FLAGS ? freeNumbers(kernel) : () => 0;
+  const fresh = () => freshNumber(kernel);
   const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : task.ns.user;
   const made = create(kernel, task, task, flags, user, fresh);
   if (user !== task.ns.user) task.cred = { ...task.cred, caps: fullCaps() };
-  if (made.net || made.mnt) letGo(kernel);
-  task.ns = { ...task.ns, ...made, user };
+  moveNamespaces(kernel, task, { ...task.ns, ...made, user });
   if (flags & NEW_FLAGS) record(kernel.trace, 'kernel', kernel.name, 'ns.unshare', { pid: task.pid, comm: task.comm, flags });
-}
-
-function threadsOf(kernel: Kernel, task: Task): number {
-  let count = 0;
-  for (const one of kernel.tasks.values()) if (one.tgid === task.tgid && one.state !== 'dead') count++;
-  return count;
 }
 
 /** setns(2): joins the namespace that a descriptor of nsfs stands for. Throws EINVAL, EPERM. */
@@ -170,7 +144,7 @@ function join(kernel: Kernel, task: Task, { type, ns }: NsFile): void {
   const owner = (ns as { owner?: UserNamespace }).owner ?? kernel.init.user;
   if (!nsCapable(task, owner, 'sys_admin') || !nsCapable(task, task.ns.user, 'sys_admin')) throw new SysError('EPERM');
   if (type === 'pid') {
-    joinPid(task, ns as PidNamespace);
+    joinPid(kernel, task, ns as PidNamespace);
     return;
   }
   if (type === 'mnt') {
@@ -179,20 +153,19 @@ function join(kernel: Kernel, task: Task, { type, ns }: NsFile): void {
     const place = { mount: mnt.root, dentry: mnt.root.root };
     task.fs = { ...task.fs, root: place, cwd: place };
   }
-  if (type === 'net' || type === 'mnt') letGo(kernel);
-  task.ns = { ...task.ns, [type]: ns };
+  moveNamespaces(kernel, task, { ...task.ns, [type]: ns });
 }
 
 function joinUser(kernel: Kernel, task: Task, ns: UserNamespace): void {
-  if (ns === task.ns.user || threadsOf(kernel, task) > 1) throw new SysError('EINVAL');
+  if (ns === task.ns.user || threadsOf(kernel, task).length > 1) throw new SysError('EINVAL');
   if (!nsCapable(task, ns, 'sys_admin')) throw new SysError('EPERM');
   task.fs = { ...task.fs };
   task.cred = { ...task.cred, caps: fullCaps() };
-  task.ns = { ...task.ns, user: ns };
+  moveNamespaces(kernel, task, { ...task.ns, user: ns });
 }
 
 /** Only into the own namespace or one below it, and only for children. */
-function joinPid(task: Task, ns: PidNamespace): void {
+function joinPid(kernel: Kernel, task: Task, ns: PidNamespace): void {
   for (let at: PidNamespace | null = ns; at !== task.ns.pid; at = at.parent) if (!at) throw new SysError('EINVAL');
-  task.ns = { ...task.ns, pidForChildren: ns };
+  moveNamespaces(kernel, task, { ...task.ns, pidForChildren: ns });
 }

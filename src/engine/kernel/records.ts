@@ -10,11 +10,13 @@ import type { Body, CapSets, LogLine, Program, Request, SigAction } from './sys.
 import type { Cgroup, CgroupTree } from './cgroup/types.ts';
 import type { File, FileOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './vfs/types.ts';
 import type { Errands } from './errands.ts';
+import type { Members } from './membership.ts';
 import type { NetNamespace, Packet } from './net/types.ts';
 import type { OomRecord } from './oomlog.ts';
 import type { Tracee, TraceNews } from './ptrace.ts';
 import type { SeccompFilter } from './seccomp.ts';
 import type { Tty } from './tty.ts';
+import type { Spaces } from './vacancy.ts';
 
 export interface Kernel {
   name: string;
@@ -38,13 +40,14 @@ export interface Kernel {
   cgroups: CgroupTree;
   /** Free and used frames in 4 KiB pages; file counts page cache and tmpfs. */
   frames: { total: number; anon: number; file: number; kernel: number };
-  nextNsIno: number;
   /** Wait channel to the tasks that sleep on it, in order. */
   waiters: Map<string, Task[]>;
   ttys: Map<string, Tty>;
   log: LogLine[];
   init: Namespaces;
-  mounts: { nextId: number; nextGroup: number; nextDev: number };
+  mounts: { nextId: number; nextGroup: number; nextDev: number; groups: Map<number, Set<Mount>> };
+  members: Members;
+  spaces: Spaces;
   /** Set by world: how packets leave this machine. */
   uplink: Uplink | null;
   counters: Record<string, number>;
@@ -246,7 +249,8 @@ export interface Task {
   cred: Cred;
   cgroup: Cgroup;
   fs: { root: Path; cwd: Path; umask: number };
-  files: { slots: (Slot | undefined)[] };
+  /** `users`: tasks that share the table. `free`: no descriptor below it is. */
+  files: FileTable;
   mm: AddressSpace;
   signals: {
     pending: number[]; blocked: number[]; actions: Map<number, SigAction>;
@@ -310,6 +314,12 @@ export interface Task {
   switches: number;
   /** What it does on somebody's behalf (errands.ts); 0 nothing. */
   errand: number;
+}
+
+export interface FileTable {
+  slots: (Slot | undefined)[];
+  users: number;
+  free: number;
 }
 
 export interface Slot {

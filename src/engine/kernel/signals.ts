@@ -7,6 +7,7 @@
  */
 import { record } from '../sim/trace.ts';
 import { SIG } from './abi.ts';
+import { groupOf } from './membership.ts';
 import { groupStopped, isTraceStop, noteChild, noteSignal, stopsForSignal } from './ptrace.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, enqueue } from './sched.ts';
@@ -131,8 +132,8 @@ export function notifyParent(kernel: Kernel, task: Task): void {
 
 export function signalGroup(kernel: Kernel, pgid: number, signal: number, why: string, sender: Task | null = null): number {
   let sent = 0;
-  for (const task of [...kernel.tasks.values()]) {
-    if (task.pgid !== pgid || task.leader !== task || task.state === 'dead') continue;
+  for (const task of [...groupOf(kernel, pgid)]) {
+    if (task.state === 'dead') continue;
     sendSignal(kernel, task, signal, why, sender);
     sent++;
   }
@@ -199,8 +200,8 @@ export function endHandler(task: Task): void {
 
 /** A group none of whose members has a parent in another group of the same session: job control cannot reach it. */
 export function orphanedGroup(kernel: Kernel, task: Task): boolean {
-  for (const other of kernel.tasks.values()) {
-    if (other.pgid !== task.pgid || !alive(other) || !other.parent) continue;
+  for (const other of groupOf(kernel, task.pgid)) {
+    if (!alive(other) || !other.parent) continue;
     if (other.parent.pgid !== task.pgid && other.parent.sid === task.sid) return false;
   }
   return true;

@@ -14,6 +14,7 @@ import type { Cgroup } from './cgroup/types.ts';
 import { logLine } from './log.ts';
 import { chargeTask, copyAddressSpace } from './memory.ts';
 import { namespacesForChild } from './namespaces.ts';
+import { enlist } from './membership.ts';
 import { inheritTrace } from './ptrace.ts';
 import type { Kernel, PidNamespace, Task } from './records.ts';
 import { settleAffinity } from './affinity.ts';
@@ -127,12 +128,12 @@ function copyTask(kernel: Kernel, task: Task, flags: number, cgroup: Cgroup): Ta
 function join(kernel: Kernel, task: Task, child: Task, flags: number, thread: boolean): void {
   child.nspids = allocatePids(child.ns.pid, child);
   child.pid = child.nspids[0]!;
-  kernel.tasks.set(child.pid, child);
   child.tgid = thread ? task.tgid : child.pid;
   child.leader = thread ? task.leader : child;
   child.exitSignal = thread ? 0 : SIG.CHLD;
   child.parent = thread || flags & CLONE_PARENT ? task.leader.parent : task.leader;
   if (!thread) child.parent?.children.push(child);
+  enlist(kernel, child);
   if (flags & CLONE_VFORK) child.vforkParent = task;
   child.cgroup.tasks.add(child);
   child.sched.vruntime = task.sched.vruntime;

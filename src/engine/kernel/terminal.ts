@@ -7,6 +7,7 @@ import {
   FIONREAD, O_ACCMODE, O_NOCTTY, O_NONBLOCK, POLLHUP, POLLIN, POLLOUT, SIG, SysError, TCFLSH, TCGETS, TCSETS, TCSETSF, TCSETSW, type Termios, TIOCGPGRP,
   TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ, type Winsize,
 } from './abi.ts';
+import { groupOf, sessionOf } from './membership.ts';
 import type { DeviceOpen, Kernel, Task } from './records.ts';
 import { orphanedGroup, signalGroup } from './signals.ts';
 import { createTty, emit, flushInput, inputChannel, OUTPUT_MAX, outputChannel, readInput, setTermios, type Tty } from './tty.ts';
@@ -34,7 +35,7 @@ function backgroundStops(kernel: Kernel, task: Task, tty: Tty, signal: number): 
 function acquire(kernel: Kernel, task: Task, tty: Tty): void {
   tty.session = task.sid;
   tty.foreground = task.pgid;
-  for (const one of kernel.tasks.values()) if (one.sid === task.sid) one.tty = tty;
+  for (const one of sessionOf(kernel, task.sid)) one.tty = tty;
 }
 
 function setControlling(kernel: Kernel, task: Task, tty: Tty, steal: boolean): 0 {
@@ -78,8 +79,7 @@ function setForeground(kernel: Kernel, task: Task, tty: Tty, arg: unknown): unkn
   const named = task.ns.pid.tasks.get(wanted);
   const pgid = named ? named.pid : task.ns.pid.level === 0 ? wanted : -1;
   let found = false;
-  for (const one of kernel.tasks.values()) {
-    if (one.pgid !== pgid) continue;
+  for (const one of groupOf(kernel, pgid)) {
     if (one.sid !== task.sid) throw new SysError('EPERM');
     found = true;
   }

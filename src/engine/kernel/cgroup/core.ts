@@ -7,6 +7,7 @@
 import { record } from '../../sim/trace.ts';
 import { MS } from '../../sim/units.ts';
 import { SysError } from '../abi.ts';
+import { threadsOf } from '../membership.ts';
 import type { Kernel, Task } from '../records.ts';
 import { changeCgroup, dropQueue, rescheduleAll } from '../sched.ts';
 import { wake } from '../wait.ts';
@@ -251,7 +252,7 @@ export function attach(kernel: Kernel, mover: Task, task: Task, to: Cgroup, what
   requireCanHost(to);
   if (what === 'thread' && domainOf(task.cgroup) !== domainOf(to)) throw new SysError('EOPNOTSUPP');
   const from = task.cgroup;
-  for (const one of what === 'thread' ? [task] : threadsOf(kernel, task)) {
+  for (const one of what === 'thread' ? [task] : threadsOf(kernel, task).filter(alive)) {
     if (one.cgroup === to) continue;
     movePids(one.cgroup, to);
     changeCgroup(kernel, one, to);
@@ -260,10 +261,6 @@ export function attach(kernel: Kernel, mover: Task, task: Task, to: Cgroup, what
   notifyPopulated(kernel, to);
   if (to.frozen || from.frozen) rescheduleAll(kernel);
   record(kernel.trace, 'kernel', kernel.name, 'cgroup.attach', { cgroup: cgroupPath(to), pid: task.pid, comm: task.comm, by: mover.pid });
-}
-
-function threadsOf(kernel: Kernel, task: Task): Task[] {
-  return [...kernel.tasks.values()].filter((one) => one.tgid === task.tgid && alive(one));
 }
 
 /** Readers of cgroup.events poll on this channel. */

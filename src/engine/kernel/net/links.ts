@@ -10,7 +10,8 @@ import { below, createRandom, type Random, forkRandom } from '../../sim/random.t
 import { MS } from '../../sim/units.ts';
 import { SysError } from '../abi.ts';
 import type { Kernel, UserNamespace } from '../records.ts';
-import { heldByFiles, releases } from '../vfs/nsfs.ts';
+import { free, inhabited } from '../vacancy.ts';
+import { heldByFile } from '../vfs/nsfs.ts';
 import { timeOf } from '../wait.ts';
 import { formatIp, linkLocal, maskOf, networkOf, parseIp } from './ip.ts';
 import { createRuleset } from './netfilter.ts';
@@ -21,7 +22,7 @@ import type { Address, Link, LinkKind, NetNamespace, Upper } from './types.ts';
 const DAD = 1500 * MS;
 
 /** A new network namespace: a loopback, down, and nothing else. */
-export function createNetNamespace(kernel: Kernel, owner: UserNamespace, ino: number = kernel.nextNsIno++): NetNamespace {
+export function createNetNamespace(kernel: Kernel, owner: UserNamespace, ino: number): NetNamespace {
   const ns: NetNamespace = {
     ino, links: [], routes: [], nextIndex: 1, ports: new Map(), flows: new Map(), nextPort: 0, owner, neighbours: [], forwarding: false,
     bridgeNetfilter: true, unprivilegedFrom: 1024, pingGroups: [1, 0], ipv6Disabled: new Set(), netfilter: createRuleset(), nsids: new Map(), raw: new Set(), rules: [], tunnels: [],
@@ -283,17 +284,18 @@ export function moveLink(kernel: Kernel, from: NetNamespace, link: Link, to: Net
   record(kernel.trace, 'kernel', kernel.name, 'link.move', { name: link.name, from: from.ino, to: to.ino });
 }
 
-/** Ends namespaces that nobody is in and no file holds: virtual links are deleted, physical ones go back to the first. */
+/** Ends namespaces that nobody is in and no file or socket holds: virtual links are deleted, physical ones go back to the first. */
 export function reapNetNamespaces(kernel: Kernel): void {
-  const net = netOf(kernel);
-  const now = releases(kernel);
-  if (net.reapedAt === now) return;
-  net.reapedAt = now;
-  const held = new Set<object>([kernel.init.net]);
-  for (const task of kernel.tasks.values()) if (task.state !== 'zombie' && task.state !== 'dead') held.add(task.ns.net);
-  for (const ns of heldByFiles(kernel, 'net')) held.add(ns);
-  for (const socket of net.sockets.values()) if (!socket.orphaned) held.add(socket.ns);
-  for (const ns of [...net.namespaces.values()]) if (!held.has(ns)) endNamespace(kernel, ns);
+  const { vacantNets } = kernel.spaces;
+  for (const ns of vacantNets) {
+    vacantNets.delete(ns);
+    if (ns !== kernel.init.net && !inhabited(kernel, ns) && !heldByFile(kernel, ns) && !heldBySocket(kernel, ns)) endNamespace(kernel, ns);
+  }
+}
+
+function heldBySocket(kernel: Kernel, ns: NetNamespace): boolean {
+  for (const socket of netOf(kernel).sockets.values()) if (socket.ns === ns && !socket.orphaned) return true;
+  return false;
 }
 
 function endNamespace(kernel: Kernel, ns: NetNamespace): void {
@@ -302,6 +304,7 @@ function endNamespace(kernel: Kernel, ns: NetNamespace): void {
     else if (link.kind !== 'loopback' && ns.links.includes(link)) deleteLink(kernel, ns, link);
   }
   netOf(kernel).namespaces.delete(ns.ino);
+  free(kernel, ns.ino);
   for (const other of netOf(kernel).namespaces.values()) for (const [id, one] of other.nsids) if (one === ns) other.nsids.delete(id);
   record(kernel.trace, 'kernel', kernel.name, 'netns.end', { ns: ns.ino });
 }

@@ -5,9 +5,9 @@
 import { O_CLOEXEC, O_NONBLOCK, SIG, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { sendSignal } from '../signals.ts';
+import { vacate } from '../vacancy.ts';
 import { dropFile, fileOf, install, makeFile } from '../vfs/descriptors.ts';
 import { makeInode } from '../vfs/inode.ts';
-import { letGo } from '../vfs/nsfs.ts';
 import { BLOCK, type File, type FileOps, type MayBlock } from '../vfs/types.ts';
 import { waitOn, wake } from '../wait.ts';
 import type { Family } from './family.ts';
@@ -84,7 +84,7 @@ export const socketOps: FileOps = {
   release(kernel, file) {
     const socket = file.data as Socket;
     socket.orphaned = true;
-    if (socket.ns !== kernel.init.net) letGo(kernel);
+    vacate(kernel, socket.ns);
     familyOf(socket).release(kernel, socket);
     wake(kernel, socketChannel(socket));
   },

@@ -5,7 +5,7 @@ import type { Link, Net, NetNamespace, Socket } from './types.ts';
 export function netOf(kernel: Kernel): Net {
   let net = kernel.drivers.get('net') as Net | undefined;
   if (!net) {
-    net = { namespaces: new Map(), hops: [], nextHop: 1, nextPacket: 1, unix: new Map(), sockets: new Map(), extack: new Map(), nextMac: 1, reapedAt: -1 };
+    net = { namespaces: new Map(), hops: [], nextHop: 1, nextPacket: 1, unix: new Map(), sockets: new Map(), extack: new Map(), nextMac: 1 };
     kernel.drivers.set('net', net);
   }
   return net;

@@ -309,8 +309,6 @@ export interface Net {
   /** The message of the last refused rtnetlink request, by pid (NETLINK_EXT_ACK). */
   extack: Map<number, string>;
   nextMac: number;
-  /** What nsfs had counted when ended namespaces were last looked for. */
-  reapedAt: number;
 }
 
 /** What waits in a socket's receive queue. Stream data may carry descriptors at its beginning. */

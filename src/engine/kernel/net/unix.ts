@@ -6,10 +6,10 @@
 import { POLLHUP, POLLIN, POLLOUT, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { SockAddr } from '../sys.ts';
+import { vacate } from '../vacancy.ts';
 import { dropFile } from '../vfs/descriptors.ts';
 import { MAY_WRITE, requireAccess } from '../vfs/inode.ts';
 import { make } from '../vfs/open.ts';
-import { letGo } from '../vfs/nsfs.ts';
 import { find, lookup } from '../vfs/path.ts';
 import { BLOCK, type File, type Inode } from '../vfs/types.ts';
 import { waitOn, wake } from '../wait.ts';
@@ -213,7 +213,7 @@ export const unixFamily: Family = {
     const net = netOf(kernel);
     if (socket.boundAs && net.unix.get(socket.boundAs) === socket) net.unix.delete(socket.boundAs);
     net.sockets.delete(socket.id);
-    if (socket.ns !== kernel.init.net) letGo(kernel);
+    vacate(kernel, socket.ns);
     for (const chunk of socket.queue) for (const file of chunk.files) dropFile(kernel, file);
     socket.queue = [];
     for (const waiting of socket.accepting.splice(0)) unixFamily.release(kernel, waiting);

@@ -8,6 +8,7 @@ import { CAPABILITIES, nsCapable, requireCapable } from '../credentials.ts';
 import { execve } from '../exec.ts';
 import { exitTask, reap } from '../exit.ts';
 import { logLine } from '../log.ts';
+import { groupOf, regroup, threadsOf } from '../membership.ts';
 import { residentPages } from '../oom.ts';
 import { ptrace, waitTracees } from '../ptrace.ts';
 import type { Kernel, Task } from '../records.ts';
@@ -50,22 +51,18 @@ function setpgid(kernel: Kernel, task: Task, pid: number, pgid: number): 0 {
   if (target.sid === target.pid) throw new SysError('EPERM');
   const group = pgid === 0 ? target.pid : namedGroup(task, pgid);
   if (group !== target.pid) {
-    const member = [...kernel.tasks.values()].some((one) => one.pgid === group && one.sid === target.sid);
+    const member = [...groupOf(kernel, group)].some((one) => one.sid === target.sid);
     if (!member) throw new SysError('EPERM');
   }
-  for (const one of kernel.tasks.values()) if (one.leader === target) one.pgid = group;
+  regroup(kernel, target, group, target.sid);
   return 0;
 }
 
 function setsid(kernel: Kernel, task: Task): number {
   const { leader } = task;
-  for (const one of kernel.tasks.values()) if (one.pgid === leader.pid) throw new SysError('EPERM');
-  for (const one of kernel.tasks.values()) {
-    if (one.leader !== leader) continue;
-    one.sid = leader.pid;
-    one.pgid = leader.pid;
-    one.tty = null;
-  }
+  if (groupOf(kernel, leader.pid).size > 0) throw new SysError('EPERM');
+  regroup(kernel, leader, leader.pid, leader.pid);
+  for (const one of threadsOf(kernel, leader)) one.tty = null;
   return pidFor(task, leader);
 }
 

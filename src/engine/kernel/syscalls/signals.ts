@@ -1,6 +1,7 @@
 /** kill, sigaction, sigprocmask, pause. Source: the calls' manual pages, section 2. */
 import { SIG, SysError } from '../abi.ts';
 import { maySignal } from '../credentials.ts';
+import { groupOf } from '../membership.ts';
 import type { Kernel, Task } from '../records.ts';
 import { alive, endHandler, sendSignal } from '../signals.ts';
 import { pidIn, taskByPid } from '../task.ts';
@@ -15,10 +16,10 @@ function receivers(kernel: Kernel, task: Task, pid: number): Task[] {
     const one = taskByPid(task, pid);
     return one && one.state !== 'dead' ? [one.leader] : [];
   }
-  const all = [...kernel.tasks.values()].filter((one) => one.leader === one && pidIn(task.ns.pid, one) > 0);
-  if (pid === -1) return all.filter((one) => one !== task.leader && pidIn(task.ns.pid, one) !== 1);
-  const group = pid === 0 ? task.pgid : task.ns.pid.level === 0 ? -pid : (taskByPid(task, -pid)?.pid ?? -1);
-  return all.filter((one) => one.pgid === group);
+  const { pid: ns } = task.ns;
+  if (pid === -1) return [...ns.tasks.values()].filter((one) => one.leader === one && one !== task.leader && pidIn(ns, one) !== 1);
+  const group = pid === 0 ? task.pgid : ns.level === 0 ? -pid : (taskByPid(task, -pid)?.pid ?? -1);
+  return [...groupOf(kernel, group)].filter((one) => pidIn(ns, one) > 0);
 }
 
 export const signalHandlers = {

@@ -1,8 +1,12 @@
 /** Descriptors and open file descriptions: slots of a task that share, or do not share, an offset and flags. Source: open(2), dup(2). */
 import { O_CLOEXEC, SysError } from '../abi.ts';
-import type { Kernel, Slot, Task } from '../records.ts';
+import type { FileTable, Kernel, Slot, Task } from '../records.ts';
 import { unlock } from './flock.ts';
 import type { File, FileOps, Inode, Path } from './types.ts';
+
+export function newFiles(): FileTable {
+  return { slots: [], users: 0, free: 0 };
+}
 
 export function makeFile(path: Path | null, inode: Inode, ops: FileOps, flags: number, data: unknown): File {
   return { path, inode, ops, flags: flags & ~O_CLOEXEC, offset: 0, refs: 0, data };
@@ -10,17 +14,19 @@ export function makeFile(path: Path | null, inode: Inode, ops: FileOps, flags: n
 
 /** The lowest free descriptor at or above `from`. Throws EMFILE past the soft limit. */
 export function install(task: Task, file: File, cloexec: boolean, from = 0): number {
-  const { slots } = task.files;
-  let fd = from;
-  while (slots[fd]) fd++;
+  const { files } = task;
+  let fd = Math.max(from, files.free);
+  while (files.slots[fd]) fd++;
   if (fd >= (task.limits?.RLIMIT_NOFILE?.cur ?? 1024)) throw new SysError('EMFILE');
   put(task, fd, { file, cloexec });
   return fd;
 }
 
 export function put(task: Task, fd: number, slot: Slot): void {
+  const { files } = task;
   slot.file.refs++;
-  task.files.slots[fd] = slot;
+  files.slots[fd] = slot;
+  if (fd === files.free) files.free++;
 }
 
 /** The open description behind a descriptor. Throws EBADF. */
@@ -47,14 +53,15 @@ export function dropFile(kernel: Kernel, file: File): void {
 export function closeFd(kernel: Kernel, task: Task, fd: number): void {
   const slot = slotOf(task, fd);
   task.files.slots[fd] = undefined;
+  task.files.free = Math.min(task.files.free, fd);
   dropFile(kernel, slot.file);
 }
 
 /** The table of a forked child: the same descriptions. */
-export function copyFiles(files: Task['files']): Task['files'] {
+export function copyFiles(files: FileTable): FileTable {
   const slots = files.slots.map((slot) => (slot ? { ...slot } : undefined));
   for (const slot of slots) if (slot) slot.file.refs++;
-  return { slots };
+  return { slots, users: 0, free: files.free };
 }
 
 /** A task stops waiting in open(2) of a fifo: the end that it held open while it waited goes. */
@@ -67,8 +74,9 @@ export function abandonOpen(kernel: Kernel, task: Task): void {
 }
 
 /** At exit, when no other task shares the table. */
-export function closeAll(kernel: Kernel, files: Task['files']): void {
+export function closeAll(kernel: Kernel, files: FileTable): void {
   const slots = files.slots.splice(0);
+  files.free = 0;
   for (const slot of slots) if (slot) dropFile(kernel, slot.file);
 }
 

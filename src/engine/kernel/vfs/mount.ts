@@ -9,10 +9,13 @@ import {
 import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
 import { nsCapable } from '../credentials.ts';
+import { tasksIn } from '../membership.ts';
+import { vacate } from '../vacancy.ts';
 import { hang, rehang, takeDown } from './hanging.ts';
 import { capable, capableEverywhere } from './inode.ts';
-import { letGo, noteHolder } from './nsfs.ts';
+import { letGoMounts, noteHolder } from './nsfs.ts';
 import { lookup, sameFile } from './path.ts';
+import { disband, enrol, peersOf, setPeers } from './peers.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 /** How the time of access is kept: noatime, strictatime; neither is relatime. */
@@ -62,28 +65,13 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
 function attach(kernel: Kernel, at: Path, make: (place: Path) => Mount): Mount {
   const first = make(at);
   if (at.mount.shared === 0) return first;
-  first.shared = kernel.mounts.nextGroup++;
+  setPeers(kernel, first, kernel.mounts.nextGroup++, first.master);
   for (const peer of peersOf(kernel, at.mount)) {
     const copy = make({ mount: peer, dentry: at.dentry });
-    if (peer.shared === at.mount.shared) copy.shared = first.shared;
-    else copy.master = first.shared;
+    if (peer.shared === at.mount.shared) setPeers(kernel, copy, first.shared, copy.master);
+    else setPeers(kernel, copy, copy.shared, first.shared);
   }
   return first;
-}
-
-/** Peers and slaves of a shared mount in every namespace. */
-function peersOf(kernel: Kernel, mount: Mount): Mount[] {
-  const found: Mount[] = [];
-  const seen = new Set<MountNamespace>();
-  for (const task of kernel.tasks.values()) {
-    const { mnt } = task.ns;
-    if (seen.has(mnt)) continue;
-    seen.add(mnt);
-    for (const other of mnt.mounts) {
-      if (other !== mount && (other.shared === mount.shared || other.master === mount.shared)) found.push(other);
-    }
-  }
-  return found;
 }
 
 function bind(kernel: Kernel, task: Task, source: string, at: Path, flags: number): 0 {
@@ -92,10 +80,10 @@ function bind(kernel: Kernel, task: Task, source: string, at: Path, flags: numbe
   const below = flags & MS_REC ? from.mount.ns.mounts.filter((m) => m !== from.mount && under(m, from)) : [];
   const made = attach(kernel, at, (place) => {
     const copy = createMount(kernel, place.mount.ns, from.mount.sb, from.dentry, place, from.mount.flags, from.mount.source);
-    copy.shared = from.mount.shared;
+    setPeers(kernel, copy, from.mount.shared, 0);
     return copy;
   });
-  if (from.mount.shared === 0 && at.mount.shared === 0) made.shared = 0;
+  if (from.mount.shared === 0 && at.mount.shared === 0) setPeers(kernel, made, 0, made.master);
   const copies = new Map<Mount, Mount>([[from.mount, made]]);
   for (const one of below) {
     const parent = copies.get(one.parent);
@@ -106,8 +94,7 @@ function bind(kernel: Kernel, task: Task, source: string, at: Path, flags: numbe
 
 function copyInto(kernel: Kernel, one: Mount, parent: Mount): Mount {
   const copy = createMount(kernel, parent.ns, one.sb, one.root, { mount: parent, dentry: one.at }, one.flags, one.source);
-  copy.shared = one.shared;
-  copy.master = one.master;
+  setPeers(kernel, copy, one.shared, one.master);
   return copy;
 }
 
@@ -142,11 +129,8 @@ function propagate(kernel: Kernel, at: Path, flags: number): 0 {
   const top = requireRootOf(at);
   const all = flags & MS_REC ? top.ns.mounts.filter((m) => m === top || under(m, { mount: top, dentry: top.root })) : [top];
   for (const one of all) {
-    if (flags & MS_SHARED) one.shared ||= kernel.mounts.nextGroup++;
-    else {
-      one.master = flags & MS_SLAVE ? one.shared || one.master : 0;
-      one.shared = 0;
-    }
+    if (flags & MS_SHARED) setPeers(kernel, one, one.shared || kernel.mounts.nextGroup++, one.master);
+    else setPeers(kernel, one, 0, flags & MS_SLAVE ? one.shared || one.master : 0);
   }
   return 0;
 }
@@ -166,8 +150,10 @@ export function umount(kernel: Kernel, task: Task, target: string, flags: number
   const below = gone.ns.mounts.filter((m) => m !== gone && under(m, { mount: gone, dentry: gone.root }));
   if (!(flags & MNT_DETACH) && (below.length > 0 || inUse(kernel, gone))) throw new SysError('EBUSY');
   const peers = gone.parent.shared ? peersOf(kernel, gone.parent).map((p) => p.ns.mounts.find((m) => m.parent === p && m.at === gone.at)) : [];
-  if (gone.sb.type === 'nsfs' || below.some((one) => one.sb.type === 'nsfs')) letGo(kernel);
-  takeDown([gone, ...below, ...peers].filter((one) => one !== undefined));
+  const all = [gone, ...below, ...peers].filter((one) => one !== undefined);
+  takeDown(all);
+  disband(kernel, all);
+  for (const ns of letGoMounts(kernel, all)) vacate(kernel, ns);
   record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
   return 0;
 }
@@ -197,8 +183,7 @@ export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: s
   rehang(old, put.mount, put.dentry);
   if (isTop) task.ns.mnt.root = fresh.mount;
   const place: Path = { mount: fresh.mount, dentry: fresh.mount.root };
-  for (const other of kernel.tasks.values()) {
-    if (other.ns.mnt !== task.ns.mnt) continue;
+  for (const other of tasksIn(kernel, task.ns.mnt)) {
     if (sameFile(other.fs.root, top)) other.fs.root = place;
     if (sameFile(other.fs.cwd, top)) other.fs.cwd = place;
   }
@@ -215,6 +200,7 @@ export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: nu
     copies.set(one, copy);
     ns.mounts.push(copy);
     noteHolder(kernel, copy);
+    enrol(kernel, copy);
   }
   for (const copy of ns.mounts) copy.parent = copies.get(copy.parent) ?? copy;
   ns.root = copies.get(from.root)!;

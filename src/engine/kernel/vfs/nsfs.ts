@@ -4,6 +4,7 @@
  */
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, SysError } from '../abi.ts';
 import type { Kernel, Namespaces } from '../records.ts';
+import { inhabited, vacate } from '../vacancy.ts';
 import { isHung } from './hanging.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
 import type { Dentry, FileOps, FsOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
@@ -29,8 +30,6 @@ interface Nsfs {
   /** What keeps namespaces alive: a token for each open description, and the mounts of their files. */
   opened: Set<NsFile>;
   mounted: Set<Mount>;
-  /** How often something was let go that may have held a namespace. */
-  releases: number;
 }
 
 const fileOps: FileOps = {
@@ -38,8 +37,9 @@ const fileOps: FileOps = {
     throw new SysError('EINVAL');
   },
   release(kernel, file) {
-    nsfsOf(kernel).opened.delete(file.data as NsFile);
-    letGo(kernel);
+    const token = file.data as NsFile;
+    nsfsOf(kernel).opened.delete(token);
+    vacate(kernel, token.ns);
   },
 };
 
@@ -62,7 +62,7 @@ function nsfsOf(kernel: Kernel): Nsfs {
   const mount: Mount = { id: 0, parent: null as unknown as Mount, at: sb.root, sb, root: sb.root, flags: 0, shared: 0, master: 0, source: 'nsfs', ns };
   mount.parent = mount;
   ns.root = mount;
-  const made: Nsfs = { sb, mount, files: new WeakMap(), opened: new Set(), mounted: new Set(), releases: 0 };
+  const made: Nsfs = { sb, mount, files: new WeakMap(), opened: new Set(), mounted: new Set() };
   kernel.drivers.set('nsfs', made);
   return made;
 }
@@ -85,35 +85,25 @@ export function nsFile(inode: Inode): NsFile | null {
   return inode.sb.type === 'nsfs' && inode.kind === 'file' ? (inode.data as NsFile) : null;
 }
 
-/** Something ends that may have held a namespace: a task, a descriptor, a mount, a socket. */
-export function letGo(kernel: Kernel): void {
-  nsfsOf(kernel).releases++;
-}
-
-/** Grows with each: while it stays the same no namespace can have lost its last holder. */
-export function releases(kernel: Kernel): number {
-  return nsfsOf(kernel).releases;
-}
-
 /** A mount that may be of a namespace's file. */
 export function noteHolder(kernel: Kernel, mount: Mount): void {
   if (mount.sb.type === 'nsfs') nsfsOf(kernel).mounted.add(mount);
 }
 
-/** Namespaces of one type (null: of all) that an open descriptor or a bind mount holds. */
-export function heldByFiles(kernel: Kernel, type: NsFile['type'] | null): Set<object> {
+/** Mounts that are taken down: those of namespaces' files among them, which hold those no longer. */
+export function letGoMounts(kernel: Kernel, mounts: readonly Mount[]): NsFile['ns'][] {
+  const { mounted } = nsfsOf(kernel);
+  return mounts.filter((mount) => mounted.delete(mount)).map((mount) => (mount.root.inode.data as NsFile).ns);
+}
+
+/** Does an open descriptor, or a bind mount in a namespace that somebody can see, hold it? */
+export function heldByFile(kernel: Kernel, ns: object): boolean {
   const { opened, mounted } = nsfsOf(kernel);
-  const held = new Set<object>();
-  const views = new Set<object>();
-  if (mounted.size > 0) for (const task of kernel.tasks.values()) views.add(task.ns.mnt);
-  for (const file of opened) {
-    if (type === null || file.type === type) held.add(file.ns);
-    if (file.type === 'mnt') views.add(file.ns);
-  }
+  for (const file of opened) if (file.ns === ns) return true;
   for (const mount of mounted) {
-    const file = mount.root.inode.data as NsFile;
-    if (!views.has(mount.ns) || !isHung(mount)) mounted.delete(mount);
-    else if (type === null || file.type === type) held.add(file.ns);
+    if ((mount.root.inode.data as NsFile).ns !== ns || !isHung(mount)) continue;
+    if (inhabited(kernel, mount.ns)) return true;
+    for (const file of opened) if (file.ns === mount.ns) return true;
   }
-  return held;
+  return false;
 }

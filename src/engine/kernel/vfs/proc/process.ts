@@ -6,6 +6,7 @@ import { badness } from '../../oom.ts';
 import type { Kernel, PidNamespace, Task } from '../../records.ts';
 import { cgroupPath } from '../../cgroup/charge.ts';
 import type { Cgroup } from '../../cgroup/types.ts';
+import { threadsOf } from '../../membership.ts';
 import { pidIn } from '../../task.ts';
 import { pathText } from '../path.ts';
 import { fixed, type Node } from '../pseudo.ts';
@@ -14,7 +15,7 @@ import { mapText, writeMap, writeSetgroups } from './idmaps.ts';
 import { fdDir, fdInfoDir, nsDir, placeLink } from './links.ts';
 import { mountinfoText, mountstatsText, mountsText } from './mounts.ts';
 import { netDir } from './net.ts';
-import { limitsText, schedstatText, schedText, statmText, statText, statusText, threadsOf } from './status.ts';
+import { limitsText, schedstatText, schedText, statmText, statText, statusText } from './status.ts';
 
 type DirNode = Extract<Node, { kind: 'dir' }>;
 type Read = (kernel: Kernel, looker: Task) => string;

@@ -4,6 +4,7 @@ import { MAP_SHARED, PROT_EXEC, PROT_WRITE } from '../../abi.ts';
 import { allowedCpus } from '../../policy.ts';
 import { listText } from '../../cgroup/numbers.ts';
 import { CAPABILITIES, shownGid, shownUid } from '../../credentials.ts';
+import { threadsOf } from '../../membership.ts';
 import { mappedBytes } from '../../memory.ts';
 import { residentPages } from '../../oom.ts';
 import type { Area, Kernel, PidNamespace, Task } from '../../records.ts';
@@ -36,10 +37,6 @@ export function translate(kernel: Kernel, ns: PidNamespace, pid: number): number
   if (ns.level === 0) return pid;
   const task = kernel.tasks.get(pid);
   return task ? pidIn(ns, task) : 0;
-}
-
-export function threadsOf(kernel: Kernel, task: Task): Task[] {
-  return [...kernel.tasks.values()].filter((one) => one.leader === task.leader && one.state !== 'dead');
 }
 
 function parentIn(ns: PidNamespace, task: Task): number {

@@ -1,0 +1,42 @@
+/** Peer groups of mounts: those that share what is mounted below them, and the slaves that hear of it. Source: kernel doc sharedsubtree. */
+import type { Kernel } from '../records.ts';
+import type { Mount } from './types.ts';
+
+/** Makes a mount a member of one group and a slave of another; 0 none. */
+export function setPeers(kernel: Kernel, mount: Mount, shared: number, master: number): void {
+  if (mount.shared === shared && mount.master === master) return;
+  leave(kernel, mount);
+  mount.shared = shared;
+  mount.master = master;
+  enrol(kernel, mount);
+}
+
+/** A mount that was made with its groups in it. */
+export function enrol(kernel: Kernel, mount: Mount): void {
+  const { groups } = kernel.mounts;
+  for (const group of [mount.shared, mount.master]) {
+    if (group === 0) continue;
+    const members = groups.get(group);
+    if (members) members.add(mount);
+    else groups.set(group, new Set([mount]));
+  }
+}
+
+function leave(kernel: Kernel, mount: Mount): void {
+  const { groups } = kernel.mounts;
+  for (const group of [mount.shared, mount.master]) {
+    const members = groups.get(group);
+    if (members?.delete(mount) && members.size === 0) groups.delete(group);
+  }
+}
+
+/** These hang nowhere any more. */
+export function disband(kernel: Kernel, mounts: readonly Mount[]): void {
+  for (const mount of mounts) leave(kernel, mount);
+}
+
+/** The peers and slaves of a shared mount, itself not among them, oldest first. */
+export function peersOf(kernel: Kernel, mount: Mount): Mount[] {
+  const members = kernel.mounts.groups.get(mount.shared);
+  return members ? [...members].filter((one) => one !== mount).sort((a, b) => a.id - b.id) : [];
+}
