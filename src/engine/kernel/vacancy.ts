@@ -4,9 +4,10 @@
  * the lowest that nobody has, as proc_alloc_inum gives them. Source: namespaces(7).
  */
 import type { Kernel, Namespaces, PidNamespace, UserNamespace } from './records.ts';
+import { takeDown } from './vfs/hanging.ts';
+import type { NsFile } from './vfs/nsfs.ts';
 import { disband } from './vfs/peers.ts';
-import { heldByFile, letGoMounts } from './vfs/nsfs.ts';
-import type { MountNamespace } from './vfs/types.ts';
+import type { Mount, MountNamespace } from './vfs/types.ts';
 
 interface Space {
   type: keyof Namespaces;
@@ -23,10 +24,13 @@ export interface Spaces {
   top: number;
   /** Network namespaces that may have lost their last holder: net/links.ts ends them. */
   vacantNets: Set<Namespaces['net']>;
+  /** What keeps namespaces alive beside tasks: a token for each open description of their files, and the mounts of them. */
+  opened: Set<NsFile>;
+  mounted: Set<Mount>;
 }
 
 export function createSpaces(top: number): Spaces {
-  return { known: new Map(), byNumber: new Map(), freed: [], top, vacantNets: new Set() };
+  return { known: new Map(), byNumber: new Map(), freed: [], top, vacantNets: new Set(), opened: new Set(), mounted: new Set() };
 }
 
 export function enterNamespace(kernel: Kernel, type: keyof Namespaces, ns: { ino: number }): void {
@@ -57,17 +61,41 @@ export function vacate(kernel: Kernel, ns: { ino: number }): void {
   if (!space || space.users > 0) return;
   if (space.type === 'net') kernel.spaces.vacantNets.add(ns as Namespaces['net']);
   else free(kernel, ns.ino);
-  if (space.type === 'mnt' && !lives(kernel, space)) endMounts(kernel, ns as MountNamespace);
+  if (space.type === 'mnt' && !lives(kernel, space)) endView(kernel, ns as MountNamespace);
   if (space.type === 'user' || space.type === 'pid' || space.type === 'pidForChildren') {
     const { parent } = ns as PidNamespace | UserNamespace;
     if (parent) vacate(kernel, parent);
   }
 }
 
-/** Nobody sees its mounts any more: what they held they hold no longer. */
-function endMounts(kernel: Kernel, mnt: MountNamespace): void {
-  disband(kernel, mnt.mounts);
-  for (const ns of letGoMounts(kernel, mnt.mounts)) vacate(kernel, ns);
+/** Nobody sees its mounts any more. */
+function endView(kernel: Kernel, mnt: MountNamespace): void {
+  const all = mnt.mounts;
+  takeDown(all);
+  endMounts(kernel, all);
+}
+
+/** Mounts that hang no more: they are nobody's peers, and those of namespaces' files hold those no longer. */
+export function endMounts(kernel: Kernel, mounts: readonly Mount[]): void {
+  disband(kernel, mounts);
+  for (const mount of mounts) if (kernel.spaces.mounted.delete(mount)) vacate(kernel, (mount.root.inode.data as NsFile).ns);
+}
+
+/** A mount that may be of a namespace's file. */
+export function noteHolder(kernel: Kernel, mount: Mount): void {
+  if (mount.sb.type === 'nsfs') kernel.spaces.mounted.add(mount);
+}
+
+/** Does an open descriptor, or a bind mount in a namespace that somebody can see, hold it? */
+export function heldByFile(kernel: Kernel, ns: object): boolean {
+  const { opened, mounted } = kernel.spaces;
+  for (const file of opened) if (file.ns === ns) return true;
+  for (const mount of mounted) {
+    if ((mount.root.inode.data as NsFile).ns !== ns) continue;
+    if (inhabited(kernel, mount.ns)) return true;
+    for (const file of opened) if (file.ns === mount.ns) return true;
+  }
+  return false;
 }
 
 function lives(kernel: Kernel, { type, ns, users }: Space): boolean {

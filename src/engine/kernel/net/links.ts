@@ -10,8 +10,7 @@ import { below, createRandom, type Random, forkRandom } from '../../sim/random.t
 import { MS } from '../../sim/units.ts';
 import { SysError } from '../abi.ts';
 import type { Kernel, UserNamespace } from '../records.ts';
-import { free, inhabited } from '../vacancy.ts';
-import { heldByFile } from '../vfs/nsfs.ts';
+import { free, heldByFile, inhabited } from '../vacancy.ts';
 import { timeOf } from '../wait.ts';
 import { formatIp, linkLocal, maskOf, networkOf, parseIp } from './ip.ts';
 import { createRuleset } from './netfilter.ts';

@@ -10,6 +10,7 @@ import { fifoLacksPeer, joinPipe, makePipe, peersOpened, pipeOps, waitForPeer } 
 import type { Kernel, Task } from '../records.ts';
 import { type Content, emptyContent, nextPage } from '../vfs/content.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
+import { hangingAt } from '../vfs/hanging.ts';
 import { capable, capableEverywhere, capableOver, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statFor, wallClock } from '../vfs/inode.ts';
 import { realInode } from '../vfs/overlay.ts';
 import { flock } from '../vfs/flock.ts';
@@ -64,7 +65,8 @@ function requireSticky(task: Task, dir: Path, entry: Path): void {
 }
 
 function isMountPoint(path: Path): boolean {
-  return path.mount.ns.mounts.some((m) => (m.parent === path.mount && m.at === path.dentry) || (m === path.mount && m.root === path.dentry && m.parent !== m));
+  const { mount, dentry } = path;
+  return hangingAt(mount, dentry) !== null || (dentry === mount.root && mount.parent !== mount && mount.hung);
 }
 
 function readable(file: File): void {

@@ -1,35 +1,27 @@
 /**
- * Which mount hangs at a place: each mount namespace keeps its mounts by the name they hang at, so that a step of a path walk asks
- * once however many there are. The list is built when first asked and kept by those who hang mounts up and take them down.
+ * Which mount hangs at a place: every name keeps the mounts that hang at it, of all namespaces, so that a step of a path walk to a
+ * name where nothing does asks nothing. They are few: what hangs at one name in many namespaces is unmounted there again.
  */
-import type { Dentry, Mount, MountNamespace } from './types.ts';
+import type { Dentry, Mount } from './types.ts';
 
-/** In the order of `ns.mounts`: the last of those with the same parent is on top. */
-const placesOf = (ns: MountNamespace): Map<Dentry, Mount[]> => (ns.places ??= built(ns));
-
-function built(ns: MountNamespace): Map<Dentry, Mount[]> {
-  const places = new Map<Dentry, Mount[]>();
-  for (const mount of ns.mounts) add(places, mount);
-  return places;
+/** In the order of hanging up: the last of those with the same parent is on top. */
+function add(mount: Mount): void {
+  const { at } = mount;
+  if (at.hung) at.hung.push(mount);
+  else at.hung = [mount];
 }
 
-function add(places: Map<Dentry, Mount[]>, mount: Mount): void {
-  const here = places.get(mount.at);
-  if (here) here.push(mount);
-  else places.set(mount.at, [mount]);
-}
-
-function remove(places: Map<Dentry, Mount[]>, mount: Mount): void {
-  const here = places.get(mount.at);
-  if (!here) return;
-  const rest = here.filter((one) => one !== mount);
-  if (rest.length === 0) places.delete(mount.at);
-  else places.set(mount.at, rest);
+function remove(mount: Mount): void {
+  const here = mount.at.hung;
+  const i = here?.indexOf(mount) ?? -1;
+  if (i < 0) return;
+  if (here!.length === 1) mount.at.hung = null;
+  else here!.splice(i, 1);
 }
 
 /** The topmost mount at a name of a mount, or null. */
 export function hangingAt(parent: Mount, at: Dentry): Mount | null {
-  const here = placesOf(parent.ns).get(at);
+  const here = at.hung;
   if (!here) return null;
   for (let i = here.length - 1; i >= 0; i--) {
     const one = here[i]!;
@@ -41,25 +33,23 @@ export function hangingAt(parent: Mount, at: Dentry): Mount | null {
 /** One more in its namespace. */
 export function hang(mount: Mount): void {
   mount.ns.mounts.push(mount);
-  if (mount.ns.places) add(mount.ns.places, mount);
+  mount.hung = true;
+  add(mount);
 }
 
 /** One hangs elsewhere from now on. */
 export function rehang(mount: Mount, parent: Mount, at: Dentry): void {
-  if (mount.ns.places) remove(mount.ns.places, mount);
+  remove(mount);
   mount.parent = parent;
   mount.at = at;
-  if (mount.ns.places) add(mount.ns.places, mount);
+  add(mount);
 }
 
 /** Several hang no more; each is taken out of its own namespace. */
 export function takeDown(mounts: readonly Mount[]): void {
-  const gone = new Set(mounts);
-  for (const ns of new Set(mounts.map((mount) => mount.ns))) ns.mounts = ns.mounts.filter((mount) => !gone.has(mount));
-  for (const mount of gone) if (mount.ns.places) remove(mount.ns.places, mount);
-}
-
-/** Whether it hangs somewhere still. */
-export function isHung(mount: Mount): boolean {
-  return placesOf(mount.ns).get(mount.at)?.includes(mount) ?? false;
+  for (const mount of mounts) {
+    mount.hung = false;
+    remove(mount);
+  }
+  for (const ns of new Set(mounts.map((mount) => mount.ns))) ns.mounts = ns.mounts.filter((mount) => mount.hung);
 }

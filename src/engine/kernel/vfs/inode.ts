@@ -30,7 +30,7 @@ export function makeInode(kernel: Kernel, sb: SuperBlock, kind: InodeKind, mode:
 }
 
 export function makeDentry(name: string, parent: Dentry | null, inode: Inode): Dentry {
-  const dentry: Dentry = { name, parent: parent as Dentry, inode, sb: inode.sb, deleted: false };
+  const dentry: Dentry = { name, parent: parent as Dentry, inode, sb: inode.sb, deleted: false, hung: null };
   if (!parent) dentry.parent = dentry;
   return dentry;
 }

@@ -10,12 +10,11 @@ import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
 import { nsCapable } from '../credentials.ts';
 import { tasksIn } from '../membership.ts';
-import { vacate } from '../vacancy.ts';
+import { endMounts, noteHolder } from '../vacancy.ts';
 import { hang, rehang, takeDown } from './hanging.ts';
 import { capable, capableEverywhere } from './inode.ts';
-import { letGoMounts, noteHolder } from './nsfs.ts';
 import { lookup, sameFile } from './path.ts';
-import { disband, enrol, peersOf, setPeers } from './peers.ts';
+import { enrol, peersOf, setPeers } from './peers.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 /** How the time of access is kept: noatime, strictatime; neither is relatime. */
@@ -24,7 +23,7 @@ const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | ATIME_FLAGS;
 
 export function createMount(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, root: Dentry, at: Path | null, flags: number, source: string): Mount {
   const mount: Mount = {
-    id: kernel.mounts.nextId++, parent: null as unknown as Mount, at: root, sb, root, flags: flags & KEPT_FLAGS, shared: 0, master: 0, source, ns,
+    id: kernel.mounts.nextId++, parent: null as unknown as Mount, at: root, sb, root, flags: flags & KEPT_FLAGS, shared: 0, master: 0, source, ns, hung: true,
   };
   mount.parent = at ? at.mount : mount;
   if (at) mount.at = at.dentry;
@@ -100,8 +99,10 @@ function copyInto(kernel: Kernel, one: Mount, parent: Mount): Mount {
 
 /** Does mount `m` hang somewhere below a path? */
 function under(m: Mount, top: Path): boolean {
+  const whole = top.dentry === top.mount.root;
   for (let at = m; at.parent !== at; at = at.parent) {
     if (at.parent !== top.mount) continue;
+    if (whole) return true;
     for (let d = at.at; ; d = d.parent) {
       if (d === top.dentry) return true;
       if (d.parent === d) return false;
@@ -149,11 +150,10 @@ export function umount(kernel: Kernel, task: Task, target: string, flags: number
   if (gone.parent === gone) throw new SysError(flags & MNT_DETACH ? 'EINVAL' : 'EBUSY');
   const below = gone.ns.mounts.filter((m) => m !== gone && under(m, { mount: gone, dentry: gone.root }));
   if (!(flags & MNT_DETACH) && (below.length > 0 || inUse(kernel, gone))) throw new SysError('EBUSY');
-  const peers = gone.parent.shared ? peersOf(kernel, gone.parent).map((p) => p.ns.mounts.find((m) => m.parent === p && m.at === gone.at)) : [];
+  const peers = gone.parent.shared ? peersOf(kernel, gone.parent).map((p) => gone.at.hung?.find((m) => m.parent === p)) : [];
   const all = [gone, ...below, ...peers].filter((one) => one !== undefined);
   takeDown(all);
-  disband(kernel, all);
-  for (const ns of letGoMounts(kernel, all)) vacate(kernel, ns);
+  endMounts(kernel, all);
   record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
   return 0;
 }
@@ -196,9 +196,10 @@ export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: nu
   const ns: MountNamespace = { ino, mounts: [], root: null as unknown as Mount };
   const copies = new Map<Mount, Mount>();
   for (const one of from.mounts) {
-    const copy: Mount = { ...one, id: kernel.mounts.nextId++, ns };
+    const { parent, at, sb, root, flags, shared, master, source } = one;
+    const copy: Mount = { id: kernel.mounts.nextId++, parent, at, sb, root, flags, shared, master, source, ns, hung: true };
     copies.set(one, copy);
-    ns.mounts.push(copy);
+    hang(copy);
     noteHolder(kernel, copy);
     enrol(kernel, copy);
   }

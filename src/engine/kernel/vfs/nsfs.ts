@@ -4,8 +4,7 @@
  */
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, SysError } from '../abi.ts';
 import type { Kernel, Namespaces } from '../records.ts';
-import { inhabited, vacate } from '../vacancy.ts';
-import { isHung } from './hanging.ts';
+import { vacate } from '../vacancy.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
 import type { Dentry, FileOps, FsOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
@@ -27,9 +26,6 @@ interface Nsfs {
   sb: SuperBlock;
   mount: Mount;
   files: WeakMap<object, Dentry>;
-  /** What keeps namespaces alive: a token for each open description, and the mounts of their files. */
-  opened: Set<NsFile>;
-  mounted: Set<Mount>;
 }
 
 const fileOps: FileOps = {
@@ -38,7 +34,7 @@ const fileOps: FileOps = {
   },
   release(kernel, file) {
     const token = file.data as NsFile;
-    nsfsOf(kernel).opened.delete(token);
+    kernel.spaces.opened.delete(token);
     vacate(kernel, token.ns);
   },
 };
@@ -48,7 +44,7 @@ const ops: FsOps = {
   readdir: () => [],
   open(kernel, _task, entry) {
     const token = { ...(entry.inode.data as NsFile) };
-    nsfsOf(kernel).opened.add(token);
+    kernel.spaces.opened.add(token);
     return { ops: fileOps, data: token };
   },
 };
@@ -59,10 +55,10 @@ function nsfsOf(kernel: Kernel): Nsfs {
   const sb = createSuperBlock(kernel, 'nsfs', 'nsfs', ops);
   sb.root = makeDentry('', null, makeInode(kernel, sb, 'dir', 0o555, null));
   const ns: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
-  const mount: Mount = { id: 0, parent: null as unknown as Mount, at: sb.root, sb, root: sb.root, flags: 0, shared: 0, master: 0, source: 'nsfs', ns };
+  const mount: Mount = { id: 0, parent: null as unknown as Mount, at: sb.root, sb, root: sb.root, flags: 0, shared: 0, master: 0, source: 'nsfs', ns, hung: true };
   mount.parent = mount;
   ns.root = mount;
-  const made: Nsfs = { sb, mount, files: new WeakMap(), opened: new Set(), mounted: new Set() };
+  const made: Nsfs = { sb, mount, files: new WeakMap() };
   kernel.drivers.set('nsfs', made);
   return made;
 }
@@ -83,27 +79,4 @@ export function nsPath(kernel: Kernel, type: NsFile['type'], ns: { ino: number }
 /** The namespace that a file of nsfs stands for; null for any other file. */
 export function nsFile(inode: Inode): NsFile | null {
   return inode.sb.type === 'nsfs' && inode.kind === 'file' ? (inode.data as NsFile) : null;
-}
-
-/** A mount that may be of a namespace's file. */
-export function noteHolder(kernel: Kernel, mount: Mount): void {
-  if (mount.sb.type === 'nsfs') nsfsOf(kernel).mounted.add(mount);
-}
-
-/** Mounts that are taken down: those of namespaces' files among them, which hold those no longer. */
-export function letGoMounts(kernel: Kernel, mounts: readonly Mount[]): NsFile['ns'][] {
-  const { mounted } = nsfsOf(kernel);
-  return mounts.filter((mount) => mounted.delete(mount)).map((mount) => (mount.root.inode.data as NsFile).ns);
-}
-
-/** Does an open descriptor, or a bind mount in a namespace that somebody can see, hold it? */
-export function heldByFile(kernel: Kernel, ns: object): boolean {
-  const { opened, mounted } = nsfsOf(kernel);
-  for (const file of opened) if (file.ns === ns) return true;
-  for (const mount of mounted) {
-    if ((mount.root.inode.data as NsFile).ns !== ns || !isHung(mount)) continue;
-    if (inhabited(kernel, mount.ns)) return true;
-    for (const file of opened) if (file.ns === mount.ns) return true;
-  }
-  return false;
 }

@@ -13,21 +13,24 @@ export function setPeers(kernel: Kernel, mount: Mount, shared: number, master: n
 
 /** A mount that was made with its groups in it. */
 export function enrol(kernel: Kernel, mount: Mount): void {
-  const { groups } = kernel.mounts;
-  for (const group of [mount.shared, mount.master]) {
-    if (group === 0) continue;
-    const members = groups.get(group);
-    if (members) members.add(mount);
-    else groups.set(group, new Set([mount]));
-  }
+  if (mount.shared !== 0) add(kernel, mount.shared, mount);
+  if (mount.master !== 0) add(kernel, mount.master, mount);
+}
+
+function add({ mounts: { groups } }: Kernel, group: number, mount: Mount): void {
+  const members = groups.get(group);
+  if (members) members.add(mount);
+  else groups.set(group, new Set([mount]));
+}
+
+function remove({ mounts: { groups } }: Kernel, group: number, mount: Mount): void {
+  const members = groups.get(group);
+  if (members?.delete(mount) && members.size === 0) groups.delete(group);
 }
 
 function leave(kernel: Kernel, mount: Mount): void {
-  const { groups } = kernel.mounts;
-  for (const group of [mount.shared, mount.master]) {
-    const members = groups.get(group);
-    if (members?.delete(mount) && members.size === 0) groups.delete(group);
-  }
+  if (mount.shared !== 0) remove(kernel, mount.shared, mount);
+  if (mount.master !== 0) remove(kernel, mount.master, mount);
 }
 
 /** These hang nowhere any more. */

@@ -60,6 +60,8 @@ export interface Dentry {
   sb: SuperBlock;
   /** Unlinked: open descriptors and working directories may still hold it. */
   deleted: boolean;
+  /** The mounts that hang here, in whatever namespace; hanging.ts. */
+  hung: Mount[] | null;
 }
 
 export interface Mount {
@@ -76,14 +78,14 @@ export interface Mount {
   master: number;
   source: string;
   ns: MountNamespace;
+  /** Neither unmounted nor gone with its namespace. */
+  hung: boolean;
 }
 
 export interface MountNamespace {
   ino: number;
   mounts: Mount[];
   root: Mount;
-  /** Mounts by the name they hang at (hanging.ts); absent until asked for. */
-  places?: Map<Dentry, Mount[]>;
   /** Whose capabilities count for mounting here; absent where only root of the machine is. */
   owner?: UserNamespace;
 }

@@ -52,7 +52,7 @@ function fileAt(file: File): Path | null {
   if (inode.sb.type === 'sockfs') throw new SysError('ENXIO');
   const dentry = makeDentry('', null, inode);
   const ns: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
-  const mount: Mount = { id: 0, parent: null as unknown as Mount, at: dentry, sb: inode.sb, root: dentry, flags: 0, shared: 0, master: 0, source: inode.sb.type, ns };
+  const mount: Mount = { id: 0, parent: null as unknown as Mount, at: dentry, sb: inode.sb, root: dentry, flags: 0, shared: 0, master: 0, source: inode.sb.type, ns, hung: false };
   mount.parent = mount;
   ns.root = mount;
   return { mount, dentry };
