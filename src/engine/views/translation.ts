@@ -38,7 +38,7 @@ export const translation: View = {
     if (!cache) return [];
     return cache.all.slice(-SHOWN).map((unit): TranslationRow => ({
       key: String(unit.id), unit: unit.id, rip: hex(unit.rip), source: unit.source, instructions: unit.instructions.length, ident: unit.instructions.filter((one) => one.kind === 'IDENT').length,
-      place: hex(linearAt(unit.at)), length: unit.length, chained: unit.chains.filter((chain) => chain.to && !chain.to.dead).length, exits: unit.chains.length,
+      place: hex(linearAt(cache, unit.at)), length: unit.length, chained: unit.chains.filter((chain) => chain.to && !chain.to.dead).length, exits: unit.chains.length,
       to: unit.chains.map((chain) => (chain.to && !chain.to.dead ? hex(chain.exit.target) : `(${hex(chain.exit.target)})`)).join(' '),
       callouts: unit.callouts, adaptive: unit.instructions.filter((one) => cache.adaptive.has(one.rip)).length, dead: unit.dead,
     }));
@@ -74,15 +74,15 @@ function unitRows(vm: Vm, cache: Cache, unit: Unit): TranslatedRow[] {
   for (let at = unit.at; at < unit.at + unit.length; ) {
     const callout = cache.callouts.get(at);
     const code = vm.machine.memory.subarray(own(vm).area.cache + at, own(vm).area.cache + Math.min(at + 15, unit.at + unit.length));
-    const one = disassemble(code, linearAt(at));
+    const one = disassemble(code, linearAt(cache, at), cache.encoder.bits);
     const length = callout && code[0] === CALLOUT ? 1 : Math.max(1, one.length);
     const source = unit.instructions.find((instruction) => instruction.at === at - unit.at && instruction.length > 0);
     const owner = unit.instructions.findLast((instruction) => instruction.at <= at - unit.at);
     const tail = unit.chains.find((chain) => chain.exit.form === 'tail' && chain.at === at);
     const over = tail?.to && tail.to.at === at ? tail.to : null;
     rows.push({
-      key: `${unit.id}:${at}`, unit: unit.id, rip: source ? hex(source.rip) : '', bytes: source ? text(source.d.bytes) : '', text: source ? disassemble(source.d.bytes, source.rip).text : '',
-      kind: tail ? 'CHAIN' : (owner?.kind ?? ''), place: hex(linearAt(at)), cached: over ? '' : text(code.subarray(0, length)),
+      key: `${unit.id}:${at}`, unit: unit.id, rip: source ? hex(source.rip) : '', bytes: source ? text(source.d.bytes) : '', text: source ? disassemble(source.d.bytes, source.rip, source.d.bits).text : '',
+      kind: tail ? 'CHAIN' : (owner?.kind ?? ''), place: hex(linearAt(cache, at)), cached: over ? '' : text(code.subarray(0, length)),
       does: over ? `goes on in unit ${over.id}, which follows` : one.text + towards(cache, one.target), calls: callout && code[0] === CALLOUT && !over ? callout.kind : '',
     });
     if (tail) break;
@@ -94,7 +94,7 @@ function unitRows(vm: Vm, cache: Cache, unit: Unit): TranslatedRow[] {
 /** " (unit 7)": where a jump in the cache leads. */
 function towards(cache: Cache, target: bigint | null): string {
   if (target === null) return '';
-  const at = Number(target - linearAt(0));
+  const at = Number(target - linearAt(cache, 0));
   const found = at >= 0 ? stepAt(cache, at) : null;
   return found && found.step.at === 0 ? ` (unit ${found.unit.id})` : '';
 }
@@ -104,7 +104,7 @@ function withoutBytes(unit: Unit, rows: TranslatedRow[]): TranslatedRow[] {
   const gone = unit.instructions.filter((one) => one.length === 0 || one.kind === 'CHAIN').at(-1);
   const last = rows.at(-1);
   if (gone && last && last.rip === '' && !rows.some((row) => row.rip === hex(gone.rip))) {
-    Object.assign(last, { rip: hex(gone.rip), bytes: text(gone.d.bytes), text: disassemble(gone.d.bytes, gone.rip).text });
+    Object.assign(last, { rip: hex(gone.rip), bytes: text(gone.d.bytes), text: disassemble(gone.d.bytes, gone.rip, gone.d.bits).text });
   }
   return rows;
 }

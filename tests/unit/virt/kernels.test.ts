@@ -55,14 +55,16 @@ function overlapping(data: Uint8Array): Uint8Array {
   return out;
 }
 
-describe('kernels as real QEMU boots them', () => {
+const ACCELERATORS: readonly (readonly [string, readonly string[]])[] = [['kvm', ['-accel', 'kvm']], ['shadow tables', ['-accel', 'kvm', '-cpu', 'host,ept=off']], ['tcg', ['-accel', 'tcg']]];
+
+describe.each(ACCELERATORS)('kernels as real QEMU boots them, %s', (_accel, accel) => {
   it.each([
     ['hello', ['-kernel', '/root/hello.elf', '-m', '32']],
     ['modules', ['-kernel', '/root/hello.elf', '-m', '64', '-append', 'a=1 b', '-initrd', '/root/a.mod x y,/root/b.mod']],
     ['full', ['-kernel', '/root/full.elf']],
     ['long', ['-kernel', '/root/long.elf', '-m', '16', '-append', 'root=none quiet', '-initrd', '/root/a.mod']],
   ])('%s', (name, options) => {
-    const ran = machine.run(QEMU, '-accel', 'kvm', '-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', ...options);
+    const ran = machine.run(QEMU, ...accel, '-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', ...options);
     expect(`${ran.stdout}status ${ran.status >> 8}\n`).toBe(recorded(name));
     expect(ran.stderr).toBe('');
   });
@@ -73,6 +75,7 @@ describe('a kernel with drivers for both APICs, the same everywhere', () => {
   it.each([
     ['EPT', [QEMU, '-accel', 'kvm', ...options]],
     ['shadow tables', [QEMU, '-accel', 'kvm', '-cpu', 'host,ept=off', ...options]],
+    ['binary translation', [QEMU, '-accel', 'tcg', ...options]],
     ['bare', ['/usr/bin/bare', '-kernel', '/root/apic.elf']],
   ])('%s', (_name, command) => {
     const ran = machine.run(...command);

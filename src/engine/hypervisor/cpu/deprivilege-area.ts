@@ -68,6 +68,9 @@ export const directoryEntry = (area: Area): bigint => BigInt(area.directory) | P
 /** What the last slot of every root holds, until the guest has tables there. */
 export const topEntry = (area: Area): bigint => BigInt(area.top) | PRESENT | WRITABLE | ACCESSED;
 
+/** The area as two directory entries of 2 MiB each. */
+export const lowEntries = (area: Area): [bigint, bigint] => [BigInt(area.tables[0]) | PRESENT | WRITABLE | ACCESSED, BigInt(area.tables[1]) | PRESENT | WRITABLE | ACCESSED];
+
 function enter(vm: Vm, area: Area, offset: number, frame: number, bits: bigint): void {
   const table = area.tables[offset >= 0x200000 ? 1 : 0];
   vm.machine.physical.setBigUint64(table + 8 * ((offset >> 12) % 512), BigInt(frame) | PRESENT | ACCESSED | bits, true);
@@ -99,7 +102,3 @@ export const SLOT = {
   cr0: 0x40, cr2: 0x48, cr3: 0x50, cr4: 0x58, cr8: 0x60, cs: 0x68, ss: 0x70, ldt: 0x78, tr: 0x80, target: 0x88, lookups: 0x90, gdt: 0xa0, idt: 0xb0,
 } as const;
 export type SlotName = keyof typeof SLOT;
-
-/** As a displacement of 32 bits, which the processor extends to the top of the linear space. */
-export const slotAddress = (name: SlotName, more = 0): number => Number(BigInt.asIntN(32, AREA)) + SLOT[name] + more;
-export const areaAddress = (offset: number): number => Number(BigInt.asIntN(32, AREA)) + offset;

@@ -1,14 +1,15 @@
 /**
- * Events and returns by software: what the processor would do with the guest's IDT, TSS and STAR if the guest had one of its own.
+ * Events and fast calls by software: what the processor would do with the guest's IDT, TSS and STAR if the guest had one of its own.
  * Frames carry the guest's selectors and flags, never the real ring. Faults on the way: double fault, triple fault. Everything
  * is read and checked before anything is changed, so that a missing page can be fetched and the whole tried again.
- * Sources: SDM 3A 6.12-6.15, SDM 2 IRET, SYSCALL, SYSRET; the order of checks is src/cpu/interrupts.ts's. Gates of 16 bytes (IA-32e mode) only.
+ * Sources: SDM 3A 6.12-6.15, SDM 2 SYSCALL, SYSRET, SYSENTER, SYSEXIT; the order of checks is src/cpu/interrupts.ts's. Gates of 16 bytes (IA-32e mode) here, others in deprivilege-legacy.ts.
  */
 import { general, register, setGeneral, setRegister } from '../../machine/machine.ts';
 import type { Vm } from '../vm.ts';
-import { bytesOf, canonical, gp, isStopped, missing, np, readNumber, ss, type Stopped, stopped, writeAt } from './deprivilege-memory.ts';
-import { baseOf, type Descriptor, dplOf, dropInner, errorOf, findDescriptor, inLongCode, limitOf, longMode, markAccessed, needDescriptor, segmentFrom, UNUSABLE } from './deprivilege-segments.ts';
-import { IF, IOPL, NT, own, RF, setVcpu, setVirtualFlags, setVirtualSegment, table, TF, virtualCpl, virtualFlags, virtualSegment } from './deprivilege-state.ts';
+import { throughGate, throughVector } from './deprivilege-legacy.ts';
+import { bytesOf, canonical, gp, isStopped, np, readNumber, ss, type Stopped, stopped, writeAt } from './deprivilege-memory.ts';
+import { type Descriptor, dplOf, errorOf, findDescriptor, inLongCode, longMode, markAccessed, onlyOuterRings, segmentFrom } from './deprivilege-segments.ts';
+import { IF, inReal, NT, own, RF, setVcpu, setVirtualFlags, setVirtualSegment, table, TF, UNUSABLE, virtualCpl, virtualFlags, virtualSegment } from './deprivilege-state.ts';
 
 const VM86 = 0x2_0000n;
 export const EXTERNAL = 0;
@@ -51,8 +52,10 @@ function second(event: Event, fault: Extract<Stopped, { kind: 'fault' }>): Event
   return { vector: fault.vector, type: EXCEPTION, error: fault.error, length: 0, ...(fault.cr2 === undefined ? {} : { cr2: fault.cr2 }) };
 }
 
-function through(vm: Vm, { vector, type, error, length }: Event): void {
-  if (!longMode(vm)) throw missing('delivery of events outside long mode under a deprivileging technique');
+function through(vm: Vm, event: Event): void {
+  const { vector, type, error, length } = event;
+  const back = register(vm.machine, 'rip') + BigInt(type >= 4 ? length : 0);
+  if (!longMode(vm)) return inReal(vm) ? throughVector(vm, event, BigInt.asUintN(16, back)) : throughGate(vm, event, BigInt.asUintN(32, back));
   const software = type === 4 || type === 6;
   const ext = software ? 0 : 1;
   const code = (vector << 3) | 2 | ext;
@@ -70,7 +73,7 @@ function through(vm: Vm, { vector, type, error, length }: Event): void {
   const next = (found.rights & 4) !== 0 ? cpl : dplOf(found.rights);
   const stack = chooseStack(vm, Number((low >> 32n) & 7n), next, ext);
   if (!canonical(target)) throw gp(ext);
-  const words = frame(vm, type, error, BigInt.asUintN(64, register(vm.machine, 'rip') + BigInt(type >= 4 ? length : 0)), vector);
+  const words = frame(vm, type, error, BigInt.asUintN(64, back), vector);
   const bottom = BigInt.asUintN(64, (stack & ~15n) - BigInt(8 * words.length));
   if (!canonical(bottom) || !canonical(BigInt.asUintN(64, bottom + BigInt(8 * words.length - 1)))) throw ss(ext);
   const bytes = new Uint8Array(8 * words.length);
@@ -94,10 +97,6 @@ function gateTarget(vm: Vm, selector: number, cpl: number, ext: number): Descrip
   if ((rights & 0x80) === 0) throw np(errorOf(selector) | ext);
   onlyOuterRings((rights & 4) !== 0 ? cpl : dplOf(rights));
   return found;
-}
-
-function onlyOuterRings(ring: number): void {
-  if (ring === 1 || ring === 2) throw missing('rings 1 and 2 of a deprivileged guest');
 }
 
 function chooseStack(vm: Vm, ist: number, next: number, ext: number): bigint {
@@ -124,7 +123,7 @@ function enter(vm: Vm, found: Descriptor, selector: number, next: number, cpl: n
   setVirtualFlags(vm, flags & ~(TF | NT | RF | VM86 | (closes ? IF : 0n)));
 }
 
-// ---- SYSCALL and SYSRET
+// ---- SYSCALL and SYSRET, SYSENTER and SYSEXIT
 
 const STAR = 0xc0000081;
 const LSTAR = 0xc0000082;
@@ -158,113 +157,33 @@ export function systemReturn(vm: Vm, wide: boolean, msr: Msr): void {
   setRegister(machine, 'rip', wide ? target : target & 0xffff_ffffn);
 }
 
-// ---- IRET and far transfers of the guest's kernel
+const SYSENTER_CS = 0x174;
+const SYSENTER_ESP = 0x175;
+const SYSENTER_EIP = 0x176;
 
-/** Descriptor of a code segment to go to. `outward`: a return may go to ring 3. */
-function codeSegment(vm: Vm, selector: number, outward: boolean): Descriptor {
-  if ((selector & 0xfffc) === 0) throw gp();
-  const found = needDescriptor(vm, selector);
-  const { rights } = found;
-  const cpl = virtualCpl(vm);
-  const rpl = selector & 3;
-  const dpl = dplOf(rights);
-  const wrong = gp(errorOf(selector));
-  if ((rights & 0x18) !== 0x18 || ((rights & 0x6000) === 0x6000 && longMode(vm))) throw wrong;
-  const conforming = (rights & 4) !== 0;
-  if (outward) {
-    if (rpl < cpl || (conforming ? dpl > rpl : dpl !== rpl)) throw wrong;
-  } else if (conforming ? dpl > cpl : rpl > cpl || dpl !== cpl) throw wrong;
-  if ((rights & 0x80) === 0) throw np(errorOf(selector));
-  return found;
+function flat(vm: Vm, code: number, stack: number, ring: 0 | 3, wide: boolean): void {
+  setVirtualSegment(vm, 'ss', { selector: stack & 0xffff, base: 0n, limit: 0xffff_ffff, rights: 0xc093 | (ring << 5) });
+  setVirtualSegment(vm, 'cs', { selector: code & 0xffff, base: 0n, limit: 0xffff_ffff, rights: (wide ? 0xa09b : 0xc09b) | (ring << 5) });
 }
 
-function reachable(vm: Vm, target: bigint, { raw, rights }: Descriptor): void {
-  const fits = longMode(vm) && (rights & 0x2000) !== 0 ? canonical(target) : target <= BigInt(limitOf(raw));
-  if (!fits) throw gp();
-}
-
-function stackSegment(vm: Vm, selector: number, cpl: number, target: number): Descriptor | null {
-  if ((selector & 0xfffc) === 0) {
-    if ((target & 0x2000) !== 0 && cpl !== 3 && (selector & 3) === cpl) return null;
-    throw gp();
-  }
-  const found = needDescriptor(vm, selector);
-  if ((selector & 3) !== cpl || (found.rights & 0x1a) !== 0x12 || dplOf(found.rights) !== cpl) throw gp(errorOf(selector));
-  if ((found.rights & 0x80) === 0) throw ss(errorOf(selector));
-  return found;
-}
-
-function putStack(vm: Vm, selector: number, found: Descriptor | null): void {
-  setVirtualSegment(vm, 'ss', found ? segmentFrom(selector, found) : { selector, base: 0n, limit: 0, rights: UNUSABLE | ((selector & 3) << 5) });
-}
-
-/** IRET of 2, 4 or 8 bytes an element, by the guest's kernel in 64-bit code. */
-export function interruptReturn(vm: Vm, size: 2 | 4 | 8): void {
-  const { machine } = vm;
+export function systemEnter(vm: Vm, msr: Msr): void {
+  const selector = Number(msr(SYSENTER_CS) & 0xfffcn);
+  if (inReal(vm) || selector === 0) throw gp();
+  const bits = longMode(vm) ? 64 : 32;
   const flags = virtualFlags(vm);
-  if ((flags & NT) !== 0n) throw gp();
-  const top = register(machine, 'rsp');
-  const word = (n: number): bigint => readNumber(vm, BigInt.asUintN(64, top + BigInt(n * size)), size);
-  const [target, codeWord, given, stack, stackWord] = [word(0), word(1), word(2), word(3), word(4)];
-  const selector = Number(codeWord & 0xffffn);
-  const ring = selector & 3;
-  const cpl = virtualCpl(vm);
-  const code = codeSegment(vm, selector, true);
-  onlyOuterRings(ring);
-  const stackSelector = Number(stackWord & 0xffffn);
-  const found = stackSegment(vm, stackSelector, ring, code.rights);
-  reachable(vm, target, code);
-  markAccessed(vm, code);
-  if (found) markAccessed(vm, found);
-  const may = 0x24_4dd5n | TF | IOPL | IF | (size === 2 ? 0n : RF);
-  const width = size === 2 ? 0xffffn : ~0n;
-  if (ring > cpl) dropInner(vm);
-  putStack(vm, stackSelector, found);
-  setVirtualSegment(vm, 'cs', segmentFrom(selector, code));
-  setVirtualFlags(vm, (flags & ~(may & width) & ~RF) | (given & may & width));
-  setRegister(machine, 'rsp', size === 8 ? stack : size === 4 ? stack : (register(machine, 'rsp') & ~0xffffn) | stack);
-  setRegister(machine, 'rip', target);
+  flat(vm, selector, selector + 8, 0, bits === 64);
+  setVirtualFlags(vm, flags & ~(VM86 | IF | RF));
+  setRegister(vm.machine, 'rsp', BigInt.asUintN(bits, msr(SYSENTER_ESP)));
+  setRegister(vm.machine, 'rip', BigInt.asUintN(bits, msr(SYSENTER_EIP)));
 }
 
-/** RETF: `extra` bytes are dropped besides. */
-export function farReturn(vm: Vm, size: 2 | 4 | 8, extra: number): void {
-  const { machine } = vm;
-  const top = register(machine, 'rsp');
-  const word = (at: bigint): bigint => readNumber(vm, BigInt.asUintN(64, at), size);
-  const target = word(top);
-  const selector = Number(word(top + BigInt(size)) & 0xffffn);
-  const code = codeSegment(vm, selector, true);
-  reachable(vm, target, code);
-  onlyOuterRings(selector & 3);
-  const above = top + BigInt(2 * size + extra);
-  if ((selector & 3) > virtualCpl(vm)) {
-    const stack = word(above);
-    const stackSelector = Number(word(above + BigInt(size)) & 0xffffn);
-    const found = stackSegment(vm, stackSelector, selector & 3, code.rights);
-    dropInner(vm);
-    putStack(vm, stackSelector, found);
-    setRegister(machine, 'rsp', BigInt.asUintN(64, stack + BigInt(extra)));
-  } else setRegister(machine, 'rsp', BigInt.asUintN(64, above));
-  markAccessed(vm, code);
-  setVirtualSegment(vm, 'cs', segmentFrom(selector, code));
-  setRegister(machine, 'rip', target);
-}
-
-/** Far JMP, or far CALL with what comes after it. */
-export function farTransfer(vm: Vm, target: bigint, selector: number, call: { back: bigint; size: 2 | 4 | 8 } | null): void {
-  const { machine } = vm;
-  const code = codeSegment(vm, selector, false);
-  if (baseOf(code.raw) !== 0n && (code.rights & 0x2000) === 0) throw missing('far transfer to a code segment with a base');
-  reachable(vm, target, code);
-  if (call) {
-    const bottom = BigInt.asUintN(64, register(machine, 'rsp') - BigInt(2 * call.size));
-    const bytes = new Uint8Array(2 * call.size);
-    bytes.set(bytesOf(call.back, call.size));
-    bytes.set(bytesOf(BigInt(virtualSegment(vm, 'cs').selector), call.size), call.size);
-    writeAt(vm, bottom, bytes);
-    setRegister(machine, 'rsp', bottom);
-  }
-  markAccessed(vm, code);
-  setVirtualSegment(vm, 'cs', segmentFrom((selector & 0xfffc) | virtualCpl(vm), code));
-  setRegister(machine, 'rip', target);
+export function systemExit(vm: Vm, wide: boolean, msr: Msr): void {
+  const base = Number(msr(SYSENTER_CS) & 0xffffn);
+  const [stack, target] = [general(vm.machine, 1), general(vm.machine, 2)];
+  if (inReal(vm) || (base & 0xfffc) === 0 || (wide && (!canonical(stack) || !canonical(target)))) throw gp();
+  const flags = virtualFlags(vm);
+  flat(vm, ((base + (wide ? 32 : 16)) & 0xffff) | 3, ((base + (wide ? 40 : 24)) & 0xffff) | 3, 3, wide);
+  setVirtualFlags(vm, flags);
+  setRegister(vm.machine, 'rsp', BigInt.asUintN(wide ? 64 : 32, stack));
+  setRegister(vm.machine, 'rip', BigInt.asUintN(wide ? 64 : 32, target));
 }

@@ -8,15 +8,17 @@ import { DR0, DR6, DR7 } from '../../../cpu/layout.ts';
 import { general, register, segment, setGeneral, setRegister, setSegment, setSlot, slot } from '../../machine/machine.ts';
 import { cpuid } from '../cpuid.ts';
 import type { Vm, VmExit } from '../vm.ts';
-import type { Decoded } from './deprivilege-decode.ts';
-import { deliver, EXCEPTION, farReturn, farTransfer, interruptReturn, SOFTWARE, systemCall, systemReturn } from './deprivilege-deliver.ts';
+import type { Parts } from '../../machine/isa/parts.ts';
+import { deliver, EXCEPTION, SOFTWARE, systemCall, systemEnter, systemExit, systemReturn } from './deprivilege-deliver.ts';
 import { canonical, gp, missing, readNumber, stopped, ud, writeAt, bytesOf, writeNumber } from './deprivilege-memory.ts';
 import { readVirtualMsr, writeVirtualMsr } from './deprivilege-msr.ts';
 import { after, type Emulation, getRegister, ioplAllows, linearOf, next, putRegister, readRm, reachOf, SEGMENT_ORDER, writeRm } from './deprivilege-operands.ts';
 import { ports } from './deprivilege-ports.ts';
-import { inspect, loadSegment, loadSystem, verify } from './deprivilege-segments.ts';
+import { inLongCode, inspect, loadSegment, loadSystem, longMode, verify } from './deprivilege-segments.ts';
 import { invalidate, invalidateAll, writeControl } from './deprivilege-shadow.ts';
-import { control, IF, IOPL, own, RF, SCE, setTable, setVcpu, setVirtualFlags, table, TF, vcpu, virtualCpl, virtualFlags, virtualSegment } from './deprivilege-state.ts';
+import { drop, peek, push, setStackPointer, stackPointer } from './deprivilege-stack.ts';
+import { farReturn, farTransfer, interruptReturn } from './deprivilege-transfer.ts';
+import { control, IF, inReal, IOPL, setControl, own, RF, SCE, setTable, setVcpu, setVirtualFlags, table, TF, vcpu, virtualCpl, virtualFlags, virtualSegment } from './deprivilege-state.ts';
 
 /** Null: done, the guest goes on. */
 type Result = VmExit | null;
@@ -44,41 +46,45 @@ const halt = kernelOnly((e) => {
   return null;
 });
 
-const stackSize = (d: Decoded): 2 | 4 | 8 => (d.o16 && (d.rex & 8) === 0 ? 2 : d.bits === 64 ? 8 : 4);
+const stackSize = (d: Parts): 2 | 4 | 8 => (d.o16 && (d.rex & 8) === 0 ? 2 : d.bits === 64 ? 8 : 4);
 
 const pushFlags: Rule = (e) => {
   const size = stackSize(e.d);
-  push(e, size, virtualFlags(e.vm) & ~(RF | 0x2_0000n));
+  push(e.vm, [virtualFlags(e.vm) & ~(RF | 0x2_0000n)], size);
   return next(e);
 };
-
-function push({ vm }: Emulation, size: number, value: bigint): void {
-  const to = BigInt.asUintN(64, register(vm.machine, 'rsp') - BigInt(size));
-  writeNumber(vm, to, size, BigInt.asUintN(8 * size, value), reachOf(vm));
-  setRegister(vm.machine, 'rsp', to);
-}
 
 const popFlags: Rule = (e) => {
   const { vm, d } = e;
   const size = stackSize(d);
-  const top = register(vm.machine, 'rsp');
-  const given = readNumber(vm, top, size, reachOf(vm));
+  const given = peek(vm, 0, size);
   const cpl = virtualCpl(vm);
   let may = 0x24_4cd5n | TF;
   if (cpl === 0) may |= IOPL;
   if (ioplAllows(vm)) may |= IF;
   if (size === 2) may &= 0xffffn;
   setVirtualFlags(vm, (virtualFlags(vm) & ~may & ~RF) | (given & may));
-  setRegister(vm.machine, 'rsp', BigInt.asUintN(64, top + BigInt(size)));
+  drop(vm, size);
   return next(e);
 };
 
-const software = (vector: (d: Decoded) => number, type: number): Rule => ({ vm, d }) => {
+const software = (vector: (d: Parts) => number, type: number): Rule => ({ vm, d }) => {
   deliver(vm, { vector: vector(d), type, error: null, length: d.length });
   return null;
 };
 
+const overflow: Rule = (e) => {
+  if ((virtualFlags(e.vm) & 0x800n) === 0n) return next(e);
+  deliver(e.vm, { vector: 4, type: 6, error: null, length: e.d.length });
+  return null;
+};
+
 // ---- tables, segments
+
+const protectedOnly = (rule: Rule): Rule => (e) => {
+  if (inReal(e.vm)) throw ud();
+  return rule(e);
+};
 
 const storeTable = (name: 'gdt' | 'idt'): Rule => (e) => {
   const { base, limit } = table(e.vm, name);
@@ -92,8 +98,8 @@ const storeTable = (name: 'gdt' | 'idt'): Rule => (e) => {
 const loadTable = (name: 'gdt' | 'idt'): Rule => kernelOnly((e) => {
   const at = linearOf(e.vm, e.d, e.rip);
   const limit = Number(readNumber(e.vm, at, 2));
-  const base = readNumber(e.vm, BigInt.asUintN(64, at + 2n), e.d.bits === 64 ? 8 : 4);
-  if (!canonical(base)) throw gp();
+  const base = readNumber(e.vm, BigInt.asUintN(64, at + 2n), e.d.bits === 64 ? 8 : 4) & (e.d.bits !== 64 && e.d.o16 ? 0xff_ffffn : ~0n);
+  if (e.d.bits === 64 && !canonical(base)) throw gp();
   setTable(e.vm, name, { base, limit });
   return next(e);
 });
@@ -147,16 +153,31 @@ const toSegment: Rule = (e) => {
   return null;
 };
 
+/** Outside 64-bit code four bytes are taken and two written. */
 const pushSegment = (name: DataName | 'cs'): Rule => (e) => {
-  push(e, stackSize(e.d), BigInt(virtualSegment(e.vm, name).selector));
+  const { vm } = e;
+  const selector = BigInt(virtualSegment(vm, name).selector);
+  const size = stackSize(e.d);
+  if (size !== 4) push(vm, [selector], size);
+  else {
+    const top = stackPointer(vm);
+    setStackPointer(vm, top - 2n);
+    try {
+      push(vm, [selector], 2);
+    } catch (thrown) {
+      setStackPointer(vm, top);
+      throw thrown;
+    }
+  }
   return next(e);
 };
 
 const popSegment = (name: DataName): Rule => (e) => {
   const size = stackSize(e.d);
-  const top = register(e.vm.machine, 'rsp');
-  putSegment(e, name, Number(readNumber(e.vm, top, size, reachOf(e.vm)) & 0xffffn));
-  setRegister(e.vm.machine, 'rsp', BigInt.asUintN(64, top + BigInt(size)));
+  const selector = Number(peek(e.vm, 0, size) & 0xffffn);
+  const top = stackPointer(e.vm) + BigInt(size);
+  putSegment(e, name, selector);
+  setStackPointer(e.vm, top);
   next(e);
   own(e.vm).shadow = name === 'ss';
   return null;
@@ -186,6 +207,15 @@ const farReturns: Rule = ({ vm, d }) => {
   return null;
 };
 
+/** The pointer in the instruction. */
+const farDirect = (call: boolean): Rule => (e) => {
+  const { vm, d } = e;
+  const width = 8 * d.size;
+  farTransfer(vm, BigInt.asUintN(width, d.immediate), Number(BigInt.asUintN(16, d.immediate >> BigInt(width))), call ? { back: after(e), size: d.size } : null);
+  own(vm).shadow = false;
+  return null;
+};
+
 const farGoes = (call: boolean): Rule => (e) => {
   const { vm, d } = e;
   const at = linearOf(vm, d, e.rip);
@@ -199,14 +229,26 @@ const farGoes = (call: boolean): Rule => (e) => {
 const msrOf = (vm: Vm, now: number) => (index: number): bigint => readVirtualMsr(vm, index, now) ?? 0n;
 
 const systemCalls: Rule = ({ vm, now }) => {
-  if ((control(vm, 'efer') & SCE) === 0n) throw ud();
+  if (!inLongCode(vm) || (control(vm, 'efer') & SCE) === 0n) throw ud();
   systemCall(vm, msrOf(vm, now));
   return null;
 };
 
 const systemReturns: Rule = kernelOnly(({ vm, d, now }) => {
-  if ((control(vm, 'efer') & SCE) === 0n) throw ud();
+  if (!inLongCode(vm) || (control(vm, 'efer') & SCE) === 0n) throw ud();
   systemReturn(vm, d.size === 8, msrOf(vm, now));
+  return null;
+});
+
+const systemEnters: Rule = ({ vm, now }) => {
+  systemEnter(vm, msrOf(vm, now));
+  own(vm).shadow = false;
+  return null;
+};
+
+const systemExits: Rule = kernelOnly(({ vm, d, now }) => {
+  systemExit(vm, d.size === 8, msrOf(vm, now));
+  own(vm).shadow = false;
   return null;
 });
 
@@ -227,7 +269,7 @@ const fromControl = kernelOnly((e) => {
 
 const CR0_TS = 8n;
 const clearTask = kernelOnly((e) => {
-  setVcpu(e.vm, 'cr0', vcpu(e.vm, 'cr0') & ~CR0_TS);
+  setControl(e.vm, 'cr0', vcpu(e.vm, 'cr0') & ~CR0_TS);
   return next(e);
 });
 
@@ -297,7 +339,7 @@ const readsTime: Rule = (e) => {
 
 const invalidatePage = kernelOnly((e) => {
   const at = linearOf(e.vm, e.d, e.rip);
-  if (canonical(at)) invalidate(e.vm, at);
+  if (!longMode(e.vm) || canonical(at)) invalidate(e.vm, at);
   return next(e);
 });
 
@@ -339,7 +381,7 @@ const undefinedHere: Rule = () => {
 // ---- the table: what the monitor knows to do, by map and opcode
 
 const byReg = (rules: Partial<Record<number, Rule>>): Rule => (e) => (rules[e.d.reg & 7] ?? undefinedHere)(e);
-const group6 = byReg({ 0: storeSelector('ldt'), 1: storeSelector('tr'), 2: loadSystemSegment('ldt'), 3: loadSystemSegment('tr'), 4: verifies(false), 5: verifies(true) });
+const group6 = protectedOnly(byReg({ 0: storeSelector('ldt'), 1: storeSelector('tr'), 2: loadSystemSegment('ldt'), 3: loadSystemSegment('tr'), 4: verifies(false), 5: verifies(true) }));
 const group7Memory = byReg({ 0: storeTable('gdt'), 1: storeTable('idt'), 2: loadTable('gdt'), 3: loadTable('idt'), 4: machineStatus, 6: loadStatus, 7: invalidatePage });
 const GROUP7: Readonly<Record<number, Rule>> = { 0xca: accessCheck(false), 0xcb: accessCheck(true), 0xf8: swapBase, 0xf9: readsTime };
 const group7: Rule = (e) => {
@@ -352,16 +394,18 @@ const group7: Rule = (e) => {
 const ONE: Readonly<Record<number, Rule>> = {
   0xfa: interruptFlag(false), 0xfb: interruptFlag(true), 0xf4: halt, 0x9c: pushFlags, 0x9d: popFlags, 0xcf: returns, 0xca: farReturns, 0xcb: farReturns, 0x8c: fromSegment, 0x8e: toSegment,
   0xcc: software(() => 3, 6), 0xcd: software((d) => Number(BigInt.asUintN(8, d.immediate)), SOFTWARE), 0xf1: software(() => 1, 5), 0xff: byReg({ 3: farGoes(true), 5: farGoes(false) }),
+  // not of 64-bit code
+  0x07: popSegment('es'), 0x0e: pushSegment('cs'), 0x16: pushSegment('ss'), 0x17: popSegment('ss'), 0x1f: popSegment('ds'), 0x9a: farDirect(true), 0xc4: farPointer('es'), 0xc5: farPointer('ds'), 0xce: overflow, 0xea: farDirect(false),
   ...Object.fromEntries([0x6c, 0x6d, 0x6e, 0x6f, 0xe4, 0xe5, 0xe6, 0xe7, 0xec, 0xed, 0xee, 0xef].map((op) => [op, ports])),
 };
 const TWO: Readonly<Record<number, Rule>> = {
-  0x00: group6, 0x01: group7, 0x02: look(true), 0x03: look(false), 0x05: systemCalls, 0x06: clearTask, 0x07: systemReturns, 0x08: nothing, 0x09: nothing, 0x20: fromControl, 0x21: fromDebug, 0x22: toControl,
-  0x23: toDebug, 0x30: writesMsr, 0x31: readsTime, 0x32: readsMsr, 0x33: refuses, 0xa0: pushSegment('fs'), 0xa1: popSegment('fs'), 0xa2: identify, 0xa8: pushSegment('gs'), 0xa9: popSegment('gs'),
+  0x00: group6, 0x01: group7, 0x02: protectedOnly(look(true)), 0x03: protectedOnly(look(false)), 0x05: systemCalls, 0x06: clearTask, 0x07: systemReturns, 0x08: nothing, 0x09: nothing, 0x20: fromControl, 0x21: fromDebug, 0x22: toControl,
+  0x23: toDebug, 0x30: writesMsr, 0x31: readsTime, 0x32: readsMsr, 0x33: refuses, 0x34: systemEnters, 0x35: systemExits, 0xa0: pushSegment('fs'), 0xa1: popSegment('fs'), 0xa2: identify, 0xa8: pushSegment('gs'), 0xa9: popSegment('gs'),
   0xb2: farPointer('ss'), 0xb4: farPointer('fs'), 0xb5: farPointer('gs'),
 };
 
 /** Has the monitor a rule for it? */
-export const knows = (d: Decoded): boolean => (d.map === 0 ? d.opcode in ONE : d.map === 1 ? d.opcode in TWO : d.map === 2 && d.opcode === 0x82);
+export const knows = (d: Parts): boolean => (d.map === 0 ? d.opcode in ONE && (d.opcode !== 0xff || (d.memory && ((d.reg & 7) === 3 || (d.reg & 7) === 5))) : d.map === 1 ? d.opcode in TWO : d.map === 2 && d.opcode === 0x82);
 
 /** Does it, or throws what it raises. The instruction pointer is moved. */
 export function emulate(e: Emulation): Result {

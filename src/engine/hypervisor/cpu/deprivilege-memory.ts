@@ -5,6 +5,7 @@
  */
 import { register } from '../../machine/machine.ts';
 import { hostAddress, readGuest, slotOf, writeGuest } from '../memory/frames.ts';
+import { shadowOf } from '../memory/shadow.ts';
 import type { Paging } from '../memory/shadow-types.ts';
 import { walkGuest } from '../memory/shadow-walk.ts';
 import type { Vm } from '../vm.ts';
@@ -51,7 +52,7 @@ export const paging = (vm: Vm): Paging => ({ cr0: vcpu(vm, 'cr0'), cr3: vcpu(vm,
 export function guestLinear(vm: Vm, gva: bigint, reach: Reach): number {
   if ((own(vm).efer & LMA) !== 0n && !canonical(gva)) throw gp();
   const access = { write: reach.write === true, user: reach.user === true, fetch: reach.fetch === true, ac: !reach.implicit && (register(vm.machine, 'rflags') & AC) !== 0n };
-  const walk = walkGuest(vm, paging(vm), [], gva, access, !reach.look);
+  const walk = walkGuest(vm, paging(vm), shadowOf(vm).pdptes, gva, access, !reach.look);
   if (!walk.ok) throw stopped({ kind: 'fault', vector: 14, error: walk.error, cr2: gva });
   return walk.gfn * 4096 + Number(gva & 0xfffn);
 }

@@ -1,7 +1,7 @@
 /** Operands of an instruction that the monitor emulates: effective addresses, registers and memory by size. Source: SDM 2A 2.1-2.2. */
 import { general, segment, setGeneralPart, setRegister } from '../../machine/machine.ts';
 import type { Vm } from '../vm.ts';
-import type { Decoded } from './deprivilege-decode.ts';
+import type { Parts } from '../../machine/isa/parts.ts';
 import { readNumber, writeNumber } from './deprivilege-memory.ts';
 import { own, vcpu, virtualCpl } from './deprivilege-state.ts';
 
@@ -9,17 +9,17 @@ export const SEGMENT_ORDER = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'] as const;
 const mask = (size: number): bigint => (1n << BigInt(8 * size)) - 1n;
 
 /** Offset without a segment's base. */
-export function offsetOf(vm: Vm, d: Decoded, rip: bigint): bigint {
+export function offsetOf(vm: Vm, d: Parts, rip: bigint): bigint {
   let sum = d.displacement + (d.ripRelative ? rip + BigInt(d.length) : 0n);
   if (d.base >= 0) sum += general(vm.machine, d.base);
   if (d.index >= 0) sum += general(vm.machine, d.index) << BigInt(d.scale);
-  return BigInt.asUintN(d.bits === 64 ? (d.narrow ? 32 : 64) : d.narrow ? 16 : 32, sum);
+  return BigInt.asUintN(8 * d.addressSize, sum);
 }
 
-export function linearOf(vm: Vm, d: Decoded, rip: bigint): bigint {
+export function linearOf(vm: Vm, d: Parts, rip: bigint): bigint {
   const stack = d.base === 4 || d.base === 5;
   const name = d.segment >= 0 ? SEGMENT_ORDER[d.segment]! : stack ? 'ss' : 'ds';
-  const base = d.bits === 32 || name === 'fs' || name === 'gs' ? segment(vm.machine, name).base : 0n;
+  const base = d.bits !== 64 || name === 'fs' || name === 'gs' ? segment(vm.machine, name).base : 0n;
   return BigInt.asUintN(d.bits === 64 ? 64 : 32, base + offsetOf(vm, d, rip));
 }
 
@@ -30,10 +30,10 @@ export const getRegister = (vm: Vm, n: number, size: number): bigint => general(
 /** 32 bits clear the upper half; 16 and 8 leave the rest. */
 export const putRegister = (vm: Vm, n: number, size: number, value: bigint): void => setGeneralPart(vm.machine, n, size, value);
 
-export const readRm = (vm: Vm, d: Decoded, rip: bigint, size: number): bigint =>
+export const readRm = (vm: Vm, d: Parts, rip: bigint, size: number): bigint =>
   d.memory ? readNumber(vm, linearOf(vm, d, rip), size, reachOf(vm)) : getRegister(vm, d.rm, size);
 
-export function writeRm(vm: Vm, d: Decoded, rip: bigint, size: number, value: bigint): void {
+export function writeRm(vm: Vm, d: Parts, rip: bigint, size: number, value: bigint): void {
   if (d.memory) writeNumber(vm, linearOf(vm, d, rip), size, value & mask(size), reachOf(vm));
   else putRegister(vm, d.rm, size, value);
 }
@@ -42,7 +42,7 @@ export function writeRm(vm: Vm, d: Decoded, rip: bigint, size: number, value: bi
 
 export interface Emulation {
   vm: Vm;
-  d: Decoded;
+  d: Parts;
   /** Of the instruction. */
   rip: bigint;
   /** ns. */

@@ -26,7 +26,7 @@ export function ports(e: Emulation): VmExit | null {
   const string = d.opcode < 0x70;
   const reading = string ? d.opcode < 0x6e : (d.opcode & 2) === 0;
   const port = d.immediateSize === 1 ? Number(BigInt.asUintN(8, d.immediate)) : Number(getRegister(vm, 2, 2));
-  if (string && d.rep !== 0 && getRegister(vm, 1, d.narrow ? 4 : 8) === 0n) return next(e);
+  if (string && d.rep !== 0 && getRegister(vm, 1, d.addressSize) === 0n) return next(e);
   if (!permitted(vm, port, size)) throw gp();
   if (string) return reading ? inString(e, port, size) : outString(e, port, size);
   if (!reading) {
@@ -65,7 +65,7 @@ function outString(e: Emulation, port: number, size: 1 | 2 | 4): VmExit | null {
   const { vm, d } = e;
   const name = d.segment === 4 || d.segment === 5 ? SEGMENT_ORDER[d.segment]! : null;
   const base = name ? virtualSegment(vm, name).base : 0n;
-  const value = Number(readNumber(vm, BigInt.asUintN(64, base + getRegister(vm, 6, d.narrow ? 4 : 8)), size, reachOf(vm)));
+  const value = Number(readNumber(vm, BigInt.asUintN(64, base + getRegister(vm, 6, d.addressSize)), size, reachOf(vm)));
   advance(e, 6, size);
   return send(e, port, size, value);
 }
@@ -73,7 +73,7 @@ function outString(e: Emulation, port: number, size: 1 | 2 | 4): VmExit | null {
 /** The page is made ready first, so that the value has a place when it comes. */
 function inString(e: Emulation, port: number, size: 1 | 2 | 4): VmExit | null {
   const { vm, d } = e;
-  const linear = getRegister(vm, 7, d.narrow ? 4 : 8);
+  const linear = getRegister(vm, 7, d.addressSize);
   const before = readNumber(vm, linear, size, reachOf(vm));
   writeNumber(vm, linear, size, before, reachOf(vm));
   vm.io = { size, string: true, linear };
@@ -84,7 +84,7 @@ function inString(e: Emulation, port: number, size: 1 | 2 | 4): VmExit | null {
 /** One element is done: the index moves, and the instruction is over when its count is. */
 function advance(e: Emulation, index: number, size: number): void {
   const { vm, d } = e;
-  const width = d.narrow ? 4 : 8;
+  const width = d.addressSize;
   const step = BigInt((virtualFlags(vm) & DF) !== 0n ? -size : size);
   putRegister(vm, index, width, BigInt.asUintN(8 * width, getRegister(vm, index, width) + step));
   const left = d.rep === 0 ? 0n : BigInt.asUintN(8 * width, getRegister(vm, 1, width) - 1n);

@@ -3,13 +3,11 @@
  * segments, of LDTR and TR, and the shadow GDT that the real processor reads, which holds the guest's descriptors with ring 0
  * made ring 1 and without its system descriptors. Rules and errors: SDM 3A 3.4-3.5, 5.5; SDM 2 MOV, LTR, LLDT, LAR, LSL, VERR.
  */
-import { segment, setSegment } from '../../machine/machine.ts';
+import { register, segment, setSegment } from '../../machine/machine.ts';
 import type { GuestSegment, SegmentName, Vm } from '../vm.ts';
 import { GDT_PAGES } from './deprivilege-area.ts';
-import { canonical, gp, isStopped, np, readAt, readNumber, ss, writeNumber } from './deprivilege-memory.ts';
-import { LMA, own, setVirtualSegment, table, virtualCpl } from './deprivilege-state.ts';
-
-export const UNUSABLE = 0x1_0000;
+import { canonical, gp, isStopped, missing, np, readAt, readNumber, ss, writeNumber } from './deprivilege-memory.ts';
+import { inReal, LMA, own, setVirtualSegment, table, UNUSABLE, virtualCpl, virtualSegment } from './deprivilege-state.ts';
 
 export interface Descriptor {
   raw: bigint;
@@ -53,8 +51,20 @@ export function markAccessed(vm: Vm, { raw, at }: Descriptor): void {
 
 export const segmentFrom = (selector: number, { raw, rights }: Descriptor): GuestSegment => ({ selector, base: baseOf(raw), limit: limitOf(raw), rights: rights | 1 });
 
+export function onlyOuterRings(ring: number): void {
+  if (ring === 1 || ring === 2) throw missing('rings 1 and 2 of a deprivileged guest');
+}
+
+/** Real mode: the base is the selector's, limit and rights stay. */
+export function realSegment(vm: Vm, name: SegmentName, selector: number): GuestSegment {
+  const before = virtualSegment(vm, name);
+  const usable = (before.rights & UNUSABLE) === 0;
+  return { selector, base: BigInt(selector) << 4n, limit: usable ? before.limit : 0xffff, rights: usable ? before.rights : 0x93 };
+}
+
 /** MOV, POP and LxS to a data or stack segment. */
 export function loadSegment(vm: Vm, name: Exclude<SegmentName, 'cs' | 'tr' | 'ldt'>, selector: number): void {
+  if (inReal(vm)) return setVirtualSegment(vm, name, realSegment(vm, name, selector));
   const cpl = virtualCpl(vm);
   const rpl = selector & 3;
   if ((selector & 0xfffc) === 0) {
@@ -79,6 +89,10 @@ export function loadSegment(vm: Vm, name: Exclude<SegmentName, 'cs' | 'tr' | 'ld
 }
 
 export const inLongCode = (vm: Vm): boolean => longMode(vm) && (segment(vm.machine, 'cs').rights & 0x2000) !== 0;
+/** Of the code that runs: the width of its addresses and operands. */
+export const codeBits = (vm: Vm): 16 | 32 | 64 => (inLongCode(vm) ? 64 : (segment(vm.machine, 'cs').rights & 0x4000) !== 0 ? 32 : 16);
+/** Linear address of the instruction at rip. */
+export const codeAt = (vm: Vm): bigint => (inLongCode(vm) ? register(vm.machine, 'rip') : BigInt.asUintN(32, segment(vm.machine, 'cs').base + register(vm.machine, 'rip')));
 
 /** LLDT and LTR. */
 export function loadSystem(vm: Vm, name: 'ldt' | 'tr', selector: number): void {

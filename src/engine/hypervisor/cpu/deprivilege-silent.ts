@@ -8,7 +8,7 @@ import { cycles as cyclesOf, general, register, run, setSlot, slot, type Stop } 
 import { disassemble } from '../../machine/isa/disassemble.ts';
 import { missed } from '../ledger.ts';
 import type { Vm } from '../vm.ts';
-import { type Decoded, decode } from './deprivilege-decode.ts';
+import { type Parts, partsOf } from '../../machine/isa/parts.ts';
 import { fetchAt, isStopped, readNumber } from './deprivilege-memory.ts';
 import { linearOf, readRm, SEGMENT_ORDER } from './deprivilege-operands.ts';
 import { inspect, verify } from './deprivilege-segments.ts';
@@ -45,7 +45,7 @@ function stepOver(vm: Vm): Stop {
 }
 
 interface Expectation {
-  d: Decoded;
+  d: Parts;
   text: string;
   should: string;
   /** Read after the instruction. */
@@ -58,7 +58,7 @@ const NOTHING_LOST = 'the same';
 
 function expectation(vm: Vm, rip: bigint): Expectation | null {
   try {
-    const d = decode(fetchAt(vm, rip, 15, false), 64);
+    const d = partsOf(fetchAt(vm, rip, 15, false), 64);
     if (!d) return null;
     const rule = d.map === 0 ? ONE[d.opcode] : TWO[d.opcode];
     const made = rule?.(vm, d, rip);
@@ -69,7 +69,7 @@ function expectation(vm: Vm, rip: bigint): Expectation | null {
   }
 }
 
-type Rule = (vm: Vm, d: Decoded, rip: bigint) => { should: string; saw: () => string } | null;
+type Rule = (vm: Vm, d: Parts, rip: bigint) => { should: string; saw: () => string } | null;
 const INTERRUPTS = IF | IOPL;
 
 const flagsFrom = (vm: Vm, at: bigint, size: number): { should: string; saw: () => string } => {
@@ -86,7 +86,7 @@ const ONE: Readonly<Record<number, Rule>> = {
   0x8c: (vm, d, rip) => stored(vm, d, rip, 2, BigInt(virtualSegment(vm, SEGMENT_ORDER[d.reg & 7]!).selector)),
 };
 
-function stored(vm: Vm, d: Decoded, rip: bigint, size: number, should: bigint): { should: string; saw: () => string } {
+function stored(vm: Vm, d: Parts, rip: bigint, size: number, should: bigint): { should: string; saw: () => string } {
   const at = d.memory ? linearOf(vm, d, rip) : 0n;
   return { should: hex(should), saw: () => hex(d.memory ? readNumber(vm, at, size) : readRm(vm, d, rip, size)) };
 }

@@ -32,7 +32,7 @@ export interface Own {
   /** Bytes of the guest's GDT that the shadow holds, to see whether it changed. */
   copied: Uint8Array;
   /** Where the newest stretch ran. */
-  ran: 'user' | 'kernel' | 'translated';
+  ran: 'user' | 'kernel' | 'translated' | 'monitor';
   silent: Map<string, Silent>;
   /** Told when linear addresses may lead elsewhere. */
   remapped: ((vm: Vm) => void) | null;
@@ -40,6 +40,12 @@ export interface Own {
   wrote: ((vm: Vm, gpa: number, length: number) => void) | null;
   /** A store to watched code that the monitor cannot do is let through; `open` fills the shadow. */
   unseen: ((vm: Vm, gpa: number, open: () => void) => void) | null;
+  /** After every change of the root in force. */
+  rooted: ((vm: Vm) => void) | null;
+  /** The guest reached for an address where the monitor's area is: true, it is elsewhere now. */
+  makeRoom: ((vm: Vm, linear: bigint) => boolean) | null;
+  /** Where the area is besides, for 32-bit code; null: nowhere yet. */
+  low: bigint | null;
   /** Of binary translation (translate-cache.ts), or null. */
   cache: unknown;
 }
@@ -54,8 +60,9 @@ export const LME = 0x100n;
 export const SCE = 1n;
 export const NXE = 0x800n;
 export const PG = 0x8000_0000n;
+export const PE = 1n;
 const REAL_FIXED = 2n | IF;
-const UNUSABLE = 0x1_0000;
+export const UNUSABLE = 0x1_0000;
 
 export const own = (vm: Vm): Own => vm.own as Own;
 
@@ -78,6 +85,7 @@ export function setTable(vm: Vm, name: TableName, { base, limit }: { base: bigin
 
 // ---- ring and flags
 
+export const inReal = (vm: Vm): boolean => (vcpu(vm, 'cr0') & PE) === 0n;
 /** 0 or 3: the ring in which the guest believes itself. */
 export const virtualCpl = (vm: Vm): 0 | 3 => (privilege(vm.machine) === 3 ? 3 : 0);
 
@@ -102,7 +110,8 @@ export function virtualSegment(vm: Vm, name: SegmentName): GuestSegment {
   if (name === 'ldt') return own(vm).ldt;
   const real = segment(vm.machine, named(name));
   const rights = dpl(real.rights) === 1 ? real.rights & ~0x60 : real.rights;
-  return { ...real, rights, selector: (name === 'cs' || name === 'ss') && (real.selector & 3) === 1 ? real.selector & 0xfffc : real.selector };
+  const kernel = (name === 'cs' || name === 'ss') && (real.selector & 3) === 1;
+  return { ...real, rights, selector: !kernel ? real.selector : inReal(vm) ? Number(vcpu(vm, name)) : real.selector & 0xfffc };
 }
 
 /** Loads the real register with privilege compressed. */
@@ -137,6 +146,10 @@ const PGE = 0x80n;
 /** Bits of CR4 that the guest's own choice must make real. */
 const PASSED = SMEP | SMAP | UMIP | TSD;
 
+/** MP, EM, TS and AM are obeyed by the real processor; protection, numeric errors, paging, and write protection even of rings 0 to 2 are the monitor's: traces on the guest's tables depend on it. */
+const CR0_PASSED = 0x4_000en;
+const CR0_FIXED = 0x8001_0031n;
+
 /** Only the belief; what follows for the shadow of its memory is `follow`'s. */
 export function setControl(vm: Vm, name: ControlName, value: bigint): void {
   if (name === 'efer') {
@@ -144,6 +157,7 @@ export function setControl(vm: Vm, name: ControlName, value: bigint): void {
     // SYSCALL without SCE is #UD by the processor itself
     setRegister(vm.machine, 'efer', LME | LMA | NXE | (value & SCE));
   } else setVcpu(vm, name, value);
+  if (name === 'cr0') setRegister(vm.machine, 'cr0', CR0_FIXED | (value & CR0_PASSED));
   if (name === 'cr4') setRegister(vm.machine, 'cr4', PAE | PGE | (value & PASSED));
 }
 
@@ -166,14 +180,13 @@ const NOTHING: GuestSegment = { selector: 0, base: 0n, limit: 0, rights: UNUSABL
 export function initDeprivileged(vm: Vm, cachePages: number): void {
   const area = createArea(vm, cachePages);
   vm.own = {
-    area, efer: 0n, tr: NOTHING, ldt: NOTHING, tscOffset: 0n, shadow: false, copied: new Uint8Array(0), ran: 'kernel', silent: new Map(), remapped: null, wrote: null, unseen: null, cache: null,
+    area, efer: 0n, tr: NOTHING, ldt: NOTHING, tscOffset: 0n, shadow: false, copied: new Uint8Array(0), ran: 'kernel', silent: new Map(), remapped: null, wrote: null, unseen: null, rooted: null, makeRoom: null, low: null, cache: null,
   } satisfies Own;
   fixSlot(vm, 511, topEntry(area), { index: 511, entry: directoryEntry(area) });
   const { machine } = vm;
   setRegister(machine, 'cr4', PAE | PGE);
   setRegister(machine, 'efer', LME | NXE);
-  // protection, numeric errors, write protection even of rings 0 to 2: traces on the guest's tables depend on it
-  setRegister(machine, 'cr0', 0x8001_0033n);
+  setRegister(machine, 'cr0', CR0_FIXED | 2n);
   setSegment(machine, 'gdtr', { selector: 0, base: AREA + BigInt(GDT_AT), limit: 0, rights: 0 });
   setSegment(machine, 'idtr', { selector: 0, base: AREA + BigInt(IDT_AT), limit: 0xfff, rights: 0 });
   setSegment(machine, 'tr', { selector: 0x40, base: 0n, limit: 0, rights: 0x8b });

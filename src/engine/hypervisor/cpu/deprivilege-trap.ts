@@ -8,7 +8,7 @@ import { emulateWrite } from '../memory/shadow-emulate.ts';
 import { giveUpTracing, shadowFault, shadowOf } from '../memory/shadow.ts';
 import type { Fault } from '../memory/shadow-types.ts';
 import type { Answer, Vm, VmExit } from '../vm.ts';
-import { deliver, type Event, systemCall } from './deprivilege-deliver.ts';
+import { deliver, type Event, systemCall, systemEnter } from './deprivilege-deliver.ts';
 import { isStopped, missing, paging, type Stopped, stopped } from './deprivilege-memory.ts';
 import { readVirtualMsr } from './deprivilege-msr.ts';
 import { copyGdt } from './deprivilege-segments.ts';
@@ -76,8 +76,10 @@ export function reflect(vm: Vm, trap: Trap, now: number): VmExit | null {
     if (trap.vector === TRAP_SYSCALL) {
       systemCall(vm, (index) => readVirtualMsr(vm, index, now) ?? 0n);
       own(vm).shadow = false;
-    } else if (trap.vector === TRAP_SYSENTER) throw missing('SYSENTER under a deprivileging technique');
-    else deliver(vm, eventOf(trap));
+    } else if (trap.vector === TRAP_SYSENTER) {
+      systemEnter(vm, (index) => readVirtualMsr(vm, index, now) ?? 0n);
+      own(vm).shadow = false;
+    } else deliver(vm, eventOf(trap));
     return null;
   });
 }
@@ -108,7 +110,9 @@ export function sortPageFault(vm: Vm, trap: Trap): Sorting {
     case 'inject': return { kind: 'guest', trap: { ...trap, error: sorted.error } };
     case 'page': return { kind: 'exit', exit: { reason: 'page', gpa: sorted.gpa }, event: 'host page' };
     case 'mmio': return { kind: 'device', gpa: sorted.gpa };
-    case 'reserved': throw stopped(missing(`memory of the guest's at 0x${trap.cr2.toString(16)}, where the monitor is`));
+    case 'reserved':
+      if (own(vm).makeRoom?.(vm, trap.cr2)) return { kind: 'again', event: 'monitor moved', watched: false };
+      throw stopped(missing(`memory of the guest's at 0x${trap.cr2.toString(16)}, where the monitor is`));
     case 'write': return watchedWrite(vm, fault, sorted.gpa, trap);
   }
 }

@@ -9,17 +9,17 @@ import { run, setTraps, type Stop } from '../../machine/machine.ts';
 import { takeVector } from '../../machine/devices/irqchip.ts';
 import { serveDevice } from '../device.ts';
 import type { Answer, CpuWay, Vm, VmExit } from '../vm.ts';
-import { type Decoded, decode } from './deprivilege-decode.ts';
+import { type Parts, partsOf } from '../../machine/isa/parts.ts';
 import { deliver as deliverEvent } from './deprivilege-deliver.ts';
 import { emulate, knows } from './deprivilege-emulate.ts';
 import { fetchAt } from './deprivilege-memory.ts';
 import { syncVirtualTsc } from './deprivilege-msr.ts';
 import { completeIo } from './deprivilege-ports.ts';
-import { inLongCode } from './deprivilege-segments.ts';
+import { codeAt, codeBits, inLongCode } from './deprivilege-segments.ts';
 import { runWatching } from './deprivilege-silent.ts';
 import { follow, inLongMode } from './deprivilege-shadow.ts';
 import { deprivilegedState, initDeprivileged, open, own, setVcpu, vcpu, virtualCpl } from './deprivilege-state.ts';
-import { attempt, type Done, done, prepare, reflect, sortPageFault, type Trap, trapOf, TRAP_SYSCALL, vectorName } from './deprivilege-trap.ts';
+import { attempt, type Done, done, prepare, reflect, sortPageFault, type Trap, trapOf, TRAP_SYSCALL, TRAP_SYSENTER, vectorName } from './deprivilege-trap.ts';
 import { disassemble } from '../../machine/isa/disassemble.ts';
 import { register } from '../../machine/machine.ts';
 
@@ -107,7 +107,7 @@ function onTrap(vm: Vm, trap: Trap, now: number): Done {
   const { monitor: costs } = vm.costs;
   const kernel = virtualCpl(vm) === 0;
   if (trap.vector === 14 && trap.type === 3) return onPageFault(vm, trap, now);
-  if (trap.vector === TRAP_SYSCALL) return done('trap SYSCALL', costs.trap + costs.call, reflect(vm, trap, now));
+  if (trap.vector === TRAP_SYSCALL || trap.vector === TRAP_SYSENTER) return done(trap.vector === TRAP_SYSCALL ? 'trap SYSCALL' : 'trap SYSENTER', costs.trap + costs.call, reflect(vm, trap, now));
   if (trap.type !== 3) return done(`trap int ${trap.vector}`, costs.trap + costs.call, reflect(vm, trap, now));
   if (trap.vector === 13 || (kernel && (trap.vector === 6 || trap.vector === 11 || trap.vector === 12))) {
     const emulated = onPrivileged(vm, trap, now);
@@ -148,12 +148,12 @@ const FETCH = 16;
 function onPrivileged(vm: Vm, { vector }: Trap, now: number): Done | null {
   const { monitor: costs } = vm.costs;
   const rip = register(vm.machine, 'rip');
-  let found: Decoded | null = null;
+  let found: Parts | null = null;
   let exit = attempt(vm, () => {
-    found = decode(fetchAt(vm, rip, 15, virtualCpl(vm) === 3), inLongCode(vm) ? 64 : 32);
+    found = partsOf(fetchAt(vm, codeAt(vm), 15, virtualCpl(vm) === 3), codeBits(vm));
     return null;
   });
-  const d = found as Decoded | null;
+  const d = found as Parts | null;
   if (exit) return done(`trap ${vectorName(vector)}`, costs.trap, exit);
   if (!d || !knows(d)) return null;
   const { mnemonic } = disassemble(d.bytes, rip);

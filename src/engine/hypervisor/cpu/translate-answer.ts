@@ -9,14 +9,15 @@ import { register, run, setRegister } from '../../machine/machine.ts';
 import { emulateWrite } from '../memory/shadow-emulate.ts';
 import { giveUpTracing, shadowOf } from '../memory/shadow.ts';
 import type { Vm } from '../vm.ts';
-import { type Decoded, decode } from './deprivilege-decode.ts';
+import { type Parts, partsOf } from '../../machine/isa/parts.ts';
 import { emulate, knows } from './deprivilege-emulate.ts';
 import { fetchAt, paging } from './deprivilege-memory.ts';
 import { onPageFault } from './deprivilege.ts';
-import { inLongCode } from './deprivilege-segments.ts';
+import { codeAt, codeBits } from './deprivilege-segments.ts';
 import { applyRoot } from './deprivilege-shadow.ts';
 import { own, TF, vcpu, virtualCpl, virtualFlags } from './deprivilege-state.ts';
-import { attempt, type Done, done, reflect, type Trap, TRAP_SYSCALL, vectorName } from './deprivilege-trap.ts';
+import { attempt, type Done, done, reflect, type Trap, TRAP_SYSCALL, TRAP_SYSENTER, trapOf, vectorName } from './deprivilege-trap.ts';
+import { runInPlace } from './translate-interpret.ts';
 import { type Callout, cacheOf, cacheOffset, chainTo, dropUnit, enterLookup, forward, makeUnit, stepAt, type Unit, within } from './translate-cache.ts';
 
 const go = (vm: Vm, rip: bigint, unit: Unit | null): void => {
@@ -52,6 +53,7 @@ export function answerCallout(vm: Vm, callout: Callout, now: number): Done {
   const { monitor: costs } = vm.costs;
   switch (callout.kind) {
     case 'emulate': return onEmulate(vm, callout, now);
+    case 'step': return onStep(vm, callout, now);
     case 'write': return onWrite(vm, callout, now);
     case 'pending':
       go(vm, callout.rip, callout.unit);
@@ -68,7 +70,7 @@ export function answerCallout(vm: Vm, callout: Callout, now: number): Done {
       return done('callout: retranslate', costs.callout + cycles, exit, false);
     }
     case 'lookup': {
-      const target = vcpu(vm, 'target');
+      const target = BigInt.asUintN(cache.encoder.bits, vcpu(vm, 'target'));
       setRegister(vm.machine, 'rip', target);
       cache.counts.missed++;
       const { unit, exit, cycles } = unitFor(vm, target);
@@ -105,10 +107,20 @@ function onEmulate(vm: Vm, { unit, rip }: Callout, now: number): Done {
   cacheOf(vm).resume = null;
   const d = unit?.instructions.find((one) => one.rip === rip)?.d;
   if (!d) return done('callout', costs.callout, { reason: 'internal-error', text: `a callout without an instruction at 0x${rip.toString(16)}` });
-  const { mnemonic } = disassemble(d.bytes, rip);
+  const { mnemonic } = disassemble(d.bytes, rip, d.bits);
   const exit = attempt(vm, () => emulate({ vm, d, rip, now }));
   if (unit && virtualCpl(vm) === 0) go(vm, register(vm.machine, 'rip'), unit);
   return done(`callout: ${mnemonic}`, costs.callout + costs.service, exit, exit?.reason !== 'page');
+}
+
+function onStep(vm: Vm, { unit, rip }: Callout, now: number): Done {
+  const { monitor: costs } = vm.costs;
+  setRegister(vm.machine, 'rip', rip);
+  Object.assign(cacheOf(vm), { stoppedAt: -1, resume: null });
+  const stop = runInPlace(vm);
+  if (stop.reason === 'trap') return answerTrap(vm, trapOf(vm, stop), now);
+  if (unit) go(vm, register(vm.machine, 'rip'), unit);
+  return done('callout: step', costs.callout + costs.emulate, null, true);
 }
 
 /** The store of an instruction that was translated for that. */
@@ -151,7 +163,7 @@ export function answerTrap(vm: Vm, trap: Trap, now: number): Done {
     return result;
   }
   cacheOf(vm).resume = null;
-  if (trap.vector === TRAP_SYSCALL) return done('trap SYSCALL', costs.trap + costs.call, reflect(vm, trap, now));
+  if (trap.vector === TRAP_SYSCALL || trap.vector === TRAP_SYSENTER) return done(trap.vector === TRAP_SYSCALL ? 'trap SYSCALL' : 'trap SYSENTER', costs.trap + costs.call, reflect(vm, trap, now));
   if (trap.type !== 3) return done(`trap int ${trap.vector}`, costs.trap + costs.call, reflect(vm, trap, now));
   if (!kernel && trap.vector === 13) {
     const emulated = ofProcess(vm, now);
@@ -183,15 +195,15 @@ function learn(vm: Vm, rip: bigint): void {
 function ofProcess(vm: Vm, now: number): Done | null {
   const { monitor: costs } = vm.costs;
   const rip = register(vm.machine, 'rip');
-  let found: Decoded | null = null;
+  let found: Parts | null = null;
   const exit = attempt(vm, () => {
-    found = decode(fetchAt(vm, rip, 15, true), inLongCode(vm) ? 64 : 32);
+    found = partsOf(fetchAt(vm, codeAt(vm), 15, true), codeBits(vm));
     return null;
   });
-  const d = found as Decoded | null;
+  const d = found as Parts | null;
   if (exit) return done('trap #GP', costs.trap, exit);
   if (!d || !knows(d)) return null;
-  const { mnemonic } = disassemble(d.bytes, rip);
+  const { mnemonic } = disassemble(d.bytes, rip, d.bits);
   const after = attempt(vm, () => emulate({ vm, d, rip, now }));
   return done(`trap #GP: ${mnemonic}`, costs.trap + costs.emulate, after, after?.reason !== 'page');
 }

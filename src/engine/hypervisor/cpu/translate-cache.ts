@@ -4,12 +4,12 @@
  * the return lookup; and the ways a unit ends: its source was written, its address leads elsewhere, or the cache is full. A dead
  * unit calls out at its first byte, so whoever still jumps there finds the way. Source: Adams and Agesen, ASPLOS 2006, 3.1-3.3.
  */
+import { type Parts, partsOf, whyNot } from '../../machine/isa/parts.ts';
 import type { Vm } from '../vm.ts';
 import { protectFrame } from '../memory/shadow-pages.ts';
 import { shadowOf } from '../memory/shadow.ts';
 import { AREA, CACHE_AT, lookupSlot, PLACES_AT, TAGS_AT, writeCache } from './deprivilege-area.ts';
-import { type Decoded, decode } from './deprivilege-decode.ts';
-import { fetchAt, gp, guestLinear, isStopped } from './deprivilege-memory.ts';
+import { fetchAt, gp, guestLinear, isStopped, ud } from './deprivilege-memory.ts';
 import { own } from './deprivilege-state.ts';
 import * as e from './translate-emit.ts';
 import { LONGEST, translateUnit } from './translate-unit.ts';
@@ -51,6 +51,9 @@ export interface Callout {
 }
 
 export interface Cache {
+  /** For which code, and where it finds the monitor's area. */
+  encoder: e.Encoder;
+  area: bigint;
   units: Map<bigint, Unit>;
   /** Live and dead, by place. */
   all: Unit[];
@@ -81,17 +84,16 @@ export interface Cache {
 }
 
 export const cacheOf = (vm: Vm): Cache => own(vm).cache as Cache;
-export const linearAt = (at: number): bigint => AREA + BigInt(CACHE_AT + at);
-const AREA_CACHE = AREA + BigInt(CACHE_AT);
+export const linearAt = ({ area }: Cache, at: number): bigint => area + BigInt(CACHE_AT + at);
 /** Offset in the cache of a linear address, or -1. */
 export function cacheOffset(vm: Vm, linear: bigint): number {
-  const { cacheBytes } = own(vm).area;
-  return linear >= AREA_CACHE && linear < AREA_CACHE + BigInt(cacheBytes) ? Number(linear - AREA_CACHE) : -1;
+  const at = Number(linear - linearAt(cacheOf(vm), 0));
+  return at >= 0 && at < own(vm).area.cacheBytes ? at : -1;
 }
 
 export function createCache(vm: Vm): void {
   const cache: Cache = {
-    units: new Map(), all: [], callouts: new Map(), next: 0, stubs: own(vm).area.cacheBytes, lookup: 0, missAt: 0, byFrame: new Map(), pages: new Map(), adaptive: new Set(), faults: new Map(), entered: new Map(),
+    encoder: e.encoderFor(64, AREA), area: AREA, units: new Map(), all: [], callouts: new Map(), next: 0, stubs: own(vm).area.cacheBytes, lookup: 0, missAt: 0, byFrame: new Map(), pages: new Map(), adaptive: new Set(), faults: new Map(), entered: new Map(),
     ids: 0, newest: null, counts: { translated: 0, instructions: 0, identical: 0, chained: 0, dropped: 0, flushed: 0, callouts: 0, lookups: 0, missed: 0, retranslated: 0 }, resume: null, lookupsSeen: 0n, stoppedAt: -1,
   };
   own(vm).cache = cache;
@@ -100,10 +102,11 @@ export function createCache(vm: Vm): void {
 
 /** The return lookup, at the beginning of the cache: target in rax, rax in s0; flags stay. */
 function writeLookup(vm: Vm, cache: Cache): void {
-  const miss = [...e.save('target', e.RAX), ...e.restore(e.RCX, 's1'), ...e.restore(e.RAX, 's0'), e.CALLOUT];
-  const before = [...e.save('s1', e.RCX), ...e.AX_TO_CX, ...e.indexed(TAGS_AT), ...e.SUM_TO_RCX, ...e.jrcxz(miss.length)];
+  const { encoder: to } = cache;
+  const miss = [...to.save('target', e.RAX), ...to.restore(e.RCX, 's1'), ...to.restore(e.RAX, 's0'), e.CALLOUT];
+  const before = [...to.save('s1', e.RCX), ...e.AX_TO_CX, ...to.indexed(TAGS_AT), ...to.sumToRcx, ...e.jrcxz(miss.length)];
   const hit = [
-    ...e.AX_TO_CX, ...e.indexed(PLACES_AT), ...e.save('target', e.RCX), ...e.restore(e.RCX, 'lookups'), ...e.NEXT_RCX, ...e.save('lookups', e.RCX), ...e.restore(e.RCX, 's1'), ...e.restore(e.RAX, 's0'), ...e.jumpSlot('target'),
+    ...e.AX_TO_CX, ...to.indexed(PLACES_AT), ...to.save('target', e.RCX), ...to.restore(e.RCX, 'lookups'), ...to.nextRcx, ...to.save('lookups', e.RCX), ...to.restore(e.RCX, 's1'), ...to.restore(e.RAX, 's0'), ...to.jumpSlot('target'),
   ];
   const bytes = [...before, ...miss, ...hit];
   writeCache(vm, own(vm).area, 0, bytes);
@@ -161,14 +164,15 @@ export function makeUnit(vm: Vm, rip: bigint, from: Chain | null = null): Unit {
   const full = cache.stubs - cache.next < 4096;
   if (full) flushCache(vm);
   const code = fetchAt(vm, rip, 15 * LONGEST, false);
-  const source = { rip, next: (at: number): Decoded | null => decode(code.subarray(at, at + 15), 64), adaptive: (one: bigint) => cache.adaptive.has(one) };
+  const { encoder } = cache;
+  const source = { encoder, rip, next: (at: number): Parts | null => partsOf(code.subarray(at, at + 15), encoder.bits), adaptive: (one: bigint) => cache.adaptive.has(one) };
   const over = !full && from !== null && from.exit.form === 'tail' && from.at + TAIL === cache.next && from.exit.at >= TAIL;
   const at = over ? from.at : cache.next;
-  const draft = translateUnit(source, linearAt(at), linearAt(cache.lookup));
+  const draft = translateUnit(source, linearAt(cache, at), linearAt(cache, cache.lookup));
   if (!draft) {
-    // the first instruction goes on in a page that cannot be fetched, or never ends
-    if (code.length < 15) fetchAt(vm, rip + BigInt(code.length), 1, false);
-    throw gp();
+    const why = whyNot(code, encoder.bits);
+    if (why === 'cut') fetchAt(vm, rip + BigInt(code.length), 1, false);
+    throw why === 'unknown' ? ud() : gp();
   }
   const pieces = piecesOf(vm, draft);
   if (over) cache.callouts.delete(at);
@@ -251,8 +255,8 @@ export function chainTo(vm: Vm, chain: Chain, unit: Unit): void {
 export function enterLookup(vm: Vm, unit: Unit): void {
   const { area } = own(vm);
   const index = Number(unit.rip & 0xffffn);
-  vm.machine.physical.setBigUint64(lookupSlot(vm, area, TAGS_AT + 8 * index), BigInt.asUintN(64, -unit.rip), true);
-  vm.machine.physical.setBigUint64(lookupSlot(vm, area, PLACES_AT + 8 * index), linearAt(unit.at), true);
+  vm.machine.physical.setBigUint64(lookupSlot(vm, area, TAGS_AT + 8 * index), BigInt.asUintN(cacheOf(vm).encoder.bits, -unit.rip), true);
+  vm.machine.physical.setBigUint64(lookupSlot(vm, area, PLACES_AT + 8 * index), linearAt(cacheOf(vm), unit.at), true);
   cacheOf(vm).entered.set(index, unit);
 }
 
@@ -317,6 +321,16 @@ export function forgetFrame(vm: Vm, gfn: number): void {
   const cache = cacheOf(vm);
   for (const unit of [...(cache.byFrame.get(gfn) ?? [])]) dropUnit(vm, unit);
   shadowOf(vm).watched.delete(gfn);
+}
+
+/** For other code from now on, or with the area elsewhere: what was translated is of no use. */
+export function retarget(vm: Vm, bits: 32 | 64, area: bigint): void {
+  const cache = cacheOf(vm);
+  if (cache.encoder.bits === bits && cache.area === area) return;
+  cache.encoder = e.encoderFor(bits, area);
+  cache.area = area;
+  cache.stoppedAt = -1;
+  flushCache(vm);
 }
 
 /** From an empty cache again. */

@@ -66,7 +66,7 @@ function startOf(unit: Unit, step: Step): number {
 
 function takeBack(vm: Vm, { undo }: Step): void {
   if (!undo) return;
-  for (const [register_, name] of undo.registers) setRegister(vm.machine, NAMES[register_]!, vcpu(vm, name));
+  for (const [register_, name] of undo.registers) setRegister(vm.machine, NAMES[register_]!, BigInt.asUintN(cacheOf(vm).encoder.bits, vcpu(vm, name)));
   if (undo.rsp !== 0) setRegister(vm.machine, 'rsp', register(vm.machine, 'rsp') + BigInt(undo.rsp));
 }
 const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'] as const;
@@ -74,7 +74,7 @@ const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'] as const;
 function countLookups(vm: Vm): void {
   const cache = cacheOf(vm);
   const now = vcpu(vm, 'lookups');
-  const more = Number(now - cache.lookupsSeen);
+  const more = Number(BigInt.asUintN(32, now - cache.lookupsSeen));
   if (more === 0) return;
   cache.lookupsSeen = now;
   cache.counts.lookups += more;
@@ -99,7 +99,7 @@ export function storeUnseen(vm: Vm, gpa: number, open: () => void): void {
   open();
   const found = virtualCpl(vm) === 0 && cache.stoppedAt >= 0 ? stepAt(cache, cache.stoppedAt) : null;
   if (found) {
-    setRegister(machine, 'rip', linearAt(found.unit.at + startOf(found.unit, found.step)));
+    setRegister(machine, 'rip', linearAt(cacheOf(vm), found.unit.at + startOf(found.unit, found.step)));
     settle(vm, inCache(vm, 1_000_000, true));
   } else run(machine, 1_000_000n, 1n);
   shadow.watched.add(gfn);
@@ -114,7 +114,7 @@ export function tryTranslated(vm: Vm, given: readonly bigint[], pages: readonly 
   const { machine } = vm;
   const found = virtualCpl(vm) === 0 && cacheOf(vm).stoppedAt >= 0 ? stepAt(cacheOf(vm), cacheOf(vm).stoppedAt) : null;
   if (!found) return tryOne(vm, given, pages);
-  setRegister(machine, 'rip', linearAt(found.unit.at + startOf(found.unit, found.step)));
+  setRegister(machine, 'rip', linearAt(cacheOf(vm), found.unit.at + startOf(found.unit, found.step)));
   beginTry(machine, given, pages);
   const tried = endTry(machine, inCache(vm, 1_000_000, true));
   settle(vm, tried.accesses === null ? tried.stop : boundary(vm) ? { ...tried.stop, reason: 'budget' } : inCache(vm, 1_000_000, true));

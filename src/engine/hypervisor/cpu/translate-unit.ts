@@ -5,8 +5,8 @@
  * virtual processor, or a call out to the monitor. Registers, flags and the stack are the guest's at every boundary, and within
  * a sequence `undo` says how to get back to the boundary before. Source: Adams and Agesen, ASPLOS 2006, section 3.
  */
-import type { Decoded } from './deprivilege-decode.ts';
-import { CALLOUT } from './translate-emit.ts';
+import type { Parts } from '../../machine/isa/parts.ts';
+import { CALLOUT, type Encoder } from './translate-emit.ts';
 import { ruleFor } from './translate-rules.ts';
 import { callout, type Draft, type Rule, tail, TAIL, type Writer } from './translate-writer.ts';
 
@@ -21,31 +21,32 @@ const ADAPTIVE: Rule = {
 };
 
 export interface Source {
+  encoder: Encoder;
   /** Bytes from the first instruction on. */
   rip: bigint;
-  next(at: number): Decoded | null;
+  next(at: number): Parts | null;
   /** Instructions that are to call out for their store. */
   adaptive: (rip: bigint) => boolean;
 }
 
-/** Null: not even the first instruction can be taken apart (15 bytes do not end it). */
+/** Null: not even the first instruction can be taken apart. */
 export function translateUnit(source: Source, base: bigint, lookup: bigint): Draft | null {
   const draft: Draft = { rip: source.rip, base, lookup, bytes: [], steps: [], instructions: [], callouts: [], exits: [], length: 0 };
   let goesOn = true;
   while (goesOn && draft.instructions.length < LONGEST) {
     const d = source.next(draft.length);
     if (!d) break;
-    const rip = BigInt.asUintN(64, source.rip + BigInt(draft.length));
+    const rip = BigInt.asUintN(source.encoder.bits, source.rip + BigInt(draft.length));
     const at = draft.bytes.length;
     const { kind, emit, ends } = source.adaptive(rip) ? ADAPTIVE : ruleFor(d);
-    const writer: Writer = { draft, d, rip, next: BigInt.asUintN(64, rip + BigInt(d.length)), begun: false };
+    const writer: Writer = { draft, enc: source.encoder, d, rip, next: BigInt.asUintN(source.encoder.bits, rip + BigInt(d.length)), begun: false };
     const given = emit(writer);
     draft.length += d.length;
     draft.instructions.push({ rip, d, kind: given ?? kind, at, length: draft.bytes.length - at });
     goesOn = !ends;
   }
   if (draft.instructions.length === 0) return null;
-  if (goesOn) tail(draft, BigInt.asUintN(64, source.rip + BigInt(draft.length)));
+  if (goesOn) tail(draft, BigInt.asUintN(source.encoder.bits, source.rip + BigInt(draft.length)));
   while (draft.bytes.length < TAIL) draft.bytes.push(CALLOUT);
   return draft;
 }

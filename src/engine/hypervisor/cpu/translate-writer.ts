@@ -3,8 +3,8 @@
  * places that call out, and the exits that want a successor.
  */
 import type { SlotName } from './deprivilege-area.ts';
-import type { Decoded } from './deprivilege-decode.ts';
-import { CALLOUT } from './translate-emit.ts';
+import type { Parts } from '../../machine/isa/parts.ts';
+import { CALLOUT, type Encoder } from './translate-emit.ts';
 
 /** The last bytes of a unit that goes on elsewhere: a callout at first, then a jump, or the unit that follows. */
 export const TAIL = 5;
@@ -30,13 +30,13 @@ export interface Step {
 
 export interface Translated {
   rip: bigint;
-  d: Decoded;
+  d: Parts;
   kind: Kind;
   at: number;
   length: number;
 }
 
-export type CalloutKind = 'emulate' | 'pending' | 'write' | 'chain' | 'lookup' | 'entry';
+export type CalloutKind = 'emulate' | 'step' | 'pending' | 'write' | 'chain' | 'lookup' | 'entry';
 export interface CalloutPlace {
   at: number;
   kind: CalloutKind;
@@ -79,7 +79,8 @@ export function tail(draft: Draft, target: bigint): void {
 
 export interface Writer {
   draft: Draft;
-  d: Decoded;
+  enc: Encoder;
+  d: Parts;
   rip: bigint;
   next: bigint;
   begun: boolean;

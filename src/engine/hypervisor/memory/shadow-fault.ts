@@ -40,6 +40,7 @@ export function sortFault(vm: Vm, s: Shadow, fault: Fault): Sorted {
   if (s.fixed.has(slot) && s.tops.length === 1 && (s.deep?.slot !== slot || s.deep.index === shadowIndex(3, gva))) {
     return note(s, fault, { kind: 'reserved', slot }, 'reserved', 0, 'that is the monitor\'s');
   }
+  if (s.low && s.tops.length === 4 && gva >= BigInt(s.low.base) && gva < BigInt(s.low.base + 2 ** 22)) return note(s, fault, { kind: 'reserved', slot }, 'reserved', 0, 'that is the monitor\'s');
   const gpa = walk.gfn * PAGE + Number(gva & 0xfffn);
   if (!slotOf(vm, gpa)) return note(s, fault, { kind: 'mmio', gpa }, 'mmio', gpa, 'no memory there');
   if (storedFrame(vm, walk.gfn) === null) {

@@ -133,6 +133,8 @@ export interface Shadow {
   fixed: Map<number, bigint>;
   /** Of such a slot only this entry of the table below it is the monitor's; the rest is the guest's when the guest has tables there. */
   deep: { slot: number; index: number; entry: bigint } | null;
+  /** Outside long mode two directory entries are the monitor's, from this linear address on. */
+  low: { base: number; entries: readonly [bigint, bigint] } | null;
   policy: { unsync: boolean; prefetch: number; flooding: number };
   /** A fault that waits for its page. */
   pending: Fault | null;

@@ -26,7 +26,7 @@ export interface ShadowOptions {
 export function createShadow(vm: Vm, { vpid, wide, memoryBytes }: ShadowOptions): Shadow {
   const s: Shadow = {
     vpid, wide, pages: new Map(), byHpa: new Map(), byGfn: new Map(), rmap: new Map(), unsync: new Set(), watched: new Set(), free: [], limit: shadowLimit(memoryBytes), ids: 1, clock: 0,
-    root: 0, tops: [], paging: null, pdptes: [], pointers: 0, above: 0, fixed: new Map(), deep: null, policy: { unsync: true, prefetch: 8, flooding: 3 }, pending: null, emulating: false,
+    root: 0, tops: [], paging: null, pdptes: [], pointers: 0, above: 0, fixed: new Map(), deep: null, low: null, policy: { unsync: true, prefetch: 8, flooding: 3 }, pending: null, emulating: false,
     counts: { hidden: 0, true: 0, write: 0, switch: 0, found: 0, invlpg: 0, resync: 0, flooded: 0, recycled: 0, prefetched: 0, unsynced: 0, unprotected: 0 }, faults: [], faultsEver: 0,
   };
   vm.shadow = s;
@@ -101,12 +101,13 @@ function buildRoot(vm: Vm, s: Shadow): void {
     // a directory that is not there gets an empty one of its own: the guest's walk refuses before it is filled
     const top = settings.mode === 'none' ? { gfn: n << 18, role: role({ direct: true }) }
       : settings.mode === '32' ? { gfn: Number((paging.cr3 & 0xffff_f000n) >> 12n), role: role({ quadrant: n }) }
-        : (pdpte & PRESENT) !== 0n ? { gfn: Number((pdpte & FRAME) >> 12n), role: role({}) } : { gfn: 0, role: role({ direct: true, access: 0 }) };
+        : (pdpte & PRESENT) !== 0n ? { gfn: Number((pdpte & FRAME) >> 12n), role: role({ quadrant: s.wide ? n : 0 }) } : { gfn: 0, role: role({ direct: true, access: 0 }) };
     const page = shadowPage(vm, s, top.gfn, top.role);
     s.tops.push(page);
     setEntry(vm, s.pointers + 8 * n, BigInt(page.hpa) | PRESENT | (s.wide ? WRITE | USER : 0n));
   }
   s.root = s.pointers;
+  enterLow(vm, s);
   if (!s.wide) return;
   if (s.above === 0) {
     s.above = tableFrame(vm);
@@ -114,6 +115,36 @@ function buildRoot(vm: Vm, s: Shadow): void {
   }
   setEntry(vm, s.above, BigInt(s.pointers) | PRESENT | WRITE | USER);
   s.root = s.above;
+}
+
+/** The directory below the root that holds the monitor's entries, and the first of them. */
+const lowPlace = (base: number): { top: number; index: number } => ({ top: Math.floor(base / 2 ** 30), index: Math.floor(base / 2 ** 21) % 512 });
+
+function enterLow(vm: Vm, s: Shadow): void {
+  if (!s.low) return;
+  const { top, index } = lowPlace(s.low.base);
+  const page = s.tops[top];
+  s.low.entries.forEach((entry, n) => {
+    if (!page || entryOf(vm, page.hpa + 8 * (index + n)) === entry) return;
+    dropEntry(vm, s, page, index + n);
+    setEntry(vm, page.hpa + 8 * (index + n), entry);
+    flushProcessor(vm, s);
+  });
+}
+
+/** Outside long mode: 4 MiB of the linear space, aligned, are the monitor's by these directory entries, and nowhere else. */
+export function keepLow(vm: Vm, base: number, entries: readonly [bigint, bigint]): void {
+  const s = shadowOf(vm);
+  if (s.low && s.low.base !== base) {
+    const { index } = lowPlace(s.low.base);
+    for (const page of s.pages.values()) {
+      if (page.role.level !== 2) continue;
+      for (const [n, entry] of s.low.entries.entries()) if (entryOf(vm, page.hpa + 8 * (index + n)) === entry) setEntry(vm, page.hpa + 8 * (index + n), 0n);
+    }
+    flushProcessor(vm, s);
+  }
+  s.low = { base, entries };
+  if (s.tops.length === 4) enterLow(vm, s);
 }
 
 function tableFrame(vm: Vm): number {

@@ -36,6 +36,8 @@ export interface Decoded {
   rexUsed: number;
   used: Set<number>;
   modrm: number | null;
+  /** Where its parts lie, for whoever writes it anew: the opcode's last byte, the displacement of ModRM, what follows that (immediate, branch, offset). */
+  at: { opcode: number; displacement: number; immediate: number };
 }
 
 const PREFIXES = new Set([0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65]);
@@ -202,9 +204,11 @@ function finish({ form, mnemonic, wide, narrow }: Choice, draft: Draft, from: nu
   const reader: Reader = { bytes: draft.bytes, at: from, short: false };
   const out: Decoded = {
     address: draft.address, length: 0, mode: draft.mode, form, mnemonic, operands: [], prefixes: draft.prefixes, rex: draft.rex, operandSize: draft.operandSize, addressSize: draft.addressSize,
-    rexUsed: 0, used: new Set(form.mandatory), modrm: form.modrm === null ? null : (draft.bytes[from] ?? null),
+    rexUsed: 0, used: new Set(form.mandatory), modrm: form.modrm === null ? null : (draft.bytes[from] ?? null), at: { opcode: from - 1, displacement: 0, immediate: 0 },
   };
   const rm = form.modrm === null ? null : readRm(out, reader);
+  out.at.immediate = reader.at;
+  out.at.displacement = reader.at - (rm && 'kind' in rm ? rm.displacementSize : 0);
   const low = draft.bytes[from - 1]! & 7;
   for (const kind of form.operands) out.operands.push(operand(kind, out, reader, rm, low));
   if (/^((movs|cmps|stos|lods|scas|ins|outs)[bwdq]|xlatb|j[er]?cxz|loop\w*)$/.test(mnemonic)) out.used.add(0x67);

@@ -1,8 +1,8 @@
 /**
- * What decode.ts reads, as text in NASM's syntax, one instruction of 64-bit code at a time. Bytes that no row of the instruction table
+ * What decode.ts reads, as text in NASM's syntax, one instruction at a time, of 64-bit code unless another mode is given. Bytes that no row of the instruction table
  * explains come out as `db`. Prefixes are kept as the bytes say; where several names mean one code (je, jz) the first is taken.
  */
-import { type Decoded, type DecodedOperand, decode } from './decode.ts';
+import { type Decoded, type DecodedOperand, decode, type Mode } from './decode.ts';
 
 export interface Disassembled {
   address: bigint;
@@ -28,8 +28,8 @@ const STRING = /^(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$/;
 const WRITTEN: Readonly<Record<string, string>> = { o64sysret: 'sysretq', jmpf: 'jmp far', callf: 'call far' };
 
 /** Never throws; reads at most 15 bytes. */
-export function disassemble(code: Uint8Array, address: bigint): Disassembled {
-  const d = decode(code, address, 64);
+export function disassemble(code: Uint8Array, address: bigint, mode: Mode = 64): Disassembled {
+  const d = decode(code, address, mode);
   if (d) return written(d);
   return { address, length: Math.min(1, code.length), mnemonic: 'db', text: `db ${hex(BigInt(code[0] ?? 0))}`, target: null };
 }

@@ -3,7 +3,7 @@
  * (image.ts), KVM's descriptors, then two threads: vcpu.ts in KVM_RUN, and here the main loop that waits for keys and
  * monitors. The serial line goes to the terminal, a pty, a file or nowhere.
  * Source: qemu-system-x86_64(1), softmmu/vl.c of 7.2. Left out: everything but one processor, memory, a serial line,
- * isa-debug-exit and ACPI power; emulation without KVM (a guest asked for under TCG runs under KVM, and a warning says so).
+ * isa-debug-exit and ACPI power; and of emulation what the lab's own monitor is: -accel tcg is its binary translation.
  */
 import {
   AT_FDCWD, MAP_ANONYMOUS, MAP_PRIVATE, O_CREAT, O_NONBLOCK, O_RDWR, O_TRUNC, O_WRONLY, POLLHUP, POLLIN, PROT_READ, PROT_WRITE, SIG, SysError, TCGETS, TCSETS,
@@ -89,8 +89,8 @@ function* openAccelerator({ accel }: Options): Call<number> {
 }
 
 const LMA = 0x400n;
-/** The techniques that keep the processor in long mode want a kernel that begins there. */
-const NARROW: readonly Accelerator[] = ['tcg', 'deprivileged'];
+/** Trap-and-emulate keeps the processor in long mode and wants a kernel that begins there. */
+const NARROW: readonly Accelerator[] = ['deprivileged'];
 
 /** A technique that is not modelled yet falls back to KVM's, and says so; so does one that cannot run this kernel. */
 function* createVm(device: number, options: Options, image: Image): Call<number> {
