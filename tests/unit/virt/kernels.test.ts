@@ -12,7 +12,7 @@ const recorded = (name: string): string => readFileSync(new URL(`../../fixtures/
 const QEMU = '/usr/bin/qemu-system-x86_64';
 
 const machine = lab({
-  ...Object.fromEntries(['hello.elf', 'full.elf', 'long.elf', 'apic.elf', 'kludge.bin'].map((name) => [`/root/${name}`, { type: 'file' as const, data: fixture(name) }])),
+  ...Object.fromEntries(['hello.elf', 'full.elf', 'long.elf', 'apic.elf', 'segments.elf', 'pages.elf', 'real.elf', 'kludge.bin'].map((name) => [`/root/${name}`, { type: 'file' as const, data: fixture(name) }])),
   '/root/a.mod': { type: 'file', data: 'module a\n' }, '/root/b.mod': { type: 'file', data: 'module b\n' },
   '/root/short.elf': { type: 'file', data: fixture('hello.elf').subarray(0, 6000) },
   '/root/wide.elf': { type: 'file', data: withMultiboot(fixture('long.elf')) },
@@ -62,12 +62,19 @@ describe.each(ACCELERATORS)('kernels as real QEMU boots them, %s', (_accel, acce
     ['hello', ['-kernel', '/root/hello.elf', '-m', '32']],
     ['modules', ['-kernel', '/root/hello.elf', '-m', '64', '-append', 'a=1 b', '-initrd', '/root/a.mod x y,/root/b.mod']],
     ['full', ['-kernel', '/root/full.elf']],
+    ['segments', ['-kernel', '/root/segments.elf']],
+    ['pages', ['-kernel', '/root/pages.elf']],
     ['long', ['-kernel', '/root/long.elf', '-m', '16', '-append', 'root=none quiet', '-initrd', '/root/a.mod']],
   ])('%s', (name, options) => {
     const ran = machine.run(QEMU, ...accel, '-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', ...options);
     expect(`${ran.stdout}status ${ran.status >> 8}\n`).toBe(recorded(name));
     expect(ran.stderr).toBe('');
   });
+});
+
+it.each(['kvm', 'tcg'])('a kernel that goes down to real mode, runs code of 16 bits and comes back, %s', (accel) => {
+  const ran = machine.run(QEMU, '-accel', accel, '-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-kernel', '/root/real.elf');
+  expect(`${ran.stdout}status ${ran.status >> 8}\n${ran.stderr}`).toBe(recorded('real'));
 });
 
 describe('a kernel with drivers for both APICs, the same everywhere', () => {

@@ -32,7 +32,7 @@ const PGE = 0x80n;
 const SMEP = 0x10_0000n;
 const SMAP = 0x20_0000n;
 /** What the guest's CPUID tells of. */
-const CR4_KNOWN = 0x30_01ffn;
+const CR4_KNOWN = 0x30_0fbcn;
 const CODE_64 = 0x2000;
 
 const nothing: ControlOutcome = { exit: null, what: 'nothing' };

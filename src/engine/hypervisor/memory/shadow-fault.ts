@@ -7,7 +7,7 @@
 import type { Vm } from '../vm.ts';
 import { slotOf, storedFrame } from './frames.ts';
 import { childOf, dropEntry, entryOf, flushProcessor, keyOf, link, setEntry, setLeaf, shadowPage, touch, zapPage } from './shadow-pages.ts';
-import { leafFor, letGo, readyLeaf } from './shadow-sync.ts';
+import { leafFor, letGo, readyLeaf, resyncFrame } from './shadow-sync.ts';
 import {
   FAULTS, type Fault, type FaultKind, MAY_ALL, MAY_EXECUTE, MAY_USER, MAY_WRITE, PRESENT, type Role, type Shadow, type ShadowPage, type Sorted,
 } from './shadow-types.ts';
@@ -105,7 +105,10 @@ export function reachLeaf(vm: Vm, s: Shadow, walk: Allowed, t: Target): ShadowPa
     if (known?.key === keyOf(wanted.gfn, wanted.role)) page = known;
     else {
       if (dropEntry(vm, s, page, index)) flushProcessor(vm, s);
+      const made = s.ids;
       const child = shadowPage(vm, s, wanted.gfn, wanted.role);
+      // out of sync while nothing led to it: the guest's flushes have passed it by
+      if (child.unsync && s.ids === made) resyncFrame(vm, s, child.gfn);
       link(vm, page, index, child);
       if (level === 4 && s.deep?.slot === index) keepDeep(vm, s, child);
       page = child;

@@ -54,6 +54,12 @@ function resync(vm: Vm, s: Shadow, page: ShadowPage): void {
   }
 }
 
+/** All shadow pages of a frame become true, and traced together. */
+export function resyncFrame(vm: Vm, s: Shadow, gfn: number): void {
+  for (const page of [...(s.byGfn.get(gfn) ?? [])]) if (page.unsync) resync(vm, s, page);
+  flushProcessor(vm, s);
+}
+
 /** Everything that the root in force reaches becomes true; what others reach waits for them. Returns how many pages were read again. */
 export function syncReachable(vm: Vm, s: Shadow): number {
   const stale = [...s.unsync].filter((page) => reaches(s, page, new Set()));
