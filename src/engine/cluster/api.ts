@@ -6,7 +6,9 @@ import { below } from '../sim/random.ts';
 import { bytes, toBase64 } from '../sim/text.ts';
 import { SECOND } from '../sim/units.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
-import { admitPod, setDefaults } from './defaults.ts';
+import { admitNew } from './admission/admission.ts';
+import { admitQuota } from './admission/quota.ts';
+import { qosOf, setDefaults } from './defaults.ts';
 import { decode } from './types/schema.ts';
 import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
 import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
@@ -109,9 +111,9 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   if (kind.kind === 'Namespace' && cluster.serverVersion.startsWith('v1.20.')) delete object.metadata.labels?.['kubernetes.io/metadata.name'];
   if (kind.kind === 'Pod') {
     object.status = { phase: 'Pending', qosClass: object.status.qosClass, ...pickStatus(body) };
-    if (object.spec) admitPriority(cluster, object, kind);
-    if (object.spec) admitPod(object.spec);
   }
+  admitNew(cluster, kind, object);
+  if (kind.kind === 'Pod' && !body?.metadata?.annotations?.['nestbox.dev/status']) object.status.qosClass = qosOf(object.spec);
   admitStorage(cluster, object);
   if (FIRST_STATUS[kind.kind]) object.status = copy(FIRST_STATUS[kind.kind]);
   const faults = validate(object);
@@ -119,6 +121,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   if (kind.kind === 'Service') allocate(cluster, object);
   if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
   if (get(store, kind.kind, keyOf(meta))) throw alreadyExists(kind, meta.name);
+  const charge = kind.namespaced ? admitQuota(cluster, kind, object) : null;
   meta.uid = uid(cluster.random);
   if (kind.kind === 'Job') markJob(object);
   meta.creationTimestamp = stamp(cluster.timeline);
@@ -131,6 +134,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
     const n = note(cluster, 'pod.created', { namespace: meta.namespace!, name: meta.name, owner: owner ? `${owner.kind}/${owner.name}` : '' });
     cluster.causes.set(objectKey(object), n);
   } else if (cluster.cause !== undefined && kind.kind !== 'Event') cluster.causes.set(objectKey(object), cluster.cause);
+  charge?.();
   return put(store, object);
 }
 
@@ -164,17 +168,6 @@ function countTemplates(set: KubeObject, old: KubeObject): void {
 /** Static state that recordings and hollow nodes bring along; a manifest's own status is dropped. */
 function pickStatus(body: Json): Json {
   return body?.metadata?.annotations?.['nestbox.dev/status'] === 'keep' ? body.status : {};
-}
-
-function admitPriority(cluster: Cluster, object: KubeObject, kind: Kind): void {
-  const named = object.spec.priorityClassName;
-  if (!named || object.spec.priority !== undefined) return;
-  const system: Record<string, number> = { 'system-cluster-critical': 2_000_000_000, 'system-node-critical': 2_000_001_000 };
-  const found = system[named] ?? get(cluster.store, 'PriorityClass', named)?.value;
-  if (found === undefined) throw forbidden(kind, object.metadata.name, `no PriorityClass with name ${named} was found`);
-  object.spec.priority = found;
-  const policy = get(cluster.store, 'PriorityClass', named)?.preemptionPolicy;
-  if (policy) object.spec.preemptionPolicy ??= policy;
 }
 
 function encodeSecret(object: KubeObject): void {

@@ -1,4 +1,4 @@
-/** Fields that the API server fills in when a manifest leaves them out, and what admission adds. Source: pkg/apis v1 defaults.go, 1.32. */
+/** Fields that the API server fills in when a manifest leaves them out. Source: pkg/apis v1 defaults.go, 1.32. */
 import type { Container, Json, KubeObject, PodSpec } from './types/objects.ts';
 import { policyDefaults } from './defaults-policy.ts';
 import { claimSpec, storageDefaults } from './storage/defaults.ts';
@@ -185,19 +185,6 @@ function service(spec: Json): void {
   for (const port of spec.ports ?? []) {
     port.protocol ??= 'TCP';
     port.targetPort ??= port.port;
-  }
-}
-
-/** What admission plugins add to a pod: service account, priority, the two default tolerations. */
-export function admitPod(spec: PodSpec): void {
-  spec.serviceAccountName ??= 'default';
-  spec.serviceAccount ??= spec.serviceAccountName;
-  spec.priority ??= 0;
-  spec.preemptionPolicy ??= 'PreemptLowerPriority';
-  spec.tolerations ??= [];
-  for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
-    if (spec.tolerations.some((t) => (t.key === key || t.key === undefined) && (t.effect === 'NoExecute' || t.effect === undefined))) continue;
-    spec.tolerations.push({ effect: 'NoExecute', key, operator: 'Exists', tolerationSeconds: 300 });
   }
 }
 

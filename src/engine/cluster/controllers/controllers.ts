@@ -14,6 +14,7 @@ import { syncJob } from './job.ts';
 import type { Later } from './later.ts';
 import { syncNode } from './nodes.ts';
 import { isReady } from './pods.ts';
+import { quotasTouched, syncQuota } from './quota.ts';
 import { syncReplicaSet } from './replicaset.ts';
 import { syncStatefulSet } from './statefulset.ts';
 import { SYNC_DELAY, SYNC_PAUSE } from './timers.ts';
@@ -117,6 +118,7 @@ export const CONTROLLERS: readonly Controller[] = [
       return home && cluster.store.tables.get('Namespace')?.get(home)?.metadata.deletionTimestamp ? [home] : [];
     },
   },
+  { name: 'quota', kind: 'ResourceQuota', sync: syncQuota, wakes: quotasTouched },
   { name: 'evict', kind: 'Pod', sync: evictPod, wakes: () => [] },
 ];
 
