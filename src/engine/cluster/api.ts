@@ -13,7 +13,7 @@ import { decode } from './types/schema.ts';
 import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
 import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
 import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
-import { copy, type Json, type KubeObject, keyOf, same } from './types/objects.ts';
+import { copy, type Json, type KubeObject, keyOf, type Pod, same } from './types/objects.ts';
 import { admitStorage } from './storage/defaults.ts';
 import { admitExpansion } from './storage/expansion.ts';
 import { validate } from './validate.ts';
@@ -291,20 +291,28 @@ function noticePod(cluster: Cluster, old: KubeObject, now: KubeObject): void {
     cluster.causes.set(key, note(cluster, 'pod.running', { ...where, ip: now.status.podIP ?? '' }, cluster.causes.get(key)));
   }
   for (const c of now.status?.containerStatuses ?? []) {
-    const before = old.status?.containerStatuses?.find((x: Json) => x.name === c.name);
     const end = c.state?.terminated ?? c.lastState?.terminated;
+    if (!end) continue;
+    const before = old.status?.containerStatuses?.find((x: Json) => x.name === c.name);
     const known = before?.state?.terminated ?? before?.lastState?.terminated;
-    if (end && (known?.finishedAt !== end.finishedAt || known?.containerID !== end.containerID)) {
+    if (known?.finishedAt !== end.finishedAt || known?.containerID !== end.containerID) {
       cluster.causes.set(key, note(cluster, 'container.ended', { ...where, container: c.name, reason: end.reason ?? '', exitCode: end.exitCode }, cluster.causes.get(key)));
     }
   }
 }
 
-/** Changes an object by a function on a copy; undefined means leave it. For the control plane's own writes. */
+/** Writes a fresh status of a pod that is known to be sound: a hollow kubelet's. */
+export function writePodStatus(cluster: Cluster, old: Pod, status: Pod['status']): Pod {
+  const object: Pod = { ...old, metadata: { ...old.metadata }, status };
+  noticePod(cluster, old, object);
+  return put(cluster.store, object) as Pod;
+}
+
+/** Changes an object by a function on a copy (of its status alone, with sub 'status'); undefined means leave it. For the control plane's own writes. */
 export function mutate<T extends KubeObject>(cluster: Cluster, kind: string, key: string, change: (object: T) => void, sub?: 'status', options: WriteOptions = {}): T | undefined {
   const old = get<T>(cluster.store, kind, key);
   if (!old) return undefined;
-  const object = copy(old);
+  const object = sub === 'status' ? { ...old, metadata: { ...old.metadata }, status: copy(old.status) } : copy(old);
   change(object);
   return replace(cluster, kindNamed(kind), old, object, sub, options) as T;
 }

@@ -3,7 +3,7 @@ import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import type { Decision } from './scheduler/cycle.ts';
 import { demandOf, occupies } from './scheduler/nodes.ts';
 import type { Cluster } from './state.ts';
-import { get, list } from './store.ts';
+import { get, list, podsOnNode } from './store.ts';
 import type { Deployment, KubeEvent, KubeObject, Node, Pod, Service } from './types/objects.ts';
 import { keyOf } from './types/objects.ts';
 import { ownerOf, summarize } from './types/podstatus.ts';
@@ -180,7 +180,7 @@ export function scoreFacts(decision: Decision): ScoreFacts[] {
       const plugin = decision.profile.scores.find((p) => p.plugin.name === s.plugin)!.plugin;
       return {
         node, plugin: s.plugin, raw: s.raw[i]!, score: s.norm[i]!, weight: s.weight, weighted: s.norm[i]! * s.weight,
-        formula: s.applies ? plugin.formula(s.operands.slice(s.starts[i], s.starts[i + 1]), s.raw[i]!) : 'says nothing about this pod', chosen: decision.chosen === node, total: decision.totals[i]!,
+        formula: s.applies ? plugin.formula(s.operands.values.subarray(s.starts[i], s.starts[i + 1]), s.raw[i]!) : 'says nothing about this pod', chosen: decision.chosen === node, total: decision.totals[i]!,
       };
     }),
   );
@@ -208,5 +208,5 @@ export function eventFacts(cluster: Cluster, namespace?: string): EventFacts[] {
 
 /** Pods that hold resources on a node. */
 export function podsOn(cluster: Cluster, node: string): Pod[] {
-  return list<Pod>(cluster.store, 'Pod').filter((p) => p.spec.nodeName === node && occupies(p));
+  return podsOnNode(cluster.store, node).filter(occupies);
 }

@@ -4,7 +4,7 @@ import type { Timeline } from '../sim/timeline.ts';
 import { type Trace, record } from '../sim/trace.ts';
 import type { Scheduler } from './scheduler/queue.ts';
 import type { Store } from './store.ts';
-import type { KubeObject } from './types/objects.ts';
+import type { Condition, KubeObject } from './types/objects.ts';
 import { keyOf } from './types/objects.ts';
 
 export interface Cluster {
@@ -28,8 +28,16 @@ export interface Cluster {
   /** Set by hollow nodes (no kernel of their own). */
   hollow: Map<string, HollowNode>;
   nextSubnet: number;
+  /** Conditions that hollow kubelets wrote in this second. */
+  moment: { at: string; conditions: Map<string, Condition> };
+  /** Pod subnets given out, and to which node. */
+  subnets: Map<string, string>;
   /** Events by what they say, to count repetitions: to their key. */
   eventNames: Map<string, string>;
+  /** Messages about one thing, for events that are combined. */
+  similar: Map<string, { messages: Set<string>; at: number }>;
+  /** What each component may still say about an object. */
+  spam: Map<string, { tokens: number; at: number }>;
 }
 
 export interface HollowNode {

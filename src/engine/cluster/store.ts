@@ -6,13 +6,17 @@
  */
 import type { Timeline } from '../sim/timeline.ts';
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
-import { type KubeObject, keyOf } from './types/objects.ts';
+import { indexPod, labelTerm, nodeTerm, type PodIndex } from './podindex.ts';
+import { createSharing, type Sharing, share } from './sharing.ts';
+import { type KubeObject, keyOf, type Labels, type Pod } from './types/objects.ts';
 import { rfc3339 } from './types/time.ts';
 
 export interface Change {
   revision: number;
   type: 'ADDED' | 'MODIFIED' | 'DELETED';
   kind: string;
+  /** "namespace/name" */
+  key: string;
   object: KubeObject;
   /** What it was before; absent when added. */
   old?: KubeObject;
@@ -31,12 +35,18 @@ export interface Store {
   listeners: Set<Listener>;
   /** Owner's uid to what it owns, by "Kind namespace/name". */
   owned: Map<string, Map<string, KubeObject>>;
+  /** Keys of pods by node and by label: see `termsOf`. */
+  pods: PodIndex;
+  /** Keys of a kind in order; absent when it is not known. */
+  sorted: Map<string, string[]>;
+  /** Values that many objects have alike, kept once. */
+  shared: Sharing;
 }
 
 const HISTORY = 20_000;
 
 export function createStore(timeline: Timeline): Store {
-  return { timeline, revision: 1, tables: new Map(), history: [], forgotten: 1, listeners: new Set(), owned: new Map() };
+  return { timeline, revision: 1, tables: new Map(), history: [], forgotten: 1, listeners: new Set(), owned: new Map(), pods: new Map(), sorted: new Map(), shared: createSharing() };
 }
 
 /** The API's time: whole seconds, RFC 3339. */
@@ -65,11 +75,39 @@ export function get<T extends KubeObject = KubeObject>(store: Store, kind: strin
 
 /** All of a kind, in one namespace or all, sorted by name as etcd's keys are. */
 export function list<T extends KubeObject = KubeObject>(store: Store, kind: string, namespace?: string): T[] {
+  const rows = store.tables.get(kind);
+  if (!rows) return [];
   const out: KubeObject[] = [];
-  for (const object of store.tables.get(kind)?.values() ?? []) {
+  for (const key of keysOf(store, kind, rows)) {
+    const object = rows.get(key)!;
     if (namespace === undefined || object.metadata.namespace === namespace) out.push(object);
   }
-  return out.sort(byKey) as T[];
+  return out as T[];
+}
+
+function keysOf(store: Store, kind: string, rows: Map<string, KubeObject>): string[] {
+  let keys = store.sorted.get(kind);
+  if (!keys) store.sorted.set(kind, (keys = [...rows.keys()].sort()));
+  return keys;
+}
+
+/** Pods bound to a node, sorted by name. */
+export function podsOnNode(store: Store, node: string): Pod[] {
+  return lookUp(store, nodeTerm(node));
+}
+
+/** Pods of a namespace that have all these labels, sorted by name; there must be at least one. */
+export function podsLabelled(store: Store, namespace: string, labels: Labels): Pod[] {
+  const [first, ...rest] = Object.entries(labels);
+  if (!first) return list<Pod>(store, 'Pod', namespace);
+  return lookUp(store, labelTerm(namespace, first[0], first[1])).filter((pod) => rest.every(([k, v]) => pod.metadata.labels?.[k] === v));
+}
+
+function lookUp(store: Store, term: string): Pod[] {
+  const keys = store.pods.get(term);
+  if (!keys) return [];
+  const rows = store.tables.get('Pod')!;
+  return [...keys].sort().map((key) => rows.get(key) as Pod);
 }
 
 /** As `list`, at a past revision that the store still knows: the newer changes are taken back. */
@@ -105,10 +143,15 @@ export function put(store: Store, object: KubeObject): KubeObject {
   const rows = table(store, kind);
   const key = keyOf(object.metadata);
   const old = rows.get(key);
+  if (!old) {
+    store.sorted.delete(kind);
+    if (kind === 'Pod') share(store.shared, object as Pod);
+  }
+  if (kind === 'Pod') indexPod(store.pods, key, old as Pod | undefined, object as Pod);
   object.metadata.resourceVersion = String(++store.revision);
   rows.set(key, object);
   index(store, old, object);
-  publish(store, old ? { revision: store.revision, type: 'MODIFIED', kind, object, old } : { revision: store.revision, type: 'ADDED', kind, object });
+  publish(store, old ? { revision: store.revision, type: 'MODIFIED', kind, key, object, old } : { revision: store.revision, type: 'ADDED', kind, key, object });
   return object;
 }
 
@@ -117,12 +160,15 @@ export function drop(store: Store, object: KubeObject): void {
   const old = table(store, object.kind).get(key);
   if (!old) return;
   table(store, object.kind).delete(key);
+  store.sorted.delete(object.kind);
+  if (object.kind === 'Pod') indexPod(store.pods, key, old as Pod, undefined);
   index(store, old, undefined);
   const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(++store.revision) } };
-  publish(store, { revision: store.revision, type: 'DELETED', kind: object.kind, object: last, old });
+  publish(store, { revision: store.revision, type: 'DELETED', kind: object.kind, key, object: last, old });
 }
 
 function index(store: Store, old: KubeObject | undefined, now: KubeObject | undefined): void {
+  if (!old?.metadata.ownerReferences && !now?.metadata.ownerReferences) return;
   const entry = (o: KubeObject): string => `${o.kind} ${keyOf(o.metadata)}`;
   for (const ref of old?.metadata.ownerReferences ?? []) {
     if (now?.metadata.ownerReferences?.some((r) => r.uid === ref.uid)) continue;

@@ -32,7 +32,7 @@ export const decisions: View = {
   `),
   rows: (world, arg) =>
     chosen(world, arg).map((d): DecisionRow => ({
-      key: d.pod, pod: d.pod, t: d.at, attempt: d.attempt, node: d.chosen ?? '', feasible: d.feasible.length, nodes: d.nodes, tied: d.tied.length,
+      key: d.pod, pod: d.pod, t: d.at, attempt: d.attempt, node: d.chosen ?? '', feasible: d.fits, nodes: d.nodes, tied: d.ties,
       message: d.message, cpuMilli: d.cpuMilli, memory: d.memory,
     })),
 };

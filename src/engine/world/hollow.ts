@@ -3,13 +3,13 @@
  * bound to them as running after a start-up time, and let them go when asked. Big clusters and the recordings of kubectl
  * use them (as kubemark's hollow nodes do).
  */
-import { create, mutate, remove } from '../cluster/api.ts';
+import { create, remove, writePodStatus } from '../cluster/api.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { V1_20 } from '../cluster/scheduler/profiles.ts';
 import { emit } from '../cluster/controllers/events.ts';
 import { get, microStamp, put, stamp } from '../cluster/store.ts';
 import { kindNamed } from '../cluster/types/kinds.ts';
-import { type ContainerStatus, keyOf, type Node, type Pod } from '../cluster/types/objects.ts';
+import { type Condition, type ContainerStatus, type Node, type Pod } from '../cluster/types/objects.ts';
 import { after, handle } from '../sim/timeline.ts';
 import { MS, SECOND } from '../sim/units.ts';
 
@@ -27,7 +27,7 @@ export interface HollowSpec {
 export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
   const names = spec.hollowNames ?? Array.from({ length: spec.hollow }, (_, i) => `hollow-${i + 1}`);
   if (spec.serverVersion) cluster.serverVersion = spec.serverVersion;
-  if (spec.serverVersion?.startsWith('v1.20.')) cluster.scheduler.profile = V1_20;
+  if (spec.serverVersion?.startsWith('v1.20.')) cluster.scheduler.profiles.set('default-scheduler', { ...V1_20, schedulerName: 'default-scheduler' });
   if (names.length === 0) return;
   const { timeline } = cluster;
   handle(timeline, 'hollow.start', (event) => start(cluster, event.arg as string));
@@ -39,7 +39,7 @@ export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
     if (change.kind !== 'Pod' || change.type === 'DELETED') return;
     const pod = change.object as Pod;
     if (!cluster.hollow.has(pod.spec.nodeName ?? '')) return;
-    const key = keyOf(pod.metadata);
+    const { key } = change;
     if (pod.metadata.deletionTimestamp) {
       if (!change.old?.metadata.deletionTimestamp) after(timeline, STOP, { kind: 'hollow.stop', who: cluster.name, arg: { key, uid: pod.metadata.uid! } });
     } else if (change.old?.spec.nodeName !== pod.spec.nodeName) {
@@ -96,17 +96,27 @@ function admit(cluster: Cluster, key: string): void {
   const node = get<Node>(cluster.store, 'Node', pod?.spec.nodeName ?? '');
   if (!pod || !node || pod.metadata.deletionTimestamp || pod.status.phase !== 'Pending' || pod.status.startTime) return;
   const now = stamp(cluster.timeline);
-  const not = { status: 'False', reason: 'ContainersNotReady', lastProbeTime: null, lastTransitionTime: now };
-  mutate<Pod>(cluster, 'Pod', key, (p) => {
-    p.status = {
-      ...p.status, startTime: now, hostIP: node.status.addresses?.[0]?.address ?? '',
-      containerStatuses: p.spec.containers.map((c) => ({ name: c.name, image: c.image, imageID: '', lastState: {}, ready: false, restartCount: 0, started: false, state: { waiting: { reason: 'ContainerCreating' } } })),
-      conditions: [
-        { type: 'Initialized', status: 'True', lastProbeTime: null, lastTransitionTime: now }, { type: 'Ready', ...not }, { type: 'ContainersReady', ...not },
-        ...(p.status.conditions ?? []).filter((c) => c.type === 'PodScheduled'),
-      ],
-    };
-  }, 'status');
+  writePodStatus(cluster, pod, {
+    ...pod.status, startTime: now, hostIP: node.status.addresses?.[0]?.address ?? '',
+    containerStatuses: pod.spec.containers.map((c) => ({ name: c.name, image: c.image, imageID: '', lastState: {}, ready: false, restartCount: 0, started: false, state: CREATING })),
+    conditions: [condition(cluster, 'Initialized', true), condition(cluster, 'Ready', false), condition(cluster, 'ContainersReady', false), ...(pod.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')],
+  });
+}
+
+const CREATING = { waiting: { reason: 'ContainerCreating' } };
+
+/** Pods that change in the same second share their conditions: they are the same words. */
+function condition(cluster: Cluster, type: string, holds: boolean): Condition {
+  const at = stamp(cluster.timeline);
+  if (cluster.moment.at !== at) cluster.moment = { at, conditions: new Map() };
+  const { conditions } = cluster.moment;
+  const key = `${type}${holds}`;
+  let found = conditions.get(key);
+  if (!found) {
+    found = { type, status: holds ? 'True' : 'False', ...(holds ? {} : { reason: 'ContainersNotReady' }), lastProbeTime: null, lastTransitionTime: at };
+    conditions.set(key, found);
+  }
+  return found;
 }
 
 function start(cluster: Cluster, key: string): void {
@@ -119,7 +129,6 @@ function start(cluster: Cluster, key: string): void {
   const podIP = `${base}.${hollow.nextIp}`;
   hollow.nextIp = hollow.nextIp >= 254 ? 2 : hollow.nextIp + 1;
   const now = stamp(cluster.timeline);
-  const yes = (type: string): object => ({ type, status: 'True', lastProbeTime: null, lastTransitionTime: now });
   const missing = missingConfig(cluster, pod);
   const containerStatuses = pod.spec.containers.map((c): ContainerStatus => {
     const image = c.image.includes(':') ? c.image : `${c.image}:latest`;
@@ -129,13 +138,10 @@ function start(cluster: Cluster, key: string): void {
       ...(missing ? {} : { containerID: kubemark(cluster) ? `fakeRuntime://${pod.metadata.name}_${pod.metadata.namespace}_${pod.metadata.uid}_0_${c.name}_0` : `hollow://${pod.metadata.uid}-${c.name}` }),
     };
   });
-  mutate<Pod>(cluster, 'Pod', key, (p) => {
-    const ready = missing ? { ...yes('Ready'), status: 'False', reason: 'ContainersNotReady' } : yes('Ready');
-    p.status = {
-      ...p.status, phase: missing ? 'Pending' : 'Running', startTime: p.status.startTime ?? now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
-      conditions: [yes('Initialized'), ready, { ...ready, type: 'ContainersReady' }, ...(p.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')] as NonNullable<Pod['status']['conditions']>,
-    };
-  }, 'status');
+  writePodStatus(cluster, pod, {
+    ...pod.status, phase: missing ? 'Pending' : 'Running', startTime: pod.status.startTime ?? now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
+    conditions: [condition(cluster, 'Initialized', true), condition(cluster, 'Ready', !missing), condition(cluster, 'ContainersReady', !missing), ...(pod.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')],
+  });
   if (missing) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
 }
 

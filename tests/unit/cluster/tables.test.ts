@@ -23,7 +23,7 @@ const node = (name: string, cpu: string, memory: string, images: object[] = []):
 const pod = (name: string, requests: object, more: object = {}): Pod =>
   ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default', uid: name, labels: {} }, spec: { containers: [{ name: 'c', image: 'app:1', resources: { requests } }], ...more }, status: {} }) as unknown as Pod;
 const scores = (nodes: NodeInfo[], one: Pod): Decision => decide({ pod: one, nodes, profile: DEFAULT, random: createRandom(1), start: 0, imageNodes: imageCounts(nodes), at: 0, attempt: 1 }).decision;
-const of = (decision: Decision, plugin: string): number[] => decision.scores.find((s) => s.plugin === plugin)!.norm;
+const of = (decision: Decision, plugin: string): number[] => [...decision.scores.find((s) => s.plugin === plugin)!.norm];
 
 describe('the scheduler by its published numbers', () => {
   it('weighs 3 2 1 2 2 1 1: at most 1,200 in all', () => {

@@ -1,10 +1,9 @@
 /** Endpoints and EndpointSlices: the addresses of the pods that a Service's selector chooses, ready ones apart from the rest. */
 import { create, mutate, remove } from '../api.ts';
 import type { Cluster } from '../state.ts';
-import { get, list } from '../store.ts';
+import { get, list, podsLabelled } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { type Json, type KubeObject, keyOf, type Pod, same, type Service } from '../types/objects.ts';
-import { matchesMap } from '../types/selectors.ts';
 import { isReady } from './pods.ts';
 
 export function syncEndpoints(cluster: Cluster, key: string): void {
@@ -15,8 +14,8 @@ export function syncEndpoints(cluster: Cluster, key: string): void {
     return;
   }
   if (!service.spec.selector) return;
-  const pods = list<Pod>(cluster.store, 'Pod', service.metadata.namespace).filter(
-    (p) => p.status?.podIP && !p.metadata.deletionTimestamp && p.status.phase === 'Running' && matchesMap(service.spec.selector, p.metadata.labels),
+  const pods = podsLabelled(cluster.store, service.metadata.namespace!, service.spec.selector).filter(
+    (p) => p.status?.podIP && !p.metadata.deletionTimestamp && p.status.phase === 'Running',
   );
   const ports = (service.spec.ports ?? []).map((p) => ({
     ...(p.name ? { name: p.name } : {}), port: numberOf(p.targetPort ?? p.port, pods), protocol: p.protocol ?? 'TCP',

@@ -9,33 +9,76 @@ import { parseTime } from '../types/time.ts';
 
 export function emit(cluster: Cluster, about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string, component: string, host?: string): void {
   const namespace = about.metadata.namespace ?? 'default';
-  const same = `${about.kind}|${namespace}|${about.metadata.name}|${about.metadata.uid}|${type}|${reason}|${message}|${component}`;
+  const subject = `${component}|${host ?? ''}|${about.kind}|${namespace}|${about.metadata.name}|${about.metadata.uid}`;
+  // The scheduler has the newer recorder, which neither combines nor drops; and it says once only that a pod has its node.
+  const modern = SCHEDULED.has(reason);
+  const combined = modern ? null : combine(cluster, `${subject}|${type}|${reason}`, message);
+  const same = combined ?? `${subject}|${type}|${reason}|${message}`;
+  if (!modern && !allowed(cluster, subject)) return;
   const now = stamp(cluster.timeline);
-  const known = cluster.eventNames.get(same);
+  const known = reason === 'Scheduled' ? undefined : cluster.eventNames.get(same);
   const old = known ? get<KubeEvent>(cluster.store, 'Event', known) : undefined;
+  const words = combined ? `(combined from similar events): ${message}` : message;
   if (old) {
-    put(cluster.store, { ...old, metadata: { ...old.metadata }, count: old.count + 1, lastTimestamp: now });
+    put(cluster.store, { ...old, metadata: { ...old.metadata }, message: words, count: old.count + 1, lastTimestamp: now });
     return;
   }
   const name = eventName(cluster.store, namespace, about.metadata.name, cluster.timeline.now);
-  const event: KubeEvent = {
+  put(cluster.store, {
     apiVersion: 'v1', kind: 'Event',
     metadata: { name, namespace, uid: uid(cluster.random), creationTimestamp: now },
     involvedObject: {
       kind: about.kind, ...(about.metadata.namespace ? { namespace } : {}), name: about.metadata.name, uid: about.metadata.uid ?? '', apiVersion: about.apiVersion,
       resourceVersion: about.metadata.resourceVersion ?? '',
     },
-    reason, message, type, count: 1, firstTimestamp: now, lastTimestamp: now,
+    reason, message: words, type, count: 1, firstTimestamp: now, lastTimestamp: now,
     source: host ? { component, host } : { component }, reportingComponent: component, reportingInstance: host ?? '',
-  };
-  put(cluster.store, event);
-  cluster.eventNames.set(same, `${namespace}/${name}`);
+  } as KubeEvent);
+  if (reason !== 'Scheduled') cluster.eventNames.set(same, `${namespace}/${name}`);
 }
+
+const SCHEDULED = new Set(['Scheduled', 'FailedScheduling', 'Preempted']);
+/** Different messages of one reason about one object within ten minutes; from the tenth on they are one event. */
+const SIMILAR = 10;
+const SIMILAR_SPAN = 600 * SECOND;
+/** One component says at most so much about one object, and then one thing in five minutes. Source: client-go tools/record/events_cache.go. */
+const BURST = 25;
+const REFILL = 300 * SECOND;
+
+/** The key under which similar events count together, or null while there are few. */
+function combine(cluster: Cluster, key: string, message: string): string | null {
+  const { now } = cluster.timeline;
+  let seen = cluster.similar.get(key);
+  if (!seen || now - seen.at > SIMILAR_SPAN) cluster.similar.set(key, (seen = { messages: new Set(), at: now }));
+  seen.messages.add(message);
+  seen.at = now;
+  if (seen.messages.size < SIMILAR) return null;
+  seen.messages.delete(seen.messages.values().next().value!);
+  return key;
+}
+
+function allowed(cluster: Cluster, subject: string): boolean {
+  const { now } = cluster.timeline;
+  const bucket = cluster.spam.get(subject);
+  if (!bucket) {
+    cluster.spam.set(subject, { tokens: BURST - 1, at: now });
+    return true;
+  }
+  bucket.tokens = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL);
+  bucket.at = now;
+  if (bucket.tokens < 1) return false;
+  bucket.tokens--;
+  return true;
+}
+
+const HALF = 2 ** 32;
+const EPOCH_HIGH = Number((BigInt(EPOCH_SECONDS) * BigInt(SECOND)) / BigInt(HALF));
+const EPOCH_LOW = Number((BigInt(EPOCH_SECONDS) * BigInt(SECOND)) % BigInt(HALF));
 
 /** The object's name and the time in hexadecimal ns, as client-go names events: lists of them are in order of time. */
 function eventName(store: Store, namespace: string, about: string, now: number): string {
-  for (let at = BigInt(EPOCH_SECONDS) * BigInt(SECOND) + BigInt(Math.floor(now)); ; at++) {
-    const name = `${about}.${at.toString(16)}`;
+  for (let low = EPOCH_LOW + Math.floor(now); ; low++) {
+    const name = `${about}.${(EPOCH_HIGH + Math.floor(low / HALF)).toString(16)}${(low % HALF).toString(16).padStart(8, '0')}`;
     if (!get(store, 'Event', `${namespace}/${name}`)) return name;
   }
 }
@@ -46,4 +89,7 @@ export function expireEvents(cluster: Cluster, nowSeconds: number): void {
     if (nowSeconds - (parseTime(event.lastTimestamp) ?? nowSeconds) > HOUR_SECONDS) drop(cluster.store, event);
   }
   for (const [same, key] of cluster.eventNames) if (!get(cluster.store, 'Event', key)) cluster.eventNames.delete(same);
+  const { now } = cluster.timeline;
+  for (const [key, seen] of cluster.similar) if (now - seen.at > SIMILAR_SPAN) cluster.similar.delete(key);
+  for (const [key, bucket] of cluster.spam) if (now - bucket.at > HOUR_SECONDS * SECOND) cluster.spam.delete(key);
 }

@@ -8,7 +8,7 @@ import { mutate, remove } from '../api.ts';
 import { setCondition } from '../scheduler/queue.ts';
 import { tolerates } from '../scheduler/plugins/taints.ts';
 import { type Cluster, note } from '../state.ts';
-import { get, list, stamp } from '../store.ts';
+import { get, list, podsOnNode, stamp } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { keyOf, type Node, type Pod, same, type Taint } from '../types/objects.ts';
 import { parseTime } from '../types/time.ts';
@@ -22,24 +22,31 @@ const MANAGED = new Set([NOT_READY, UNREACHABLE, 'node.kubernetes.io/unschedulab
 export function syncNode(cluster: Cluster, name: string): void {
   const node = get<Node>(cluster.store, 'Node', name);
   if (!node) {
-    for (const pod of list<Pod>(cluster.store, 'Pod')) {
-      if (pod.spec.nodeName === name) remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name, { gracePeriodSeconds: 0 });
+    for (const pod of podsOnNode(cluster.store, name)) {
+      remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name, { gracePeriodSeconds: 0 });
     }
     return;
   }
   if (!node.spec.podCIDR) {
     const number = /-(\d+)$/.exec(name);
-    const taken = new Set(list<Node>(cluster.store, 'Node').map((n) => n.spec.podCIDR));
     let subnet = number ? Number(number[1]) : cluster.nextSubnet++;
-    const cidr = (n: number): string => `10.${244 + Math.floor(n / 256)}.${n % 256}.0/24`;
-    while (taken.has(cidr(subnet))) subnet = cluster.nextSubnet++;
+    while (!free(cluster, subnet, name)) subnet = cluster.nextSubnet++;
+    cluster.subnets.set(cidr(subnet), name);
     mutate<Node>(cluster, 'Node', name, (n) => {
       n.spec.podCIDR = cidr(subnet);
       n.spec.podCIDRs = [cidr(subnet)];
     });
     emit(cluster, node, 'Normal', 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`, 'node-controller');
-  }
+  } else cluster.subnets.set(node.spec.podCIDR, name);
   taintByCondition(cluster, name);
+}
+
+const cidr = (n: number): string => `10.${244 + Math.floor(n / 256)}.${n % 256}.0/24`;
+
+/** Whether a pod subnet is nobody's: never given out, or to a node that is gone. */
+function free(cluster: Cluster, subnet: number, name: string): boolean {
+  const holder = cluster.subnets.get(cidr(subnet));
+  return holder === undefined || holder === name || get<Node>(cluster.store, 'Node', holder)?.spec.podCIDR !== cidr(subnet);
 }
 
 function taintByCondition(cluster: Cluster, name: string): void {
@@ -90,8 +97,7 @@ function lose(cluster: Cluster, node: Node): void {
     }
   }, 'status');
   emit(cluster, node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`, 'node-controller');
-  for (const pod of list<Pod>(cluster.store, 'Pod')) {
-    if (pod.spec.nodeName !== name) continue;
+  for (const pod of podsOnNode(cluster.store, name)) {
     mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
       if (p.status.conditions?.some((c) => c.type === 'Ready')) {
         setCondition(p, { type: 'Ready', status: 'False', lastProbeTime: null, lastTransitionTime: at });
@@ -104,8 +110,8 @@ function lose(cluster: Cluster, node: Node): void {
 
 function evict(cluster: Cluster, node: Node, now: number): void {
   const taints = (node.spec.taints ?? []).filter((t) => t.effect === 'NoExecute');
-  for (const pod of list<Pod>(cluster.store, 'Pod')) {
-    if (pod.spec.nodeName !== node.metadata.name || pod.metadata.deletionTimestamp) continue;
+  for (const pod of podsOnNode(cluster.store, node.metadata.name)) {
+    if (pod.metadata.deletionTimestamp) continue;
     const due = taints.some((taint) => {
       const matching = (pod.spec.tolerations ?? []).filter((t) => tolerates(t, taint));
       if (matching.length === 0) return true;

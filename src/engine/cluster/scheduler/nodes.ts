@@ -1,26 +1,35 @@
 /** NodeInfo: a node's allocatable and what the pods on it take, kept as pods come and go. */
 import type { Container, Node, Pod, PodSpec } from '../types/objects.ts';
-import { keyOf } from '../types/objects.ts';
+import { keyOf, same } from '../types/objects.ts';
 import { amountOf, milliOf, wholeOf } from '../types/quantity.ts';
-import type { Demand, NodeInfo } from './profile.ts';
+import { type Demand, type NodeInfo, roomFor } from './profile.ts';
+import { nodeChanged, tally } from './snapshot.ts';
 
 /** What scores assume of a container that names no request. */
 export const DEFAULT_CPU = 100;
 export const DEFAULT_MEMORY = 200 * 1024 * 1024;
 
 export function nodeInfo(node: Node): NodeInfo {
+  const { name } = node.metadata;
   const info: NodeInfo = {
-    node, name: node.metadata.name, allocatable: new Map(), requested: new Map(), nonzeroCpu: 0, nonzeroMemory: 0,
-    pods: new Map(), affine: 0, taints: [], ports: new Set(), images: new Map(),
+    node, name, allocatable: new Map(), requested: new Map(), room: roomFor(1),
+    pods: new Map(), affine: 0, taints: [], ports: new Set(), images: new Map(), passed: { node: name, plugin: null, reasons: PASSED, resolvable: true }, home: null, index: 0,
   };
   setNode(info, node);
   return info;
 }
 
+const PASSED: readonly string[] = [];
+
 export function setNode(info: NodeInfo, node: Node): void {
+  const before = info.node;
   info.node = node;
+  if (info.home) nodeChanged(info.home, !same(before.metadata.labels, node.metadata.labels));
   info.taints = node.spec?.taints ?? [];
   info.allocatable = new Map(Object.entries(node.status?.allocatable ?? {}).map(([k, v]) => [k, amountOf(k, v)]));
+  info.room.cpu[info.index] = info.allocatable.get('cpu') ?? 0;
+  info.room.memory[info.index] = info.allocatable.get('memory') ?? 0;
+  info.room.slots[info.index] = info.allocatable.get('pods') ?? 0;
   info.images = new Map();
   for (const image of node.status?.images ?? []) for (const name of image.names ?? []) info.images.set(name, image.sizeBytes ?? 0);
 }
@@ -30,6 +39,17 @@ export function setNode(info: NodeInfo, node: Node): void {
  * container with the sidecars started before it; plus overhead. Source: k8s.io/component-helpers/resource, aggregateContainerRequests.
  */
 export function demandOf(spec: PodSpec): Demand {
+  const known = demands.get(spec.containers);
+  if (known && known.init === spec.initContainers && known.overhead === spec.overhead) return known.demand;
+  const demand = workOut(spec);
+  if (spec.containers) demands.set(spec.containers, { init: spec.initContainers, overhead: spec.overhead, demand });
+  return demand;
+}
+
+/** Demands by the list of containers: pods of one template share it. */
+const demands = new WeakMap<object, { init: unknown; overhead: unknown; demand: Demand }>();
+
+function workOut(spec: PodSpec): Demand {
   const running: Sum = { requests: new Map(), cpu: 0, memory: 0 };
   const sidecars: Sum = { requests: new Map(), cpu: 0, memory: 0 };
   const peaks: Sum[] = [];
@@ -56,8 +76,12 @@ export function demandOf(spec: PodSpec): Demand {
     if (k === 'memory') running.memory += wholeOf(v);
   }
   let any = false;
-  for (const amount of requests.values()) if (amount > 0) any = true;
-  return { requests, nonzeroCpu: running.cpu, nonzeroMemory: running.memory, any };
+  let other = false;
+  for (const [name, amount] of requests) {
+    if (amount > 0) any = true;
+    if (amount > 0 && name !== 'cpu' && name !== 'memory') other = true;
+  }
+  return { requests, nonzeroCpu: running.cpu, nonzeroMemory: running.memory, cpu: requests.get('cpu') ?? 0, memory: requests.get('memory') ?? 0, any, other };
 }
 
 interface Sum {
@@ -76,7 +100,7 @@ function addContainer(sum: Sum, c: Container): void {
 
 export function hostPorts(spec: PodSpec): string[] {
   const out: string[] = [];
-  for (const c of [...(spec.containers ?? []), ...(spec.initContainers ?? []).filter((i) => i.restartPolicy === 'Always')]) {
+  for (const c of spec.initContainers ? [...(spec.containers ?? []), ...spec.initContainers.filter((i) => i.restartPolicy === 'Always')] : (spec.containers ?? [])) {
     for (const p of c.ports ?? []) {
       const port = spec.hostNetwork ? (p.hostPort ?? p.containerPort) : p.hostPort;
       if (port) out.push(`${p.hostIP || '0.0.0.0'}/${p.protocol || 'TCP'}/${port}`);
@@ -88,20 +112,43 @@ export function hostPorts(spec: PodSpec): string[] {
 export function addPod(info: NodeInfo, pod: Pod): void {
   account(info, pod, 1);
   info.pods.set(keyOf(pod.metadata), pod);
+  if (info.home) tally(info.home, pod, info.index, 1);
+}
+
+/** A pod that is there already was written again. */
+export function replacePod(info: NodeInfo, pod: Pod): void {
+  const key = keyOf(pod.metadata);
+  const old = info.pods.get(key)!;
+  info.pods.set(key, pod);
+  if (old.spec.containers !== pod.spec.containers) {
+    account(info, old, -1);
+    account(info, pod, 1);
+  }
+  if (!info.home || (old.metadata.labels === pod.metadata.labels && old.metadata.deletionTimestamp === pod.metadata.deletionTimestamp && old.spec.affinity === pod.spec.affinity)) return;
+  tally(info.home, old, info.index, -1);
+  tally(info.home, pod, info.index, 1);
 }
 
 export function removePod(info: NodeInfo, pod: Pod): void {
-  if (!info.pods.delete(keyOf(pod.metadata))) return;
-  account(info, pod, -1);
+  const key = keyOf(pod.metadata);
+  const there = info.pods.get(key);
+  if (!there) return;
+  info.pods.delete(key);
+  account(info, there, -1);
+  if (info.home) tally(info.home, there, info.index, -1);
   if (info.ports.size > 0) info.ports = new Set([...info.pods.values()].flatMap((p) => hostPorts(p.spec)));
 }
 
 function account(info: NodeInfo, pod: Pod, sign: number): void {
   const demand = demandOf(pod.spec);
   for (const [k, v] of demand.requests) info.requested.set(k, (info.requested.get(k) ?? 0) + sign * v);
+  const { room, index } = info;
+  room.pods[index]! += sign;
+  room.usedCpu[index]! += sign * demand.cpu;
+  room.usedMemory[index]! += sign * demand.memory;
+  room.nonzeroCpu[index]! += sign * demand.nonzeroCpu;
+  room.nonzeroMemory[index]! += sign * demand.nonzeroMemory;
   if (pod.spec.affinity) info.affine += sign;
-  info.nonzeroCpu += sign * demand.nonzeroCpu;
-  info.nonzeroMemory += sign * demand.nonzeroMemory;
   if (sign > 0) for (const port of hostPorts(pod.spec)) info.ports.add(port);
 }
 

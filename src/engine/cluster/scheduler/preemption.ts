@@ -1,23 +1,22 @@
 /**
  * DefaultPreemption: when no node takes a pod, look for a node that would if pods of lower priority left it. Remove them
- * all, then reprieve from the most important down, those first whose going would break a disruption budget. Choose: fewest
- * broken budgets, lowest top priority of victims, smallest sum of priorities, fewest victims, latest start.
- * Source: framework/preemption/preemption.go, plugins/defaultpreemption.
+ * all, then reprieve from the most important down, those first that a disruption budget protects. Choose: fewest violated budgets,
+ * lowest top priority of victims, smallest sum of priorities, fewest victims, latest start. Source: framework/preemption/preemption.go.
+ * The trials happen on the snapshot itself and are taken back.
  */
+import { below, type Random } from '../../sim/random.ts';
 import type { KubeObject, Pod } from '../types/objects.ts';
-import { keyOf } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
-import type { Decision } from './cycle.ts';
-import { beginCycle, imageCounts, runFilters, withPods } from './cycle.ts';
-import { addPod, demandOf, nodeInfo, removePod } from './nodes.ts';
+import { keyOf } from '../types/objects.ts';
+import { type Decision, anew, beginCycle, runFilters } from './cycle.ts';
+import { addPod, removePod } from './nodes.ts';
 import type { CycleState, NodeInfo, Profile } from './profile.ts';
 import type { PodVolumes } from './volumes.ts';
 
 export interface Candidate {
   node: string;
-  /** In the order of reprieve: those of budgets that would break first, of each kind the most important first. */
+  /** In the order of reprieve: those that violate a budget first, then the most important. */
   victims: Pod[];
-  /** How many of the victims go although a budget forbids it. */
   violations: number;
 }
 
@@ -28,70 +27,96 @@ function importance(a: Pod, b: Pod): number {
   return priority(b) - priority(a) || (startOf(a) < startOf(b) ? -1 : startOf(a) > startOf(b) ? 1 : 0);
 }
 
-/** Pods whose going a budget does not allow, and the others. A budget that names no label protects nobody. */
-function byBudget(pods: readonly Pod[], budgets: readonly KubeObject[]): { violating: Pod[]; free: Pod[] } {
-  const left = budgets.map((b): number => b.status?.disruptionsAllowed ?? 0);
+/** Pods whose eviction a budget does not allow, and the others, in the order given. */
+function byBudget(pods: readonly Pod[], budgets: readonly KubeObject[]): { violating: Pod[]; rest: Pod[] } {
+  const left = budgets.map((b) => Number(b.status?.disruptionsAllowed ?? 0));
   const violating: Pod[] = [];
-  const free: Pod[] = [];
+  const rest: Pod[] = [];
   for (const pod of pods) {
-    let breaks = false;
+    let violates = false;
     for (const [i, budget] of budgets.entries()) {
-      const selector = budget.spec.selector;
-      if (budget.metadata.namespace !== pod.metadata.namespace || !selector || Object.keys({ ...selector.matchLabels }).length + (selector.matchExpressions ?? []).length === 0) continue;
-      if (!pod.metadata.labels || !matchesSelector(selector, pod.metadata.labels) || budget.status?.disruptedPods?.[pod.metadata.name] !== undefined) continue;
+      const { selector } = budget.spec;
+      const empty = !selector || Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0;
+      if (!pod.metadata.labels || empty || budget.metadata.namespace !== pod.metadata.namespace || !matchesSelector(selector, pod.metadata.labels)) continue;
+      if (budget.status?.disruptedPods?.[pod.metadata.name] !== undefined) continue;
       left[i]!--;
-      if (left[i]! < 0) breaks = true;
+      if (left[i]! < 0) violates = true;
     }
-    (breaks ? violating : free).push(pod);
+    (violates ? violating : rest).push(pod);
   }
-  return { violating, free };
+  return { violating, rest };
 }
 
-export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly KubeObject[]): Candidate | null {
-  const lower = [...info.pods.values()].filter((p) => priority(p) < priority(state.pod));
+/** Who would have to leave this node; null when that would not help either. */
+export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly KubeObject[] = []): Candidate | null {
+  const before = new Map(info.pods);
+  const lower = [...before.values()].filter((p) => priority(p) < priority(state.pod));
   if (lower.length === 0) return null;
-  const copy = nodeInfo(info.node);
-  for (const pod of info.pods.values()) addPod(copy, pod);
-  const fits = (): boolean => runFilters(withPods(state, info, copy), copy).plugin === null;
-  for (const pod of lower) removePod(copy, pod);
-  if (!fits()) return null;
+  const passes = (): boolean => runFilters(anew(state), info).plugin === null;
+  for (const pod of lower) removePod(info, pod);
   const victims: Pod[] = [];
-  const { violating, free } = byBudget(lower.sort(importance), budgets);
   let violations = 0;
-  for (const pod of [...violating, ...free]) {
-    addPod(copy, pod);
-    if (fits()) continue;
-    removePod(copy, pod);
-    if (violating.includes(pod)) violations++;
-    victims.push(pod);
+  const helps = passes();
+  if (helps) {
+    const { violating, rest } = byBudget(lower.sort(importance), budgets);
+    for (const [pods, counts] of [[violating, true], [rest, false]] as const) {
+      for (const pod of pods) {
+        addPod(info, pod);
+        if (passes()) continue;
+        removePod(info, pod);
+        victims.push(pod);
+        if (counts) violations++;
+      }
+    }
   }
-  return { node: info.name, victims, violations };
+  for (const pod of lower) if (!info.pods.has(keyOf(pod.metadata))) addPod(info, pod);
+  info.pods = before;
+  return helps && victims.length > 0 ? { node: info.name, victims, violations } : null;
 }
 
-export function findVictims(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null): Candidate | null {
-  return pick(candidatesFor(pod, nodes, decision, profile, budgets, volumes));
+/** The node to be cleared for the pod, and of whom; null when no node would do. */
+export function findVictims(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null, random?: Random): Candidate | null {
+  return pick(candidatesFor(pod, nodes, decision, profile, budgets, volumes, random));
 }
 
-/** Every node that would take the pod, and who would have to go there. None, while victims of an earlier search are still going. */
-export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null): Candidate[] {
-  const resolvable = new Set(decision.verdicts.filter((v) => v.resolvable).map((v) => v.node));
-  if (![...nodes].some((n) => resolvable.has(n.name) && [...n.pods.values()].some((p) => priority(p) < priority(pod)))) return [];
-  if ([...nodes].some((n) => pod.status?.nominatedNodeName === n.name && [...n.pods.values()].some((p) => p.metadata.deletionTimestamp && priority(p) < priority(pod)))) return [];
-  const state = beginCycle({ pod, demand: demandOf(pod.spec), profile, nodes, imageNodes: imageCounts(nodes), defaultSelector: null, volumes });
-  return nodes.flatMap((info) => (resolvable.has(info.name) ? (candidateOn(info, state, budgets) ?? []) : []));
+/**
+ * Nodes that would take the pod, and who would have to go there: a tenth of those that could, a hundred at least, from a place
+ * drawn by lot. None, while victims of an earlier search are still going.
+ */
+export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null, random?: Random): Candidate[] {
+  const named = pod.status?.nominatedNodeName;
+  const there = named ? nodes.find((n) => n.name === named) : undefined;
+  if (there && [...there.pods.values()].some((p) => p.metadata.deletionTimestamp && priority(p) < priority(pod))) return [];
+  const refused = new Set<string>();
+  for (const v of decision.verdicts) if (v.resolvable && v.plugin !== null) refused.add(v.node);
+  const possible = nodes.filter((n) => refused.has(n.name));
+  const state = beginCycle({ pod, nodes, profile, imageNodes: new Map(), volumes });
+  const wanted = Math.min(possible.length, Math.max(100, Math.floor(nodes.length / 10)));
+  const from = random && possible.length > wanted ? below(random, possible.length) : 0;
+  const found: Candidate[] = [];
+  for (let i = 0; i < possible.length && found.length < wanted; i++) {
+    const one = candidateOn(possible[(from + i) % possible.length]!, state, budgets);
+    if (one) found.push(one);
+  }
+  return found;
 }
 
 export function pick(candidates: readonly Candidate[]): Candidate | null {
-  const rank = (c: Candidate): readonly (number | string)[] => {
-    const top = c.victims.length > 0 ? Math.max(...c.victims.map(priority)) : Number.NEGATIVE_INFINITY;
-    const earliest = c.victims.filter((v) => priority(v) === top).map(startOf).sort()[0] ?? '';
-    return [c.violations, top, c.victims.reduce((sum, v) => sum + priority(v) + 2 ** 31, 0), c.victims.length, earliest];
-  };
   let best: Candidate | null = null;
+  let rank: readonly (number | string)[] = [];
   for (const candidate of candidates) {
-    if (!best || better(rank(candidate), rank(best))) best = candidate;
+    const mine = rankOf(candidate);
+    if (best && !better(mine, rank)) continue;
+    best = candidate;
+    rank = mine;
   }
   return best;
+}
+
+function rankOf({ victims, violations }: Candidate): readonly (number | string)[] {
+  const top = victims.reduce((most, v) => Math.max(most, priority(v)), Number.NEGATIVE_INFINITY);
+  const earliest = victims.filter((v) => priority(v) === top).map(startOf).sort()[0] ?? '';
+  return [violations, top, victims.reduce((sum, v) => sum + priority(v) + 2 ** 31, 0), victims.length, earliest];
 }
 
 /** The first four the smaller the better, the start the later the better. */

@@ -8,46 +8,32 @@ import { MS, SECOND } from '../../sim/units.ts';
 import { mutate } from '../api.ts';
 import { emit } from '../controllers/events.ts';
 import { type Cluster, note } from '../state.ts';
-import { type Change, get, list, stamp } from '../store.ts';
+import { type Change, get, list, podsOnNode, put, stamp } from '../store.ts';
 import type { Condition, LabelSelector, Node, Pod } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
-import { keyOf } from '../types/objects.ts';
-import { type Decision, decide, imageCounts } from './cycle.ts';
-import { addPod, nodeInfo, occupies, removePod, setNode } from './nodes.ts';
+import { keyOf, same } from '../types/objects.ts';
+import { type Decision, decide } from './cycle.ts';
+import { createHeap, enter, type Heap, leave, type Queued } from './heap.ts';
+import { createMemory, type Memory, remember } from './memory.ts';
+import { addPod, nodeInfo, occupies, removePod, replacePod, setNode } from './nodes.ts';
 import { findVictims } from './preemption.ts';
 import type { NodeInfo, Profile } from './profile.ts';
 import { complain, type PodVolumes, progress, release, type Reservation, reserve, volumesOf } from './volumes.ts';
 
-interface Queued {
-  key: string;
-  priority: number;
-  /** ns: when it was first queued. */
-  since: number;
-  attempts: number;
-  /** ns: of the last attempt. */
-  tried: number;
-}
-
-export interface Scheduler {
-  profile: Profile;
+export interface Scheduler extends Memory {
+  /** By the name that pods give in schedulerName. */
+  profiles: Map<string, Profile>;
   infos: Map<string, NodeInfo>;
   /** The same in order of search; rebuilt when nodes come and go. */
   order: NodeInfo[] | null;
   imageNodes: Map<string, number>;
-  active: Queued[];
-  /** Keys of the active. */
-  queued: Set<string>;
+  active: Heap;
   /** Pods that no node took, by key. */
   waiting: Map<string, Queued>;
   /** Pods for which others leave a node: pod's key to the pod. */
   nominated: Map<string, Pod>;
-  /** Attempts so far, by key. */
+  /** Attempts so far of pods that have no node, by key. */
   attempts: Map<string, number>;
-  /** Newest decision of each pod. */
-  decisions: Map<string, Decision>;
-  /** Keys of those kept with every node's verdict and scores, oldest first, and how many nodes that is. */
-  detailed: string[];
-  rows: number;
   /** Pods that have a node and wait for their volumes, by key. */
   reserved: Map<string, Reservation>;
   /** Where the next search begins. */
@@ -60,13 +46,10 @@ export interface Scheduler {
 
 /** One cycle takes this long. */
 export const CYCLE = 1 * MS;
-const KEPT_DECISIONS = 4000;
-/** Verdicts kept over all decisions: older decisions keep their outcome only. */
-const KEPT_ROWS = 60_000;
 
 export function createScheduler(profile: Profile): Scheduler {
   return {
-    profile, infos: new Map(), order: null, imageNodes: new Map(), active: [], queued: new Set(), waiting: new Map(), nominated: new Map(), attempts: new Map(), decisions: new Map(), detailed: [], rows: 0, reserved: new Map(), start: 0, due: false, cycles: 0,
+    ...createMemory(), profiles: new Map([[profile.schedulerName, profile]]), infos: new Map(), order: null, imageNodes: new Map(), active: createHeap(), waiting: new Map(), nominated: new Map(), attempts: new Map(), reserved: new Map(), start: 0, due: false, cycles: 0,
   };
 }
 
@@ -120,7 +103,7 @@ function observePod(cluster: Cluster, change: Change): void {
   const { scheduler } = cluster;
   const pod = change.object as Pod;
   const old = change.old as Pod | undefined;
-  const key = keyOf(pod.metadata);
+  const { key } = change;
   const here = change.type !== 'DELETED' && occupies(pod) ? pod.spec.nodeName : undefined;
   const before = old && occupies(old) ? old.spec.nodeName : undefined;
   if (before && before !== here) {
@@ -131,21 +114,23 @@ function observePod(cluster: Cluster, change: Change): void {
   if (here) {
     const info = scheduler.infos.get(here);
     if (info && before !== here) addPod(info, pod);
-    else if (info?.pods.has(key)) info.pods.set(key, pod);
+    else if (info?.pods.has(key)) replacePod(info, pod);
   }
   if (change.type !== 'DELETED' && !pod.spec.nodeName && pod.status?.nominatedNodeName) scheduler.nominated.set(key, pod);
   else scheduler.nominated.delete(key);
   if (change.type === 'DELETED' || pod.spec.nodeName || pod.metadata.deletionTimestamp) {
     forget(scheduler, key);
     if (change.type === 'DELETED' || pod.metadata.deletionTimestamp) release(cluster, key);
-    if (change.type === 'DELETED') scheduler.attempts.delete(key);
-  } else if (change.type === 'ADDED' || (scheduler.waiting.has(key) && old?.spec !== pod.spec && old?.metadata.generation !== pod.metadata.generation)) {
-    if (occupies(pod) && (pod.spec.schedulingGates ?? []).length === 0 && (pod.spec.schedulerName ?? '') === 'default-scheduler') {
-      scheduler.waiting.delete(key);
-      push(cluster, { key, priority: pod.spec.priority ?? 0, since: cluster.timeline.now, attempts: scheduler.attempts.get(key) ?? 0, tried: 0 });
-    }
+    if (change.type === 'DELETED' || pod.spec.nodeName) scheduler.attempts.delete(key);
+  } else if (change.type === 'ADDED' || (scheduler.waiting.has(key) && (!same(old?.spec, pod.spec) || !same(old?.metadata.labels, pod.metadata.labels))) || (gated(old) && !gated(pod))) {
+    if (!occupies(pod) || gated(pod) || !scheduler.profiles.has(pod.spec.schedulerName ?? '')) return;
+    scheduler.waiting.delete(key);
+    push(cluster, { key, priority: pod.spec.priority ?? 0, since: cluster.timeline.now, attempts: scheduler.attempts.get(key) ?? 0, tried: 0 });
   }
 }
+
+/** Gates keep a pod out of the queue altogether (the plugin SchedulingGates, at PreEnqueue). */
+const gated = (pod: Pod | undefined): boolean => (pod?.spec.schedulingGates ?? []).length > 0;
 
 function observeNode(cluster: Cluster, change: Change): void {
   const { scheduler, store } = cluster;
@@ -153,44 +138,53 @@ function observeNode(cluster: Cluster, change: Change): void {
   const name = node.metadata.name;
   const old = change.old as Node | undefined;
   if (change.type === 'DELETED') {
+    const gone = scheduler.infos.get(name);
+    if (gone) countImages(scheduler, gone, -1);
     scheduler.infos.delete(name);
     scheduler.order = null;
     return;
   }
   const info = scheduler.infos.get(name);
   if (info) {
-    setNode(info, node);
-    if (old?.status?.images !== node.status?.images) scheduler.imageNodes = imageCounts([...scheduler.infos.values()]);
-    const grew = JSON.stringify([old?.spec, old?.metadata.labels, old?.status?.allocatable]) !== JSON.stringify([node.spec, node.metadata.labels, node.status?.allocatable]);
+    const grew = !same(old?.spec, node.spec) || !same(old?.metadata.labels, node.metadata.labels) || !same(old?.status?.allocatable, node.status?.allocatable);
+    const moved = old?.status?.images !== node.status?.images;
+    if (moved) countImages(scheduler, info, -1);
+    if (grew || moved) setNode(info, node);
+    else info.node = node;
+    if (moved) countImages(scheduler, info, 1);
     if (grew) retry(cluster);
     return;
   }
   const fresh = nodeInfo(node);
-  for (const pod of store.tables.get('Pod')?.values() ?? []) if (pod.spec.nodeName === name && occupies(pod as Pod)) addPod(fresh, pod as Pod);
+  for (const pod of podsOnNode(store, name)) if (occupies(pod)) addPod(fresh, pod);
   scheduler.infos.set(name, fresh);
   scheduler.order = null;
-  scheduler.imageNodes = imageCounts([...scheduler.infos.values()]);
+  countImages(scheduler, fresh, 1);
   retry(cluster);
 }
 
+function countImages({ imageNodes }: Scheduler, info: NodeInfo, sign: number): void {
+  for (const name of info.images.keys()) {
+    const n = (imageNodes.get(name) ?? 0) + sign;
+    if (n > 0) imageNodes.set(name, n);
+    else imageNodes.delete(name);
+  }
+}
+
 function push(cluster: Cluster, entry: Queued): void {
-  const { active } = cluster.scheduler;
-  let at = active.length;
-  while (at > 0 && (active[at - 1]!.priority < entry.priority || (active[at - 1]!.priority === entry.priority && active[at - 1]!.since > entry.since))) at--;
-  active.splice(at, 0, entry);
-  cluster.scheduler.queued.add(entry.key);
+  enter(cluster.scheduler.active, entry);
   wake(cluster, CYCLE);
 }
 
 function forget(scheduler: Scheduler, key: string): void {
   scheduler.waiting.delete(key);
-  if (!scheduler.queued.delete(key)) return;
-  scheduler.active.splice(scheduler.active.findIndex((e) => e.key === key), 1);
+  scheduler.active.members.delete(key);
 }
 
 /** Something changed that may help: everyone who waits may try again when its backoff is over. */
 export function retry(cluster: Cluster): void {
   const { scheduler, timeline } = cluster;
+  if (scheduler.waiting.size === 0) return;
   for (const entry of [...scheduler.waiting.values()]) {
     scheduler.waiting.delete(entry.key);
     const ready = entry.tried + backoff(entry.attempts);
@@ -202,7 +196,7 @@ export function retry(cluster: Cluster): void {
 export function readmit(cluster: Cluster, entry: Queued): void {
   const pod = get<Pod>(cluster.store, 'Pod', entry.key);
   if (!pod || pod.spec.nodeName || pod.metadata.deletionTimestamp) return;
-  if (cluster.scheduler.queued.has(entry.key) || cluster.scheduler.reserved.has(entry.key) || cluster.scheduler.waiting.has(entry.key)) return;
+  if (cluster.scheduler.active.members.has(entry.key) || cluster.scheduler.reserved.has(entry.key) || cluster.scheduler.waiting.has(entry.key)) return;
   push(cluster, entry);
 }
 
@@ -218,41 +212,41 @@ function wake(cluster: Cluster, delay: number): void {
 
 /** One cycle: the event's handler. */
 export function cycle(cluster: Cluster): void {
-  const { scheduler, store, timeline } = cluster;
+  const { scheduler, store } = cluster;
   scheduler.due = false;
-  const entry = scheduler.active.shift();
+  const entry = leave(scheduler.active);
   if (!entry) return;
-  scheduler.queued.delete(entry.key);
   const pod = get<Pod>(store, 'Pod', entry.key);
   if (pod && !pod.spec.nodeName && !pod.metadata.deletionTimestamp) tryPod(cluster, entry, pod);
-  if (scheduler.active.length > 0) wake(cluster, CYCLE);
+  if (scheduler.active.members.size > 0) wake(cluster, CYCLE);
   scheduler.cycles++;
-  void timeline;
 }
 
 function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   const { scheduler, timeline } = cluster;
   scheduler.order ??= [...scheduler.infos.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const nodes = scheduler.order;
+  const profile = scheduler.profiles.get(pod.spec.schedulerName ?? '');
+  if (!profile) return;
   const found = volumesOf(cluster, pod);
   const [refused, volumes] = typeof found === 'string' ? [found, null] : [null, found];
   const { decision, searched } = decide({
-    pod, nodes, profile: scheduler.profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused, volumes,
-    nominated: scheduler.nominated.size > 0 ? byNode(scheduler.nominated) : undefined, at: timeline.now, attempt: entry.attempts + 1,
+    pod, nodes, profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused, volumes,
+    nominated: scheduler.nominated.size > 0 ? byNode(scheduler.nominated) : undefined, spare: scheduler.spare, at: timeline.now, attempt: entry.attempts + 1,
   });
   if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
   remember(scheduler, entry.key, decision);
   entry.attempts++;
   entry.tried = timeline.now;
-  scheduler.attempts.set(entry.key, entry.attempts);
+  if (!decision.chosen) scheduler.attempts.set(entry.key, entry.attempts);
   cluster.cause = cluster.causes.get(`Pod ${entry.key}`);
   const n = note(cluster, 'sched.decision', {
-    pod: entry.key, node: decision.chosen ?? '', feasible: decision.feasible.length, nodes: nodes.length, tied: decision.tied.length, attempt: entry.attempts,
+    pod: entry.key, node: decision.chosen ?? '', feasible: decision.fits, nodes: nodes.length, tied: decision.ties, attempt: entry.attempts,
     message: decision.message,
   });
   cluster.causes.set(`Pod ${entry.key}`, n);
   cluster.cause = n;
-  if (!decision.chosen) refuse(cluster, entry, pod, decision, volumes);
+  if (!decision.chosen) refuse(cluster, entry, pod, decision, profile, volumes);
   else if (!volumes || !reserve(cluster, entry.key, pod, volumes, decision.chosen)) bind(cluster, entry.key, pod, decision.chosen);
   cluster.cause = undefined;
 }
@@ -261,27 +255,6 @@ function byNode(nominated: Map<string, Pod>): Map<string, Pod[]> {
   const out = new Map<string, Pod[]>();
   for (const pod of nominated.values()) out.set(pod.status.nominatedNodeName!, [...(out.get(pod.status.nominatedNodeName!) ?? []), pod]);
   return out;
-}
-
-function remember(scheduler: Scheduler, key: string, decision: Decision): void {
-  const { decisions, detailed } = scheduler;
-  scheduler.rows += decision.verdicts.length - (decisions.get(key)?.verdicts.length ?? 0);
-  decisions.delete(key);
-  decisions.set(key, decision);
-  detailed.push(key);
-  while (detailed.length > 1 && (scheduler.rows > KEPT_ROWS || detailed.length > KEPT_DECISIONS)) thin(scheduler, detailed.shift()!, key);
-  if (decisions.size > KEPT_DECISIONS) {
-    const [oldest, gone] = decisions.entries().next().value!;
-    scheduler.rows -= gone.verdicts.length;
-    decisions.delete(oldest);
-  }
-}
-
-function thin(scheduler: Scheduler, key: string, newest: string): void {
-  const old = scheduler.decisions.get(key);
-  if (!old || key === newest) return;
-  scheduler.rows -= old.verdicts.length;
-  scheduler.decisions.set(key, { ...old, verdicts: [], feasible: [], scores: [], totals: [], tied: [] });
 }
 
 /** What the pod's Services and its ReplicaSet or StatefulSet select, as one selector; null when nothing does. */
@@ -298,24 +271,22 @@ function defaultSelector(cluster: Cluster, pod: Pod): LabelSelector | null {
   return Object.keys(matchLabels).length + matchExpressions.length === 0 ? null : { matchLabels, matchExpressions };
 }
 
+/** The binding: the pod's node and its condition in one write (registry/core/pod/storage, setPodHostAndAnnotations). */
 function bind(cluster: Cluster, key: string, pod: Pod, node: string): void {
   cluster.cause = note(cluster, 'sched.bind', { pod: key, node });
-  mutate<Pod>(cluster, 'Pod', key, (p) => {
-    p.spec.nodeName = node;
-  });
-  mutate<Pod>(cluster, 'Pod', key, (p) => {
-    setCondition(p, { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
-    delete p.status.nominatedNodeName;
-  }, 'status');
   cluster.causes.set(`Pod ${key}`, cluster.cause);
-  emit(cluster, pod, 'Normal', 'Scheduled', `Successfully assigned ${key} to ${node}`, 'default-scheduler');
+  const bound: Pod = { ...pod, metadata: { ...pod.metadata }, spec: { ...pod.spec, nodeName: node }, status: { ...pod.status, conditions: [...(pod.status.conditions ?? [])] } };
+  setCondition(bound, { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
+  delete bound.status.nominatedNodeName;
+  put(cluster.store, bound);
+  emit(cluster, bound, 'Normal', 'Scheduled', `Successfully assigned ${key} to ${node}`, pod.spec.schedulerName ?? 'default-scheduler');
 }
 
-function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision, volumes: PodVolumes | null): void {
+function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision, profile: Profile, volumes: PodVolumes | null): void {
   const { scheduler } = cluster;
-  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, scheduler.profile, list(cluster.store, 'PodDisruptionBudget'), volumes);
+  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, profile, list(cluster.store, 'PodDisruptionBudget'), volumes, cluster.random);
   if (found) decision.message = decision.message.replace(/ preemption: .*$/, '');
-  emit(cluster, pod, 'Warning', 'FailedScheduling', decision.message, 'default-scheduler');
+  emit(cluster, pod, 'Warning', 'FailedScheduling', decision.message, pod.spec.schedulerName ?? 'default-scheduler');
   mutate<Pod>(cluster, 'Pod', entry.key, (p) => {
     setCondition(p, { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: decision.message, lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
     if (found) p.status.nominatedNodeName = found.node;

@@ -1,7 +1,8 @@
 /** NodeAffinity and nodeSelector: required terms are ORed, their expressions ANDed; preferred terms add their weights. */
 import type { Node, NodeSelectorTerm, Pod } from '../../types/objects.ts';
 import { matchesMap, meets, type Requirement } from '../../types/selectors.ts';
-import type { FilterPlugin, ScorePlugin } from '../profile.ts';
+import { type CycleState, type FilterPlugin, jot, type NodeInfo, type ScorePlugin } from '../profile.ts';
+import { mask } from '../snapshot.ts';
 import { normalizeTo100 } from './normalize.ts';
 
 /** An empty term matches no node. */
@@ -16,17 +17,42 @@ export function termMatches(term: NodeSelectorTerm | undefined, node: Node): boo
   );
 }
 
+const required = (pod: Pod): { nodeSelectorTerms?: NodeSelectorTerm[] } | undefined => pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+
 export function matchesNode(pod: Pod, node: Node): boolean {
   if (!matchesMap(pod.spec.nodeSelector, node.metadata.labels)) return false;
-  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return !required || (required.nodeSelectorTerms ?? []).some((term: NodeSelectorTerm) => termMatches(term, node));
+  const rule = required(pod);
+  return !rule || (rule.nodeSelectorTerms ?? []).some((term) => termMatches(term, node));
+}
+
+/** Whether the pod chooses nodes at all. */
+export const choosesNodes = (pod: Pod): boolean => required(pod) !== undefined || Object.keys(pod.spec.nodeSelector ?? {}).length > 0;
+
+/** The question "may the pod be here by its selector?", by node index; null when every node will do. */
+export function nodeMask(state: CycleState): Uint8Array | null {
+  const known = state.scratch.get('nodes');
+  if (known !== undefined) return known as Uint8Array | null;
+  const { pod } = state;
+  const made = choosesNodes(pod) ? mask(state.snapshot, JSON.stringify([pod.spec.nodeSelector, required(pod)]), (info) => matchesNode(pod, info.node)) : null;
+  state.scratch.set('nodes', made);
+  return made;
+}
+
+const byField = (pod: Pod): boolean => required(pod)?.nodeSelectorTerms?.some((t) => t.matchFields?.length) ?? false;
+
+/** One that names its node by a field (a DaemonSet's) is asked node by node. */
+function admits(state: CycleState, info: NodeInfo): boolean {
+  if (byField(state.pod)) return matchesNode(state.pod, info.node);
+  return nodeMask(state)?.[info.index] !== 0;
 }
 
 export const affinityFilter: FilterPlugin = {
   name: 'NodeAffinity',
-  filter({ pod, profile }, info) {
-    if (matchesNode(pod, info.node)) return null;
-    return { reasons: [profile.legacy ? "node(s) didn't match Pod's node affinity" : "node(s) didn't match Pod's node affinity/selector"], resolvable: false };
+  skips: ({ pod }) => !choosesNodes(pod),
+  passes: (state, index) => !byField(state.pod) && nodeMask(state)?.[index] === 1,
+  filter(state, info) {
+    if (admits(state, info)) return null;
+    return { reasons: [state.profile.legacy ? "node(s) didn't match Pod's node affinity" : "node(s) didn't match Pod's node affinity/selector"], resolvable: false };
   },
 };
 
@@ -36,16 +62,17 @@ const preferred = (pod: Pod): { weight: number; preference: NodeSelectorTerm }[]
 export const affinityScore: ScorePlugin = {
   name: 'NodeAffinity',
   applies: ({ pod, profile }) => profile.legacy || preferred(pod).length > 0,
-  score({ pod }, info, operands) {
+  score({ pod, nodes }, index, operands) {
+    const { node } = nodes[index]!;
     let sum = 0;
     for (const { weight, preference } of preferred(pod)) {
-      if (weight !== 0 && termMatches(preference, info.node)) {
+      if (weight !== 0 && termMatches(preference, node)) {
         sum += weight;
-        operands.push(weight);
+        jot(operands, weight);
       }
     }
     return sum;
   },
   normalize: (_state, scores) => normalizeTo100(scores, false),
-  formula: (weights, raw) => (weights.length === 0 ? 'no preferred term matches' : `${weights.join(' + ')} = ${raw}; 100*${raw}/max over nodes`),
+  formula: (weights, raw) => (weights.length === 0 ? 'no preferred term matches' : `${Array.from(weights).join(' + ')} = ${raw}; 100*${raw}/max over nodes`),
 };

@@ -1,6 +1,7 @@
 /** Filters that look at one node's own state: schedulable, named, host ports, resources. Source: pkg/scheduler/framework/plugins 1.32. */
 import { hostPorts } from '../nodes.ts';
 import type { FilterPlugin } from '../profile.ts';
+import { traitsOf } from '../snapshot.ts';
 import { tolerates } from './taints.ts';
 
 /** What is the same for every node of a cycle is worked out once. */
@@ -12,6 +13,7 @@ function once(scratch: Map<string, unknown>, name: string, make: () => string[])
 
 export const nodeUnschedulable: FilterPlugin = {
   name: 'NodeUnschedulable',
+  skips: ({ snapshot }) => !traitsOf(snapshot).cordoned,
   filter({ pod }, info) {
     if (!info.node.spec?.unschedulable) return null;
     const taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
@@ -21,6 +23,7 @@ export const nodeUnschedulable: FilterPlugin = {
 
 export const nodeName: FilterPlugin = {
   name: 'NodeName',
+  skips: ({ pod }) => !pod.spec.nodeName,
   filter({ pod, profile }, info) {
     if (!pod.spec.nodeName || pod.spec.nodeName === info.name) return null;
     return { reasons: [profile.legacy ? "node(s) didn't match the requested hostname" : "node(s) didn't match the requested node name"], resolvable: false };
@@ -29,6 +32,7 @@ export const nodeName: FilterPlugin = {
 
 export const nodePorts: FilterPlugin = {
   name: 'NodePorts',
+  skips: ({ pod, scratch }) => once(scratch, 'hostPorts', () => hostPorts(pod.spec)).length === 0,
   filter({ pod, scratch }, info) {
     for (const wanted of once(scratch, 'hostPorts', () => hostPorts(pod.spec))) {
       const [ip, protocol, port] = wanted.split('/');
@@ -45,10 +49,13 @@ export const nodePorts: FilterPlugin = {
 
 export const nodeResourcesFit: FilterPlugin = {
   name: 'NodeResourcesFit',
+  passes({ demand, profile, snapshot: { room } }, i) {
+    if (room.pods[i]! >= room.slots[i]! || demand.other || profile.legacy) return false;
+    return !demand.any || ((demand.cpu === 0 || demand.cpu + room.usedCpu[i]! <= room.cpu[i]!) && (demand.memory === 0 || demand.memory + room.usedMemory[i]! <= room.memory[i]!));
+  },
   filter({ demand, profile, scratch }, info) {
     let reasons: string[] | null = null;
-    const slots = info.allocatable.get('pods') ?? 0;
-    if (info.pods.size + 1 > slots) reasons = ['Too many pods'];
+    if (info.pods.size + 1 > (info.allocatable.get('pods') ?? 0)) reasons = ['Too many pods'];
     if (demand.any) {
       for (const name of once(scratch, 'resources', () => [...new Set(['cpu', 'memory', 'ephemeral-storage', ...demand.requests.keys()])])) {
         const wanted = demand.requests.get(name) ?? 0;

@@ -2,122 +2,118 @@
  * InterPodAffinity: required terms let a pod in only where (or only where no) matching pods share a topology value; pods that are
  * there already may veto; preferred terms of both sides add to the score. Source: plugins/interpodaffinity/{filtering,scoring}.go.
  */
-import type { Labels, LabelSelector, Pod } from '../../types/objects.ts';
-import { matchesSelector } from '../../types/selectors.ts';
-import type { CycleState, FilterPlugin, ScorePlugin } from '../profile.ts';
+import type { Pod } from '../../types/objects.ts';
+import { type CycleState, type FilterPlugin, jot, type Refusal, type ScorePlugin } from '../profile.ts';
+import { type Counter, counter, hintOf, means, sideOf, type Snapshot, type Term, topology } from '../snapshot.ts';
 
-interface Term {
-  labelSelector?: LabelSelector;
-  namespaces?: string[];
-  namespaceSelector?: LabelSelector;
-  topologyKey: string;
+/** A sum by topology value. */
+interface Sums {
+  of: Int32Array;
+  sums: Float64Array;
 }
 
-const side = (pod: Pod, kind: 'podAffinity' | 'podAntiAffinity'): { required: Term[]; preferred: { weight: number; podAffinityTerm: Term }[] } => ({
-  required: pod.spec.affinity?.[kind]?.requiredDuringSchedulingIgnoredDuringExecution ?? [],
-  preferred: (pod.spec.affinity?.[kind]?.preferredDuringSchedulingIgnoredDuringExecution ?? []).filter((p: { podAffinityTerm?: Term }) => p.podAffinityTerm),
-});
-
-/** Whether `owner`'s term means `pod`. */
-function means(term: Term, owner: Pod, pod: Pod): boolean {
-  const all = term.namespaceSelector !== undefined && Object.keys(term.namespaceSelector).length === 0;
-  const spaces = term.namespaces?.length ? term.namespaces : [owner.metadata.namespace];
-  return (all || spaces.includes(pod.metadata.namespace)) && matchesSelector(term.labelSelector, pod.metadata.labels);
+/** Adds `weight` for every counted pod to the topology value of its node; whether there was any. */
+function gather(snapshot: Snapshot, by: Map<string, Sums>, key: string, counts: Int32Array, weight: number): boolean {
+  const { of, values } = topology(snapshot, key);
+  let into = by.get(key);
+  if (!into) by.set(key, (into = { of, sums: new Float64Array(values.length) }));
+  let any = false;
+  for (let i = 0; i < counts.length; i++) {
+    const n = counts[i]!;
+    if (n === 0 || of[i]! < 0) continue;
+    into.sums[of[i]!]! += n * weight;
+    any = true;
+  }
+  return any;
 }
 
-const pair = (key: string, labels: Labels | undefined): string | null => (labels?.[key] === undefined ? null : `${key}\n${labels[key]}`);
+const hintFor = (term: Term, pod: Pod): string => (term.namespaceSelector || term.namespaces?.length ? '\n' : hintOf(pod.metadata.namespace, term.labelSelector));
+
+/** Pods on nodes that all the terms of `pod` mean. */
+function meant(snapshot: Snapshot, pod: Pod, terms: readonly Term[]): Counter {
+  const own = pod.metadata.namespace;
+  return counter(snapshot, `${own} means ${JSON.stringify(terms)}`, hintFor(terms[0]!, pod), (other) => terms.every((t) => means(t, own, other, snapshot.spaces)));
+}
 
 interface Counts {
-  affinity: Map<string, number>;
-  anti: Map<string, number>;
-  existing: Map<string, number>;
+  wants: readonly Term[];
+  shuns: readonly Term[];
+  affinity: Map<string, Sums>;
+  anti: Map<string, Sums>;
+  existing: Map<string, Sums>;
+  /** No pod that the affinity terms mean is anywhere, and the pod itself would do. */
+  first: boolean;
 }
 
-function count(state: CycleState): Counts | null {
-  const { pod } = state;
-  const affinity = side(pod, 'podAffinity').required;
-  const anti = side(pod, 'podAntiAffinity').required;
-  const counts: Counts = { affinity: new Map(), anti: new Map(), existing: new Map() };
-  const add = (map: Map<string, number>, key: string | null): void => void (key !== null && map.set(key, (map.get(key) ?? 0) + 1));
-  let any = affinity.length + anti.length > 0;
-  for (const info of state.nodes) {
-    if (!any && info.affine === 0) continue;
-    const labels = info.node.metadata.labels;
-    for (const other of info.pods.values()) {
-      if (other.spec.affinity) {
-        for (const term of side(other, 'podAntiAffinity').required) {
-          if (!means(term, other, pod)) continue;
-          add(counts.existing, pair(term.topologyKey, labels));
-          any = true;
-        }
-      }
-      if (affinity.length > 0 && affinity.every((t) => means(t, pod, other))) for (const t of affinity) add(counts.affinity, pair(t.topologyKey, labels));
-      for (const t of anti) if (means(t, pod, other)) add(counts.anti, pair(t.topologyKey, labels));
-    }
+function count({ pod, snapshot }: CycleState): Counts | null {
+  const wants = sideOf(pod, 'podAffinity').required;
+  const shuns = sideOf(pod, 'podAntiAffinity').required;
+  const counts: Counts = { wants, shuns, affinity: new Map(), anti: new Map(), existing: new Map(), first: false };
+  for (const entry of snapshot.terms.values()) {
+    if (entry.kind === 'shuns' && means(entry.term, entry.namespace, pod, snapshot.spaces)) gather(snapshot, counts.existing, entry.term.topologyKey, entry.counts, 1);
   }
-  return any ? counts : null;
+  if (wants.length > 0) {
+    const { counts: there } = meant(snapshot, pod, wants);
+    let any = false;
+    for (const term of wants) if (gather(snapshot, counts.affinity, term.topologyKey, there, 1)) any = true;
+    counts.first = !any && wants.every((t) => means(t, pod.metadata.namespace, pod, snapshot.spaces));
+  }
+  for (const term of shuns) gather(snapshot, counts.anti, term.topologyKey, meant(snapshot, pod, [term]).counts, 1);
+  return wants.length + shuns.length + counts.existing.size > 0 ? counts : null;
+}
+
+function counted(state: CycleState): Counts | null {
+  let found = state.scratch.get('interpod') as Counts | null | undefined;
+  if (found === undefined) state.scratch.set('interpod', (found = count(state)));
+  return found;
+}
+
+/** The sum of a node's topology value; undefined without the label. */
+function at(by: Map<string, Sums>, key: string, index: number): number | undefined {
+  const sums = by.get(key)!;
+  const value = sums.of[index]!;
+  return value < 0 ? undefined : sums.sums[value];
 }
 
 export const interPodFilter: FilterPlugin = {
   name: 'InterPodAffinity',
-  filter(state, info) {
-    if (!state.scratch.has('interpod')) state.scratch.set('interpod', count(state));
-    const counts = state.scratch.get('interpod') as Counts | null;
+  skips: (state) => counted(state) === null,
+  filter(state, { index }) {
+    const counts = counted(state);
     if (!counts) return null;
-    const { pod, profile } = state;
-    const labels = info.node.metadata.labels;
-    const says = (reason: string, resolvable: boolean): { reasons: string[]; resolvable: boolean } => ({
-      reasons: profile.legacy ? ["node(s) didn't match pod affinity/anti-affinity", reason] : [reason], resolvable,
+    const says = (reason: string, resolvable: boolean): Refusal => ({
+      reasons: state.profile.legacy ? ["node(s) didn't match pod affinity/anti-affinity", reason] : [reason], resolvable,
     });
-    const affinity = side(pod, 'podAffinity').required;
     let exist = true;
-    for (const term of affinity) {
-      const key = pair(term.topologyKey, labels);
-      if (key === null) return says("node(s) didn't match pod affinity rules", false);
-      if (!counts.affinity.get(key)) exist = false;
+    for (const term of counts.wants) {
+      const there = at(counts.affinity, term.topologyKey, index);
+      if (there === undefined) return says("node(s) didn't match pod affinity rules", false);
+      if (there === 0) exist = false;
     }
-    if (!exist && !(counts.affinity.size === 0 && affinity.every((t) => means(t, pod, pod)))) return says("node(s) didn't match pod affinity rules", false);
-    for (const term of side(pod, 'podAntiAffinity').required) {
-      const key = pair(term.topologyKey, labels);
-      if (key !== null && counts.anti.get(key)) return says("node(s) didn't match pod anti-affinity rules", true);
-    }
-    if (counts.existing.size > 0) {
-      for (const key of Object.keys(labels ?? {})) {
-        if (counts.existing.get(pair(key, labels)!)) return says("node(s) didn't satisfy existing pods anti-affinity rules", true);
-      }
-    }
+    if (!exist && !counts.first) return says("node(s) didn't match pod affinity rules", false);
+    for (const term of counts.shuns) if (at(counts.anti, term.topologyKey, index)) return says("node(s) didn't match pod anti-affinity rules", true);
+    for (const key of counts.existing.keys()) if (at(counts.existing, key, index)) return says("node(s) didn't satisfy existing pods anti-affinity rules", true);
     return null;
   },
 };
 
-/** Score by topology pair. */
-function weigh(state: CycleState): Map<string, number> {
-  const { pod } = state;
-  const scores = new Map<string, number>();
-  const mine = { likes: side(pod, 'podAffinity').preferred, avoids: side(pod, 'podAntiAffinity').preferred };
-  const wants = mine.likes.length + mine.avoids.length > 0;
-  for (const info of state.nodes) {
-    if (!wants && info.affine === 0) continue;
-    const labels = info.node.metadata.labels;
-    const add = (term: Term, owner: Pod, other: Pod, weight: number): void => {
-      if (!means(term, owner, other)) return;
-      const key = pair(term.topologyKey, labels);
-      if (key !== null) scores.set(key, (scores.get(key) ?? 0) + weight);
-    };
-    for (const other of info.pods.values()) {
-      if (wants) {
-        for (const p of mine.likes) add(p.podAffinityTerm, pod, other, p.weight);
-        for (const p of mine.avoids) add(p.podAffinityTerm, pod, other, -p.weight);
-      }
-      if (!other.spec.affinity) continue;
-      const theirs = side(other, 'podAffinity');
-      for (const term of theirs.required) add(term, other, pod, 1);
-      for (const p of theirs.preferred) add(p.podAffinityTerm, other, pod, p.weight);
-      for (const p of side(other, 'podAntiAffinity').preferred) add(p.podAffinityTerm, other, pod, -p.weight);
-    }
+/** Score by topology value; empty when no term of either side met a pod. */
+function weigh({ pod, snapshot }: CycleState): Map<string, Sums> {
+  const scores = new Map<string, Sums>();
+  let any = false;
+  const add = (key: string, counts: Int32Array, weight: number): void => {
+    if (gather(snapshot, scores, key, counts, weight)) any = true;
+  };
+  for (const p of sideOf(pod, 'podAffinity').preferred) add(p.podAffinityTerm.topologyKey, meant(snapshot, pod, [p.podAffinityTerm]).counts, p.weight);
+  for (const p of sideOf(pod, 'podAntiAffinity').preferred) add(p.podAffinityTerm.topologyKey, meant(snapshot, pod, [p.podAffinityTerm]).counts, -p.weight);
+  for (const entry of snapshot.terms.values()) {
+    if (entry.kind !== 'shuns' && means(entry.term, entry.namespace, pod, snapshot.spaces)) add(entry.term.topologyKey, entry.counts, entry.weight);
   }
+  if (!any) scores.clear();
   return scores;
 }
+
+const weighed = (state: CycleState): Map<string, Sums> => state.scratch.get('interpod-score') as Map<string, Sums>;
 
 export const interPodScore: ScorePlugin = {
   name: 'InterPodAffinity',
@@ -126,16 +122,16 @@ export const interPodScore: ScorePlugin = {
     state.scratch.set('interpod-score', scores);
     return state.profile.legacy || scores.size > 0;
   },
-  score(state, info, operands) {
-    const scores = state.scratch.get('interpod-score') as Map<string, number>;
+  score(state, index, operands) {
+    const scores = weighed(state);
     if (scores.size === 0) return 0;
     let sum = 0;
-    for (const key of Object.keys(info.node.metadata.labels ?? {})) sum += scores.get(pair(key, info.node.metadata.labels)!) ?? 0;
-    operands.push(sum);
+    for (const key of scores.keys()) sum += at(scores, key, index) ?? 0;
+    jot(operands, sum);
     return sum;
   },
   normalize(state, scores) {
-    if ((state.scratch.get('interpod-score') as Map<string, number>).size === 0) return;
+    if (weighed(state).size === 0) return;
     let min = state.profile.legacy ? 0 : Number.POSITIVE_INFINITY;
     let max = state.profile.legacy ? 0 : Number.NEGATIVE_INFINITY;
     for (const s of scores) {
@@ -144,5 +140,5 @@ export const interPodScore: ScorePlugin = {
     }
     for (let i = 0; i < scores.length; i++) scores[i] = max > min ? Math.trunc(100 * ((scores[i]! - min) / (max - min))) : 0;
   },
-  formula: ([sum = 0]) => `sum of weights of matching terms, both ways: ${sum}; 100*(${sum} - min)/(max - min) over nodes`,
+  formula: ({ 0: sum = 0 }) => `sum of weights of matching terms, both ways: ${sum}; 100*(${sum} - min)/(max - min) over nodes`,
 };

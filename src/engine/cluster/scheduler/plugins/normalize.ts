@@ -1,5 +1,5 @@
 /** DefaultNormalizeScore: 100*s/max in whole numbers, optionally turned round. */
-export function normalizeTo100(scores: number[], reverse: boolean): void {
+export function normalizeTo100(scores: Float64Array, reverse: boolean): void {
   let max = 0;
   for (const s of scores) if (s > max) max = s;
   for (let i = 0; i < scores.length; i++) {

@@ -2,7 +2,7 @@
  * Scores by free room. LeastAllocated: the emptier the better, floor((capacity - requested)*100/capacity) for CPU and
  * memory, mean of both. BalancedAllocation: CPU and memory in like proportion, (1 - |f0 - f1|/2)*100 (1.20: 1 - |f0 - f1|).
  */
-import type { CycleState, NodeInfo, ScorePlugin } from '../profile.ts';
+import { type CycleState, jot, reserve, type ScorePlugin } from '../profile.ts';
 import { milliOf, wholeOf } from '../../types/quantity.ts';
 
 const MIB = 1024 * 1024;
@@ -21,18 +21,46 @@ export function leastAllocated(name: string): ScorePlugin {
   return {
     name,
     applies: () => true,
-    score(state, info, operands) {
-      const cpu = info.allocatable.get('cpu') ?? 0;
-      const memory = info.allocatable.get('memory') ?? 0;
-      const usedCpu = info.nonzeroCpu + wantedCpu(state);
-      const usedMemory = info.nonzeroMemory + state.demand.nonzeroMemory;
-      operands.push(cpu, usedCpu, memory, usedMemory);
+    score(state, index, operands) {
+      const { room } = state.snapshot;
+      const cpu = room.cpu[index]!;
+      const memory = room.memory[index]!;
+      const usedCpu = room.nonzeroCpu[index]! + wantedCpu(state);
+      const usedMemory = room.nonzeroMemory[index]! + state.demand.nonzeroMemory;
+      jot(operands, cpu);
+      jot(operands, usedCpu);
+      jot(operands, memory);
+      jot(operands, usedMemory);
       const have = (cpu === 0 ? 0 : 1) + (memory === 0 ? 0 : 1);
       if (state.profile.legacy) return Math.floor((least(usedCpu, cpu) + least(usedMemory, memory)) / 2);
       return have === 0 ? 0 : Math.floor((least(usedCpu, cpu) + least(usedMemory, memory)) / have);
     },
+    scoreAll(state, raw, operands, starts) {
+      const { feasible, demand, snapshot: { room: { cpu, memory, nonzeroCpu, nonzeroMemory } } } = state;
+      if (state.profile.legacy) return false;
+      const values = reserve(operands, feasible.length * 4);
+      let at = operands.length;
+      for (let i = 0; i < feasible.length; i++) {
+        const n = feasible[i]!;
+        const c = cpu[n]!;
+        const m = memory[n]!;
+        const usedCpu = nonzeroCpu[n]! + demand.nonzeroCpu;
+        const usedMemory = nonzeroMemory[n]! + demand.nonzeroMemory;
+        starts[i] = at;
+        values[at] = c;
+        values[at + 1] = usedCpu;
+        values[at + 2] = m;
+        values[at + 3] = usedMemory;
+        at += 4;
+        const have = (c === 0 ? 0 : 1) + (m === 0 ? 0 : 1);
+        raw[i] = have === 0 ? 0 : Math.floor((least(usedCpu, c) + least(usedMemory, m)) / have);
+      }
+      starts[feasible.length] = at;
+      operands.length = at;
+      return true;
+    },
     normalize: () => {},
-    formula([cpu = 0, usedCpu = 0, memory = 0, usedMemory = 0], raw) {
+    formula({ 0: cpu = 0, 1: usedCpu = 0, 2: memory = 0, 3: usedMemory = 0 }, raw) {
       return `cpu (${cpu}m - ${usedCpu}m)*100/${cpu}m = ${least(usedCpu, cpu)}; memory (${mib(memory)} - ${mib(usedMemory)})*100/${mib(memory)} = ${least(usedMemory, memory)}; mean ${raw}`;
     },
   };
@@ -40,29 +68,45 @@ export function leastAllocated(name: string): ScorePlugin {
 
 const mib = (bytes: number): string => `${Math.round((bytes / MIB) * 100) / 100}Mi`;
 
-function fractions(state: CycleState, info: NodeInfo): [number, number] {
-  const cpu = info.allocatable.get('cpu') ?? 0;
-  const memory = info.allocatable.get('memory') ?? 0;
-  if (state.profile.legacy) {
-    const f = (used: number, capacity: number): number => (capacity === 0 ? 1 : used / capacity);
-    return [f(info.nonzeroCpu + wantedCpu(state), cpu), f(info.nonzeroMemory + state.demand.nonzeroMemory, memory)];
-  }
-  const f = (name: string, capacity: number): number =>
-    capacity === 0 ? 0 : Math.min(1, ((info.requested.get(name) ?? 0) + (state.demand.requests.get(name) ?? 0)) / capacity);
-  return [f('cpu', cpu), f('memory', memory)];
-}
+const share = (used: number, capacity: number): number => (capacity === 0 ? 0 : Math.min(1, used / capacity));
+const oldShare = (used: number, capacity: number): number => (capacity === 0 ? 1 : used / capacity);
 
 export const balancedAllocation: ScorePlugin = {
   name: 'NodeResourcesBalancedAllocation',
-  applies: ({ demand, profile }) => profile.legacy || (demand.requests.get('cpu') ?? 0) > 0 || (demand.requests.get('memory') ?? 0) > 0,
-  score(state, info, operands) {
-    const [f0, f1] = fractions(state, info);
-    operands.push(f0, f1, state.profile.legacy ? 1 : 0);
-    if (state.profile.legacy) return f0 >= 1 || f1 >= 1 ? 0 : Math.trunc((1 - Math.abs(f0 - f1)) * 100);
+  applies: ({ demand, profile }) => profile.legacy || demand.cpu > 0 || demand.memory > 0,
+  score(state, index, operands) {
+    const { room } = state.snapshot;
+    const { legacy } = state.profile;
+    const f0 = legacy ? oldShare(room.nonzeroCpu[index]! + wantedCpu(state), room.cpu[index]!) : share(room.usedCpu[index]! + state.demand.cpu, room.cpu[index]!);
+    const f1 = legacy ? oldShare(room.nonzeroMemory[index]! + state.demand.nonzeroMemory, room.memory[index]!) : share(room.usedMemory[index]! + state.demand.memory, room.memory[index]!);
+    jot(operands, f0);
+    jot(operands, f1);
+    jot(operands, legacy ? 1 : 0);
+    if (legacy) return f0 >= 1 || f1 >= 1 ? 0 : Math.trunc((1 - Math.abs(f0 - f1)) * 100);
     return Math.trunc((1 - Math.abs(f0 - f1) / 2) * 100);
   },
+  scoreAll(state, raw, operands, starts) {
+    const { feasible, demand, snapshot: { room: { cpu, memory, usedCpu, usedMemory } } } = state;
+    if (state.profile.legacy) return false;
+    const values = reserve(operands, feasible.length * 3);
+    let at = operands.length;
+    for (let i = 0; i < feasible.length; i++) {
+      const n = feasible[i]!;
+      const f0 = share(usedCpu[n]! + demand.cpu, cpu[n]!);
+      const f1 = share(usedMemory[n]! + demand.memory, memory[n]!);
+      starts[i] = at;
+      values[at] = f0;
+      values[at + 1] = f1;
+      values[at + 2] = 0;
+      at += 3;
+      raw[i] = Math.trunc((1 - Math.abs(f0 - f1) / 2) * 100);
+    }
+    starts[feasible.length] = at;
+    operands.length = at;
+    return true;
+  },
   normalize: () => {},
-  formula([f0 = 0, f1 = 0, legacy = 0], raw) {
+  formula({ 0: f0 = 0, 1: f1 = 0, 2: legacy = 0 }, raw) {
     const a = f0.toFixed(4);
     const b = f1.toFixed(4);
     return legacy ? `(1 - |${a} - ${b}|)*100 = ${raw}` : `(1 - |cpu ${a} - memory ${b}|/2)*100 = ${raw}`;

@@ -4,9 +4,10 @@
  */
 import type { LabelSelector, Pod } from '../../types/objects.ts';
 import { matchesSelector } from '../../types/selectors.ts';
-import type { CycleState, FilterPlugin, NodeInfo, ScorePlugin } from '../profile.ts';
-import { matchesNode } from './affinity.ts';
-import { untolerated } from './taints.ts';
+import { type CycleState, type FilterPlugin, jot, type ScorePlugin } from '../profile.ts';
+import { counter, hintOf, mask, type Snapshot, topology, type Topology } from '../snapshot.ts';
+import { nodeMask } from './affinity.ts';
+import { tolerates } from './taints.ts';
 
 interface Constraint {
   maxSkew: number;
@@ -22,60 +23,94 @@ interface Constraint {
 const HOSTNAME = 'kubernetes.io/hostname';
 const ZONE = 'topology.kubernetes.io/zone';
 
-const own = (pod: Pod, mode: string): Constraint[] => (pod.spec.topologySpreadConstraints ?? []).filter((c: Constraint) => c.whenUnsatisfiable === mode).map((c: Constraint) => withLabelKeys(c, pod));
-const label = (info: NodeInfo, key: string): string | undefined => info.node.metadata.labels?.[key];
-
-/** matchLabelKeys: the pod's own values of these labels are asked of the others as well; a key it has not is left out. */
-function withLabelKeys(c: Constraint, pod: Pod): Constraint {
-  const mine = (c.matchLabelKeys ?? []).flatMap((key) => (pod.metadata.labels?.[key] === undefined ? [] : [[key, pod.metadata.labels[key]!] as const]));
-  if (mine.length === 0) return c;
-  const selector = c.labelSelector ?? {};
-  return { ...c, labelSelector: { ...selector, matchExpressions: [...(selector.matchExpressions ?? []), ...mine.map(([key, value]) => ({ key, operator: 'In', values: [value] }))] } };
-}
-
-/** Is the node one that the constraint counts? */
-function counted(c: Constraint, pod: Pod, info: NodeInfo): boolean {
-  if (c.nodeAffinityPolicy !== 'Ignore' && !matchesNode(pod, info.node)) return false;
-  return c.nodeTaintsPolicy !== 'Honor' || untolerated(pod, info) === undefined;
-}
-
-function matching(info: NodeInfo, pod: Pod, selector: LabelSelector | undefined): number {
-  let n = 0;
-  for (const other of info.pods.values()) {
-    if (!other.metadata.deletionTimestamp && other.metadata.namespace === pod.metadata.namespace && matchesSelector(selector, other.metadata.labels)) n++;
-  }
-  return n;
-}
-
-/** Pods by topology value for each hard constraint, and the least of them: none, while there are fewer values than minDomains. */
-function hardCounts(state: CycleState, constraints: readonly Constraint[]): { counts: Map<string, number>; least: number }[] {
-  const { pod, nodes, profile } = state;
-  const complete = nodes.filter((info) => constraints.every((c) => label(info, c.topologyKey) !== undefined));
-  return constraints.map((c) => {
-    const domain = complete.filter((info) => counted(c, pod, info));
-    const counts = new Map<string, number>(domain.map((info) => [label(info, c.topologyKey)!, 0]));
-    for (const info of profile.legacy ? nodes : domain) {
-      const value = label(info, c.topologyKey);
-      if (value !== undefined && counts.has(value)) counts.set(value, counts.get(value)! + matching(info, pod, c.labelSelector));
+/** The pod's constraints of one mode, their selectors narrowed by matchLabelKeys. */
+function own(pod: Pod, mode: string): Constraint[] {
+  const out: Constraint[] = [];
+  for (const c of (pod.spec.topologySpreadConstraints ?? []) as Constraint[]) {
+    if (c.whenUnsatisfiable !== mode) continue;
+    const labels = pod.metadata.labels ?? {};
+    const keys = (c.matchLabelKeys ?? []).filter((key) => labels[key] !== undefined);
+    if (keys.length === 0) out.push(c);
+    else {
+      const narrowed = keys.map((key) => ({ key, operator: 'In', values: [labels[key]!] }));
+      out.push({ ...c, labelSelector: { ...c.labelSelector, matchExpressions: [...(c.labelSelector?.matchExpressions ?? []), ...narrowed] } });
     }
-    return { counts, least: counts.size < (c.minDomains ?? 1) ? 0 : Math.min(Number.MAX_SAFE_INTEGER, ...counts.values()) };
+  }
+  return out;
+}
+
+/** Living pods of the pod's namespace that the selector means, by node. */
+function matching(snapshot: Snapshot, pod: Pod, selector: LabelSelector | undefined): Int32Array {
+  const { namespace } = pod.metadata;
+  const matches = (other: Pod): boolean => !other.metadata.deletionTimestamp && other.metadata.namespace === namespace && matchesSelector(selector, other.metadata.labels);
+  return counter(snapshot, `spread ${JSON.stringify(selector)}`, hintOf(namespace, selector), matches).counts;
+}
+
+/** Nodes whose taints the pod tolerates, for constraints that honour taints. */
+function untainted({ snapshot, pod }: CycleState): Uint8Array {
+  const tolerations = pod.spec.tolerations ?? [];
+  return mask(snapshot, `taints ${JSON.stringify(tolerations)}`, (info) => info.taints.every((taint) => taint.effect === 'PreferNoSchedule' || tolerations.some((t) => tolerates(t, taint))));
+}
+
+/** Which nodes a constraint counts at all. */
+function included(state: CycleState, c: Constraint, chosen: Uint8Array | null): (i: number) => boolean {
+  const byAffinity = (state.profile.legacy || c.nodeAffinityPolicy !== 'Ignore') && chosen ? chosen : null;
+  const byTaint = c.nodeTaintsPolicy === 'Honor' && !state.profile.legacy ? untainted(state) : null;
+  return (i) => (byAffinity === null || byAffinity[i] === 1) && (byTaint === null || byTaint[i] === 1);
+}
+
+interface Hard {
+  constraint: Constraint;
+  of: Int32Array;
+  /** Pods by topology value; -1: no domain. */
+  counts: Int32Array;
+  least: number;
+  self: number;
+}
+
+/** Pods by topology value for each hard constraint, and the least of them. */
+function hardCounts(state: CycleState, constraints: readonly Constraint[]): Hard[] {
+  const { pod, snapshot, profile, nodes } = state;
+  const chosen = nodeMask(state);
+  const topologies = constraints.map((c) => topology(snapshot, c.topologyKey));
+  const complete = (i: number): boolean => topologies.every((t) => t.of[i]! >= 0);
+  return constraints.map((c, n): Hard => {
+    const { of, values } = topologies[n]!;
+    const pods = matching(snapshot, pod, c.labelSelector);
+    const counts = new Int32Array(values.length).fill(-1);
+    const counted = included(state, c, chosen);
+    for (let i = 0; i < nodes.length; i++) if (of[i]! >= 0 && counts[of[i]!]! < 0 && counted(i) && complete(i)) counts[of[i]!] = 0;
+    for (let i = 0; i < nodes.length; i++) if (pods[i]! > 0 && of[i]! >= 0 && counts[of[i]!]! >= 0 && (profile.legacy || (counted(i) && complete(i)))) counts[of[i]!]! += pods[i]!;
+    let least = Number.MAX_SAFE_INTEGER;
+    let domains = 0;
+    for (const count of counts) {
+      if (count < 0) continue;
+      domains++;
+      if (count < least) least = count;
+    }
+    if (!profile.legacy && c.minDomains !== undefined && domains < c.minDomains) least = 0;
+    return { constraint: c, of, counts, least, self: matchesSelector(c.labelSelector, pod.metadata.labels) ? 1 : 0 };
   });
+}
+
+function hard(state: CycleState): Hard[] {
+  let found = state.scratch.get('spread') as Hard[] | undefined;
+  if (!found) state.scratch.set('spread', (found = hardCounts(state, own(state.pod, 'DoNotSchedule'))));
+  return found;
 }
 
 export const spreadFilter: FilterPlugin = {
   name: 'PodTopologySpread',
+  skips: ({ pod }) => !(pod.spec.topologySpreadConstraints ?? []).some((c: Constraint) => c.whenUnsatisfiable === 'DoNotSchedule'),
+  passes(state, index) {
+    for (const { constraint, of, counts, least, self } of hard(state)) if (of[index]! < 0 || Math.max(0, counts[of[index]!]!) + self - least > constraint.maxSkew) return false;
+    return true;
+  },
   filter(state, info) {
-    if (!state.pod.spec.topologySpreadConstraints?.length) return null;
-    const constraints = own(state.pod, 'DoNotSchedule');
-    if (constraints.length === 0) return null;
-    if (!state.scratch.has('spread')) state.scratch.set('spread', hardCounts(state, constraints));
-    const all = state.scratch.get('spread') as ReturnType<typeof hardCounts>;
-    for (const [i, c] of constraints.entries()) {
-      const value = label(info, c.topologyKey);
-      if (value === undefined) return { reasons: ["node(s) didn't match pod topology spread constraints (missing required label)"], resolvable: false };
-      const { counts, least } = all[i]!;
-      const self = matchesSelector(c.labelSelector, state.pod.metadata.labels) ? 1 : 0;
-      if ((counts.get(value) ?? 0) + self - least > c.maxSkew) return { reasons: ["node(s) didn't match pod topology spread constraints"], resolvable: true };
+    for (const { constraint, of, counts, least, self } of hard(state)) {
+      const value = of[info.index]!;
+      if (value < 0) return { reasons: ["node(s) didn't match pod topology spread constraints (missing required label)"], resolvable: false };
+      if (Math.max(0, counts[value]!) + self - least > constraint.maxSkew) return { reasons: ["node(s) didn't match pod topology spread constraints"], resolvable: true };
     }
     return null;
   },
@@ -83,34 +118,76 @@ export const spreadFilter: FilterPlugin = {
 
 interface Soft {
   constraints: Constraint[];
-  ignored: Set<string>;
-  counts: Map<string, number>[];
+  /** By node index: it lacks a label of some constraint. */
+  ignored: Uint8Array;
+  topologies: Topology[];
+  /** Pods by topology value, or by node where the key is the host's name. */
+  counts: (Int32Array | Float64Array)[];
   weights: number[];
 }
 
+const DEFAULTS = [{ maxSkew: 3, topologyKey: HOSTNAME }, { maxSkew: 5, topologyKey: ZONE }];
+
+function softConstraints({ pod, defaultSelector }: CycleState): Constraint[] {
+  if ((pod.spec.topologySpreadConstraints ?? []).length > 0) return own(pod, 'ScheduleAnyway');
+  return defaultSelector ? DEFAULTS.map((c) => ({ ...c, whenUnsatisfiable: 'ScheduleAnyway', labelSelector: defaultSelector })) : [];
+}
+
 function soft(state: CycleState): Soft | null {
-  const { pod, nodes, profile, feasible } = state;
-  const given = (pod.spec.topologySpreadConstraints ?? []).length > 0;
-  const constraints = given ? own(pod, 'ScheduleAnyway') : state.defaultSelector
-    ? [{ maxSkew: 3, topologyKey: HOSTNAME }, { maxSkew: 5, topologyKey: ZONE }].map((c) => ({ ...c, whenUnsatisfiable: 'ScheduleAnyway', labelSelector: state.defaultSelector! }))
-    : [];
+  const { pod, nodes, profile, feasible, snapshot } = state;
+  const constraints = softConstraints(state);
   if (constraints.length === 0) return null;
-  const strict = given || profile.legacy;
-  const complete = (info: NodeInfo): boolean => constraints.every((c) => label(info, c.topologyKey) !== undefined);
-  const ignored = new Set(strict ? feasible.filter((i) => !complete(i)).map((i) => i.name) : []);
-  const ranked = feasible.filter((i) => !ignored.has(i.name));
-  const counts = constraints.map((c) => new Map<string, number>(c.topologyKey === HOSTNAME ? [] : ranked.flatMap((i) => (label(i, c.topologyKey) === undefined ? [] : [[label(i, c.topologyKey)!, 0] as const]))));
-  const weights = constraints.map((c, i) => Math.log((c.topologyKey === HOSTNAME ? feasible.length - ignored.size : counts[i]!.size) + 2));
-  for (const info of nodes) {
-    if (strict && !complete(info)) continue;
-    for (const [i, c] of constraints.entries()) {
-      if (!counted(c, pod, info)) continue;
-      const value = label(info, c.topologyKey);
-      const known = value === undefined ? undefined : counts[i]!.get(value);
-      if (known !== undefined) counts[i]!.set(value!, known + matching(info, pod, c.labelSelector));
+  const strict = (pod.spec.topologySpreadConstraints ?? []).length > 0 || profile.legacy;
+  const topologies = constraints.map((c) => topology(snapshot, c.topologyKey));
+  const complete = (i: number): boolean => topologies.every((t) => t.of[i]! >= 0);
+  const ignored = new Uint8Array(nodes.length);
+  let skipped = 0;
+  if (strict) {
+    for (const index of feasible) {
+      if (complete(index)) continue;
+      ignored[index] = 1;
+      skipped++;
     }
   }
-  return { constraints, ignored, counts, weights };
+  const chosen = nodeMask(state);
+  const weights: number[] = [];
+  const counts = constraints.map((c, n) => {
+    const pods = matching(snapshot, pod, c.labelSelector);
+    if (c.topologyKey === HOSTNAME) {
+      weights.push(Math.log(feasible.length - skipped + 2));
+      return pods;
+    }
+    const { of, values } = topologies[n]!;
+    const sums = new Float64Array(values.length).fill(-1);
+    let size = 0;
+    for (const index of feasible) {
+      const value = of[index]!;
+      if (value < 0 || ignored[index] || sums[value]! >= 0) continue;
+      sums[value] = 0;
+      size++;
+    }
+    weights.push(Math.log(size + 2));
+    const counted = included(state, c, chosen);
+    for (let i = 0; i < nodes.length; i++) if (pods[i]! > 0 && of[i]! >= 0 && sums[of[i]!]! >= 0 && counted(i) && (!strict || complete(i))) sums[of[i]!]! += pods[i]!;
+    return sums;
+  });
+  return { constraints, ignored, topologies, counts, weights };
+}
+
+const softOf = (state: CycleState): Soft | null => state.scratch.get('spread-score') as Soft | null;
+
+function scoreNode(s: Soft, index: number, operands: Parameters<ScorePlugin['score']>[2]): number {
+  let sum = 0;
+  for (const [i, c] of s.constraints.entries()) {
+    const value = s.topologies[i]!.of[index]!;
+    if (value < 0) continue;
+    const n = c.topologyKey === HOSTNAME ? s.counts[i]![index]! : Math.max(0, s.counts[i]![value]!);
+    sum += n * s.weights[i]! + (c.maxSkew - 1);
+    jot(operands, n);
+    jot(operands, s.weights[i]!);
+    jot(operands, c.maxSkew);
+  }
+  return sum;
 }
 
 export const spreadScore: ScorePlugin = {
@@ -120,30 +197,23 @@ export const spreadScore: ScorePlugin = {
     state.scratch.set('spread-score', s);
     return state.profile.legacy || s !== null;
   },
-  score(state, info, operands) {
-    const s = state.scratch.get('spread-score') as Soft | null;
-    if (!s || s.ignored.has(info.name)) return 0;
-    let sum = 0;
-    for (const [i, c] of s.constraints.entries()) {
-      const value = label(info, c.topologyKey);
-      if (value === undefined) continue;
-      const n = c.topologyKey === HOSTNAME ? matching(info, state.pod, c.labelSelector) : (s.counts[i]!.get(value) ?? 0);
-      sum += n * s.weights[i]! + (c.maxSkew - 1);
-      operands.push(n, s.weights[i]!, c.maxSkew);
-    }
+  score(state, index, operands) {
+    const s = softOf(state);
+    if (!s || s.ignored[index]) return 0;
+    const sum = scoreNode(s, index, operands);
     return state.profile.legacy ? Math.trunc(sum) : Math.round(sum);
   },
   normalize(state, scores) {
-    const s = state.scratch.get('spread-score') as Soft | null;
-    const skip = state.feasible.map((info) => s?.ignored.has(info.name) ?? false);
+    const s = softOf(state);
+    const { feasible } = state;
     let min = Number.MAX_SAFE_INTEGER;
     let max = 0;
-    for (const [i, score] of scores.entries()) {
-      if (skip[i]) continue;
-      min = Math.min(min, score);
-      max = Math.max(max, score);
+    for (let i = 0; i < scores.length; i++) {
+      if (s?.ignored[feasible[i]!]) continue;
+      min = Math.min(min, scores[i]!);
+      max = Math.max(max, scores[i]!);
     }
-    for (let i = 0; i < scores.length; i++) scores[i] = skip[i] ? 0 : max === 0 ? 100 : Math.trunc((100 * (max + min - scores[i]!)) / max);
+    for (let i = 0; i < scores.length; i++) scores[i] = s?.ignored[feasible[i]!] ? 0 : max === 0 ? 100 : Math.trunc((100 * (max + min - scores[i]!)) / max);
   },
   formula(o, raw) {
     const parts: string[] = [];

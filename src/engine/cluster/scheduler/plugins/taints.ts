@@ -1,6 +1,7 @@
 /** TaintToleration: NoSchedule and NoExecute taints keep pods away, PreferNoSchedule ones cost score. */
 import type { Pod, Taint, Toleration } from '../../types/objects.ts';
-import type { FilterPlugin, NodeInfo, ScorePlugin } from '../profile.ts';
+import { type FilterPlugin, jot, type NodeInfo, type ScorePlugin } from '../profile.ts';
+import { traitsOf } from '../snapshot.ts';
 import { normalizeTo100 } from './normalize.ts';
 
 export function tolerates(t: Toleration, taint: Taint): boolean {
@@ -17,6 +18,7 @@ export function untolerated(pod: Pod, info: NodeInfo): Taint | undefined {
 
 export const taintFilter: FilterPlugin = {
   name: 'TaintToleration',
+  skips: ({ snapshot }) => !traitsOf(snapshot).tainted,
   filter({ pod, profile }, info) {
     const taint = untolerated(pod, info);
     if (taint === undefined) return null;
@@ -28,15 +30,16 @@ export const taintFilter: FilterPlugin = {
 export const taintScore: ScorePlugin = {
   name: 'TaintToleration',
   applies: () => true,
-  score({ pod }, info, operands) {
+  uniform: ({ snapshot }) => (traitsOf(snapshot).dispreferred ? null : 0),
+  score({ pod, nodes }, index, operands) {
     let count = 0;
     const mine = (pod.spec.tolerations ?? []).filter((t) => !t.effect || t.effect === 'PreferNoSchedule');
-    for (const taint of info.taints) {
+    for (const taint of nodes[index]!.taints) {
       if (taint.effect === 'PreferNoSchedule' && !mine.some((t) => tolerates(t, taint))) count++;
     }
-    operands.push(count);
+    jot(operands, count);
     return count;
   },
   normalize: (_state, scores) => normalizeTo100(scores, true),
-  formula: ([count]) => `${count} untolerated PreferNoSchedule taint${count === 1 ? '' : 's'}; 100 - 100*${count}/max over nodes (100 when no node has any)`,
+  formula: ({ 0: count = 0 }) => `${count} untolerated PreferNoSchedule taint${count === 1 ? '' : 's'}; 100 - 100*${count}/max over nodes (100 when no node has any)`,
 };
