@@ -4,6 +4,7 @@ import type { Kernel, MakeFileSystem } from '../records.ts';
 import { cgroupRoot } from './cgroupfs.ts';
 import { createDevtmpfs } from './devtmpfs.ts';
 import { mountDevpts } from './devpts.ts';
+import { ext4 } from './ext4.ts';
 import { createOverlay } from './overlay.ts';
 import { createPseudo, fixed } from './pseudo.ts';
 import { procRoot } from './proc.ts';
@@ -79,4 +80,5 @@ export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
     return sb;
   },
   securityfs: (kernel, _task, source) => createPseudo(kernel, 'securityfs', source, fixed({}, 0o755)),
+  ext4,
 };

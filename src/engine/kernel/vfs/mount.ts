@@ -8,6 +8,7 @@ import {
 } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { record } from '../../sim/trace.ts';
+import { forgetPages, isMounted } from '../block.ts';
 import { nsCapable } from '../credentials.ts';
 import { tasksIn } from '../membership.ts';
 import { endMounts, noteHolder } from '../vacancy.ts';
@@ -49,7 +50,6 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
   if (flags & MS_MOVE) return move(kernel, task, source, at);
   if (flags & MS_BIND) return bind(kernel, task, source, at, flags);
   const make = kernel.filesystems[type];
-  if (!make && type === 'ext4' && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
   if (!make) throw new SysError('ENODEV');
   if (!FOR_ALL.has(type) && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
   if (type === 'proc' && !nsCapable(task, task.ns.pid.owner, 'sys_admin')) throw new SysError('EPERM');
@@ -154,6 +154,7 @@ export function umount(kernel: Kernel, task: Task, target: string, flags: number
   const all = [gone, ...below, ...peers].filter((one) => one !== undefined);
   takeDown(all);
   endMounts(kernel, all);
+  for (const sb of new Set(all.map((one) => one.sb))) if (sb.type === 'ext4' && sb.data && !isMounted(kernel, sb)) forgetPages(kernel, sb);
   record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
   return 0;
 }
@@ -175,7 +176,7 @@ export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: s
   if (fresh.dentry.inode.kind !== 'dir' || put.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   if (fresh.mount === top.mount || put.mount === top.mount) throw new SysError('EBUSY');
   if (fresh.dentry !== fresh.mount.root || top.dentry !== top.mount.root) throw new SysError('EINVAL');
-  if (fresh.mount.parent === fresh.mount || fresh.mount.parent.shared || top.mount.shared || fresh.mount.shared) throw new SysError('EINVAL');
+  if (fresh.mount.parent === fresh.mount || fresh.mount.parent.shared || (top.mount.parent !== top.mount && top.mount.parent.shared) || put.mount.shared) throw new SysError('EINVAL');
   if (!(put.mount === fresh.mount || under(put.mount, { mount: fresh.mount, dentry: fresh.mount.root }))) throw new SysError('EINVAL');
   const old = top.mount;
   const isTop = old.parent === old;

@@ -6,6 +6,7 @@
  */
 import { SysError } from '../abi.ts';
 import { listText } from '../cgroup/numbers.ts';
+import { pluggedDisks } from '../block.ts';
 import type { Link, NetNamespace } from '../net/types.ts';
 import type { Kernel, Task } from '../records.ts';
 import { fixed, type Node } from './pseudo.ts';
@@ -53,6 +54,18 @@ function disk(): DirNode {
   });
 }
 
+/** The first disk and those that were attached. */
+const blockDir = (): DirNode => ({
+  kind: 'dir',
+  list: (kernel) => [
+    ['vda', disk()] as const,
+    ...pluggedDisks(kernel).map(({ name, major, minor, disk: one }) => [name, { ...fixed({
+      dev: says(`${major}:${minor}`), size: says(String(one.size / 512)), ro: says('0'), removable: says('0'), serial: says(one.serial.slice(0, 20)),
+      queue: fixed({ scheduler: says('[none] mq-deadline'), rotational: says('1'), logical_block_size: says('512') }),
+    }), id: one }] as const),
+  ],
+});
+
 function linkDir(link: Link): DirNode {
   const { stats } = link;
   const up = link.up;
@@ -85,12 +98,11 @@ function net(ns: NetNamespace): DirNode {
 export function sysfsRoot(kernel: Kernel, task: Task): DirNode {
   const links = net(task.ns.net);
   const cpu = cpus(kernel);
-  const block = disk();
   return fixed({
-    block: fixed({ vda: block }),
+    block: blockDir(),
     bus: empty(),
-    class: fixed({ block: fixed({ vda: block }), net: links, tty: empty() }),
-    dev: fixed({ block: fixed({ '254:0': block }), char: empty() }),
+    class: fixed({ block: blockDir(), net: links, tty: empty() }),
+    dev: fixed({ block: fixed({ '254:0': disk() }), char: empty() }),
     devices: fixed({
       system: fixed({ cpu, node: fixed({ node0: fixed({ cpulist: says(listText(Array.from({ length: kernel.cpus }, (_, i) => i))) }), online: says('0'), possible: says('0') }) }),
       virtual: fixed({ net: links }),

@@ -1,4 +1,5 @@
 /** lscpu, lsblk, lsmem: the machine's parts, from /proc and /sys. */
+import { probe } from './blocks.ts';
 import { tryRead } from '../lib/files.ts';
 import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
 import { command, print } from '../lib/io.ts';
@@ -49,18 +50,20 @@ export const lsblk = command(function* (argv) {
   for (const [major, minor, blocks, name] of partitions as [string, string, string, string][]) {
     const at = mounts.filter((m) => m.source === `/dev/${name}` && m.root === '/').map((m) => m.target);
     const readOnly = ((yield* tryRead(`/sys/block/${name}/ro`)) ?? '0').trim();
+    const found = yield* probe(`/dev/${name}`);
     const parent = [...rows.keys()].find((r) => name.startsWith(r) && /^p?\d+$/.test(name.slice(r.length)));
     const row = rowOf({
       NAME: o.on.has('paths') ? `/dev/${name}` : name, 'MAJ:MIN': `${major.padStart(3)}:${minor}`.trim(), RM: '0', SIZE: o.on.has('bytes') ? String(Number(blocks) * 1024) : humanSize(Number(blocks) * 1024).replace('.0', ''), RO: readOnly, TYPE: parent ? 'part' : 'disk',
-      MOUNTPOINTS: at[0] ?? '', MOUNTPOINT: at[0] ?? '', FSTYPE: mounts.find((m) => m.source === `/dev/${name}`)?.type ?? '',
+      MOUNTPOINTS: at[0] ?? '', MOUNTPOINT: at[0] ?? '', FSTYPE: mounts.find((m) => m.source === `/dev/${name}`)?.type ?? (found ? 'ext4' : ''), UUID: found?.uuid ?? '', LABEL: found?.label ?? '',
+      SERIAL: ((yield* tryRead(`/sys/block/${name}/serial`)) ?? '').trim(),
     });
     rows.set(name, row);
     if (parent && !o.on.has('nodeps')) rows.get(parent)!.children.push(row);
     else if (!parent) top.push(row);
   }
-  const names = lastValue(o, 'output')?.toUpperCase().split(',') ?? (o.on.has('fs') ? ['NAME', 'FSTYPE', 'MOUNTPOINTS'] : ['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS']);
+  const names = lastValue(o, 'output')?.toUpperCase().split(',') ?? (o.on.has('fs') ? ['NAME', 'FSTYPE', 'LABEL', 'UUID', 'MOUNTPOINTS'] : ['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS']);
   const right = new Set(['SIZE', 'RM', 'RO']);
-  for (const name of names) if (!['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS', 'MOUNTPOINT', 'FSTYPE'].includes(name)) throw new BadOption(`unknown column: ${name}`);
+  for (const name of names) if (!['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS', 'MOUNTPOINT', 'FSTYPE', 'UUID', 'LABEL', 'SERIAL'].includes(name)) throw new BadOption(`unknown column: ${name}`);
   const style = o.on.has('json') ? 'json' : o.on.has('raw') ? 'raw' : o.on.has('pairs') ? 'pairs' : 'table';
   yield* print(render(top, names.map((name) => (right.has(name) ? { name, align: 'right' } : { name })), o.on.has('list') ? null : 'NAME', { headings: !o.on.has('noheadings'), style, title: 'blockdevices', ascii: o.on.has('ascii') }));
   return 0;

@@ -1,6 +1,7 @@
 /** The files of /proc that tell of the whole machine. Source: proc(5): proc_cpuinfo, proc_meminfo, proc_stat and their like. */
 import { EPOCH_SECONDS, PAGE, SECOND } from '../../../sim/units.ts';
 import { SysError } from '../../abi.ts';
+import { partitionLines } from '../../block.ts';
 import { nsCapable } from '../../credentials.ts';
 import { pressureChannel, pressureFile, type Resource } from '../../cgroup/psi.ts';
 import { dirtyBytes, diskStatsText } from '../../disk.ts';
@@ -172,7 +173,7 @@ export function machineFiles(types: () => readonly string[]): Record<string, Nod
     loadavg: says(loadavgText),
     meminfo: says(meminfoText),
     modules: says(() => 'overlay 217088 0 - Live 0x0000000000000000\nbr_netfilter 36864 0 - Live 0x0000000000000000\nkvm_intel 413696 0 - Live 0x0000000000000000\n'),
-    partitions: says(() => 'major minor  #blocks  name\n\n 254        0   20971520 vda\n 254        1   20970479 vda1\n'),
+    partitions: says((kernel) => `major minor  #blocks  name\n\n 254        0   20971520 vda\n 254        1   20970479 vda1\n${partitionLines(kernel)}`),
     diskstats: says(diskStatsText),
     pressure: fixed({ cpu: pressure('cpu'), io: pressure('io'), memory: pressure('memory') }),
     stat: says(statText),

@@ -42,7 +42,9 @@ function rootText(mount: Mount): string {
 
 /** Major and minor of the device: the modelled disk is 254:0, the others have none. */
 function deviceText(mount: Mount): string {
-  return mount.sb.type === 'ext4' ? '254:0' : `0:${mount.sb.dev}`;
+  if (mount.sb.type !== 'ext4') return `0:${mount.sb.dev}`;
+  const minor = /^\/dev\/vd([b-z])$/.exec(mount.sb.source)?.[1];
+  return `254:${minor ? (minor.charCodeAt(0) - 97) * 16 : 0}`;
 }
 
 export function mountinfoText(task: Task): string {

@@ -1,0 +1,67 @@
+/**
+ * ext4 on a disk that can be attached: mounting by the superblock that lies in its blocks, and growing it while mounted.
+ * Source: kernel doc admin-guide/ext4. Left out: mount options' effects, errors of a damaged tree.
+ */
+import { SysError } from '../abi.ts';
+import { type BlockDisk, diskAt, fileSystemOn, isMounted } from '../block.ts';
+import { journalOf, overheadOf, type Super, superBytes } from '../../sim/ext4.ts';
+import { logLine } from '../log.ts';
+import type { Kernel, MakeFileSystem } from '../records.ts';
+import { populate } from './build.ts';
+import { writeContent } from './content.ts';
+import { lookup } from './path.ts';
+import { createTmpfs } from './tmpfs.ts';
+import type { SuperBlock } from './types.ts';
+
+export const EXT4_IOC_RESIZE_FS = 0x40086610;
+
+const usable = (s: Super): number => s.blocks - overheadOf(s.blocks, s.inodes);
+
+/** mount -t ext4: the disk's superblock says whether there is one. The first disk's partition is the root file system. */
+export const ext4: MakeFileSystem = (kernel, task, source, data) => {
+  const { inode } = lookup(kernel, task, task.fs.cwd, source).dentry;
+  if (inode.kind !== 'blk') throw new SysError('ENOTBLK');
+  if (inode.rdev[0] === 254 && inode.rdev[1] === 1) return kernel.drivers.get('rootfs') as SuperBlock;
+  if (inode.rdev[0] === 254 && inode.rdev[1] === 0) throw new SysError('EBUSY');
+  const plugged = diskAt(kernel, inode.rdev);
+  if (!plugged) throw new SysError('ENXIO');
+  const { disk, name } = plugged;
+  const found = fileSystemOn(disk);
+  if (!found || found.blocks * 4096 > disk.size) {
+    logLine(kernel, 3, found ? `EXT4-fs (${name}): bad geometry: block count ${found.blocks} exceeds size of device (${Math.floor(disk.size / 4096)} blocks)` : `EXT4-fs (${name}): VFS: Can't find ext4 filesystem`);
+    throw new SysError('EINVAL');
+  }
+  if (disk.tree?.uuid !== found.uuid) disk.tree = { uuid: found.uuid, sb: fresh(kernel, disk, found) };
+  const { sb } = disk.tree;
+  if (!isMounted(kernel, sb)) {
+    sb.dev = kernel.mounts.nextDev++;
+    sb.source = source;
+    sb.readonly = false;
+    logLine(kernel, 6, `EXT4-fs (${name}): mounted filesystem ${found.uuid} r/w with ordered data mode. Quota mode: none.`);
+  }
+  void data;
+  return sb;
+};
+
+function fresh(kernel: Kernel, disk: BlockDisk, found: Super): SuperBlock {
+  const sb = createTmpfs(kernel, 'ext4', '', '', 0o755);
+  sb.space = { pages: usable(found), used: 0, kept: 0 };
+  sb.data = disk;
+  populate(kernel, sb, { '/lost+found': { type: 'dir', mode: 0o700 } });
+  return sb;
+}
+
+/** EXT4_IOC_RESIZE_FS: a mounted file system takes what its disk has grown by. `blocks` of 4 KiB. */
+export function resize(kernel: Kernel, sb: SuperBlock, blocks: number): 0 {
+  const disk = sb.data as BlockDisk;
+  const found = fileSystemOn(disk);
+  if (!found) throw new SysError('EINVAL');
+  if (blocks * 4096 > disk.size) throw new SysError('EINVAL');
+  if (blocks < found.blocks) throw new SysError('EINVAL');
+  const grown: Super = { ...found, blocks, inodes: Math.floor(found.inodes / Math.ceil(found.blocks / 32768)) * Math.ceil(blocks / 32768) };
+  writeContent(disk.blocks, disk.size, 1024, superBytes(grown, 0));
+  // The journal stays as it was made.
+  sb.space!.pages = blocks - overheadOf(blocks, grown.inodes) + journalOf(blocks) - journalOf(found.blocks);
+  logLine(kernel, 6, `EXT4-fs: resized filesystem to ${blocks}`);
+  return 0;
+}
