@@ -10,6 +10,7 @@ import { installMsr } from '../kernel/drivers/msr.ts';
 import { putFile } from '../kernel/vfs/build.ts';
 import { type Cluster, createCluster } from '../cluster/cluster.ts';
 import { createClusterService } from '../cluster/server.ts';
+import { BLOCK_STORE, type BlockStore, createBlockService, createBlockStore } from './blockstore.ts';
 import { addHollowNodes } from './hollow.ts';
 import { applyManifests } from './manifests.ts';
 import { createTimeline, runTo, step, type Timeline } from '../sim/timeline.ts';
@@ -31,6 +32,8 @@ export interface World {
   /** The machine whose terminals people sit at. */
   host: Kernel;
   cluster: Cluster | null;
+  /** The block store of clusters with machines. */
+  blocks: BlockStore | null;
   lan: Lan;
   /** Everything done so far and, after a seek into the past, what was done later. */
   inputs: Input[];
@@ -58,7 +61,7 @@ export function createWorld(assets: Assets, scenario: string, seed?: number): Wo
   registerKernels(timeline, kernels);
   const world: World = {
     source: scenario, scenario: spec, seed: seed ?? spec.seed ?? 1, timeline, trace, kernels, host: null as unknown as Kernel,
-    cluster: null, lan, inputs: [], applied: 0,
+    cluster: null, blocks: null, lan, inputs: [], applied: 0,
     screens: new Map(TTYS.map((tty) => [tty, createTrace(timeline, 0)])), output: [],
   };
   if (spec.cluster) joinCluster(world);
@@ -75,8 +78,15 @@ function joinCluster(world: World): void {
     `${API_SERVER.address}:${API_SERVER.port}`,
     createClusterService(cluster, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)),
   );
+  if (world.scenario.hosts.some((host) => host.services.includes('kubelet'))) joinBlockStore(world);
   addHollowNodes(cluster, world.scenario.cluster!);
   applyManifests(cluster, world.scenario.manifests);
+}
+
+function joinBlockStore(world: World): void {
+  const { lan, timeline, trace, seed, kernels } = world;
+  world.blocks = createBlockStore(timeline, trace, kernels, seed);
+  lan.services.set(`${BLOCK_STORE.address}:${BLOCK_STORE.port}`, createBlockService(world.blocks, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)));
 }
 
 function addHost(world: World, assets: Assets, host: HostSpec): void {

@@ -9,9 +9,10 @@ import { logLine } from '../log.ts';
 import type { Kernel, MakeFileSystem } from '../records.ts';
 import { populate } from './build.ts';
 import { writeContent } from './content.ts';
+import { capableEverywhere } from './inode.ts';
 import { lookup } from './path.ts';
-import { createTmpfs } from './tmpfs.ts';
-import type { SuperBlock } from './types.ts';
+import { createTmpfs, tmpfsOps } from './tmpfs.ts';
+import type { FileOps, FsOps, SuperBlock } from './types.ts';
 
 export const EXT4_IOC_RESIZE_FS = 0x40086610;
 
@@ -43,8 +44,24 @@ export const ext4: MakeFileSystem = (kernel, task, source, data) => {
   return sb;
 };
 
+/** The tree in memory, and a directory that can be asked to grow its file system. */
+const ext4Ops: FsOps = {
+  ...tmpfsOps,
+  open(kernel, task, entry, flags) {
+    const opened = tmpfsOps.open(kernel, task, entry, flags);
+    return entry.inode.kind === 'dir' ? { ...opened, ops: { ...opened.ops, ioctl: control } } : opened;
+  },
+};
+
+const control: FileOps['ioctl'] = (kernel, task, file, request, arg) => {
+  if (request !== EXT4_IOC_RESIZE_FS) throw new SysError('ENOTTY');
+  if (!capableEverywhere(task, 'sys_resource')) throw new SysError('EPERM');
+  return resize(kernel, file.inode.sb, Number(arg));
+};
+
 function fresh(kernel: Kernel, disk: BlockDisk, found: Super): SuperBlock {
   const sb = createTmpfs(kernel, 'ext4', '', '', 0o755);
+  sb.ops = ext4Ops;
   sb.space = { pages: usable(found), used: 0, kept: 0 };
   sb.data = disk;
   populate(kernel, sb, { '/lost+found': { type: 'dir', mode: 0o700 } });

@@ -12,8 +12,7 @@ import { dropShared } from '../swap.ts';
 import { dirtied, direct, readThrough, undirty } from '../disk.ts';
 import type { Kernel, Task } from '../records.ts';
 import { addGap, type Content, emptyContent, fillGaps, readContent, resizeContent, writeContent } from './content.ts';
-import { EXT4_IOC_RESIZE_FS, resize } from './ext4.ts';
-import { capableEverywhere, createSuperBlock, makeDentry, makeInode, own, wallClock } from './inode.ts';
+import { createSuperBlock, makeDentry, makeInode, own, wallClock } from './inode.ts';
 import { pipeOps } from '../pipe.ts';
 import { deviceOps } from './devices.ts';
 import { counting, freeSpace, roomFor } from './space.ts';
@@ -109,11 +108,6 @@ const fileOps: FileOps = {
 
 const dirOps: FileOps = {
   readdir: (kernel, _task, file) => file.inode.sb.ops.readdir(kernel, (file.path?.dentry ?? null) as Dentry),
-  ioctl(kernel, task, file, request, arg) {
-    if (request !== EXT4_IOC_RESIZE_FS || file.inode.sb.type !== 'ext4' || !file.inode.sb.data) throw new SysError('ENOTTY');
-    if (!capableEverywhere(task, 'sys_resource')) throw new SysError('EPERM');
-    return resize(kernel, file.inode.sb, Number(arg));
-  },
 };
 
 export const tmpfsOps: FsOps = {

@@ -3,8 +3,7 @@ import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
 import { humanDuration, parseTime } from '../../../cluster/types/time.ts';
 import { isDefaultClass } from '../../../cluster/types/claims.ts';
 import { events, type Line, multi, type Surroundings } from './describe-parts.ts';
-import { ageOf } from './columns.ts';
-import { accessModes } from './columns.ts';
+import { accessModes, ageOf } from './columns.ts';
 
 const finalizers = (o: KubeObject): string => `Finalizers:\t[${(o.metadata.finalizers ?? []).join(' ')}]`;
 const requirement = (e: Json): string => `${e.key} ${{ In: 'in', NotIn: 'not in', Exists: 'exists', DoesNotExist: '!exists', Gt: '>', Lt: '<' }[e.operator as string] ?? e.operator}${e.values?.length ? ` [${e.values.join(', ')}]` : ''}`;
