@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { parseDocument } from 'yaml';
 import { GiB, MiB } from '../sim/units.ts';
 import type { Tree } from '../kernel/vfs/build.ts';
+import { CSI_DISK_YAML, LOCAL_PATH_YAML, STORAGE_IMAGES } from './storage.ts';
 import { recordedScenarios } from './recorded.ts';
 
 export type Service = 'containerd' | 'docker' | 'libvirtd' | 'kubelet' | 'kube-proxy' | 'ssh';
@@ -70,6 +71,7 @@ const SCENARIOS: Record<string, () => ScenarioSpec> = {
   'empty-host': () => ({ name: 'empty-host', hosts: [lab([])], cluster: null, manifests: [] }),
   'one-host': () => ({ name: 'one-host', hosts: [lab(['containerd', 'docker', 'libvirtd'])], cluster: null, manifests: [] }),
   'three-nodes': () => ({ name: 'three-nodes', hosts: [lab([]), ...workers], cluster: { hollow: 0 }, manifests: [] }),
+  storage: () => ({ name: 'storage', hosts: [lab([]), ...workers.map((w) => ({ ...w, images: [...w.images, ...STORAGE_IMAGES] }))], cluster: { hollow: 0 }, manifests: [CSI_DISK_YAML, LOCAL_PATH_YAML] }),
 };
 
 export class BadScenario extends Error {}

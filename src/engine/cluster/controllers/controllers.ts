@@ -4,6 +4,7 @@ import type { Cluster } from '../state.ts';
 import { type Change, list } from '../store.ts';
 import { keyOf, type Node, type Pod, same, type Service } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
+import { attachmentsWoken, syncAttachments } from './attach.ts';
 import { claimsWoken, syncClaim, syncVolume, volumesWoken } from './claims.ts';
 import { syncCronJob } from './cronjob.ts';
 import { syncDaemonSet } from './daemonset.ts';
@@ -90,6 +91,9 @@ export const CONTROLLERS: readonly Controller[] = [
   },
   {
     name: 'volume', kind: 'PersistentVolume', sync: syncVolume, wakes: volumesWoken,
+  },
+  {
+    name: 'attach', kind: 'PersistentVolume', sync: syncAttachments, wakes: attachmentsWoken,
   },
   {
     name: 'endpoints', kind: 'Service', sync: syncEndpoints,

@@ -22,6 +22,7 @@ import { heartbeat, measure, register, VERSION } from './nodestatus.ts';
 import { runPod } from './podworker.ts';
 import { writeNodeCgroups } from './qos.ts';
 import { followManifests } from './staticpods.ts';
+import { watchPlugins } from './volumes/plugins.ts';
 
 export { VERSION };
 
@@ -43,7 +44,7 @@ export function* kubelet(argv: readonly string[]): Body {
   const hosts = (yield* slurp('/etc/hosts')) ?? '';
   const ip = hosts.split('\n').map((l) => l.trim().split(/\s+/)).find((w) => w.slice(1).includes(nodename) && !w[0]!.startsWith('127.'))?.[0] ?? '127.0.0.1';
   const k: Kubelet = {
-    node: option('hostname-override') ?? nodename, ip, server, config, cpus: 1, memory: 0, allocatable: 0, disk: 0, pods: new Map(), states: new Map(), sandboxes: new Map(), relist: 0, runtimeUp: true, changes: 0, pressure: new Set(), events: new Map(), tokens: new Map(), counter: 0,
+    node: option('hostname-override') ?? nodename, ip, server, config, cpus: 1, memory: 0, allocatable: 0, disk: 0, pods: new Map(), states: new Map(), sandboxes: new Map(), relist: 0, runtimeUp: true, changes: 0, pressure: new Set(), drivers: new Map(), volumes: new Map(), events: new Map(), tokens: new Map(), counter: 0,
   };
   yield* attempt(mkdirAll('/var/lib/kubelet/pods'), undefined);
   yield* measure(k);
@@ -57,7 +58,7 @@ export function* kubelet(argv: readonly string[]): Body {
   });
   yield* register(k);
   yield* cleanUp(k);
-  for (const run of [heartbeat, evictor, housekeeping]) yield* thread(() => run(k));
+  for (const run of [heartbeat, evictor, housekeeping, watchPlugins]) yield* thread(() => run(k));
   for (;;) {
     yield* watchPods(k, see);
     yield* sys('nanosleep', SECOND);

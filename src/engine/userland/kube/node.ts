@@ -5,6 +5,7 @@ import { type SockAddr, sys } from '../../kernel/sys.ts';
 import { SECOND } from '../../sim/units.ts';
 import type { Call } from '../lib/http.ts';
 import { api } from './api.ts';
+import type { NodeVolume } from './volumes/claims.ts';
 
 /** A pod the kubelet has, as its worker and the watch share it. */
 export interface Held {
@@ -63,6 +64,9 @@ export interface Kubelet {
   changes: number;
   /** Conditions of pressure that hold: "MemoryPressure", "DiskPressure", "PIDPressure". */
   pressure: Set<string>;
+  /** Drivers of volumes by name: their sockets; volumes of theirs on this node by name. */
+  drivers: Map<string, string>;
+  volumes: Map<string, NodeVolume>;
   events: Map<string, { name: string; count: number }>;
   /** Spam filter of events by object: tokens and when (ns). */
   tokens: Map<string, { left: number; at: number }>;

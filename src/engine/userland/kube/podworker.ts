@@ -18,13 +18,14 @@ import { dnsOf, hostnameOf } from './pod/files.ts';
 import { initDone, phaseOf, tell } from './pod/status.ts';
 import { refreshVolumes, setUpVolumes, tearDownVolumes } from './pod/volumes.ts';
 import { monotonic, newRunner, policyOf, rootOf, type Runner, type Work } from './pod/work.ts';
+import { growClaims, setUpClaims, tearDownClaims, WAITING } from './volumes/claims.ts';
 import { podSlice, removeCgroup, weighBurstable, writeCgroup } from './qos.ts';
 
 export function* runPod(k: Kubelet, held: Held): Call<void> {
   const { pod } = held;
   const inits = pod.spec.initContainers ?? [];
   const w: Work = {
-    k, held, sandbox: null, sandboxConfig: null, sandboxes: 0, sandboxAfter: 0, ip: '', startTime: pod.status.startTime ?? (yield* wallclock()), since: yield* monotonic(), told: null, verdict: null, volumesAt: 0, volumesSeen: new Map(), saidMount: '',
+    k, held, sandbox: null, sandboxConfig: null, sandboxes: 0, sandboxAfter: 0, ip: '', startTime: pod.status.startTime ?? (yield* wallclock()), since: yield* monotonic(), told: null, verdict: null, volumesAt: 0, volumesSeen: new Map(), saidMount: '', claims: new Map(), claimsSince: 0, grownAt: 0,
     runners: [...inits.map((c) => newRunner(c, 'init', 'PodInitializing')), ...pod.spec.containers.map((c) => newRunner(c, 'main', inits.length > 0 ? 'PodInitializing' : 'ContainerCreating'))],
   };
   held.startTime = w.startTime;
@@ -75,10 +76,10 @@ function* prepare(w: Work): Call<void> {
   const { k, held } = w;
   const { pod } = held;
   if ((yield* monotonic()) < w.sandboxAfter) return;
-  const missing = yield* setUpVolumes(w);
-  if (missing) {
-    yield* say(k, pod, 'Warning', 'FailedMount', missing);
-    w.sandboxAfter = (yield* monotonic()) + 2 * SECOND;
+  const missing = (yield* setUpClaims(w)) ?? (yield* setUpVolumes(w));
+  if (missing !== null) {
+    if (missing !== WAITING) yield* say(k, pod, 'Warning', 'FailedMount', missing);
+    w.sandboxAfter = (yield* monotonic()) + (missing === WAITING ? SECOND / 2 : 2 * SECOND);
     return;
   }
   yield* writeCgroup(pod);
@@ -148,6 +149,7 @@ function* look(w: Work): Call<void> {
   for (const r of w.runners) if (r.id !== null && r.state.running && k.relist > r.relist && k.states.get(r.id) !== 'CONTAINER_RUNNING') yield* readEnd(w, r);
   if (k.sandboxes.get(w.sandbox!) === false) return yield* sandboxLost(w);
   yield* refreshVolumes(w);
+  if (w.claims.size > 0) yield* growClaims(w);
   yield* takeUpSpec(w);
   for (const r of w.runners) {
     const doomed = r.health?.doomed;
@@ -252,6 +254,7 @@ function* finish(w: Work): Call<void> {
     yield* cri('RemovePodSandbox', { podSandboxId: w.sandbox });
   }
   yield* removeCgroup(pod);
+  yield* tearDownClaims(w);
   yield* tearDownVolumes(pod);
   yield* removeAll(rootOf(pod));
   yield* removeAll(`/var/log/pods/${pod.metadata.namespace}_${pod.metadata.name}_${pod.metadata.uid}`);

@@ -128,6 +128,9 @@ function annotationsOf(type: 'sandbox' | 'container', id: string, sandboxId: str
 }
 
 /** `target`: pid of the process whose pid namespace a container to debug with joins. */
+/** By the runtime interface's names. */
+const PROPAGATION: Readonly<Record<string, string>> = { PROPAGATION_BIDIRECTIONAL: 'rshared', PROPAGATION_HOST_TO_CONTAINER: 'rslave' };
+
 export function* containerSpec(g: Given, config: Message, sandbox: Sandbox, target = 0): Call<Spec> {
   const security = config.linux?.securityContext;
   const pod = sandbox.config;
@@ -143,7 +146,9 @@ export function* containerSpec(g: Given, config: Message, sandbox: Sandbox, targ
     { destination: '/etc/resolv.conf', type: 'bind', source: `${own}/resolv.conf`, options: ['rbind', 'rprivate', 'rw'] },
     { destination: '/dev/shm', type: 'bind', source: `${STATE}/sandboxes/${sandbox.id}/shm`, options: ['rbind', 'rprivate', 'rw'] },
   ];
-  const given: SpecMount[] = (config.mounts ?? []).map((m: Message) => ({ destination: m.containerPath, type: 'bind', source: m.hostPath, options: ['rbind', 'rprivate', m.readonly ? 'ro' : 'rw'] }));
+  const given: SpecMount[] = (config.mounts ?? []).map((m: Message) => ({ destination: m.containerPath, type: 'bind', source: m.hostPath, options: ['rbind', PROPAGATION[m.propagation] ?? 'rprivate', m.readonly ? 'ro' : 'rw'] }));
+  const wishes = new Set((config.mounts ?? []).map((m: Message) => PROPAGATION[m.propagation]));
+  const rootfsPropagation = wishes.has('rshared') ? 'rshared' : wishes.has('rslave') ? 'rslave' : undefined;
   const paths = new Set(given.map((m) => m.destination));
   return {
     ociVersion: '1.2.0',
@@ -160,7 +165,7 @@ export function* containerSpec(g: Given, config: Message, sandbox: Sandbox, targ
         { type: 'mount' }, ...(privileged ? [] : [{ type: 'cgroup' }]), joined('ipc', 'ipc'), ...(sandbox.netns === '' ? [] : [joined('uts', 'uts'), joined('network', 'net')]),
         ...(options.pid === 'NODE' ? [] : options.pid === 'TARGET' && target > 0 ? [{ type: 'pid', path: `/proc/${target}/ns/pid` }] : options.pid === 'POD' ? [joined('pid', 'pid')] : [{ type: 'pid' }]),
       ],
-      cgroupsPath: cgroupOf(pod.linux?.cgroupParent ?? '', g.id).cgroupsPath, resources: resourcesOf(config.linux?.resources),
+      cgroupsPath: cgroupOf(pod.linux?.cgroupParent ?? '', g.id).cgroupsPath, resources: resourcesOf(config.linux?.resources), ...(rootfsPropagation ? { rootfsPropagation } : {}),
       ...(privileged ? {} : { maskedPaths: security?.maskedPaths ?? DEFAULT_MASKED, readonlyPaths: security?.readonlyPaths ?? DEFAULT_READONLY }),
     },
   };

@@ -92,6 +92,10 @@ ENTRYPOINT ["/bin/registry"]
 CMD ["serve"]
 `,
   },
+  ...Object.fromEntries([
+    ['registry.k8s.io/sig-storage/csi-provisioner', 'v5.1.0', 'csi-provisioner'], ['registry.k8s.io/sig-storage/csi-attacher', 'v4.7.0', 'csi-attacher'], ['registry.k8s.io/sig-storage/csi-resizer', 'v1.12.0', 'csi-resizer'],
+    ['registry.k8s.io/sig-storage/csi-node-driver-registrar', 'v2.12.0', 'csi-node-driver-registrar'], ['nestbox/csi-disk', 'v1.0.0', 'csi-disk'], ['rancher/local-path-provisioner', 'v0.0.30', 'local-path-provisioner'],
+  ].map(([name, version, binary]): [string, Recipe] => [name!, { tags: [`${name}:${version}`], context: () => [program(binary!, binary!)], dockerfile: `FROM scratch\nCOPY ${binary} /${binary}\nENTRYPOINT ["/${binary}"]\n` }])),
   'registry.k8s.io/pause': {
     tags: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/pause:latest'], context: () => [dir('bin'), program('bin/pause', 'pause')],
     dockerfile: `FROM scratch

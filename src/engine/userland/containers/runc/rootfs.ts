@@ -41,6 +41,7 @@ export function mountOptions(options: readonly string[]): { flags: number; propa
 export function* prepareRootfs(spec: Spec, root: string): Call<void> {
   const propagation = PROPAGATION[spec.linux.rootfsPropagation ?? 'rslave'] ?? MS_SLAVE | MS_REC;
   yield* sys('mount', '', '/', '', propagation, '');
+  if (propagation & MS_SHARED) yield* parentPrivate(root);
   yield* sys('mount', root, root, 'bind', MS_BIND | MS_REC, '');
   for (const m of spec.mounts) {
     try {
@@ -52,6 +53,13 @@ export function* prepareRootfs(spec: Spec, root: string): Call<void> {
   }
   const dev = spec.mounts.find((m) => m.destination === '/dev');
   if (dev && dev.type !== 'bind') yield* makeDevices(spec, root);
+}
+
+/** What the root will hang from must not be shared: pivot_root refuses that, and its mounts would show outside. */
+function* parentPrivate(root: string): Call<void> {
+  for (let path = root; ; path = path.slice(0, path.lastIndexOf('/')) || '/') {
+    if ((yield* attempt(sys('mount', '', path, '', MS_PRIVATE, ''), null)) === 0 || path === '/') return;
+  }
 }
 
 function* mountOne(m: SpecMount, root: string): Call<void> {

@@ -109,8 +109,6 @@ export function* keep(server: SockAddr, path: string, changed: (object: KubeObje
   return all;
 }
 
-let counter = 0;
-
 /** An event about an object. */
 export function* tellEvent(server: SockAddr, about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string, component: string): Call<void> {
   const t = yield* sys('clock_gettime', 'realtime');
@@ -122,9 +120,8 @@ export function* tellEvent(server: SockAddr, about: KubeObject, type: 'Normal' |
     yield* api(server, 'PATCH', `/api/v1/namespaces/${namespace}/events/${same.metadata.name}`, { count: (same.count ?? 1) + 1, lastTimestamp: now }, 'merge');
     return;
   }
-  counter = (counter + 1) % 1000;
   yield* api(server, 'POST', `/api/v1/namespaces/${namespace}/events`, {
-    apiVersion: 'v1', kind: 'Event', metadata: { name: `${about.metadata.name}.${(BigInt(Math.floor(t)) + BigInt(counter)).toString(16)}`, namespace },
+    apiVersion: 'v1', kind: 'Event', metadata: { name: `${about.metadata.name}.${BigInt(Math.floor(t)).toString(16)}`, namespace },
     involvedObject: { apiVersion: about.apiVersion, kind: about.kind, name: about.metadata.name, ...(about.metadata.namespace ? { namespace } : {}), uid: about.metadata.uid, resourceVersion: about.metadata.resourceVersion },
     type, reason, message, count: 1, firstTimestamp: now, lastTimestamp: now, source: { component }, reportingComponent: component, reportingInstance: '',
   });

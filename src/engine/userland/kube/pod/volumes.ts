@@ -152,7 +152,7 @@ export function* mountsOf(w: Work, c: Container, env: readonly { key: string; va
   const out: Json[] = [];
   for (const m of c.volumeMounts ?? []) {
     const v = (pod.spec.volumes ?? []).find((x) => x.name === m.name);
-    const at = v ? volumePath(pod, v) : null;
+    const at = v ? (w.claims.get(v.name)?.path ?? volumePath(pod, v)) : null;
     if (at === null) continue;
     let hostPath = at;
     const given: string | undefined = (m as Json).subPathExpr === undefined ? m.subPath : expand((m as Json).subPathExpr, (name) => env.find((e) => e.key === name)?.value);

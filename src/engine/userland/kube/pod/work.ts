@@ -2,6 +2,7 @@
  * What the parts of a pod's worker share: the pod as it is held, a record for each of its containers, and the back-off that
  * restarts and pulls have in common. Source: kubelet pkg/kubelet/kuberuntime, client-go util/flowcontrol/backoff.go 1.32.
  */
+import type { Mounted } from '../volumes/claims.ts';
 import type { Container, ContainerState, Json, Pod, PodStatus } from '../../../cluster/types/objects.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { SECOND } from '../../../sim/units.ts';
@@ -69,6 +70,10 @@ export interface Work {
   volumesAt: number;
   volumesSeen: Map<string, string>;
   saidMount: string;
+  /** Claims that are mounted, by the volume's name; monotonic ns since when others are waited for, and of the last look at their growth. */
+  claims: Map<string, Mounted>;
+  claimsSince: number;
+  grownAt: number;
 }
 
 export const rootOf = (pod: Pod): string => `/var/lib/kubelet/pods/${pod.metadata.uid}`;
