@@ -71,6 +71,8 @@ function* attach(a: Attacher, va: KubeObject): Call<boolean> {
       volume_id: volume.spec.csi.volumeHandle, node_id: node, readonly: false, volume_capability: { access_mode: { mode: 'SINGLE_NODE_MULTI_WRITER' }, mount: { fs_type: volume.spec.csi.fsType ?? '' } }, volume_context: volume.spec.csi.volumeAttributes ?? {},
     });
     yield* api(a.server, 'PATCH', `${VA}/${va.metadata.name}/status`, { status: { attached: true, attachmentMetadata, attachError: null } }, 'merge');
+    const known = a.attachments.get(va.metadata.name);
+    if (known) a.attachments.set(va.metadata.name, { ...known, status: { ...known.status, attached: true } });
     return false;
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
