@@ -168,7 +168,7 @@ function copied(from: SuperBlock): SuperBlock {
       if (old.inode.kind === 'file') inode.data = copiedContent(data as Content);
       seen.set(old.inode, inode);
     }
-    const entry: Dentry = { name: old.name, parent: null as unknown as Dentry, inode, sb, deleted: false };
+    const entry: Dentry = { name: old.name, parent: null as unknown as Dentry, inode, sb, deleted: false, hung: null };
     entry.parent = parent ?? entry;
     if (old.inode.kind === 'dir') inode.data = new Map([...childrenOf(old.inode)].map(([name, child]) => [name, copy(child, entry)]));
     return entry;
