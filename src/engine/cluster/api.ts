@@ -16,6 +16,7 @@ import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
 import { copy, type Json, type KubeObject, keyOf, type Pod, same } from './types/objects.ts';
 import { admitStorage } from './storage/defaults.ts';
 import { admitExpansion } from './storage/expansion.ts';
+import { afterUpdate, type Entry, isTracked } from './managed.ts';
 import { validate } from './validate.ts';
 
 export interface WriteOptions {
@@ -26,6 +27,8 @@ export interface WriteOptions {
   manager?: string;
   /** The subresource that the write came through, where it is not a plain write below it. */
   sub?: string;
+  /** The ownership of fields as it will be, already reckoned. */
+  managed?: Entry[];
 }
 
 const GENERATIONS = new Set(['Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'ReplicationController', 'PodDisruptionBudget', 'Ingress', 'IngressClass', 'NetworkPolicy', 'PriorityClass', 'CustomResourceDefinition']);
@@ -128,6 +131,9 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   delete meta.deletionTimestamp;
   if (GENERATIONS.has(kind.kind)) meta.generation = 1;
   if (kind.kind === 'DaemonSet') meta.annotations = { ...meta.annotations, [TEMPLATE_GENERATION]: '1' };
+  if (options.managed) meta.managedFields = options.managed;
+  else if (isTracked(undefined, options.manager)) meta.managedFields = afterUpdate(cluster, kind, undefined, object, options.manager!, undefined);
+  else delete meta.managedFields;
   if (options.dryRun) return object;
   if (kind.kind === 'Pod') {
     const owner = meta.ownerReferences?.find((r) => r.controller);
@@ -233,6 +239,8 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
       ...object.metadata, name: fixed.name, ...(fixed.namespace ? { namespace: fixed.namespace } : {}), uid: fixed.uid!,
       creationTimestamp: fixed.creationTimestamp!, resourceVersion: fixed.resourceVersion!,
     };
+    if (fixed.managedFields) object.metadata.managedFields = fixed.managedFields;
+    else delete object.metadata.managedFields;
     if (fixed.generateName) object.metadata.generateName = fixed.generateName;
     if (fixed.deletionTimestamp) {
       object.metadata.deletionTimestamp = fixed.deletionTimestamp;
@@ -249,13 +257,31 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
     if (kind.kind === 'DaemonSet') countTemplates(object, old);
     if (fixed.generation !== undefined) object.metadata.generation = same(object.spec, old.spec) ? fixed.generation : fixed.generation + 1;
   }
-  if (same(object, old)) return old;
+  if (!options.managed && same(object, old)) return old;
+  own(cluster, kind, old, object, sub, options);
+  if (options.managed && same(object, old)) return old;
   if (options.dryRun) return object;
   if (cluster.cause !== undefined && sub !== 'status') cluster.causes.set(objectKey(old), cluster.cause);
   if (kind.kind === 'Pod' && sub === 'status') noticePod(cluster, old, object);
   const written = put(cluster.store, object);
   if (written.metadata.deletionTimestamp && !written.metadata.finalizers?.length && finished(written)) drop(cluster.store, written);
   return written;
+}
+
+/** Who owns which fields after a write; subresources have owners of their own. */
+function own(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObject, sub: string | undefined, options: WriteOptions): void {
+  if (options.managed) object.metadata = { ...object.metadata, managedFields: options.managed };
+  else if (isTracked(old, options.manager)) {
+    const writer = options.manager ?? (kind.kind === 'Pod' && sub === undefined ? 'kube-scheduler' : 'kube-controller-manager');
+    object.metadata = { ...object.metadata, managedFields: afterUpdate(cluster, kind, old, object, writer, options.sub ?? sub) };
+  }
+}
+
+/** The end of a server-side apply: `object` is what is there with what was applied laid over it. */
+export function writeApplied(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObject, sub: string | undefined, options: WriteOptions): KubeObject {
+  const decoded = decodeBody(kind, object, true);
+  if (decoded.metadata.resourceVersion && decoded.metadata.resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, old.metadata.name);
+  return replace(cluster, kind, old, { ...decoded, apiVersion: apiVersionOf(kind), kind: kind.kind }, sub, options);
 }
 
 /** A terminating object whose last finalizer went; pods wait for their kubelet, namespaces for their controller. */
@@ -333,6 +359,9 @@ export function remove(cluster: Cluster, kind: Kind, namespace: string | undefin
   }
   if (options.preconditions?.uid && options.preconditions.uid !== old.metadata.uid) {
     throw conflict(kind, name, `Precondition failed: UID in precondition: ${options.preconditions.uid}, UID in object meta: ${old.metadata.uid}`);
+  }
+  if (options.preconditions?.resourceVersion && options.preconditions.resourceVersion !== old.metadata.resourceVersion) {
+    throw conflict(kind, name, `Precondition failed: ResourceVersion in precondition: ${options.preconditions.resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`);
   }
   if (options.dryRun) return old;
   if (options.propagationPolicy === 'Orphan') orphan(cluster, old);

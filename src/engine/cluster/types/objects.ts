@@ -30,6 +30,7 @@ export interface Meta {
   deletionGracePeriodSeconds?: number;
   finalizers?: string[];
   ownerReferences?: OwnerReference[];
+  managedFields?: Json[];
 }
 
 export interface KubeObject {

@@ -25,8 +25,16 @@ export function checkFormat(format: string, tables = true): void {
   throw new Fatal(`error: unable to match a printer suitable for the output format "${format}", allowed formats are: ${FORMATS}`);
 }
 
+/** Without --show-managed-fields. */
+function unmanaged(object: KubeObject): KubeObject {
+  if (!object.metadata?.managedFields) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
 /** Everything but tables. `single`: one object was asked for by name. */
-export function* printAs(format: string, items: readonly KubeObject[], single: boolean, headers = true): Call<void> {
+export function* printAs(format: string, items: readonly KubeObject[], single: boolean, headers = true, managed = false): Call<void> {
+  if (!managed && (format === 'yaml' || format === 'json')) items = items.map(unmanaged);
   const whole = single && items.length === 1 ? items[0] : listOf(items);
   const at = format.indexOf('=');
   const name = at < 0 ? format : format.slice(0, at);
