@@ -33,8 +33,8 @@ export async function main(args: string[]): Promise<number> {
   try {
     return await command.run(rest);
   } catch (error) {
-    if (!(error instanceof Usage)) throw error;
-    console.error(`nestbox ${name}: ${error.message}`);
-    return 64;
+    const usage = error instanceof Usage;
+    console.error(`nestbox ${name}: ${usage ? error.message : `the engine failed: ${error instanceof Error ? error.stack : error}`}`);
+    return usage ? 64 : 70;
   }
 }

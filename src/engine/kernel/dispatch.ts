@@ -10,6 +10,7 @@ import { endThread, exitTask } from './exit.ts';
 import { touchMemory } from './memory.ts';
 import { record } from '../sim/trace.ts';
 import { cgroupPath } from './cgroup/charge.ts';
+import { taskName } from './pids.ts';
 import type { CallRecord, Kernel, Task } from './records.ts';
 import { looksFirst, stopsAtEntry, stopsAtExit, stopsAtOnce, stopsInterrupted, takeInjected } from './ptrace.ts';
 import { filtered } from './seccomp.ts';
@@ -22,6 +23,10 @@ import { AGAIN, BLOCK, GONE, sleepUntil, timeOf } from './wait.ts';
 
 /** ns of owed time after which a program is interrupted to pay. */
 const BURST = 50_000;
+/** What a program asks for in one burst is far less: everything it can ask for costs something. */
+const BURST_STEPS = 1_000_000;
+/** ns: what a turn of a program costs that asks for nothing: no time in user mode, no memory. */
+const TURN = 10;
 /** ns: the least that a call costs which is to be dispatched again. */
 const LOOK = 200;
 const KEPT_CALLS = 2000;
@@ -30,7 +35,8 @@ type AnyHandler = (kernel: Kernel, task: Task, ...args: readonly unknown[]) => u
 
 /** Advances a task that has a processor; comes back when it must pay, or cannot go on. */
 export function burst(kernel: Kernel, task: Task): void {
-  while (task.state === 'running') {
+  for (let steps = 0; task.state === 'running'; steps++) {
+    if (steps > BURST_STEPS) throw new Error(`time stands still: ${taskName(task)} on ${kernel.name} goes on without end and without spending processor time`);
     if (task.ptrace?.wanted && stopsAtOnce(kernel, task)) return;
     if (task.interrupted || (task.leader === task && task.signals.pending.length > 0)) {
       if (!looksFirst(task)) deliverSignals(kernel, task);
@@ -84,11 +90,15 @@ function serve(kernel: Kernel, task: Task, request: Request): void {
   }
   if (request.op === 'compute') {
     if (request.ns > 0) task.owed.user += request.ns;
+    else spend(kernel, task, TURN);
     finish(task, undefined);
     return;
   }
+  const before = task.owed.user + task.owed.system;
   const outcome = touchMemory(kernel, task, request.address, request.length, request.mode);
-  if (outcome === 'done') finish(task, undefined);
+  if (outcome !== 'done') return;
+  if (task.owed.user + task.owed.system === before) spend(kernel, task, TURN);
+  finish(task, undefined);
 }
 
 /** Over memory.high, or waiting for the disk: asleep for a while, whatever it does next. */

@@ -3,7 +3,7 @@
  * behaviour is in the files named after it; this one only joins them.
  */
 import { forkRandom } from '../sim/random.ts';
-import { handle, type Timeline } from '../sim/timeline.ts';
+import { handle, nameEvents, type Timeline } from '../sim/timeline.ts';
 import type { Trace } from '../sim/trace.ts';
 import { PAGE } from '../sim/units.ts';
 import { createTree } from './cgroup/core.ts';
@@ -26,6 +26,7 @@ import { createSched, onCpu, onPeriod } from './sched.ts';
 import type { Body, Program } from './sys.ts';
 import { sys } from './sys.ts';
 import { onAlarm } from './syscalls/time.ts';
+import { taskName } from './pids.ts';
 import { allocatePids, blankTask, start } from './task.ts';
 import { registerConsoles, setWinsize } from './terminal.ts';
 import { receive, takeOutput, type Tty } from './tty.ts';
@@ -166,6 +167,14 @@ export function registerKernels(timeline: Timeline, kernels: ReadonlyMap<string,
   on<{ pid: number }>('kernel.alarm', (kernel, { pid }) => {
     const task = kernel.tasks.get(pid);
     if (task) onAlarm(kernel, task);
+  });
+  nameEvents(timeline, 'kernel.cpu', ({ who, arg }) => {
+    const { latest, index } = kernels.get(who)!.sched.cpus[(arg as { cpu: number }).cpu]!;
+    return `processor ${index}, last ${latest ? taskName(latest) : 'idle'}`;
+  });
+  nameEvents(timeline, 'kernel.wake', ({ who, arg }) => {
+    const task = kernels.get(who)!.tasks.get((arg as { pid: number }).pid);
+    return task ? taskName(task) : 'a task that has ended';
   });
   for (const kind of ['net', 'kvm']) on<unknown>(kind, (kernel, arg) => kernel.events.get(kind)?.(kernel, arg));
 }

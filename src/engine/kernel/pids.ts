@@ -15,3 +15,8 @@ export function pidFor(viewer: Task, task: Task): number {
 export function taskByPid(viewer: Task, pid: number): Task | null {
   return viewer.ns.pid.tasks.get(pid) ?? null;
 }
+
+/** For messages: what runs, its pid, and the call it is in. */
+export function taskName({ comm, pid, pending }: Task): string {
+  return `${comm}[${pid}]${pending?.op === 'sys' ? ` in ${pending.name}` : ''}`;
+}

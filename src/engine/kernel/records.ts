@@ -136,6 +136,8 @@ export interface Cpu {
   since: number;
   until: number;
   ticket: Ticket | null;
+  /** Who was last chosen to run here. */
+  latest: Task | null;
   /** Somebody with a better claim waits: choose again at the end of this stretch. */
   resched: boolean;
   /** ns. */

@@ -38,7 +38,7 @@ const NICE_WEIGHT = [
 export function createSched(cpus: number): Sched {
   return {
     cpus: Array.from({ length: cpus }, (_, index) => ({
-      index, current: null, since: 0, until: 0, ticket: null, resched: false, user: 0, system: 0, realTime: { since: 0, spent: 0 },
+      index, current: null, since: 0, until: 0, ticket: null, latest: null, resched: false, user: 0, system: 0, realTime: { since: 0, spent: 0 },
     })),
     queues: new Map(), bandwidth: new Map(), bursting: null, contextSwitches: 0, realTime: [],
   };
@@ -378,6 +378,7 @@ export function onCpu(kernel: Kernel, index: number, burst: (kernel: Kernel, tas
     cpu.current = task;
     onProcessor(kernel, task, 1);
   }
+  cpu.latest = task;
   cpu.resched = false;
   if (task.owed.user + task.owed.system === 0) {
     sched.bursting = cpu;
