@@ -48,7 +48,9 @@ export interface ReplayOptions {
   pass?(line: Recorded): string | null;
   typed?: boolean;
   /** Simulated seconds that pass after each line: recordings were made on a slow machine. */
-  pause?: number;
+  pause?: number | ((line: Recorded, index: number) => number);
+  /** What the recording's driver did before this line. */
+  before?(line: Recorded, index: number, world: World): void;
   /** Real seconds for the whole replay. */
   seconds?: number;
 }
@@ -74,6 +76,7 @@ export function replayTranscript(options: ReplayOptions): Replayed {
       out.passedOver.push({ cmd: one.cmd, reason });
       continue;
     }
+    options.before?.(one, i, world);
     let mine: Difference['mine'];
     try {
       mine = options.typed ? typedLine(typist, one) : scriptLine(typist, one);
@@ -91,7 +94,8 @@ export function replayTranscript(options: ReplayOptions): Replayed {
     const same = mine.exit === one.exit && normal(mine.stdout, one) === normal(one.stdout, one) && normal(mine.stderr, one) === normal(one.stderr, one);
     if (same) out.exact++;
     else out.differ.push({ cmd: one.cmd, mine, theirs: { stdout: one.stdout, stderr: one.stderr, exit: one.exit } });
-    if (options.pause) advance(world, world.timeline.now + options.pause * 1e9);
+    const pause = typeof options.pause === 'function' ? options.pause(one, i) : (options.pause ?? 0);
+    if (pause > 0) advance(world, world.timeline.now + pause * 1e9);
   }
   return out;
 }

@@ -13,16 +13,21 @@ export function general(cluster: Cluster, path: string): Json | undefined {
   }
   if (path === '/healthz' || path === '/livez' || path === '/readyz') return 'ok';
   if (path === '/api') return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: '10.0.0.10:6443' }] };
-  if (path === '/apis' || path === '/apis/') return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups().map(groupOf) };
+  if (path === '/apis' || path === '/apis/') return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups(cluster).map(groupOf) };
   const group = /^\/apis\/([^/]+)\/?$/.exec(path);
-  if (group) return groups().includes(group[1]!) ? { kind: 'APIGroup', apiVersion: 'v1', ...groupOf(group[1]!) } : undefined;
+  if (group) return groups(cluster).includes(group[1]!) ? { kind: 'APIGroup', apiVersion: 'v1', ...groupOf(group[1]!) } : undefined;
   const match = /^\/(?:api|apis\/([^/]+))\/(v[0-9a-z]+)\/?$/.exec(path);
   if (!match) return undefined;
   const rows = SERVED.filter((k) => k.group === (match[1] ?? '') && k.version === match[2]);
   return rows.length === 0 ? undefined : { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: apiVersionOf(rows[0]!), resources: rows.flatMap(resourcesOf) };
 }
 
-const groups = (): string[] => [...new Set(SERVED.map((k) => k.group))].filter((g) => g !== '');
+const groups = (cluster: Cluster): string[] => [...new Set(SERVED.filter((k) => offers(cluster, k)).map((k) => k.group))].filter((g) => g !== '');
+
+/** A 1.20 server stands alone: no metrics server beside it, and it cannot say who asks. */
+export function offers(cluster: Cluster, kind: Kind): boolean {
+  return !(cluster.serverVersion.startsWith('v1.20.') && (kind.group === 'metrics.k8s.io' || kind.kind === 'SelfSubjectReview'));
+}
 
 /** The preferred version of a group is the one listed first. */
 function groupOf(name: string): Json {

@@ -5,7 +5,7 @@
  */
 import { text } from '../sim/text.ts';
 import { createParser, feed, formatChunk, formatResponse, formatStreamHead, type Head, joinBytes, splitTarget, type WireParser } from '../sim/wire.ts';
-import { general } from './discovery.ts';
+import { general, offers } from './discovery.ts';
 import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
 import { type ApiRequest, type ApiResponse, locate, parse, type Target } from './request.ts';
@@ -44,7 +44,7 @@ function answer(cluster: Cluster, request: ApiRequest): ApiResponse {
   const fixed = general(cluster, request.path);
   if (fixed !== undefined) return { status: 200, body: fixed };
   const target = locate(request.path);
-  if (!target) throw noSuchPath();
+  if (!target || !offers(cluster, target.served)) throw noSuchPath();
   const act = VERBS[request.method];
   if (!act) throw notAllowed();
   return act(cluster, target, request);
@@ -100,7 +100,7 @@ export function createClusterService(
       return;
     }
     const plain = typeof response.body === 'string';
-    send(conn, formatResponse(response.status, { 'Content-Type': plain ? 'text/plain; charset=utf-8' : 'application/json', ...(response.warnings?.length ? { Warning: response.warnings.map((w) => `299 - "${w.replace(/["\\]/g, '\\$&')}"`).join(', ') } : {}) }, plain ? response.body : `${JSON.stringify(response.body)}\n`));
+    send(conn, formatResponse(response.status, { 'Content-Type': plain ? 'text/plain; charset=utf-8' : 'application/json', ...(response.warnings?.length ? { Warning: response.warnings.map((w) => `299 - "${w.replace(/["\\]/g, '\\$&')}"`).join(', ') } : {}) }, plain ? response.body : path === '/version' ? JSON.stringify(response.body, null, 2) : `${JSON.stringify(response.body)}\n`));
     if (/close/i.test(head.headers.connection ?? '')) {
       end(conn);
       hangup(conn);

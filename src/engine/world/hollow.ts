@@ -7,9 +7,9 @@ import { create, remove, writePodStatus } from '../cluster/api.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { V1_20 } from '../cluster/scheduler/profiles.ts';
 import { emit } from '../cluster/controllers/events.ts';
-import { get, microStamp, put, stamp } from '../cluster/store.ts';
+import { get, list, microStamp, put, stamp } from '../cluster/store.ts';
 import { kindNamed } from '../cluster/types/kinds.ts';
-import { type Condition, type ContainerStatus, type Node, type Pod } from '../cluster/types/objects.ts';
+import { type Condition, type ContainerStatus, type KubeObject, type Node, type Pod } from '../cluster/types/objects.ts';
 import { after, handle } from '../sim/timeline.ts';
 import { MS, SECOND } from '../sim/units.ts';
 
@@ -27,7 +27,10 @@ export interface HollowSpec {
 export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
   const names = spec.hollowNames ?? Array.from({ length: spec.hollow }, (_, i) => `hollow-${i + 1}`);
   if (spec.serverVersion) cluster.serverVersion = spec.serverVersion;
-  if (spec.serverVersion?.startsWith('v1.20.')) cluster.scheduler.profiles.set('default-scheduler', { ...V1_20, schedulerName: 'default-scheduler' });
+  if (spec.serverVersion?.startsWith('v1.20.')) {
+    cluster.scheduler.profiles.set('default-scheduler', { ...V1_20, schedulerName: 'default-scheduler' });
+    for (const space of list(cluster.store, 'Namespace')) put(cluster.store, { ...space, metadata: withoutLabels(space) });
+  }
   if (names.length === 0) return;
   const { timeline } = cluster;
   handle(timeline, 'hollow.start', (event) => start(cluster, event.arg as string));
@@ -48,6 +51,11 @@ export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
     }
   });
   after(timeline, BEAT, { kind: 'hollow.beat', who: cluster.name });
+}
+
+/** Before 1.21 a namespace was not labelled with its own name. */
+function withoutLabels({ metadata: { labels: _, ...rest } }: KubeObject): KubeObject['metadata'] {
+  return rest;
 }
 
 /** `kubemark`: what the recordings' hollow kubelets said of themselves. */

@@ -21,7 +21,8 @@ export function normal(text: string): string {
     .replace(/v1\.32\.4-dispatcher|v1\.32\.4|v1\.20\.2/g, 'VERSION')
     .replace(/ \(\d+s ago\)/g, '').replace(/\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000/g, 'TIME').replace(/"?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"?/g, 'TIME')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UID').replace(/resourceVersion: "\d+"/g, 'resourceVersion: RV').replace(/"resourceVersion": "\d+"/g, '"resourceVersion": RV')
-    .replace(/\b(?:web|api|ds|x)-[0-9a-z]{8,10}-[0-9a-z]{5}\b/g, 'POD').replace(/\b(web|api)-[0-9a-f]*[0-9][0-9a-z]{7,9}\b/g, '$1-HASH').replace(/\b(web|api)-[bcdfghjklmnpqrstvwxz2456789]{8,10}\b/g, '$1-HASH')
+    .replace(/\b(ds|j1|fromc|c1-\d+)-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, '$1-NAME').replace(/\(x\d+ over/g, '(xN over')
+    .replace(/\b(?:web|api|ds|x)-[0-9a-z]{8,10}-[0-9a-z]{5}(?=_|\b)/g, 'POD').replace(/\b(web|api)-[0-9a-f]*[0-9][0-9a-z]{7,9}\b/g, '$1-HASH').replace(/\b(web|api)-[bcdfghjklmnpqrstvwxz2456789]{8,10}\b/g, '$1-HASH')
     .replace(/pod-template-hash[=:] ?"?[0-9a-z]+"?/g, 'pod-template-hash=HASH')
     .replace(/\b(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+[smhd]\b/g, 'AGE')
     .replace(/\b\d+\.\d+\.\d+\.\d+\b/g, 'IP').replace(/ {2,}/g, '  ').replace(/-{3,}/g, '---');

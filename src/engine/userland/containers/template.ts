@@ -3,6 +3,7 @@
  * println, truncate, pad). Values are JSON, or records that know their Go type (gofmt.ts); a function in a record is a method.
  * Source: pkg.go.dev/text/template; docker's formatting page.
  */
+import { fromBase64, text } from '../../sim/text.ts';
 import { goJson, printf, show, told, typeOf } from './gofmt.ts';
 import { type Node, type Operand, parseWith, type Pipe, type Template, TemplateError } from './template-parse.ts';
 
@@ -33,9 +34,9 @@ class Leave {
   }
 }
 
-/** Parses; throws TemplateError with Go's words after "template: :1: ". */
-export function parseTemplate(source: string): Template {
-  return parseWith(KNOWN, source);
+/** Parses; throws TemplateError with Go's words after "template: :1: ". `more`: functions of kubectl that docker has not. */
+export function parseTemplate(source: string, more: readonly string[] = []): Template {
+  return parseWith(more.length === 0 ? KNOWN : new Set([...KNOWN, ...more]), source);
 }
 
 /** The text of a template over data. A key that a map lacks fails ("map has no entry for key") unless `absent` is given. */
@@ -249,12 +250,28 @@ const FUNCTIONS: Readonly<Record<string, Fn>> = {
   urlquery: (args) => encodeURIComponent(all(args)).replace(/%20/g, '+'),
   slice: sliced,
   index,
+  base64decode: ([x]) => {
+    try {
+      return text(fromBase64(str(x)));
+    } catch {
+      throw new Fault('illegal base64 data at input byte 0');
+    }
+  },
+  exists: ([x, ...path]) => {
+    let at: unknown = x;
+    for (const key of path) {
+      if (at === null || typeof at !== 'object' || !Object.hasOwn(at, str(key))) return false;
+      at = (at as Record<string, unknown>)[str(key)];
+    }
+    return true;
+  },
 };
 
 /** How many arguments those take that take a certain number. */
 const ARITY: Readonly<Record<string, number>> = { json: 1, join: 2, split: 2, lower: 1, upper: 1, title: 1, truncate: 2, pad: 3, len: 1, not: 1, ne: 2, lt: 2, le: 2, gt: 2, ge: 2 };
 
-const KNOWN: ReadonlySet<string> = new Set([...Object.keys(FUNCTIONS), 'and', 'or']);
+const KUBECTL = new Set(['base64decode', 'exists']);
+const KNOWN: ReadonlySet<string> = new Set([...Object.keys(FUNCTIONS).filter((f) => !KUBECTL.has(f)), 'and', 'or']);
 
 function truthy(x: unknown): boolean {
   if (Array.isArray(x)) return x.length > 0;

@@ -124,14 +124,14 @@ const TYPES: Record<string, string> = {
   merge: 'application/merge-patch+json', strategic: 'application/strategic-merge-patch+json', json: 'application/json-patch+json', apply: 'application/apply-patch+yaml',
 };
 
-/** One request; a Status of failure comes back as it is. */
-export function* call(client: Client, method: string, path: string, body?: Json, type?: string): Call<Reply> {
+/** One request; a Status of failure comes back as it is. `plain`: the body stays text. */
+export function* call(client: Client, method: string, path: string, body?: Json, type?: string, plain = false): Call<Reply> {
   const headers = { 'User-Agent': 'kubectl/v1.32.4', Accept: 'application/json', ...(body === undefined ? {} : { 'Content-Type': TYPES[type ?? ''] ?? 'application/json' }) };
   try {
     const r = yield* request(client.server, { method, path, headers, ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }) });
     for (const m of (r.headers.warning ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)) yield* err(`Warning: ${m[1]!.replace(/\\(.)/g, '$1')}\n`);
     let parsed: Json = r.body;
-    if (/json/.test(r.headers['content-type'] ?? 'json')) {
+    if (!plain && /json/.test(r.headers['content-type'] ?? 'json')) {
       try {
         parsed = JSON.parse(r.body);
       } catch {

@@ -10,10 +10,19 @@ export class PathError extends Error {}
 type Part = { text: string } | { path: string } | { range: string; body: Part[] };
 
 /** Evaluates a template; text outside braces is printed as it is. */
-export function jsonPath(template: string, data: Json): string {
-  const source = template.startsWith('{') || template.includes('{') ? template : `{${template}}`;
+export function jsonPath(template: string, data: Json, strict = false): string {
+  const source = template.includes('{') ? template : `{${template}}`;
   const [parts] = parseTemplate(source, 0, false, template);
-  return render(parts, data, data);
+  return render(parts, data, data, strict);
+}
+
+/** All values that the template's paths name, for jsonpath-as-json. */
+export function pathValues(template: string, data: Json): Json[] {
+  const source = template.includes('{') ? template : `{${template}}`;
+  const [parts] = parseTemplate(source, 0, false, template);
+  const gather = (some: readonly Part[], current: Json): Json[] =>
+    some.flatMap((part) => ('text' in part ? [part.text] : 'path' in part ? find(part.path, data, current) : find(part.range, data, current).flatMap((one) => gather(part.body, one))));
+  return gather(parts, data);
 }
 
 function parseTemplate(source: string, from: number, inside: boolean, whole: string): [Part[], number] {
@@ -63,12 +72,15 @@ function unquote(text: string): string {
   return text.slice(1, text.endsWith(text[0]!) && text.length > 1 ? -1 : undefined).replace(/\\(.)/g, (_, c: string) => escapes[c] ?? c);
 }
 
-function render(parts: readonly Part[], root: Json, current: Json): string {
+function render(parts: readonly Part[], root: Json, current: Json, strict: boolean): string {
   let out = '';
   for (const part of parts) {
     if ('text' in part) out += part.text;
-    else if ('path' in part) out += find(part.path, root, current).map(show).join(' ');
-    else for (const one of find(part.range, root, current)) out += render(part.body, root, one);
+    else if ('path' in part) {
+      const found = find(part.path, root, current);
+      if (strict && found.length === 0) throw new PathError(`${part.path.replace(/^.*\.(?=[^.]*$)/, '')} is not found`);
+      out += found.map(show).join(' ');
+    } else for (const one of find(part.range, root, current)) out += render(part.body, root, one, strict);
   }
   return out;
 }

@@ -32,7 +32,7 @@ import * as top from './top.ts';
 import * as wait from './wait.ts';
 
 /** What a Go program of 55 MB takes on the processor to start, read its configuration and its cached discovery. */
-const START = 40_000_000;
+const START = 150_000_000;
 
 interface Command {
   flags: string;

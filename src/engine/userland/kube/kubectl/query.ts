@@ -1,24 +1,22 @@
 /** Looking: get, describe, events, wait, explain. */
 import { usersOf } from '../../../cluster/types/claims.ts';
-import { fieldsOf } from '../../../cluster/types/schema.ts';
-import { type Kind, kindNamed } from '../../../cluster/types/kinds.ts';
+import { apiVersionOf, type Kind, kindNamed } from '../../../cluster/types/kinds.ts';
 import type { Json, KubeEvent, KubeObject, Pod } from '../../../cluster/types/objects.ts';
 import { matchesSelector } from '../../../cluster/types/selectors.ts';
-import { parseTime } from '../../../cluster/types/time.ts';
+import { amountOf, isQuantity } from '../../../cluster/types/quantity.ts';
 import type { Call } from '../../lib/http.ts';
-import { sys } from '../../../kernel/sys.ts';
 import { call, type Client, err, failed, Fatal, failureText, listKind, nextEvent, now, out, watch } from './client.ts';
 import { describeObject } from './describe.ts';
 import type { Surroundings } from './describe-parts.ts';
 import { type Flags, on } from './flags.ts';
 import { find, PathError } from './jsonpath.ts';
 import { manifests } from './write.ts';
-import { checkFormat, printAs, tableRows } from './print.ts';
-import { display, fetch, targets, type Target } from './resources.ts';
+import { checkFormat, dated, printAs, type TableOptions, tableRows } from './print.ts';
+import { fetch, targets, type Target } from './resources.ts';
 import { getTable } from './tabwriter.ts';
 
 export const GET_FLAGS =
-  'o/output= l/selector= A/all-namespaces w/watch watch-only L/label-columns=* show-labels no-headers sort-by= field-selector= f/filename=* R/recursive ignore-not-found show-kind chunk-size= server-print raw= output-watch-events show-managed-fields allow-missing-template-keys';
+  'o/output= l/selector= A/all-namespaces w/watch watch-only L/label-columns=* show-labels no-headers sort-by= field-selector= f/filename=* R/recursive ignore-not-found show-kind chunk-size= server-print=?true raw= output-watch-events show-managed-fields allow-missing-template-keys=?true template= k/kustomize= subresource=';
 
 interface Found {
   kind: Kind;
@@ -41,7 +39,7 @@ function* gather(client: Client, flags: Flags, wanted: readonly Target[], errors
     }
     if (names !== undefined) throw new Fatal("error: selectors and the name of a resource can't be used at the same time");
     if (all && kind.namespaced) throw new Fatal('error: a resource cannot be retrieved by name across all namespaces');
-    const object = yield* fetch(client, kind, name);
+    const object = yield* fetch(client, kind, name, client.namespace, flags.text.get('subresource'));
     let group = groups.find((g) => g.kind === kind && g.named);
     if (!group) groups.push((group = { kind, items: [], revision: '', named: true }));
     if (typeof object === 'string') {
@@ -57,10 +55,7 @@ function* gather(client: Client, flags: Flags, wanted: readonly Target[], errors
 export function* get(client: Client, flags: Flags): Call<number> {
   const raw = flags.text.get('raw');
   if (raw !== undefined) {
-    const reply = yield* call(client, 'GET', raw);
-    if (failed(reply)) throw new Fatal(failureText(reply.body));
-    yield* out(typeof reply.body === 'string' ? reply.body : `${JSON.stringify(reply.body)}\n`);
-    return 0;
+    return yield* getRaw(client, raw);
   }
   const format = flags.text.get('output') ?? '';
   checkFormat(format);
@@ -80,27 +75,24 @@ export function* get(client: Client, flags: Flags): Call<number> {
   if (format !== '' && format !== 'wide') {
     if (total > 0 || !groups.every((g) => g.named)) {
       const single = files === undefined ? wanted.length === 1 && wanted[0]!.name !== null : total === 1;
-      yield* printAs(format, groups.flatMap((g) => g.items), single, !on(flags, 'no-headers'));
+      if (!on(flags, 'watch-only')) yield* printAs(format, groups.flatMap((g) => g.items.map((o) => ({ ...o, apiVersion: o.apiVersion ?? apiVersionOf(g.kind), kind: g.kind.kind }))), single, !on(flags, 'no-headers'), flags);
     }
+    if (watching) return yield* follow(client, flags, groups, null);
   } else if (total > 0 || watching) {
     const listed = /^all$|,/.test(flags.args[0] ?? '');
     const prefix = listed || new Set(groups.filter((g) => g.items.length > 0).map((g) => g.kind.kind)).size > 1 || on(flags, 'show-kind');
-    const options = {
+    const events = on(flags, 'output-watch-events') && watching;
+    const options: Shown = {
       wide: format === 'wide', headers: !on(flags, 'no-headers'), prefix, namespaces: on(flags, 'all-namespaces'), showLabels: on(flags, 'show-labels'),
-      labelColumns: (flags.many.get('label-columns') ?? []).flatMap((l) => l.split(',')), now: now_,
+      labelColumns: (flags.many.get('label-columns') ?? []).flatMap((l) => l.split(',')), now: now_, widths: [], first: true, minor: yield* minorOf(client, groups), plain: flags.text.get('server-print') === 'false', ...(events ? { event: 'ADDED' } : {}),
     };
-    const widths: number[] = [];
-    let first = true;
-    if (!on(flags, 'watch-only')) {
-      for (const g of groups) {
-        if (g.items.length === 0 && !watching) continue;
-        if (g.items.length === 0) continue;
-        const rows = tableRows(g.kind.kind, g.items, { ...options, namespaces: options.namespaces && g.kind.namespaced });
-        yield* out(`${first ? '' : '\n'}${getTable(rows, watching ? widths : [])}`);
-        first = false;
-      }
+    for (const g of on(flags, 'watch-only') ? [] : groups) {
+      if (g.items.length === 0) continue;
+      const rows = tableRows(g.kind.kind, g.items, { ...options, namespaces: options.namespaces && g.kind.namespaced });
+      yield* out(`${options.first ? '' : '\n'}${getTable(rows, watching ? options.widths : [])}`);
+      options.first = false;
     }
-    if (watching) return yield* follow(client, flags, groups, options, widths, first);
+    if (watching) return yield* follow(client, flags, groups, options);
   } else if (errors.length === 0 && !on(flags, 'ignore-not-found')) {
     const spaced = !on(flags, 'all-namespaces') && wanted.some((t) => t.kind.namespaced);
     yield* err(spaced ? `No resources found in ${client.namespace} namespace.\n` : 'No resources found\n');
@@ -109,7 +101,33 @@ export function* get(client: Client, flags: Flags): Call<number> {
   return errors.length > 0 ? 1 : 0;
 }
 
-function* follow(client: Client, flags: Flags, groups: Found[], options: Parameters<typeof tableRows>[2], widths: number[], first: boolean): Call<number> {
+/** --raw: the answer as it came. */
+function* getRaw(client: Client, path: string): Call<number> {
+  const reply = yield* call(client, 'GET', path, undefined, undefined, true);
+  if (reply.status < 400) {
+    yield* out(reply.body);
+    return 0;
+  }
+  let body: Json = reply.body;
+  try {
+    body = JSON.parse(reply.body);
+  } catch {
+    // an answer that is no JSON is shown as it is
+  }
+  throw new Fatal(failureText(body));
+}
+
+/** How tables look, and what has been printed of them: widths are kept, headers are told once. */
+type Shown = TableOptions & { widths: number[]; first: boolean };
+
+/** The server's minor version where columns depend on it. */
+function* minorOf(client: Client, groups: readonly Found[]): Call<number> {
+  if (!groups.some((g) => dated(g.kind.kind) && (g.kind.kind !== 'Pod' || g.items.some((o) => (o.status?.containerStatuses ?? []).some((c: Json) => c.restartCount > 0) || (o.status?.initContainerStatuses ?? []).some((c: Json) => c.restartCount > 0))))) return 32;
+  const reply = yield* call(client, 'GET', '/version');
+  return failed(reply) ? 32 : Number.parseInt(reply.body.minor, 10) || 32;
+}
+
+function* follow(client: Client, flags: Flags, groups: Found[], options: Shown | null): Call<number> {
   const group = groups[0];
   if (groups.length !== 1 || !group) throw new Fatal('error: you may only specify a single resource type');
   const all = on(flags, 'all-namespaces');
@@ -120,30 +138,52 @@ function* follow(client: Client, flags: Flags, groups: Found[], options: Paramet
   for (;;) {
     const event = yield* nextEvent(w);
     if (!event) return 0;
-    const rows = tableRows(group.kind.kind, [event.object], { ...options, headers: first && options.headers, now: yield* now() });
-    first = false;
-    yield* out(getTable(rows, widths));
+    const object = { ...event.object, kind: group.kind.kind };
+    if (options === null) {
+      const format = flags.text.get('output')!;
+      const named = on(flags, 'output-watch-events') && ['json', 'yaml'].includes(format);
+      if (format === 'yaml' && flags.printed++ >= 0) yield* out('---\n');
+      yield* printAs(format, [named ? ({ object, type: event.type } as never) : object], true, false, flags);
+      continue;
+    }
+    const rows = tableRows(group.kind.kind, [object], { ...options, headers: options.first && options.headers, now: yield* now(), ...(options.event === undefined ? {} : { event: event.type }) });
+    options.first = false;
+    yield* out(getTable(rows, options.widths));
   }
 }
 
+/** By a JSONPath's value: numbers, quantities and times as such, texts as people count ("a2" before "a10"). Source: kubectl pkg/cmd/get/sorter.go. */
 function sortBy(items: KubeObject[], path: string): void {
   const clean = path.replace(/^\{|\}$/g, '').replace(/^([^.[])/, '.$1');
-  const key = (o: KubeObject): Json => {
+  const keys = new Map<KubeObject, Json>();
+  for (const o of items) {
     try {
-      return find(clean, o, o)[0];
+      keys.set(o, find(clean, o, o)[0]);
     } catch (error) {
       if (error instanceof PathError) throw new Fatal(`error: ${error.message}`);
       throw error;
     }
-  };
-  const keys = new Map(items.map((o) => [o, key(o)]));
-  if (items.length > 0 && [...keys.values()].every((k) => k === undefined)) throw new Fatal(`error: couldn't find any field with path "${clean.startsWith('{') ? clean : `{${clean}}`}" in the list of objects`);
+  }
+  if (items.length > 0 && [...keys.values()].every((k) => k === undefined)) throw new Fatal(`error: couldn't find any field with path "{${clean}}" in the list of objects`);
+  for (const k of keys.values()) if (k !== null && typeof k === 'object') throw new Fatal(`error: unsortable type: ${Array.isArray(k) ? 'slice' : 'map'}`);
   items.sort((a, b) => {
-    const x = keys.get(a);
-    const y = keys.get(b);
+    const [x, y] = [keys.get(a), keys.get(b)];
     if (x === undefined || y === undefined) return x === undefined ? (y === undefined ? 0 : -1) : 1;
-    return x < y ? -1 : x > y ? 1 : 0;
+    return compare(x, y);
   });
+}
+
+function compare(x: Json, y: Json): number {
+  if (typeof x !== 'string' || typeof y !== 'string') return x < y ? -1 : x > y ? 1 : 0;
+  if (isQuantity(x) && isQuantity(y)) return amountOf('memory', x) - amountOf('memory', y);
+  const [a, b] = [x.match(/\d+|\D+/g) ?? [], y.match(/\d+|\D+/g) ?? []];
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const [p, q] = [a[i]!, b[i]!];
+    const numbers = /^\d/.test(p) && /^\d/.test(q);
+    if (numbers && Number(p) !== Number(q)) return Number(p) - Number(q);
+    if (!numbers && p !== q) return p < q ? -1 : 1;
+  }
+  return a.length - b.length;
 }
 
 export const DESCRIBE_FLAGS = 'l/selector= A/all-namespaces f/filename=* show-events=?true chunk-size= R/recursive';
@@ -183,7 +223,7 @@ function* surroundings(client: Client, object: KubeObject): Call<Surroundings> {
   const namespace = object.metadata.namespace;
   const about = `involvedObject.name=${object.metadata.name},involvedObject.kind=${object.kind}`;
   const events = (yield* listKind(client, kindNamed('Event'), namespace, { fieldSelector: about })).items.filter(
-    (e) => !e.involvedObject.uid || e.involvedObject.uid === object.metadata.uid || object.kind === 'Node',
+    (e) => !e.involvedObject.uid || e.involvedObject.uid === object.metadata.uid || (object.kind === 'Node' && e.involvedObject.uid === object.metadata.name),
   ) as KubeEvent[];
   const around: Surroundings = { now: yield* now(), events };
   if (object.kind === 'Node') {

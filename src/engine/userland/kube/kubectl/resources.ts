@@ -50,14 +50,11 @@ export function* targets(client: Client, args: readonly string[]): Call<Target[]
   return kinds.flatMap((kind) => names.map((name) => ({ kind, name })));
 }
 
-const ALL_ORDER = ['Pod', 'Service', 'DaemonSet', 'Deployment', 'ReplicaSet', 'StatefulSet', 'CronJob', 'Job'];
-function allKinds(): Kind[] {
-  return ALL_ORDER.map((name) => KINDS.find((k) => k.kind === name)!);
-}
+const allKinds = (): Kind[] => KINDS.filter((k) => k.all);
 
 /** One object, or the failure's text. */
-export function* fetch(client: Client, kind: Kind, name: string, namespace = client.namespace): Call<KubeObject | string> {
-  const reply = yield* call(client, 'GET', pathOf(kind, kind.namespaced ? namespace : undefined, name));
+export function* fetch(client: Client, kind: Kind, name: string, namespace = client.namespace, sub?: string): Call<KubeObject | string> {
+  const reply = yield* call(client, 'GET', pathOf(kind, kind.namespaced ? namespace : undefined, name, sub));
   return failed(reply) ? failureText(reply.body) : (reply.body as KubeObject);
 }
 

@@ -2,9 +2,8 @@
 import { kindNamed, pathOf } from '../../../cluster/types/kinds.ts';
 import { copy, type Deployment, type Json, type KubeObject } from '../../../cluster/types/objects.ts';
 import { rfc3339 } from '../../../cluster/types/time.ts';
-import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
-import { ask, type Client, err, Fatal, listKind, now, out } from './client.ts';
+import { ask, type Client, err, Fatal, listKind, nextEvent, now, out, watch } from './client.ts';
 import { describeObject } from './describe.ts';
 import type { Flags } from './flags.ts';
 import { seconds } from './query.ts';
@@ -106,20 +105,26 @@ export function progressOf(d: Deployment): Progress {
   return { done: true, text: `deployment "${name}" successfully rolled out\n` };
 }
 
+/** Tells what is missing at every change, as a watch gives them. */
 function* status(client: Client, flags: Flags, t: Target): Call<number> {
-  const deadline = flags.text.has('timeout') ? (yield* now()) + seconds(flags.text.get('timeout'), 0) : Number.POSITIVE_INFINITY;
-  let version = '';
+  const limit = flags.text.has('timeout') ? seconds(flags.text.get('timeout'), 0) : 0;
+  const wanted = Number(flags.text.get('revision') ?? 0);
+  const first = yield* mustFetch(client, t.kind, t.name!);
+  const say = function* (d: KubeObject): Call<boolean> {
+    if (wanted > 0 && d.kind === 'Deployment' && Number(d.metadata.annotations?.[REVISION] ?? 0) !== wanted) throw new Fatal(`error: desired revision (${wanted}) is different from the running revision (${d.metadata.annotations?.[REVISION] ?? 0})`);
+    const p = progress(d);
+    if ('failed' in p) throw new Fatal(p.failed);
+    yield* out(p.text);
+    return p.done;
+  };
+  if ((yield* say(first)) || flags.text.get('watch') === 'false') return 0;
+  const w = yield* watch(client, t.kind, first.metadata.namespace, first.metadata.resourceVersion!, { fieldSelector: `metadata.name=${t.name}` });
+  if (limit > 0) w.until = (yield* now()) + limit;
   for (;;) {
-    const d = yield* mustFetch(client, t.kind, t.name!);
-    if (d.metadata.resourceVersion !== version) {
-      version = d.metadata.resourceVersion!;
-      const p = progress(d);
-      if ('failed' in p) throw new Fatal(p.failed);
-      yield* out(p.text);
-      if (p.done || flags.text.get('watch') === 'false') return 0;
-    }
-    if ((yield* now()) >= deadline) throw new Fatal('error: timed out waiting for the condition');
-    yield* sys('nanosleep', 100_000_000);
+    const event = yield* nextEvent(w);
+    if (!event) throw new Fatal('error: timed out waiting for the condition');
+    if (event.type === 'DELETED') throw new Fatal('error: object has been deleted');
+    if (yield* say({ ...event.object, kind: t.kind.kind })) return 0;
   }
 }
 
