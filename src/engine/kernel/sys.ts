@@ -177,6 +177,11 @@ export interface Syscalls {
   getxattr(path: string, name: string): Bytes;
   listxattr(path: string): string[];
   removexattr(path: string, name: string): 0;
+  /** The four of a symbolic link itself. */
+  lsetxattr(path: string, name: string, value: Bytes, flags: number): 0;
+  lgetxattr(path: string, name: string): Bytes;
+  llistxattr(path: string): string[];
+  lremovexattr(path: string, name: string): 0;
   mount(source: string, target: string, type: string, flags: number, data: string): 0;
   umount2(target: string, flags: number): 0;
   pivot_root(newRoot: string, putOld: string): 0;

@@ -249,12 +249,20 @@ function eraseWord(kernel: Kernel, tty: Tty): void {
 export function setTermios(kernel: Kernel, tty: Tty, next: Termios): void {
   const was = tty.termios.canonical;
   tty.termios = { ...tty.termios, ...next };
+  if (was && !tty.termios.canonical) for (const one of tty.ready) markEnd(tty, one);
   if (was && !tty.termios.canonical && tty.line.length > 0) {
     tty.ready.push({ bytes: tty.line, line: false });
     tty.readyBytes += tty.line.length;
     tty.line = [];
   }
   wake(kernel, inputChannel(tty));
+}
+
+/** An end of file that was not read yet lies in the real buffer as a NUL, which is what raw mode reads. */
+function markEnd(tty: Tty, one: Ready): void {
+  if (!one.line || one.bytes[one.bytes.length - 1] === NL) return;
+  one.bytes.push(0);
+  tty.readyBytes++;
 }
 
 /** What a read gets now: one line, or what raw mode has; null when there is nothing. */

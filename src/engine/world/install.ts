@@ -8,6 +8,7 @@ import { assemble } from '../machine/isa/assemble.ts';
 import { imageSources } from '../userland/containers/images/sources.ts';
 import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
 import { INSTALLED } from '../userland/table.ts';
+import { NAME_SERVER } from './outside.ts';
 import { CSI_DISK_YAML, LOCAL_PATH_YAML } from './storage.ts';
 import { API_SERVER, type HostSpec, podSubnet, type ScenarioSpec, type Service } from './scenario.ts';
 
@@ -77,7 +78,7 @@ function base(host: HostSpec, scenario: ScenarioSpec): Tree {
     '/etc/passwd': file('root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\nstudent:x:1000:1000:student:/home/student:/bin/bash\n'),
     '/etc/group': file('root:x:0:\ndaemon:x:1:\ntty:x:5:\ndisk:x:6:\nsudo:x:27:\nkvm:x:104:\ndocker:x:999:\nnogroup:x:65534:\nstudent:x:1000:\n'),
     '/etc/shadow': file('root:*:20468:0:99999:7:::\ndaemon:*:20468:0:99999:7:::\nnobody:*:20468:0:99999:7:::\nstudent:!:20468:0:99999:7:::\n', 0o640),
-    '/etc/resolv.conf': file('# not modelled: DNS beyond /etc/hosts\n'),
+    '/etc/resolv.conf': file(scenario.outside ? `nameserver ${NAME_SERVER}\n` : '# not modelled: DNS beyond /etc/hosts\n'),
     '/etc/os-release': file('PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nNAME="Debian GNU/Linux"\nVERSION_ID="13"\nVERSION="13 (trixie)"\nVERSION_CODENAME=trixie\nID=debian\n'),
     '/etc/debian_version': file('13.1\n'),
     '/etc/shells': file('/bin/sh\n/bin/bash\n'),

@@ -46,10 +46,12 @@ export interface Lan {
   connections: Map<number, Connection>;
   nextId: number;
   nextPacket: number;
+  /** Boots the machine behind an address that somebody looks for, once; null: there is none. */
+  wake: ((address: string) => void) | null;
 }
 
 export function createLan(timeline: Timeline, kernels: Map<string, Kernel>): Lan {
-  const lan: Lan = { timeline, hosts: new Map(), kernels, services: new Map(), flows: new Map(), connections: new Map(), nextId: 1, nextPacket: 1 };
+  const lan: Lan = { timeline, hosts: new Map(), kernels, services: new Map(), flows: new Map(), connections: new Map(), nextId: 1, nextPacket: 1, wake: null };
   handle(timeline, 'lan.frame', (event) => {
     const { source, target, packet, from } = event.arg as { source: string; target: string; packet: Packet; from?: string };
     arrive(lan, source, target, packet, from ?? '');
@@ -87,6 +89,7 @@ function arrive(lan: Lan, source: string, target: string, packet: Packet, from: 
     const own = macOf(packet.dst);
     send(lan, own, source, { ...packet, src: packet.dst, dst: packet.src, arp: { op: 2, sender: own, target: source } });
   }
+  if (packet.arp?.op === 1) lan.wake?.(packet.dst);
   if (isForMany(target)) {
     for (const [name, kernel] of lan.kernels) if (name !== from) fromWire(kernel, target, packet, source);
     return;

@@ -42,6 +42,8 @@ export interface ScenarioSpec {
     hollowNames?: readonly string[];
     serverVersion?: string;
   };
+  /** There is a gateway to what lies outside, and machines know it and a name server. */
+  outside?: boolean;
   /** kubectl commands, manifests applied before the first prompt. */
   manifests: readonly string[];
 }
@@ -67,11 +69,11 @@ const workers: readonly HostSpec[] = [1, 2, 3].map((n) =>
 );
 
 const SCENARIOS: Record<string, () => ScenarioSpec> = {
-  lab: () => ({ name: 'lab', hosts: [lab(['containerd', 'docker', 'libvirtd']), ...workers], cluster: { hollow: 0 }, manifests: [] }),
-  'empty-host': () => ({ name: 'empty-host', hosts: [lab([])], cluster: null, manifests: [] }),
-  'one-host': () => ({ name: 'one-host', hosts: [lab(['containerd', 'docker', 'libvirtd'])], cluster: null, manifests: [] }),
-  'three-nodes': () => ({ name: 'three-nodes', hosts: [lab([]), ...workers], cluster: { hollow: 0 }, manifests: [] }),
-  storage: () => ({ name: 'storage', hosts: [lab([]), ...workers.map((w) => ({ ...w, images: [...w.images, ...STORAGE_IMAGES] }))], cluster: { hollow: 0 }, manifests: [CSI_DISK_YAML, LOCAL_PATH_YAML] }),
+  lab: () => ({ name: 'lab', outside: true, hosts: [lab(['containerd', 'docker', 'libvirtd']), ...workers], cluster: { hollow: 0 }, manifests: [] }),
+  'empty-host': () => ({ name: 'empty-host', outside: true, hosts: [lab([])], cluster: null, manifests: [] }),
+  'one-host': () => ({ name: 'one-host', outside: true, hosts: [lab(['containerd', 'docker', 'libvirtd'])], cluster: null, manifests: [] }),
+  'three-nodes': () => ({ name: 'three-nodes', outside: true, hosts: [lab([]), ...workers], cluster: { hollow: 0 }, manifests: [] }),
+  storage: () => ({ name: 'storage', outside: true, hosts: [lab([]), ...workers.map((w) => ({ ...w, images: [...w.images, ...STORAGE_IMAGES] }))], cluster: { hollow: 0 }, manifests: [CSI_DISK_YAML, LOCAL_PATH_YAML] }),
 };
 
 export class BadScenario extends Error {}
@@ -89,7 +91,7 @@ export function findScenario(nameOrText: string): ScenarioSpec {
   if (nodes) {
     const hollow = Number(nodes[1]);
     if (hollow < 1 || hollow > 5000) throw new BadScenario(`cluster-${hollow}: from 1 to 5000 nodes`);
-    return { name: nameOrText, hosts: [lab([])], cluster: { hollow }, manifests: [] };
+    return { name: nameOrText, outside: true, hosts: [lab([])], cluster: { hollow }, manifests: [] };
   }
   const recorded = /^recorded\/(.+)$/.exec(nameOrText);
   if (recorded) {
@@ -128,6 +130,7 @@ const file = v.strictObject({
   ),
   seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff))),
   cluster: v.optional(v.strictObject({ hollow: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(5000)), 0) })),
+  outside: v.optional(v.boolean(), true),
   manifests: v.optional(v.array(v.string()), []),
 });
 
@@ -150,7 +153,7 @@ export function readScenario(source: string): ScenarioSpec {
     }),
   );
   return {
-    name: 'file', hosts, manifests: parsed.output.manifests,
+    name: 'file', hosts, outside: parsed.output.outside, manifests: parsed.output.manifests,
     cluster: parsed.output.cluster ? { hollow: parsed.output.cluster.hollow } : null,
     ...(parsed.output.seed === undefined ? {} : { seed: parsed.output.seed }),
   };

@@ -18,6 +18,7 @@ import { createTrace, mix, record, traceHash, type Trace } from '../sim/trace.ts
 import { bytes, fromBase64, text } from '../sim/text.ts';
 import { PROGRAMS } from '../userland/table.ts';
 import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf } from './lan.ts';
+import { bootOutside, GATEWAY, OUTSIDE } from './outside.ts';
 import { API_SERVER, findScenario, type HostSpec, podSubnet, type ScenarioSpec } from './scenario.ts';
 import { type Assets, treeOf } from './install.ts';
 
@@ -57,14 +58,16 @@ export function createWorld(assets: Assets, scenario: string, seed?: number): Wo
   const timeline = createTimeline();
   const trace = createTrace(timeline);
   const kernels = new Map<string, Kernel>();
-  const lan = createLan(timeline, kernels);
-  registerKernels(timeline, kernels);
+  const wired = new Map<string, Kernel>();
+  const lan = createLan(timeline, wired);
+  registerKernels(timeline, wired);
   const world: World = {
     source: scenario, scenario: spec, seed: seed ?? spec.seed ?? 1, timeline, trace, kernels, host: null as unknown as Kernel,
     cluster: null, blocks: null, lan, inputs: [], applied: 0,
     screens: new Map(TTYS.map((tty) => [tty, createTrace(timeline, 0)])), output: [],
   };
   if (spec.cluster) joinCluster(world);
+  if (spec.outside) lan.wake = (address) => wakeOutside(world, address);
   for (const host of spec.hosts) addHost(world, assets, host);
   world.host = kernels.get(spec.hosts[0]!.name)!;
   return world;
@@ -95,6 +98,7 @@ function addHost(world: World, assets: Assets, host: HostSpec): void {
     seed: world.seed, programs: PROGRAMS, hostname: host.name, network: networkOf(world.scenario, host),
   });
   world.kernels.set(host.name, kernel);
+  world.lan.kernels.set(host.name, kernel);
   world.lan.hosts.set(host.address, host.name);
   kernel.uplink = uplinkOf(world.lan);
   installKvm(kernel, assets.cpu);
@@ -102,14 +106,18 @@ function addHost(world: World, assets: Assets, host: HostSpec): void {
   boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
 }
 
-/** Where a node sends what is for elsewhere; nobody is there, but addresses of services are turned into pods' on the way. */
-const GATEWAY = '10.0.0.1';
+/** What is beyond the gateway is no machine of the lab: it is on the wire only, from when it is first looked for. */
+function wakeOutside(world: World, address: string): void {
+  const { lan } = world;
+  if (address !== GATEWAY || lan.kernels.has(OUTSIDE)) return;
+  lan.kernels.set(OUTSIDE, bootOutside(world.timeline, world.trace, world.seed, GHZ, uplinkOf(lan)));
+}
 
-/** A node knows the way to the pods of the others. */
+/** A node knows the way to the pods of the others; what is for elsewhere goes to the gateway, where there is one. */
 function networkOf(scenario: ScenarioSpec, host: HostSpec): KernelSpec['network'] {
   if (host.address === '') return null;
   const others = host.services.includes('kubelet') ? scenario.hosts.filter((other) => other !== host && other.services.includes('kubelet')) : [];
-  return { address: `${host.address}/24`, ...(host.services.includes('kubelet') ? { gateway: GATEWAY } : {}), routes: others.map((other) => ({ to: podSubnet(other.address), via: other.address })) };
+  return { address: `${host.address}/24`, ...(scenario.outside || host.services.includes('kubelet') ? { gateway: GATEWAY } : {}), routes: others.map((other) => ({ to: podSubnet(other.address), via: other.address })) };
 }
 
 /** Rebuilds the world of a recording at time zero, its inputs still to come. */

@@ -48,4 +48,4 @@ test('cgroup2 transcript', () => {
   const result = replayTranscript({ scenario: 'recorded/cgroup2', lines, normal: (text: string, _: Recorded) => normal(text), seconds: 60 });
   report('cgroup2', result);
   expect(unexplained(result, MISSES)).toEqual([]);
-}, 90_000);
+}, 600_000);

@@ -42,4 +42,4 @@ test('namespaces transcript', () => {
   const result = replayTranscript({ scenario: 'recorded/namespaces', lines, normal: (text: string, _: Recorded) => normal(text), seconds: 60 });
   report('namespaces', { ...result, exact: result.exact - 1 });
   expect(unexplained(result, MISSES)).toEqual([]);
-}, 90_000);
+}, 600_000);

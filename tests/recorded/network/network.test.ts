@@ -35,4 +35,4 @@ it('the network recording', () => {
   report('network', result);
   const missed = result.differ.map((one) => MISSES.find(([begins]) => one.cmd.startsWith(begins))?.[0] ?? one.cmd);
   expect(missed).toEqual(MISSES.map(([begins]) => begins));
-}, 60_000);
+}, 600_000);

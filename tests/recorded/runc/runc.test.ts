@@ -41,4 +41,4 @@ test('runc transcript', () => {
   const own = lines.length - recorded.length;
   report('runc', { ...result, exact: result.exact - own });
   expect(unexplained(result, MISSES)).toEqual([]);
-}, 90_000);
+}, 600_000);

@@ -29,6 +29,8 @@ export interface CgroupFile {
   controller: Controller | null;
   where: 'everywhere' | 'below' | 'root';
   mode?: number;
+  /** Only on some machines. */
+  when?(kernel: Kernel): boolean;
   channel?(cgroup: Cgroup): string;
   read?(kernel: Kernel, cgroup: Cgroup, task: Task): string;
   write?(kernel: Kernel, cgroup: Cgroup, text: string, task: Task, opener: Opener): void;

@@ -4,12 +4,16 @@
  * kernel/cgroup/rdma.c, kernel/cgroup/misc.c.
  */
 import { SysError } from '../abi.ts';
+import type { Kernel } from '../records.ts';
 import type { CgroupFile } from './files.ts';
 import { memorySize } from './numbers.ts';
 import type { Cgroup, Controller } from './types.ts';
 
 /** Sizes of huge pages that the processor has, as the files name them. */
 const HUGE_SIZES: readonly (readonly [name: string, bytes: number])[] = [['1GB', 2 ** 30], ['2MB', 2 ** 21]];
+
+/** A guest is mostly given a processor without pages of 1 GiB. */
+const gigantic = (kernel: Kernel): boolean => / pdpe1gb( |$)/.test((kernel.drivers.get('processor') as (() => { flags: string }) | undefined)?.().flags ?? '');
 
 const file = (controller: Controller, name: string, where: CgroupFile['where'], rest: Pick<CgroupFile, 'read' | 'write'>): CgroupFile => ({ name, controller, where, ...rest });
 
@@ -26,10 +30,11 @@ function hugeFiles([size, bytes]: readonly [string, number]): CgroupFile[] {
       write: (_k, c, text) => setHuge(c, name, bytes, text),
     });
   const says = (name: string, text: string): CgroupFile => file('hugetlb', `hugetlb.${size}.${name}`, 'below', { read: () => text });
-  return [
+  const files = [
     says('current', '0\n'), says('events', 'max 0\n'), says('events.local', 'max 0\n'), limit(`${size}.max`), says('numa_stat', 'total=0 N0=0\n'),
     says('rsvd.current', '0\n'), limit(`${size}.rsvd.max`),
   ];
+  return size === '1GB' ? files.map((one) => ({ ...one, when: gigantic })) : files;
 }
 
 /** "DEVICE hca_handle=N hca_object=max": the form is looked at before the device, and no device is there. */

@@ -41,7 +41,7 @@ export function installMsr(kernel: Kernel, module: WebAssembly.Module, guest: bo
     kernel.devices.set(`c203:${n}`, () => ({ ops: cpuidOps(() => core(n)), data: null }));
   }
   let facts: ProcessorFacts | null = null;
-  const told = (one: ProcessorFacts): ProcessorFacts => (guest ? { ...one, flags: `${one.flags} hypervisor` } : one);
+  const told = (one: ProcessorFacts): ProcessorFacts => (guest ? { ...one, flags: `${one.flags.replace(' pdpe1gb', '')} hypervisor` } : one);
   kernel.drivers.set('processor', () => (facts ??= told(factsOf(core(0)))));
 }
 

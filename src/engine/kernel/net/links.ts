@@ -139,7 +139,7 @@ export function setUp(kernel: Kernel, ns: NetNamespace, link: Link): void {
     if (!link.addresses.some((a) => a.address === '127.0.0.1')) {
       addAddress(kernel, ns, link, { address: '127.0.0.1', prefix: 8, scope: 'host', broadcast: null });
     }
-    give6(ns, link, { address: '::1', prefix: 128, scope: 'host', proto: 'kernel_lo' }, 0);
+    if (!link.addresses.some((a) => a.address === '::1')) give6(ns, link, { address: '::1', prefix: 128, scope: 'host', proto: 'kernel_lo' }, 0);
   }
   for (const one of link.addresses) connect(ns, link, one);
   carrierChanged(kernel, ns, link);
@@ -183,6 +183,12 @@ function give6(ns: NetNamespace, link: Link, one: Pick<Address, 'address' | 'pre
   link.addresses.push({ family: 'inet6', ...one, broadcast: null, label: '', tentativeUntil, secondary: false });
 }
 
+/** ::1 by hand: the one IPv6 address that can be given. */
+export function addLoopback6(ns: NetNamespace, link: Link, noPrefixRoute: boolean): void {
+  link.addresses.push({ family: 'inet6', address: '::1', prefix: 128, scope: 'host', proto: '', broadcast: null, label: '', tentativeUntil: 0, secondary: false, ...(noPrefixRoute ? { noPrefixRoute } : {}) });
+  ns.ipv6Disabled.delete(link.name);
+}
+
 /** net.ipv6.conf.NAME.disable_ipv6: addresses go at once, and come back when it is allowed again. */
 export function disableIpv6(kernel: Kernel, ns: NetNamespace, name: string, disabled: 'yes' | 'no'): void {
   if (disabled === 'yes') ns.ipv6Disabled.add(name);
@@ -197,7 +203,7 @@ export function disableIpv6(kernel: Kernel, ns: NetNamespace, name: string, disa
 /** Adds an IPv4 address, and the route to its prefix when the link is up. Throws EEXIST. */
 export function addAddress(
   _kernel: Kernel, ns: NetNamespace, link: Link,
-  one: { address: string; prefix: number; scope?: Address['scope']; broadcast?: string | null; label?: string },
+  one: { address: string; prefix: number; scope?: Address['scope']; broadcast?: string | null; label?: string; noPrefixRoute?: boolean },
 ): void {
   if (link.addresses.some((a) => a.address === one.address && a.prefix === one.prefix)) throw new SysError('EEXIST');
   const n = parseIp(one.address)!;
@@ -205,7 +211,7 @@ export function addAddress(
   const secondary = link.addresses.some((a) => a.family === 'inet' && a.prefix === one.prefix && networkOf(parseIp(a.address)!, a.prefix) === network);
   const made: Address = {
     family: 'inet', address: one.address, prefix: one.prefix, scope: one.scope ?? (Math.floor(n / 16777216) === 127 ? 'host' : 'global'),
-    broadcast: one.broadcast ?? null, label: one.label ?? link.name, proto: '', tentativeUntil: 0, secondary,
+    broadcast: one.broadcast ?? null, label: one.label ?? link.name, proto: '', tentativeUntil: 0, secondary, ...(one.noPrefixRoute ? { noPrefixRoute: true } : {}),
   };
   const at = link.addresses.findIndex((a) => a.family === 'inet6');
   link.addresses.splice(at < 0 ? link.addresses.length : at, 0, made);
@@ -214,7 +220,7 @@ export function addAddress(
 
 /** The connected route of an address. */
 function connect(ns: NetNamespace, link: Link, one: Address): void {
-  if (one.family !== 'inet' || one.prefix === 32 || one.scope === 'host' || one.secondary) return;
+  if (one.family !== 'inet' || one.noPrefixRoute || one.prefix === 32 || one.scope === 'host' || one.secondary) return;
   const to = `${formatIp(networkOf(parseIp(one.address)!, one.prefix))}/${one.prefix}`;
   if (ns.routes.some((r) => r.to === to && r.dev === link.name && r.proto === 'kernel')) return;
   ns.routes.push({ to, via: null, dev: link.name, src: one.address, proto: 'kernel', scope: 'link', metric: 0, type: 'unicast', onlink: false });
@@ -288,7 +294,7 @@ export function reapNetNamespaces(kernel: Kernel): void {
   const { vacantNets } = kernel.spaces;
   for (const ns of vacantNets) {
     vacantNets.delete(ns);
-    if (ns !== kernel.init.net && !inhabited(kernel, ns) && !heldByFile(kernel, ns) && !heldBySocket(kernel, ns)) endNamespace(kernel, ns);
+    if (ns !== kernel.init.net && !ns.lasting && !inhabited(kernel, ns) && !heldByFile(kernel, ns) && !heldBySocket(kernel, ns)) endNamespace(kernel, ns);
   }
 }
 

@@ -7,7 +7,7 @@
  *   link.set    {name, up?, newName?, mtu?, address?, txqlen?, master?: name | null, netns?, ipv6?: false} -> {}   (ipv6: disable_ipv6)
  *   link.del    {name}                                               -> {}
  *   addr.list   {dev?}                                               -> AddressInfo[]
- *   addr.add    {dev, address: "10.0.0.1", prefix: 24, broadcast?, label?, scope?} -> {}
+ *   addr.add    {dev, address: "10.0.0.1", prefix: 24, broadcast?, label?, scope?, noPrefixRoute?} -> {}
  *   addr.del    {dev, address, prefix}                               -> {}
  *   route.list  {table?: name | "all"}                                                  -> Route[] (types.ts)
  *   route.add   {to: "10.0.0.0/8" | "default", via?, dev?, src?, proto?, scope?, metric?, kind?, onlink?} -> {}
@@ -41,7 +41,7 @@ import { timeOf } from '../wait.ts';
 import { socketList } from './diag.ts';
 import { fieldsFit } from './fields.ts';
 import { isMac, parseIp } from './ip.ts';
-import { addAddress, addLink, deleteAddress, deleteLink, disableIpv6, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
+import { addAddress, addLoopback6, addLink, deleteAddress, deleteLink, disableIpv6, freeName, moveLink, reapNetNamespaces, renameLink, setDown, setMaster, setUp } from './links.ts';
 import { stateNow } from './neighbour.ts';
 import { linkNamed, Refused } from './refusal.ts';
 import { appendRule, deleteChain, deleteRule, flushChain, listTable, newChain, renameChain, setPolicy, zeroTable } from './rules.ts';
@@ -96,6 +96,7 @@ export interface AddressInfo {
   proto: string;
   tentative: boolean;
   secondary: boolean;
+  noPrefixRoute?: boolean;
 }
 
 type Ask = (kernel: Kernel, task: Task, ns: NetNamespace, request: NetlinkRequest) => unknown;
@@ -258,10 +259,15 @@ function addrAdd(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRe
   const link = linkNamed(ns, asked.dev);
   const address = String(asked.address);
   const prefix = Number(asked.prefix);
+  if (address === '::1' && prefix === 128 && link.kind === 'loopback') {
+    if (link.addresses.some((a) => a.address === address)) throw new Refused('EEXIST', 'ipv6: address already assigned');
+    addLoopback6(ns, link, asked.noPrefixRoute === true);
+    return {};
+  }
   if (parseIp(address) === null || !(prefix >= 0 && prefix <= 32)) throw new SysError('EINVAL');
   if (link.addresses.some((a) => a.address === address && a.prefix === prefix)) throw new Refused('EEXIST', 'ipv4: Address already assigned.');
   addAddress(kernel, ns, link, {
-    address, prefix, broadcast: (asked.broadcast as string | undefined) ?? null,
+    address, prefix, broadcast: (asked.broadcast as string | undefined) ?? null, noPrefixRoute: asked.noPrefixRoute === true,
     ...(asked.label === undefined ? {} : { label: String(asked.label) }), ...(asked.scope === undefined ? {} : { scope: asked.scope as 'global' }),
   });
   return {};

@@ -12,6 +12,8 @@ import type { Ruleset } from './netfilter.ts';
 import type { Tcb } from './tcp.ts';
 
 export interface NetNamespace {
+  /** It ends with its machine, whoever is in it. */
+  lasting?: boolean;
   /** Parameters under /proc/sys/net that were written and have no mechanism of their own. */
   knobs?: Map<string, string>;
   ino: number;
@@ -176,6 +178,8 @@ export interface Address {
   /** ns at which duplicate address detection ends. */
   tentativeUntil: number;
   secondary: boolean;
+  /** IFA_F_NOPREFIXROUTE: no connected route. */
+  noPrefixRoute?: boolean;
 }
 
 export interface Route {

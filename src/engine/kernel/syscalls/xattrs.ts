@@ -1,11 +1,11 @@
 /** Extended attributes. trusted.* needs CAP_SYS_ADMIN; user.* only on files and directories. Source: xattr(7). */
 import { bytes } from '../../sim/text.ts';
 import { SysError } from '../abi.ts';
-import type { Task } from '../records.ts';
+import type { Kernel, Task } from '../records.ts';
 import { capableEverywhere, MAY_READ, MAY_WRITE, requireAccess } from '../vfs/inode.ts';
 import { readonlyAt } from '../vfs/open.ts';
 import { lookup } from '../vfs/path.ts';
-import type { Inode } from '../vfs/types.ts';
+import type { Inode, Path } from '../vfs/types.ts';
 import type { Handlers } from './handlers.ts';
 
 function check(task: Task, inode: Inode, name: string, mask: number): void {
@@ -19,37 +19,54 @@ function check(task: Task, inode: Inode, name: string, mask: number): void {
   } else if (space !== 'security' && space !== 'system') throw new SysError('EOPNOTSUPP');
 }
 
+type Follow = 'target' | 'link';
+
+const at = (kernel: Kernel, task: Task, path: string, follow: Follow): Path => lookup(kernel, task, task.fs.cwd, path, follow === 'target');
+
+function set(kernel: Kernel, task: Task, follow: Follow, path: string, name: string, value: Uint8Array, flags: number): 0 {
+  const target = at(kernel, task, path, follow);
+  check(task, target.dentry.inode, name, MAY_WRITE);
+  const { setxattr } = target.dentry.sb.ops;
+  if (!setxattr) throw new SysError('EOPNOTSUPP');
+  if (readonlyAt(target)) throw new SysError('EROFS');
+  const has = target.dentry.inode.xattrs?.has(name) ?? false;
+  if (flags & 1 && has) throw new SysError('EEXIST');
+  if (flags & 2 && !has) throw new SysError('ENODATA');
+  setxattr(kernel, task, target.dentry, name, value);
+  return 0;
+}
+
+function get(kernel: Kernel, task: Task, follow: Follow, path: string, name: string): Uint8Array {
+  const { inode } = at(kernel, task, path, follow).dentry;
+  check(task, inode, name, MAY_READ);
+  const value = inode.xattrs?.get(name);
+  if (!value) throw new SysError('ENODATA');
+  return typeof value === 'string' ? bytes(value) : value;
+}
+
+function list(kernel: Kernel, task: Task, follow: Follow, path: string): string[] {
+  const { inode } = at(kernel, task, path, follow).dentry;
+  return [...(inode.xattrs?.keys() ?? [])].filter((name) => !name.startsWith('trusted.') || capableEverywhere(task, 'sys_admin'));
+}
+
+function remove(kernel: Kernel, task: Task, follow: Follow, path: string, name: string): 0 {
+  const target = at(kernel, task, path, follow);
+  check(task, target.dentry.inode, name, MAY_WRITE);
+  if (!target.dentry.inode.xattrs?.has(name)) throw new SysError('ENODATA');
+  const { setxattr } = target.dentry.sb.ops;
+  if (!setxattr) throw new SysError('EOPNOTSUPP');
+  if (readonlyAt(target)) throw new SysError('EROFS');
+  setxattr(kernel, task, target.dentry, name, null);
+  return 0;
+}
+
 export const xattrHandlers = {
-  setxattr(kernel, task, path, name, value, flags) {
-    const target = lookup(kernel, task, task.fs.cwd, path);
-    check(task, target.dentry.inode, name, MAY_WRITE);
-    const set = target.dentry.sb.ops.setxattr;
-    if (!set) throw new SysError('EOPNOTSUPP');
-    if (readonlyAt(target)) throw new SysError('EROFS');
-    const has = target.dentry.inode.xattrs?.has(name) ?? false;
-    if (flags & 1 && has) throw new SysError('EEXIST');
-    if (flags & 2 && !has) throw new SysError('ENODATA');
-    set(kernel, task, target.dentry, name, value);
-    return 0;
-  },
-  getxattr(kernel, task, path, name) {
-    const { inode } = lookup(kernel, task, task.fs.cwd, path).dentry;
-    check(task, inode, name, MAY_READ);
-    const value = inode.xattrs?.get(name);
-    if (!value) throw new SysError('ENODATA');
-    return typeof value === 'string' ? bytes(value) : value;
-  },
-  listxattr(kernel, task, path) {
-    const { inode } = lookup(kernel, task, task.fs.cwd, path).dentry;
-    return [...(inode.xattrs?.keys() ?? [])].filter((name) => !name.startsWith('trusted.') || capableEverywhere(task, 'sys_admin'));
-  },
-  removexattr(kernel, task, path, name) {
-    const target = lookup(kernel, task, task.fs.cwd, path);
-    check(task, target.dentry.inode, name, MAY_WRITE);
-    if (!target.dentry.inode.xattrs?.has(name)) throw new SysError('ENODATA');
-    const set = target.dentry.sb.ops.setxattr;
-    if (!set) throw new SysError('EOPNOTSUPP');
-    set(kernel, task, target.dentry, name, null);
-    return 0;
-  },
+  setxattr: (kernel, task, path, name, value, flags) => set(kernel, task, 'target', path, name, value, flags),
+  lsetxattr: (kernel, task, path, name, value, flags) => set(kernel, task, 'link', path, name, value, flags),
+  getxattr: (kernel, task, path, name) => get(kernel, task, 'target', path, name),
+  lgetxattr: (kernel, task, path, name) => get(kernel, task, 'link', path, name),
+  listxattr: (kernel, task, path) => list(kernel, task, 'target', path),
+  llistxattr: (kernel, task, path) => list(kernel, task, 'link', path),
+  removexattr: (kernel, task, path, name) => remove(kernel, task, 'target', path, name),
+  lremovexattr: (kernel, task, path, name) => remove(kernel, task, 'link', path, name),
 } satisfies Partial<Handlers>;

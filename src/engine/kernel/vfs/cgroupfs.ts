@@ -16,10 +16,11 @@ type DirNode = Extract<Node, { kind: 'dir' }>;
 
 const BY_NAME = new Map(CGROUP_FILES.map((file) => [file.name, file]));
 
-function shows(cgroup: Cgroup, file: CgroupFile): boolean {
+function shows(kernel: Kernel, cgroup: Cgroup, file: CgroupFile): boolean {
   if (file.where === 'root' && cgroup.parent) return false;
   if (file.where === 'below' && !cgroup.parent) return false;
-  return file.controller === null || hasController(cgroup, file.controller);
+  if (file.controller !== null && !hasController(cgroup, file.controller)) return false;
+  return file.when?.(kernel) ?? true;
 }
 
 function modeOf(file: CgroupFile): number {
@@ -65,15 +66,15 @@ export function cgroupRoot(cgroup: Cgroup): DirNode {
   return {
     kind: 'dir', id: cgroup, mode: kept?.mode ?? cgroup.mode, uid: kept?.uid ?? cgroup.uid, gid: kept?.gid ?? cgroup.gid,
     nlink: 2 + cgroup.children.size,
-    *list() {
-      for (const file of CGROUP_FILES) if (shows(cgroup, file)) yield [file.name, fileNode(cgroup, file)] as const;
+    *list(kernel: Kernel) {
+      for (const file of CGROUP_FILES) if (shows(kernel, cgroup, file)) yield [file.name, fileNode(cgroup, file)] as const;
       for (const child of cgroup.children.values()) yield [child.name, cgroupRoot(child)] as const;
     },
-    get(_kernel: Kernel, name: string) {
+    get(kernel: Kernel, name: string) {
       const child = cgroup.children.get(name);
       if (child) return cgroupRoot(child);
       const file = BY_NAME.get(name);
-      return file && shows(cgroup, file) ? fileNode(cgroup, file) : null;
+      return file && shows(kernel, cgroup, file) ? fileNode(cgroup, file) : null;
     },
     mkdir: (kernel, task, name, mode) => void makeCgroup(kernel, task, cgroup, name, mode),
     rmdir(kernel, task, name) {

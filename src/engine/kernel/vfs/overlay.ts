@@ -12,13 +12,13 @@
 import { record } from '../../sim/trace.ts';
 import { uint32 } from '../../sim/random.ts';
 import { bytes, text } from '../../sim/text.ts';
-import { O_ACCMODE, O_TRUNC, SysError } from '../abi.ts';
+import { O_ACCMODE, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
+import type { Dirent } from '../sys.ts';
 import { mountOptions } from './options.ts';
 import { type Content, readContent } from './content.ts';
 import { createSuperBlock, makeDentry } from './inode.ts';
 import { lookup as lookupPath, sameFile } from './path.ts';
-import { RENAME_EXCHANGE } from './tmpfs.ts';
 import type { Dentry, FileOps, FsOps, Inode, Path, SuperBlock } from './types.ts';
 
 const YES = bytes('y');
@@ -260,6 +260,16 @@ function list(kernel: Kernel, dir: Dentry): Dentry[] {
   return found;
 }
 
+/** What a reader of a directory sees: one of a single layer that was never copied up is read as it is, with the whiteouts in it. */
+function entriesOf(kernel: Kernel, dir: Dentry): Dirent[] {
+  const shown = list(kernel, dir).map((d): Dirent => ({ name: d.name, ino: d.inode.ino, type: d.inode.kind }));
+  const layers = layersOf(dir);
+  const only = real(layers);
+  if (layers.lower.length + (layers.upper ? 1 : 0) > 1 || only.inode.xattrs?.has(`${dataOf(dir.sb).own}origin`)) return shown;
+  const names = new Set(shown.map(({ name }) => name));
+  return [...shown, ...only.sb.ops.readdir(kernel, only).filter(({ name }) => !names.has(name))];
+}
+
 function needUpper(sb: SuperBlock): void {
   if (!dataOf(sb).upper) throw new SysError('EROFS');
 }
@@ -403,7 +413,7 @@ function clearWhiteout(kernel: Kernel, task: Task, upper: Dentry, name: string):
 }
 
 const dirOps: FileOps = {
-  readdir: (kernel, _task, file) => list(kernel, file.path!.dentry).map((d) => ({ name: d.name, ino: d.inode.ino, type: d.inode.kind })),
+  readdir: (kernel, _task, file) => entriesOf(kernel, file.path!.dentry),
 };
 
 /** An open file of the overlay reads and writes the real one it was opened on, and keeps the merged attributes true. */
@@ -615,10 +625,20 @@ function redirectMode(options: ReadonlyMap<string, string>): OverlayData['redire
   return asked === 'on' || asked === 'nofollow' ? asked : 'follow';
 }
 
-/** uuid=auto: the upper directory gets an identity at its first mount and keeps it. */
-function identify(kernel: Kernel, task: Task, upper: Dentry, own: string): void {
-  if (upper.inode.xattrs?.has(`${own}uuid`)) return;
-  upper.sb.ops.setxattr?.(kernel, task, upper, `${own}uuid`, Uint8Array.from({ length: 16 }, () => uint32(kernel.random) & 255));
+type UuidMode = 'off' | 'null' | 'auto' | 'on';
+
+/**
+ * uuid=: what identity the mount has. auto gives a new upper directory one at its first mount, which shows as on; one that has
+ * an identity keeps it and shows nothing; one that is in use without (impure) has none, null. Throws EINVAL.
+ */
+function uuidMode(kernel: Kernel, task: Task, options: ReadonlyMap<string, string>, upper: Dentry | null, own: string): UuidMode {
+  const asked = options.get('uuid') ?? 'auto';
+  if (asked !== 'off' && asked !== 'null' && asked !== 'auto' && asked !== 'on') throw new SysError('EINVAL');
+  if (!upper) return asked === 'on' ? 'null' : asked;
+  if (asked === 'off' || asked === 'null' || upper.inode.xattrs?.has(`${own}uuid`)) return asked;
+  if (asked === 'auto' && upper.inode.xattrs?.has(`${own}impure`)) return 'null';
+  if (own.startsWith('trusted.')) upper.sb.ops.setxattr?.(kernel, task, upper, `${own}uuid`, Uint8Array.from({ length: 16 }, () => uint32(kernel.random) & 255));
+  return 'on';
 }
 
 /** mount -t overlay -o lowerdir=A:B,upperdir=U,workdir=W. Errors as mount(2) gives them. */
@@ -648,9 +668,9 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
   }
   const userxattr = options.has('userxattr');
   const own = userxattr ? 'user.overlay.' : 'trusted.overlay.';
-  if (upper && !userxattr) identify(kernel, task, upper.dentry, own);
+  const uuid = uuidMode(kernel, task, options, upper?.dentry ?? null, own);
   const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : []), ...(redirect === 'follow' ? [] : [`redirect_dir=${redirect}`])];
-  if (upper) shown.push('uuid=on');
+  if (uuid !== 'auto') shown.push(`uuid=${uuid}`);
   if (userxattr) shown.push('userxattr');
   const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown.join(','));
   sb.readonly = upper === null;

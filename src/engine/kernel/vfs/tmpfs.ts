@@ -6,7 +6,7 @@
 import { chargeFile } from '../cgroup/cache.ts';
 import { PAGE } from '../../sim/units.ts';
 import { unchargeFile } from '../cgroup/charge.ts';
-import { O_DIRECT, O_TRUNC, SysError } from '../abi.ts';
+import { O_DIRECT, O_TRUNC, RENAME_EXCHANGE, RENAME_NOREPLACE, SysError } from '../abi.ts';
 import { readShared } from '../cgroup/cache.ts';
 import { dropShared } from '../swap.ts';
 import { dirtied, direct, readThrough, undirty } from '../disk.ts';
@@ -112,7 +112,11 @@ const dirOps: FileOps = {
 
 export const tmpfsOps: FsOps = {
   lookup: (_kernel, dir, name) => childrenOf(dir.inode).get(name) ?? null,
-  readdir: (_kernel, dir) => [...childrenOf(dir.inode).values()].map((d) => ({ name: d.name, ino: d.inode.ino, type: d.inode.kind })),
+  readdir(_kernel, dir) {
+    const entries = [...childrenOf(dir.inode).values()].map((d) => ({ name: d.name, ino: d.inode.ino, type: d.inode.kind }));
+    // libfs: a directory of tmpfs is a list with the newest name first.
+    return dir.sb.type === 'tmpfs' ? entries.reverse() : entries;
+  },
   create(kernel, task, dir, name, kind, mode, rdev, target) {
     const inode = makeInode(kernel, dir.sb, kind, mode, newData(kind, target));
     inode.rdev = rdev;
@@ -188,9 +192,6 @@ export const tmpfsOps: FsOps = {
     return openInode(kernel, task, entry.inode, flags);
   },
 };
-
-export const RENAME_NOREPLACE = 1;
-export const RENAME_EXCHANGE = 2;
 
 function place(entry: Dentry, dir: Dentry, name: string): void {
   entry.parent = dir;

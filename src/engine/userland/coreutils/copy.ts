@@ -191,15 +191,15 @@ export class Unreadable extends Error {}
 
 function* preserve(rules: CopyRules, from: string, to: string, stat: Stat): Call<void> {
   const link = isType(stat.mode, S_IFLNK);
-  if (rules.xattrs && !link) yield* copyXattrs(from, to);
+  if (rules.xattrs) yield* copyXattrs(from, to);
   if (rules.owner) yield* attempt(sys('fchownat', AT_FDCWD, to, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW), 0);
   if (rules.mode && !link) yield* sys('fchmodat', AT_FDCWD, to, stat.mode & 0o7777);
   if (rules.times) yield* sys('utimensat', AT_FDCWD, to, stat.atime, stat.mtime, AT_SYMLINK_NOFOLLOW);
 }
 
 function* copyXattrs(from: string, to: string): Call<void> {
-  const names = yield* attempt(sys('listxattr', from), []);
-  for (const name of names) yield* attempt(sys('setxattr', to, name, yield* sys('getxattr', from, name), 0), 0);
+  const names = yield* attempt(sys('llistxattr', from), []);
+  for (const name of names) yield* attempt(sys('lsetxattr', to, name, yield* sys('lgetxattr', from, name), 0), 0);
 }
 
 /** Removes what was copied, after a move between file systems. */

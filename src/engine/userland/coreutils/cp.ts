@@ -1,5 +1,5 @@
 /** cp, mv and install: where things go, and what the options ask of the copy. */
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, type Stat, SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, RENAME_NOREPLACE, S_IFLNK, type Stat, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, isDir, mkdirAll, statOf } from '../lib/files.ts';
@@ -89,6 +89,12 @@ export const mv = command(function* (argv) {
   return status;
 });
 
+/** At first without replacing, as GNU's mv does. */
+function* renamed(from: string, to: string): Call<void> {
+  const done = yield* attempt(sys('renameat2', AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE), null, 'EEXIST', 'EINVAL');
+  if (done === null) yield* sys('renameat2', AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
 function* moveOne(rules: CopyRules, from: string, to: string): Call<boolean> {
   let stat: Stat;
   try {
@@ -104,7 +110,7 @@ function* moveOne(rules: CopyRules, from: string, to: string): Call<boolean> {
     if (refusal !== null) return refusal;
   }
   try {
-    yield* sys('renameat2', AT_FDCWD, from.replace(/(?<=.)\/+$/, ''), AT_FDCWD, to.replace(/(?<=.)\/+$/, ''), 0);
+    yield* renamed(from.replace(/(?<=.)\/+$/, ''), to.replace(/(?<=.)\/+$/, ''));
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     if (error.errno === 'EXDEV') return yield* carry(rules, from, to, old);

@@ -19,8 +19,9 @@ const RESPAWN_NS = 100_000_000;
 export const initProgram: Program = function* () {
   yield* mountAll();
   yield* nameMachine();
-  yield* linksUp();
-  if (yield* exists('/etc/nestbox/plain-init')) yield* plain();
+  const bare = yield* exists('/etc/nestbox/plain-init');
+  yield* linksUp(bare);
+  if (bare) yield* plain();
   else yield* manage(TERMINALS, GETTY, ENV);
   return 0;
 };

@@ -53,8 +53,10 @@ export function* nameMachine(): Call<void> {
   if (name) yield* attempt(sys('sethostname', name), 0);
 }
 
-/** The loopback and the machine's own links; the kernel has given eth0 its address. */
-export function* linksUp(): Call<void> {
+/** The loopback and the machine's own links; the kernel has given eth0 its address. systemd gives lo ::1 itself, without a route. */
+export function* linksUp(plain: boolean): Call<void> {
+  if (!plain) yield* attempt(sys('netlink', { type: 'link.set', name: 'lo', up: false }), null);
+  if (!plain) yield* attempt(sys('netlink', { type: 'addr.add', dev: 'lo', address: '::1', prefix: 128, noPrefixRoute: true }), null);
   for (const { name } of yield* list('/sys/class/net')) {
     if (name === 'lo' || /^(eth|en)/.test(name)) yield* attempt(sys('netlink', { type: 'link.set', name, up: true }), null);
   }

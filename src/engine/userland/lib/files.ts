@@ -106,6 +106,11 @@ export function* removeAll(path: string): Call<void> {
 
 /** Entries without "." and "..", sorted by name. */
 export function* list(path: string): Call<{ name: string; type: string }[]> {
+  return (yield* entriesAt(path)).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** Entries without "." and "..", as the file system gives them. */
+export function* entriesAt(path: string): Call<{ name: string; type: string }[]> {
   const fd = yield* attempt(sys('openat', AT_FDCWD, path, O_RDONLY | O_DIRECTORY), -1);
   if (fd < 0) return [];
   const entries: { name: string; type: string }[] = [];
@@ -115,7 +120,7 @@ export function* list(path: string): Call<{ name: string; type: string }[]> {
     for (const e of some) if (e.name !== '.' && e.name !== '..') entries.push({ name: e.name, type: e.type });
   }
   yield* sys('close', fd);
-  return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return entries;
 }
 
 /** Bytes of the regular files below, and how many entries there are. */

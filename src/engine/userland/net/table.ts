@@ -3,6 +3,7 @@ import type { ProgramTable } from '../programs.ts';
 import { arp, ethtool } from './arp.ts';
 import { brctl, bridge } from './bridge.ts';
 import { dig } from './dig.ts';
+import { dnsmasq } from './dnsmasq.ts';
 import { curl, wget } from './fetch.ts';
 import { conntrack } from './iptables/conntrack.ts';
 import { iptables } from './iptables/iptables.ts';
@@ -34,6 +35,7 @@ export const net: ProgramTable = {
   '/usr/bin/traceroute': traceroute,
   '/usr/bin/wget': wget,
   '/usr/sbin/conntrack': conntrack,
+  '/usr/sbin/dnsmasq': dnsmasq,
   '/usr/sbin/ethtool': ethtool,
   '/usr/sbin/ifconfig': ifconfig,
   '/usr/sbin/ip': ip,

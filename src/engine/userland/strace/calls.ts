@@ -229,6 +229,10 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
   getxattr: { in: [path(0), str(1)], out: [takenBytes, word('256')], ret: countRet },
   listxattr: { in: [path(0)], out: [filled((cx) => quotedText(cx, (cx.result as string[]).map((n) => `${n}\0`).join(''))), word('256')], ret: (cx) => String((cx.result as string[]).reduce((n, w) => n + w.length + 1, 0)) },
   removexattr: { in: [path(0), str(1)] },
+  lsetxattr: { in: [path(0), str(1), bytesAt(2), lengthOf(2), bits(3, XATTR, 'XATTR_???')] },
+  lgetxattr: { in: [path(0), str(1)], out: [takenBytes, word('256')], ret: countRet },
+  llistxattr: { in: [path(0)], out: [filled((cx) => quotedText(cx, (cx.result as string[]).map((n) => `${n}\0`).join(''))), word('256')], ret: (cx) => String((cx.result as string[]).reduce((n, w) => n + w.length + 1, 0)) },
+  lremovexattr: { in: [path(0), str(1)] },
   mount: { in: [path(0), path(1), (cx) => (a(cx, 2) === '' ? 'NULL' : str(2)(cx)), bits(3, MOUNT, 'MS_???'), (cx) => (a(cx, 4) === '' ? 'NULL' : str(4)(cx))] },
   umount2: { in: [path(0), bits(1, UMOUNT, 'MNT_???')] }, pivot_root: { in: [path(0), path(1)] },
 

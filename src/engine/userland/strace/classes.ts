@@ -3,7 +3,7 @@ const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/).f
 
 const STAT = 'newfstatat fstat';
 const NAMED: Readonly<Record<string, ReadonlySet<string>>> = {
-  file: words(`openat newfstatat mkdirat mknodat unlinkat renameat2 linkat symlinkat readlinkat fchmodat fchownat utimensat truncate faccessat statfs chdir chroot getcwd setxattr getxattr listxattr removexattr
+  file: words(`openat newfstatat mkdirat mknodat unlinkat renameat2 linkat symlinkat readlinkat fchmodat fchownat utimensat truncate faccessat statfs chdir chroot getcwd setxattr getxattr listxattr removexattr lsetxattr lgetxattr llistxattr lremovexattr
     mount umount2 pivot_root execve`),
   desc: words(`openat close close_range read write pread64 pwrite64 lseek fstat newfstatat getdents64 mkdirat mknodat unlinkat renameat2 linkat symlinkat readlinkat fchmodat fchownat utimensat ftruncate faccessat fchdir dup dup3
     pipe2 fcntl ioctl poll fsync flock mmap setns perf_event_open`),

@@ -30,10 +30,10 @@ export interface Filter {
 
 /** Calls of Linux that the model has no door for: known by name, never seen. */
 const UNSEEN = new Set(
-  `open stat lstat access creat mkdir rmdir unlink rename chmod chown lchown link symlink readlink pipe dup2 fork vfork clone3 accept select pselect6 ppoll epoll_wait epoll_ctl epoll_create1 epoll_pwait readv writev preadv
+  `open stat lstat access creat mkdir rmdir unlink rename renameat chmod chown lchown link symlink readlink pipe dup2 fork vfork clone3 accept select pselect6 ppoll epoll_wait epoll_ctl epoll_create1 epoll_pwait readv writev preadv
    pwritev sendfile statx fstatfs getdents futex set_tid_address set_robust_list rseq arch_prctl mprotect mremap getrandom exit waitid tgkill tkill rt_sigsuspend rt_sigtimedwait sigaltstack setuid setgid setreuid setregid
    getresuid getresgid getrlimit setrlimit sched_getaffinity sched_setaffinity timer_create timerfd_create eventfd2 inotify_init1 inotify_add_watch fadvise64 fallocate faccessat2 openat2 close_range execveat
-   bpf keyctl add_key request_key io_uring_setup mount_setattr move_mount fsopen open_tree pidfd_open pidfd_send_signal name_to_handle_at open_by_handle_at umount init_module finit_module delete_module times gettimeofday time utime utimes`
+   bpf keyctl add_key request_key io_uring_setup mount_setattr move_mount fsopen open_tree pidfd_open pidfd_send_signal name_to_handle_at open_by_handle_at umount init_module finit_module delete_module times gettimeofday time utime utimes fsetxattr fgetxattr flistxattr fremovexattr fchmodat2 futimesat`
     .split(/\s+/),
 );
 

@@ -1,13 +1,12 @@
 /** getfattr and setfattr. Source: getfattr(1): namespace user. unless -m says otherwise; values as text, base64 or hex. */
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, type Errno, S_IFLNK, SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, type Errno, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { isType } from '../coreutils/modes.ts';
 import { joined } from '../coreutils/paths.ts';
 import { BadRegex, compileRegex } from '../coreutils/regex.ts';
 import { search } from '../coreutils/regex-program.ts';
 import { binaryOf, bytesOf, encoded, putOut } from '../coreutils/streams.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
-import { isDir, list } from '../lib/files.ts';
+import { entriesAt, isDir } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
 import { fromBase64, toBase64 } from '../../sim/text.ts';
@@ -41,9 +40,9 @@ function* showFile(show: Show, path: string): Call<void> {
   const { o } = show;
   try {
     const stat = yield* sys('newfstatat', AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
-    const link = isType(stat.mode, S_IFLNK) && o.on.has('no-dereference');
+    const link = o.on.has('no-dereference');
     const given = lastValue(o, 'name');
-    const names = link ? [] : given !== undefined ? [given] : (yield* sys('listxattr', path)).filter((n) => !show.pattern || search(show.pattern, n)).sort();
+    const names = given !== undefined ? [given] : (yield* sys(link ? 'llistxattr' : 'listxattr', path)).filter((n) => !show.pattern || search(show.pattern, n)).sort();
     let text = '';
     for (const name of names) {
       if (!o.on.has('dump') && given === undefined) {
@@ -51,7 +50,7 @@ function* showFile(show: Show, path: string): Call<void> {
         continue;
       }
       try {
-        const value = yield* sys('getxattr', path, name);
+        const value = yield* sys(link ? 'lgetxattr' : 'getxattr', path, name);
         if (o.on.has('only-values')) yield* putOut(binaryOf(value));
         else text += `${encoded(name)}=${shown(value, lastValue(o, 'encoding'))}\n`;
       } catch (error) {
@@ -61,7 +60,7 @@ function* showFile(show: Show, path: string): Call<void> {
       }
     }
     if (text !== '') yield* putOut(`# file: ${yield* shortName(show, path)}\n${text}\n`);
-    if (o.on.has('recursive') && isDir(stat)) for (const { name } of yield* list(path)) yield* showFile(show, joined(path, name));
+    if (o.on.has('recursive') && isDir(stat)) for (const { name } of yield* entriesAt(path)) yield* showFile(show, joined(path, name));
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     yield* complain(`getfattr: ${path}: ${strerror(error)}\n`);
@@ -94,8 +93,9 @@ export const setfattr = command(function* (argv) {
   let status = 0;
   for (const path of o.words) {
     try {
-      if (o.on.has('remove')) yield* sys('removexattr', path, name);
-      else yield* sys('setxattr', path, name, valueBytes(lastValue(o, 'value') ?? ''), 0);
+      const link = o.on.has('no-dereference');
+      if (o.on.has('remove')) yield* sys(link ? 'lremovexattr' : 'removexattr', path, name);
+      else yield* sys(link ? 'lsetxattr' : 'setxattr', path, name, valueBytes(lastValue(o, 'value') ?? ''), 0);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       yield* complain(`setfattr: ${path}: ${error.errno === 'ENODATA' ? 'No such attribute' : strerror(error)}\n`);

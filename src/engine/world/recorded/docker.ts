@@ -69,7 +69,7 @@ function context(): Tree {
 export const dockerScenario = (): ScenarioSpec => ({
   name: 'recorded/docker',
   hosts: [{
-    name: 'oracle', cpus: 2, memory: MEMORY, address: '10.0.0.5', services: ['containerd', 'docker'], images: [], domains: [],
+    name: 'oracle', guest: true, cpus: 2, memory: MEMORY, address: '', services: ['containerd', 'docker'], images: [], domains: [],
     files: { ...busyboxRoot(), ...context(), '/etc/resolv.conf': file('nameserver 192.0.2.53\n'), '/root/.bashrc': file(bytes('export B=fromhost\n')), '/usr/libexec/docker/cli-plugins/docker-compose': file('') },
   }],
   cluster: null,

@@ -116,8 +116,10 @@ function pingGroups(): Node {
 
 const LIMITED = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
-/** Of the machine's memory: as many as threads may be, halved. */
-const threadsMax = (kernel: Kernel): number => Math.floor(kernel.frames.total / 32);
+/** Pages of the initial ramdisk, which is still in memory when the limit is set: 26.5 MB. */
+const INITRD = 6470;
+/** fork_init: an eighth of the machine's memory in stacks of 16 KiB. */
+const threadsMax = (kernel: Kernel): number => Math.max(20, Math.floor((kernel.frames.total - INITRD) / 32));
 
 const WATCHES: Readonly<Record<string, number>> = { max_fanotify_groups: 128, max_fanotify_marks: 8192, max_inotify_instances: 128, max_inotify_watches: 8192 };
 

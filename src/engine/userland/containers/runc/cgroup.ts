@@ -11,7 +11,6 @@ import { attempt, list, poke, tryRead } from '../../lib/files.ts';
 import type { Resources } from './spec.ts';
 
 export const CGROUP_ROOT = '/sys/fs/cgroup';
-const CONTROLLERS = '+cpuset +cpu +io +memory +pids';
 
 /** The directory for a cgroupsPath, or the driver's default. */
 export function cgroupDir(id: string, cgroupsPath: string | undefined, systemd: boolean): string {
@@ -29,11 +28,12 @@ function expandSlice(slice: string): string {
   return parts.map((_, i) => `${parts.slice(0, i + 1).join('-')}.slice`).join('/');
 }
 
-/** Makes the directory, its parents with every controller passed down. */
+/** Makes the directory, its parents with every controller that the root has passed down. */
 export function* makeCgroup(dir: string): Call<void> {
+  const controllers = ((yield* tryRead(`${CGROUP_ROOT}/cgroup.controllers`)) ?? '').trim().split(' ').filter(Boolean).map((name) => `+${name}`).join(' ');
   let at = CGROUP_ROOT;
   for (const part of dir.slice(CGROUP_ROOT.length + 1).split('/')) {
-    yield* attempt(poke(`${at}/cgroup.subtree_control`, CONTROLLERS), undefined);
+    yield* attempt(poke(`${at}/cgroup.subtree_control`, controllers), undefined);
     at += `/${part}`;
     yield* attempt(sys('mkdirat', AT_FDCWD, at, 0o755), 0, 'EEXIST');
   }

@@ -45,7 +45,8 @@ function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<numb
     else if (word === 'label') request.label = need(words);
     else if (word === 'scope') request.scope = need(words);
     else if (word === 'local') local = addressOf(need(words));
-    else if (word === 'noprefixroute' || word === 'valid_lft' || word === 'preferred_lft' || word === 'peer') throw new Complaint(`not modelled: ip address ${command} ${word}`, 255);
+    else if (word === 'noprefixroute') request.noPrefixRoute = true;
+    else if (word === 'valid_lft' || word === 'preferred_lft' || word === 'peer') throw new Complaint(`not modelled: ip address ${command} ${word}`, 255);
     else if (local === undefined) local = addressOf(word);
     else throw garbage(word);
   }
@@ -63,6 +64,8 @@ function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<numb
 }
 
 function addressOf(word: string): { address: string; prefix: number } {
+  if (word === '::1' || word === '::1/128') return { address: '::1', prefix: 128 };
+  if (/^[0-9a-f:]+:[0-9a-f:]*(\/\d+)?$/i.test(word)) throw new Complaint('not modelled: IPv6 addresses but ::1', 255);
   const found = parseAddress(word);
   if (!found) throw new Complaint(`Error: any valid prefix is expected rather than "${word}".`, 1);
   return found;

@@ -3,7 +3,7 @@ import {
   AT_FDCWD, CLONE_NEWNET, CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_REC, MS_SHARED, MS_SLAVE, O_CREAT, O_EXCL, O_RDONLY, SysError,
 } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
-import { attempt, list } from '../../lib/files.ts';
+import { attempt, entriesAt, list } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print, strerror } from '../../lib/io.ts';
 import { Complaint } from '../rtnl.ts';
@@ -35,7 +35,7 @@ export function* switchTo(name: string): Call<void> {
 
 /** Names in the order in which the directory gives them. */
 export function* names(): Call<string[]> {
-  return (yield* list(DIR)).map((one) => one.name);
+  return (yield* entriesAt(DIR)).map((one) => one.name);
 }
 
 /** The ids under which this namespace knows the named ones. */

@@ -43,7 +43,7 @@ export function macLine(link: LinkInfo, names: ReadonlyMap<number, string>, styl
 
 export function addressText(one: AddressInfo, style: IpOptions['style'] = 'iproute2'): string {
   const peer = one.broadcast ? ` brd ${one.broadcast}` : '';
-  const flags = `${one.secondary ? ' secondary' : ''}${one.tentative ? ' tentative' : ''}`;
+  const flags = `${one.secondary ? ' secondary' : ''}${one.tentative ? ' tentative' : ''}${one.noPrefixRoute ? ' noprefixroute' : ''}`;
   const tail = one.family === 'inet6' ? `${one.proto && style === 'iproute2' ? ` proto ${one.proto}` : ''} ` : ` ${one.label}`;
   return `${one.family} ${one.address}/${one.prefix}${peer} scope ${one.scope}${flags}${tail}`;
 }
@@ -119,7 +119,7 @@ export function linkJson(link: LinkInfo): Record<string, unknown> {
 export function addressJson(one: AddressInfo): Record<string, unknown> {
   return {
     family: one.family, local: one.address, prefixlen: one.prefix, ...(one.broadcast ? { broadcast: one.broadcast } : {}), scope: one.scope,
-    ...(one.secondary ? { secondary: true } : {}), ...(one.tentative ? { tentative: true } : {}), ...(one.proto ? { protocol: one.proto } : {}),
+    ...(one.secondary ? { secondary: true } : {}), ...(one.tentative ? { tentative: true } : {}), ...(one.noPrefixRoute ? { noprefixroute: true } : {}), ...(one.proto ? { protocol: one.proto } : {}),
     ...(one.family === 'inet' ? { label: one.label } : {}), valid_life_time: 4294967295, preferred_life_time: 4294967295,
   };
 }

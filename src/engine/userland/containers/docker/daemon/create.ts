@@ -1,12 +1,13 @@
 /** POST /containers/create: checks of what was asked, the image's defaults under it, the record and its layer. */
 import { isoNano, nowNs } from '../../../lib/clock.ts';
 import type { Call } from '../../../lib/http.ts';
-import { tryRead } from '../../../lib/files.ts';
+import { attempt, isDir, mkdirAll, statOf, tryRead } from '../../../lib/files.ts';
 import { findImage, type StoredImage } from '../../store.ts';
 import { parseReference } from '../../oci.ts';
+import { resolve } from './archive.ts';
 import { knownCapability } from './capabilities.ts';
 import { emit } from './events.ts';
-import { createLayer } from './layers.ts';
+import { createLayer, withMounted } from './layers.ts';
 import { mountPoints } from './mounts.ts';
 import { createDirectory, generateName, newId, newLive, removeDirectory, saveContainer } from './record.ts';
 import { signalNumber } from './signals.ts';
@@ -134,6 +135,7 @@ export function* createContainer(daemon: Daemon, name: string, body: Any, platfo
   try {
     container.MountPoints = yield* mountPoints(daemon, container, image);
     yield* createLayer(daemon, container);
+    yield* withMounted(container, (root) => workingDirectory(root, config.WorkingDir));
     yield* createDirectory(container);
   } catch (error) {
     daemon.names.delete(taken);
@@ -144,6 +146,15 @@ export function* createContainer(daemon: Daemon, name: string, body: Any, platfo
   yield* saveContainer(container);
   yield* emit(daemon, 'container', 'create', container);
   return { Id: id, Warnings: warnings };
+}
+
+/** The layer is mounted a first time to make the directory that the process is to begin in. */
+function* workingDirectory(root: string, path: string): Call<void> {
+  if (path === '' || path === '/') return;
+  const at = yield* resolve(root, path);
+  yield* attempt(mkdirAll(at), undefined);
+  const stat = yield* statOf(at);
+  if (!stat || !isDir(stat)) throw new Refused(500, `Cannot mkdir: ${path} is not a directory`);
 }
 
 function checkPlatform(image: StoredImage, name: string, platform: string): void {
