@@ -2,7 +2,7 @@
  * Users, groups and capabilities. Ids in a `Cred` and on inodes are the first user namespace's; a program sees them
  * through its namespace's maps, what is not mapped as 65534. A capability counts in the task's own user namespace and those
  * below it; whoever made a namespace has all of them in it. Source: credentials(7), capabilities(7), user_namespaces(7).
- * Left out: securebits, file capabilities, set-user-ID execution, keyrings.
+ * Left out: securebits, keyrings. Those of files: filecaps.ts.
  */
 import { SysError } from './abi.ts';
 import type { Cred, IdMap, Task, UserNamespace } from './records.ts';
@@ -81,18 +81,6 @@ export function nsCapable(task: Task, ns: UserNamespace, capability: string): bo
 export function requireCapable(task: Task, ns: UserNamespace, capability: string): void {
   if (nsCapable(task, ns, capability)) return;
   throw new SysError('EPERM', `it needs CAP_${capability.toUpperCase()}${ns === task.ns.user ? '' : ` in user:[${ns.ino}], and is in user:[${task.ns.user.ino}]`}`);
-}
-
-/** Sets after execve: root of its namespace gets what the bounding set allows, others only the ambient set. */
-export function capsAfterExec(task: Task): CapSets {
-  const { caps } = task.cred;
-  const root = idInside(task.ns.user, task.cred.euid, 'uidMap') === 0;
-  const rootReal = idInside(task.ns.user, task.cred.uid, 'uidMap') === 0;
-  const bounded = new Set(caps.bounding);
-  const gained = root || rootReal ? CAPABILITIES.filter((cap) => bounded.has(cap) || caps.inheritable.includes(cap)) : NONE;
-  const permitted = gained.length > 0 ? gained : caps.ambient;
-  const effective = root ? permitted : caps.ambient;
-  return { ...caps, permitted, effective };
 }
 
 /** Sets after a change of user ids: leaving root drops them, becoming root makes the permitted ones effective. */

@@ -1,14 +1,16 @@
 /**
  * execve: from a path to a program. A binary's bytes name a program (vfs/build.ts); a file that begins with #! names its
  * interpreter; any other file is ENOEXEC. What the caller was is gone: its code, memory, handlers and close-on-exec
- * descriptors; its other threads end. Set-user-ID and set-group-ID bits count. Source: execve(2). Left out: ETXTBSY, binfmt_misc.
+ * descriptors; its other threads end. Set-user-ID and set-group-ID bits count. So do capabilities
+ * of the file (filecaps.ts). Source: execve(2). Left out: binfmt_misc.
  */
 import { record } from '../sim/trace.ts';
 import { SysError } from './abi.ts';
 import { cgroupPath } from './cgroup/charge.ts';
-import { capsAfterExec, idInside, nsCapable } from './credentials.ts';
+import { idInside, nsCapable } from './credentials.ts';
 import { errandAtExec } from './errands.ts';
 import { endThread } from './exit.ts';
+import { capsAfterExec, capsOfProgram, gainedFrom } from './filecaps.ts';
 import { logLine } from './log.ts';
 import { threadsOf } from './membership.ts';
 import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
@@ -47,6 +49,7 @@ function executable(kernel: Kernel, task: Task, at: string): Path {
   const path = lookup(kernel, task, task.fs.cwd, at);
   const { inode } = path.dentry;
   if (inode.kind !== 'file' || !permitted(task, inode, MAY_EXEC) || path.mount.flags & MS_NOEXEC) throw new SysError('EACCES');
+  if (inode.writers) throw new SysError('ETXTBSY');
   return path;
 }
 
@@ -81,6 +84,8 @@ const lastPart = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
 export function execve(kernel: Kernel, task: Task, at: string, argv: readonly string[], env: Readonly<Record<string, string>>): void {
   const args = argv.length > 0 ? argv : [''];
   const image = load(kernel, task, at, args);
+  const ofFile = capsOfProgram(task, image.path);
+  if (ofFile) gainedFrom(ofFile, task.cred.caps);
   for (const one of threadsOf(kernel, task)) if (one !== task && one !== task.leader) endThread(kernel, one);
   errandAtExec(kernel, task, at, image.argv);
   task.stack = [image.program(image.argv, env)];
@@ -95,8 +100,9 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
   task.execed = true;
   const given = idsOf(task, image.path);
   if (given.euid !== undefined || given.egid !== undefined) task.pdeathsig = 0;
+  const before = task.cred;
   task.cred = { ...task.cred, ...given };
-  task.cred = { ...task.cred, suid: task.cred.euid, sgid: task.cred.egid, keepCaps: false, caps: capsAfterExec(task) };
+  task.cred = { ...task.cred, suid: task.cred.euid, sgid: task.cred.egid, keepCaps: false, caps: capsAfterExec(task, ofFile, before) };
   const actions = [...task.signals.actions].filter(([, action]) => action.handler === 'ignore');
   task.signals = { ...task.signals, actions: new Map(actions) };
   freshMemory(kernel, task);

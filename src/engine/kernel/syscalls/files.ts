@@ -7,6 +7,7 @@ import { PAGE } from '../../sim/units.ts';
 import { namedId } from '../credentials.ts';
 import { writeBack, writeBackAll } from '../disk.ts';
 import { fifoLacksPeer, joinPipe, makePipe, peersOpened, pipeOps, waitForPeer } from '../pipe.ts';
+import { FILE_CAPS } from '../filecaps.ts';
 import type { Kernel, Task } from '../records.ts';
 import { type Content, emptyContent, nextPage } from '../vfs/content.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
@@ -14,7 +15,7 @@ import { hangingAt } from '../vfs/hanging.ts';
 import { capable, capableEverywhere, capableOver, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statFor, wallClock } from '../vfs/inode.ts';
 import { realInode } from '../vfs/overlay.ts';
 import { flock } from '../vfs/flock.ts';
-import { make, openPath, readonlyAt, requireWritableDir, startOf } from '../vfs/open.ts';
+import { make, openPath, readonlyAt, requireWritableDir, startOf, refuseRunning } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
 import { BLOCK, type File, type InodeKind, type Path, type SuperBlock } from '../vfs/types.ts';
 import { xattrHandlers } from './xattrs.ts';
@@ -282,6 +283,7 @@ export const fileHandlers = {
     const ownGroup = newUid === inode.uid && task.cred.euid === inode.uid && (newGid === task.cred.egid || task.cred.groups.includes(newGid));
     if (!ownGroup && !capableOver(task, inode, 'chown')) throw new SysError('EPERM');
     const mode = inode.kind === 'file' && inode.mode & 0o111 ? inode.mode & ~0o6000 : inode.mode;
+    if (inode.xattrs?.has(FILE_CAPS)) target.dentry.sb.ops.setxattr?.(kernel, task, target.dentry, FILE_CAPS, null);
     return setattr(kernel, task, target, { uid: newUid, gid: newGid, mode });
   },
   utimensat(kernel, task, dirfd, path, atime, mtime, flags) {
@@ -296,6 +298,7 @@ export const fileHandlers = {
   truncate(kernel, task, path, length) {
     const target = lookup(kernel, task, task.fs.cwd, path);
     if (target.dentry.inode.kind === 'file') requireAccess(task, target.dentry.inode, MAY_WRITE);
+    refuseRunning(kernel, target.dentry.inode);
     return truncateTo(kernel, task, target, length);
   },
   ftruncate(kernel, task, fd, length) {

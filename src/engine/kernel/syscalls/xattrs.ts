@@ -1,8 +1,9 @@
 /** Extended attributes. trusted.* needs CAP_SYS_ADMIN; user.* only on files and directories. Source: xattr(7). */
 import { bytes } from '../../sim/text.ts';
 import { SysError } from '../abi.ts';
+import { FILE_CAPS, shownFileCaps, storedFileCaps } from '../filecaps.ts';
 import type { Kernel, Task } from '../records.ts';
-import { capableEverywhere, MAY_READ, MAY_WRITE, requireAccess } from '../vfs/inode.ts';
+import { capableEverywhere, capableOver, MAY_READ, MAY_WRITE, requireAccess } from '../vfs/inode.ts';
 import { readonlyAt } from '../vfs/open.ts';
 import { lookup } from '../vfs/path.ts';
 import type { Inode, Path } from '../vfs/types.ts';
@@ -16,7 +17,11 @@ function check(task: Task, inode: Inode, name: string, mask: number): void {
   } else if (space === 'user') {
     if (inode.kind !== 'file' && inode.kind !== 'dir') throw new SysError(mask === MAY_WRITE ? 'EPERM' : 'ENODATA');
     requireAccess(task, inode, mask);
-  } else if (space !== 'security' && space !== 'system') throw new SysError('EOPNOTSUPP');
+  } else if (name === FILE_CAPS) {
+    if (mask === MAY_WRITE && !capableOver(task, inode, 'setfcap')) throw new SysError('EPERM');
+  } else if (space === 'security') {
+    if (mask === MAY_WRITE && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
+  } else if (space !== 'system') throw new SysError('EOPNOTSUPP');
 }
 
 type Follow = 'target' | 'link';
@@ -32,7 +37,7 @@ function set(kernel: Kernel, task: Task, follow: Follow, path: string, name: str
   const has = target.dentry.inode.xattrs?.has(name) ?? false;
   if (flags & 1 && has) throw new SysError('EEXIST');
   if (flags & 2 && !has) throw new SysError('ENODATA');
-  setxattr(kernel, task, target.dentry, name, value);
+  setxattr(kernel, task, target.dentry, name, name === FILE_CAPS ? storedFileCaps(task, value) : value);
   return 0;
 }
 
@@ -41,7 +46,8 @@ function get(kernel: Kernel, task: Task, follow: Follow, path: string, name: str
   check(task, inode, name, MAY_READ);
   const value = inode.xattrs?.get(name);
   if (!value) throw new SysError('ENODATA');
-  return typeof value === 'string' ? bytes(value) : value;
+  const found = typeof value === 'string' ? bytes(value) : value;
+  return name === FILE_CAPS ? shownFileCaps(task, found) : found;
 }
 
 function list(kernel: Kernel, task: Task, follow: Follow, path: string): string[] {

@@ -1,5 +1,5 @@
 /** Descriptors and open file descriptions: slots of a task that share, or do not share, an offset and flags. Source: open(2), dup(2). */
-import { O_CLOEXEC, SysError } from '../abi.ts';
+import { O_ACCMODE, O_CLOEXEC, O_PATH, SysError } from '../abi.ts';
 import type { FileTable, Kernel, Slot, Task } from '../records.ts';
 import { unlock } from './flock.ts';
 import type { File, FileOps, Inode, Path } from './types.ts';
@@ -22,9 +22,12 @@ export function install(task: Task, file: File, cloexec: boolean, from = 0): num
   return fd;
 }
 
+const writes = ({ inode, flags }: File): boolean => inode.kind === 'file' && (flags & O_ACCMODE) !== 0 && !(flags & O_PATH);
+
 export function put(task: Task, fd: number, slot: Slot): void {
   const { files } = task;
-  slot.file.refs++;
+  const { file } = slot;
+  if (file.refs++ === 0 && writes(file)) file.inode.writers = (file.inode.writers ?? 0) + 1;
   files.slots[fd] = slot;
   if (fd === files.free) files.free++;
 }
@@ -46,6 +49,7 @@ export function slotOf(task: Task, fd: number): Slot {
 export function dropFile(kernel: Kernel, file: File): void {
   file.refs--;
   if (file.refs > 0) return;
+  if (writes(file)) file.inode.writers = Math.max(0, (file.inode.writers ?? 0) - 1);
   unlock(kernel, file);
   file.ops.release?.(kernel, file);
 }

@@ -7,7 +7,7 @@ import type { Kernel, Task } from '../records.ts';
 import { fileOf, makeFile } from './descriptors.ts';
 import { accessOf, MAY_EXEC, MAY_WRITE, requireAccess } from './inode.ts';
 import { child, find, type Found } from './path.ts';
-import type { Dentry, File, InodeKind, Path } from './types.ts';
+import type { Dentry, File, Inode, InodeKind, Path } from './types.ts';
 
 /** Where a relative path begins. */
 export function startOf(task: Task, dirfd: number, path: string): Path {
@@ -25,6 +25,12 @@ export function readonlyAt(path: Path): boolean {
 export function requireWritableDir(task: Task, dir: Path): void {
   requireAccess(task, dir.dentry.inode, MAY_WRITE | MAY_EXEC);
   if (readonlyAt(dir)) throw new SysError('EROFS');
+}
+
+/** What somebody runs is not written to. Throws ETXTBSY. */
+export function refuseRunning(kernel: Kernel, inode: Inode): void {
+  if (inode.kind !== 'file' || (inode.mode & 0o111) === 0) return;
+  for (const task of kernel.tasks.values()) if (task.exe?.dentry.inode === inode && task.state !== 'zombie' && task.state !== 'dead') throw new SysError('ETXTBSY');
 }
 
 /** Makes a new name where `found` says there is none. */
@@ -61,6 +67,7 @@ export function openPath(kernel: Kernel, task: Task, start: Path, text: string, 
   if (inode.kind === 'dir' && ((flags & O_ACCMODE) !== 0 || flags & O_CREAT)) throw new SysError('EISDIR');
   requireAccess(task, inode, accessOf(flags));
   if ((flags & O_ACCMODE || flags & O_TRUNC) && (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path)) throw new SysError('EROFS');
+  if (flags & O_ACCMODE || flags & O_TRUNC) refuseRunning(kernel, inode);
   if (inode.kind === 'fifo' && fifoWaits(kernel, task, path, flags)) return null;
   return description(kernel, task, path, flags);
 }

@@ -7,6 +7,7 @@ import { chargeFile } from '../cgroup/cache.ts';
 import { PAGE } from '../../sim/units.ts';
 import { unchargeFile } from '../cgroup/charge.ts';
 import { O_DIRECT, O_TRUNC, RENAME_EXCHANGE, RENAME_NOREPLACE, SysError } from '../abi.ts';
+import { FILE_CAPS } from '../filecaps.ts';
 import { readShared } from '../cgroup/cache.ts';
 import { dropShared } from '../swap.ts';
 import { dirtied, direct, readThrough, undirty } from '../disk.ts';
@@ -88,6 +89,7 @@ const fileOps: FileOps = {
   write(kernel, task, file, given, offset) {
     const { inode } = file;
     if (offset + given.length > FILE_MAX) throw new SysError('EFBIG');
+    if (inode.xattrs) inode.xattrs.delete(FILE_CAPS);
     const data = given.subarray(0, roomFor(inode, offset, given.length));
     const end = offset + data.length;
     const past = (file.flags & O_DIRECT) !== 0 && inode.sb.type === 'ext4';

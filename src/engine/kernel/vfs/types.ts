@@ -27,6 +27,8 @@ export interface Inode {
   ctime: number;
   rdev: readonly [number, number];
   xattrs: Map<string, Bytes> | null;
+  /** Descriptions of a file that are open for writing; none may be executed meanwhile. */
+  writers?: number;
   /** The cgroups that its cached pages are charged to, and how many pages each. */
   charged: Map<Cgroup, number> | null;
   /** Of tmpfs: pages out in swap, by the group whose slots they hold. */

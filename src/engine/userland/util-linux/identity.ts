@@ -107,7 +107,7 @@ function* dump(): Call<number> {
 }
 
 /** "cap_chown,cap_kill"; "all". Throws Failed for a name that is none. */
-function namesOf(list: string): string[] {
+export function namesOf(list: string): string[] {
   return list.split(',').flatMap((word) => {
     const name = word.trim().toLowerCase().replace(/^cap_/, '');
     if (name === 'all') return [...CAPABILITIES];
@@ -117,7 +117,7 @@ function namesOf(list: string): string[] {
 }
 
 /** cap_from_text(3): clauses "cap_a,cap_b=ep", "+i", "-e"; "=" alone is all. */
-function capsOf(source: string): Partial<CapSets> {
+export function capsOf(source: string): Partial<CapSets> {
   const sets = { e: new Set<string>(), p: new Set<string>(), i: new Set<string>() };
   for (const clause of source.trim().split(/\s+/).filter((one) => one !== '')) {
     const m = /^([A-Za-z_,]*)((?:[=+-][eip]*)+)$/.exec(clause);
@@ -226,20 +226,6 @@ export const getpcaps = command(function* (argv) {
       throw new Failed(`Failed to get cap's for process ${pid}: (${strerror(error)})`);
     }
   }
-});
-
-export const getcap = command(function* (argv) {
-  const { words } = parseOptions('r v n h', argv.slice(1));
-  for (const path of words) {
-    const value = yield* attempt(sys('getxattr', path, 'security.capability'), null);
-    if (value) yield* print(`${path} =ep\n`);
-  }
-});
-
-export const setcap = command(function* (argv) {
-  const [, , path] = argv;
-  if (path === undefined) throw new Failed('usage: setcap [-q] [-v] [-n <rootid>] (-r|-|<caps>) <filename>');
-  throw new Failed('not modelled: capabilities of files; start the program with setpriv or capsh instead');
 });
 
 const LIMITS: readonly [resource: string, description: string, units: string, letter: string][] = [
