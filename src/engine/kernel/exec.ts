@@ -14,6 +14,7 @@ import { capsAfterExec, capsOfProgram, gainedFrom } from './filecaps.ts';
 import { logLine } from './log.ts';
 import { threadsOf } from './membership.ts';
 import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
+import { enterTime } from './namespaces.ts';
 import type { Kernel, Task } from './records.ts';
 import { alive } from './signals.ts';
 import type { Program } from './sys.ts';
@@ -98,6 +99,7 @@ export function execve(kernel: Kernel, task: Task, at: string, argv: readonly st
   task.env = env;
   task.exe = image.path;
   task.execed = true;
+  enterTime(kernel, task);
   const given = idsOf(task, image.path);
   if (given.euid !== undefined || given.egid !== undefined) task.pdeathsig = 0;
   const before = task.cred;

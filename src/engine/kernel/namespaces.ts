@@ -2,7 +2,7 @@
  * Namespaces: what clone, unshare and setns do with a task's view of mounts, pids, names, network and users. The first ones
  * have the inode numbers that every Linux gives them. A new user namespace comes first: its maker has all capabilities in it,
  * and the other new namespaces belong to it. Source: namespaces(7), user_namespaces(7), pid_namespaces(7), setns(2).
- * Left out: time namespaces' offsets (the namespace itself exists), System V objects of ipc namespaces.
+ * Offsets of time namespaces: timens.ts. Left out: System V objects of ipc namespaces.
  */
 import { record } from '../sim/trace.ts';
 import {
@@ -12,7 +12,8 @@ import {
 import { fullCaps, idInside, nsCapable, requireCapable } from './credentials.ts';
 import { moveNamespaces, threadsOf } from './membership.ts';
 import { createNetNamespace } from './net/links.ts';
-import type { Kernel, Namespaces, PidNamespace, Task, UserNamespace } from './records.ts';
+import type { Kernel, Namespaces, PidNamespace, Task, TimeNamespace, UserNamespace } from './records.ts';
+import { newTimeNamespace } from './timens.ts';
 import { freshNumber } from './vacancy.ts';
 import { copyMountNamespace } from './vfs/mount.ts';
 import { setPeers } from './vfs/peers.ts';
@@ -38,13 +39,14 @@ export function firstNamespaces(kernel: Kernel, hostname: string, mnt: MountName
   };
   const pid: PidNamespace = { ino: INIT_INO.pid, parent: null, level: 0, next: 1, tasks: new Map(), dead: false, owner: user };
   mnt.owner = user;
+  const time = newTimeNamespace(INIT_INO.time, user, null);
   return {
     mnt, pid, pidForChildren: pid, user,
     uts: { ino: INIT_INO.uts, hostname, domainname: '(none)', owner: user },
     ipc: { ino: INIT_INO.ipc, owner: user },
     net: createNetNamespace(kernel, user, FIRST_FREE_INO),
     cgroup: { ino: INIT_INO.cgroup, root: kernel.cgroups.root, owner: user },
-    time: { ino: INIT_INO.time, owner: user },
+    time, timeForChildren: time,
   };
 }
 
@@ -84,7 +86,7 @@ function create(
   }
   if (flags & CLONE_NEWCGROUP) made.cgroup = { ino: fresh(), root: task.cgroup, owner };
   if (flags & CLONE_NEWNET) made.net = createNetNamespace(kernel, owner, fresh());
-  if (flags & CLONE_NEWTIME) made.time = { ino: fresh(), owner };
+  if (flags & CLONE_NEWTIME) made.timeForChildren = newTimeNamespace(fresh(), owner, ns.time);
   return made;
 }
 
@@ -105,13 +107,25 @@ export function namespacesForChild(kernel: Kernel, task: Task, child: Task, flag
   if (flags & CLONE_NEWUSER && flags & CLONE_FS) throw new SysError('EINVAL');
   requireMayCreate(task, flags);
   const { ns } = task;
-  if (!(flags & NEW_FLAGS)) return ns.pid === ns.pidForChildren ? ns : { ...ns, pid: ns.pidForChildren };
+  if (!(flags & NEW_FLAGS)) return ns.pid === ns.pidForChildren && ns.time === ns.timeForChildren ? ns : entered({ ...ns, pid: ns.pidForChildren });
   const fresh = () => freshNumber(kernel);
   const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : ns.user;
   if (user !== ns.user) child.cred = { ...task.cred, caps: fullCaps() };
   const made: Namespaces = { ...ns, ...create(kernel, task, child, flags, user, fresh), user };
   made.pid = made.pidForChildren;
-  return made;
+  return entered(made);
+}
+
+/** A process is in the time namespace that was meant for it. */
+function entered(ns: Namespaces): Namespaces {
+  ns.time = ns.timeForChildren;
+  ns.time.entered = true;
+  return ns;
+}
+
+/** At execve a task goes where its children would. */
+export function enterTime(kernel: Kernel, task: Task): void {
+  if (task.ns.time !== task.ns.timeForChildren) moveNamespaces(kernel, task, entered({ ...task.ns }));
 }
 
 /** unshare(2). Throws EPERM, EINVAL, ENOSPC. */
@@ -153,7 +167,8 @@ function join(kernel: Kernel, task: Task, { type, ns }: NsFile): void {
     const place = { mount: mnt.root, dentry: mnt.root.root };
     task.fs = { ...task.fs, root: place, cwd: place };
   }
-  moveNamespaces(kernel, task, { ...task.ns, [type]: ns });
+  if (type === 'time') moveNamespaces(kernel, task, entered({ ...task.ns, timeForChildren: ns as TimeNamespace }));
+  else moveNamespaces(kernel, task, { ...task.ns, [type]: ns });
 }
 
 function joinUser(kernel: Kernel, task: Task, ns: UserNamespace): void {

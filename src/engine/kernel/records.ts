@@ -173,7 +173,19 @@ export interface Namespaces {
   net: NetNamespace;
   user: UserNamespace;
   cgroup: { ino: number; root: Cgroup; owner: UserNamespace };
-  time: { ino: number; owner: UserNamespace };
+  time: TimeNamespace;
+  /** New children, and what the task becomes at execve, are here. */
+  timeForChildren: TimeNamespace;
+}
+
+export interface TimeNamespace {
+  ino: number;
+  owner: UserNamespace;
+  /** ns that its members see added to the clocks. */
+  monotonic: number;
+  boottime: number;
+  /** Somebody is or was in it: its offsets stay. */
+  entered: boolean;
 }
 
 export interface PidNamespace {

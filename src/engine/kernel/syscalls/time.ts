@@ -23,7 +23,7 @@ export const timeHandlers = {
   clock_gettime(kernel, task, clock) {
     const now = timeOf(kernel);
     if (clock === 'realtime') return EPOCH_SECONDS * SECOND + now;
-    if (clock !== 'cpu') return now - kernel.bootedAt;
+    if (clock !== 'cpu') return now - kernel.bootedAt + task.ns.time[clock];
     settleAll(kernel);
     return task.times.user + task.times.system;
   },

@@ -12,7 +12,7 @@ export type NsType = keyof Namespaces;
 
 export interface NsFile {
   /** As the link's text names it: mnt, pid, uts, ipc, net, user, cgroup, time. */
-  type: Exclude<NsType, 'pidForChildren'>;
+  type: Exclude<NsType, 'pidForChildren' | 'timeForChildren'>;
   /** CLONE_NEW*. */
   flag: number;
   ns: { ino: number };

@@ -36,7 +36,9 @@ export const unshare = command(function* (argv, env) {
   const maps = mapsOf(o, uid, gid);
   const auto = o.on.has('map-auto') || (o.values.get('map-users') ?? []).includes('auto') || (o.values.get('map-groups') ?? []).includes('auto');
   if (auto) yield* addSubordinate(o, maps, uid);
-  for (const name of ['monotonic', 'boottime']) if (on.has(name)) throw new Failed(`not modelled: --${name} (offsets of a time namespace)`);
+  const offsets = (['boottime', 'monotonic'] as const).flatMap((name): [string, string][] => (on.has(name) ? [[name, lastValue(o, name)!]] : []));
+  for (const [name, value] of offsets) if (!/^[+-]?\d+$/.test(value)) throw new Failed(`failed to parse ${name} offset: '${value}'`);
+  if (offsets.length > 0 && !on.has('time')) throw new Failed('options --monotonic and --boottime require unsharing of a time namespace (-T)');
   let flags = KINDS.filter(([option]) => on.has(option)).reduce((all, [, , flag]) => all | flag, 0);
   if (maps.users.length > 0 || maps.groups.length > 0) flags |= CLONE_NEWUSER;
   if (on.has('mount-proc')) flags |= CLONE_NEWNS;
@@ -57,6 +59,7 @@ export const unshare = command(function* (argv, env) {
   if (outside) {
     if (!(yield* outside())) return 1;
   } else for (const pin of pins) yield* bindNamespace(yield* sys('getpid'), pin);
+  for (const [name, value] of offsets) yield* named('failed to write to /proc/self/timens_offsets', poke('/proc/self/timens_offsets', `${name === 'monotonic' ? 1 : 7} ${Number(value)} 0`));
   if (flags & CLONE_NEWNS && propagation !== 0) {
     yield* named('cannot change root filesystem propagation', sys('mount', 'none', '/', '', propagation, ''));
   }

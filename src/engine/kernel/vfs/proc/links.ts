@@ -14,7 +14,7 @@ type DirNode = Extract<Node, { kind: 'dir' }>;
 const NAMESPACES: readonly [name: string, type: NsFile['type'], of: (ns: Namespaces) => { ino: number }][] = [
   ['cgroup', 'cgroup', (ns) => ns.cgroup], ['ipc', 'ipc', (ns) => ns.ipc], ['mnt', 'mnt', (ns) => ns.mnt], ['net', 'net', (ns) => ns.net],
   ['pid', 'pid', (ns) => ns.pid], ['pid_for_children', 'pid', (ns) => ns.pidForChildren], ['time', 'time', (ns) => ns.time],
-  ['time_for_children', 'time', (ns) => ns.time], ['user', 'user', (ns) => ns.user], ['uts', 'uts', (ns) => ns.uts],
+  ['time_for_children', 'time', (ns) => ns.timeForChildren], ['user', 'user', (ns) => ns.user], ['uts', 'uts', (ns) => ns.uts],
 ];
 
 export function nsDir(task: Task): DirNode {

@@ -75,7 +75,7 @@ function meminfoText(kernel: Kernel): string {
   return rows.map(([name, pages]) => `${`${name}:`.padEnd(16)}${String(Math.floor((pages * PAGE) / 1024)).padStart(8)} kB\n`).join('');
 }
 
-function statText(kernel: Kernel): string {
+function statText(kernel: Kernel, task: Task): string {
   settleAll(kernel);
   const elapsed = timeOf(kernel) - kernel.bootedAt;
   const row = (name: string, user: number, system: number, total: number): string =>
@@ -85,15 +85,15 @@ function statText(kernel: Kernel): string {
   for (const cpu of cpus) text += row(`cpu${cpu.index}`, cpu.user, cpu.system, elapsed);
   let running = 0;
   for (const task of kernel.tasks.values()) if (task.state === 'running' || task.state === 'runnable') running++;
-  text += `intr 0\nctxt ${kernel.sched.contextSwitches}\nbtime ${Math.floor(EPOCH_SECONDS + kernel.bootedAt / SECOND)}\n`;
+  text += `intr 0\nctxt ${kernel.sched.contextSwitches}\nbtime ${Math.floor(EPOCH_SECONDS + (kernel.bootedAt - task.ns.time.boottime) / SECOND)}\n`;
   return `${text}processes ${kernel.counters.forks ?? 0}\nprocs_running ${running}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n`;
 }
 
-function uptimeText(kernel: Kernel): string {
+function uptimeText(kernel: Kernel, task: Task): string {
   settleAll(kernel);
   const up = timeOf(kernel) - kernel.bootedAt;
   const busy = kernel.sched.cpus.reduce((s, c) => s + c.user + c.system, 0);
-  return `${(up / SECOND).toFixed(2)} ${(Math.max(0, up * kernel.cpus - busy) / SECOND).toFixed(2)}\n`;
+  return `${((up + task.ns.time.boottime) / SECOND).toFixed(2)} ${(Math.max(0, up * kernel.cpus - busy) / SECOND).toFixed(2)}\n`;
 }
 
 function loadavgText(kernel: Kernel, task: Task): string {

@@ -1,4 +1,5 @@
 /** The directory of one process or thread: /proc/PID and /proc/PID/task/TID. Source: proc_pid(5) and its pages. */
+import { offsetsText, writeOffsets } from '../../timens.ts';
 import { PAGE } from '../../../sim/units.ts';
 import { MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
@@ -118,6 +119,7 @@ function common(ns: PidNamespace, task: Task, what: 'process' | 'thread'): Recor
     stat: says((kernel) => statText(kernel, ns, task, what)),
     statm: says(() => statmText(task)),
     status: says((kernel, looker) => statusText(kernel, ns, task, looker)),
+    timens_offsets: changes(() => offsetsText(task), (writer, text, kernel) => writeOffsets(kernel, writer, task, text)),
     uid_map: changes((_kernel, looker) => mapText(task.ns.user, 'uidMap', looker), (writer, text) => writeMap(task.ns.user, 'uidMap', writer, text)),
     wchan: says(() => wchan(task)),
   };

@@ -132,16 +132,30 @@ function* firewall(): Call<void> {
   yield* attempt(sys('netlink', { type: 'nf.policy', table: 'filter', chain: 'FORWARD', policy: 'DROP' }), null);
 }
 
-function rulesOf(n: Network): ['nf.insert' | 'nf.append', 'nat' | 'filter', string, Rule][] {
+type Step = ['nf.insert' | 'nf.append', 'nat' | 'filter', string, Rule];
+
+const option = (n: Network, name: string): boolean => n.Options?.[`com.docker.network.bridge.${name}`] !== 'false';
+
+/** In the order in which docker puts them in, the later above the earlier. */
+function rulesOf(n: Network): Step[] {
   const subnet = n.IPAM.Config[0]!.Subnet;
   const br = n.bridge;
+  const among: Rule = { in: is(br), out: is(br), target: option(n, 'enable_icc') ? 'ACCEPT' : 'DROP' };
+  const between: Step = [among.target === 'ACCEPT' ? 'nf.insert' : 'nf.append', 'filter', 'FORWARD', among];
+  if (n.Internal) {
+    return [
+      ['nf.insert', 'filter', 'DOCKER-ISOLATION-STAGE-1', { in: is(br), dst: not(subnet), target: 'DROP' }],
+      ['nf.insert', 'filter', 'DOCKER-ISOLATION-STAGE-1', { out: is(br), src: not(subnet), target: 'DROP' }],
+      between,
+    ];
+  }
   return [
-    ['nf.insert', 'nat', 'POSTROUTING', { src: is(subnet), out: not(br), target: 'MASQUERADE' }],
+    ...(option(n, 'enable_ip_masquerade') ? [['nf.insert', 'nat', 'POSTROUTING', { src: is(subnet), out: not(br), target: 'MASQUERADE' }] satisfies Step] : []),
     ['nf.insert', 'nat', 'DOCKER', { in: is(br), target: 'RETURN' }],
-    ['nf.append', 'filter', 'FORWARD', { out: is(br), ctstate: is(['RELATED', 'ESTABLISHED']), target: 'ACCEPT' }],
-    ['nf.append', 'filter', 'FORWARD', { out: is(br), target: 'DOCKER' }],
-    ['nf.append', 'filter', 'FORWARD', { in: is(br), out: not(br), target: 'ACCEPT' }],
-    ['nf.append', 'filter', 'FORWARD', { in: is(br), out: is(br), target: 'ACCEPT' }],
+    between,
+    ['nf.insert', 'filter', 'FORWARD', { in: is(br), out: not(br), target: 'ACCEPT' }],
+    ['nf.insert', 'filter', 'FORWARD', { out: is(br), target: 'DOCKER' }],
+    ['nf.insert', 'filter', 'FORWARD', { out: is(br), ctstate: is(['RELATED', 'ESTABLISHED']), target: 'ACCEPT' }],
     ['nf.insert', 'filter', 'DOCKER-ISOLATION-STAGE-1', { in: is(br), out: not(br), target: 'DOCKER-ISOLATION-STAGE-2' }],
     ['nf.insert', 'filter', 'DOCKER-ISOLATION-STAGE-2', { out: is(br), target: 'DROP' }],
   ];
@@ -159,8 +173,8 @@ function* raise(n: Network): Call<void> {
     'EEXIST',
   );
   yield* sys('netlink', { type: 'link.set', name: n.bridge, up: true });
-  if (n.Internal) return;
   for (const [type, table, chain, rule] of rulesOf(n)) yield* ensure(type, table, chain, rule);
+  for (const target of ['DOCKER-ISOLATION-STAGE-1', 'DOCKER-USER']) yield* ensure('nf.insert', 'filter', 'FORWARD', { target });
 }
 
 /** POST /networks/create. Throws Refused. */
