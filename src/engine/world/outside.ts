@@ -11,6 +11,7 @@ import { createDiscipline } from '../kernel/net/qdisc.ts';
 import { linkByName } from '../kernel/net/state.ts';
 import type { Link, NetNamespace } from '../kernel/net/types.ts';
 import type { Kernel, Uplink } from '../kernel/records.ts';
+import { enterNamespace, freshNumber } from '../kernel/vacancy.ts';
 import type { Tree } from '../kernel/vfs/build.ts';
 import type { Timeline } from '../sim/timeline.ts';
 import type { Trace } from '../sim/trace.ts';
@@ -60,8 +61,8 @@ function route(ns: NetNamespace, to: string, via: string, dev: string): void {
 
 /** A router: a namespace that forwards and lasts as long as its machine. */
 function router(kernel: Kernel): NetNamespace {
-  const ns = createNetNamespace(kernel, kernel.init.user);
-  ns.lasting = true;
+  const ns = createNetNamespace(kernel, kernel.init.user, freshNumber(kernel));
+  enterNamespace(kernel, 'net', ns);
   ns.forwarding = true;
   setUp(kernel, ns, linkByName(ns, 'lo')!);
   return ns;

@@ -294,7 +294,7 @@ export function reapNetNamespaces(kernel: Kernel): void {
   const { vacantNets } = kernel.spaces;
   for (const ns of vacantNets) {
     vacantNets.delete(ns);
-    if (ns !== kernel.init.net && !ns.lasting && !inhabited(kernel, ns) && !heldByFile(kernel, ns) && !heldBySocket(kernel, ns)) endNamespace(kernel, ns);
+    if (ns !== kernel.init.net && !inhabited(kernel, ns) && !heldByFile(kernel, ns) && !heldBySocket(kernel, ns)) endNamespace(kernel, ns);
   }
 }
 

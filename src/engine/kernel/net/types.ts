@@ -12,8 +12,6 @@ import type { Ruleset } from './netfilter.ts';
 import type { Tcb } from './tcp.ts';
 
 export interface NetNamespace {
-  /** It ends with its machine, whoever is in it. */
-  lasting?: boolean;
   /** Parameters under /proc/sys/net that were written and have no mechanism of their own. */
   knobs?: Map<string, string>;
   ino: number;
