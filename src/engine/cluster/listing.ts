@@ -4,6 +4,7 @@
  */
 import { bytes, fromBase64, text, toBase64 } from '../sim/text.ts';
 import { badRequest, ApiError } from './errors.ts';
+import { isMetrics, listMetrics } from './metrics.ts';
 import type { ApiRequest, ApiResponse, Target } from './request.ts';
 import type { Cluster } from './state.ts';
 import { list, listAt } from './store.ts';
@@ -75,7 +76,7 @@ export function listing(cluster: Cluster, target: Target, { query }: ApiRequest)
   if (query.watch === '1' || query.watch === 'true') return watching(cluster, target, query, passes);
   const page = query.continue ? pageOf(cluster, query.continue) : undefined;
   const revision = page?.revision ?? revisionAsked(cluster, query);
-  const all = revision === undefined || revision === cluster.store.revision ? list(cluster.store, kind.kind, namespace) : listAt(cluster.store, kind.kind, revision, namespace);
+  const all = isMetrics(kind) ? listMetrics(cluster, kind, namespace) : revision === undefined || revision === cluster.store.revision ? list(cluster.store, kind.kind, namespace) : listAt(cluster.store, kind.kind, revision, namespace);
   const limit = query.limit === undefined || query.limit === '' ? 0 : Number(query.limit);
   if (!Number.isInteger(limit) || limit < 0) throw badRequest(`limit: Invalid value: ${query.limit}: must be a non-negative integer`);
   const items = all.filter((o) => (page === undefined || keyOf(o.metadata) > page.after) && passes(o));

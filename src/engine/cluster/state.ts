@@ -3,6 +3,8 @@ import { type Random, below, hex } from '../sim/random.ts';
 import type { Timeline } from '../sim/timeline.ts';
 import { type Trace, record } from '../sim/trace.ts';
 import type { Scheduler } from './scheduler/queue.ts';
+import type { ScalerMemory } from './controllers/scaler-behavior.ts';
+import type { NodeReport } from './metrics.ts';
 import type { Store } from './store.ts';
 import type { Condition, KubeObject } from './types/objects.ts';
 import { keyOf } from './types/objects.ts';
@@ -38,6 +40,10 @@ export interface Cluster {
   similar: Map<string, { messages: Set<string>; at: number }>;
   /** What each component may still say about an object. */
   spam: Map<string, { tokens: number; at: number }>;
+  /** What each node's kubelet last counted. */
+  metrics: Map<string, NodeReport>;
+  /** What each autoscaler remembers, by key. */
+  scalers: Map<string, ScalerMemory>;
 }
 
 export interface HollowNode {

@@ -3,6 +3,7 @@ import { create, type DeleteOptions, read, remove, update, type WriteOptions } f
 import { applyPatch } from './apply.ts';
 import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
+import { getMetrics, isMetrics, takeReport } from './metrics.ts';
 import { jsonPatch, strategicPatch } from './patch.ts';
 import { type ApiRequest, type ApiResponse, parse, type Target } from './request.ts';
 import { review } from './reviews.ts';
@@ -25,6 +26,7 @@ function optionsOf({ query, headers }: ApiRequest): WriteOptions {
 }
 
 export function getOne(cluster: Cluster, { kind, served, namespace, name, sub }: Target): Json {
+  if (isMetrics(kind)) return getMetrics(cluster, kind, namespace, name!);
   const object = read(cluster, kind, namespace, name!);
   if (sub === 'scale' && hasSub(kind, sub)) return scaleOf(object);
   if (sub !== undefined && sub !== 'status' && sub !== 'ephemeralcontainers') throw noSuchPath();
@@ -46,6 +48,10 @@ export function post(cluster: Cluster, target: Target, request: ApiRequest): Api
 }
 
 export function put(cluster: Cluster, target: Target, request: ApiRequest): ApiResponse {
+  if (target.kind.kind === 'NodeMetrics' && target.name !== undefined) {
+    takeReport(cluster, target.name, parse(request.body));
+    return { status: 200, body: {} };
+  }
   return { status: 200, body: write(cluster, target, parse(request.body), optionsOf(request)) };
 }
 

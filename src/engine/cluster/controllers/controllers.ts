@@ -6,6 +6,7 @@ import { keyOf, type Node, type Pod, same, type Service } from '../types/objects
 import { matchesMap } from '../types/selectors.ts';
 import { attachmentsWoken, syncAttachments } from './attach.ts';
 import { claimsWoken, syncClaim, syncVolume, volumesWoken } from './claims.ts';
+import { budgetsTouched, syncBudget } from './budget.ts';
 import { syncCronJob } from './cronjob.ts';
 import { syncDaemonSet } from './daemonset.ts';
 import { syncDeployment } from './deployment.ts';
@@ -17,6 +18,7 @@ import { syncNode } from './nodes.ts';
 import { isReady } from './pods.ts';
 import { quotasTouched, syncQuota } from './quota.ts';
 import { syncReplicaSet } from './replicaset.ts';
+import { syncScaler } from './scaler.ts';
 import { syncStatefulSet } from './statefulset.ts';
 import { SYNC_DELAY, SYNC_PAUSE } from './timers.ts';
 
@@ -122,6 +124,11 @@ export const CONTROLLERS: readonly Controller[] = [
       return home && cluster.store.tables.get('Namespace')?.get(home)?.metadata.deletionTimestamp ? [home] : [];
     },
   },
+  {
+    name: 'scaler', kind: 'HorizontalPodAutoscaler', sync: syncScaler,
+    wakes: (_c, change) => (change.kind === 'HorizontalPodAutoscaler' && !(change.old && same(change.old.spec, change.object.spec)) ? [change.key] : []),
+  },
+  { name: 'budget', kind: 'PodDisruptionBudget', sync: syncBudget, wakes: budgetsTouched },
   { name: 'quota', kind: 'ResourceQuota', sync: syncQuota, wakes: quotasTouched },
   { name: 'evict', kind: 'Pod', sync: evictPod, wakes: () => [] },
 ];

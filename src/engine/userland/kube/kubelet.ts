@@ -22,6 +22,7 @@ import { heartbeat, measure, register, VERSION } from './nodestatus.ts';
 import { runPod } from './podworker.ts';
 import { writeNodeCgroups } from './qos.ts';
 import { followManifests } from './staticpods.ts';
+import { tellFigures } from './summary.ts';
 import { watchPlugins } from './volumes/plugins.ts';
 
 export { VERSION };
@@ -58,7 +59,7 @@ export function* kubelet(argv: readonly string[]): Body {
   });
   yield* register(k);
   yield* cleanUp(k);
-  for (const run of [heartbeat, evictor, housekeeping, watchPlugins]) yield* thread(() => run(k));
+  for (const run of [heartbeat, evictor, housekeeping, watchPlugins, tellFigures]) yield* thread(() => run(k));
   for (;;) {
     yield* watchPods(k, see);
     yield* sys('nanosleep', SECOND);

@@ -4,7 +4,8 @@ import { rfc3339 } from '../../cluster/types/time.ts';
 import { sys } from '../../kernel/sys.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
-import { slurp } from './api.ts';
+import { SECOND } from '../../sim/units.ts';
+import { api, slurp } from './api.ts';
 import { cri, refused } from './cri.ts';
 import { workingSet } from './eviction.ts';
 import { type Kubelet, wallclock } from './node.ts';
@@ -77,6 +78,14 @@ export function* summary(k: Kubelet): Call<Json> {
     });
   }
   return { node: { nodeName: k.node, startTime: rfc3339(((yield* sys('clock_gettime', 'realtime')) - now) / 1e9), ...part('node', node), fs }, pods };
+}
+
+/** Every 15 s, metrics-server's resolution: the figures are brought to the API server's metrics API. */
+export function* tellFigures(k: Kubelet): Call<never> {
+  for (;;) {
+    yield* sys('nanosleep', 15 * SECOND);
+    yield* api(k.server, 'PUT', `/apis/metrics.k8s.io/v1beta1/nodes/${k.node}`, yield* summary(k));
+  }
 }
 
 /** The same for metrics-server, as text: node_*, pod_*, container_* of processor seconds and working sets. */
