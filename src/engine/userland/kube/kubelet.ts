@@ -50,7 +50,7 @@ export function* kubelet(argv: readonly string[]): Body {
   yield* attempt(mkdirAll('/var/lib/kubelet/pods'), undefined);
   yield* measure(k);
   yield* waitForRuntime();
-  yield* attempt(writeNodeCgroups(k.cpus, k.allocatable), undefined);
+  yield* attempt(writeNodeCgroups(k.cpus, k.memory), undefined);
   const see = seer(k);
   yield* thread(() => pleg(k));
   if (config.staticPodPath !== '') yield* thread(() => followManifests(k, see));

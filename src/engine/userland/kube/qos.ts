@@ -69,7 +69,7 @@ function* makeSlice(slice: string): Call<string> {
   return at;
 }
 
-/** The slice of all pods, with what the node does not keep for itself. */
+/** The slice of all pods: all that is not reserved, the reserve of eviction included, so that the kubelet comes before the kernel. */
 export function* writeNodeCgroups(cpus: number, memory: number): Call<void> {
   const at = yield* makeSlice('/kubepods.slice');
   yield* spill(`${at}/cpu.weight`, String(weightOf(sharesOf(cpus * 1000))), 0);
