@@ -120,6 +120,8 @@ export interface CpuWay {
   completeIo(vm: Vm, value: number): void;
   /** Where the stretch that has ended ran. */
   place(vm: Vm): Place;
+  /** The guest's instruction behind an instruction pointer of the processor's; null: it stands within one. Without it both are the same. */
+  inside?(vm: Vm, rip: bigint): bigint | null;
   /** The host's own timer interrupts take the guest out; not on a bare machine. */
   hostTick: boolean;
 }

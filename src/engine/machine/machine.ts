@@ -44,6 +44,16 @@ export interface Machine {
   /** Host-physical memory from address 0. After writing what may have been executed, call `codeWritten`. */
   memory: Uint8Array;
   physical: DataView;
+  tape?: Tape | null;
+}
+
+/** Somebody keeps count of how far it has come, by instructions and by what a monitor did in their place, and may stop it or look on. */
+export interface Tape {
+  emulated: number;
+  /** No instruction begins once so much progress is made. */
+  fence: number | null;
+  /** Asked after each instruction that did not stop the processor. */
+  look: ((rip: bigint) => void) | null;
 }
 
 export interface MachineOptions {
@@ -88,7 +98,30 @@ const word = (m: Machine, offset: number): number => m.state.getUint32(offset, t
  * `instructions` 1 one instruction (or the delivery of one event) happens and nothing else. In a guest, 'budget' leaves
  * the guest loaded: call `run` again, or `leaveGuest` to have the VMCS saved as an exit does.
  */
-export function run(m: Machine, cycles: bigint, instructions = 0x7fffffffffffffffn): Stop {
+export function run(m: Machine, cycles: bigint, instructions = ENDLESS): Stop {
+  return m.tape?.look || (m.tape && m.tape.fence !== null) ? underTape(m, m.tape, cycles, instructions) : runFreely(m, cycles, instructions);
+}
+
+const ENDLESS = 0x7fffffffffffffffn;
+
+/** How far the machine has come; only of use while somebody keeps count. */
+export const progress = (m: Machine): number => Number(slot(m, at.INSTRUCTIONS)) + (m.tape?.emulated ?? 0);
+
+function underTape(m: Machine, tape: Tape, cycles: bigint, instructions: bigint): Stop {
+  const end = slot(m, at.CYCLES) + cycles;
+  const last = instructions < 1_000_000_000_000n ? progress(m) + Number(instructions) : Number.POSITIVE_INFINITY;
+  const stopAt = Math.min(last, tape.fence ?? Number.POSITIVE_INFINITY);
+  for (;;) {
+    const left = stopAt - progress(m);
+    if (left <= 0) return { reason: 'budget', payload: [] };
+    const stop = runFreely(m, end - slot(m, at.CYCLES), tape.look || instructions === 1n ? 1n : Number.isFinite(left) ? BigInt(left) : ENDLESS);
+    if (stop.reason !== 'budget') return stop;
+    tape.look?.(slot(m, at.RIP));
+    if (instructions === 1n || slot(m, at.CYCLES) >= end) return stop;
+  }
+}
+
+function runFreely(m: Machine, cycles: bigint, instructions: bigint): Stop {
   const reason = REASONS[m.cpu.run(cycles, instructions)] ?? 'failed-entry';
   return { reason, payload: payload(m) };
 }

@@ -4,7 +4,7 @@
  * the timer that stands behind the guest's interval timer take the guest out. The end of a budget that falls between them is
  * only the model's: it is no event and costs nothing. After `runVm` the guest is always out. Source: KVM's vcpu_enter_guest.
  */
-import { addCycles, cycles as cyclesOf } from '../../machine/machine.ts';
+import { addCycles, cycles as cyclesOf, progress } from '../../machine/machine.ts';
 import { irqPending, nextEdge } from '../../machine/devices/irqchip.ts';
 import { WALKS } from '../../../cpu/layout.ts';
 import { pullPriority } from '../device.ts';
@@ -50,6 +50,11 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     spend(vm, cpu.place(vm), ran, '', left);
     const walks = vm.machine.state.getBigUint64(WALKS, true);
     if (walks !== vm.walked.walks) vm.walked = { ns: now, cycles: before, walks };
+    const tape = vm.machine.tape ?? null;
+    if (tape?.fence != null && stop.reason === 'budget' && progress(vm.machine) >= tape.fence) {
+      cpu.pause(vm);
+      return { exit: { reason: 'budget' }, spent };
+    }
     if (stop.reason === 'budget' && mode !== 'step' && start + (spent.guest + spent.kernel + spent.user) / vm.ghz < interrupt) {
       cpu.pause(vm);
       continue;
@@ -62,8 +67,13 @@ export function runVm(vm: Vm, start: number, budget: number, mode: RunMode = 'ru
     spend(vm, 'program', answer.program, answer.event, rip);
     if (answer.event) happened(vm, answer.event, answer.monitor + answer.program, answer.at ?? left, answer.detail, answer.program);
     addCycles(vm.machine, BigInt(answer.monitor + answer.program));
+    if (tape) {
+      if (rip !== left) tape.emulated++;
+      tape.look?.(rip);
+    }
     if (answer.exit?.reason === 'internal-error') vm.broken = answer.exit.text;
     if (answer.exit) return { exit: answer.exit, spent };
+    if (tape?.fence != null && progress(vm.machine) >= tape.fence) return { exit: { reason: 'budget' }, spent };
     if ((mode === 'to-exit' && answer.event !== '') || (mode === 'step' && answer.stepped)) return { exit: { reason: 'debug' }, spent };
   }
 }

@@ -16,7 +16,7 @@ import { follow } from './deprivilege-shadow.ts';
 import { deprivilegedState, initDeprivileged, inReal, open, own, setVcpu, virtualCpl } from './deprivilege-state.ts';
 import { type Done, done, prepare, trapOf } from './deprivilege-trap.ts';
 import { answerCallout, answerTrap, translateNow } from './translate-answer.ts';
-import { cacheOf, createCache, linearAt, placeOf, retarget, revalidate, sourceWritten } from './translate-cache.ts';
+import { cacheOf, cacheOffset, createCache, linearAt, placeOf, retarget, revalidate, sourceWritten, stepAt } from './translate-cache.ts';
 import { interpret, interpretNow, WANTED } from './translate-interpret.ts';
 import { inCache, settle, storeUnseen, tryTranslated } from './translate-run.ts';
 
@@ -40,6 +40,12 @@ export const translate: CpuWay = {
     setVcpu(vm, 'pending', ready && !open(vm) ? 1n : 0n);
   },
   stretch,
+  inside(vm, rip) {
+    const at = cacheOffset(vm, rip);
+    if (at < 0) return rip;
+    const step = stepAt(cacheOf(vm), at)?.step;
+    return step?.first ? step.rip : null;
+  },
 };
 
 /** How the code where the guest stands is run. */

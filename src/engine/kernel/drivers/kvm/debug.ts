@@ -5,7 +5,7 @@
  * Source: Linux Documentation/virt/kvm/api.rst. Otherwise than in life: watched places are compared by value after each
  * instruction (a store of the same value does not stop), and no debug register or INT3 is spent on a breakpoint.
  */
-import { type Outcome, runVm } from '../../../hypervisor/cpu/run.ts';
+import type { Outcome, runVm } from '../../../hypervisor/cpu/run.ts';
 import { exitName } from '../../../hypervisor/exits.ts';
 import { readLinear } from '../../../hypervisor/memory/guest.ts';
 import { guestRegister } from '../../../hypervisor/state.ts';
@@ -33,8 +33,8 @@ export function startDebug(vm: Vm, wanted: GuestDebug): Debugged | null {
   return { wanted, seen: wanted.watch.map((place) => valueAt(vm, place)), fresh: true, tables: wanted.until === 'table-write' ? copyTables(vm) : null };
 }
 
-/** Runs for at most `budget` ns, and says what it stopped for, if for the debugger. */
-export function runDebugged(vm: Vm, debugged: Debugged, start: number, budget: number): Outcome & { stop: DebugStop | null } {
+/** Runs by `run` for at most `budget` ns, and says what it stopped for, if for the debugger. */
+export function runDebugged(vm: Vm, debugged: Debugged, start: number, budget: number, run: typeof runVm): Outcome & { stop: DebugStop | null } {
   const { wanted } = debugged;
   const stepping = wanted.singlestep || wanted.breakpoints.length > 0 || wanted.watch.length > 0 || wanted.until === 'table-write';
   const spent = { guest: 0, kernel: 0, user: 0 };
@@ -43,7 +43,7 @@ export function runDebugged(vm: Vm, debugged: Debugged, start: number, budget: n
     if (!debugged.fresh && wanted.breakpoints.includes(rip)) return { exit: { reason: 'debug' }, spent, stop: { kind: 'breakpoint', address: rip } };
     const from = start + Math.ceil((spent.guest + spent.kernel + spent.user) / vm.ghz);
     const exits = vm.exitsEver;
-    const one = runVm(vm, from, Math.max(1, budget - (from - start)), stepping ? 'step' : 'to-exit');
+    const one = run(vm, from, Math.max(1, budget - (from - start)), stepping ? 'step' : 'to-exit');
     spent.guest += one.spent.guest;
     spent.kernel += one.spent.kernel;
     spent.user += one.spent.user;

@@ -24,6 +24,8 @@ import { createSuperBlock, makeInode } from '../../vfs/inode.ts';
 import type { File, FileOps, MayBlock, SuperBlock } from '../../vfs/types.ts';
 import { AGAIN, GONE, wake } from '../../wait.ts';
 import { startDebug } from './debug.ts';
+import { actKept, beginOf, cutHistory, endOf, keepHistory } from './history.ts';
+import { travel } from './reverse.ts';
 import { channelOf, type Door, ENDED, ENDED_WHOLE, type KvmVm, kvmOf, machineOf, type Vcpu } from './state.ts';
 import * as u from './uapi.ts';
 import { runVcpu, touchGuest } from './vcpu.ts';
@@ -60,7 +62,7 @@ function newVm(kernel: Kernel, task: Task, door: Door, type: u.VmType): KvmVm {
   const kvm = kvmOf(kernel);
   const id = kvm.nextId++;
   const one: KvmVm = {
-    id, technique, costs: costs as CostName, name: nameOf(task), workload: workloadOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, debugged: null, stopped: null, startedAt: kernel.timeline.now, past: null,
+    id, technique, costs: costs as CostName, name: nameOf(task), workload: workloadOf(task), pid: task.tgid, descriptors: 1, vm: null, irqchip: false, vcpu: null, debug: { held: false, wishes: [] }, told: new Map(), traced: { exit: null, given: null }, debugged: null, stopped: null, history: null, startedAt: kernel.timeline.now, past: null,
   };
   kvm.vms.set(id, one);
   record(kernel.trace, 'hypervisor', kernel.name, 'vm.create', { vm: one.name, pid: task.tgid });
@@ -133,7 +135,8 @@ const vmOps: FileOps = {
         return 0;
       case u.KVM_SET_IRQCHIP:
         if (!one.irqchip) throw new SysError('ENXIO');
-        Object.assign(machineOf(one).chip, createIrqchip());
+        cutHistory(one);
+        actKept(one, machineOf(one), (vm) => Object.assign(vm.chip, createIrqchip()));
         return 0;
       case u.KVM_SET_USER_MEMORY_REGION: return setRegion(kernel, one, arg as u.MemoryRegion);
       case u.KVM_CREATE_VCPU: return createVcpu(kernel, task, one, Number(arg));
@@ -183,23 +186,30 @@ function createVcpu(kernel: Kernel, task: Task, one: KvmVm, id: number): number 
 
 function setIrq(kernel: Kernel, one: KvmVm, { irq, level }: { irq: number; level: number }): number {
   if (!one.irqchip || irq < 0 || irq > 15) throw new SysError(one.irqchip ? 'EINVAL' : 'ENXIO');
-  setIrqLine(machineOf(one).chip, irq, level !== 0);
+  actKept(one, machineOf(one), (vm) => setIrqLine(vm.chip, irq, level !== 0));
   wake(kernel, channelOf(one));
   return 0;
 }
 
 /** A store of the program into guest memory: the pages are touched as its mapping's, then hold the bytes. */
 function storeGuest(kernel: Kernel, task: Task, file: File, data: Uint8Array, offset: number): MayBlock<number> {
-  const vm = machineOf(vmIn(file));
+  const one = vmIn(file);
+  const vm = machineOf(one);
+  cutHistory(one);
   for (let gpa = Math.floor(offset / PAGE) * PAGE; gpa < offset + data.length; gpa += PAGE) {
     if (!slotOf(vm, gpa)) throw new SysError('EFAULT');
     if (hostAddress(vm, gpa) !== null) continue;
     const touched = touchGuest(kernel, task, vm, gpa);
     if (touched === 'more') return AGAIN as unknown as number;
     if (touched === 'dead') return GONE as unknown as number;
-    if (!backPage(vm, gpa)) throw new SysError('ENOMEM');
+    let backed = false;
+    actKept(one, vm, () => {
+      backed = backPage(vm, gpa);
+    });
+    if (!backed) throw new SysError('ENOMEM');
   }
-  writeGuest(vm, offset, data);
+  const bytes = data.slice();
+  actKept(one, vm, () => writeGuest(vm, offset, bytes));
   return data.length;
 }
 
@@ -221,14 +231,29 @@ const vcpuOps: FileOps = {
         one.stopped = null;
         return 0;
       case u.KVM_GET_REGS: return getRegs(machineOf(one));
-      case u.KVM_SET_REGS: return setRegs(machineOf(one), arg as u.Regs);
+      case u.KVM_SET_REGS: return changed(one, (vm) => setRegs(vm, arg as u.Regs));
       case u.KVM_GET_SREGS: return getSregs(machineOf(one));
-      case u.KVM_SET_SREGS: return setSregs(machineOf(one), arg as u.Sregs);
+      case u.KVM_SET_SREGS: return changed(one, (vm) => setSregs(vm, arg as u.Sregs));
+      case u.KVM_SET_HISTORY:
+        keepHistory(one, machineOf(one), arg === 1);
+        return 0;
+      case u.KVM_GET_HISTORY: return one.history ? { from: beginOf(one.history), to: endOf(one.history), at: one.history.past } satisfies u.HistoryState : refuse('ENXIO');
+      case u.KVM_GO_BACK: return one.history ? travel(one, machineOf(one), arg as u.GuestDebug, 'back') : refuse('ENXIO');
       default: throw new SysError('ENOTTY');
     }
   },
   release: (kernel, file) => letGo(kernel, vcpuIn(file).one),
 };
+
+function refuse(errno: ConstructorParameters<typeof SysError>[0]): never {
+  throw new SysError(errno);
+}
+
+function changed(one: KvmVm, act: (vm: Vm) => 0): 0 {
+  cutHistory(one);
+  actKept(one, machineOf(one), act);
+  return 0;
+}
 
 function getRegs(vm: Vm): u.Regs {
   return Object.fromEntries(u.REGISTERS.map((name) => [name, guestRegister(vm, name)])) as u.Regs;

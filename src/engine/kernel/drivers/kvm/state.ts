@@ -7,6 +7,7 @@ import type { VmExited } from '../../../hypervisor/events.ts';
 import type { Ledger } from '../../../hypervisor/ledger.ts';
 import type { TechniqueName, Vm } from '../../../hypervisor/vm.ts';
 import type { Debugged } from './debug.ts';
+import type { History } from './history.ts';
 import type { DebugStop } from './uapi.ts';
 import type { Kernel, Task } from '../../records.ts';
 import { SysError } from '../../abi.ts';
@@ -77,6 +78,8 @@ export interface KvmVm {
   /** Under KVM_SET_GUEST_DEBUG; and why it must stop once what it asked for is answered. */
   debugged: Debugged | null;
   stopped: DebugStop | null;
+  /** What it has done, while a debugger wants to go back. */
+  history: History | null;
   startedAt: number;
   /** Set when it has ended. Then `vm` is the machine as it stood, for the newest few, else null. */
   past: Past | null;

@@ -33,6 +33,10 @@ export const KVM_GET_SREGS = 0x8138ae83;
 export const KVM_SET_SREGS = 0x4138ae84;
 /** Breakpoints, watched places and single steps; arms the next KVM_RUN, which ends with KVM_EXIT_DEBUG. */
 export const KVM_SET_GUEST_DEBUG = 0x4048ae9b;
+/** The lab's own: from now on what the VM does is kept (1) or no longer (0), so that a debugger can go back. Then KVM_GO_BACK takes a GuestDebug and returns a DebugStop; ENXIO: nothing is kept. */
+export const KVM_SET_HISTORY = 0x4004aef0;
+export const KVM_GET_HISTORY = 0x8018aef1;
+export const KVM_GO_BACK = 0x4048aef2;
 /** Stands for `kvm_run->immediate_exit = 1` and the signal that takes a vCPU out of KVM_RUN: it fails with EINTR once. */
 export const KVM_IMMEDIATE_EXIT = 0xaeff;
 
@@ -111,7 +115,17 @@ export type DebugStop =
   | { kind: 'breakpoint'; address: bigint }
   | { kind: 'watch'; address: bigint }
   | { kind: 'table-write'; gpa: bigint; before: bigint; after: bigint }
-  | { kind: 'exit'; reason: string; qualification: bigint; gpa: bigint | null };
+  | { kind: 'exit'; reason: string; qualification: bigint; gpa: bigint | null }
+  /** Of the kept history. */
+  | { kind: 'begin' }
+  | { kind: 'end' };
+
+/** What KVM_GET_HISTORY tells, in units of progress; `at` null: the machine stands at its end. */
+export interface HistoryState {
+  from: number;
+  to: number;
+  at: number | null;
+}
 
 /** What the program leaves in the shared page before KVM_RUN. */
 export interface RunArgument {

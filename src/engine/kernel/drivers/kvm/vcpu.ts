@@ -5,7 +5,7 @@
  * frame is faulted in on the thread's own mapping, so it is charged to its cgroup like any other page.
  * Source: Linux Documentation/virt/kvm/api.rst, kvm_vcpu_block.
  */
-import { runVm } from '../../../hypervisor/cpu/run.ts';
+import type { runVm } from '../../../hypervisor/cpu/run.ts';
 import { completeMmio } from '../../../hypervisor/device.ts';
 import { exitName } from '../../../hypervisor/exits.ts';
 import { isHuge, resolvePage, slotOf } from '../../../hypervisor/memory/frames.ts';
@@ -21,25 +21,33 @@ import { AGAIN, BLOCK, GONE, sleepUntil, timeOf, waitOn } from '../../wait.ts';
 import { channelOf, type KvmVm, machineOf, type Vcpu } from './state.ts';
 import { tellEvents, traceRun } from './trace.ts';
 import { runDebugged } from './debug.ts';
-import { type DebugStop, KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
+import { actKept, runKept } from './history.ts';
+import { travel } from './reverse.ts';
+import { type DebugStop, type GuestDebug, KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN, type RunArgument, type RunResult } from './uapi.ts';
 
 /** Longest stretch of guest time without a look at the rest of the machine. */
 const SLICE = 0.2 * MS;
 const EMULATION_FAILED = 1;
 const UNEXPECTED_EXIT = 4;
+const NOTHING_WANTED: GuestDebug = { singlestep: false, breakpoints: [], watch: [], until: null };
 
 /** The handler of KVM_RUN. */
 export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argument: RunArgument): RunResult | typeof BLOCK | typeof AGAIN | typeof GONE {
   const vm = machineOf(one);
   vcpu.task = task;
   vcpu.inside = true;
+  if (one.history?.past != null) return toDebugger(one, vcpu, travel(one, vm, one.debugged?.wanted ?? NOTHING_WANTED, 'forth'));
   if (vm.io) {
-    one.traced.given = Number(argument.data ?? 0);
-    vm.way.cpu.completeIo(vm, Number(argument.data ?? 0));
+    const value = (one.traced.given = Number(argument.data ?? 0));
+    actKept(one, vm, () => vm.way.cpu.completeIo(vm, value));
   }
   if (vm.device) {
     traceRun(kernel, vm);
-    const again = completeMmio(vm, BigInt(argument.data ?? 0), timeOf(kernel));
+    const [value, now] = [BigInt(argument.data ?? 0), timeOf(kernel)];
+    let again: VmExit | null = null;
+    actKept(one, vm, () => {
+      again = completeMmio(vm, value, now);
+    });
     tellEvents(kernel, task, vm, one.traced, again ?? { reason: 'budget' });
     if (again) return leave(kernel, task, one, vcpu, vm, again);
   }
@@ -57,10 +65,11 @@ export function runVcpu(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, argu
   }
   const wish = debug.held ? debug.wishes[0] : undefined;
   const { tables } = vm;
+  const run: typeof runVm = (machine, start, budget, mode = 'run') => runKept(one, machine, start, budget, mode);
   traceRun(kernel, vm);
   const { exit, spent, stop } = one.debugged && wish === undefined
-    ? runDebugged(vm, one.debugged, timeOf(kernel), SLICE)
-    : { ...runVm(vm, timeOf(kernel), SLICE, wish === undefined ? 'run' : wish === 'step' ? 'step' : 'to-exit'), stop: null };
+    ? runDebugged(vm, one.debugged, timeOf(kernel), SLICE, run)
+    : { ...run(vm, timeOf(kernel), SLICE, wish === undefined ? 'run' : wish === 'step' ? 'step' : 'to-exit'), stop: null };
   task.owed.user += Math.ceil((spent.guest + spent.user) / kernel.ghz);
   pay(kernel, task, Math.ceil(spent.kernel / kernel.ghz));
   tell(kernel, one, vm);
@@ -127,7 +136,10 @@ function faultIn(kernel: Kernel, task: Task, one: KvmVm, vcpu: Vcpu, vm: Vm, gpa
   if (touched === 'more') return AGAIN;
   vcpu.faulting = null;
   const { tables } = vm;
-  const resolved = resolvePage(vm, gpa);
+  let resolved = false;
+  actKept(one, vm, () => {
+    resolved = resolvePage(vm, gpa);
+  });
   if (vm.tables > tables && !charge(kernel, task, 'kernel', vm.tables - tables)) return GONE;
   if (!resolved) return leave(kernel, task, one, vcpu, vm, { reason: 'internal-error', text: 'not modelled: a host without a frame left' });
   return AGAIN;

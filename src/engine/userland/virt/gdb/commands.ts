@@ -4,13 +4,14 @@ import type { Call } from '../../lib/http.ts';
 import { Failed, print } from '../../lib/io.ts';
 import { connect, nextPacket, type Remote, sendPacket, toHex } from './remote.ts';
 import { ask, littleNumber, lost, memory, type Place, registers, type Session } from './session.ts';
+import { endsReplay, infoRecord, REVERSE } from './reverse.ts';
 import { evaluate, name as nameOf, showValue } from './values.ts';
 
-type Command = (session: Session, rest: string) => Call<void>;
+export type Command = (session: Session, rest: string) => Call<void>;
 
-const hex = (n: bigint, digits = 0): string => `0x${n.toString(16).padStart(digits, '0')}`;
+export const hex = (n: bigint, digits = 0): string => `0x${n.toString(16).padStart(digits, '0')}`;
 
-const where = (session: Session, rip: bigint): string => {
+export const where = (session: Session, rip: bigint): string => {
   const label = session.labels.filter(({ address }) => address <= rip).at(-1);
   return label ? `${hex(rip, 16)} in ${label.name} ()` : `${hex(rip, 16)} in ?? ()`;
 };
@@ -21,8 +22,11 @@ function* showWhere(session: Session): Call<void> {
 
 // ---- running
 
+/** Forth or back, on or by one instruction: packets. */
+export type Motion = 'c' | 's' | 'bc' | 'bs';
+
 /** Breakpoints go in while the target runs; waits for its stop and tells it. */
-function* resume(session: Session, how: 'c' | 's'): Call<void> {
+export function* resume(session: Session, how: Motion): Call<void> {
   const { remote } = session;
   if (!remote) throw new Failed('The program is not being run.');
   for (const place of session.places) if (place.enabled) yield* ask(session, `Z${place.kind === 'watch' ? 2 : place.kind === 'hbreak' ? 1 : 0},${place.address.toString(16)},${place.length}`);
@@ -36,11 +40,12 @@ function* resume(session: Session, how: 'c' | 's'): Call<void> {
     return yield* print('[Inferior 1 (process 1) exited normally]\n');
   }
   for (const place of session.places) yield* ask(session, `z${place.kind === 'watch' ? 2 : place.kind === 'hbreak' ? 1 : 0},${place.address.toString(16)},${place.length}`);
-  yield* tellStop(session, reply, how);
+  yield* tellStop(session, reply);
 }
 
-function* tellStop(session: Session, reply: string, how: 'c' | 's'): Call<void> {
+function* tellStop(session: Session, reply: string): Call<void> {
   const { rip } = yield* registers(session);
+  if (reply.includes('replaylog:')) return yield* print(`\nNo more reverse-execution history.\n${where(session, rip!)}\n`);
   if (reply.startsWith('T02')) yield* print('\nProgram received signal SIGINT, Interrupt.\n');
   const watched = /watch:([0-9a-f]+);/.exec(reply);
   const watch = watched ? session.places.find((p) => p.kind === 'watch' && p.address === BigInt(`0x${watched[1]}`)) : undefined;
@@ -52,7 +57,7 @@ function* tellStop(session: Session, reply: string, how: 'c' | 's'): Call<void> 
     watch.value = now;
   } else if (hit && !reply.startsWith('T02')) {
     hit.hits++;
-    yield* print(`${how === 'c' ? '\n' : '\n'}${hit.temporary ? 'Temporary breakpoint' : 'Breakpoint'} ${hit.number}, ${where(session, rip!)}\n`);
+    yield* print(`\n${hit.temporary ? 'Temporary breakpoint' : 'Breakpoint'} ${hit.number}, ${where(session, rip!)}\n`);
     if (hit.temporary) session.places.splice(session.places.indexOf(hit), 1);
     return;
   }
@@ -168,6 +173,7 @@ const info: Command = function* (session, rest) {
   const [what = '', ...names] = rest.trim().split(/\s+/);
   if (what === '') throw new Failed('List of info subcommands:\n\ninfo breakpoints -- Status of specified breakpoints.\ninfo registers -- List of integer registers and their contents.\ninfo symbol -- Describe what symbol is at location ADDR.');
   if ('breakpoints'.startsWith(what) && what.length > 0) return yield* print(placesText(session));
+  if (what === 'record' || what === 'rec') return yield* infoRecord(session);
   if ('watchpoints'.startsWith(what)) return yield* print(session.places.some((p) => p.kind === 'watch') ? placesText({ ...session, places: session.places.filter((p) => p.kind === 'watch') }) : 'No watchpoints.\n');
   if ('registers'.startsWith(what) || what === 'all-registers') {
     const all = yield* registers(session);
@@ -303,6 +309,7 @@ const sets: Command = function* (session, rest) {
     const name = register[1] === 'pc' ? 'rip' : register[1] === 'sp' ? 'rsp' : register[1]!;
     if (!NUMBERS.includes(name)) throw new Failed(`Invalid register \`${register[1]}'`);
     const value = BigInt.asUintN(64, yield* evaluate(session, register[2]!));
+    yield* endsReplay(session, `changing the value of a register will make the execution log unusable from this point onward.  Change register ${name}?`);
     const reply = yield* ask(session, `P${NUMBERS.indexOf(name).toString(16)}=${littleHex(value, 8)}`);
     if (reply !== 'OK') throw new Failed(`Could not write register "${name}"; remote failure reply '${reply}'`);
     return;
@@ -311,6 +318,7 @@ const sets: Command = function* (session, rest) {
   if (!store || !SIZES[store[1]!]) throw new Failed(`not modelled: set ${word}: give $register=VALUE or *(TYPE *)ADDRESS=VALUE`);
   const address = yield* evaluate(session, store[2]!);
   const length = SIZES[store[1]!]!;
+  yield* endsReplay(session, `writing to memory will make the execution log unusable from this point onward.  Write memory at address ${hex(address)}?`);
   const reply = yield* ask(session, `M${address.toString(16)},${length.toString(16)}:${littleHex(BigInt.asUintN(8 * length, yield* evaluate(session, store[3]!)), length)}`);
   if (reply !== 'OK') throw new Failed(`Cannot access memory at address ${hex(address)}`);
 };
@@ -324,7 +332,7 @@ const target: Command = function* (session, rest) {
   if (kind !== 'remote' && kind !== 'extended-remote') throw new Failed(kind ? `not modelled: target ${kind}: only remote` : 'Argument required (target name).  Try `help target\'');
   if (!where_) throw new Failed('To open a remote debug connection, you need to specify what\nserial device is attached to the remote system\n(e.g. /dev/ttyS0, /dev/ttyUSB0, COM1, etc.).');
   session.remote = yield* connect(where_);
-  yield* ask(session, 'qSupported:multiprocess+;swbreak+;hwbreak+');
+  session.reverse = (yield* ask(session, 'qSupported:multiprocess+;swbreak+;hwbreak+')).includes('ReverseStep+') ? 'target' : null;
   yield* ask(session, '?');
   yield* print(`Remote debugging using ${where_}\n`);
   if (session.labels.length === 0) yield* print('warning: No executable has been specified and target does not support\ndetermining executable automatically.  Try using the "file" command.\n');
@@ -351,10 +359,6 @@ function ends(how: 'detach' | 'kill' | 'quit'): Command {
   };
 }
 
-const reverse: Command = function* ({ remote }) {
-  throw new Failed(`Target ${remote ? 'remote' : 'None'} does not support this command.`);
-};
-
 const help: Command = function* () {
   yield* print(`Commands that are modelled:\n\n${Object.keys(COMMANDS).sort().join(' ')}\n`);
 };
@@ -369,6 +373,6 @@ const echo: Command = function* (_session, rest) {
 
 export const COMMANDS: Readonly<Record<string, Command>> = {
   b: stopsAt('break', false), break: stopsAt('break', false), hbreak: stopsAt('hbreak', false), tbreak: stopsAt('break', true), watch: watches, delete: deletes, d: deletes, disable: switches('off'), enable: switches('on'),
-  c: continues, continue: continues, si: steps, stepi: steps, ni: nexts, nexti: nexts, 'reverse-stepi': reverse, rsi: reverse, 'reverse-continue': reverse, rc: reverse, 'reverse-nexti': reverse, rni: reverse,
+  c: continues, continue: continues, si: steps, stepi: steps, ni: nexts, nexti: nexts, ...REVERSE,
   x: examines, p: prints, print: prints, info, i: info, set: sets, disassemble: disassembles, bt: backtrace, backtrace, target, monitor, detach: ends('detach'), kill: ends('kill'), k: ends('kill'), quit: ends('quit'), q: ends('quit'), help, echo,
 };

@@ -1,8 +1,7 @@
 /**
  * gdb: a client of the remote protocol with the commands that people use on a kernel: target remote, break, watch, stepi,
  * continue, x, print, info, set, disassemble, monitor. A file named gives symbols. Source: gdb(1), output as of 13.1.
- * Left out: source lines, types beyond the integer ones, inferiors of its own, scripts in Python; reverse execution, which the
- * target does not offer.
+ * Left out: source lines, types beyond the integer ones, inferiors of its own, scripts in Python.
  */
 import { SIG, SysError } from '../../../kernel/abi.ts';
 import { type Body, type Program, sys } from '../../../kernel/sys.ts';
@@ -17,7 +16,7 @@ import type { Session } from './session.ts';
 const BANNER = 'GNU gdb (Debian 13.1-3) 13.1\nFor help, type "help".\n';
 
 export const gdb: Program = function* (argv): Body {
-  const session: Session = { remote: null, interrupted: false, labels: [], places: [], nextPlace: 1, values: [], running: false, over: false, last: '', unit: 'w', letter: 'x', wide: true };
+  const session: Session = { remote: null, interrupted: false, labels: [], places: [], nextPlace: 1, values: [], running: false, over: false, last: '', unit: 'w', letter: 'x', wide: true, reverse: null };
   const commands: string[] = [];
   let batch = false;
   let quiet = false;

@@ -18,6 +18,8 @@ export interface Session {
   unit: string;
   letter: string;
   wide: boolean;
+  /** Who keeps what happened, to go back in: the target of its own accord, or because of `record`. */
+  reverse: 'target' | 'record' | null;
 }
 
 export type Registers = Record<string, bigint>;

@@ -2,9 +2,10 @@
  * QEMU's gdbstub: GDB's remote serial protocol on a TCP port, over the same machine that the monitors see. Attaching stops it;
  * c and s let it go under KVM_SET_GUEST_DEBUG. Besides what the real one takes, `monitor break-on exit [REASON]` and
  * `monitor break-on ept-violation` stop at the next exit, `monitor break-on pt-write` at the next store into a page table. Source: GDB manual appendix E, QEMU gdbstub.c.
- * Left out: threads beyond the one, x87 and vector registers, target descriptions, reverse execution (empty answers).
+ * bs and bc go back in what is kept of the machine's doings: with -icount rr=record from its start, by QReverse:1 (the lab's own, what
+ * gdb's `record` asks for) from there. Left out: threads beyond the one, x87 and vector registers, target descriptions (empty answers).
  */
-import { KVM_GET_REGS, KVM_GET_SREGS, KVM_SET_GUEST_DEBUG, KVM_SET_REGS, type DebugStop, type GuestDebug, type Regs, type Sregs } from '../../../kernel/drivers/kvm/uapi.ts';
+import { KVM_GET_HISTORY, KVM_GET_REGS, KVM_GET_SREGS, KVM_GO_BACK, KVM_SET_GUEST_DEBUG, KVM_SET_HISTORY, KVM_SET_REGS, type DebugStop, type GuestDebug, type HistoryState, type Regs, type Sregs } from '../../../kernel/drivers/kvm/uapi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { bytes, text } from '../../../sim/text.ts';
 import { attempt } from '../../lib/files.ts';
@@ -74,6 +75,7 @@ function* interrupt(emu: Emulator, client: GdbClient): Call<void> {
 export function* told(client: GdbClient, why: DebugStop): Call<void> {
   if (!client.running) return;
   client.running = false;
+  if (why.kind === 'begin' || why.kind === 'end') return yield* answer(client, `T05thread:01;replaylog:${why.kind};`);
   if (why.kind === 'watch') return yield* answer(client, `T05thread:01;watch:${why.address.toString(16)};`);
   if (why.kind === 'exit') {
     client.until = null;
@@ -87,8 +89,23 @@ export function* told(client: GdbClient, why: DebugStop): Call<void> {
   yield* answer(client, TRAP);
 }
 
+const wantedBy = (client: GdbClient, singlestep: boolean): GuestDebug => ({ singlestep, breakpoints: client.breakpoints, watch: client.watch, until: client.until });
+
+function* goBack(emu: Emulator, client: GdbClient, singlestep: boolean): Call<void> {
+  const why = (yield* attempt(sys('ioctl', emu.vcpu, KVM_GO_BACK, wantedBy(client, singlestep)), null, 'ENXIO')) as DebugStop | null;
+  if (why === null) return yield* answer(client, '');
+  client.running = true;
+  yield* told(client, why);
+}
+
+/** "from;to;at" in hexadecimal, as far as the machine has come; `at` is left out at the end. */
+function* historyText(emu: Emulator): Call<string> {
+  const state = (yield* attempt(sys('ioctl', emu.vcpu, KVM_GET_HISTORY), null, 'ENXIO')) as HistoryState | null;
+  return state ? [state.from, state.to, ...(state.at === null ? [] : [state.at])].map((n) => n.toString(16)).join(';') : '';
+}
+
 function* go(emu: Emulator, client: GdbClient, singlestep: boolean): Call<void> {
-  const wanted: GuestDebug = { singlestep, breakpoints: client.breakpoints, watch: client.watch, until: client.until };
+  const wanted = wantedBy(client, singlestep);
   yield* sys('ioctl', emu.vcpu, KVM_SET_GUEST_DEBUG, wanted);
   client.running = true;
   yield* cont(emu);
@@ -117,6 +134,11 @@ function* command(emu: Emulator, client: GdbClient, body: string): Call<void> {
     case 'z': return yield* answer(client, place(client, rest, 'remove'));
     case 'c': return yield* go(emu, client, false);
     case 's': return yield* go(emu, client, true);
+    case 'b': return yield* (rest === 's' || rest === 'c' ? goBack(emu, client, rest === 's') : answer(client, ''));
+    case 'Q':
+      if (!rest.startsWith('Reverse:')) return yield* answer(client, '');
+      yield* sys('ioctl', emu.vcpu, KVM_SET_HISTORY, rest.endsWith('1') ? 1 : 0);
+      return yield* answer(client, 'OK');
     case 'H':
     case 'T': return yield* answer(client, 'OK');
     case 'D':
@@ -129,7 +151,8 @@ function* command(emu: Emulator, client: GdbClient, body: string): Call<void> {
 }
 
 function* query(emu: Emulator, client: GdbClient, rest: string): Call<void> {
-  if (rest.startsWith('Supported')) return yield* answer(client, 'PacketSize=1000');
+  if (rest.startsWith('Supported')) return yield* answer(client, `PacketSize=1000${emu.options.recorded ? ';ReverseStep+;ReverseContinue+' : ''}`);
+  if (rest === 'Reverse') return yield* answer(client, yield* historyText(emu));
   if (rest === 'Attached') return yield* answer(client, '1');
   if (rest === 'C') return yield* answer(client, 'QC01');
   if (rest === 'fThreadInfo') return yield* answer(client, 'm01');

@@ -47,6 +47,8 @@ export interface Options {
   noReboot: boolean;
   noShutdown: boolean;
   paused: boolean;
+  /** What the machine does is kept, for a debugger to go back in (-icount rr=record). */
+  recorded: boolean;
   /** TCP port of the gdbstub. */
   gdb: number | null;
   pidfile: string | null;
@@ -90,7 +92,7 @@ export function parseOptions(argv: readonly string[]): Options {
   const draft: Draft = {
     options: {
       name: '', uuid: '', memory: 128 * 2 ** 20, accel: 'tcg', ept: true, generation: null, kernel: null, append: '', initrd: '', serial: { to: { kind: 'null' }, label: 'serial0' }, monitors: [],
-      debugExit: null, debugConsole: null, noReboot: false, noShutdown: false, paused: false, gdb: null, pidfile: null, timestamp: false, text: null,
+      debugExit: null, debugConsole: null, noReboot: false, noShutdown: false, paused: false, recorded: false, gdb: null, pidfile: null, timestamp: false, text: null,
     },
     serials: [], monitors: [], chardevs: new Map(), serialDevices: [], mons: [], debugDevice: null, nographic: false, display: null, nodefaults: false,
   };
@@ -141,6 +143,7 @@ function withValue(draft: Draft, name: string, value: string): void {
       return;
     case 'm': options.memory = memorySize(value, props.size ?? props[''] ?? value); return;
     case 'smp': smp(value, props); return;
+    case 'icount': options.recorded = recorded(value, props); return;
     case 'name': options.name = props.guest ?? props[''] ?? ''; return;
     case 'uuid':
       if (!/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(value)) throw bad(name, value, 'failed to parse UUID string: wrong format');
@@ -209,6 +212,20 @@ function model(options: Options, props: Record<string, string>): void {
   options.generation = GENERATIONS[name] ?? null;
   if (props.ept !== undefined && !/^(on|off)$/.test(props.ept)) throw new Failed(`can't apply global ${name}-x86_64-cpu.ept=${props.ept}: Parameter 'ept' expects 'on' or 'off'`);
   options.ept = props.ept !== 'off';
+}
+
+const ICOUNT = new Set(['', 'shift', 'align', 'sleep', 'rr', 'rrfile', 'rrsnapshot']);
+
+/** Instruction counts as the clock are not modelled; that everything is recorded, to go back in it, is. */
+function recorded(value: string, props: Readonly<Record<string, string>>): boolean {
+  const wrong = Object.keys(props).find((key) => !ICOUNT.has(key));
+  if (wrong !== undefined) throw bad('icount', value, `Invalid parameter '${wrong}'`);
+  const { rr } = props;
+  if (rr === undefined) throw bad('icount', value, 'not modelled: instruction counts as the clock (rr=record keeps what the machine does)');
+  if (rr !== 'record' && rr !== 'replay') throw bad('icount', value, `Invalid icount rr option: ${rr}`);
+  if (props.rrfile === undefined) throw bad('icount', value, 'File name not specified for replay');
+  if (rr === 'replay') throw bad('icount', value, 'not modelled: the replay of a file; with rr=record a debugger goes back at once');
+  return true;
 }
 
 function smp(value: string, props: Record<string, string>): void {

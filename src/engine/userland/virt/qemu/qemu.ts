@@ -10,7 +10,7 @@ import {
   type Termios, TIOCGPTN, TIOCSPTLCK,
 } from '../../../kernel/abi.ts';
 import {
-  KVM_API_VERSION, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_CREATE_VCPU, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_SET_TSS_ADDR, KVM_SET_USER_MEMORY_REGION, type VmType,
+  KVM_API_VERSION, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_CREATE_VCPU, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_SET_HISTORY, KVM_SET_TSS_ADDR, KVM_SET_USER_MEMORY_REGION, type VmType,
 } from '../../../kernel/drivers/kvm/uapi.ts';
 import { type Body, type Program, sys } from '../../../kernel/sys.ts';
 import { attempt, writeFile } from '../../lib/files.ts';
@@ -53,6 +53,7 @@ export function* runMachine(options: Options): Call<number> {
   const descriptors = yield* createMachine(kvm, options, image);
   const emu = yield* connect(options, descriptors, image);
   const loop = yield* openMonitors(emu);
+  if (options.recorded) yield* sys('ioctl', emu.vcpu, KVM_SET_HISTORY, 1);
   yield* powerOn(emu);
   if (options.pidfile !== null) {
     yield* writeFile(options.pidfile, `${yield* sys('getpid')}\n`, 0o600);
