@@ -20,11 +20,29 @@ const PIECES = 64;
 
 const placeNow = (h: History): number => h.past ?? endOf(h);
 
+const REGISTERS = ['rip', 'rsp', 'rax', 'rcx', 'rdx', 'rbx', 'rbp', 'rsi', 'rdi', 'rflags'] as const;
+/** The guest's moment: of a translated guest several moments of the machine are one. */
+const momentOf = (vm: Vm): string => (vm.way.cpu.inside ? REGISTERS.map((name) => guestRegister(vm, name).toString(16)).join() : '');
+
+/** The first moment of the machine's that is this moment of the guest's; the machine stands before it, or at the beginning. */
+function beforeMoment(one: KvmVm, vm: Vm): number {
+  const h = one.history!;
+  const [now, moment] = [placeNow(h), momentOf(vm)];
+  let first = now;
+  for (let n = 1; n <= PIECES && now - n >= beginOf(h); n++) {
+    const at = goTo(one, vm, now - n);
+    if (at >= first) continue;
+    if (moment === '' || momentOf(vm) !== moment) return first;
+    first = at;
+  }
+  return first;
+}
+
 /** The instruction before. */
 function stepBack(one: KvmVm, vm: Vm): DebugStop {
   const h = one.history!;
-  const now = placeNow(h);
-  for (let n = 1; n <= PIECES && now - n >= beginOf(h); n++) if (goTo(one, vm, now - n) < now) return { kind: 'step' };
+  const first = beforeMoment(one, vm);
+  if (placeNow(h) < first) return { kind: 'step' };
   goTo(one, vm, beginOf(h));
   return { kind: 'begin' };
 }
@@ -32,8 +50,12 @@ function stepBack(one: KvmVm, vm: Vm): DebugStop {
 function stepForth(one: KvmVm, vm: Vm): DebugStop {
   const h = one.history!;
   const end = endOf(h);
-  const now = placeNow(h);
-  return now >= end || goTo(one, vm, now + 1) >= end ? leavePast(one, vm, end) : { kind: 'step' };
+  const moment = momentOf(vm);
+  for (let n = 1; n <= PIECES && placeNow(h) < end; n++) {
+    if (goTo(one, vm, placeNow(h) + 1) >= end) return leavePast(one, vm, end);
+    if (moment === '' || momentOf(vm) !== moment) return { kind: 'step' };
+  }
+  return leavePast(one, vm, end);
 }
 
 /** Where the past ends the machine is as it was left. */
@@ -86,7 +108,7 @@ function watcher(vm: Vm, wanted: GuestDebug, found: (one: Found) => void, back: 
 /** Back to the last such moment before this one, or to the beginning. */
 function continueBack(one: KvmVm, vm: Vm, wanted: GuestDebug): DebugStop {
   const h = one.history!;
-  const now = placeNow(h);
+  const now = placeNow(h) > beginOf(h) ? beforeMoment(one, vm) : beginOf(h);
   for (const { from, to } of stretches(h, now)) {
     const last = wanted.until === 'table-write' ? lastStore(one, vm, from, to) : lastIn(one, vm, wanted, from, to, now);
     if (!last) continue;

@@ -6,7 +6,7 @@
 import { print as printInstruction } from '../../../machine/isa/objdump.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, Failed, print } from '../../lib/io.ts';
-import { type Command, resume, where } from './commands.ts';
+import { type Command, resume, where } from './motion.ts';
 import { nextPacket, sendPacket } from './remote.ts';
 import { ask, lost, memory, registers, type Session } from './session.ts';
 import { evaluate } from './values.ts';
