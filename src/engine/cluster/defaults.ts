@@ -115,8 +115,9 @@ function statefulSet(spec: Json): void {
 }
 
 function job(spec: Json): void {
-  spec.backoffLimit ??= 6;
+  spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : 2_147_483_647;
   spec.completionMode ??= 'NonIndexed';
+  for (const rule of spec.podFailurePolicy?.rules ?? []) for (const c of rule?.onPodConditions ?? []) c.status ??= 'True';
   spec.manualSelector ??= false;
   if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
   spec.parallelism ??= 1;

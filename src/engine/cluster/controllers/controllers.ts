@@ -17,7 +17,7 @@ import type { Later } from './later.ts';
 import { syncNode } from './nodes.ts';
 import { isReady } from './pods.ts';
 import { quotasTouched, syncQuota } from './quota.ts';
-import { syncReplicaSet } from './replicaset.ts';
+import { syncReplicaSet, syncReplicationController } from './replicaset.ts';
 import { syncScaler } from './scaler.ts';
 import { syncStatefulSet } from './statefulset.ts';
 import { SYNC_DELAY, SYNC_PAUSE } from './timers.ts';
@@ -63,6 +63,10 @@ export const CONTROLLERS: readonly Controller[] = [
   {
     name: 'replicaset', kind: 'ReplicaSet', sync: syncReplicaSet,
     wakes: (_c, change) => (change.kind === 'ReplicaSet' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'ReplicaSet') : []),
+  },
+  {
+    name: 'replicationcontroller', kind: 'ReplicationController', sync: syncReplicationController,
+    wakes: (_c, change) => (change.kind === 'ReplicationController' ? [change.key] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'ReplicationController') : []),
   },
   {
     name: 'deployment', kind: 'Deployment', sync: syncDeployment,

@@ -1,6 +1,6 @@
 /**
  * CronJob: a Job at each time its schedule names; which of them may overlap, how many finished ones are kept.
- * Source: pkg/controller/cronjob/cronjob_controllerv2.go 1.32. Times are UTC; time zones are refused.
+ * Source: pkg/controller/cronjob/cronjob_controllerv2.go 1.32. A time zone's clock is that of `types/zones.ts`.
  */
 import { create, mutate, remove } from '../api.ts';
 import { ApiError } from '../errors.ts';
@@ -8,8 +8,9 @@ import type { Cluster } from '../state.ts';
 import { get, ownedBy, stamp } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { copy, type Json, type KubeObject, same } from '../types/objects.ts';
-import { nextTime, parseSchedule } from '../types/schedule.ts';
+import { nextTime, parseSchedule, type Schedule } from '../types/schedule.ts';
 import { parseTime, rfc3339 } from '../types/time.ts';
+import { offsetAt } from '../types/zones.ts';
 import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { emit } from './events.ts';
 import { finishedAs } from './job.ts';
@@ -66,10 +67,11 @@ function due(cluster: Cluster, cron: KubeObject, status: Json, key: string): voi
   let from = parseTime(status.lastScheduleTime) ?? parseTime(cron.metadata.creationTimestamp)!;
   if (startingDeadlineSeconds !== undefined) from = Math.max(from, now - startingDeadlineSeconds);
   let missed: number | null = null;
-  let next = nextTime(schedule, from);
+  const after = (at: number): number | null => nextInZone(schedule, at, cron.spec.timeZone);
+  let next = after(from);
   for (let n = 0; next !== null && next <= now && n < 100_000; n++) {
     missed = next;
-    next = nextTime(schedule, next);
+    next = after(next);
   }
   if (next !== null) later(cluster, 'cronjob', key, next - now);
   if (missed === null) return;
@@ -85,6 +87,20 @@ function due(cluster: Cluster, cron: KubeObject, status: Json, key: string): voi
     status.active = [];
   }
   begin(cluster, cron, status, missed);
+}
+
+/** The zone's clock is searched; a moment that the change to summer time leaves out is passed over. */
+function nextInZone(schedule: Schedule, at: number, zone: string | undefined): number | null {
+  if (!zone) return nextTime(schedule, at);
+  let local = at + offsetAt(zone, at);
+  for (let i = 0; i < 200; i++) {
+    const found = nextTime(schedule, local);
+    if (found === null) return null;
+    const utc = found - offsetAt(zone, found - offsetAt(zone, found));
+    if (utc > at && utc + offsetAt(zone, utc) === found) return utc;
+    local = found;
+  }
+  return null;
 }
 
 function begin(cluster: Cluster, cron: KubeObject, status: Json, at: number): void {

@@ -1,6 +1,6 @@
 /**
  * DaemonSet: one pod on each node that its template fits, bound by the scheduler through a node affinity of its own.
- * Source: pkg/controller/daemon/{daemon_controller,update}.go 1.32. Simplified: maxSurge is refused, minReadySeconds is not waited for.
+ * Source: pkg/controller/daemon/{daemon_controller,update}.go 1.32.
  */
 import { mutate } from '../api.ts';
 import { matchesNode } from '../scheduler/plugins/affinity.ts';
@@ -9,8 +9,8 @@ import type { Cluster } from '../state.ts';
 import { get, list, ownedBy } from '../store.ts';
 import { copy, type Json, type KubeObject, keyOf, type Node, type Pod, same, type Toleration } from '../types/objects.ts';
 import { emit } from './events.ts';
-import { adopt, isReady, retire, spawn } from './pods.ts';
-import { currentRevision, forgetRevisions, hashOf, revisionsOf } from './revisions.ts';
+import { adopt, availableOf, isReady, retire, spawn } from './pods.ts';
+import { currentRevision, forgetRevisions, hashOf, type Revision, revisionsOf } from './revisions.ts';
 
 const COMPONENT = 'daemonset-controller';
 const HASH = 'controller-revision-hash';
@@ -76,18 +76,55 @@ function arrange(cluster: Cluster, set: KubeObject): void {
     }
     const live = here.filter((pod) => !failed.includes(pod));
     if (!stay) for (const pod of live) retire(cluster, set, pod, COMPONENT);
-    else for (const pod of live.slice(1)) retire(cluster, set, pod, COMPONENT);
-    if (run && (by.get(name) ?? []).length === 0) {
-      spawn(cluster, set, set.spec.template, COMPONENT, {
-        labels: { [HASH]: hashOf(revision), 'pod-template-generation': set.metadata.annotations?.['deprecated.daemonset.template.generation'] ?? '1' },
-        change: (spec) => Object.assign(spec, placed(spec, name)),
-      });
-    }
+    else for (const pod of spare(set, live, hashOf(revision))) retire(cluster, set, pod, COMPONENT);
+    if (run && (by.get(name) ?? []).length === 0) put(cluster, set, revision, name);
   }
   const known = new Set(nodes.map((node) => node.metadata.name));
   for (const [name, pods] of by) if (!known.has(name)) for (const pod of pods) if (!pod.metadata.deletionTimestamp) retire(cluster, set, pod, COMPONENT);
-  if (set.spec.updateStrategy?.type !== 'OnDelete') roll(cluster, set, nodes);
+  if (set.spec.updateStrategy?.type === 'OnDelete') return;
+  if (surges(set)) surge(cluster, set, nodes);
+  else roll(cluster, set, nodes);
 }
+
+function put(cluster: Cluster, set: KubeObject, revision: Revision, node: string): void {
+  spawn(cluster, set, set.spec.template, COMPONENT, {
+    labels: { [HASH]: hashOf(revision), 'pod-template-generation': set.metadata.annotations?.['deprecated.daemonset.template.generation'] ?? '1' },
+    change: (spec) => Object.assign(spec, placed(spec, node)),
+  });
+}
+
+/** One pod a node; where pods surge, one of each template. */
+function spare(set: KubeObject, live: readonly Pod[], hash: string): Pod[] {
+  if (!surges(set)) return live.slice(1);
+  const fresh = live.filter((pod) => pod.metadata.labels?.[HASH] === hash);
+  const old = live.filter((pod) => !fresh.includes(pod));
+  return [...fresh.slice(1), ...old.slice(1)];
+}
+
+const surges = (set: KubeObject): boolean => !['0%', 0, undefined].includes(set.spec.updateStrategy?.rollingUpdate?.maxSurge);
+const share = (value: string | number, of: number): number => (typeof value === 'number' ? value : Math.ceil((of * Number.parseInt(value, 10)) / 100));
+
+/** New pods beside old ones, on so many nodes at once; an old one goes when the new one is available. */
+function surge(cluster: Cluster, set: KubeObject, nodes: readonly Node[]): void {
+  const revision = revisionsOf(cluster, set).at(-1)!;
+  const by = podsByNode(cluster, set);
+  const wanted = nodes.filter((node) => fits(set, node).run);
+  let room = share(set.spec.updateStrategy.rollingUpdate.maxSurge, wanted.length);
+  const next: string[] = [];
+  const now: string[] = [];
+  for (const { metadata: { name } } of wanted) {
+    const live = (by.get(name) ?? []).filter((pod) => !pod.metadata.deletionTimestamp);
+    const fresh = live.find((pod) => pod.metadata.labels?.[HASH] === hashOf(revision));
+    const old = live.find((pod) => pod !== fresh);
+    if (!old) continue;
+    if (!fresh) (isAvailable(cluster, set, old) ? next : now).push(name);
+    else if (isAvailable(cluster, set, fresh)) retire(cluster, set, old, COMPONENT);
+    else room--;
+  }
+  for (const name of [...now, ...next.slice(0, Math.max(0, room - now.length))]) put(cluster, set, revision, name);
+}
+
+const isAvailable = (cluster: Cluster, set: KubeObject, pod: Pod): boolean => availableOf(cluster, [pod], set.spec.minReadySeconds, 'daemonset', keyOf(set.metadata)).length === 1;
 
 /** Old pods go while no more than maxUnavailable nodes are without a ready one. */
 function roll(cluster: Cluster, set: KubeObject, nodes: readonly Node[]): void {
@@ -95,15 +132,15 @@ function roll(cluster: Cluster, set: KubeObject, nodes: readonly Node[]): void {
   const by = podsByNode(cluster, set);
   const wanted = nodes.filter((node) => fits(set, node).run);
   const most = set.spec.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1;
-  let room = typeof most === 'number' ? most : Math.ceil((wanted.length * Number.parseInt(most, 10)) / 100);
+  let room = share(most, wanted.length);
   const old: Pod[] = [];
   for (const node of wanted) {
     const pod = (by.get(node.metadata.name) ?? []).find((one) => !one.metadata.deletionTimestamp);
-    if (!pod || !isReady(pod)) room--;
+    if (!pod || !isAvailable(cluster, set, pod)) room--;
     if (pod && pod.metadata.labels?.[HASH] !== hash) old.push(pod);
   }
-  for (const pod of old.filter((one) => !isReady(one))) retire(cluster, set, pod, COMPONENT);
-  for (const pod of old.filter(isReady).slice(0, Math.max(0, room))) retire(cluster, set, pod, COMPONENT);
+  for (const pod of old.filter((one) => !isAvailable(cluster, set, one))) retire(cluster, set, pod, COMPONENT);
+  for (const pod of old.filter((one) => isAvailable(cluster, set, one)).slice(0, Math.max(0, room))) retire(cluster, set, pod, COMPONENT);
 }
 
 function settle(cluster: Cluster, key: string): void {
@@ -111,9 +148,10 @@ function settle(cluster: Cluster, key: string): void {
   const revision = set ? revisionsOf(cluster, set).at(-1) : undefined;
   if (!set || !revision) return;
   const by = podsByNode(cluster, set);
-  const n = { current: 0, desired: 0, mis: 0, ready: 0, updated: 0 };
+  const n = { current: 0, desired: 0, mis: 0, ready: 0, available: 0, updated: 0 };
   for (const node of list<Node>(cluster.store, 'Node')) {
-    const pod = (by.get(node.metadata.name) ?? []).find((one) => !one.metadata.deletionTimestamp);
+    const live = (by.get(node.metadata.name) ?? []).filter((one) => !one.metadata.deletionTimestamp);
+    const pod = live.find((one) => one.metadata.labels?.[HASH] === hashOf(revision) && isReady(one)) ?? live[0];
     if (!fits(set, node).run) {
       if (pod) n.mis++;
       continue;
@@ -122,11 +160,12 @@ function settle(cluster: Cluster, key: string): void {
     if (!pod) continue;
     n.current++;
     if (isReady(pod)) n.ready++;
-    if (pod.metadata.labels?.[HASH] === hashOf(revision)) n.updated++;
+    if (isAvailable(cluster, set, pod)) n.available++;
+    if (live.some((one) => one.metadata.labels?.[HASH] === hashOf(revision))) n.updated++;
   }
   const next = {
-    currentNumberScheduled: n.current, desiredNumberScheduled: n.desired, ...(n.ready > 0 ? { numberAvailable: n.ready } : {}), numberMisscheduled: n.mis, numberReady: n.ready,
-    ...(n.desired > n.ready ? { numberUnavailable: n.desired - n.ready } : {}), observedGeneration: set.metadata.generation!, ...(n.updated > 0 ? { updatedNumberScheduled: n.updated } : {}),
+    currentNumberScheduled: n.current, desiredNumberScheduled: n.desired, ...(n.available > 0 ? { numberAvailable: n.available } : {}), numberMisscheduled: n.mis, numberReady: n.ready,
+    ...(n.desired > n.available ? { numberUnavailable: n.desired - n.available } : {}), observedGeneration: set.metadata.generation!, ...(n.updated > 0 ? { updatedNumberScheduled: n.updated } : {}),
   };
   forgetRevisions(cluster, set, new Set([hashOf(revision), ...[...by.values()].flat().map((pod) => pod.metadata.labels?.[HASH] ?? '')]));
   if (same(next, set.status)) return;

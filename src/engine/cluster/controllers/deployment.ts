@@ -1,7 +1,6 @@
 /**
  * Deployment: one ReplicaSet a template, the new one grown and the old ones shrunk within maxSurge and maxUnavailable.
- * Source: pkg/controller/deployment/{rolling,recreate,sync,progress}.go. Simplified: pods count as available as soon as
- * they are ready (minReadySeconds is kept but not waited for); the hash in names is not the real server's.
+ * Source: pkg/controller/deployment/{rolling,recreate,sync,progress}.go. Simplified: the hash in names is not the real server's.
  */
 import { create, mutate, remove } from '../api.ts';
 import { type Cluster, note, safeEncode } from '../state.ts';
@@ -182,9 +181,11 @@ function newSet(cluster: Cluster, d: Deployment, sets: ReplicaSet[], conditions:
   const found = findNew(d, sets);
   if (found) {
     const mine = Math.max(revision, revisionOf(found));
-    if (revisionOf(found) !== mine) {
+    if (revisionOf(found) !== mine || (found.spec.minReadySeconds ?? 0) !== (d.spec.minReadySeconds ?? 0)) {
       mutate<ReplicaSet>(cluster, 'ReplicaSet', keyOf(found.metadata), (o) => {
         o.metadata.annotations = { ...o.metadata.annotations, [REVISION]: String(mine) };
+        if (d.spec.minReadySeconds) o.spec.minReadySeconds = d.spec.minReadySeconds;
+        else delete o.spec.minReadySeconds;
       });
     }
     markRevision(cluster, d, mine);
@@ -192,7 +193,7 @@ function newSet(cluster: Cluster, d: Deployment, sets: ReplicaSet[], conditions:
     return get<ReplicaSet>(cluster.store, 'ReplicaSet', keyOf(found.metadata))!;
   }
   void make;
-  const hash = templateHash(d.spec.template, d.status?.collisionCount ?? 0);
+  const hash = templateHash(d.spec.template, collisions(cluster, d));
   const [surge] = bounds(d);
   const replicas = Math.min(d.spec.replicas, Math.max(0, d.spec.strategy.type === 'Recreate' ? d.spec.replicas : d.spec.replicas + surge - total(sets)));
   const template = copy(d.spec.template);
@@ -214,6 +215,18 @@ function newSet(cluster: Cluster, d: Deployment, sets: ReplicaSet[], conditions:
   set(cluster, conditions, 'Progressing', 'True', 'NewReplicaSetCreated', `Created new replica set "${rs.metadata.name}"`);
   markRevision(cluster, d, revision);
   return rs;
+}
+
+/** How often the name of a new set was somebody else's: each time the template is hashed with one more. */
+function collisions(cluster: Cluster, d: Deployment): number {
+  let n = d.status?.collisionCount ?? 0;
+  while (get(cluster.store, 'ReplicaSet', `${d.metadata.namespace}/${d.metadata.name}-${templateHash(d.spec.template, n)}`)) n++;
+  if (n !== (d.status?.collisionCount ?? 0)) {
+    mutate<Deployment>(cluster, 'Deployment', keyOf(d.metadata), (o) => {
+      o.status = { ...o.status, collisionCount: n };
+    }, 'status');
+  }
+  return n;
 }
 
 function markRevision(cluster: Cluster, d: Deployment, revision: number): void {
@@ -268,17 +281,29 @@ function status(cluster: Cluster, key: string, before: Deployment, sets: Replica
   const enough = there >= d.spec.replicas - bounds(d)[1];
   if (enough) set(cluster, conditions, 'Available', 'True', 'MinimumReplicasAvailable', 'Deployment has minimum availability.');
   else set(cluster, conditions, 'Available', 'False', 'MinimumReplicasUnavailable', 'Deployment does not have minimum availability.');
+  failures(conditions, sets);
   const complete = updated === d.spec.replicas && replicas === d.spec.replicas && there === d.spec.replicas && before.spec === d.spec;
   if (!d.spec.paused && current) progress(cluster, d, current, conditions, complete, { replicas, updated, there, ready });
   const next = {
     observedGeneration: before.metadata.generation!,
     ...(replicas ? { replicas } : {}), ...(updated ? { updatedReplicas: updated } : {}), ...(ready ? { readyReplicas: ready } : {}),
-    ...(there ? { availableReplicas: there } : {}), ...(unavailable ? { unavailableReplicas: unavailable } : {}), conditions,
+    ...(there ? { availableReplicas: there } : {}), ...(d.status?.collisionCount ? { collisionCount: d.status.collisionCount } : {}), ...(unavailable ? { unavailableReplicas: unavailable } : {}), conditions,
   };
   if (same(next, d.status)) return;
   mutate<Deployment>(cluster, 'Deployment', key, (o) => {
     o.status = next;
   }, 'status');
+}
+
+/** What keeps a set from making its pods is the deployment's failure too. */
+function failures(conditions: Condition[], sets: readonly ReplicaSet[]): void {
+  const found = sets.flatMap((rs) => ((rs.status as Json)?.conditions ?? []) as Condition[]).find((c) => c.type === 'ReplicaFailure' && c.status === 'True');
+  const at = conditions.findIndex((c) => c.type === 'ReplicaFailure');
+  if (found) {
+    const next = { ...found, lastUpdateTime: found.lastTransitionTime! };
+    if (at >= 0) conditions[at] = next;
+    else conditions.push(next);
+  } else if (at >= 0) conditions.splice(at, 1);
 }
 
 function progress(

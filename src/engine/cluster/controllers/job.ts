@@ -1,7 +1,7 @@
 /**
  * Job: pods that run to an end, so many at a time until so many succeeded; failures are tried again after 10 s, 20 s, 40 s …
  * until backoffLimit. Source: pkg/controller/job/job_controller.go 1.32. Simplified: finished pods are counted where they
- * are found (no finalizer holds them); podFailurePolicy, successPolicy and backoffLimitPerIndex are refused.
+ * are found (no finalizer holds them).
  */
 import { mutate, remove } from '../api.ts';
 import { type Cluster, suffix } from '../state.ts';
@@ -11,6 +11,7 @@ import { type Condition, copy, type Json, type KubeObject, type Pod, same } from
 import { parseTime } from '../types/time.ts';
 import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { emit } from './events.ts';
+import { judge, metSuccess, ranges } from './job-policy.ts';
 import { later } from './later.ts';
 import { isActive, isReady, retire, spawn } from './pods.ts';
 
@@ -26,14 +27,39 @@ export const finishedAs = (job: KubeObject): 'Complete' | 'Failed' | null =>
 const indexOf = (pod: Pod): number => Number(pod.metadata.annotations?.[INDEX] ?? -1);
 
 /** What a pass finds. */
-interface Tally { active: Pod[]; succeeded: Pod[]; failed: Pod[]; done: number; lost: number }
+interface Tally {
+  active: Pod[];
+  succeeded: Pod[];
+  /** Those that count. */
+  failed: Pod[];
+  done: number;
+  lost: number;
+  /** Indexes given up. */
+  lostIndexes: Set<number>;
+  /** Why the failure policy ends the job. */
+  fatal: string | null;
+}
 
 function tally(cluster: Cluster, job: KubeObject): Tally {
+  const { spec } = job;
   const pods = ownedBy<Pod>(cluster.store, job.metadata.uid!, 'Pod');
   const succeeded = pods.filter((pod) => pod.status?.phase === 'Succeeded');
-  const failed = pods.filter((pod) => pod.status?.phase === 'Failed' || (pod.metadata.deletionTimestamp && pod.status?.phase !== 'Succeeded'));
-  const done = job.spec.completionMode === 'Indexed' ? new Set(succeeded.map(indexOf)).size : succeeded.length;
-  return { active: pods.filter(isActive), succeeded, failed, done: Math.max(done, job.status?.succeeded ?? 0), lost: Math.max(failed.length, job.status?.failed ?? 0) };
+  const onlyFailed = spec.podReplacementPolicy === 'Failed';
+  const ended = pods.filter((pod) => pod.status?.phase === 'Failed' || (!onlyFailed && pod.metadata.deletionTimestamp && pod.status?.phase !== 'Succeeded'));
+  const verdicts = new Map(ended.map((pod) => [pod, judge(job, pod)]));
+  const failed = ended.filter((pod) => verdicts.get(pod)!.action !== 'Ignore');
+  const won = new Set(succeeded.map(indexOf));
+  const lostIndexes = new Set<number>();
+  if (spec.backoffLimitPerIndex !== undefined) {
+    const by = new Map<number, number>();
+    for (const pod of failed) by.set(indexOf(pod), (by.get(indexOf(pod)) ?? 0) + (verdicts.get(pod)!.action === 'FailIndex' ? Number.POSITIVE_INFINITY : 1));
+    for (const [index, n] of by) if (n > spec.backoffLimitPerIndex && !won.has(index)) lostIndexes.add(index);
+  }
+  const done = spec.completionMode === 'Indexed' ? won.size : succeeded.length;
+  return {
+    active: pods.filter(isActive), succeeded, failed, done: Math.max(done, job.status?.succeeded ?? 0), lost: Math.max(failed.length, job.status?.failed ?? 0), lostIndexes,
+    fatal: [...verdicts.values()].find((v) => v.action === 'FailJob')?.message ?? null,
+  };
 }
 
 export function syncJob(cluster: Cluster, key: string): void {
@@ -43,7 +69,9 @@ export function syncJob(cluster: Cluster, key: string): void {
   const status = { ...copy(job.status ?? {}) } as Json;
   const counts = tally(cluster, job);
   const why = failure(cluster, job, counts, key);
-  if (why) end(cluster, job, status, counts, 'Failed', why.reason, why.message);
+  const met = metSuccess(job, new Set(counts.succeeded.map(indexOf)));
+  if (met !== null) end(cluster, job, status, counts, 'Complete', 'SuccessPolicy', `Matched rules at index ${met}`);
+  else if (why) end(cluster, job, status, counts, 'Failed', why.reason, why.message);
   else if (isDone(job, counts)) end(cluster, job, status, counts, 'Complete', 'CompletionsReached', 'Reached expected number of succeeded pods');
   else if (job.spec.suspend) suspend(cluster, job, status, counts);
   else {
@@ -59,7 +87,7 @@ export function syncJob(cluster: Cluster, key: string): void {
   if (finishedAs({ ...job, status })) expire(cluster, get(cluster.store, 'Job', key)!, key);
 }
 
-function count(status: Json, job: KubeObject, { active, succeeded, done, lost }: Tally): void {
+function count(status: Json, job: KubeObject, { active, succeeded, done, lost, lostIndexes }: Tally): void {
   const ended = ((status.conditions ?? []) as Condition[]).some((c) => c.type === 'Complete' || c.type === 'Failed');
   const put = (field: string, value: number): void => {
     if (value > 0) status[field] = value;
@@ -72,25 +100,18 @@ function count(status: Json, job: KubeObject, { active, succeeded, done, lost }:
   status.terminating ??= 0;
   status.uncountedTerminatedPods ??= {};
   if (job.spec.completionMode === 'Indexed' && succeeded.length > 0) status.completedIndexes = ranges([...new Set(succeeded.map(indexOf))].sort((a, b) => a - b));
-}
-
-/** "0-2,4" */
-function ranges(sorted: readonly number[]): string {
-  const runs: [number, number][] = [];
-  for (const n of sorted) {
-    const last = runs.at(-1);
-    if (last && last[1] === n - 1) last[1] = n;
-    else runs.push([n, n]);
-  }
-  return runs.map(([from, to]) => (from === to ? `${from}` : to === from + 1 ? `${from},${to}` : `${from}-${to}`)).join(',');
+  if (job.spec.backoffLimitPerIndex !== undefined) status.failedIndexes = ranges([...lostIndexes].sort((a, b) => a - b));
 }
 
 const isDone = (job: KubeObject, { done, active }: Tally): boolean => (job.spec.completions === undefined ? done > 0 && active.length === 0 : done >= job.spec.completions);
 
 /** Why it must end without success, if it must. */
-function failure(cluster: Cluster, job: KubeObject, { active, failed, lost }: Tally, key: string): { reason: string; message: string } | null {
+function failure(cluster: Cluster, job: KubeObject, { active, failed, lost, done, lostIndexes, fatal }: Tally, key: string): { reason: string; message: string } | null {
+  if (fatal) return { reason: 'PodFailurePolicy', message: fatal };
   const restarts = job.spec.template.spec.restartPolicy === 'OnFailure' ? active.reduce((sum, pod) => sum + (pod.status?.containerStatuses ?? []).reduce((n, c) => n + c.restartCount, 0), 0) : 0;
   if (lost > job.spec.backoffLimit || (failed.length === 0 && lost === 0 && restarts > 0 && restarts >= job.spec.backoffLimit)) return { reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' };
+  if (job.spec.maxFailedIndexes !== undefined && lostIndexes.size > job.spec.maxFailedIndexes) return { reason: 'MaxFailedIndexesExceeded', message: 'Job has exceeded the specified maximal number of failed indexes' };
+  if (lostIndexes.size > 0 && done + lostIndexes.size >= job.spec.completions) return { reason: 'FailedIndexes', message: 'Job has failed indexes' };
   const { activeDeadlineSeconds } = job.spec;
   const started = parseTime(job.status?.startTime);
   if (activeDeadlineSeconds === undefined || started === null || job.spec.suspend) return null;
@@ -132,27 +153,46 @@ function setSuspended(cluster: Cluster, job: KubeObject, status: Json, value: st
 function keepAtWork(cluster: Cluster, job: KubeObject, counts: Tally, key: string): Pod[] {
   const { spec } = job;
   const { active, succeeded, failed, done } = counts;
-  const wanted = spec.completions === undefined ? (done > 0 ? active.length : spec.parallelism) : Math.min(spec.parallelism, spec.completions - done);
+  const left = spec.completions === undefined ? (done > 0 ? active.length : spec.parallelism) : spec.completions - done - counts.lostIndexes.size;
+  const wanted = Math.min(spec.parallelism, left);
   if (active.length > wanted) {
     for (const pod of active.slice(wanted)) retire(cluster, job, pod, COMPONENT);
     return active.slice(0, wanted);
   }
-  const wait = backoff(cluster, failed, succeeded);
+  const perIndex = spec.backoffLimitPerIndex !== undefined;
+  const wait = perIndex ? 0 : backoff(cluster, failed, succeeded);
   if (wanted > active.length && wait > 0) {
     later(cluster, 'job', key, wait);
     return active;
   }
+  return [...active, ...begin(cluster, job, counts, wanted - active.length, key)];
+}
+
+/** Makes so many pods; of an indexed job those of the lowest indexes that are neither done, lost nor at work. */
+function begin(cluster: Cluster, job: KubeObject, { active, succeeded, failed, lostIndexes }: Tally, n: number, key: string): Pod[] {
+  const { spec } = job;
   const made: Pod[] = [];
-  const taken = new Set([...active, ...succeeded].map(indexOf));
-  let index = 0;
-  for (let n = active.length; n < wanted; n++) {
-    while (taken.has(index)) index++;
-    const pod = start(cluster, job, spec.completionMode === 'Indexed' ? index : null);
+  const indexed = spec.completionMode === 'Indexed';
+  const taken = new Set([...[...active, ...succeeded].map(indexOf), ...lostIndexes, ...stillEnding(cluster, job)]);
+  for (let index = 0; made.length < n && (!indexed || index < spec.completions); index++) {
+    if (indexed && taken.has(index)) continue;
+    const mine = spec.backoffLimitPerIndex === undefined ? [] : failed.filter((pod) => indexOf(pod) === index);
+    const wait = mine.length > 0 ? backoff(cluster, mine, []) : 0;
+    if (wait > 0) {
+      later(cluster, 'job', key, wait);
+      continue;
+    }
+    const pod = start(cluster, job, indexed ? index : null, mine.length);
     if (!pod) break;
-    taken.add(index);
     made.push(pod);
   }
-  return [...active, ...made];
+  return made;
+}
+
+/** Where only failed pods are replaced, those on their way out keep their index. */
+function stillEnding(cluster: Cluster, job: KubeObject): number[] {
+  if (job.spec.podReplacementPolicy !== 'Failed') return [];
+  return ownedBy<Pod>(cluster.store, job.metadata.uid!, 'Pod').filter((pod) => pod.metadata.deletionTimestamp && pod.status?.phase !== 'Failed' && pod.status?.phase !== 'Succeeded').map(indexOf);
 }
 
 /** Seconds until the next attempt: doubled with each failure since the last success. */
@@ -164,10 +204,11 @@ function backoff(cluster: Cluster, failed: readonly Pod[], succeeded: readonly P
   return Math.max(...since) + Math.min(LONGEST, BACKOFF * 2 ** (since.length - 1)) - secondsNow(cluster);
 }
 
-function start(cluster: Cluster, job: KubeObject, index: number | null): Pod | null {
+function start(cluster: Cluster, job: KubeObject, index: number | null, failures: number): Pod | null {
   const indexed = index !== null;
+  const marks = indexed ? { [INDEX]: String(index), ...(job.spec.backoffLimitPerIndex === undefined ? {} : { 'batch.kubernetes.io/job-index-failure-count': String(failures) }) } : {};
   return spawn(cluster, job, job.spec.template, COMPONENT, {
-    ...(indexed ? { name: `${job.metadata.name}-${index}-${suffix(cluster.random)}`, annotations: { [INDEX]: String(index) }, labels: { [INDEX]: String(index) } } : {}),
+    ...(indexed ? { name: `${job.metadata.name}-${index}-${suffix(cluster.random)}`, annotations: marks, labels: { [INDEX]: String(index) } } : {}),
     change(spec: Json) {
       if (!indexed) return;
       spec.hostname = `${job.metadata.name}-${index}`;

@@ -6,12 +6,36 @@ import { list } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { copy, type Json, type KubeObject, keyOf, type OwnerReference, type Pod, type PodTemplate } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
+import { parseTime } from '../types/time.ts';
+import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { emit } from './events.ts';
+import { later } from './later.ts';
 
 export const isActive = (pod: Pod): boolean => !pod.metadata.deletionTimestamp && pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
 
 export function isReady(pod: Pod): boolean {
   return (pod.status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True');
+}
+
+/** Seconds until a pod has been ready for so long as to count as available: 0 when it has, null while it is not ready. */
+export function availableIn(cluster: Cluster, pod: Pod, minReady: number | undefined): number | null {
+  const ready = (pod.status?.conditions ?? []).find((c) => c.type === 'Ready' && c.status === 'True');
+  if (!ready) return null;
+  if (!minReady) return 0;
+  return Math.max(0, (parseTime(ready.lastTransitionTime) ?? 0) + minReady - (EPOCH_SECONDS + cluster.timeline.now / SECOND));
+}
+
+/** Of some pods those that are available; a look is taken again when the next of them will be. */
+export function availableOf(cluster: Cluster, pods: readonly Pod[], minReady: number | undefined, controller: string, key: string): Pod[] {
+  const out: Pod[] = [];
+  let next = Number.POSITIVE_INFINITY;
+  for (const pod of pods) {
+    const left = availableIn(cluster, pod, minReady);
+    if (left === 0) out.push(pod);
+    else if (left !== null) next = Math.min(next, left);
+  }
+  if (next < Number.POSITIVE_INFINITY) later(cluster, controller, key, next);
+  return out;
 }
 
 export const ownerMark = (owner: KubeObject): OwnerReference => ({
@@ -26,6 +50,8 @@ export interface Extra {
   change?: (spec: Json) => void;
   /** How its making is announced; nothing when it is the caller's to say. */
   says?: (name: string) => string;
+  /** Hears why the API server refused it. */
+  refused?: (message: string) => void;
 }
 
 /** A pod of a template, owned by `owner`; null when the API server refuses it, which an event tells. */
@@ -45,6 +71,7 @@ export function spawn(cluster: Cluster, owner: KubeObject, template: PodTemplate
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     emit(cluster, owner, 'Warning', 'FailedCreate', `Error creating: ${error.message}`, component);
+    extra.refused?.(error.message);
     return null;
   }
 }
@@ -58,7 +85,7 @@ export function retire(cluster: Cluster, owner: KubeObject, pod: Pod, component:
 export function adopt(cluster: Cluster, owner: KubeObject, may: (pod: Pod) => boolean = () => true): Pod[] {
   const taken: Pod[] = [];
   for (const pod of list<Pod>(cluster.store, 'Pod', owner.metadata.namespace)) {
-    if (pod.metadata.ownerReferences?.length || !isActive(pod) || !matchesSelector(owner.spec.selector, pod.metadata.labels) || !may(pod)) continue;
+    if (pod.metadata.ownerReferences?.length || !isActive(pod) || !matchesSelector(owner.kind === 'ReplicationController' ? { matchLabels: owner.spec.selector } : owner.spec.selector, pod.metadata.labels) || !may(pod)) continue;
     mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
       p.metadata.ownerReferences = [ownerMark(owner)];
     });

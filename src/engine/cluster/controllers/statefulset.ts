@@ -1,7 +1,7 @@
 /**
  * StatefulSet: pods with numbers, made in order and taken away in reverse, each waiting for those before it unless
  * podManagementPolicy is Parallel; an update replaces them from the highest number down to the partition.
- * Source: pkg/controller/statefulset/stateful_set_control.go 1.32. Simplified: minReadySeconds is not waited for.
+ * Source: pkg/controller/statefulset/stateful_set_control.go 1.32.
  */
 import { create, mutate } from '../api.ts';
 import type { Cluster } from '../state.ts';
@@ -9,7 +9,7 @@ import { get, ownedBy } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { copy, type Json, type KubeObject, keyOf, type Pod, same } from '../types/objects.ts';
 import { emit } from './events.ts';
-import { adopt, isReady, retire, spawn } from './pods.ts';
+import { adopt, availableOf, isReady, retire, spawn } from './pods.ts';
 import { currentRevision, forgetRevisions, hashOf, type Revision, revisionsOf, templateOf } from './revisions.ts';
 
 const COMPONENT = 'statefulset-controller';
@@ -42,6 +42,10 @@ const numbered = (cluster: Cluster, set: KubeObject): Map<number, Pod> =>
   }).sort((a, b) => a[0] - b[0]));
 
 const healthy = (pod: Pod): boolean => pod.status?.phase === 'Running' && isReady(pod) && !pod.metadata.deletionTimestamp;
+/** Healthy for as long as minReadySeconds asks. */
+function settled(cluster: Cluster, set: KubeObject, pod: Pod): boolean {
+  return healthy(pod) && availableOf(cluster, [pod], set.spec.minReadySeconds, 'statefulset', keyOf(set.metadata)).length === 1;
+}
 const ended = (pod: Pod): boolean => pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded';
 
 /** One pass: each number in order, then those that are too many, then those of an old template. */
@@ -58,7 +62,7 @@ function arrange(turn: Turn): void {
       return;
     }
     if (!pod) make(turn, n);
-    if (inOrder && (!pod || !healthy(pod))) return;
+    if (inOrder && (!pod || !settled(cluster, set, pod))) return;
   }
   for (const [n, pod] of [...pods].reverse()) {
     if (n >= start && n < start + set.spec.replicas) continue;
@@ -74,7 +78,7 @@ function arrange(turn: Turn): void {
       retire(cluster, set, pod, COMPONENT, deleted(set, pod));
       return;
     }
-    if (!healthy(pod)) return;
+    if (!settled(cluster, set, pod)) return;
   }
 }
 
@@ -117,11 +121,12 @@ function settle(cluster: Cluster, key: string): void {
   if (!update) return;
   const pods = [...numbered(cluster, set).values()].filter((pod) => !ended(pod));
   const ready = pods.filter(healthy).length;
+  const available = pods.filter((pod) => settled(cluster, set, pod)).length;
   const of = (revision: Revision): number => pods.filter((pod) => pod.metadata.labels?.[HASH] === hashOf(revision) && !pod.metadata.deletionTimestamp).length;
   let current = revisions.find((one) => one.metadata.name === set.status?.currentRevision) ?? update;
   if (current !== update && of(update) === set.spec.replicas && ready === set.spec.replicas) current = update;
   const next = {
-    availableReplicas: ready, collisionCount: 0, ...(of(current) > 0 ? { currentReplicas: of(current) } : {}), currentRevision: current.metadata.name,
+    availableReplicas: available, collisionCount: 0, ...(of(current) > 0 ? { currentReplicas: of(current) } : {}), currentRevision: current.metadata.name,
     observedGeneration: set.metadata.generation!, ...(ready > 0 ? { readyReplicas: ready } : {}), replicas: pods.length,
     updateRevision: update.metadata.name, ...(of(update) > 0 ? { updatedReplicas: of(update) } : {}),
   };
