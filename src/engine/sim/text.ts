@@ -7,7 +7,21 @@ const decoder = new TextDecoder();
 
 const RAW = /[\udc80-\udcff]/u;
 
+/** Characters up to which a loop is quicker than the encoder. */
+const SHORT = 64;
+
 export function bytes(text: string): Uint8Array {
+  if (text.length > SHORT) return encoded(text);
+  const out = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return encoded(text);
+    out[i] = code;
+  }
+  return out;
+}
+
+function encoded(text: string): Uint8Array {
   return RAW.test(text) ? withRaw(text) : encoder.encode(text);
 }
 

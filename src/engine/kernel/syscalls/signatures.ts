@@ -60,21 +60,28 @@ const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = {
   r: (value) => isRecord(value) && isString(value.type),
 };
 
+interface Parameter {
+  fits: (value: unknown) => boolean;
+  optional: boolean;
+  fault: Errno;
+}
+
+function parametersOf(letters: string): Parameter[] {
+  const [needed, rest = ''] = letters.split('?') as [string, string?];
+  const one = (letter: string, optional: boolean): Parameter => ({ fits: CHECKS[letter]!, optional, fault: 'nwi'.includes(letter) ? 'EINVAL' : 'EFAULT' });
+  return [...[...needed].map((letter) => one(letter, false)), ...[...rest].map((letter) => one(letter, true))];
+}
+
+const PARAMETERS = new Map(Object.entries(SIGNATURES).map(([name, letters]) => [name, parametersOf(letters)]));
+
 /** What is wrong with the arguments of a call: an errno, or null. ENOSYS for a name that is no call. */
 export function argumentFault(name: keyof Syscalls, args: readonly unknown[]): Errno | null {
-  const letters = SIGNATURES[name];
-  if (letters === undefined) return 'ENOSYS';
-  let optional = false;
-  let index = 0;
-  for (const letter of letters) {
-    if (letter === '?') {
-      optional = true;
-      continue;
-    }
-    const value = args[index++];
-    if (CHECKS[letter]!(value)) continue;
-    if (value === undefined && optional) continue;
-    return 'nwi'.includes(letter) ? 'EINVAL' : 'EFAULT';
+  const parameters = PARAMETERS.get(name);
+  if (parameters === undefined) return 'ENOSYS';
+  for (let i = 0; i < parameters.length; i++) {
+    const { fits, optional, fault } = parameters[i]!;
+    const value = args[i];
+    if (!fits(value) && !(value === undefined && optional)) return fault;
   }
   return null;
 }

@@ -50,7 +50,22 @@ export function parentOf(task: Task, path: Path): Path {
 /** One step down; null when the name does not exist. */
 export function child(kernel: Kernel, dir: Path, name: string): Path | null {
   const dentry = dir.dentry.sb.ops.lookup(kernel, dir.dentry, name);
-  return dentry ? intoMounts({ mount: dir.mount, dentry }) : null;
+  if (!dentry) return null;
+  const path = { mount: dir.mount, dentry };
+  return dentry.hung ? intoMounts(path) : path;
+}
+
+const KEPT_PATHS = 4096;
+const cut = new Map<string, readonly string[]>();
+
+/** The components of a path's text: the same paths are walked again and again. */
+function partsOf(text: string): readonly string[] {
+  const known = cut.get(text);
+  if (known) return known;
+  const parts = text.split('/').filter((part) => part !== '');
+  if (cut.size >= KEPT_PATHS) cut.clear();
+  cut.set(text, parts);
+  return parts;
 }
 
 /**
@@ -61,7 +76,7 @@ export function find(kernel: Kernel, task: Task, start: Path, text: string, foll
   if (text === '') throw new SysError('ENOENT');
   if (text.length > 4095) throw new SysError('ENAMETOOLONG');
   let at = text.startsWith('/') ? task.fs.root : start;
-  let parts = text.split('/').filter((part) => part !== '');
+  let parts: readonly string[] = partsOf(text);
   let slash = text.endsWith('/');
   let links = 0;
   for (let i = 0; i < parts.length; ) {
@@ -92,7 +107,7 @@ export function find(kernel: Kernel, task: Task, start: Path, text: string, foll
       const target = readLink(kernel, task, next.dentry);
       const rest = parts.slice(i + 1);
       if (target.endsWith('/') && rest.length === 0) slash = true;
-      parts = [...target.split('/').filter((piece) => piece !== ''), ...rest];
+      parts = [...partsOf(target), ...rest];
       if (target.startsWith('/')) at = task.fs.root;
       i = 0;
       continue;

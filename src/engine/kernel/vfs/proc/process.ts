@@ -136,6 +136,17 @@ function rollup(task: Task): string {
 
 /** /proc/PID. */
 export function processDir(ns: PidNamespace, task: Task): DirNode {
+  const known = shown.get(task);
+  if (known && known.ns === ns && known.dir.uid === task.cred.euid && known.dir.gid === task.cred.egid) return known.dir;
+  const dir = makeProcessDir(ns, task);
+  shown.set(task, { ns, dir });
+  return dir;
+}
+
+/** As it was made last: it is looked up with every path through it. */
+const shown = new WeakMap<Task, { ns: PidNamespace; dir: DirNode }>();
+
+function makeProcessDir(ns: PidNamespace, task: Task): DirNode {
   const threads = (kernel: Kernel): (readonly [string, Node])[] =>
     threadsOf(kernel, task).sort((a, b) => a.pid - b.pid).map((one) => [String(pidIn(ns, one)), threadDir(ns, one)] as const);
   const { children: _, ...entries } = common(ns, task.leader, 'process');

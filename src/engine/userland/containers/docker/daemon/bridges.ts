@@ -19,7 +19,7 @@ export function ipNumber(address: string): number {
 }
 
 export function ipText(n: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(n / 2 ** shift) % 256).join('.');
+  return `${(n >>> 24) & 255}.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${n & 255}`;
 }
 
 export interface Subnet {
@@ -285,6 +285,9 @@ export function* removeNetwork(daemon: Daemon, n: Network): Call<void> {
   yield* publish(daemon, 'network', 'destroy', n.Id, { name: n.Name, type: n.Driver });
 }
 
+/** No free address of the network's range is below this. */
+const lowest = new WeakMap<Network, number>();
+
 /** The lowest free address, or the one asked for. Throws Refused. */
 export function lease(n: Network, container: string, asked: string | undefined): string {
   const subnet = readSubnet(n.IPAM.Config[0]!.Subnet);
@@ -298,13 +301,21 @@ export function lease(n: Network, container: string, asked: string | undefined):
     return asked;
   }
   const range = n.IPAM.Config[0]!.IPRange ? readSubnet(n.IPAM.Config[0]!.IPRange) : subnet;
-  for (let at = Math.max(range.first, subnet.first + 1); at < Math.min(range.first + range.size, subnet.first + subnet.size - 1); at++) {
+  for (let at = Math.max(range.first, subnet.first + 1, lowest.get(n) ?? 0); at < Math.min(range.first + range.size, subnet.first + subnet.size - 1); at++) {
     const address = ipText(at);
     if (at === gateway || n.leases[address] !== undefined) continue;
     n.leases[address] = container;
+    lowest.set(n, at + 1);
     return address;
   }
   throw new Refused(403, `no available IPv4 addresses on this network's address pools: ${n.Name} (${n.Id})`);
+}
+
+/** An address is free again. */
+export function release(n: Network, address: string): void {
+  if (n.leases[address] === undefined) return;
+  delete n.leases[address];
+  lowest.set(n, Math.min(lowest.get(n) ?? 0, ipNumber(address)));
 }
 
 /** What inspect shows. */

@@ -7,7 +7,7 @@ import { AT_FDCWD, MNT_DETACH, MS_BIND } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { attempt, exists, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
-import { type Bridged, bridged, findNetwork, ipText, lease, readSubnet } from './bridges.ts';
+import { type Bridged, bridged, findNetwork, ipText, lease, readSubnet, release } from './bridges.ts';
 import { publish } from './events.ts';
 import { publishPorts, releasePorts, reservePorts } from './ports.ts';
 import { directoryOf, findContainer, newId } from './record.ts';
@@ -119,7 +119,7 @@ function* leave(daemon: Daemon, c: Container, name: string): Call<void> {
   if (link) yield* attempt(sys('netlink', { type: 'link.del', name: link }), null);
   delete c.live.links[name];
   if (!n || e.EndpointID === '') return;
-  delete n.leases[e.IPAddress];
+  release(n, e.IPAddress);
   Object.assign(e, { EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, MacAddress: '' });
   yield* publish(daemon, 'network', 'disconnect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
 }
