@@ -2,8 +2,8 @@
  * Signals: sending, what a task does about them, stopping and continuing. Source: signal(7), pid_namespaces(7).
  *
  * A signal is pending until its receiver is about to go on with its program; SIGKILL acts at once. The first process of a
- * pid namespace gets only those it has a handler for, except SIGKILL and SIGSTOP from outside. Left out: real-time
- * signals' queues, alternate stacks, siginfo.
+ * pid namespace gets only those it has a handler for, except SIGKILL and SIGSTOP from outside. Real-time signals are queued, up to
+ * RLIMIT_SIGPENDING; of the others one of a kind is kept. Lower numbers go first. Left out: alternate stacks, siginfo.
  */
 import { record } from '../sim/trace.ts';
 import { SIG } from './abi.ts';
@@ -15,6 +15,8 @@ import { type SigAction } from './sys.ts';
 import { abandonOpen } from './vfs/descriptors.ts';
 import { makeRunnable, stopWaiting, wake } from './wait.ts';
 
+/** The first of the signals that are queued. */
+const REAL_TIME = 32;
 const DEFAULT: SigAction = { handler: 'default' };
 const IGNORED_BY_DEFAULT: ReadonlySet<number> = new Set([SIG.CHLD, SIG.URG, SIG.WINCH, SIG.CONT]);
 const STOPS: ReadonlySet<number> = new Set([SIG.STOP, SIG.TSTP, SIG.TTIN, SIG.TTOU]);
@@ -77,7 +79,7 @@ export function sendSignal(kernel: Kernel, to: Task, signal: number, why: string
     killProcess(kernel, task, signal, sender ? String(sender.pid) : why, because);
     return;
   }
-  if (!signals.pending.includes(signal)) signals.pending.push(signal);
+  if (!signals.pending.includes(signal) || (signal >= REAL_TIME && signals.pending.length < queueLimit(kernel, task))) signals.pending.push(signal);
   task.because = because ?? task.because;
   if (sender || why) task.killedBy = sender ? String(sender.pid) : why;
   if (!blocked || signal === SIG.STOP) interrupt(kernel, task);
@@ -146,13 +148,25 @@ export function signalPending(task: Task): boolean {
   return pending.some((signal) => !blocked.includes(signal) || signal === SIG.STOP);
 }
 
+/** Signals that a user may have waiting: RLIMIT_SIGPENDING, half of the threads that fit into memory unless it was set. */
+export function queueLimit(kernel: Kernel, task: Task): number {
+  return task.limits?.RLIMIT_SIGPENDING?.cur ?? Math.floor(kernel.frames.total / 64);
+}
+
+/** The lowest pending signal that is not blocked; 0 when there is none. */
+function firstOf({ pending, blocked }: Task['signals']): number {
+  let first = 0;
+  for (const signal of pending) if ((first === 0 || signal < first) && (!blocked.includes(signal) || signal === SIG.STOP)) first = signal;
+  return first;
+}
+
 /** Acts on what is pending, before the task goes on. The task may end, stop, or have a handler on top of its stack. */
 export function deliverSignals(kernel: Kernel, task: Task): void {
   const { signals } = task;
   for (;;) {
-    const at = signals.pending.findIndex((signal) => !signals.blocked.includes(signal) || signal === SIG.STOP);
-    if (at < 0) break;
-    const signal = signals.pending.splice(at, 1)[0]!;
+    const signal = firstOf(signals);
+    if (signal === 0) break;
+    signals.pending.splice(signals.pending.indexOf(signal), 1);
     if (task.ptrace && stopsForSignal(kernel, task, signal)) return;
     const { handler, restart } = action(task, signal);
     if (signal !== SIG.STOP && (handler === 'ignore' || (handler === 'default' && IGNORED_BY_DEFAULT.has(signal)))) continue;

@@ -17,6 +17,8 @@ export function signalOf(word: string): number | null {
   if (/^\d+$/.test(word)) return Number(word) <= 64 ? Number(word) : null;
   const name = word.toUpperCase().replace(/^SIG/, '');
   if (name === 'POLL') return SIG.IO;
+  const top = /^RTMAX(?:-(\d+))?$/.exec(name);
+  if (top && Number(top[1] ?? 0) <= 30) return 64 - Number(top[1] ?? 0);
   const rt = /^RTMIN(?:\+(\d+))?$/.exec(name);
   if (rt) return 34 + Number(rt[1] ?? 0);
   return NAMES.find(([n]) => n === name)?.[1] ?? (name === 'EXIT' ? 0 : null);

@@ -7,11 +7,27 @@ import { type Body, sys } from '../../kernel/sys.ts';
 import type { Call } from '../lib/http.ts';
 import { Jump, type Shell } from './state.ts';
 
+const RTMIN = 34;
+const RTMAX = 64;
+
 export const SIGNALS: readonly [string, number][] = Object.entries(SIG);
 const NAMES = new Map<number, string>(SIGNALS.map(([name, number]) => [number, name]));
 
 export function signalName(number: number): string {
-  return NAMES.get(number) ?? String(number);
+  return NAMES.get(number) ?? realTimeName(number) ?? String(number);
+}
+
+/** "RTMIN+3": of 34 to 64; the C library keeps the first two real-time signals. */
+export function realTimeName(number: number): string | null {
+  if (number < RTMIN || number > RTMAX) return null;
+  return number === RTMIN ? 'RTMIN' : number === RTMAX ? 'RTMAX' : number < 50 ? `RTMIN+${number - RTMIN}` : `RTMAX-${RTMAX - number}`;
+}
+
+function realTime(name: string): number | null {
+  const [, base, sign, offset] = /^RT(MIN|MAX)(?:([+-])(\d{1,2}))?$/.exec(name) ?? [];
+  if (base === undefined || (sign !== undefined && (base === 'MIN') !== (sign === '+'))) return null;
+  const n = base === 'MIN' ? RTMIN + Number(offset ?? 0) : RTMAX - Number(offset ?? 0);
+  return n >= RTMIN && n <= RTMAX ? n : null;
 }
 
 /** "int", "SIGINT", "2" to 2; EXIT, ERR, DEBUG and RETURN stay names; null for anything else. */
@@ -20,15 +36,19 @@ export function parseSignal(text: string): number | string | null {
   if (upper === 'EXIT' || text === '0') return 'EXIT';
   if (['ERR', 'DEBUG', 'RETURN'].includes(upper)) return upper;
   if (/^\d+$/.test(text)) return NAMES.has(Number(text)) || (Number(text) >= 34 && Number(text) <= 64) ? Number(text) : null;
-  return SIG[upper as keyof typeof SIG] ?? null;
+  return SIG[upper as keyof typeof SIG] ?? realTime(upper);
 }
 
-/** "Killed", "Terminated": what bash says of a process that a signal ended. */
-export const DESCRIPTIONS: Readonly<Record<number, string>> = {
+const DESCRIPTIONS: Readonly<Record<number, string>> = {
   1: 'Hangup', 2: 'Interrupt', 3: 'Quit', 4: 'Illegal instruction', 5: 'Trace/breakpoint trap', 6: 'Aborted', 7: 'Bus error', 8: 'Floating point exception',
   9: 'Killed', 10: 'User defined signal 1', 11: 'Segmentation fault', 12: 'User defined signal 2', 13: 'Broken pipe', 14: 'Alarm clock', 15: 'Terminated',
   16: 'Stack fault', 24: 'CPU time limit exceeded', 25: 'File size limit exceeded', 26: 'Virtual timer expired', 27: 'Profiling timer expired', 29: 'I/O possible', 30: 'Power failure', 31: 'Bad system call',
 };
+
+/** "Killed", "Terminated", "Real-time signal 3": what bash says of a process that a signal ended; undefined when it knows none. */
+export function describe(signal: number): string | undefined {
+  return DESCRIPTIONS[signal] ?? (signal >= RTMIN && signal <= RTMAX ? `Real-time signal ${signal - RTMIN}` : undefined);
+}
 
 function noter(sh: Shell): (signal: number) => Body {
   const { pid } = sh;
@@ -69,10 +89,11 @@ export function* resetSignals(child: Shell, wasInteractive: boolean): Call<void>
   }
 }
 
-/** Runs the traps of signals that came; ^C at an interactive shell without a trap gives up the command line. */
+/** Runs the traps of signals that came, the lowest number first, each once however often it came; ^C at an interactive shell without a trap gives up the command line. */
 export function* settle(sh: Shell): Call<void> {
   while (sh.pending.length > 0) {
-    const signal = sh.pending.shift()!;
+    const signal = Math.min(...sh.pending);
+    sh.pending = sh.pending.filter((one) => one !== signal);
     const action = sh.traps.get(signalName(signal));
     if (action !== undefined && action !== '') yield* runTrap(sh, action);
     else if (signal === SIG.INT && sh.interactive) {

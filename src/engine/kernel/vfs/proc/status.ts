@@ -10,6 +10,7 @@ import { residentPages } from '../../oom.ts';
 import type { Area, Kernel, PidNamespace, Task } from '../../records.ts';
 import { settleAll } from '../../sched.ts';
 import { pidIn } from '../../task.ts';
+import { queueLimit } from '../../signals.ts';
 
 /** USER_HZ: a tick is 10 ms. */
 const TICK = 10_000_000;
@@ -107,7 +108,7 @@ export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer:
     ['Groups', cred.groups.map((id) => `${shownGid(viewer, id)} `).join('') || ' '],
     ['NStgid', leader.nspids.slice(ns.level).join('\t')], ['NSpid', levels.join('\t')], ['NSpgid', below(kernel, ns, task, task.pgid)], ['NSsid', below(kernel, ns, task, task.sid)],
     ['Kthread', task.kthread ? 1 : 0], ...memoryLines(task), ...(task.kthread || task.state === 'zombie' ? [] : OF_MEMORY),
-    ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${Math.floor(kernel.frames.total / 64)}`],
+    ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${queueLimit(kernel, leader)}`],
     ['SigPnd', signalMask([])], ['ShdPnd', signalMask(leader.signals.pending)], ['SigBlk', signalMask(signals.blocked)],
     ['SigIgn', task.kthread ? 'f'.repeat(16) : signalMask(handled(task, 'ignore'))], ['SigCgt', signalMask(handled(task, 'caught'))],
     ['CapInh', capMask(cred.caps.inheritable)], ['CapPrm', capMask(cred.caps.permitted)], ['CapEff', capMask(cred.caps.effective)],

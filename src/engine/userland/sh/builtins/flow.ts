@@ -185,17 +185,18 @@ function* setTrap(sh: Shell, signal: number | string, action: string | null): Ca
 
 function showTraps(sh: Shell, only: readonly string[]): string {
   const wanted = only.map((s) => parseSignal(s)).map((s) => (typeof s === 'number' ? signalName(s) : s));
-  const order = ['EXIT', ...SIGNALS.map(([name]) => name), 'DEBUG', 'ERR', 'RETURN'];
+  const realTime = Array.from({ length: 31 }, (_, i) => signalName(34 + i));
+  const order = ['EXIT', ...SIGNALS.map(([name]) => name), ...realTime, 'DEBUG', 'ERR', 'RETURN'];
   return order
     .filter((name) => sh.traps.has(name) && (wanted.length === 0 || wanted.includes(name)))
-    .map((name) => `trap -- ${ansiQuote(sh.traps.get(name)!)} ${SIGNALS.some(([n]) => n === name) && sh.flavour === 'bash' ? 'SIG' : ''}${name}\n`)
+    .map((name) => `trap -- ${ansiQuote(sh.traps.get(name)!)} ${(SIGNALS.some(([n]) => n === name) || realTime.includes(name)) && sh.flavour === 'bash' ? 'SIG' : ''}${name}\n`)
     .join('');
 }
 
 /** The table of kill -l and trap -l. */
 export function listSignals(): string {
   const all = SIGNALS.map(([name, number]) => `${String(number).padStart(2)}) ${`SIG${name}`}`);
-  for (let n = 34; n <= 64; n++) all.push(`${n}) ${n === 34 ? 'SIGRTMIN' : n === 64 ? 'SIGRTMAX' : n < 50 ? `SIGRTMIN+${n - 34}` : `SIGRTMAX-${64 - n}`}`);
+  for (let n = 34; n <= 64; n++) all.push(`${n}) SIG${signalName(n)}`);
   let out = '';
   for (let i = 0; i < all.length; i += 5) out += `${all.slice(i, i + 5).join('\t')}\n`;
   return out;
