@@ -10,12 +10,12 @@
  * Left out: index=on, metacopy=on (mount refuses them), xino, nfs_export.
  */
 import { record } from '../../sim/trace.ts';
-import { uint32 } from '../../sim/random.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { O_ACCMODE, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Dirent } from '../sys.ts';
 import { mountOptions } from './options.ts';
+import { featuresOf, shownOptions, uuidMode } from './overlayoptions.ts';
 import { type Content, readContent } from './content.ts';
 import { createSuperBlock, makeDentry } from './inode.ts';
 import { lookup as lookupPath, sameFile } from './path.ts';
@@ -25,11 +25,11 @@ const YES = bytes('y');
 /** Longest redirect, bytes. */
 const REDIRECT_MAX = 256;
 
-type OwnName = 'opaque' | 'impure' | 'origin' | 'uuid' | 'redirect';
+type OwnName = 'opaque' | 'impure' | 'origin' | 'uuid' | 'redirect' | 'metacopy';
 
 interface Layers {
   upper: Dentry | null;
-  /** Topmost first; each a directory when the first is. */
+  /** Topmost first; each a directory when the first is. Under a file that was copied up without its data, where that lies is last. */
   lower: Dentry[];
 }
 
@@ -48,6 +48,8 @@ interface OverlayData {
   /** Its own attributes begin so (user.overlay. with userxattr); what a program sets under it is kept with "overlay." once more. */
   own: string;
   redirect: 'on' | 'follow' | 'nofollow';
+  /** Changes of attributes alone copy no data up. */
+  metacopy: boolean;
   /** Whose identity new whiteouts have: that of who mounted it. */
   mounter: { uid: number; gid: number };
 }
@@ -97,6 +99,8 @@ interface Search {
   redirected: boolean;
   isDir: boolean;
   stop: boolean;
+  /** What was found last has its data further down. */
+  dataless: boolean;
 }
 
 /** One component in one layer; `before` and `after` are the rest of the name round it. */
@@ -109,7 +113,17 @@ function lookupOne(kernel: Kernel, search: Search, base: Dentry, name: string, b
   }
   if (found.inode.kind !== 'dir') {
     search.stop = true;
-    return search.isDir || after !== '' ? null : found;
+    if (search.isDir || after !== '') return null;
+    search.dataless = attribute(search.data, found, 'metacopy') !== undefined;
+    if (!search.dataless) return found;
+    if (!search.data.metacopy) throw new SysError('EPERM');
+    search.stop = false;
+    followRedirect(search, found, before, after);
+    return found;
+  }
+  if (search.dataless) {
+    search.stop = true;
+    return null;
   }
   if (after === '') search.isDir = true;
   if (isOpaque(found, search.data)) search.stop = true;
@@ -147,7 +161,7 @@ function lookupLayer(kernel: Kernel, search: Search, base: Dentry): Dentry | nul
 /** Finds a name through the stack: what shows and what lies below it. Null when nothing, or a whiteout, is there. */
 function stack(kernel: Kernel, sb: SuperBlock, dir: Layers, name: string): Layers | null {
   const data = dataOf(sb);
-  const search: Search = { data, name, redirected: false, isDir: false, stop: false };
+  const search: Search = { data, name, redirected: false, isDir: false, stop: false, dataless: false };
   const upper = dir.upper ? lookupLayer(kernel, search, dir.upper) : null;
   const lower: Dentry[] = [];
   const roots = data.lowers.map((path) => path.dentry);
@@ -162,6 +176,7 @@ function stack(kernel: Kernel, sb: SuperBlock, dir: Layers, name: string): Layer
     i = roots.findIndex((root) => root.sb === base.sb && isBelow(root, base));
     layers = roots;
   }
+  if (search.dataless) throw new SysError('EIO');
   return upper || lower.length > 0 ? { upper, lower } : null;
 }
 
@@ -173,6 +188,15 @@ function isBelow(root: Dentry, at: Dentry): boolean {
 }
 
 const real = (layers: Layers): Dentry => layers.upper ?? layers.lower[0]!;
+
+/** Was this file copied up (or does it lie in a layer) without its data? */
+const isDataless = (sb: SuperBlock, at: Dentry | null): boolean => at !== null && at.inode.kind === 'file' && attribute(dataOf(sb), at, 'metacopy') !== undefined;
+
+/** Where the bytes of a name are. */
+function dataSource(entry: Dentry): Dentry {
+  const layers = layersOf(entry);
+  return isDataless(entry.sb, real(layers)) ? layers.lower.at(-1)! : real(layers);
+}
 
 /** The inode that stands for a merged name: attributes of the real one, a number of its own. */
 function standIn(sb: SuperBlock, layers: Layers): Inode {
@@ -283,11 +307,15 @@ function pathOf(entry: Dentry): string {
 
 /**
  * Copies a name up, its directories first: same owner, mode, times, data and attributes, in the upper tree. A lower
- * hard link is broken: only this name is copied.
+ * hard link is broken: only this name is copied. Without 'data' when that is thrown away next; 'attributes' are enough for what
+ * does not touch it, where metacopy is on: the data stays below until somebody writes.
  */
-function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'nothing' = 'nothing'): Dentry {
+function copyUp(kernel: Kernel, task: Task, entry: Dentry, what: 'all' | 'no data' | 'attributes' = 'all'): Dentry {
   const layers = layersOf(entry);
-  if (layers.upper) return layers.upper;
+  if (layers.upper) {
+    if (what !== 'attributes' && isDataless(entry.sb, layers.upper)) bringData(kernel, task, entry, what);
+    return layers.upper;
+  }
   needUpper(entry.sb);
   const parent = copyUp(kernel, task, entry.parent);
   const from = layers.lower[0]!.inode;
@@ -299,10 +327,13 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   to.uid = from.uid;
   to.gid = from.gid;
   to.mode = from.mode;
-  if (from.kind === 'file' && without !== 'data') copyData(kernel, task, copy, from);
-  const { own } = dataOf(entry.sb);
+  const { own, metacopy } = dataOf(entry.sb);
+  const dataless = metacopy && what === 'attributes' && from.kind === 'file';
+  if (dataless) ops.setattr!(kernel, task, copy, { size: from.size });
+  else if (from.kind === 'file' && what !== 'no data') copyData(kernel, task, copy, dataSource(entry).inode);
   const xattrs = [...(from.xattrs ?? [])].filter(([name]) => !name.startsWith(own) || name.startsWith(`${own}overlay.`));
   if (xattrs.length > 0) to.xattrs = new Map(xattrs);
+  if (dataless) mark(kernel, task, entry.sb, copy, 'metacopy', new Uint8Array(0));
   to.atime = from.atime;
   to.mtime = from.mtime;
   // One name of several is a file of its own from here on: it has no origin.
@@ -315,6 +346,18 @@ function copyUp(kernel: Kernel, task: Task, entry: Dentry, without: 'data' | 'no
   if (entry.parent !== entry) syncDir(entry.parent);
   record(kernel.trace, 'kernel', kernel.name, 'overlay.copyup', { path: pathOf(entry), size: to.size, kind: from.kind, upper: upperName(entry.sb) });
   return copy;
+}
+
+/** The data of a file that was copied up without it follows. */
+function bringData(kernel: Kernel, task: Task, entry: Dentry, what: 'all' | 'no data'): void {
+  const layers = layersOf(entry);
+  const upper = layers.upper!;
+  const { atime, mtime } = upper.inode;
+  if (what === 'all') copyData(kernel, task, upper, dataSource(entry).inode);
+  Object.assign(upper.inode, { atime, mtime });
+  upper.sb.ops.setxattr?.(kernel, task, upper, `${dataOf(entry.sb).own}metacopy`, null);
+  copyAttributes(entry.inode, layers);
+  record(kernel.trace, 'kernel', kernel.name, 'overlay.copyup', { path: pathOf(entry), size: upper.inode.size, kind: 'file', upper: upperName(entry.sb) });
 }
 
 /** Nothing of the layers below shows through this directory. */
@@ -427,7 +470,7 @@ function through(entry: Dentry, inner: Dentry, opened: { ops: FileOps; data: unk
             open.flags = file.flags;
             // Opened on a lower file that has been copied up since: what is read is the copy (mmap would keep the old one).
             const { upper } = layersOf(entry);
-            if (!upper || upper.inode === target || entry.deleted) return opened.ops.read!(kernel, task, open, count, offset);
+            if (!upper || upper.inode === target || entry.deleted || isDataless(entry.sb, upper)) return opened.ops.read!(kernel, task, open, count, offset);
             const fresh = upper.sb.ops.open(kernel, task, upper, 0);
             return fresh.ops.read!(kernel, task, { ...open, inode: upper.inode, ops: fresh.ops, data: fresh.data }, count, offset);
           },
@@ -464,7 +507,8 @@ export const overlayOps: FsOps = {
   },
   link(kernel, task, dir, name, from) {
     needUpper(dir.sb);
-    const source = copyUp(kernel, task, from);
+    const source = copyUp(kernel, task, from, 'attributes');
+    markDataSource(kernel, task, from, null);
     const upper = copyUp(kernel, task, dir);
     clearWhiteout(kernel, task, upper, name);
     upper.sb.ops.link!(kernel, task, upper, name, source);
@@ -495,16 +539,18 @@ export const overlayOps: FsOps = {
     }
     const full = there !== null && there.inode.kind === 'dir' && !exchange && list(kernel, there).length > 0;
     if (full && layersOf(there).lower.length > 0) throw new SysError('ENOTEMPTY');
-    const source = copyUp(kernel, task, entry);
+    const source = copyUp(kernel, task, entry, 'attributes');
     const from = entry.parent;
     const fromUpper = copyUp(kernel, task, from);
     const toUpper = copyUp(kernel, task, toDir);
     const old = look(kernel, toUpper, toName);
-    if (exchange) copyUp(kernel, task, there!);
+    if (exchange) copyUp(kernel, task, there!, 'attributes');
     // Before the real rename is tried: where lower layers have it, or that nothing of a lower layer may show through it there.
     if (isDir) markMoved(kernel, task, entry, toDir, toName);
+    else markDataSource(kernel, task, entry, toDir);
     if (exchange) {
       if (there!.inode.kind === 'dir') markMoved(kernel, task, there!, from, entry.name);
+      else markDataSource(kernel, task, there!, from);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, RENAME_EXCHANGE);
       forgetNames(entry, there!);
     } else {
@@ -516,7 +562,7 @@ export const overlayOps: FsOps = {
       if (there) forget(there);
       move(entry, toDir, toName);
       const layers = layersOf(entry);
-      if (!isDir) layers.lower = [];
+      if (!isDir && !isDataless(entry.sb, source)) layers.lower = [];
       copyAttributes(entry.inode, layers);
     }
     syncDir(from);
@@ -528,12 +574,12 @@ export const overlayOps: FsOps = {
     return inode.data as string;
   },
   setattr(kernel, task, entry, change) {
-    const upper = copyUp(kernel, task, entry, change.size === 0 ? 'data' : 'nothing');
+    const upper = copyUp(kernel, task, entry, change.size === undefined ? 'attributes' : change.size === 0 ? 'no data' : 'all');
     upper.sb.ops.setattr!(kernel, task, upper, change);
     copyAttributes(entry.inode, layersOf(entry));
   },
   setxattr(kernel, task, entry, name, value) {
-    const upper = copyUp(kernel, task, entry);
+    const upper = copyUp(kernel, task, entry, 'attributes');
     const { own } = dataOf(entry.sb);
     upper.sb.ops.setxattr?.(kernel, task, upper, name.startsWith(own) ? `${own}overlay.${name.slice(own.length)}` : name, value);
     copyAttributes(entry.inode, layersOf(entry));
@@ -541,7 +587,7 @@ export const overlayOps: FsOps = {
   open(kernel, task, entry, flags) {
     if (entry.inode.kind === 'dir') return { ops: dirOps, data: null };
     const writes = (flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0;
-    const inner = writes && entry.inode.kind === 'file' ? copyUp(kernel, task, entry, flags & O_TRUNC ? 'data' : 'nothing') : real(layersOf(entry));
+    const inner = writes && entry.inode.kind === 'file' ? copyUp(kernel, task, entry, flags & O_TRUNC ? 'no data' : 'all') : entry.inode.kind === 'file' ? dataSource(entry) : real(layersOf(entry));
     const opened = inner.sb.ops.open(kernel, task, inner, flags);
     copyAttributes(entry.inode, layersOf(entry));
     if (entry.inode.kind !== 'file') return opened;
@@ -562,6 +608,18 @@ function markMoved(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry, toN
     if (layersOf(toDir).lower.length > 0 && !isOpaque(upper!, data)) makeOpaque(kernel, task, upper!, toDir, toName);
     return;
   }
+  const sameDir = entry.parent === toDir;
+  const has = redirectOf(entry);
+  if (has !== null && (sameDir || has.startsWith('/'))) return;
+  const to = sameDir ? entry.name : rootedName(entry);
+  if (bytes(to).length > REDIRECT_MAX) throw new SysError('EXDEV');
+  mark(kernel, task, entry.sb, upper!, 'redirect', bytes(to));
+}
+
+/** A file without its data that gets another name says under which one the data is found. `toDir` null: a link, which may be anywhere. */
+function markDataSource(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry | null): void {
+  const { upper } = layersOf(entry);
+  if (!isDataless(entry.sb, upper)) return;
   const sameDir = entry.parent === toDir;
   const has = redirectOf(entry);
   if (has !== null && (sameDir || has.startsWith('/'))) return;
@@ -612,41 +670,11 @@ function syncDir(dir: Dentry): void {
   copyAttributes(dir.inode, layersOf(dir));
 }
 
-const ACCEPTED = new Set(['lowerdir', 'upperdir', 'workdir', 'redirect_dir', 'index', 'metacopy', 'userxattr', 'xino', 'volatile', 'uuid', 'nfs_export']);
-
-/** redirect_dir=: off follows what is there, as this kernel is built; unprivileged mounts (userxattr) follow nothing. Throws EINVAL. */
-function redirectMode(options: ReadonlyMap<string, string>): OverlayData['redirect'] {
-  const asked = options.get('redirect_dir');
-  if (asked !== undefined && !['on', 'off', 'follow', 'nofollow'].includes(asked)) throw new SysError('EINVAL');
-  if (options.has('userxattr')) {
-    if (asked === 'on' || asked === 'follow') throw new SysError('EINVAL');
-    return 'nofollow';
-  }
-  return asked === 'on' || asked === 'nofollow' ? asked : 'follow';
-}
-
-type UuidMode = 'off' | 'null' | 'auto' | 'on';
-
-/**
- * uuid=: what identity the mount has. auto gives a new upper directory one at its first mount, which shows as on; one that has
- * an identity keeps it and shows nothing; one that is in use without (impure) has none, null. Throws EINVAL.
- */
-function uuidMode(kernel: Kernel, task: Task, options: ReadonlyMap<string, string>, upper: Dentry | null, own: string): UuidMode {
-  const asked = options.get('uuid') ?? 'auto';
-  if (asked !== 'off' && asked !== 'null' && asked !== 'auto' && asked !== 'on') throw new SysError('EINVAL');
-  if (!upper) return asked === 'on' ? 'null' : asked;
-  if (asked === 'off' || asked === 'null' || upper.inode.xattrs?.has(`${own}uuid`)) return asked;
-  if (asked === 'auto' && upper.inode.xattrs?.has(`${own}impure`)) return 'null';
-  if (own.startsWith('trusted.')) upper.sb.ops.setxattr?.(kernel, task, upper, `${own}uuid`, Uint8Array.from({ length: 16 }, () => uint32(kernel.random) & 255));
-  return 'on';
-}
-
 /** mount -t overlay -o lowerdir=A:B,upperdir=U,workdir=W. Errors as mount(2) gives them. */
 export function createOverlay(kernel: Kernel, task: Task, source: string, data: string): SuperBlock {
   const options = mountOptions(data);
-  for (const name of options.keys()) if (!ACCEPTED.has(name)) throw new SysError('EINVAL');
-  for (const name of ['index', 'metacopy']) if (options.get(name) === 'on') throw new SysError('EINVAL');
-  const redirect = redirectMode(options) === 'follow' && !options.has('upperdir') ? 'on' : redirectMode(options);
+  const features = featuresOf(options);
+  const { redirect } = features;
   const lowerdir = options.get('lowerdir');
   if (!lowerdir) throw new SysError('EINVAL');
   const directory = (text: string): Path => {
@@ -666,17 +694,14 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
   } else if (lowers.length < 2 && !upper) {
     if (lowers.length < 1) throw new SysError('EINVAL');
   }
-  const userxattr = options.has('userxattr');
-  const own = userxattr ? 'user.overlay.' : 'trusted.overlay.';
+  const own = features.userxattr ? 'user.overlay.' : 'trusted.overlay.';
   const uuid = uuidMode(kernel, task, options, upper?.dentry ?? null, own);
-  const shown = [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : []), ...(redirect === 'follow' ? [] : [`redirect_dir=${redirect}`])];
-  if (uuid !== 'auto') shown.push(`uuid=${uuid}`);
-  if (userxattr) shown.push('userxattr');
-  const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown.join(','));
+  const shown = shownOptions(features, uuid, [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : [])]);
+  const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown);
   sb.readonly = upper === null;
   sb.nextIno = 1;
   const sameFs = [...lowers, ...(upper ? [upper] : [])].every((path) => path.dentry.sb === lowers[0]!.dentry.sb);
-  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), sameFs, whiteout: null, own, redirect, mounter: { uid: task.cred.euid, gid: task.cred.egid } } satisfies OverlayData;
+  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), sameFs, whiteout: null, own, redirect, metacopy: features.metacopy, mounter: { uid: task.cred.euid, gid: task.cred.egid } } satisfies OverlayData;
   const layers: Layers = { upper: upper?.dentry ?? null, lower: lowers.map((p) => p.dentry) };
   sb.root = makeDentry('', null, standIn(sb, layers));
   dataOf(sb).layers.set(sb.root, layers);
