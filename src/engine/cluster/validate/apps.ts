@@ -29,8 +29,15 @@ function selected(object: KubeObject, out: Faults): void {
     if (isEmptySelector(wanted)) out.push(invalidAs('spec.selector', goSelector(wanted), `empty selector is invalid for ${WORD[object.kind]}`));
   }
   if (!wanted || (!isEmptySelector(wanted) && !matchesSelector(wanted, template?.metadata?.labels))) mislabelled(template, 'spec.template.metadata.labels', out);
-  podTemplate(template, 'spec.template', out);
+  podTemplate(object.kind === 'StatefulSet' ? withClaims(template, object.spec.volumeClaimTemplates) : template, 'spec.template', out);
   always(template, 'spec.template.spec', object.kind === 'DaemonSet' ? 'DaemonSet' : object.kind === 'StatefulSet' ? 'StatefulSet' : 'ReplicaSet', out);
+}
+
+/** Claims become volumes of their names in the pods of a StatefulSet. */
+function withClaims(template: Json, claims: Json[] | undefined): Json {
+  if (!template?.spec || !claims?.length) return template;
+  const own = new Set(claims.map((c) => c?.metadata?.name));
+  return { ...template, spec: { ...template.spec, volumes: [...(template.spec.volumes ?? []).filter((v: Json) => !own.has(v?.name)), ...[...own].filter(Boolean).map((name) => ({ name, emptyDir: {} }))] } };
 }
 
 export function mislabelled(template: Json, field: string, out: Faults): void {
