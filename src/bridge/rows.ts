@@ -225,6 +225,11 @@ export type DecisionRow = R<{ pod: string; t: number; attempt: number; node: str
 export type FilterRow = R<{ node: string; plugin: string; ok: boolean; reason: string }>;
 /** {pod} one a feasible node and score plugin */
 export type ScoreRow = R<{ node: string; plugin: string; raw: number; score: number; weight: number; weighted: number; formula: string; chosen: boolean; total: number }>;
+/** {namespace?} claims and volumes down to the disk; a row a claim, or a volume without one */
+export type VolumeRow = R<{
+  claim: string; volume: string; class: string; size: number; modes: string; phase: string; claimPhase: string; policy: string; pods: string; attachment: string;
+  node: string; tied: boolean; device: string; handle: string; mounts: string; bytes: number; message: string; history: string; moves: number;
+}>;
 /** {namespace?} Kubernetes events */
 export type KubeEventRow = R<{ namespace: string; object: string; type: string; reason: string; message: string; count: number; lastAt: number; source: string }>;
 

@@ -41,6 +41,7 @@ import type { View } from './view.ts';
 import { exitCauses, vmcs, vmcsBits } from './vmcs.ts';
 import { sensitive, virtualCpu } from './virtualcpu.ts';
 import { vms } from './vms.ts';
+import { volumes } from './volumes.ts';
 import { walkCaches } from './walkcaches.ts';
 import { walk, walkHead, walks } from './walk.ts';
 import { why } from './why.ts';
@@ -53,6 +54,6 @@ export const VIEWS: Readonly<Record<string, View>> = {
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'walk-caches': walkCaches, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,
-  nodes, pods, deployments, services, 'kube-events': kubeEvents, decisions, filters, scores,
+  nodes, pods, deployments, services, volumes, 'kube-events': kubeEvents, decisions, filters, scores,
   marks, why,
 };

@@ -9,7 +9,7 @@ import { imageSources } from '../userland/containers/images/sources.ts';
 import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
 import { INSTALLED } from '../userland/table.ts';
 import { NAME_SERVER } from './outside.ts';
-import { CSI_DISK_YAML, LOCAL_PATH_YAML } from './storage.ts';
+import { CSI_DISK_YAML, KEEPER_YAML, LOCAL_PATH_YAML } from './storage.ts';
 import { API_SERVER, type HostSpec, podSubnet, type ScenarioSpec, type Service } from './scenario.ts';
 
 /** What the engine is given from outside: the processor's module and the sources of its guests. */
@@ -101,7 +101,7 @@ function units(host: HostSpec): Tree {
 function kubernetes(host: HostSpec): Tree {
   const config = (user: string): string =>
     `apiVersion: v1\nkind: Config\nclusters:\n- name: nestbox\n  cluster:\n    server: http://${API_SERVER.address}:${API_SERVER.port}\nusers:\n- name: ${user}\n  user: {}\ncontexts:\n- name: nestbox\n  context:\n    cluster: nestbox\n    user: ${user}\ncurrent-context: nestbox\n`;
-  const tree: Tree = { '/root/.kube/config': file(config('admin'), 0o600), '/root/web.yaml': file(WEB_YAML), '/root/csi-disk.yaml': file(CSI_DISK_YAML), '/root/local-path.yaml': file(LOCAL_PATH_YAML) };
+  const tree: Tree = { '/root/.kube/config': file(config('admin'), 0o600), '/root/web.yaml': file(WEB_YAML), '/root/csi-disk.yaml': file(CSI_DISK_YAML), '/root/local-path.yaml': file(LOCAL_PATH_YAML), '/root/keeper.yaml': file(KEEPER_YAML) };
   if (!host.services.includes('kubelet')) return tree;
   return {
     ...tree,

@@ -146,3 +146,45 @@ spec:
         - name: POD_NAMESPACE
           valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 `;
+
+/** A program that keeps a log on a volume: change the class, and see what follows it and what does not. */
+export const KEEPER_YAML = `apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: data
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: local-path
+  resources:
+    requests:
+      storage: 1Gi
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: keeper
+spec:
+  replicas: 1
+  strategy:
+    type: Recreate
+  selector:
+    matchLabels: {app: keeper}
+  template:
+    metadata:
+      labels: {app: keeper}
+    spec:
+      terminationGracePeriodSeconds: 2
+      containers:
+      - name: keeper
+        image: busybox
+        imagePullPolicy: IfNotPresent
+        command: ["sh", "-c", "echo $NODE >> /data/log; cat /data/log; exec sleep 100000"]
+        env:
+        - name: NODE
+          valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+        volumeMounts:
+        - {name: data, mountPath: /data}
+      volumes:
+      - name: data
+        persistentVolumeClaim: {claimName: data}
+`;
