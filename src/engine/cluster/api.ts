@@ -109,7 +109,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
     }
   } else delete meta.namespace;
   if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
-  if (!meta.name && meta.generateName) meta.name = meta.generateName + suffix(cluster.random);
+  if (!meta.name && meta.generateName) meta.name = generated(cluster, kind, meta);
   setDefaults(object);
   if (kind.kind === 'Namespace' && cluster.serverVersion.startsWith('v1.20.')) delete object.metadata.labels?.['kubernetes.io/metadata.name'];
   if (kind.kind === 'Pod') {
@@ -142,6 +142,14 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   } else if (cluster.cause !== undefined && kind.kind !== 'Event') cluster.causes.set(objectKey(object), cluster.cause);
   charge?.();
   return put(store, object);
+}
+
+/** A free name: the base, at most 58 characters of it, and five more; tried eight times. */
+function generated(cluster: Cluster, kind: Kind, meta: KubeObject['metadata']): string {
+  const base = meta.generateName!.slice(0, 58);
+  let name = base + suffix(cluster.random);
+  for (let i = 0; i < 7 && get(cluster.store, kind.kind, meta.namespace ? `${meta.namespace}/${name}` : name); i++) name = base + suffix(cluster.random);
+  return name;
 }
 
 /** The status of what has just been made; controllers write the rest. */
@@ -343,6 +351,9 @@ export function mutate<T extends KubeObject>(cluster: Cluster, kind: string, key
   return replace(cluster, kindNamed(kind), old, object, sub, options) as T;
 }
 
+/** Of an object that goes when what it owns has gone. */
+export const FOREGROUND = 'foregroundDeletion';
+
 export interface DeleteOptions {
   gracePeriodSeconds?: number;
   propagationPolicy?: string;
@@ -371,14 +382,16 @@ export function remove(cluster: Cluster, kind: Kind, namespace: string | undefin
     if (!old.spec.nodeName || old.status?.phase === 'Succeeded' || old.status?.phase === 'Failed') grace = 0;
     if (old.metadata.deletionTimestamp) grace = Math.min(grace, old.metadata.deletionGracePeriodSeconds ?? grace);
   }
-  const waits = kind.kind === 'Namespace' ? (old.spec?.finalizers ?? []).length > 0 : grace > 0 || (old.metadata.finalizers?.length ?? 0) > 0;
+  const foreground = options.propagationPolicy === 'Foreground' && ownedBy(store, old.metadata.uid!).length > 0 && !old.metadata.finalizers?.includes(FOREGROUND);
+  const waits = foreground || (kind.kind === 'Namespace' ? (old.spec?.finalizers ?? []).length > 0 : grace > 0 || (old.metadata.finalizers?.length ?? 0) > 0);
   if (!waits) {
     noteDeleted(cluster, old);
     drop(store, old);
     return old;
   }
-  if (old.metadata.deletionTimestamp && old.metadata.deletionGracePeriodSeconds === grace) return old;
+  if (!foreground && old.metadata.deletionTimestamp && old.metadata.deletionGracePeriodSeconds === grace) return old;
   const object = copy(old);
+  if (foreground) object.metadata.finalizers = [...(object.metadata.finalizers ?? []), FOREGROUND];
   object.metadata.deletionTimestamp = stamp(timeline, timeline.now + grace * SECOND);
   object.metadata.deletionGracePeriodSeconds = grace;
   if (kind.kind === 'Namespace') {

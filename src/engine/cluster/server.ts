@@ -4,13 +4,16 @@
  * Left out: authentication, content types but JSON, aggregated discovery, the proxy to kubelets (kubectl dials them).
  */
 import { text } from '../sim/text.ts';
-import { createParser, feed, formatChunk, formatResponse, formatStreamHead, type Head, joinBytes, splitTarget, type WireParser } from '../sim/wire.ts';
+import { after, handle as handleEvent } from '../sim/timeline.ts';
+import { SECOND } from '../sim/units.ts';
+import { createParser, feed, formatChunk, formatResponse, formatStreamHead, type Head, joinBytes, LAST_CHUNK, splitTarget, type WireParser } from '../sim/wire.ts';
 import { general, offers } from './discovery.ts';
 import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
-import { type ApiRequest, type ApiResponse, locate, parse, type Target } from './request.ts';
+import { type ApiRequest, type ApiResponse, locate, parse, type Target, type Watch } from './request.ts';
 import { type Cluster, note } from './state.ts';
 import { type Change, list, type Listener } from './store.ts';
+import { apiVersionOf } from './types/kinds.ts';
 import type { KubeObject } from './types/objects.ts';
 import { decode } from './types/schema.ts';
 import { erase, getOne, notAllowed, patch, post, put } from './verbs.ts';
@@ -76,6 +79,22 @@ interface Connection {
   head: Head | null;
   parts: Uint8Array[];
   listener: Listener | null;
+  watch?: { serial: number; bookmarks: boolean; asked: Watch };
+}
+
+/** When a watch is told how far it is, or ends as it asked to. */
+interface Moment { conn: number; serial: number; over: boolean }
+
+const BOOKMARKS = 60 * SECOND;
+
+function bookmarkLater(cluster: Cluster, conn: number, serial: number, moment: string): void {
+  after(cluster.timeline, BOOKMARKS, { kind: moment, who: cluster.name, arg: { conn, serial, over: false } satisfies Moment });
+}
+
+/** An object with nothing but a version: everything up to it has been sent. */
+function bookmark(cluster: Cluster, { served }: Watch): Uint8Array {
+  const object = { kind: served.kind, apiVersion: apiVersionOf(served), metadata: { resourceVersion: String(cluster.store.revision), creationTimestamp: null } };
+  return formatChunk(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
 }
 
 export function createClusterService(
@@ -84,11 +103,26 @@ export function createClusterService(
   hangup: (conn: number) => void,
 ): RemoteService {
   const connections = new Map<number, Connection>();
+  let serials = 1;
   const end = (conn: number): void => {
     const c = connections.get(conn);
     if (c?.listener) cluster.store.listeners.delete(c.listener);
     connections.delete(conn);
   };
+  const moment = `cluster.watch.${cluster.name}`;
+  if (!cluster.timeline.handlers.has(moment)) {
+    handleEvent(cluster.timeline, moment, (event) => {
+      const { conn, serial, over } = event.arg as Moment;
+      const c = connections.get(conn);
+      if (c?.watch?.serial !== serial) return;
+      if (c.watch.bookmarks) send(conn, bookmark(cluster, c.watch.asked));
+      if (!over) return bookmarkLater(cluster, conn, serial, moment);
+      if (c.listener) cluster.store.listeners.delete(c.listener);
+      c.listener = null;
+      delete c.watch;
+      send(conn, LAST_CHUNK);
+    });
+  }
   const respond = (conn: number, c: Connection): void => {
     const head = c.head!;
     const { path, query } = splitTarget(head.target);
@@ -97,6 +131,9 @@ export function createClusterService(
     c.parts = [];
     if (response.watch) {
       startWatch(cluster, conn, c, response.watch, send);
+      c.watch = { serial: serials++, bookmarks: response.watch.bookmarks, asked: response.watch };
+      if (response.watch.bookmarks) bookmarkLater(cluster, conn, c.watch.serial, moment);
+      if (response.watch.seconds > 0) after(cluster.timeline, response.watch.seconds * SECOND, { kind: moment, who: cluster.name, arg: { conn, serial: c.watch.serial, over: true } satisfies Moment });
       return;
     }
     const plain = typeof response.body === 'string';

@@ -11,7 +11,7 @@ import { syncCronJob } from './cronjob.ts';
 import { syncDaemonSet } from './daemonset.ts';
 import { syncDeployment } from './deployment.ts';
 import { syncEndpoints } from './endpoints.ts';
-import { collect, evictPod, syncNamespace } from './garbage.ts';
+import { collect, evictPod, lostOwners, syncForeground, syncNamespace, waitingOwners } from './garbage.ts';
 import { syncJob } from './job.ts';
 import type { Later } from './later.ts';
 import { syncNode } from './nodes.ts';
@@ -116,10 +116,8 @@ export const CONTROLLERS: readonly Controller[] = [
     name: 'node', kind: 'Node', sync: syncNode,
     wakes: (_c, change) => (change.kind === 'Node' ? [change.object.metadata.name] : []),
   },
-  {
-    name: 'garbage', kind: '', sync: collect,
-    wakes: (_c, change) => (change.type === 'DELETED' && change.object.metadata.uid && change.kind !== 'Event' ? [change.object.metadata.uid] : []),
-  },
+  { name: 'garbage', kind: '', sync: collect, wakes: lostOwners },
+  { name: 'foreground', kind: '', sync: syncForeground, wakes: waitingOwners },
   {
     name: 'namespace', kind: 'Namespace', sync: syncNamespace,
     wakes(cluster, change) {

@@ -1,21 +1,68 @@
-/** Garbage collection of what a deleted owner owned, and the end of namespaces: their contents go first. */
-import { create, mutate, remove } from '../api.ts';
+/**
+ * Garbage collection of what a deleted owner owned, or of what it waits for (foreground); the end of namespaces: their contents
+ * go first. Source: pkg/controller/{garbagecollector,namespace} 1.32.
+ */
+import { create, FOREGROUND, mutate, remove } from '../api.ts';
 import { put } from '../store.ts';
 import { type Cluster, suffix } from '../state.ts';
-import { drop, get, list, ownedBy } from '../store.ts';
-import { KINDS, kindNamed } from '../types/kinds.ts';
-import { copy, type KubeObject, type Pod } from '../types/objects.ts';
+import { type Change, drop, get, list, ownedBy, stamp } from '../store.ts';
+import { isStored, KINDS, kindNamed } from '../types/kinds.ts';
+import { type Condition, copy, type KubeObject, keyOf, type OwnerReference, type Pod, same } from '../types/objects.ts';
 
-/** `uid` is gone: what it alone owned goes too. */
+/** `uid` is gone, or never was: what it alone owned goes too. */
 export function collect(cluster: Cluster, uid: string): void {
   for (const child of ownedBy(cluster.store, uid)) {
-    const others = (child.metadata.ownerReferences ?? []).filter((r) => r.uid !== uid);
+    const refs = child.metadata.ownerReferences ?? [];
+    const others = refs.filter((r) => r.uid !== uid && ownerOf(cluster, child, r));
     if (others.length > 0) {
-      mutate(cluster, child.kind, `${child.metadata.namespace}/${child.metadata.name}`, (o) => {
+      mutate(cluster, child.kind, keyOf(child.metadata), (o) => {
         o.metadata.ownerReferences = others;
       });
-    } else remove(cluster, kindNamed(child.kind), child.metadata.namespace, child.metadata.name);
+    } else remove(cluster, kindNamed(child.kind), child.metadata.namespace, child.metadata.name, { propagationPolicy: 'Background' });
   }
+}
+
+/** The owner that a reference means: of that name and uid, in the same namespace or in none. */
+function ownerOf(cluster: Cluster, child: KubeObject, ref: OwnerReference): KubeObject | undefined {
+  const found = get(cluster.store, ref.kind, `${child.metadata.namespace}/${ref.name}`) ?? get(cluster.store, ref.kind, ref.name);
+  return found?.metadata.uid === ref.uid ? found : undefined;
+}
+
+/** Owners that are gone: the one that a change deleted, and those that a new object names in vain. */
+export function lostOwners(cluster: Cluster, change: Change): string[] {
+  if (change.kind === 'Event') return [];
+  if (change.type === 'DELETED') return change.object.metadata.uid ? [change.object.metadata.uid] : [];
+  if (change.type !== 'ADDED') return [];
+  return (change.object.metadata.ownerReferences ?? []).filter((r) => !ownerOf(cluster, change.object, r)).map((r) => r.uid);
+}
+
+const waiting = (object: KubeObject | undefined): boolean => Boolean(object?.metadata.deletionTimestamp && object.metadata.finalizers?.includes(FOREGROUND));
+
+/** Owners that wait for what they own: when they begin to, and when some of it has gone. */
+export function waitingOwners(cluster: Cluster, change: Change): string[] {
+  if (change.type !== 'DELETED') return waiting(change.object) && !waiting(change.old) ? [`${change.kind} ${change.key}`] : [];
+  return (change.object.metadata.ownerReferences ?? []).flatMap((ref) => {
+    const owner = ownerOf(cluster, change.object, ref);
+    return waiting(owner) ? [`${owner!.kind} ${keyOf(owner!.metadata)}`] : [];
+  });
+}
+
+/** What blocks its owner is deleted first, in the same way where it owns something itself; then the owner goes. */
+export function syncForeground(cluster: Cluster, entry: string): void {
+  const [kind, key] = entry.split(' ') as [string, string];
+  const owner = get(cluster.store, kind, key);
+  if (!owner || !waiting(owner)) return;
+  const children = ownedBy(cluster.store, owner.metadata.uid!);
+  for (const child of children) {
+    if (child.metadata.deletionTimestamp) continue;
+    const policy = ownedBy(cluster.store, child.metadata.uid!).length > 0 ? 'Foreground' : 'Background';
+    remove(cluster, kindNamed(child.kind), child.metadata.namespace, child.metadata.name, { propagationPolicy: policy });
+  }
+  const blocks = ownedBy(cluster.store, owner.metadata.uid!).some((child) => child.metadata.ownerReferences!.some((r) => r.uid === owner.metadata.uid && r.blockOwnerDeletion));
+  if (blocks) return;
+  mutate(cluster, kind, key, (o) => {
+    o.metadata.finalizers = o.metadata.finalizers!.filter((f) => f !== FOREGROUND);
+  });
 }
 
 /** What every namespace has: an account, and the certificate (or, before 1.21, the token's Secret) that its pods mount. */
@@ -48,19 +95,47 @@ export function syncNamespace(cluster: Cluster, name: string): void {
     furnish(cluster, name);
     return;
   }
-  let left = 0;
+  const left = new Map<string, number>();
+  const held = new Map<string, number>();
   for (const kind of KINDS) {
-    if (!kind.namespaced) continue;
-    for (const object of list<KubeObject>(cluster.store, kind.kind, name)) {
-      if (!object.metadata.deletionTimestamp) remove(cluster, kind, name, object.metadata.name);
-      if (get(cluster.store, kind.kind, `${name}/${object.metadata.name}`)) left++;
+    if (!kind.namespaced || !isStored(kind) || kindNamed(kind.kind) !== kind) continue;
+    for (const { metadata } of list<KubeObject>(cluster.store, kind.kind, name)) {
+      if (!metadata.deletionTimestamp) remove(cluster, kind, name, metadata.name);
+      const still = get(cluster.store, kind.kind, `${name}/${metadata.name}`);
+      if (!still) continue;
+      left.set(`${kind.plural}.${kind.group}`, (left.get(`${kind.plural}.${kind.group}`) ?? 0) + 1);
+      for (const f of still.metadata.finalizers ?? []) held.set(f, (held.get(f) ?? 0) + 1);
     }
   }
-  if (left > 0) return;
+  if (left.size > 0) return remaining(cluster, namespace, left, held);
+  const others = (namespace.spec?.finalizers ?? []).filter((f: string) => f !== 'kubernetes');
   const last = copy(namespace);
-  last.spec = {};
+  last.spec = others.length > 0 ? { finalizers: others } : {};
   put(cluster.store, last);
-  drop(cluster.store, last);
+  if (others.length === 0 && !namespace.metadata.finalizers?.length) drop(cluster.store, last);
+}
+
+/** Why it takes so long, as conditions. Source: pkg/controller/namespace/deletion/status_condition_utils.go. */
+function remaining(cluster: Cluster, namespace: KubeObject, left: ReadonlyMap<string, number>, held: ReadonlyMap<string, number>): void {
+  const now = stamp(cluster.timeline);
+  const texts = (counts: ReadonlyMap<string, number>, word: string): string => [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([what, n]) => `${what} ${word} ${n} resource instances`).join(', ');
+  const rows: [string, boolean, string, string][] = [
+    ['NamespaceDeletionDiscoveryFailure', false, 'ResourcesDiscovered', 'All resources successfully discovered'],
+    ['NamespaceDeletionGroupVersionParsingFailure', false, 'ParsedGroupVersions', 'All legacy kube types successfully parsed'],
+    ['NamespaceDeletionContentFailure', false, 'ContentDeleted', 'All content successfully deleted, may be waiting on finalization'],
+    ['NamespaceContentRemaining', true, 'SomeResourcesRemain', `Some resources are remaining: ${texts(left, 'has')}`],
+    held.size > 0 ? ['NamespaceFinalizersRemaining', true, 'SomeFinalizersRemain', `Some content in the namespace has finalizers remaining: ${texts(held, 'in')}`] : ['NamespaceFinalizersRemaining', false, 'ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
+  ];
+  const old: Condition[] = namespace.status?.conditions ?? [];
+  const conditions = rows.map(([type, is, reason, message]) => {
+    const status = is ? 'True' : 'False';
+    const before = old.find((c) => c.type === type);
+    return { lastTransitionTime: before?.status === status ? before.lastTransitionTime : now, message, reason, status, type };
+  });
+  if (same(conditions, old)) return;
+  mutate(cluster, 'Namespace', namespace.metadata.name, (o) => {
+    o.status = { ...o.status, conditions };
+  }, 'status');
 }
 
 /** Victims of preemption. */

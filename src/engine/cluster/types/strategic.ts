@@ -1,4 +1,7 @@
-/** Strategic merge patch: lists of named things merge by their key, `$patch` directives delete and replace. Source: apimachinery strategicpatch. */
+/**
+ * Strategic merge patch: lists of named things merge by their key; `$patch`, `$retainKeys`, `$deleteFromPrimitiveList` and
+ * `$setElementOrder` delete, replace and order. Source: apimachinery strategicpatch.
+ */
 import { copy, type Json } from './objects.ts';
 
 /** Merge keys of lists by the field's name; lists not named here are replaced whole. */
@@ -14,13 +17,34 @@ export function strategicPatch(target: Json, patch: Json): Json {
   if (!isObject(patch)) return copy(patch);
   if (patch.$patch === 'replace') return withoutDirectives(patch);
   const out: Json = isObject(target) ? { ...target } : {};
+  if (Array.isArray(patch.$retainKeys)) for (const key of Object.keys(out)) if (!patch.$retainKeys.includes(key)) delete out[key];
   for (const [key, value] of Object.entries(patch as Record<string, Json>)) {
+    if (key.startsWith('$deleteFromPrimitiveList/')) takeFrom(out, key.slice(25), value);
     if (key.startsWith('$')) continue;
-    if (value === null) delete out[key];
+    if (value === null || value?.$patch === 'delete') delete out[key];
     else if (Array.isArray(value)) out[key] = mergeList(key, out[key], value);
     else out[key] = isObject(value) ? strategicPatch(out[key], value) : value;
   }
+  for (const [key, order] of Object.entries(patch as Record<string, Json>)) if (key.startsWith('$setElementOrder/')) reorder(out, key.slice(17), order);
   return out;
+}
+
+function takeFrom(out: Json, field: string, values: Json): void {
+  if (Array.isArray(out[field]) && Array.isArray(values)) out[field] = out[field].filter((x: Json) => !values.includes(x));
+}
+
+/** Items in the order that the patch states; what it does not name stays behind what it stood behind. */
+function reorder(out: Json, field: string, order: Json): void {
+  const list: Json = out[field];
+  if (!Array.isArray(list) || !Array.isArray(order)) return;
+  const key = isObject(order[0]) ? Object.keys(order[0])[0]! : null;
+  const place = new Map(order.map((one, i) => [key ? one?.[key] : one, i]));
+  let last = -1;
+  const ranked = list.map((item, i) => {
+    last = place.get(key ? item?.[key] : item) ?? last;
+    return { item, rank: last, i, named: place.has(key ? item?.[key] : item) };
+  });
+  out[field] = ranked.sort((a, b) => a.rank - b.rank || Number(b.named) - Number(a.named) || a.i - b.i).map(({ item }) => item);
 }
 
 function withoutDirectives(value: Json): Json {
