@@ -1,7 +1,8 @@
 /**
- * The bytes at the guest's rip as an instruction that writes to memory: what it does, where, with which value. 64- and 32-bit
- * code; addresses of 16 bits, shifts, pushes and calls are not taken. Source: SDM 2A 2.1-2.2, appendix A.
+ * The instruction at the guest's rip as one that writes to memory: what it does, where, with which value. 64- and 32-bit code;
+ * addresses of 16 bits, shifts, pushes and calls are not taken. The instruction itself is read by machine/isa.
  */
+import { type Parts, partsOf } from '../../machine/isa/parts.ts';
 import { guestRegister, guestSegment, setGuestRegister } from '../state.ts';
 import type { SegmentName, Vm } from '../vm.ts';
 import { readLinear } from './guest.ts';
@@ -30,124 +31,45 @@ export interface Written {
 }
 
 const GENERAL = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
-const SEGMENT_PREFIX: Readonly<Record<number, SegmentName>> = { 0x26: 'es', 0x2e: 'cs', 0x36: 'ss', 0x3e: 'ds', 0x64: 'fs', 0x65: 'gs' };
+const SEGMENTS: readonly SegmentName[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 const CODE_64 = 0x2000;
 const CODE_32 = 0x4000;
 
-interface Cursor {
+interface Context {
   vm: Vm;
-  bytes: Uint8Array;
-  at: number;
-  wide: boolean;
-  rex: number;
-  operand16: boolean;
-  address32: boolean;
-  segment: SegmentName | null;
-  repeats: boolean;
+  d: Parts;
 }
-
-interface Operand {
-  reg: number;
-  address: bigint;
-}
-
-/** Null: not an instruction of these. */
-export function decodeWrite(vm: Vm): Written | null {
-  const c = start(vm);
-  if (!c) return null;
-  const opcode = c.bytes[c.at++];
-  if (opcode === undefined) return null;
-  try {
-    return opcode === 0x0f ? decodeTwo(c) : decodeOne(c, opcode);
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
-}
-
-function start(vm: Vm): Cursor | null {
-  const cs = guestSegment(vm, 'cs');
-  const wide = (cs.rights & CODE_64) !== 0;
-  if (!wide && (cs.rights & CODE_32) === 0) return null;
-  const bytes = readLinear(vm, wide ? guestRegister(vm, 'rip') : BigInt.asUintN(32, cs.base + guestRegister(vm, 'rip')), 15);
-  if (!bytes) return null;
-  const c: Cursor = { vm, bytes, at: 0, wide, rex: 0, operand16: false, address32: !wide, segment: null, repeats: false };
-  for (; c.at < bytes.length; c.at++) {
-    const byte = bytes[c.at]!;
-    if (byte === 0x66) c.operand16 = true;
-    else if (byte === 0x67) {
-      if (!wide) return null;
-      c.address32 = true;
-    } else if (byte === 0xf2 || byte === 0xf3) c.repeats = true;
-    else if (SEGMENT_PREFIX[byte]) c.segment = SEGMENT_PREFIX[byte]!;
-    else if (byte !== 0xf0) break;
-  }
-  if (wide && ((c.bytes[c.at] ?? 0) & 0xf0) === 0x40) c.rex = c.bytes[c.at++]!;
-  return c;
-}
-
-const operandSize = (c: Cursor, byte: boolean): number => (byte ? 1 : (c.rex & 8) !== 0 ? 8 : c.operand16 ? 2 : 4);
 
 // ---- parts of an encoding
 
-function take(c: Cursor, size: number): bigint {
-  if (c.at + size > c.bytes.length) throw new RangeError('cut off');
-  let value = 0n;
-  for (let n = size - 1; n >= 0; n--) value = (value << 8n) | BigInt(c.bytes[c.at + n]!);
-  c.at += size;
-  return BigInt.asIntN(8 * size, value);
-}
-
-const register = (c: Cursor, n: number): bigint => guestRegister(c.vm, GENERAL[n]!);
-const masked = (c: Cursor, value: bigint): bigint => BigInt.asUintN(c.address32 ? 32 : 64, value);
+const register = ({ vm }: Context, n: number): bigint => guestRegister(vm, GENERAL[n]!);
+const masked = ({ d }: Context, value: bigint): bigint => BigInt.asUintN(8 * d.addressSize, value);
+const operandSize = ({ d }: Context): number => ((d.opcode & 1) === 0 ? 1 : d.size);
 
 /** FS and GS have bases everywhere, the others outside 64-bit code. */
-function linear(c: Cursor, offset: bigint, segment: SegmentName): bigint {
-  const { base } = guestSegment(c.vm, segment);
-  if (c.wide) return BigInt.asUintN(64, offset + (segment === 'fs' || segment === 'gs' ? base : 0n));
+function linear({ vm, d }: Context, offset: bigint, byDefault: SegmentName): bigint {
+  const segment = SEGMENTS[d.segment] ?? byDefault;
+  const { base } = guestSegment(vm, segment);
+  if (d.bits === 64) return BigInt.asUintN(64, offset + (segment === 'fs' || segment === 'gs' ? base : 0n));
   return BigInt.asUintN(32, offset + base);
 }
 
-/** `immediate` bytes follow, which an address relative to rip counts from. */
-function modrm(c: Cursor, immediate: number): Operand {
-  const byte = Number(BigInt.asUintN(8, take(c, 1)));
-  const mod = byte >> 6;
-  const rm = byte & 7;
-  const reg = ((byte >> 3) & 7) | ((c.rex & 4) << 1);
-  if (mod === 3) throw new RangeError('a register');
-  let offset = 0n;
-  let segment: SegmentName = 'ds';
-  if (rm === 4) {
-    const sib = Number(BigInt.asUintN(8, take(c, 1)));
-    const index = ((sib >> 3) & 7) | ((c.rex & 2) << 2);
-    const base = (sib & 7) | ((c.rex & 1) << 3);
-    if (index !== 4) offset += register(c, index) << BigInt(sib >> 6);
-    if ((sib & 7) === 5 && mod === 0) offset += take(c, 4);
-    else {
-      offset += register(c, base);
-      if (base === 4 || base === 5) segment = 'ss';
-    }
-  } else if (rm === 5 && mod === 0) {
-    offset = take(c, 4);
-    if (c.wide) offset += guestRegister(c.vm, 'rip') + BigInt(c.at + immediate);
-  } else {
-    const base = rm | ((c.rex & 1) << 3);
-    offset = register(c, base);
-    if (base === 5) segment = 'ss';
-  }
-  if (mod === 1) offset += take(c, 1);
-  if (mod === 2) offset += take(c, 4);
-  return { reg, address: linear(c, masked(c, offset), c.segment ?? segment) };
+function addressOf(c: Context): bigint {
+  const { vm, d } = c;
+  let offset = d.displacement + (d.ripRelative ? guestRegister(vm, 'rip') + BigInt(d.length) : 0n);
+  if (d.base >= 0) offset += register(c, d.base);
+  if (d.index >= 0) offset += register(c, d.index) << BigInt(d.scale);
+  return linear(c, masked(c, offset), d.base === 4 || d.base === 5 ? 'ss' : 'ds');
 }
 
 /** A general register's part; without REX the byte registers 4-7 are AH, CH, DH, BH. */
-function part(c: Cursor, n: number, size: number): bigint {
-  if (size === 1 && c.rex === 0 && n >= 4) return (register(c, n - 4) >> 8n) & 255n;
+function part(c: Context, n: number, size: number): bigint {
+  if (size === 1 && c.d.rex === 0 && n >= 4) return (register(c, n - 4) >> 8n) & 255n;
   return BigInt.asUintN(8 * size, register(c, n));
 }
 
-function setPart(c: Cursor, n: number, size: number, value: bigint): void {
-  const high = size === 1 && c.rex === 0 && n >= 4;
+function setPart(c: Context, n: number, size: number, value: bigint): void {
+  const high = size === 1 && c.d.rex === 0 && n >= 4;
   const to = high ? n - 4 : n;
   const old = register(c, to);
   const shift = high ? 8n : 0n;
@@ -157,86 +79,61 @@ function setPart(c: Cursor, n: number, size: number, value: bigint): void {
 
 // ---- the instruction
 
-function made(c: Cursor, op: Op, size: number, address: bigint, source: bigint, reg: number): Written {
-  const { vm } = c;
-  const rip = guestRegister(vm, 'rip') + BigInt(c.at);
+function made(c: Context, op: Op, size: number, address: bigint, source: bigint): Written {
+  const { vm, d } = c;
+  const origin = (segment: SegmentName, name: string): bigint => linear(c, masked(c, guestRegister(vm, name)), segment);
   return {
-    op, size, address, source: BigInt.asUintN(8 * size, source), next: BigInt.asUintN(c.wide ? 64 : 32, rip), repeats: c.repeats,
-    setRegister: (value) => setPart(c, reg, size, value),
+    op, size, address, source: BigInt.asUintN(8 * size, source), next: BigInt.asUintN(d.bits === 64 ? 64 : 32, guestRegister(vm, 'rip') + BigInt(d.length)), repeats: d.rep !== 0,
+    setRegister: (value) => setPart(c, d.reg, size, value),
     setAccumulator: (value) => setPart(c, 0, size, value),
     index: (name) => masked(c, guestRegister(vm, name)),
     move: (name, by) => setGuestRegister(vm, name, masked(c, guestRegister(vm, name) + BigInt(by))),
-    destination: () => linear(c, masked(c, guestRegister(vm, 'rdi')), 'es'),
-    origin: () => linear(c, masked(c, guestRegister(vm, 'rsi')), c.segment ?? 'ds'),
+    // the destination of a string is ES's whatever a prefix says
+    destination: () => linear({ vm, d: { ...d, segment: -1 } }, masked(c, guestRegister(vm, 'rdi')), 'es'),
+    origin: () => origin('ds', 'rsi'),
   };
 }
 
-function fromRegister(c: Cursor, op: Op, size: number): Written {
-  const { reg, address } = modrm(c, 0);
-  return made(c, op, size, address, part(c, reg, size), reg);
-}
-
-function fromImmediate(c: Cursor, size: number, bytes: number, opOf: (digit: number) => Op | null): Written | null {
-  const { reg, address } = modrm(c, bytes);
-  const op = opOf(reg & 7);
-  return op ? made(c, op, size, address, bytes === 0 ? 0n : take(c, bytes), reg) : null;
-}
-
-function decodeOne(c: Cursor, opcode: number): Written | null {
-  const byte = (opcode & 1) === 0;
-  const size = operandSize(c, byte);
-  const immediate = Math.min(size, 4);
-  if (opcode < 0x38 && (opcode & 7) < 2) return fromRegister(c, ARITHMETIC[opcode >> 3]!, size);
-  switch (opcode) {
-    case 0x80:
-    case 0x81: return fromImmediate(c, size, immediate, (digit) => ARITHMETIC[digit] ?? null);
-    case 0x83: return fromImmediate(c, size, 1, (digit) => ARITHMETIC[digit] ?? null);
-    case 0x86:
-    case 0x87: return fromRegister(c, 'xchg', size);
-    case 0x88:
-    case 0x89: return fromRegister(c, 'mov', size);
-    case 0xa2:
-    case 0xa3: {
-      const offset = BigInt.asUintN(c.address32 ? 32 : 64, take(c, c.address32 ? 4 : 8));
-      return made(c, 'mov', size, linear(c, offset, c.segment ?? 'ds'), part(c, 0, size), 0);
-    }
-    case 0xa4:
-    case 0xa5: return made(c, 'movs', size, 0n, 0n, 0);
-    case 0xaa:
-    case 0xab: return made(c, 'stos', size, 0n, 0n, 0);
-    case 0xc6:
-    case 0xc7: return fromImmediate(c, size, immediate, (digit) => (digit === 0 ? 'mov' : null));
-    case 0xf6:
-    case 0xf7: return fromImmediate(c, size, 0, (digit) => (digit === 2 ? 'not' : digit === 3 ? 'neg' : null));
-    case 0xfe:
-    case 0xff: return fromImmediate(c, size, 0, (digit) => (digit === 0 ? 'inc' : digit === 1 ? 'dec' : null));
-    default: return null;
-  }
-}
-
-function decodeTwo(c: Cursor): Written | null {
-  const opcode = Number(BigInt.asUintN(8, take(c, 1)));
-  const size = operandSize(c, (opcode & 1) === 0);
-  switch (opcode) {
-    case 0xab: return bitString(c, 'bts');
-    case 0xb3: return bitString(c, 'btr');
-    case 0xbb: return bitString(c, 'btc');
-    case 0xba: return fromImmediate(c, operandSize(c, false), 1, (digit) => ([undefined, 'bts', 'btr', 'btc'] as const)[digit - 4] ?? null);
-    case 0xb0:
-    case 0xb1: return fromRegister(c, 'cmpxchg', size);
-    case 0xc0:
-    case 0xc1: return fromRegister(c, 'xadd', size);
-    case 0xc3: return fromRegister(c, 'mov', operandSize(c, false));
-    case 0xc7: return fromImmediate(c, (c.rex & 8) !== 0 ? 16 : 8, 0, (digit) => (digit === 1 ? 'cmpxchg8b' : null));
-    default: return null;
-  }
-}
+const fromRegister = (op: Op) => (c: Context): Written => made(c, op, operandSize(c), addressOf(c), part(c, c.d.reg, operandSize(c)));
+const fromImmediate = (ops: Readonly<Record<number, Op>>, size?: (c: Context) => number) => (c: Context): Written | null => {
+  const op = ops[c.d.reg & 7];
+  return op ? made(c, op, (size ?? operandSize)(c), addressOf(c), c.d.immediate) : null;
+};
+const wide = ({ d }: Context): number => d.size;
+const string = (op: Op) => (c: Context): Written => made(c, op, operandSize(c), 0n, 0n);
 
 /** The bit number of a register reaches beyond the operand: signed, in units of it. */
-function bitString(c: Cursor, op: Op): Written {
-  const size = operandSize(c, false);
-  const { reg, address } = modrm(c, 0);
+const bitString = (op: Op) => (c: Context): Written => {
+  const { size, reg } = c.d;
   const number = BigInt.asIntN(8 * size, register(c, reg));
   const moved = (number >> BigInt(size === 8 ? 6 : size === 4 ? 5 : 4)) * BigInt(size);
-  return made(c, op, size, BigInt.asUintN(c.wide ? 64 : 32, address + moved), number, reg);
+  return made(c, op, size, BigInt.asUintN(c.d.bits === 64 ? 64 : 32, addressOf(c) + moved), number);
+};
+
+const fromOffset = (c: Context): Written => made(c, 'mov', operandSize(c), linear(c, masked(c, c.d.immediate), 'ds'), part(c, 0, operandSize(c)));
+
+type Reader = (c: Context) => Written | null;
+const both = (opcode: number, reader: Reader): Record<number, Reader> => ({ [opcode]: reader, [opcode + 1]: reader });
+const ONE: Readonly<Record<number, Reader>> = {
+  ...Object.assign({}, ...ARITHMETIC.map((op, n) => both(8 * n, fromRegister(op)))), ...both(0x80, fromImmediate(ARITHMETIC)), 0x83: fromImmediate(ARITHMETIC), ...both(0x86, fromRegister('xchg')), ...both(0x88, fromRegister('mov')),
+  ...both(0xa2, fromOffset), ...both(0xa4, string('movs')), ...both(0xaa, string('stos')), ...both(0xc6, fromImmediate(['mov'])), ...both(0xf6, fromImmediate({ 2: 'not', 3: 'neg' })), ...both(0xfe, fromImmediate(['inc', 'dec'])),
+};
+const TWO: Readonly<Record<number, Reader>> = {
+  0xab: bitString('bts'), 0xb3: bitString('btr'), 0xbb: bitString('btc'), 0xba: fromImmediate({ 5: 'bts', 6: 'btr', 7: 'btc' }, wide), ...both(0xb0, fromRegister('cmpxchg')), ...both(0xc0, fromRegister('xadd')), 0xc3: fromRegister('mov'),
+  0xc7: fromImmediate({ 1: 'cmpxchg8b' }, ({ d }) => ((d.rex & 8) !== 0 ? 16 : 8)),
+};
+const MOFFS = 0xa2;
+const isString = (opcode: number): boolean => opcode >= 0xa4 && opcode <= 0xab;
+
+/** Null: not an instruction of these. */
+export function decodeWrite(vm: Vm): Written | null {
+  const cs = guestSegment(vm, 'cs');
+  const long = (cs.rights & CODE_64) !== 0;
+  if (!long && (cs.rights & CODE_32) === 0) return null;
+  const bytes = readLinear(vm, long ? guestRegister(vm, 'rip') : BigInt.asUintN(32, cs.base + guestRegister(vm, 'rip')), 15);
+  const d = bytes && partsOf(bytes, long ? 64 : 32);
+  if (!d || d.addressSize === 2) return null;
+  const reader = d.map === 0 ? ONE[d.opcode] : d.map === 1 ? TWO[d.opcode] : undefined;
+  if (!reader || (!d.memory && !(d.map === 0 && (isString(d.opcode) || (d.opcode & ~1) === MOFFS)))) return null;
+  return reader({ vm, d });
 }

@@ -65,8 +65,26 @@ function idleRex(code: Uint8Array): number {
   return -1;
 }
 
-/** Null: the bytes end too early, they are too many, or the processor has no such instruction (`whyNot`). */
+/** Instructions that were read before, by mode and first bytes: monitors meet the same ones again and again. */
+const KNOWN = new Map<number, Parts[]>();
+const MOST_KNOWN = 4096;
+
+/** Null: the bytes end too early, they are too many, or the processor has no such instruction (`whyNot`). The record is shared. */
 export function partsOf(code: Uint8Array, bits: Mode): Parts | null {
+  const key = (bits << 24) | (code[0] ?? 0) | ((code[1] ?? 0) << 8) | ((code[2] ?? 0) << 16);
+  const same = KNOWN.get(key);
+  const known = same?.find(({ bytes }) => bytes.every((byte, n) => byte === code[n]));
+  if (known) return known;
+  const found = read(code, bits);
+  if (!found) return null;
+  found.bytes = found.bytes.slice();
+  if (KNOWN.size >= MOST_KNOWN) KNOWN.clear();
+  if (same && same.length < 64) same.push(found);
+  else KNOWN.set(key, [found]);
+  return found;
+}
+
+function read(code: Uint8Array, bits: Mode): Parts | null {
   const idle = bits === 64 ? idleRex(code) : -1;
   if (idle >= 0) return withIdle(code, idle);
   const found = decode(code, 0n, bits);
@@ -89,7 +107,7 @@ export function partsOf(code: Uint8Array, bits: Mode): Parts | null {
 }
 
 function withIdle(code: Uint8Array, idle: number): Parts | null {
-  const rest = partsOf(Uint8Array.from([...code.subarray(0, idle), ...code.subarray(idle + 1, LONGEST_INSTRUCTION)]), 64);
+  const rest = read(Uint8Array.from([...code.subarray(0, idle), ...code.subarray(idle + 1, LONGEST_INSTRUCTION)]), 64);
   if (!rest) return null;
   const length = rest.length + 1;
   return { ...rest, bytes: code.subarray(0, length), length, at: rest.at + 1, displacementAt: rest.displacementAt + 1, immediateAt: rest.immediateAt + 1 };
