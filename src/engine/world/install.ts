@@ -23,7 +23,7 @@ const UNITS: Record<Service, { exec: string; description: string; after: string 
   containerd: { exec: '/usr/bin/containerd', description: 'containerd container runtime', after: '' },
   docker: { exec: '/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock', description: 'Docker Application Container Engine', after: 'containerd.service' },
   libvirtd: { exec: '/usr/sbin/libvirtd', description: 'Virtualization daemon', after: '' },
-  'kube-proxy': { exec: '/usr/bin/kube-proxy --kubeconfig=/etc/kubernetes/kubelet.conf', description: 'Kubernetes Kube-Proxy Server', after: '' },
+  'kube-proxy': { exec: '/usr/bin/kube-proxy --kubeconfig=/etc/kubernetes/kubelet.conf --cluster-cidr=10.244.0.0/16', description: 'Kubernetes Kube-Proxy Server', after: '' },
   ssh: { exec: '/usr/sbin/sshd -D', description: 'OpenBSD Secure Shell server', after: '' },
   kubelet: { exec: '/usr/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
 };

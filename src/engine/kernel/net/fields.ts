@@ -24,6 +24,7 @@ const texts = Object.fromEntries(
 const rule = record({
   ...texts, fragment: test(flag), ctstate: test(words), connlimit: test(number), limit: (value) => isRecord(value) && text(value.rate) && /^\d+\/[smhd]/.test(String(value.rate)) && number(value.burst),
   probability: (value) => typeof value === 'number' && value >= 0 && value <= 1, comment: text, modules: words, target: text, goto: flag, to: text, natflags: words, reject: text,
+  recent: record({ op: text, name: text, seconds: number, hits: number, reap: flag, dest: flag, not: flag }),
   log: (value) => isRecord(value) && number(value.level) && text(value.prefix) && words(value.options), setmark: text, argument: text, packets: number, bytes: number,
 });
 
@@ -49,7 +50,7 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
   'link.add': ['kind'], 'link.set': ['name'], 'link.del': ['name'], 'addr.add': ['dev', 'address', 'prefix'], 'addr.del': ['dev', 'address', 'prefix'], 'route.add': ['to'],
   'route.replace': ['to'], 'route.del': ['to'], 'route.get': ['to'], 'neigh.add': ['address', 'dev', 'mac'], 'neigh.del': ['address', 'dev'], 'nsid.get': ['netns'],
   'nsid.set': ['netns', 'id'], 'fdb.add': ['dev', 'mac'], 'fdb.del': ['dev', 'mac'], 'rule.add': ['rule'], 'rule.del': ['rule'], 'qdisc.set': ['dev', 'kind'], 'qdisc.del': ['dev'], 'nf.list': ['table'], 'nf.append': ['table', 'chain', 'rule'], 'nf.insert': ['table', 'chain', 'rule'], 'nf.replace': ['table', 'chain', 'rule', 'at'], 'nf.rename': ['table', 'chain', 'newName'], 'nf.delete': ['table', 'chain'],
-  'nf.newchain': ['table', 'chain'], 'nf.delchain': ['table'], 'nf.flush': ['table'], 'nf.zero': ['table'], 'nf.policy': ['table', 'chain', 'policy'],
+  'nf.newchain': ['table', 'chain'], 'nf.delchain': ['table'], 'nf.flush': ['table'], 'nf.zero': ['table'], 'nf.policy': ['table', 'chain', 'policy'], 'ct.delete': ['proto', 'dst'],
 };
 
 export function fieldsFit(asked: NetlinkRequest): boolean {

@@ -77,6 +77,28 @@ function withinLimit(rule: Rule, { rate, burst }: NonNullable<Rule['limit']>, no
   return true;
 }
 
+const REMEMBERED = 20;
+
+/** xt_recent: notes an address in a list, or asks whether it is there. */
+function isRecent(r: NonNullable<Rule['recent']>, { ns, packet, now }: Seen): boolean {
+  const { recent } = ns.netfilter;
+  if (!recent.has(r.name)) recent.set(r.name, new Map());
+  const list = recent.get(r.name)!;
+  const address = r.dest ? packet.dst : packet.src;
+  const times = list.get(address);
+  if (r.op === 'set') {
+    list.set(address, [...(times ?? []), now].slice(-REMEMBERED));
+    return true;
+  }
+  if (r.op === 'remove') return list.delete(address);
+  const after = r.seconds === 0 ? -1 : now - r.seconds * SECOND;
+  if (r.reap && r.seconds > 0) for (const [who, when] of list) if (when.at(-1)! < after) list.delete(who);
+  const hits = (list.get(address) ?? []).filter((t) => t >= after).length;
+  const found = hits >= Math.max(1, r.hits);
+  if (found && r.op === 'update') list.set(address, [...times!, now].slice(-REMEMBERED));
+  return found;
+}
+
 function isNth(rule: Rule, pattern: string): boolean {
   const [every, packet] = pattern.split(' ').map(Number) as [number, number];
   rule.memory ??= { at: 0, tokens: 0 };
@@ -108,7 +130,7 @@ export function matches(rule: Rule, seen: Seen): boolean {
     holds(rule.tcpflags, (is) => packet.proto === 'tcp' && flagsAre(is, packet.flags)) && holds(rule.icmptype, (is) => icmpIs(is, packet)) &&
     holds(rule.ctstate, (is) => is.includes(seen.state)) && further(rule, seen) &&
     holds(rule.srctype, (is) => typeOf(ns, packet.src) === is) && holds(rule.dsttype, (is) => typeOf(ns, packet.dst) === is) &&
-    (rule.limit === undefined || withinLimit(rule, rule.limit, seen.now)) && holds(rule.nth, (is) => isNth(rule, is)) &&
+    (rule.recent === undefined || isRecent(rule.recent, seen) !== rule.recent.not) && (rule.limit === undefined || withinLimit(rule, rule.limit, seen.now)) && holds(rule.nth, (is) => isNth(rule, is)) &&
     (rule.probability === undefined || chance(ns.netfilter) < rule.probability)
   );
 }

@@ -58,6 +58,8 @@ export interface Rule {
   /** Of the match statistic in mode random, and in mode nth "every packet". */
   probability?: number;
   nth?: Test<string>;
+  /** Of the match recent: addresses that were seen, by list. `seconds` 0: whenever. */
+  recent?: { op: 'set' | 'rcheck' | 'update' | 'remove'; name: string; seconds: number; hits: number; reap: boolean; dest: boolean; not: boolean };
   comment?: string;
   /** Matches in the order in which they were given, as lists show them. */
   modules?: string[];
@@ -101,6 +103,8 @@ export interface Ruleset {
   connections: Conn[];
   /** What the next random match draws from. */
   draw: number;
+  /** Lists of the match recent: address to the times (ns) at which it was seen. */
+  recent: Map<string, Map<string, number[]>>;
 }
 
 export const BUILT_IN: Record<TableName, Hook[]> = {
@@ -114,7 +118,7 @@ export const BUILT_IN: Record<TableName, Hook[]> = {
 export function createRuleset(): Ruleset {
   const chains = (table: TableName): Chain[] => BUILT_IN[table].map((name) => ({ name, policy: 'ACCEPT', packets: 0, bytes: 0, rules: [], hooked: false }));
   const tables = { mangle: chains('mangle'), security: chains('security'), raw: chains('raw'), filter: chains('filter'), nat: chains('nat') };
-  return { tables, tracking: false, connections: [], draw: 1 };
+  return { tables, tracking: false, connections: [], draw: 1, recent: new Map() };
 }
 
 /** What a packet is, where it meets the rules. */

@@ -378,6 +378,11 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   'nf.zero': changes((_kernel, _task, ns, asked) => zeroTable(ns, asked)),
   'nf.policy': changes((_kernel, _task, ns, asked) => setPolicy(ns, asked)),
   'ct.list': changes((kernel, _task, ns) => ns.netfilter.connections.filter((one) => one.until > timeOf(kernel))),
+  'ct.delete': changes((_kernel, _task, ns, { proto, dst, src }) => {
+    const before = ns.netfilter.connections.length;
+    ns.netfilter.connections = ns.netfilter.connections.filter((c) => c.orig.proto !== proto || (c.orig.dst !== dst && c.reply.src !== dst) || (src !== undefined && c.reply.src !== src));
+    return { gone: before - ns.netfilter.connections.length };
+  }),
   'ct.flush': changes((_kernel, _task, ns) => {
     ns.netfilter.connections.length = 0;
     return {};

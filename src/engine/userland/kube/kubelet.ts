@@ -24,6 +24,7 @@ import { writeNodeCgroups } from './qos.ts';
 import { followManifests } from './staticpods.ts';
 import { tellFigures } from './summary.ts';
 import { watchPlugins } from './volumes/plugins.ts';
+import { keepAlive } from './watching.ts';
 
 export { VERSION };
 
@@ -149,7 +150,7 @@ function* watchPods(k: Kubelet, see: See): Call<void> {
   try {
     const stream = yield* open(k.server, { method: 'GET', path: `/api/v1/pods?${mine}&watch=true&resourceVersion=${listed.body.metadata.resourceVersion}`, headers: { 'User-Agent': `kubelet/${VERSION}` } });
     const alive = { over: false };
-    yield* thread(() => keepAlive(k, stream.fd, alive));
+    yield* thread(() => keepAlive(k.server, stream.fd, alive));
     let rest = '';
     for (;;) {
       const piece = yield* stream.readChunk();
@@ -168,18 +169,4 @@ function* watchPods(k: Kubelet, see: See): Call<void> {
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
   }
-}
-
-/** A watch hears nothing of a wire that was cut: when the API server does not answer, the connection is given up (HTTP/2's ping, 30 s and 15 s). */
-function* keepAlive(k: Kubelet, fd: number, alive: { over: boolean }): Body {
-  while (!alive.over) {
-    yield* sys('nanosleep', 30 * SECOND);
-    if (alive.over) return 0;
-    const answer = yield* api(k.server, 'GET', '/healthz');
-    if (answer === null && !alive.over) {
-      yield* attempt(sys('shutdown', fd, 2), 0);
-      return 0;
-    }
-  }
-  return 0;
 }

@@ -40,34 +40,49 @@ export function* dropNetns(path: string): Call<void> {
   yield* attempt(sys('unlinkat', AT_FDCWD, path, 0), 0);
 }
 
-function* each(command: 'ADD' | 'DEL', containerId: string, netns: string): Call<CniResult | null> {
+/** What the pod is, for the plugins: its names, its ports. */
+export interface PodNet {
+  id: string;
+  netns: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the sandbox's configuration, as the interface gives it
+  config: any;
+}
+
+const argsOf = ({ id, config }: PodNet): string => {
+  const m = config.metadata ?? {};
+  return `IgnoreUnknown=1;K8S_POD_NAMESPACE=${m.namespace ?? ''};K8S_POD_NAME=${m.name ?? ''};K8S_POD_INFRA_CONTAINER_ID=${id};K8S_POD_UID=${m.uid ?? ''}`;
+};
+
+function* each(command: 'ADD' | 'DEL', pod: PodNet): Call<CniResult | null> {
   const plugins = yield* networkConf();
   if (!plugins) throw new CriError('Unknown', 'cni plugin not initialized');
   const lo: NetConf = { cniVersion: '0.3.1', name: 'cni-loopback', type: 'loopback' };
   const ordered = command === 'ADD' ? [lo, ...plugins] : [...plugins].reverse();
+  const ports = (pod.config.portMappings ?? []).filter((p: { hostPort?: number }) => p.hostPort).map((p: { hostPort: number; containerPort: number; protocol?: string; hostIp?: string }) => ({ hostPort: p.hostPort, containerPort: p.containerPort, protocol: String(p.protocol ?? 'TCP').toLowerCase(), hostIP: p.hostIp ?? '' }));
   let result: CniResult | null = null;
   for (const conf of ordered) {
     const prevResult: { prevResult?: CniResult } = result && conf !== plugins[0] ? { prevResult: result } : {};
-    const answer: CniResult | null = yield* invoke(conf.type, { command, containerId, netns, ifname: conf === lo ? 'lo' : 'eth0', conf: { ...conf, ...prevResult } });
+    const runtimeConfig = (conf.capabilities as { portMappings?: boolean } | undefined)?.portMappings ? { runtimeConfig: { portMappings: ports } } : {};
+    const answer: CniResult | null = yield* invoke(conf.type, { command, containerId: pod.id, netns: pod.netns, ifname: conf === lo ? 'lo' : 'eth0', args: argsOf(pod), conf: { ...conf, ...prevResult, ...runtimeConfig } }, 'runtime');
     if (conf !== lo) result = answer;
   }
   return result;
 }
 
 /** Sets the pod's network up; its address. */
-export function* connectPod(id: string, netns: string): Call<string> {
+export function* connectPod(pod: PodNet): Call<string> {
   try {
-    const result = yield* each('ADD', id, netns);
+    const result = yield* each('ADD', pod);
     return result?.ips?.[0]?.address.split('/')[0] ?? '';
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
-    throw new CriError('Unknown', `failed to setup network for sandbox "${id}": ${error.message}`);
+    throw new CriError('Unknown', `failed to setup network for sandbox "${pod.id}": ${error.message}`);
   }
 }
 
-export function* disconnectPod(id: string, netns: string): Call<void> {
+export function* disconnectPod(pod: PodNet): Call<void> {
   try {
-    yield* each('DEL', id, netns);
+    yield* each('DEL', pod);
   } catch (error) {
     if (!(error instanceof CniError) && !(error instanceof CriError)) throw error;
   }

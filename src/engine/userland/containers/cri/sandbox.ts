@@ -55,7 +55,7 @@ function* bringUp(cri: Cri, s: Sandbox): Call<void> {
   }
   if (config.linux?.securityContext?.namespaceOptions?.network !== 'NODE') {
     s.netns = yield* makeNetns(id);
-    s.ip = yield* connectPod(id, s.netns);
+    s.ip = yield* connectPod(s);
   }
   yield* podFiles(s);
   const spec = yield* sandboxSpec({ id, image: image.config, chain: image.chain }, config, s.netns);
@@ -92,7 +92,7 @@ function* tearDown(cri: Cri, s: Sandbox): Call<void> {
   yield* endTask(cri, s.id);
   s.ready = false;
   if (s.netns !== '') {
-    yield* disconnectPod(s.id, s.netns);
+    yield* disconnectPod(s);
     yield* dropNetns(s.netns);
   }
   yield* attempt(sys('umount2', `${STATE}/sandboxes/${s.id}/shm`, MNT_DETACH), 0);
@@ -124,7 +124,7 @@ export function* stopSandbox(cri: Cri, r: Message): Call<Message> {
   for (const c of [...cri.containers.values()]) if (c.sandboxId === s.id) yield* stopNow(cri, c);
   yield* endTask(cri, s.id);
   if (s.netns !== '') {
-    yield* disconnectPod(s.id, s.netns);
+    yield* disconnectPod(s);
     yield* dropNetns(s.netns);
   }
   yield* attempt(sys('umount2', `${STATE}/sandboxes/${s.id}/shm`, MNT_DETACH), 0);

@@ -215,6 +215,39 @@ const connlimit: Match = {
   list: ({ connlimit: c }) => (c ? ` #conn src/32 ${c.not ? '<=' : '>'} ${c.is}` : ''),
 };
 
+function recentOf(rule: Rule): NonNullable<Rule['recent']> {
+  rule.recent ??= { op: 'set', name: 'DEFAULT', seconds: 0, hits: 0, reap: false, dest: false, not: false };
+  return rule.recent;
+}
+
+const recentOp = (op: NonNullable<Rule['recent']>['op']): Match['options'][string] => ({
+  values: 0,
+  set(rule, _value, inverted) {
+    Object.assign(recentOf(rule), { op, not: inverted });
+  },
+});
+
+const recentNumber = (field: 'seconds' | 'hits', name: string): Match['options'][string] =>
+  one((rule, value) => {
+    const n = number(value);
+    if (!n) throw usage(`recent: bad value for option "${name}", or out of range (1-4294967295).`);
+    recentOf(rule)[field] = n;
+  });
+
+const recent: Match = {
+  options: {
+    '--set': recentOp('set'), '--rcheck': recentOp('rcheck'), '--update': recentOp('update'), '--remove': recentOp('remove'), '--seconds': recentNumber('seconds', '--seconds'), '--hitcount': recentNumber('hits', '--hitcount'),
+    '--name': one((rule, value) => void (recentOf(rule).name = value)), '--reap': { values: 0, set: (rule) => void (recentOf(rule).reap = true) }, '--mask': one((rule) => void recentOf(rule)),
+    '--rsource': { values: 0, set: (rule) => void (recentOf(rule).dest = false) }, '--rdest': { values: 0, set: (rule) => void (recentOf(rule).dest = true) },
+  },
+  save: ({ recent: r }) =>
+    r ? `${r.not ? ' !' : ''} --${r.op}${r.seconds ? ` --seconds ${r.seconds}` : ''}${r.reap ? ' --reap' : ''}${r.hits ? ` --hitcount ${r.hits}` : ''} --name ${r.name} --mask 255.255.255.255 --${r.dest ? 'rdest' : 'rsource'}` : '',
+  list: ({ recent: r }) =>
+    r
+      ? `${r.not ? ' !' : ''} recent: ${{ set: 'SET', rcheck: 'CHECK', update: 'UPDATE', remove: 'REMOVE' }[r.op]}${r.seconds ? ` seconds: ${r.seconds}` : ''}${r.reap ? ' reap' : ''}${r.hits ? ` hit_count: ${r.hits}` : ''} name: ${r.name} side: ${r.dest ? 'dest' : 'source'} mask: 255.255.255.255`
+      : '',
+};
+
 /** The kernel keeps 31 bits of a probability. */
 const fixed31 = (p: number): string => (Math.round(p * 2 ** 31) / 2 ** 31).toFixed(11);
 
@@ -410,5 +443,5 @@ const pkttype: Match = {
 
 export const MATCHES: Readonly<Record<string, Match>> = {
   tcp, udp, icmp, conntrack: stateMatch('--ctstate', 'ctstate', 'Bad ctstate'), state: stateMatch('--state', 'state', 'Bad state'), mark: markMatch('mark'), connmark: markMatch('connmark'),
-  limit, connlimit, statistic, addrtype, comment, multiport, mac, iprange, owner, ttl, length, pkttype,
+  limit, connlimit, recent, statistic, addrtype, comment, multiport, mac, iprange, owner, ttl, length, pkttype,
 };
