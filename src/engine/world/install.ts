@@ -5,12 +5,13 @@
 import type { Tree } from '../kernel/vfs/build.ts';
 import { bytes } from '../sim/text.ts';
 import { assemble } from '../machine/isa/assemble.ts';
+import { CNI_PLUGINS } from '../userland/containers/cni/table.ts';
 import { imageSources } from '../userland/containers/images/sources.ts';
 import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
 import { INSTALLED } from '../userland/table.ts';
 import { NAME_SERVER } from './outside.ts';
 import { CSI_DISK_YAML, KEEPER_YAML, LOCAL_PATH_YAML } from './storage.ts';
-import { API_SERVER, type HostSpec, podSubnet, type ScenarioSpec, type Service } from './scenario.ts';
+import { API_SERVER, type HostSpec, POD_NETWORK, type ScenarioSpec, type Service } from './scenario.ts';
 
 /** What the engine is given from outside: the processor's module and the sources of its guests. */
 export interface Assets {
@@ -24,6 +25,8 @@ const UNITS: Record<Service, { exec: string; description: string; after: string 
   docker: { exec: '/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock', description: 'Docker Application Container Engine', after: 'containerd.service' },
   libvirtd: { exec: '/usr/sbin/libvirtd', description: 'Virtualization daemon', after: '' },
   'kube-proxy': { exec: '/usr/bin/kube-proxy --kubeconfig=/etc/kubernetes/kubelet.conf --cluster-cidr=10.244.0.0/16', description: 'Kubernetes Kube-Proxy Server', after: '' },
+  flanneld: { exec: '/usr/bin/flanneld --kubeconfig=/etc/kubernetes/kubelet.conf', description: 'flannel: pod network', after: '' },
+  'kube-router': { exec: '/usr/bin/kube-router --run-firewall=true --run-router=false --run-service-proxy=false --kubeconfig=/etc/kubernetes/kubelet.conf', description: 'kube-router: network policies', after: '' },
   ssh: { exec: '/usr/sbin/sshd -D', description: 'OpenBSD Secure Shell server', after: '' },
   kubelet: { exec: '/usr/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml', description: 'kubelet: The Kubernetes Node Agent', after: 'containerd.service' },
 };
@@ -43,7 +46,7 @@ export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): 
     ...(host.services.includes('docker') && host.images.length > 0 ? imageSources() : {}),
     ...(host.images.length > 0 ? preloadedImages(host.images, host.services.includes('docker') ? DOCKER : CONTAINERD) : {}),
     ...(host.services.includes('kubelet') ? { '/etc/crictl.yaml': file('runtime-endpoint: unix:///run/containerd/containerd.sock\nimage-endpoint: unix:///run/containerd/containerd.sock\ntimeout: 10\ndebug: false\n') } : {}),
-    ...(scenario.cluster ? kubernetes(host) : {}),
+    ...(scenario.cluster ? kubernetes(host, scenario.cluster.network ?? 'host-gw') : {}),
     ...domains(host, assets),
     ...(host.services.includes('libvirtd') ? nest(assets) : {}),
     ...host.files,
@@ -98,18 +101,19 @@ function units(host: HostSpec): Tree {
   return tree;
 }
 
-function kubernetes(host: HostSpec): Tree {
+function kubernetes(host: HostSpec, network: 'host-gw' | 'vxlan'): Tree {
   const config = (user: string): string =>
     `apiVersion: v1\nkind: Config\nclusters:\n- name: nestbox\n  cluster:\n    server: http://${API_SERVER.address}:${API_SERVER.port}\nusers:\n- name: ${user}\n  user: {}\ncontexts:\n- name: nestbox\n  context:\n    cluster: nestbox\n    user: ${user}\ncurrent-context: nestbox\n`;
   const tree: Tree = { '/root/.kube/config': file(config('admin'), 0o600), '/root/web.yaml': file(WEB_YAML), '/root/csi-disk.yaml': file(CSI_DISK_YAML), '/root/local-path.yaml': file(LOCAL_PATH_YAML), '/root/keeper.yaml': file(KEEPER_YAML) };
   if (!host.services.includes('kubelet')) return tree;
   return {
     ...tree,
-    ...Object.fromEntries(['bridge', 'host-local', 'loopback'].map((name) => [`/opt/cni/bin/${name}`, { type: 'program' as const, name: `cni-${name}`, mode: 0o755 }])),
+    ...Object.fromEntries(CNI_PLUGINS.map((name) => [`/opt/cni/bin/${name}`, { type: 'program' as const, name: `cni-${name}`, mode: 0o755 }])),
     '/etc/kubernetes/kubelet.conf': file(config(`system:node:${host.name}`), 0o600),
     '/etc/kubernetes/manifests': dir(), '/var/lib/kubelet': dir(), '/var/lib/kubelet/config.yaml': file(KUBELET_YAML), '/etc/machine-id': file(`${host.name.replace(/\D/g, '').padStart(32, '6d1e5f40')}\n`),
-    '/etc/cni/net.d/10-bridge.conf': file(
-      `${JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, ipam: { type: 'host-local', ranges: [[{ subnet: podSubnet(host.address) }]], routes: [{ dst: '0.0.0.0/0' }] } }, null, 2)}\n`,
+    '/etc/kube-flannel/net-conf.json': file(`${JSON.stringify({ Network: POD_NETWORK, EnableNFTables: false, Backend: { Type: network } }, null, 2)}\n`),
+    '/etc/cni/net.d/10-flannel.conflist': file(
+      `${JSON.stringify({ name: 'cbr0', cniVersion: '0.3.1', plugins: [{ type: 'flannel', delegate: { hairpinMode: true, isDefaultGateway: true } }, { type: 'portmap', capabilities: { portMappings: true } }] }, null, 2)}\n`,
     ),
   };
 }

@@ -9,7 +9,7 @@ import type { Tree } from '../kernel/vfs/build.ts';
 import { CSI_DISK_YAML, LOCAL_PATH_YAML, STORAGE_IMAGES } from './storage.ts';
 import { recordedScenarios } from './recorded.ts';
 
-export type Service = 'containerd' | 'docker' | 'libvirtd' | 'kubelet' | 'kube-proxy' | 'ssh';
+export type Service = 'containerd' | 'docker' | 'libvirtd' | 'kubelet' | 'kube-proxy' | 'flanneld' | 'kube-router' | 'ssh';
 
 export interface HostSpec {
   name: string;
@@ -41,6 +41,8 @@ export interface ScenarioSpec {
     /** Simulated by the API level only, with these names (recordings). */
     hollowNames?: readonly string[];
     serverVersion?: string;
+    /** How pods of different nodes reach each other; without one: by routes (host-gw). */
+    network?: 'host-gw' | 'vxlan';
   };
   /** There is a gateway to what lies outside, and machines know it and a name server. */
   outside?: boolean;
@@ -49,13 +51,14 @@ export interface ScenarioSpec {
 }
 
 export const API_SERVER = { address: '10.0.0.10', port: 6443 };
-/** The pods of a node, by the node's address: 10.0.0.11 has 10.244.1.0/24. */
-export function podSubnet(address: string): string {
-  return `10.244.${Number(address.split('.')[3]) - 10}.0/24`;
-}
+/** What pods have their addresses from; each node gets a part. */
+export const POD_NETWORK = '10.244.0.0/16';
 
 const IMAGES = ['busybox', 'alpine', 'stress', 'nginx', 'redis', 'hello-world'] as const;
-const NODE_IMAGES = ['busybox', 'nginx', 'redis', 'registry.k8s.io/pause', 'stress'] as const;
+const NODE_IMAGES = ['busybox', 'nginx', 'redis', 'registry.k8s.io/pause', 'registry.k8s.io/coredns/coredns', 'stress'] as const;
+
+/** What a node runs besides its pods. */
+export const NODE_SERVICES: readonly Service[] = ['containerd', 'kubelet', 'kube-proxy', 'flanneld', 'kube-router', 'ssh'];
 
 function host(name: string, more: Partial<HostSpec> = {}): HostSpec {
   return { name, cpus: 2, memory: 4 * GiB, address: '10.0.0.5', services: [], images: [], domains: [], ...more };
@@ -65,7 +68,7 @@ const lab = (services: readonly Service[]): HostSpec =>
   host('lab', { services, images: IMAGES, domains: services.includes('libvirtd') ? ['tiny'] : [] });
 
 const workers: readonly HostSpec[] = [1, 2, 3].map((n) =>
-  host(`node-${n}`, { address: `10.0.0.${10 + n}`, services: ['containerd', 'kubelet', 'kube-proxy', 'ssh'], images: NODE_IMAGES }),
+  host(`node-${n}`, { address: `10.0.0.${10 + n}`, services: NODE_SERVICES, images: NODE_IMAGES }),
 );
 
 const SCENARIOS: Record<string, () => ScenarioSpec> = {
@@ -118,7 +121,7 @@ const file = v.strictObject({
           name: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/, 'a lower-case host name')),
           cpus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 2),
           memory: v.optional(size, 4 * GiB),
-          services: v.optional(v.array(v.picklist(['containerd', 'docker', 'libvirtd', 'kubelet', 'kube-proxy', 'ssh'])), []),
+          services: v.optional(v.array(v.picklist(['containerd', 'docker', 'libvirtd', 'kubelet', 'kube-proxy', 'flanneld', 'kube-router', 'ssh'])), []),
           images: v.optional(v.array(v.string()), []),
           domains: v.optional(v.array(v.picklist(['tiny'])), []),
           files: v.optional(v.record(v.pipe(v.string(), v.startsWith('/')), v.string()), {}),
@@ -129,8 +132,8 @@ const file = v.strictObject({
     ),
   ),
   seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff))),
-  cluster: v.optional(v.strictObject({ hollow: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(5000)), 0) })),
   outside: v.optional(v.boolean(), true),
+  cluster: v.optional(v.strictObject({ network: v.optional(v.picklist(['host-gw', 'vxlan'])), hollow: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(5000)), 0) })),
   manifests: v.optional(v.array(v.string()), []),
 });
 
@@ -154,7 +157,7 @@ export function readScenario(source: string): ScenarioSpec {
   );
   return {
     name: 'file', hosts, outside: parsed.output.outside, manifests: parsed.output.manifests,
-    cluster: parsed.output.cluster ? { hollow: parsed.output.cluster.hollow } : null,
+    cluster: parsed.output.cluster ? { hollow: parsed.output.cluster.hollow, ...(parsed.output.cluster.network ? { network: parsed.output.cluster.network } : {}) } : null,
     ...(parsed.output.seed === undefined ? {} : { seed: parsed.output.seed }),
   };
 }

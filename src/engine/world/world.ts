@@ -12,6 +12,7 @@ import { type Cluster, createCluster } from '../cluster/cluster.ts';
 import { createClusterService } from '../cluster/server.ts';
 import { BLOCK_STORE, type BlockStore, createBlockService, createBlockStore } from './blockstore.ts';
 import { addHollowNodes } from './hollow.ts';
+import { ADDONS } from './addons.ts';
 import { applyManifests } from './manifests.ts';
 import { createTimeline, runTo, step, type Timeline } from '../sim/timeline.ts';
 import { createTrace, mix, record, traceHash, type Trace } from '../sim/trace.ts';
@@ -19,7 +20,7 @@ import { bytes, fromBase64, text } from '../sim/text.ts';
 import { PROGRAMS } from '../userland/table.ts';
 import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf } from './lan.ts';
 import { bootOutside, GATEWAY, OUTSIDE } from './outside.ts';
-import { API_SERVER, findScenario, type HostSpec, podSubnet, type ScenarioSpec } from './scenario.ts';
+import { API_SERVER, findScenario, type HostSpec, type ScenarioSpec } from './scenario.ts';
 import { type Assets, treeOf } from './install.ts';
 
 export interface World {
@@ -83,7 +84,7 @@ function joinCluster(world: World): void {
   );
   if (world.scenario.hosts.some((host) => host.services.includes('kubelet'))) joinBlockStore(world);
   addHollowNodes(cluster, world.scenario.cluster!);
-  applyManifests(cluster, world.scenario.manifests);
+  applyManifests(cluster, [...(world.scenario.hosts.some((h) => h.services.includes('kubelet')) ? ADDONS : []), ...world.scenario.manifests]);
 }
 
 function joinBlockStore(world: World): void {
@@ -113,11 +114,10 @@ function wakeOutside(world: World, address: string): void {
   lan.kernels.set(OUTSIDE, bootOutside(world.timeline, world.trace, world.seed, GHZ, uplinkOf(lan)));
 }
 
-/** A node knows the way to the pods of the others; what is for elsewhere goes to the gateway, where there is one. */
+/** What is for elsewhere goes to the gateway, where there is one; how pods of other nodes are reached is flanneld's to say. */
 function networkOf(scenario: ScenarioSpec, host: HostSpec): KernelSpec['network'] {
   if (host.address === '') return null;
-  const others = host.services.includes('kubelet') ? scenario.hosts.filter((other) => other !== host && other.services.includes('kubelet')) : [];
-  return { address: `${host.address}/24`, ...(scenario.outside || host.services.includes('kubelet') ? { gateway: GATEWAY } : {}), routes: others.map((other) => ({ to: podSubnet(other.address), via: other.address })) };
+  return { address: `${host.address}/24`, ...(scenario.outside || host.services.includes('kubelet') ? { gateway: GATEWAY } : {}) };
 }
 
 /** Rebuilds the world of a recording at time zero, its inputs still to come. */

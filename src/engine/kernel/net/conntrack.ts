@@ -81,10 +81,16 @@ export function disguise(ns: NetNamespace, conn: Conn, address: string, port: nu
   conn.reply.dst = address;
   if (port !== null && conn.reply.proto !== 'icmp') conn.reply.dport = port;
   let tries = 0;
-  while (ns.netfilter.connections.some((one) => one !== conn && same(one.reply, conn.reply)) && tries++ < 64512) {
+  while (ns.netfilter.connections.some((one) => one !== conn && (same(one.reply, conn.reply) || same(one.orig, conn.reply))) && tries++ < 64512) {
     conn.reply.dport = 1024 + ((conn.reply.dport - 1024 + 1 + 64512) % 64512);
     if (conn.reply.proto === 'icmp') conn.reply.sport = conn.reply.dport;
   }
+}
+
+/** A port from 1024 on; the same sequence in every run. */
+export function drawPort(ns: NetNamespace): number {
+  ns.netfilter.draw = (Math.imul(ns.netfilter.draw, 1664525) + 1013904223) >>> 0;
+  return 1024 + (ns.netfilter.draw % 64512);
 }
 
 /** Rewrites the destination; says whether it changed. */

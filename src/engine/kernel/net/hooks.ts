@@ -3,7 +3,7 @@
  * once a connection), filter. A row says what decided; one that ends the packet is its last. Source: netfilter's packet flow.
  */
 import { timeOf } from '../wait.ts';
-import { confirm, disguise, redirect, stateOf, track, translateIn, translateOut } from './conntrack.ts';
+import { confirm, disguise, drawPort, redirect, stateOf, track, translateIn, translateOut } from './conntrack.ts';
 import { rejectWith } from './errors.ts';
 import { type Hook, type Seen, type TableName, traverse, type Verdict } from './netfilter.ts';
 import { logPacket } from './nflog.ts';
@@ -118,11 +118,12 @@ function source(walk: Walk, ns: NetNamespace, hook: 'POSTROUTING' | 'INPUT', way
   let rule = '';
   if (!conn.natted.post && !found.related && found.way === 'orig') {
     conn.natted.post = true;
-    const { verdict, to, by } = ask(walk, ns, 'nat', hook, ways);
+    const { verdict, to, by, random } = ask(walk, ns, 'nat', hook, ways);
     rule = by;
     const [address, port] = endOf(to);
-    if (verdict === 'MASQUERADE') disguise(ns, conn, firstAddress(ns, link, packet.src), to ? Number(to.split('-')[0]) : null);
-    if (verdict === 'SNAT') disguise(ns, conn, address || packet.src, port);
+    const drawn = random && !to.includes(':') ? drawPort(ns) : null;
+    if (verdict === 'MASQUERADE') disguise(ns, conn, firstAddress(ns, link, packet.src), drawn ?? (to ? Number(to.split('-')[0]) : null));
+    if (verdict === 'SNAT') disguise(ns, conn, address || packet.src, drawn ?? port);
     if (by !== '' && (verdict === 'ACCEPT' || verdict === 'DROP')) note(walk, ns, link, { hook: HOOKS[hook], action: verdict === 'ACCEPT' ? 'accept' : 'drop', rule: by });
     if (verdict === 'DROP') return false;
   }

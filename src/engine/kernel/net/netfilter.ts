@@ -69,7 +69,7 @@ export interface Rule {
   goto?: boolean;
   /** Of DNAT and SNAT "address[:port]", of REDIRECT and MASQUERADE ports. */
   to?: string;
-  /** --random, --random-fully, --persistent: shown, of no effect. */
+  /** random, random-fully: the port is drawn; persistent: of no effect. */
   natflags?: string[];
   /** Of REJECT: "icmp-port-unreachable", "tcp-reset", … */
   reject?: string;
@@ -141,6 +141,8 @@ export interface Verdict {
   to: string;
   /** Of REJECT: with what. */
   reject: string;
+  /** --random, --random-fully: the source's port is drawn. */
+  random?: boolean;
   /** "filter FORWARD policy", "nat DOCKER rule 2". */
   by: string;
 }
@@ -177,7 +179,7 @@ function walk(table: TableName, chains: Chain[], chain: Chain, seen: Seen, depth
       continue;
     }
     const inner = chains.find((one) => one.name === rule.target && one.policy === null);
-    if (!inner) return { verdict: rule.target as Verdict['verdict'], to: rule.to ?? '', reject: rule.reject ?? 'icmp-port-unreachable', by: `${table} ${chain.name} rule ${i + 1}` };
+    if (!inner) return { verdict: rule.target as Verdict['verdict'], to: rule.to ?? '', reject: rule.reject ?? 'icmp-port-unreachable', random: rule.natflags?.some((f) => f.startsWith('random')) ?? false, by: `${table} ${chain.name} rule ${i + 1}` };
     const found = walk(table, chains, inner, seen, depth + 1);
     if (found) return found;
     if (rule.goto) return 'RETURN';

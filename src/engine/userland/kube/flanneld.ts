@@ -171,8 +171,8 @@ function* rules(f: Flannel, written: ReturnType<typeof nothingWritten>): Call<vo
   const forward = commented('flanneld forward');
   const nat: Chains = new Map([['FLANNEL-POSTRTG', [
     { ...commented('flanneld masq', 'mark'), mark: is('0x4000/0x4000'), target: 'RETURN' }, { ...masq, src: is(f.subnet), dst: is(f.network), target: 'RETURN' }, { ...masq, src: is(f.network), dst: is(f.subnet), target: 'RETURN' },
-    { ...masq, src: not(f.network), dst: is(f.subnet), target: 'RETURN' }, { ...masq, src: is(f.network), dst: not('224.0.0.0/4'), target: 'MASQUERADE', natflags: ['--random-fully'] },
-    { ...masq, src: not(f.network), dst: is(f.network), target: 'MASQUERADE', natflags: ['--random-fully'] },
+    { ...masq, src: not(f.network), dst: is(f.subnet), target: 'RETURN' }, { ...masq, src: is(f.network), dst: not('224.0.0.0/4'), target: 'MASQUERADE', natflags: ['random-fully'] },
+    { ...masq, src: not(f.network), dst: is(f.network), target: 'MASQUERADE', natflags: ['random-fully'] },
   ]]]);
   const filter: Chains = new Map([['FLANNEL-FWD', [{ ...forward, src: is(f.network), target: 'ACCEPT' }, { ...forward, dst: is(f.network), target: 'ACCEPT' }]]]);
   const ours = (chain: string): boolean => chain.startsWith('FLANNEL-');

@@ -14,12 +14,13 @@ export interface Rule {
 
 export type Chains = Map<string, Rule[]>;
 
-/** A jump from a built-in chain: where, and the rule. `last` appends it. */
+/** A jump from a built-in chain: where, and the rule. `last` appends it; `first` keeps it before all others. */
 export interface Jump {
   table: Table;
   chain: string;
   rule: Rule;
   last?: boolean;
+  first?: boolean;
 }
 
 export const is = (value: string): { is: string; not: boolean } => ({ is: value, not: false });
@@ -60,10 +61,12 @@ export function* keep(table: Table, wanted: Chains, written: Written, ours: (cha
 /** Puts in jumps that are not there. */
 export function* jump(jumps: readonly Jump[]): Call<void> {
   const tables = new Map<Table, Listed[]>();
-  for (const { table, chain, rule, last } of jumps) {
+  for (const { table, chain, rule, last, first } of jumps) {
     if (!tables.has(table)) tables.set(table, yield* listed(table));
     const there = tables.get(table)!.find((c) => c.name === chain)?.rules ?? [];
-    if (there.some((r) => r.target === rule.target && r.comment === rule.comment)) continue;
+    const at = there.findIndex((r) => r.target === rule.target && r.comment === rule.comment);
+    if (at === 0 || (at > 0 && !first)) continue;
+    if (at > 0) yield* sys('netlink', { type: 'nf.delete', table, chain, at: at + 1 });
     yield* sys('netlink', { type: last ? 'nf.append' : 'nf.insert', table, chain, rule });
   }
 }

@@ -91,7 +91,8 @@ function* prepare(w: Work): Call<void> {
   const made = yield* cri('RunPodSandbox', { config: w.sandboxConfig });
   if (refused(made)) {
     yield* say(k, pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${made.error}`);
-    w.sandboxAfter = (yield* monotonic()) + 10 * SECOND;
+    // Once soon, for a network that is just coming up; then at the pod worker's pace.
+    w.sandboxAfter = (yield* monotonic()) + (w.sandboxes === 0 ? 1 : 10) * SECOND;
     w.sandboxes++;
     return;
   }

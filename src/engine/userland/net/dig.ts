@@ -5,7 +5,7 @@ import { ansiTime, nowNs } from '../lib/clock.ts';
 import type { Call } from '../lib/http.ts';
 import { command, print, strerror } from '../lib/io.ts';
 import { ipNumber, ipText } from './addresses.ts';
-import { encodeQuery, nameAt, resolvConf } from './dns.ts';
+import { candidates, encodeQuery, nameAt, resolvConf } from './dns.ts';
 import { resolve } from './names.ts';
 
 const TYPES: Readonly<Record<string, number>> = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, SRV: 33, ANY: 255 };
@@ -20,12 +20,14 @@ interface Asked {
   /** +noall, +answer, +stats, +comments, +question. */
   parts: Set<string>;
   tries: number;
+  /** +search: the domains of resolv.conf are tried. */
+  search: boolean;
   patience: number;
   port: number;
 }
 
 function parse(argv: readonly string[]): Asked | { bad: string } {
-  const asked: Asked = { name: '', type: 'A', server: null, short: false, parts: new Set(['cmd', 'comments', 'question', 'answer', 'stats']), tries: 3, patience: 5, port: 53 };
+  const asked: Asked = { name: '', type: 'A', server: null, short: false, parts: new Set(['cmd', 'comments', 'question', 'answer', 'authority', 'additional', 'stats']), search: false, tries: 3, patience: 5, port: 53 };
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
     if (word.startsWith('@')) asked.server = word.slice(1);
@@ -38,7 +40,7 @@ function parse(argv: readonly string[]): Asked | { bad: string } {
     else if (word.startsWith('+')) {
       if (!plus(asked, word.slice(1))) return { bad: word };
     } else if (word.startsWith('-') && word !== '-4') return { bad: word };
-    else if (TYPES[word.toUpperCase()] !== undefined && asked.name !== '') asked.type = word.toUpperCase();
+    else if (TYPES[word.toUpperCase()] !== undefined) asked.type = word.toUpperCase();
     else if (word.toUpperCase() !== 'IN' && word !== '-4') asked.name = word;
   }
   return asked;
@@ -50,11 +52,12 @@ function plus(asked: Asked, word: string): boolean {
   if (time) asked.patience = Number(time[2]);
   else if (tries) asked.tries = Number(tries[2]) + (tries[1] === 'retry' ? 1 : 0);
   else if (word === 'short') asked.short = true;
+  else if (word === 'search' || word === 'nosearch') asked.search = word === 'search';
   else if (word === 'noall') asked.parts.clear();
-  else if (word === 'all') for (const part of ['comments', 'question', 'answer', 'stats']) asked.parts.add(part);
-  else if (/^no(cmd|comments|question|answer|stats)$/.test(word)) asked.parts.delete(word.slice(2));
-  else if (/^(cmd|comments|question|answer|stats)$/.test(word)) asked.parts.add(word);
-  else return /^(no)?(recurse|rec|search|edns|tcp|vc|dnssec|multiline|ignore|cookie|additional|authority|ttlid)$/.test(word);
+  else if (word === 'all') for (const part of ['comments', 'question', 'answer', 'authority', 'additional', 'stats']) asked.parts.add(part);
+  else if (/^no(cmd|comments|question|answer|authority|additional|stats)$/.test(word)) asked.parts.delete(word.slice(2));
+  else if (/^(cmd|comments|question|answer|authority|additional|stats)$/.test(word)) asked.parts.add(word);
+  else return /^(no)?(recurse|rec|edns|tcp|vc|dnssec|multiline|ignore|cookie|ttlid)$/.test(word);
   return true;
 }
 
@@ -67,17 +70,32 @@ interface Answer {
   value: string;
 }
 
-function answersOf(data: Uint8Array): Answer[] {
-  const out: Answer[] = [];
+/** What a record holds, as a zone file has it. */
+function rdata(data: Uint8Array, kind: number, at: number, length: number): string {
+  if (kind === 1) return ipText(u16(data, at) * 65536 + u16(data, at + 2));
+  if (kind === 28) return Array.from({ length: 8 }, (_, i) => u16(data, at + 2 * i).toString(16)).join(':').replace(/(^|:)0(:0)+(:|$)/, '::');
+  if (kind === 15) return `${u16(data, at)} ${nameAt(data, at + 2)[0]}`;
+  if (kind === 33) return `${u16(data, at)} ${u16(data, at + 2)} ${u16(data, at + 4)} ${nameAt(data, at + 6)[0]}`;
+  if (kind === 16) return `"${String.fromCharCode(...data.subarray(at + 1, at + length))}"`;
+  if (kind !== 6) return nameAt(data, at)[0];
+  const [host, then] = nameAt(data, at);
+  const [mail, numbers] = nameAt(data, then);
+  return `${host} ${mail} ${[0, 4, 8, 12, 16].map((o) => u16(data, numbers + o) * 65536 + u16(data, numbers + o + 2)).join(' ')}`;
+}
+
+/** The records of the three sections after the question. */
+function answersOf(data: Uint8Array): [Answer[], Answer[], Answer[]] {
+  const sections: [Answer[], Answer[], Answer[]] = [[], [], []];
   let at = nameAt(data, 12)[1] + 4;
-  for (let i = 0; i < u16(data, 6) && at < data.length; i++) {
-    const [name, end] = nameAt(data, at);
-    const kind = u16(data, end);
-    const value = kind === 1 ? ipText(u16(data, end + 10) * 65536 + u16(data, end + 12)) : nameAt(data, end + 10)[0];
-    out.push({ name, ttl: u16(data, end + 4) * 65536 + u16(data, end + 6), type: Object.keys(TYPES).find((key) => TYPES[key] === kind) ?? `TYPE${kind}`, value });
-    at = end + 10 + u16(data, end + 8);
+  for (const [s, section] of sections.entries()) {
+    for (let i = 0; i < u16(data, 6 + 2 * s) && at < data.length; i++) {
+      const [name, end] = nameAt(data, at);
+      const kind = u16(data, end);
+      section.push({ name, ttl: u16(data, end + 4) * 65536 + u16(data, end + 6), type: Object.keys(TYPES).find((key) => TYPES[key] === kind) ?? `TYPE${kind}`, value: rdata(data, kind, end + 10, u16(data, end + 8)) });
+      at = end + 10 + u16(data, end + 8);
+    }
   }
-  return out;
+  return sections;
 }
 
 /** The message, or why there is none. */
@@ -101,7 +119,7 @@ function* ask(server: string, asked: Asked): Call<{ data: Uint8Array; took: numb
 }
 
 function* show(asked: Asked, server: string, data: Uint8Array, took: number): Call<void> {
-  const answers = answersOf(data);
+  const [answers, authority, additional] = answersOf(data);
   if (asked.short) {
     for (const one of answers) yield* print(`${one.value}\n`);
     return;
@@ -113,8 +131,9 @@ function* show(asked: Asked, server: string, data: Uint8Array, took: number): Ca
   }
   const tabs = (name: string): string => name.padEnd(Math.max(24, Math.ceil((name.length + 1) / 8) * 8)).replace(/ +$/, (pad) => '\t'.repeat(Math.max(1, Math.ceil(pad.length / 8))));
   if (asked.parts.has('question')) yield* print(`${asked.parts.has('comments') ? ';; QUESTION SECTION:\n' : ''};${tabs(`${nameAt(data, 12)[0]} `).replace(/ /, '')}\tIN\t${asked.type}\n\n`);
-  if (asked.parts.has('answer') && answers.length > 0) {
-    yield* print(`${asked.parts.has('comments') ? ';; ANSWER SECTION:\n' : ''}${answers.map((one) => `${tabs(one.name)}${one.ttl}\tIN\t${one.type}\t${one.value}\n`).join('')}${asked.parts.has('comments') ? '\n' : ''}`);
+  for (const [word, records] of [['answer', answers], ['authority', authority], ['additional', additional]] as const) {
+    if (!asked.parts.has(word) || records.length === 0) continue;
+    yield* print(`${asked.parts.has('comments') ? `;; ${word.toUpperCase()} SECTION:\n` : ''}${records.map((one) => `${tabs(one.name)}${one.ttl}\tIN\t${one.type}\t${one.value}\n`).join('')}${asked.parts.has('comments') ? '\n' : ''}`);
   }
   if (!asked.parts.has('stats')) return;
   yield* print(`;; Query time: ${took} msec\n;; SERVER: ${server}#${asked.port}(${server}) (UDP)\n;; WHEN: ${ansiTime(yield* nowNs()).replace(/ (\d{4})$/, ' UTC $1')}\n;; MSG SIZE  rcvd: ${data.length}\n\n`);
@@ -134,10 +153,19 @@ export const dig: Program = command(function* (argv) {
   }
   const servers = address === null ? (yield* resolvConf()).servers : [address];
   if (!asked.short && asked.parts.has('cmd')) yield* print(`\n; <<>> DiG ${VERSION} <<>> ${argv.slice(1).join(' ')}\n${asked.server === null ? '' : '; (1 server found)\n'};; global options: +cmd\n`);
+  const names = asked.search ? candidates(asked.name, yield* resolvConf()) : [asked.name];
+  asked.name = names[0]!;
   for (let i = 0; i < asked.tries; i++) {
     for (const server of servers) {
       const got = yield* ask(server, asked);
       if ('data' in got) {
+        // NXDOMAIN: the next of the searched names is asked for.
+        if ((got.data[3]! & 15) === 3 && names.length > 1) {
+          names.shift();
+          asked.name = names[0]!;
+          i--;
+          break;
+        }
         yield* show(asked, server, got.data, got.took);
         return 0;
       }

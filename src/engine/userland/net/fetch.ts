@@ -139,6 +139,20 @@ function* limitTime(options: Options): Call<void> {
   yield* sys('alarm', Math.max(1, Math.ceil(Number(limit))));
 }
 
+/** busybox' -T: an alarm; whether it rang. */
+function* alarmAfter(seconds: string | undefined): Call<{ rang: boolean }> {
+  const state = { rang: false };
+  if (!Number(seconds)) return state;
+  yield* sys('rt_sigaction', SIG.ALRM, {
+    // biome-ignore lint/correctness/useYield: the type of a handler
+    *handler() {
+      state.rang = true;
+    },
+  });
+  yield* sys('alarm', Math.max(1, Math.ceil(Number(seconds))));
+  return state;
+}
+
 /** The body, and with -i or -I the head, to where it is wanted; piece by piece to the terminal. */
 function* deliver(options: Options, url: Url, stream: Stream): Call<void> {
   const head = options.on.has('include') || options.on.has('head') ? headText(stream) : '';
@@ -256,12 +270,14 @@ export const busyboxWget: Program = command(function* (argv) {
   if (address === null) throw new Failed(`bad address '${url.host}'`);
   if (!quiet) yield* complain(`Connecting to ${url.host} (${address}:${url.port})\n`);
   const post = optionValue(options, 'post-data');
+  const late = yield* alarmAfter(optionValue(options, 'timeout'));
   let stream: Stream;
   try {
     stream = yield* open({ family: 'inet', address, port: url.port }, {
       method: post === undefined ? 'GET' : 'POST', path: url.path, headers: { Host: hostHeader(url), 'User-Agent': 'Wget' }, ...(post === undefined ? {} : { body: post }),
     });
   } catch (error) {
+    if (late.rang) throw new Failed('download timed out');
     if (error instanceof SysError) throw new Failed(`can't connect to remote host (${address}): ${strerror(error)}`);
     throw error;
   }

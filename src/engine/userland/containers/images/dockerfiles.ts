@@ -96,6 +96,23 @@ CMD ["serve"]
     ['registry.k8s.io/sig-storage/csi-provisioner', 'v5.1.0', 'csi-provisioner'], ['registry.k8s.io/sig-storage/csi-attacher', 'v4.7.0', 'csi-attacher'], ['registry.k8s.io/sig-storage/csi-resizer', 'v1.12.0', 'csi-resizer'],
     ['registry.k8s.io/sig-storage/csi-node-driver-registrar', 'v2.12.0', 'csi-node-driver-registrar'], ['nestbox/csi-disk', 'v1.0.0', 'csi-disk'], ['rancher/local-path-provisioner', 'v0.0.30', 'local-path-provisioner'],
   ].map(([name, version, binary]): [string, Recipe] => [name!, { tags: [`${name}:${version}`], context: () => [program(binary!, binary!)], dockerfile: `FROM scratch\nCOPY ${binary} /${binary}\nENTRYPOINT ["/${binary}"]\n` }])),
+  'registry.k8s.io/coredns/coredns': {
+    tags: ['registry.k8s.io/coredns/coredns:latest', 'registry.k8s.io/coredns/coredns:v1.11.3'], context: () => [program('coredns', 'coredns')],
+    dockerfile: `FROM scratch
+COPY coredns /coredns
+WORKDIR /
+EXPOSE 53 53/udp
+ENTRYPOINT ["/coredns"]
+`,
+  },
+  'registry.k8s.io/e2e-test-images/jessie-dnsutils': {
+    tags: ['registry.k8s.io/e2e-test-images/jessie-dnsutils:latest', 'registry.k8s.io/e2e-test-images/jessie-dnsutils:1.7', 'registry.k8s.io/e2e-test-images/jessie-dnsutils:1.3'],
+    context: () => [program('dig', 'dig'), program('nslookup', 'nslookup')],
+    dockerfile: `FROM debian
+COPY dig nslookup /usr/bin/
+CMD ["sleep", "86400"]
+`,
+  },
   'registry.k8s.io/pause': {
     tags: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/pause:latest'], context: () => [dir('bin'), program('bin/pause', 'pause')],
     dockerfile: `FROM scratch

@@ -9,7 +9,7 @@ import { entry, type TarEntry } from '../tar.ts';
 export const APPLETS = (
   'arch ash awk base64 basename cat chgrp chmod chown chroot clear cp cut date dd df diff dirname dmesg du echo egrep env expr false fgrep find ' +
   'free fsync getopt grep gunzip gzip head hostid hostname httpd id install ip kill killall less link ln logger login ls md5sum mkdir mkfifo mknod ' +
-  'mktemp more mount mountpoint mv nc netstat nice nohup nproc nsenter od passwd pgrep pidof ping pivot_root pkill poweroff printenv printf ps pwd readlink ' +
+  'mktemp more mount mountpoint mv nc netstat nice nohup nproc nsenter nslookup od passwd pgrep pidof ping pivot_root pkill poweroff printenv printf ps pwd readlink ' +
   'realpath reboot renice reset rev rm rmdir route sed seq setsid sh sha256sum sleep sort split stat strings stty su sync sysctl tac tail tar tee test ' +
   'time timeout top touch tr true truncate tty umount uname uniq unlink unshare uptime vi watch wc wget which who whoami xargs yes'
 ).split(' ');

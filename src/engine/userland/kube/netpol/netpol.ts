@@ -12,7 +12,7 @@ import { commented, type Jump, jump, keep, nothingWritten } from '../iptables.ts
 import { follow } from '../watching.ts';
 import { policyChains } from './rules.ts';
 
-const JUMPS: readonly Jump[] = ['FORWARD', 'INPUT', 'OUTPUT'].map((chain) => ({ table: 'filter', chain, rule: { ...commented('kube-router netpol - ' + chain), target: `KUBE-ROUTER-${chain}` } }));
+const JUMPS: readonly Jump[] = ['FORWARD', 'INPUT', 'OUTPUT'].map((chain) => ({ table: 'filter', chain, rule: { ...commented(`kube-router netpol - ${chain}`), target: `KUBE-ROUTER-${chain}` }, first: true }));
 
 const ours = (chain: string): boolean => /^KUBE-(ROUTER-|POD-FW-|NWPLCY-)/.test(chain);
 
@@ -43,6 +43,7 @@ export function* netpol(argv: readonly string[]): Body {
       yield* jump(JUMPS);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
+      yield* sys('write', 2, bytes(`Failed to run iptables-restore: ${error.message}\n`));
       written = nothingWritten();
       state.dirty = true;
     }

@@ -144,7 +144,7 @@ export function policyChains(c: Cluster): Chains {
         used.add(`${keyOf(policy)} ${way}`);
         return { ...commented(`run through nw policy ${policy.metadata.name}`), target: policyChain(policy, way) };
       });
-      chains.set(down, [...verdict, { ...commented('rule to mark traffic matching a network policy', 'mark'), mark: is('0x10000/0x10000'), target: 'RETURN' }, { ...commented(`rule to REJECT traffic destined for POD ${name}`), target: 'DROP' }]);
+      chains.set(down, [...verdict, { ...commented('rule to mark traffic matching a network policy', 'mark'), mark: is('0x10000/0x10000'), target: 'RETURN' }, { ...commented(`rule to DROP traffic not accepted for POD ${name}`), target: 'DROP' }]);
       rules.push({ [side]: ip, ...commented(`${way.toLowerCase()} of POD ${name}`), target: 'MARK', setmark: `0/${0x10000}` }, { [side]: ip, ...commented(`${way.toLowerCase()} of POD ${name}`), target: down });
     }
     chains.set(chain, rules);

@@ -59,7 +59,7 @@ function fixed(): ProxyRules {
     ['KUBE-SERVICES', []], ['KUBE-NODEPORTS', []],
     ['KUBE-POSTROUTING', [
       { mark: not('0x4000/0x4000'), modules: ['mark'], target: 'RETURN' }, { target: 'MARK', setmark: `${MARK}/0` },
-      { ...commented('kubernetes service traffic requiring SNAT'), target: 'MASQUERADE', natflags: ['--random-fully'] },
+      { ...commented('kubernetes service traffic requiring SNAT'), target: 'MASQUERADE', natflags: ['random-fully'] },
     ]],
     [MASQ, [{ target: 'MARK', setmark: `${MARK}/${MARK}` }]], ['KUBE-PROXY-CANARY', []],
   ]);
