@@ -8,7 +8,7 @@ import { advance, createWorld } from '../../../src/engine/world/world.ts';
 
 function cluster(): { kubectl: (words: string) => string; wait: (seconds: number) => void; file: (name: string, data: string) => void } {
   const world = createWorld(loadAssets(), 'three-nodes');
-  const ends = Date.now() + 20_000;
+  const ends = Date.now() + 90_000;
   const typist: Typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => Date.now() > ends });
   const wait = (seconds: number): void => advance(world, world.timeline.now + seconds * SECOND);
   waitForPrompt(typist);
