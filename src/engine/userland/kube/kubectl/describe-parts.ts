@@ -13,6 +13,11 @@ export interface Surroundings {
   replicaSets?: readonly KubeObject[];
   endpoints?: KubeObject;
   lease?: KubeObject;
+  /** Of a namespace. */
+  quotas?: readonly KubeObject[];
+  limits?: readonly KubeObject[];
+  /** Behind an Ingress: "web:80" to its endpoints. */
+  backends?: ReadonlyMap<string, string>;
 }
 
 export type Line = (level: number, text: string) => void;
@@ -160,22 +165,42 @@ export function probeText(p: Json): string {
   return `unknown ${tail}`;
 }
 
+/** What a volume is: its type with words of explanation, and its fields. */
+function volumeRows(v: Json): string[] {
+  const rows = (type: string, fields: Record<string, unknown> = {}): string[] => [`Type:\t${type}`, ...Object.entries(fields).map(([k, x]) => `${k}:\t${x}`)];
+  if (v.emptyDir) return rows("EmptyDir (a temporary directory that shares a pod's lifetime)", { Medium: v.emptyDir.medium ?? '', SizeLimit: v.emptyDir.sizeLimit === undefined ? '<unset>' : canonical(v.emptyDir.sizeLimit) });
+  if (v.configMap) return rows('ConfigMap (a volume populated by a ConfigMap)', { Name: v.configMap.name, Optional: v.configMap.optional ?? false });
+  if (v.secret) return rows('Secret (a volume populated by a Secret)', { SecretName: v.secret.secretName, Optional: v.secret.optional ?? false });
+  if (v.hostPath) return rows('HostPath (bare host directory volume)', { Path: v.hostPath.path, HostPathType: v.hostPath.type ?? '' });
+  if (v.persistentVolumeClaim) return rows('PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)', { ClaimName: v.persistentVolumeClaim.claimName, ReadOnly: v.persistentVolumeClaim.readOnly ?? false });
+  if (v.projected) return [...rows('Projected (a volume that contains injected data from multiple sources)'), ...(v.projected.sources ?? []).flatMap(projection)];
+  if (v.downwardAPI) return [...rows('DownwardAPI (a volume populated by information about the pod)'), 'Items:', ...(v.downwardAPI.items ?? []).map((i: Json) => `  ${i.fieldRef?.fieldPath ?? i.resourceFieldRef?.resource} -> ${i.path}`)];
+  if (v.nfs) return rows('NFS (an NFS mount that lasts the lifetime of a pod)', { Server: v.nfs.server, Path: v.nfs.path, ReadOnly: v.nfs.readOnly ?? false });
+  if (v.csi) return rows('CSI (a Container Storage Interface (CSI) volume source)', { Driver: v.csi.driver, FSType: v.csi.fsType ?? '', ReadOnly: v.csi.readOnly ?? false });
+  if (v.ephemeral) {
+    const spec = v.ephemeral.volumeClaimTemplate?.spec ?? {};
+    return rows('EphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)', { StorageClass: spec.storageClassName ?? '', Volume: '', Capacity: '', 'Access Modes': '', VolumeMode: spec.volumeMode ?? 'Filesystem' });
+  }
+  return ['<unknown>'];
+}
+
+function projection(source: Json): string[] {
+  if (source.secret) return [`SecretName:\t${source.secret.name}`, `SecretOptionalName:\t${source.secret.optional ?? '<nil>'}`];
+  if (source.downwardAPI) return ['DownwardAPI:\ttrue'];
+  if (source.configMap) return [`ConfigMapName:\t${source.configMap.name}`, `ConfigMapOptional:\t${source.configMap.optional ?? '<nil>'}`];
+  return source.serviceAccountToken ? [`TokenExpirationSeconds:\t${source.serviceAccountToken.expirationSeconds ?? 3600}`] : [];
+}
+
 export function volumes(w: Line, all: readonly Json[], level: number): void {
   if (all.length === 0) {
-    w(level, `${level === 0 ? '' : ''}Volumes:\t<none>`);
+    w(level, 'Volumes:\t<none>');
     return;
   }
   w(level, 'Volumes:');
   const pad = level === 0 ? '  ' : ' ';
   for (const v of all) {
     w(level, `${pad}${v.name}:`);
-    const line = (text: string): void => w(level, `${pad}  ${text}`);
-    if (v.emptyDir) line(`Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)\n${'  '.repeat(level)}${pad}  Medium:\t${v.emptyDir.medium ?? ''}\n${'  '.repeat(level)}${pad}  SizeLimit:\t${v.emptyDir.sizeLimit ?? '<unset>'}`);
-    else if (v.configMap) line(`Type:\tConfigMap (a volume populated by a ConfigMap)\n${'  '.repeat(level)}${pad}  Name:\t${v.configMap.name}\n${'  '.repeat(level)}${pad}  Optional:\t${v.configMap.optional ?? false}`);
-    else if (v.secret) line(`Type:\tSecret (a volume populated by a Secret)\n${'  '.repeat(level)}${pad}  SecretName:\t${v.secret.secretName}\n${'  '.repeat(level)}${pad}  Optional:\t${v.secret.optional ?? false}`);
-    else if (v.hostPath) line(`Type:\tHostPath (bare host directory volume)\n${'  '.repeat(level)}${pad}  Path:\t${v.hostPath.path}\n${'  '.repeat(level)}${pad}  HostPathType:\t${v.hostPath.type ?? ''}`);
-    else if (v.persistentVolumeClaim) line(`Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)\n${'  '.repeat(level)}${pad}  ClaimName:\t${v.persistentVolumeClaim.claimName}\n${'  '.repeat(level)}${pad}  ReadOnly:\t${v.persistentVolumeClaim.readOnly ?? false}`);
-    else line('<unknown>');
+    for (const row of volumeRows(v)) w(level, `${pad}  ${row}`);
   }
 }
 

@@ -1,11 +1,12 @@
 /** `kubectl describe`: pure functions from objects to its text. Source: kubectl pkg/describe/describe.go 1.32. */
-import type { Container, KubeObject, Labels, Node, Pod } from '../../../cluster/types/objects.ts';
+import type { Json, KubeObject, Node, Pod } from '../../../cluster/types/objects.ts';
 import { amountOf, binary, canonical, decimal } from '../../../cluster/types/quantity.ts';
 import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime, rfc1123 } from '../../../cluster/types/time.ts';
 import { containers, events, type Line, multi, template, tolerations, volumes, type Surroundings } from './describe-parts.ts';
 import { claim, cronJob, daemonSet, job, statefulSet } from './describe-workloads.ts';
 import { csiNode, persistentVolume, storageClass } from './describe-storage.ts';
+import { generic, namespaceLimits, POLICY_DESCRIBERS } from './describe-policy.ts';
 import { ageOf } from './columns.ts';
 import { rolesOf } from './tables.ts';
 import { tabulate } from './tabwriter.ts';
@@ -21,7 +22,7 @@ export function describeObject(object: KubeObject, around: Surroundings): string
 
 const DESCRIBERS: Record<string, (o: KubeObject, s: Surroundings, w: Line) => void> = {
   Pod: (o, s, w) => pod(o as Pod, s, w), Node: (o, s, w) => node(o as Node, s, w), Deployment: deployment, ReplicaSet: replicaSet, Service: service, Namespace: namespace,
-  StatefulSet: statefulSet, DaemonSet: daemonSet, Job: job, CronJob: cronJob, PersistentVolumeClaim: claim, PersistentVolume: persistentVolume, StorageClass: storageClass, CSINode: csiNode, ConfigMap: configMap, Secret: secret, Event: generic,
+  StatefulSet: statefulSet, DaemonSet: daemonSet, Job: job, CronJob: cronJob, PersistentVolumeClaim: claim, PersistentVolume: persistentVolume, StorageClass: storageClass, CSINode: csiNode, ConfigMap: configMap, Secret: secret, ...POLICY_DESCRIBERS,
 };
 
 function pod(p: Pod, s: Surroundings, w: Line): void {
@@ -52,6 +53,11 @@ function pod(p: Pod, s: Surroundings, w: Line): void {
   if (status.nominatedNodeName) w(0, `NominatedNodeName:\t${status.nominatedNodeName}`);
   if (spec.initContainers?.length) containers(w, 'Init Containers', spec.initContainers, status.initContainerStatuses ?? [], true, 0);
   containers(w, 'Containers', spec.containers, status.containerStatuses ?? [], true, 0);
+  if (spec.ephemeralContainers?.length) containers(w, 'Ephemeral Containers', spec.ephemeralContainers, (status as Json).ephemeralContainerStatuses ?? [], true, 0);
+  if (spec.readinessGates?.length) {
+    w(0, 'Readiness Gates:\n  Type\tStatus');
+    for (const g of spec.readinessGates as Json[]) w(1, `${g.conditionType} \t${status.conditions?.find((c) => c.type === g.conditionType)?.status ?? '<none>'} `);
+  }
   if (status.conditions?.length) {
     w(0, 'Conditions:');
     w(1, 'Type\tStatus');
@@ -61,7 +67,12 @@ function pod(p: Pod, s: Surroundings, w: Line): void {
   w(0, `QoS Class:\t${status.qosClass ?? ''}`);
   multi(w, 'Node-Selectors', spec.nodeSelector);
   tolerations(w, spec.tolerations ?? [], 0);
+  spread(w, spec.topologySpreadConstraints ?? []);
   events(w, s);
+}
+
+function spread(w: Line, all: readonly Json[]): void {
+  for (const [i, c] of all.entries()) w(0, `${i === 0 ? 'Topology Spread Constraints:' : ''}\t${c.topologyKey}:${c.whenUnsatisfiable} when max skew ${c.maxSkew} is exceeded${c.labelSelector ? ` for selector ${printSelector(c.labelSelector)}` : ''}`);
 }
 
 function deployment(d: KubeObject, s: Surroundings, w: Line): void {
@@ -130,12 +141,17 @@ function service(v: KubeObject, s: Surroundings, w: Line): void {
   events(w, s);
 }
 
-function namespace(n: KubeObject, _s: Surroundings, w: Line): void {
+function namespace(n: KubeObject, s: Surroundings, w: Line): void {
   w(0, `Name:\t${n.metadata.name}`);
   multi(w, 'Labels', n.metadata.labels);
   multi(w, 'Annotations', n.metadata.annotations, ': ');
   w(0, `Status:\t${n.status?.phase ?? ''}`);
-  w(0, '\nNo resource quota.\n\nNo LimitRange resource.');
+  if (n.status?.conditions?.length) {
+    w(0, 'Conditions:');
+    w(1, 'Type\tStatus\tLastTransitionTime\tReason\tMessage\n----\t------\t------------------\t------\t-------');
+    for (const c of n.status.conditions) w(1, `${c.type}\t${c.status}\t${rfc1123(c.lastTransitionTime)}\t${c.reason}\t${c.message}`);
+  }
+  namespaceLimits(w, s);
 }
 
 function configMap(c: KubeObject, s: Surroundings, w: Line): void {
@@ -209,7 +225,7 @@ function nodePods(n: Node, s: Surroundings, w: Line): void {
     return total;
   };
   w(0, `Non-terminated Pods:\t(${pods.length} in total)`);
-  w(1, 'Namespace\tName\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n---------\t----\t------------\t----------\t---------------\t-------------\t---');
+  w(1, 'Namespace\tName\t\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n---------\t----\t\t------------\t----------\t---------------\t-------------\t---');
   const totals = new Map<string, number>();
   for (const p of pods) {
     const cells = (['cpu', 'memory'] as const).flatMap((r) => (['requests', 'limits'] as const).map((list) => {
@@ -217,17 +233,9 @@ function nodePods(n: Node, s: Surroundings, w: Line): void {
       totals.set(`${r} ${list}`, (totals.get(`${r} ${list}`) ?? 0) + amount);
       return share(r, amount);
     }));
-    w(1, `${p.metadata.namespace}\t${p.metadata.name}\t${cells.join('\t')}\t${ageOf(p.metadata.creationTimestamp, s.now)}`);
+    w(1, `${p.metadata.namespace}\t${p.metadata.name}\t\t${cells.join('\t')}\t${ageOf(p.metadata.creationTimestamp, s.now)}`);
   }
   w(0, 'Allocated resources:\n  (Total limits may be over 100 percent, i.e., overcommitted.)\n  Resource\tRequests\tLimits\n  --------\t--------\t------');
   for (const r of ['cpu', 'memory']) w(1, `${r}\t${share(r, totals.get(`${r} requests`) ?? 0)}\t${share(r, totals.get(`${r} limits`) ?? 0)}`);
   w(1, 'ephemeral-storage\t0 (0%)\t0 (0%)');
-}
-
-function generic(o: KubeObject, s: Surroundings, w: Line): void {
-  w(0, `Name:\t${o.metadata.name}\nNamespace:\t${o.metadata.namespace ?? ''}`);
-  multi(w, 'Labels', o.metadata.labels);
-  multi(w, 'Annotations', o.metadata.annotations, ': ');
-  w(0, `API Version:\t${o.apiVersion}\nKind:\t${o.kind}`);
-  events(w, s);
 }

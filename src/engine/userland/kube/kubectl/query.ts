@@ -8,11 +8,13 @@ import type { Call } from '../../lib/http.ts';
 import { call, type Client, err, failed, Fatal, failureText, listKind, nextEvent, now, out, watch } from './client.ts';
 import { describeObject } from './describe.ts';
 import type { Surroundings } from './describe-parts.ts';
+import { backendsOf } from './describe-policy.ts';
 import { type Flags, on } from './flags.ts';
 import { find, PathError } from './jsonpath.ts';
 import { manifests } from './write.ts';
 import { checkFormat, dated, printAs, type TableOptions, tableRows } from './print.ts';
 import { fetch, targets, type Target } from './resources.ts';
+import { endpointsText } from './tables.ts';
 import { getTable } from './tabwriter.ts';
 
 export const GET_FLAGS =
@@ -236,11 +238,33 @@ function* surroundings(client: Client, object: KubeObject): Call<Surroundings> {
     around.pods = usersOf((yield* listKind(client, kindNamed('Pod'), namespace)).items as Pod[], object);
   } else if (['ReplicaSet', 'StatefulSet', 'DaemonSet'].includes(object.kind)) {
     around.pods = ((yield* listKind(client, kindNamed('Pod'), namespace)).items as Pod[]).filter((p) => matchesSelector(object.spec.selector, p.metadata.labels));
+  } else if (object.kind === 'Namespace') {
+    around.quotas = (yield* listKind(client, kindNamed('ResourceQuota'), object.metadata.name)).items;
+    around.limits = (yield* listKind(client, kindNamed('LimitRange'), object.metadata.name)).items;
+  } else if (object.kind === 'Ingress') {
+    around.backends = yield* backends(client, object);
   } else if (object.kind === 'Service') {
     const endpoints = yield* fetch(client, kindNamed('Endpoints'), object.metadata.name, namespace);
     if (typeof endpoints !== 'string') around.endpoints = endpoints;
   }
   return around;
+}
+
+/** What is behind the Services of an Ingress. */
+function* backends(client: Client, ingress: KubeObject): Call<Map<string, string>> {
+  const known = new Map<string, string>();
+  for (const { key, name, port } of backendsOf(ingress)) {
+    const service = yield* fetch(client, kindNamed('Service'), name, ingress.metadata.namespace);
+    if (typeof service === 'string') {
+      known.set(key, `<error: services ${JSON.stringify(name)} not found>`);
+      continue;
+    }
+    const wanted = (service.spec.ports ?? []).find((p: Json) => p.port === port?.number || (p.name && p.name === port?.name))?.name ?? '';
+    const found = yield* fetch(client, kindNamed('Endpoints'), name, ingress.metadata.namespace);
+    const subsets: Json[] = typeof found === 'string' ? [] : (found.subsets ?? []);
+    known.set(key, endpointsText({ subsets: subsets.map((s) => ({ ...s, ports: (s.ports ?? []).filter((p: Json) => (p.name ?? '') === wanted) })) } as never).replace('<none>', ''));
+  }
+  return known;
 }
 
 function isCurrent(rs: KubeObject, deployment: KubeObject): boolean {
