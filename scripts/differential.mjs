@@ -1,4 +1,4 @@
-// `node scripts/differential.mjs NAME [options]`: the long comparisons of tests/differential, each a program: native, encodings, bytes, containers, docker-lines.
+// `node scripts/differential.mjs NAME [options]`: the long comparisons of tests/differential, each a program: native, encodings, bytes, containers, docker-lines, kubectl-lines.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const root = new URL('..', import.meta.url).pathname;
 const [name, ...args] = process.argv.slice(2);
 const entry = join(root, 'tests', 'differential', `${name}.ts`);
 if (!name || !existsSync(entry)) {
-  console.error(`differential: ${name ? `no comparison '${name}'` : 'which?'}: native, encodings, bytes, containers, docker-lines`);
+  console.error(`differential: ${name ? `no comparison '${name}'` : 'which?'}: native, encodings, bytes, containers, docker-lines, kubectl-lines`);
   process.exit(64);
 }
 if (cpuStale()) buildCpu();

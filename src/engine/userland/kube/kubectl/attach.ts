@@ -39,7 +39,7 @@ export function* attachTo(pod: Pod, container: string, asked: { stdin: boolean; 
   }
   try {
     const end = yield* attachStream(kubelet(pod), `/attach/${pod.metadata.namespace}/${pod.metadata.name}/${container}`, { tty, stdin: asked.stdin }, JSON.stringify({ tty, stdin: asked.stdin }));
-    return { error: 'error' in end ? end.error : null };
+    return { error: 'error' in end ? end.error.replace(/^error: /, '') : null };
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     return { error: dialing(pod, 'exec', error).message.replace(/^Error from server: /, '') };

@@ -1,6 +1,7 @@
 /** delete, patch, scale, label, annotate: changes to what there is. */
 import { type Kind, pathOf } from '../../../cluster/types/kinds.ts';
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
+import { SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
 import { ask, call, type Client, err, failed, failureText, Fatal, listKind, out, readPath } from './client.ts';
@@ -71,9 +72,18 @@ function* waitGone(client: Client, g: { kind: Kind; name: string; namespace: str
 
 export const PATCH_FLAGS = 'p/patch= patch-file= type= o/output= dry-run=?unchanged subresource= f/filename=* local';
 
+function* patchText(path: string): Call<string> {
+  try {
+    return yield* readPath(path);
+  } catch (error) {
+    if (error instanceof SysError) throw new Fatal(`error: unable to read patch file: open ${path}: ${error.message.toLowerCase()}`);
+    throw error;
+  }
+}
+
 export function* patch(client: Client, flags: Flags): Call<number> {
   const file = flags.text.get('patch-file');
-  const given = flags.text.get('patch') ?? (file === undefined ? undefined : yield* readPath(file));
+  const given = flags.text.get('patch') ?? (file === undefined ? undefined : yield* patchText(file));
   if (!given) throw new Fatal('error: must specify --patch or --patch-file containing the contents of the patch');
   const [t] = yield* targets(client, flags.args);
   if (!t || t.name === null) throw new Fatal('error: resource(s) were provided, but no name was specified');

@@ -96,6 +96,10 @@ export function* kubectl(argv: readonly string[], env: Readonly<Record<string, s
     return yield* dispatch(argv.slice(1), env);
   } catch (error) {
     if (error instanceof SysError && error.errno === 'EPIPE') return 1;
+    if (error instanceof SysError) {
+      yield* err(`error: ${error.message.toLowerCase()}\n`);
+      return 1;
+    }
     if (!(error instanceof Fatal || error instanceof UsageError)) throw error;
     if (error.message !== '') yield* err(`${error.message}\n`);
     return error instanceof Fatal ? error.status : 1;

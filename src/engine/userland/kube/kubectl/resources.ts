@@ -54,6 +54,7 @@ const allKinds = (): Kind[] => KINDS.filter((k) => k.all);
 
 /** One object, or the failure's text. */
 export function* fetch(client: Client, kind: Kind, name: string, namespace = client.namespace, sub?: string): Call<KubeObject | string> {
+  if (name === '') throw new Fatal('error: resource name may not be empty');
   const reply = yield* call(client, 'GET', pathOf(kind, kind.namespaced ? namespace : undefined, name, sub));
   return failed(reply) ? failureText(reply.body) : (reply.body as KubeObject);
 }

@@ -18,6 +18,7 @@ export function* top(client: Client, flags: Flags): Call<number> {
   const by = flags.text.get('sort-by') ?? '';
   if (!['', 'cpu', 'memory'].includes(by)) throw new Fatal('error: --sort-by accepts only cpu or memory');
   if (names.length > 1) throw new Fatal(`error: Unexpected args: [${names.join(' ')}]\nSee 'kubectl top ${what} -h' for help and examples`);
+  if (names[0] === '') throw new Fatal('error: resource name may not be empty');
   if (names.length === 1 && flags.text.has('selector')) throw new Fatal('error: only one of NAME or --selector can be provided');
   const groups = yield* call(client, 'GET', '/apis');
   if (!failed(groups) && !(groups.body.groups ?? []).some((g: Json) => g.name === 'metrics.k8s.io')) throw new Fatal('error: Metrics API not available');

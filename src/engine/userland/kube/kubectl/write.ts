@@ -52,6 +52,9 @@ export function* manifests(client: Client, flags: Flags, problems: string[] = []
         throw new Fatal(`error: error validating "${item.source}": error validating data: ${field} not set; if you choose to ignore these errors, turn validation off with --validate=false`);
       }
     }
+    for (const [field, value] of [['name', metadata?.name], ['namespace', metadata?.namespace], ['generateName', metadata?.generateName]] as const) {
+      if (value !== undefined && value !== null && typeof value !== 'string') throw new Fatal(`error: unable to decode "${item.source}": json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value} into Go struct field ObjectMeta.metadata.${field} of type string`);
+    }
     if (selected !== undefined && !selects(selected, metadata?.labels)) continue;
     const known = findKind(apiVersion, kind);
     if (!known) {
