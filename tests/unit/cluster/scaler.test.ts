@@ -35,7 +35,7 @@ describe('HorizontalPodAutoscaler', () => {
     make(cluster, 'Deployment', web(50, '90m'));
     later(cluster, 400);
     make(cluster, 'HorizontalPodAutoscaler', scaler(cpu(75)));
-    later(cluster, 2);
+    later(cluster, 17);
     expect(replicas(cluster)).toBe(60);
     expect(events(cluster, 'web')).toContain('SuccessfulRescale: New size: 60; reason: cpu resource utilization (percentage of request) above target');
     expect(get(cluster.store, 'HorizontalPodAutoscaler', 'default/web')!.status).toMatchObject({ currentReplicas: 50, desiredReplicas: 60, currentMetrics: [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: 90, averageValue: '90m' } } }] });
@@ -57,7 +57,7 @@ describe('HorizontalPodAutoscaler', () => {
     make(cluster, 'Deployment', web(1, '1000m'));
     later(cluster, 400);
     make(cluster, 'HorizontalPodAutoscaler', scaler({ ...cpu(50), maxReplicas: 12 }));
-    later(cluster, 2);
+    later(cluster, 17);
     expect([replicas(cluster), conditions(cluster).ScalingLimited]).toEqual([5, 'True ScaleUpLimit']);
     later(cluster, 400);
     expect([replicas(cluster), conditions(cluster).ScalingLimited]).toEqual([12, 'True TooManyReplicas']);
@@ -96,7 +96,7 @@ describe('HorizontalPodAutoscaler', () => {
     make(cluster, 'Deployment', body);
     later(cluster, wait);
     make(cluster, 'HorizontalPodAutoscaler', scaler(cpu(50)));
-    later(cluster, 1);
+    later(cluster, 16);
     const said = events(cluster, 'web');
     expect(said.some((e) => e.startsWith(`${reason}: ${message}`))).toBe(true);
     expect(said.some((e) => e.startsWith(`FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: ${message}`))).toBe(true);
@@ -106,7 +106,7 @@ describe('HorizontalPodAutoscaler', () => {
   it('says when there is nothing to scale, or it is asleep', () => {
     const cluster = lab(1);
     make(cluster, 'HorizontalPodAutoscaler', scaler(cpu(50)));
-    later(cluster, 1);
+    later(cluster, 16);
     expect(conditions(cluster)).toEqual({ AbleToScale: 'False FailedGetScale' });
     expect(events(cluster, 'web')).toEqual(['FailedGetScale: deployments/scale.apps "web" not found']);
     make(cluster, 'Deployment', web(0, null));

@@ -30,11 +30,14 @@ export function syncScaler(cluster: Cluster, key: string): void {
   }
   const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
   let memory = cluster.scalers.get(key);
-  if (!memory || memory.uid !== hpa.metadata.uid) cluster.scalers.set(key, (memory = { uid: hpa.metadata.uid!, next: 0, recommendations: [], ups: [], downs: [] }));
-  if (memory.next <= now + 0.001) {
-    memory.next = now + PERIOD;
+  // Whatever asks for a turn waits a period in the queue; who waits already is not queued again.
+  if (!memory || memory.uid !== hpa.metadata.uid) {
+    cluster.scalers.set(key, (memory = { uid: hpa.metadata.uid!, next: now + PERIOD, recommendations: [], ups: [], downs: [] }));
     later(cluster, 'scaler', key, PERIOD);
   }
+  if (memory.next > now + 0.001) return;
+  memory.next = now + PERIOD;
+  later(cluster, 'scaler', key, PERIOD);
   const status: Json = copy(hpa.status ?? {});
   reconcile({ cluster, hpa, status, memory, now });
   if (same(status, hpa.status)) return;
