@@ -65,6 +65,9 @@ function furnish(cluster: Cluster): void {
     metadata: { name: 'kubernetes', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
     subsets: [{ addresses: [{ ip: '10.0.0.10' }], ports: [{ name: 'https', port: 6443, protocol: 'TCP' }] }],
   });
+  create(cluster, kindNamed('EndpointSlice'), 'default', {
+    metadata: { name: 'kubernetes', labels: { 'kubernetes.io/service-name': 'kubernetes' } }, addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.10'], conditions: { ready: true } }], ports: [{ name: 'https', port: 6443, protocol: 'TCP' }],
+  });
 }
 
 /** The two classes that every cluster has. Source: pkg/apis/scheduling/v1/helpers.go. */

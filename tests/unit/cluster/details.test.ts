@@ -177,3 +177,46 @@ describe('time zones', () => {
     expect(events(cluster, 'c').length).toBeGreaterThanOrEqual(0);
   });
 });
+
+describe('endpoints', () => {
+  const web = (replicas: number): Json => owner('w', { replicas, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i', ports: [{ name: 'http', containerPort: 8080 }] }] } } });
+  const service = (more: object = {}): Json => ({ metadata: { name: 's' }, spec: { selector: { a: 'b' }, ports: [{ port: 80, targetPort: 'http' }], ...more } });
+  const slices = (cluster: Cluster): Json[] => list(cluster.store, 'EndpointSlice', 'default').filter((s) => s.metadata.labels?.['kubernetes.io/service-name'] === 's');
+
+  it('come in slices of a hundred', () => {
+    const cluster = lab(3);
+    make(cluster, 'Service', service());
+    make(cluster, 'Deployment', web(230));
+    later(cluster, 20);
+    expect(slices(cluster).map((s) => s.endpoints.length).sort()).toEqual([100, 100, 30]);
+    expect(slices(cluster)[0].ports).toEqual([{ name: '', port: 8080, protocol: 'TCP' }]);
+    expect(get(cluster.store, 'Endpoints', 'default/s')!.subsets[0].addresses).toHaveLength(230);
+    mutate(cluster, 'Deployment', 'default/w', (o) => {
+      o.spec.replicas = 10;
+    });
+    later(cluster, 20);
+    expect(slices(cluster).reduce((n, s) => n + s.endpoints.length, 0)).toBe(10);
+  });
+
+  it('keep what terminates, as such', () => {
+    const cluster = lab(1);
+    make(cluster, 'Service', service());
+    make(cluster, 'Deployment', web(1));
+    later(cluster, 5);
+    remove(cluster, kindNamed('Pod'), 'default', names(cluster)[0]!);
+    later(cluster, 0.3);
+    const conditions = slices(cluster).flatMap((s) => s.endpoints.map((e: Json) => e.conditions));
+    expect(conditions).toContainEqual({ ready: false, serving: true, terminating: true });
+    expect(get(cluster.store, 'Endpoints', 'default/s')!.subsets).toBeUndefined();
+    later(cluster, 10);
+    expect(slices(cluster).flatMap((s) => s.endpoints.map((e: Json) => e.conditions))).toEqual([{ ready: true, serving: true, terminating: false }]);
+  });
+
+  it('of a service without selector are what somebody wrote, mirrored', () => {
+    const cluster = lab(0);
+    make(cluster, 'Service', { metadata: { name: 's' }, spec: { ports: [{ port: 80 }] } });
+    make(cluster, 'Endpoints', { metadata: { name: 's' }, subsets: [{ addresses: [{ ip: '192.0.2.7' }], ports: [{ port: 9376 }] }] });
+    later(cluster, 1);
+    expect(slices(cluster)).toMatchObject([{ endpoints: [{ addresses: ['192.0.2.7'], conditions: { ready: true } }], ports: [{ port: 9376 }], metadata: { labels: { 'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io' } } }]);
+  });
+});

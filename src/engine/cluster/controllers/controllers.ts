@@ -105,11 +105,14 @@ export const CONTROLLERS: readonly Controller[] = [
     name: 'endpoints', kind: 'Service', sync: syncEndpoints,
     wakes(cluster, change) {
       if (change.kind === 'Service') return [keyOf(change.object.metadata)];
+      if (change.kind === 'Endpoints') return cluster.store.tables.get('Service')?.get(change.key)?.spec.selector === undefined ? [change.key] : [];
       if (change.kind !== 'Pod' || !change.object.status?.podIP || !counts(change)) return [];
       const { namespace, labels } = change.object.metadata;
-      return list<Service>(cluster.store, 'Service', namespace)
-        .filter((s) => s.spec.selector && (matchesMap(s.spec.selector, labels) || matchesMap(s.spec.selector, change.old?.metadata.labels)))
-        .map((s) => keyOf(s.metadata));
+      const out: string[] = [];
+      for (const s of (cluster.store.tables.get('Service')?.values() ?? []) as Iterable<Service>) {
+        if (s.metadata.namespace === namespace && s.spec.selector && (matchesMap(s.spec.selector, labels) || matchesMap(s.spec.selector, change.old?.metadata.labels))) out.push(keyOf(s.metadata));
+      }
+      return out;
     },
   },
   {

@@ -1,10 +1,12 @@
-/** Endpoints and EndpointSlices: the addresses of the pods that a Service's selector chooses, ready ones apart from the rest. */
+/** Endpoints: the addresses of the pods that a Service's selector chooses, ready ones apart from the rest. Source: pkg/controller/endpoint 1.32. */
 import { create, mutate, remove } from '../api.ts';
 import type { Cluster } from '../state.ts';
-import { get, list, podsLabelled } from '../store.ts';
+import { get, podsLabelled, stamp } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
-import { type Json, type KubeObject, keyOf, type Pod, same, type Service } from '../types/objects.ts';
+import { type Json, type Pod, same, type Service } from '../types/objects.ts';
+import { compareIps, headlessLabels, type PortOf, portsOf, targetOf, TRIGGERED } from './addresses.ts';
 import { isReady } from './pods.ts';
+import { mirror, syncSlices } from './slices.ts';
 
 export function syncEndpoints(cluster: Cluster, key: string): void {
   const service = get<Service>(cluster.store, 'Service', key);
@@ -13,60 +15,56 @@ export function syncEndpoints(cluster: Cluster, key: string): void {
     if (old) remove(cluster, kindNamed('Endpoints'), old.metadata.namespace, old.metadata.name);
     return;
   }
-  if (!service.spec.selector) return;
-  const pods = podsLabelled(cluster.store, service.metadata.namespace!, service.spec.selector).filter(
-    (p) => p.status?.podIP && !p.metadata.deletionTimestamp && p.status.phase === 'Running',
-  );
-  const ports = (service.spec.ports ?? []).map((p) => ({
-    ...(p.name ? { name: p.name } : {}), port: numberOf(p.targetPort ?? p.port, pods), protocol: p.protocol ?? 'TCP',
-  }));
-  const address = (p: Pod): Json => ({
-    ip: p.status.podIP, nodeName: p.spec.nodeName, targetRef: { kind: 'Pod', name: p.metadata.name, namespace: p.metadata.namespace, uid: p.metadata.uid },
+  if (service.metadata.deletionTimestamp || service.spec.type === 'ExternalName') return;
+  if (!service.spec.selector || Object.keys(service.spec.selector).length === 0) return mirror(cluster, service);
+  const pods = podsLabelled(cluster.store, service.metadata.namespace!, service.spec.selector).filter(belongs);
+  const early = service.spec.publishNotReadyAddresses === true;
+  write(cluster, key, service, subsetsOf(service, pods.filter((p) => early || !p.metadata.deletionTimestamp), early));
+  syncSlices(cluster, service, pods);
+}
+
+/** A pod that has an address and has not ended for good. */
+function belongs(pod: Pod): boolean {
+  const { phase, podIP } = pod.status ?? {};
+  return Boolean(podIP) && phase !== 'Succeeded' && phase !== 'Failed';
+}
+
+/** Pods with the same ports share a subset. */
+function subsetsOf(service: Service, pods: readonly Pod[], early: boolean): Json[] {
+  const groups = new Map<string, { ports: PortOf[]; pods: Pod[] }>();
+  for (const pod of pods) {
+    const ports = portsOf(service, pod);
+    const headless = service.spec.clusterIP === 'None' && (service.spec.ports ?? []).length === 0;
+    if (ports.length === 0 && !headless) continue;
+    const id = JSON.stringify(ports);
+    const group = groups.get(id) ?? { ports, pods: [] };
+    group.pods.push(pod);
+    groups.set(id, group);
+  }
+  const address = (p: Pod): Json => ({ ...(p.spec.hostname && p.spec.subdomain === service.metadata.name ? { hostname: p.spec.hostname } : {}), ip: p.status.podIP, nodeName: p.spec.nodeName, targetRef: targetOf(p) });
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => {
+    const sorted = [...group.pods].sort((a, b) => compareIps(a.status.podIP!, b.status.podIP!));
+    const ready = sorted.filter((p) => early || isReady(p)).map(address);
+    const rest = sorted.filter((p) => !early && !isReady(p)).map(address);
+    return { ...(ready.length ? { addresses: ready } : {}), ...(rest.length ? { notReadyAddresses: rest } : {}), ...(group.ports.length ? { ports: group.ports } : {}) };
   });
-  const byIp = (a: Pod, b: Pod): number => compareIps(a.status.podIP!, b.status.podIP!);
-  const ready = pods.filter(isReady).sort(byIp).map(address);
-  const rest = pods.filter((p) => !isReady(p)).sort(byIp).map(address);
-  const subsets = pods.length === 0 ? undefined : [{ ...(ready.length ? { addresses: ready } : {}), ...(rest.length ? { notReadyAddresses: rest } : {}), ports }];
-  write(cluster, 'Endpoints', key, service, service.metadata.name, subsets ? { subsets } : {});
-  const endpoints = [...pods].sort(byIp).map((p) => ({
-    addresses: [p.status.podIP], conditions: { ready: isReady(p), serving: isReady(p), terminating: false }, nodeName: p.spec.nodeName,
-    targetRef: { kind: 'Pod', name: p.metadata.name, namespace: p.metadata.namespace, uid: p.metadata.uid },
-  }));
-  const slice = list(cluster.store, 'EndpointSlice', service.metadata.namespace).find((s) => s.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name);
-  write(cluster, 'EndpointSlice', slice ? keyOf(slice.metadata) : null, service, null, { addressType: 'IPv4', endpoints, ports: ports.map((p) => ({ name: p.name ?? '', port: p.port, protocol: p.protocol })) });
 }
 
-function compareIps(a: string, b: string): number {
-  const x = a.split('.').map(Number);
-  const y = b.split('.').map(Number);
-  for (let i = 0; i < 4; i++) if (x[i] !== y[i]) return (x[i] ?? 0) - (y[i] ?? 0);
-  return 0;
-}
-
-function numberOf(target: number | string, pods: readonly Pod[]): number {
-  if (typeof target === 'number') return target;
-  for (const pod of pods) for (const c of pod.spec.containers) for (const p of c.ports ?? []) if (p.name === target) return p.containerPort;
-  return 0;
-}
-
-function write(cluster: Cluster, kind: string, key: string | null, service: Service, name: string | null, body: Json): void {
-  const old = key === null ? undefined : get(cluster.store, kind, key);
+function write(cluster: Cluster, key: string, service: Service, subsets: Json[]): void {
+  const old = get(cluster.store, 'Endpoints', key);
+  const labels = { ...service.metadata.labels, ...headlessLabels(service) };
   if (old) {
-    const { apiVersion: _a, kind: _k, metadata: _m, ...rest } = old;
-    if (same(rest, body)) return;
-    mutate(cluster, kind, key!, (o: KubeObject) => {
-      for (const field of Object.keys(o)) if (!['apiVersion', 'kind', 'metadata'].includes(field)) delete o[field];
-      Object.assign(o, body);
+    if (same(old.subsets ?? [], subsets) && same(old.metadata.labels ?? {}, labels)) return;
+    mutate(cluster, 'Endpoints', key, (o) => {
+      if (subsets.length > 0) o.subsets = subsets;
+      else delete o.subsets;
+      if (Object.keys(labels).length > 0) o.metadata.labels = labels;
+      else delete o.metadata.labels;
+      o.metadata.annotations = { ...o.metadata.annotations, [TRIGGERED]: stamp(cluster.timeline) };
     });
     return;
   }
-  const owner = [{ apiVersion: 'v1', blockOwnerDeletion: true, controller: true, kind: 'Service', name: service.metadata.name, uid: service.metadata.uid }];
-  const labels = { ...service.metadata.labels, ...(name === null ? { 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io', 'kubernetes.io/service-name': service.metadata.name } : {}) };
-  create(cluster, kindNamed(kind), service.metadata.namespace, {
-    metadata: {
-      ...(name === null ? { generateName: `${service.metadata.name}-`, ownerReferences: owner } : { name }),
-      ...(Object.keys(labels).length > 0 ? { labels } : {}),
-    },
-    ...body,
+  create(cluster, kindNamed('Endpoints'), service.metadata.namespace, {
+    metadata: { name: service.metadata.name, annotations: { [TRIGGERED]: stamp(cluster.timeline) }, ...(Object.keys(labels).length > 0 ? { labels } : {}) }, ...(subsets.length > 0 ? { subsets } : {}),
   });
 }
