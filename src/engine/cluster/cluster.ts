@@ -11,6 +11,7 @@ import { resyncClaims } from './controllers/claims.ts';
 import { arrive, CONTROLLERS, enqueue, syncAll } from './controllers/controllers.ts';
 import { expireEvents } from './controllers/events.ts';
 import type { Later } from './controllers/later.ts';
+import { collectPods } from './controllers/podgc.ts';
 import { monitorNodes } from './controllers/nodes.ts';
 import { syncDeployment } from './controllers/deployment.ts';
 import { TICK } from './controllers/timers.ts';
@@ -81,6 +82,7 @@ function tick(cluster: Cluster): void {
   const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
   if (Math.floor(now) % 60 < 5) expireEvents(cluster, now);
   if (Math.floor(now) % 15 < 5) resyncClaims(cluster);
+  if (Math.floor(now) % 20 < 5) collectPods(cluster);
   for (const d of list(cluster.store, 'Deployment')) {
     if (d.status?.conditions?.some((c: { type: string; reason: string }) => c.type === 'Progressing' && c.reason === 'ReplicaSetUpdated')) syncDeployment(cluster, keyOf(d.metadata));
   }

@@ -304,3 +304,148 @@ describe('where the scheduler lets pods with volumes run', () => {
     expect(waits(cluster, 'p')).toContain('0/2 nodes are available: 2 node(s) had no available volume zone.');
   });
 });
+
+describe('whom the claims of a StatefulSet belong to', () => {
+  it.each([
+    ['Retain', 'Retain', ['data-db-0', 'data-db-1'], ['data-db-0', 'data-db-1']],
+    ['Retain', 'Delete', ['data-db-0'], ['data-db-0']],
+    ['Delete', 'Retain', ['data-db-0', 'data-db-1'], []],
+    ['Delete', 'Delete', ['data-db-0'], []],
+  ])('whenDeleted %s, whenScaled %s', (whenDeleted, whenScaled, scaled, deleted) => {
+    const cluster = lab(2);
+    for (const name of ['a', 'b']) volume(cluster, name, '1Gi');
+    make(cluster, 'StatefulSet', 'db', {
+      spec: {
+        replicas: 2, serviceName: 'db', selector: { matchLabels: { app: 'db' } }, persistentVolumeClaimRetentionPolicy: { whenDeleted, whenScaled },
+        template: { metadata: { labels: { app: 'db' } }, spec: { containers: [{ name: 'c', image: 'x:1', volumeMounts: [{ name: 'data', mountPath: '/d' }] }] } },
+        volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }],
+      },
+    });
+    later(cluster, 60);
+    const claims = (): string[] => list(cluster.store, 'PersistentVolumeClaim').map((c) => c.metadata.name);
+    expect(claims()).toEqual(['data-db-0', 'data-db-1']);
+    mutate(cluster, 'StatefulSet', 'default/db', (o) => { o.spec.replicas = 1; });
+    later(cluster, 20);
+    expect(claims()).toEqual(scaled);
+    remove(cluster, kindNamed('StatefulSet'), 'default', 'db');
+    later(cluster, 20);
+    expect(claims()).toEqual(deleted);
+  });
+});
+
+describe('attach and detach', () => {
+  const entry = 'kubernetes.io/csi/disk.example^h';
+  const attachments = (cluster: Cluster): string[] => list(cluster.store, 'VolumeAttachment').map((va) => `${va.spec.nodeName}${va.metadata.deletionTimestamp ? ' going' : va.status.attached ? ' attached' : ''}`);
+  const node = (cluster: Cluster, name: string): void => {
+    make(cluster, 'Node', name, {});
+    mutate(cluster, 'Node', name, (n) => {
+      n.status = { allocatable: { cpu: '4', memory: '8Gi', pods: '110' }, capacity: {}, conditions: [{ type: 'Ready', status: 'True' }] };
+    }, 'status');
+  };
+  const beat = (cluster: Cluster, name: string): void => {
+    const now = new Date(Date.UTC(2026, 0, 15, 9) + cluster.timeline.now / 1e6).toISOString().replace('Z', '000Z');
+    if (get(cluster.store, 'Lease', `kube-node-lease/${name}`)) mutate(cluster, 'Lease', `kube-node-lease/${name}`, (l) => { l.spec.renewTime = now; });
+    else create(cluster, kindNamed('Lease'), 'kube-node-lease', { metadata: { name }, spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime: now } });
+  };
+  const live = (cluster: Cluster, seconds: number, ...names: string[]): void => {
+    for (let s = 0; s < seconds; s += 10) {
+      for (const name of names) beat(cluster, name);
+      later(cluster, Math.min(10, seconds - s));
+    }
+  };
+  /** What an attacher does: marks attached, and lets go of what is to go. */
+  const attacher = (cluster: Cluster): void => {
+    for (const va of list(cluster.store, 'VolumeAttachment')) {
+      if (va.metadata.deletionTimestamp) mutate(cluster, 'VolumeAttachment', va.metadata.name, (o) => { o.metadata.finalizers = []; });
+      else {
+        mutate(cluster, 'VolumeAttachment', va.metadata.name, (o) => { o.metadata.finalizers = ['external-attacher/disk-example']; });
+        mutate(cluster, 'VolumeAttachment', va.metadata.name, (o) => { o.status = { attached: true }; }, 'status');
+      }
+    }
+  };
+  const inUse = (cluster: Cluster, name: string, used: boolean): void => void mutate(cluster, 'Node', name, (n) => { n.status.volumesInUse = used ? [entry] : []; }, 'status');
+  const bindTo = (cluster: Cluster, name: string, where: string): void => void make(cluster, 'Pod', name, { spec: { nodeName: where, containers: [{ name: 'c', image: 'x:1' }], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] } });
+
+  function two(): Cluster {
+    const cluster = lab(0);
+    for (const name of ['n1', 'n2']) node(cluster, name);
+    volume(cluster, 'v', '1Gi', { hostPath: undefined, csi: { driver: 'disk.example', volumeHandle: 'h' } });
+    claim(cluster, 'c', '1Gi', { volumeName: 'v' });
+    live(cluster, 10, 'n1', 'n2');
+    bindTo(cluster, 'p', 'n1');
+    live(cluster, 1, 'n1', 'n2');
+    attacher(cluster);
+    live(cluster, 1, 'n1', 'n2');
+    inUse(cluster, 'n1', true);
+    return cluster;
+  }
+
+  it('attaches what a bound pod wants and tells it and its node', () => {
+    const cluster = two();
+    expect(attachments(cluster)).toEqual(['n1 attached']);
+    expect(get(cluster.store, 'VolumeAttachment', list(cluster.store, 'VolumeAttachment')[0]!.metadata.name)!.metadata.name).toMatch(/^csi-[0-9a-f]{64}$/);
+    expect(said(cluster, 'p')).toContain('SuccessfulAttachVolume: AttachVolume.Attach succeeded for volume "v" ');
+    expect((get(cluster.store, 'Node', 'n1')!.status as Json).volumesAttached).toEqual([{ devicePath: '', name: entry }]);
+  });
+
+  it('says who has a volume that is for one node, and moves it when that has let go', () => {
+    const cluster = two();
+    bindTo(cluster, 'q', 'n2');
+    live(cluster, 5, 'n1', 'n2');
+    expect(said(cluster, 'q')).toEqual(['FailedAttachVolume: Multi-Attach error for volume "v" Volume is already used by pod(s) p']);
+    remove(cluster, kindNamed('Pod'), 'default', 'p', { gracePeriodSeconds: 0 });
+    live(cluster, 5, 'n1', 'n2');
+    expect(attachments(cluster)).toEqual(['n1 attached']);
+    bindTo(cluster, 'r', 'n2');
+    live(cluster, 5, 'n1', 'n2');
+    expect(said(cluster, 'r')).toEqual(['FailedAttachVolume: Multi-Attach error for volume "v" Volume is already exclusively attached to one node and can\'t be attached to another']);
+    inUse(cluster, 'n1', false);
+    live(cluster, 5, 'n1', 'n2');
+    expect(attachments(cluster)).toEqual(['n1 going']);
+    attacher(cluster);
+    live(cluster, 5, 'n1', 'n2');
+    expect(attachments(cluster)).toEqual(['n2']);
+    expect((get(cluster.store, 'Node', 'n1')!.status as Json).volumesAttached).toBeUndefined();
+  });
+
+  it('takes a volume from a lost node after six minutes, not from a living one', () => {
+    const cluster = two();
+    remove(cluster, kindNamed('Pod'), 'default', 'p', { gracePeriodSeconds: 0 });
+    live(cluster, 420, 'n1', 'n2');
+    expect(attachments(cluster)).toEqual(['n1 attached']);
+    live(cluster, 180, 'n2');
+    expect(attachments(cluster)).toEqual(['n1 going']);
+  });
+
+  it('waits six minutes from when nobody wants it any more', () => {
+    const cluster = two();
+    live(cluster, 120, 'n2');
+    remove(cluster, kindNamed('Pod'), 'default', 'p', { gracePeriodSeconds: 0 });
+    live(cluster, 350, 'n2');
+    expect(attachments(cluster)).toEqual(['n1 attached']);
+    live(cluster, 20, 'n2');
+    expect(attachments(cluster)).toEqual(['n1 going']);
+  });
+
+  it('takes pods and volumes from a lost node at once when it is out of service', () => {
+    const cluster = two();
+    live(cluster, 60, 'n2');
+    mutate(cluster, 'Node', 'n1', (n) => { n.spec.taints = [...(n.spec.taints ?? []), { key: 'node.kubernetes.io/out-of-service', value: 'nodeshutdown', effect: 'NoExecute' }]; });
+    live(cluster, 30, 'n2');
+    expect(get(cluster.store, 'Pod', 'default/p')).toBeUndefined();
+    expect(attachments(cluster)).toEqual(['n1 going']);
+  });
+
+  it('tells the pod what the attacher could not do', () => {
+    const cluster = lab(0);
+    node(cluster, 'n1');
+    volume(cluster, 'v', '1Gi', { hostPath: undefined, csi: { driver: 'disk.example', volumeHandle: 'h' } });
+    claim(cluster, 'c', '1Gi', { volumeName: 'v' });
+    live(cluster, 2, 'n1');
+    bindTo(cluster, 'p', 'n1');
+    live(cluster, 2, 'n1');
+    mutate(cluster, 'VolumeAttachment', list(cluster.store, 'VolumeAttachment')[0]!.metadata.name, (o) => { o.status = { attached: false, attachError: { message: 'rpc error: code = ResourceExhausted desc = full', time: '2026-01-15T09:00:02Z' } }; }, 'status');
+    live(cluster, 2, 'n1');
+    expect(said(cluster, 'p')).toEqual(['FailedAttachVolume: AttachVolume.Attach failed for volume "v" : rpc error: code = ResourceExhausted desc = full']);
+  });
+});

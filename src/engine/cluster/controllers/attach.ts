@@ -15,6 +15,7 @@ import { type Json, type KubeObject, type Node, type Pod } from '../types/object
 import { parseTime } from '../types/time.ts';
 import { emit } from './events.ts';
 import { later } from './later.ts';
+import { OUT_OF_SERVICE } from './podgc.ts';
 
 const COMPONENT = 'attachdetach-controller';
 /** maxWaitForUnmountDuration */
@@ -129,7 +130,7 @@ function mayForce(cluster: Cluster, node: Node, va: KubeObject, volume: KubeObje
     note(cluster, 'volume.forcedetach', { volume: volume?.metadata.name ?? '', node: node.metadata.name, why });
     return true;
   };
-  if ((node.spec.taints ?? []).some((t) => t.key === 'node.kubernetes.io/out-of-service')) return force('out-of-service');
+  if ((node.spec.taints ?? []).some((t) => t.key === OUT_OF_SERVICE)) return force('out-of-service');
   const since = parseTime(va.metadata.annotations?.[UNWANTED]);
   const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
   if (since === null) {

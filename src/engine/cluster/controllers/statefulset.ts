@@ -10,6 +10,7 @@ import { kindNamed } from '../types/kinds.ts';
 import { copy, type Json, type KubeObject, keyOf, type Pod, same } from '../types/objects.ts';
 import { emit } from './events.ts';
 import { adopt, availableOf, isReady, retire, spawn } from './pods.ts';
+import { retainClaims } from './retention.ts';
 import { currentRevision, forgetRevisions, hashOf, type Revision, revisionsOf, templateOf } from './revisions.ts';
 
 const COMPONENT = 'statefulset-controller';
@@ -54,6 +55,7 @@ function arrange(turn: Turn): void {
   const inOrder = set.spec.podManagementPolicy !== 'Parallel';
   const start = set.spec.ordinals?.start ?? 0;
   const pods = numbered(cluster, set);
+  if (set.spec.volumeClaimTemplates?.length) for (const [n, pod] of pods) retainClaims(cluster, set, pod, n < start || n >= start + set.spec.replicas);
   for (let n = start; n < start + set.spec.replicas; n++) {
     const pod = pods.get(n);
     if (pod && ended(pod) && !pod.metadata.deletionTimestamp) {

@@ -10,6 +10,7 @@ import { emit } from '../controllers/events.ts';
 import { type Cluster, note } from '../state.ts';
 import { type Change, get, list, podsOnNode, put, stamp } from '../store.ts';
 import type { Condition, LabelSelector, Node, Pod } from '../types/objects.ts';
+import { claimsOf } from '../types/claims.ts';
 import { matchesMap } from '../types/selectors.ts';
 import { keyOf, same } from '../types/objects.ts';
 import { type Decision, decide } from './cycle.ts';
@@ -70,7 +71,8 @@ function observeStorage(cluster: Cluster, { kind, type, object, old }: Change): 
     for (const [pod, held] of [...scheduler.reserved]) if (held.claims.includes(key)) settle(cluster, pod, held);
   }
   if (type === 'MODIFIED' && old?.spec === object.spec && old?.status?.phase === object.status?.phase && old?.metadata.deletionTimestamp === object.metadata.deletionTimestamp) return;
-  if (scheduler.waiting.size > 0) retry(cluster);
+  const mine = kind === 'PersistentVolumeClaim' ? (pod: Pod) => pod.metadata.namespace === object.metadata.namespace && claimsOf(pod).includes(object.metadata.name) : (pod: Pod) => claimsOf(pod).length > 0;
+  if (scheduler.waiting.size > 0) retry(cluster, mine);
 }
 
 function settle(cluster: Cluster, key: string, held: Reservation): void {
@@ -182,10 +184,12 @@ function forget(scheduler: Scheduler, key: string): void {
 }
 
 /** Something changed that may help: everyone who waits may try again when its backoff is over. */
-export function retry(cluster: Cluster): void {
+export function retry(cluster: Cluster, helps: (pod: Pod) => boolean = () => true): void {
   const { scheduler, timeline } = cluster;
   if (scheduler.waiting.size === 0) return;
   for (const entry of [...scheduler.waiting.values()]) {
+    const pod = get<Pod>(cluster.store, 'Pod', entry.key);
+    if (pod && !helps(pod)) continue;
     scheduler.waiting.delete(entry.key);
     const ready = entry.tried + backoff(entry.attempts);
     after(timeline, Math.max(0, ready - timeline.now), { kind: 'cluster.retry', who: cluster.name, arg: entry });

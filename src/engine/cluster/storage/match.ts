@@ -3,7 +3,7 @@
  * a node is given, usable there. Source: component-helpers storage/volume/pv_helpers.go (FindMatchingVolume) 1.32.
  */
 import { termMatches } from '../scheduler/plugins/affinity.ts';
-import { get, list, type Store } from '../store.ts';
+import { get, type Store } from '../store.ts';
 import type { Json, KubeObject, Node, NodeSelectorTerm } from '../types/objects.ts';
 import { wholeOf } from '../types/quantity.ts';
 import { matchesSelector } from '../types/selectors.ts';
@@ -57,7 +57,7 @@ export interface Search {
 }
 
 export function findVolume(store: Store, claim: KubeObject, { node, onlyKept = false, taken }: Search = {}): KubeObject | undefined {
-  const all = list(store, 'PersistentVolume').filter((v) => hasModes(v, claim) && !taken?.has(v.metadata.name) && (v.spec.volumeMode ?? 'Filesystem') === (claim.spec.volumeMode ?? 'Filesystem'));
+  const all = [...(store.tables.get('PersistentVolume')?.values() ?? [])].filter((v) => hasModes(v, claim) && !taken?.has(v.metadata.name) && (v.spec.volumeMode ?? 'Filesystem') === (claim.spec.volumeMode ?? 'Filesystem'));
   const kept = all.find((v) => isFor(v, claim) && sizeOf(v) >= wanted(claim));
   if (kept) return !node || reaches(kept, node) ? kept : undefined;
   if (onlyKept) return undefined;
@@ -66,7 +66,7 @@ export function findVolume(store: Store, claim: KubeObject, { node, onlyKept = f
     if (v.status?.phase !== 'Available' || v.spec.claimRef || v.metadata.deletionTimestamp || sizeOf(v) < wanted(claim) || classOf(v) !== classOf(claim)) continue;
     if (claim.spec.selector && !matchesSelector(claim.spec.selector, v.metadata.labels)) continue;
     if (node && !reaches(v, node)) continue;
-    if (!best || sizeOf(v) < sizeOf(best)) best = v;
+    if (!best || sizeOf(v) < sizeOf(best) || (sizeOf(v) === sizeOf(best) && v.metadata.name < best.metadata.name)) best = v;
   }
   return best;
 }

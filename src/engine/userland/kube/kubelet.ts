@@ -123,7 +123,7 @@ function seer(k: Kubelet): See {
       return;
     }
     if (gone || pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') return;
-    const fresh: Held = { pod, gone: false, static: fixed, evict: null, ids: new Map(), logs: new Map(), links: new Map(), sandbox: null, phase: 'Pending', startTime: '', untold: false };
+    const fresh: Held = { pod, gone: false, static: fixed, evict: null, ids: new Map(), logs: new Map(), links: new Map(), claims: new Map(), sandbox: null, phase: 'Pending', startTime: '', untold: false };
     k.pods.set(uid, fresh);
     yield* thread(function* (): Body {
       yield* runPod(k, fresh);

@@ -5,7 +5,7 @@ import { type SockAddr, sys } from '../../kernel/sys.ts';
 import { SECOND } from '../../sim/units.ts';
 import type { Call } from '../lib/http.ts';
 import { api } from './api.ts';
-import type { NodeVolume } from './volumes/claims.ts';
+import type { Mounted, NodeVolume } from './volumes/claims.ts';
 
 /** A pod the kubelet has, as its worker and the watch share it. */
 export interface Held {
@@ -22,6 +22,8 @@ export interface Held {
   logs: Map<string, { current: string; previous: string | null }>;
   /** Links in /var/log/containers by container name. */
   links: Map<string, string[]>;
+  /** Claims that are mounted, by the volume's name. */
+  claims: Map<string, Mounted>;
   sandbox: string | null;
   /** "Running", "Succeeded", …, as last found. */
   phase: string;

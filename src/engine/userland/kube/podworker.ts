@@ -25,7 +25,7 @@ export function* runPod(k: Kubelet, held: Held): Call<void> {
   const { pod } = held;
   const inits = pod.spec.initContainers ?? [];
   const w: Work = {
-    k, held, sandbox: null, sandboxConfig: null, sandboxes: 0, sandboxAfter: 0, ip: '', startTime: pod.status.startTime ?? (yield* wallclock()), since: yield* monotonic(), told: null, verdict: null, volumesAt: 0, volumesSeen: new Map(), saidMount: '', claims: new Map(), claimsSince: 0, grownAt: 0,
+    k, held, sandbox: null, sandboxConfig: null, sandboxes: 0, sandboxAfter: 0, ip: '', startTime: pod.status.startTime ?? (yield* wallclock()), since: yield* monotonic(), told: null, verdict: null, volumesAt: 0, volumesSeen: new Map(), saidMount: '', claims: held.claims, claimsSince: 0, grownAt: 0,
     runners: [...inits.map((c) => newRunner(c, 'init', 'PodInitializing')), ...pod.spec.containers.map((c) => newRunner(c, 'main', inits.length > 0 ? 'PodInitializing' : 'ContainerCreating'))],
   };
   held.startTime = w.startTime;

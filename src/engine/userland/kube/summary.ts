@@ -62,6 +62,17 @@ function rateOf(k: Kubelet, key: string, cpu: number, now: number): number {
   return rate;
 }
 
+/** What is on the claims of a pod: the file systems of their mounts. */
+function* volumeStats(k: Kubelet, pod: Json, time: string): Call<Json[]> {
+  const out: Json[] = [];
+  for (const [name, one] of k.pods.get(pod.metadata.uid)?.claims ?? []) {
+    const fs = yield* attempt(sys('statfs', one.path), null);
+    const claim = (pod.spec.volumes ?? []).find((v: Json) => v.name === name)?.persistentVolumeClaim?.claimName;
+    if (fs) out.push({ time, availableBytes: fs.bavail * fs.bsize, capacityBytes: fs.blocks * fs.bsize, usedBytes: (fs.blocks - fs.bfree) * fs.bsize, inodesFree: fs.ffree, inodes: fs.files, inodesUsed: fs.files - fs.ffree, name, pvcRef: { name: claim, namespace: pod.metadata.namespace } });
+  }
+  return out;
+}
+
 export function* summary(k: Kubelet): Call<Json> {
   const time = yield* wallclock();
   const now = yield* sys('clock_gettime', 'monotonic');
@@ -71,9 +82,10 @@ export function* summary(k: Kubelet): Call<Json> {
   const node = yield* nodeFigures();
   const pods: Json[] = [];
   for (const { pod, containers } of yield* podFigures(k)) {
+    const volume = yield* volumeStats(k, pod, time);
     const total = containers.reduce((a, c) => ({ cpu: a.cpu + c.figures.cpu, memory: a.memory + c.figures.memory }), { cpu: 0, memory: 0 });
     pods.push({
-      podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid }, startTime: containers[0]!.startTime,
+      podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid }, startTime: containers[0]!.startTime, ...(volume.length > 0 ? { volume } : {}),
       containers: containers.map((c) => ({ name: c.name, startTime: c.startTime, ...part(`${pod.metadata.uid}/${c.name}`, c.figures), rootfs: { time, usedBytes: c.disk } })), ...part(String(pod.metadata.uid), total),
     });
   }

@@ -53,7 +53,7 @@ export function* refreshVolumes(w: Work): Call<void> {
 function* setUp(w: Work, v: Json): Call<string | null> {
   const { pod } = w.held;
   const at = volumePath(pod, v);
-  if (at === null) return null;
+  if (at === null) return v.persistentVolumeClaim ? null : `not modelled: volumes of the kind ${Object.keys(v).find((field) => field !== 'name') ?? '?'}`;
   if (v.hostPath) return yield* checkHostPath(at, String(v.hostPath.type ?? ''));
   if (v.emptyDir) return yield* emptyDir(pod, at, v.emptyDir);
   const payload = yield* payloadOf(w, v);
