@@ -219,6 +219,8 @@ export type PodRow = R<{
 export type DeploymentRow = R<{ namespace: string; name: string; replicas: number; ready: number; updated: number; available: number; image: string; createdAt: number }>;
 /** () */
 export type ServiceRow = R<{ namespace: string; name: string; type: string; clusterIp: string; ports: string; selector: string; endpoints: string }>;
+/** () PodDisruptionBudgets */
+export type BudgetRow = R<{ namespace: string; name: string; rule: string; selector: string; pods: number; healthy: number; needed: number; allowed: number }>;
 /** {pod} "namespace/name": one row, the newest decision for it */
 export type DecisionRow = R<{ pod: string; t: number; attempt: number; node: string; feasible: number; nodes: number; tied: number; message: string; cpuMilli: number; memory: number }>;
 /** {pod} one a node and filter plugin that ran */

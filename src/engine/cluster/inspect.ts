@@ -7,6 +7,7 @@ import { get, list, podsOnNode } from './store.ts';
 import type { Deployment, KubeEvent, KubeObject, Node, Pod, Service } from './types/objects.ts';
 import { keyOf } from './types/objects.ts';
 import { ownerOf, summarize } from './types/podstatus.ts';
+import { printSelector } from './types/selectors.ts';
 import { amountOf } from './types/quantity.ts';
 import { parseTime } from './types/time.ts';
 
@@ -127,6 +128,25 @@ export function serviceFacts(cluster: Cluster): ServiceFacts[] {
       selector: Object.keys(selector).sort().map((k) => `${k}=${selector[k]}`).join(','), endpoints: endpointsOf(get(cluster.store, 'Endpoints', keyOf(s.metadata))),
     };
   });
+}
+
+export interface BudgetFacts {
+  namespace: string;
+  name: string;
+  rule: string;
+  selector: string;
+  pods: number;
+  healthy: number;
+  needed: number;
+  allowed: number;
+}
+
+/** PodDisruptionBudgets as their controller counts them. */
+export function budgetFacts(cluster: Cluster): BudgetFacts[] {
+  return list(cluster.store, 'PodDisruptionBudget').map(({ metadata, spec, status }) => ({
+    namespace: metadata.namespace!, name: metadata.name, rule: spec.minAvailable !== undefined ? `minAvailable ${spec.minAvailable}` : `maxUnavailable ${spec.maxUnavailable ?? 1}`,
+    selector: printSelector(spec.selector), pods: status?.expectedPods ?? 0, healthy: status?.currentHealthy ?? 0, needed: status?.desiredHealthy ?? 0, allowed: status?.disruptionsAllowed ?? 0,
+  }));
 }
 
 function endpointsOf(endpoints: KubeObject | undefined): string {

@@ -1,6 +1,6 @@
 /** The control plane's objects as rows: nodes, pods, deployments, services, events. The questions are cluster/inspect.ts. */
-import type { DeploymentRow, KubeEventRow, NodeRow, PodRow, ServiceRow } from '../../bridge/rows.ts';
-import { deploymentFacts, eventFacts, nodeFacts, podFacts, serviceFacts } from '../cluster/inspect.ts';
+import type { BudgetRow, DeploymentRow, KubeEventRow, NodeRow, PodRow, ServiceRow } from '../../bridge/rows.ts';
+import { budgetFacts, deploymentFacts, eventFacts, nodeFacts, podFacts, serviceFacts } from '../cluster/inspect.ts';
 import { type Arg, columns, type View } from './view.ts';
 
 const namespaceOf = (arg: Arg): string | undefined => (typeof arg.namespace === 'string' && arg.namespace !== '' ? arg.namespace : undefined);
@@ -82,6 +82,22 @@ export const services: View = {
     endpoints: address:port of ready pods, comma separated
   `),
   rows: (world) => (world.cluster ? serviceFacts(world.cluster) : []).map((facts): ServiceRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),
+};
+
+export const budgets: View = {
+  doc: 'Disruption budgets: how many pods must stay, and how many may go now.',
+  arg: '',
+  columns: columns(`
+    namespace: namespace
+    name: budget
+    rule: minAvailable or maxUnavailable, and how many
+    selector: labels of the pods that it holds
+    pods [count]: pods that it counts
+    healthy [count]: of them ready
+    needed [count]: of them that must stay
+    allowed [count]: that may be evicted now
+  `),
+  rows: (world) => (world.cluster ? budgetFacts(world.cluster) : []).map((facts): BudgetRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),
 };
 
 export const kubeEvents: View = {
