@@ -2,6 +2,7 @@
  * The short forms of a service put into their long ones: ports, volumes, commands, lists of pairs, sizes, durations. After
  * this every service has one shape. Source: compose-go transform/*.go, format/volume.go, types/*.go; go-connections nat.
  */
+import { goDuration } from '../../lib/duration.ts';
 import { durationNs, sizeBytes } from '../docker/cli/values.ts';
 import { type Any, BAD_FILE, ComposeError, conditions, type Dict, isDict, pairsOf } from './document.ts';
 
@@ -116,15 +117,6 @@ function bytes(value: Any, what: string): string {
   const n = typeof value === 'number' ? value : value === '-1' ? -1 : sizeBytes(String(value));
   if (n === null || !Number.isFinite(n)) throw bad(`invalid size: '${value}'${what === '' ? '' : ''}`);
   return String(n);
-}
-
-/** A duration as Go prints it: "1m30s". */
-export function goDuration(ns: number): string {
-  if (ns === 0) return '0s';
-  if (ns < 1e9) return ns >= 1e6 ? `${ns / 1e6}ms` : ns >= 1e3 ? `${ns / 1e3}µs` : `${ns}ns`;
-  const hours = Math.floor(ns / 3600e9);
-  const minutes = Math.floor((ns % 3600e9) / 60e9);
-  return `${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${(ns % 60e9) / 1e9}s`;
 }
 
 function duration(value: Any): string {

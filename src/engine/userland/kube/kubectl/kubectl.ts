@@ -16,6 +16,7 @@ import * as config from './config.ts';
 import * as copy from './copy.ts';
 import * as create from './create.ts';
 import * as debug from './debug.ts';
+import { DRAIN_FLAGS, drain } from './drain.ts';
 import * as edit from './edit.ts';
 import * as events from './events.ts';
 import * as explain from './explain.ts';
@@ -68,7 +69,7 @@ const COMMANDS: Record<string, Command> = {
   set: { flags: '', run: set.set, subs: set.SET_SUBS, aliases: { res: 'resources', sa: 'serviceaccount' }, group: true },
   cordon: { flags: nodes.CORDON_FLAGS, run: (c, f) => nodes.cordon(c, f, true) },
   uncordon: { flags: nodes.CORDON_FLAGS, run: (c, f) => nodes.cordon(c, f, false) },
-  drain: { flags: nodes.DRAIN_FLAGS, run: nodes.drain },
+  drain: { flags: DRAIN_FLAGS, run: drain },
   taint: { flags: nodes.TAINT_FLAGS, run: nodes.taint },
   logs: { flags: pods.LOGS_FLAGS, run: pods.logs },
   exec: { flags: pods.EXEC_FLAGS, run: pods.exec, attempts: 4 },

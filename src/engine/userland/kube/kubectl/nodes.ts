@@ -1,18 +1,16 @@
-/** Nodes: cordon, uncordon, drain, taint; top. */
+/** Nodes: cordon, uncordon, taint. */
 import { kindNamed, pathOf } from '../../../cluster/types/kinds.ts';
-import type { Node, Pod, Taint } from '../../../cluster/types/objects.ts';
-import { sys } from '../../../kernel/sys.ts';
+import type { Node, Taint } from '../../../cluster/types/objects.ts';
 import type { Call } from '../../lib/http.ts';
-import { ask, type Client, err, Fatal, listKind, out } from './client.ts';
+import { ask, type Client, Fatal, listKind, out } from './client.ts';
 import { type Flags, on } from './flags.ts';
-import { fetch, mustFetch } from './resources.ts';
-import { dryRun, marks, query, whole } from './write.ts';
+import { mustFetch } from './resources.ts';
+import { dryRun, marks, query } from './write.ts';
 
 export const CORDON_FLAGS = 'l/selector= dry-run=?unchanged';
-export const DRAIN_FLAGS = 'l/selector= dry-run=?unchanged ignore-daemonsets delete-emptydir-data force grace-period= timeout= disable-eviction pod-selector= chunk-size= skip-wait-for-delete-timeout=';
 export const TAINT_FLAGS = 'overwrite all l/selector= dry-run=?unchanged o/output= validate=?strict';
 
-function* nodesOf(client: Client, flags: Flags, names: readonly string[]): Call<Node[]> {
+export function* nodesOf(client: Client, flags: Flags, names: readonly string[]): Call<Node[]> {
   const kind = kindNamed('Node');
   const out_: Node[] = [];
   const clean = names.map((n) => n.replace(/^(?:no|node|nodes)\//, ''));
@@ -28,7 +26,7 @@ export function* cordon(client: Client, flags: Flags, unschedulable: boolean): C
   return 0;
 }
 
-function* setCordon(client: Client, flags: Flags, node: Node, unschedulable: boolean, word: string): Call<void> {
+export function* setCordon(client: Client, flags: Flags, node: Node, unschedulable: boolean, word: string): Call<void> {
   const run = dryRun(flags);
   if (Boolean(node.spec.unschedulable) === unschedulable) {
     yield* out(`node/${node.metadata.name} already ${word}ed${marks(run)}\n`);
@@ -36,44 +34,6 @@ function* setCordon(client: Client, flags: Flags, node: Node, unschedulable: boo
   }
   if (run !== 'client') yield* ask(client, 'PATCH', `${pathOf(kindNamed('Node'), undefined, node.metadata.name)}${query(flags, run)}`, { spec: { unschedulable: unschedulable || null } }, 'strategic');
   yield* out(`node/${node.metadata.name} ${word}ed${marks(run)}\n`);
-}
-
-export function* drain(client: Client, flags: Flags): Call<number> {
-  if (flags.args.length === 0 && !flags.text.has('selector')) throw new Fatal('error: USAGE: drain NODE [flags]');
-  const run = dryRun(flags);
-  for (const node of yield* nodesOf(client, flags, flags.args)) {
-    yield* setCordon(client, flags, node, true, 'cordon');
-    const name = node.metadata.name;
-    const pods = (yield* listKind(client, kindNamed('Pod'), undefined, { fieldSelector: `spec.nodeName=${name}` })).items as Pod[];
-    const problems: string[] = [];
-    const bare = pods.filter((p) => !p.metadata.ownerReferences?.some((o) => o.controller) && p.status.phase !== 'Succeeded' && p.status.phase !== 'Failed');
-    const local = pods.filter((p) => (p.spec.volumes ?? []).some((v) => v.emptyDir));
-    const say = (list: readonly Pod[]): string => list.map((p) => `${p.metadata.namespace}/${p.metadata.name}`).join(', ');
-    if (local.length > 0 && !on(flags, 'delete-emptydir-data')) problems.push(`cannot delete Pods with local storage (use --delete-emptydir-data to override): ${say(local)}`);
-    if (bare.length > 0 && !on(flags, 'force')) problems.push(`cannot delete Pods that declare no controller (use --force to override): ${say(bare)}`);
-    if (problems.length > 0) {
-      yield* err(`error: unable to drain node "${name}" due to error: ${problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`}, continuing command...\nThere are pending nodes to be drained:\n ${name}\n${problems.join('\n')}\n`);
-      return 1;
-    }
-    if (bare.length > 0) yield* err(`Warning: deleting Pods that declare no controller: ${say(bare)}\n`);
-    for (const p of pods) {
-      yield* out(`evicting pod ${p.metadata.namespace}/${p.metadata.name}\n`);
-      if (run === '') {
-        const grace = whole(flags, 'grace-period');
-        yield* ask(client, 'POST', pathOf(kindNamed('Pod'), p.metadata.namespace, p.metadata.name, 'eviction'), { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: p.metadata.name, namespace: p.metadata.namespace }, deleteOptions: grace === undefined || grace < 0 ? {} : { gracePeriodSeconds: grace } });
-      }
-    }
-    for (const p of run === '' ? pods : []) {
-      for (;;) {
-        const there = yield* fetch(client, kindNamed('Pod'), p.metadata.name, p.metadata.namespace);
-        if (typeof there === 'string' || there.metadata.uid !== p.metadata.uid) break;
-        yield* sys('nanosleep', 200_000_000);
-      }
-      yield* out(`pod/${p.metadata.name} evicted\n`);
-    }
-    yield* out(`node/${name} drained${marks(run)}\n`);
-  }
-  return 0;
 }
 
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];

@@ -14,7 +14,8 @@ import { environment, expand } from './environment.ts';
 import { hostsFile, lastWords, messageFile } from './files.ts';
 import { runHook } from './hooks.ts';
 import { ensureImage, PACE } from './images.ts';
-import { durationText, fieldOf, formatPod, longer, monotonic, type Runner, tooEarly, type Work } from './work.ts';
+import { goDuration } from '../../lib/duration.ts';
+import { fieldOf, formatPod, longer, monotonic, type Runner, tooEarly, type Work } from './work.ts';
 import { mountsOf } from './volumes.ts';
 
 /** Takes up what the runtime says of a container that has ended. */
@@ -42,7 +43,7 @@ export function* startWhenDue(w: Work, r: Runner): Call<boolean> {
     const where = formatPod(w.held.pod);
     const { delay } = r.crash!;
     if (r.state.terminated) r.last = r.state;
-    r.state = { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${durationText(delay)} restarting failed container=${r.spec.name} pod=${where}` } };
+    r.state = { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${goDuration(delay * 1e9)} restarting failed container=${r.spec.name} pod=${where}` } };
     if (r.saidAt === 0 || now - r.saidAt > 12 * SECOND) {
       r.saidAt = now;
       yield* say(w.k, w.held.pod, 'Warning', 'BackOff', `Back-off restarting failed container ${r.spec.name} in pod ${where}`, fieldOf(r));

@@ -99,6 +99,3 @@ export function longer(b: Backoff | null, at: number, now: number): Backoff {
 
 /** Is it, at `now`, still too early after what happened `at`? */
 export const tooEarly = (b: Backoff | null, at: number, now: number): boolean => b !== null && !expired(b, at) && now - at < b.delay * SECOND;
-
-/** As Go prints a duration of whole seconds: "10s", "1m20s". */
-export const durationText = (s: number): string => (s < 60 ? `${s}s` : s < 3600 ? `${Math.floor(s / 60)}m${s % 60}s` : `${Math.floor(s / 3600)}h${Math.floor((s % 3600) / 60)}m${s % 60}s`);
