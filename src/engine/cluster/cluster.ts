@@ -36,7 +36,7 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
   const cluster: Cluster = {
     name, timeline, trace, random: forkRandom(seed, name), store: createStore(timeline), scheduler: createScheduler(DEFAULT),
     work: new Map(CONTROLLERS.map((c) => [c.name, new Set<string>()])), due: new Set(), synced: new Map(), causes: new Map(), cause: undefined, serverVersion,
-    hollow: new Map(), nextSubnet: 1, moment: { at: '', conditions: new Map() }, subnets: new Map(), eventNames: new Map(), similar: new Map(), spam: new Map(), metrics: new Map(), scalers: new Map(),
+    hollow: new Map(), nextSubnet: 1, moment: { at: '', conditions: new Map() }, subnets: new Map(), eventNames: new Map(), similar: new Map(), spam: new Map(), metrics: new Map(), tainted: new Map(), scalers: new Map(),
   };
   handle(timeline, 'cluster.sync', (event) => syncAll(cluster, event.arg as string));
   handle(timeline, 'cluster.later', (event) => arrive(cluster, event.arg as Later));

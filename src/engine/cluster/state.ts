@@ -42,6 +42,8 @@ export interface Cluster {
   spam: Map<string, { tokens: number; at: number }>;
   /** What each node's kubelet last counted. */
   metrics: Map<string, NodeReport>;
+  /** Seconds since 1970 at which the next node of a zone may be emptied. */
+  tainted: Map<string, number>;
   /** What each autoscaler remembers, by key. */
   scalers: Map<string, ScalerMemory>;
 }

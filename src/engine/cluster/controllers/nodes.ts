@@ -1,7 +1,7 @@
 /**
  * Node lifecycle: a subnet for each new node; taints that follow its conditions; a node whose lease is not renewed for
  * 40 s becomes Unknown, its pods not ready, and pods leave when their toleration of the taint runs out.
- * Source: pkg/controller/nodelifecycle, tainteviction. Left out: zones and eviction rates.
+ * Source: pkg/controller/nodelifecycle, tainteviction. How fast nodes are emptied is in `nodezones.ts`.
  */
 import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { mutate, remove } from '../api.ts';
@@ -13,6 +13,7 @@ import { kindNamed } from '../types/kinds.ts';
 import { keyOf, type Node, type Pod, same, type Taint } from '../types/objects.ts';
 import { parseTime } from '../types/time.ts';
 import { emit } from './events.ts';
+import { allDown, mayTaint, zoneOf, zonesOf } from './nodezones.ts';
 import { NODE_GRACE_SECONDS } from './timers.ts';
 
 const NOT_READY = 'node.kubernetes.io/not-ready';
@@ -56,7 +57,8 @@ function taintByCondition(cluster: Cluster, name: string): void {
   const ready = status('Ready');
   if (ready !== 'True') {
     const key = ready === 'False' ? NOT_READY : UNREACHABLE;
-    wanted.push({ key, effect: 'NoExecute' }, { key, effect: 'NoSchedule' });
+    if ((node.spec.taints ?? []).some((t) => t.effect === 'NoExecute' && (t.key === NOT_READY || t.key === UNREACHABLE))) wanted.push({ key, effect: 'NoExecute' });
+    wanted.push({ key, effect: 'NoSchedule' });
   }
   if (node.spec.unschedulable) wanted.push({ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' });
   for (const [type, key] of [['MemoryPressure', 'memory-pressure'], ['DiskPressure', 'disk-pressure'], ['PIDPressure', 'pid-pressure']] as const) {
@@ -75,7 +77,7 @@ function taintByCondition(cluster: Cluster, name: string): void {
   });
 }
 
-/** Every tick: silent nodes, and pods whose time on a tainted node is over. */
+/** Every tick: silent nodes, those whose pods must leave, and pods whose time on a tainted node is over. */
 export function monitorNodes(cluster: Cluster): void {
   const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
   for (const node of list<Node>(cluster.store, 'Node')) {
@@ -83,7 +85,32 @@ export function monitorNodes(cluster: Cluster): void {
     const seen = parseTime(lease?.spec?.renewTime) ?? parseTime(node.metadata.creationTimestamp) ?? now;
     const ready = node.status?.conditions?.find((c) => c.type === 'Ready');
     if (now - seen > NODE_GRACE_SECONDS && ready && ready.status !== 'Unknown') lose(cluster, node);
-    if ((node.spec.taints ?? []).some((t) => t.effect === 'NoExecute')) evict(cluster, node, now);
+  }
+  const nodes = list<Node>(cluster.store, 'Node');
+  const sick = nodes.filter((n) => !n.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True'));
+  if (sick.length > 0) repel(cluster, nodes, sick, now);
+  for (const node of nodes) if ((node.spec.taints ?? []).some((t) => t.effect === 'NoExecute')) evict(cluster, get<Node>(cluster.store, 'Node', node.metadata.name)!, now);
+}
+
+const repels = (node: Node): boolean => (node.spec.taints ?? []).some((t) => t.effect === 'NoExecute' && (t.key === NOT_READY || t.key === UNREACHABLE));
+
+/** NoExecute taints, one node of a zone after the other; none while all zones are down. */
+function repel(cluster: Cluster, nodes: readonly Node[], sick: readonly Node[], now: number): void {
+  const zones = zonesOf(nodes);
+  const none = allDown(zones);
+  for (const node of sick) {
+    const { name } = node.metadata;
+    if (none !== repels(node)) continue;
+    if (none) {
+      mutate<Node>(cluster, 'Node', name, (n) => {
+        n.spec.taints = (n.spec.taints ?? []).filter((t) => t.effect !== 'NoExecute' || (t.key !== NOT_READY && t.key !== UNREACHABLE));
+      });
+    } else if (mayTaint(cluster, zoneOf(node), zones.get(zoneOf(node))!, now)) {
+      const key = node.status?.conditions?.find((c) => c.type === 'Ready')?.status === 'False' ? NOT_READY : UNREACHABLE;
+      mutate<Node>(cluster, 'Node', name, (n) => {
+        n.spec.taints = [{ key, effect: 'NoExecute', timeAdded: stamp(cluster.timeline) }, ...(n.spec.taints ?? [])];
+      });
+    }
   }
 }
 
@@ -121,6 +148,9 @@ function evict(cluster: Cluster, node: Node, now: number): void {
     if (!due) continue;
     cluster.cause = note(cluster, 'pod.evicted', { pod: keyOf(pod.metadata), node: node.metadata.name }, cluster.causes.get(`Node ${node.metadata.name}`));
     emit(cluster, pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${keyOf(pod.metadata)}`, 'taint-eviction-controller');
+    mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
+      setCondition(p, { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message: 'Taint manager: deleting due to NoExecute taint', lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
+    }, 'status');
     remove(cluster, kindNamed('Pod'), pod.metadata.namespace, pod.metadata.name);
     cluster.cause = undefined;
   }
