@@ -12,7 +12,7 @@ const recorded = (name: string): string => readFileSync(new URL(`../../fixtures/
 const QEMU = '/usr/bin/qemu-system-x86_64';
 
 const machine = lab({
-  ...Object.fromEntries(['hello.elf', 'full.elf', 'long.elf', 'apic.elf', 'segments.elf', 'pages.elf', 'real.elf', 'kludge.bin'].map((name) => [`/root/${name}`, { type: 'file' as const, data: fixture(name) }])),
+  ...Object.fromEntries(['hello.elf', 'full.elf', 'long.elf', 'apic.elf', 'segments.elf', 'pages.elf', 'tasks.elf', 'real.elf', 'kludge.bin'].map((name) => [`/root/${name}`, { type: 'file' as const, data: fixture(name) }])),
   '/root/a.mod': { type: 'file', data: 'module a\n' }, '/root/b.mod': { type: 'file', data: 'module b\n' },
   '/root/short.elf': { type: 'file', data: fixture('hello.elf').subarray(0, 6000) },
   '/root/wide.elf': { type: 'file', data: withMultiboot(fixture('long.elf')) },
@@ -64,6 +64,7 @@ describe.each(ACCELERATORS)('kernels as real QEMU boots them, %s', (_accel, acce
     ['full', ['-kernel', '/root/full.elf']],
     ['segments', ['-kernel', '/root/segments.elf']],
     ['pages', ['-kernel', '/root/pages.elf']],
+    ['tasks', ['-kernel', '/root/tasks.elf']],
     ['long', ['-kernel', '/root/long.elf', '-m', '16', '-append', 'root=none quiet', '-initrd', '/root/a.mod']],
   ])('%s', (name, options) => {
     const ran = machine.run(QEMU, ...accel, '-display', 'none', '-nodefaults', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', ...options);
