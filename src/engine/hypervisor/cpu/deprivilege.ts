@@ -20,7 +20,6 @@ import { runWatching } from './deprivilege-silent.ts';
 import { follow, inLongMode } from './deprivilege-shadow.ts';
 import { deprivilegedState, initDeprivileged, open, own, setVcpu, vcpu, virtualCpl } from './deprivilege-state.ts';
 import { attempt, type Done, done, prepare, reflect, sortPageFault, type Trap, trapOf, TRAP_SYSCALL, TRAP_SYSENTER, vectorName } from './deprivilege-trap.ts';
-import { disassemble } from '../../machine/isa/disassemble.ts';
 import { register } from '../../machine/machine.ts';
 
 const VALID = 0x8000_0000;
@@ -156,7 +155,7 @@ function onPrivileged(vm: Vm, { vector }: Trap, now: number): Done | null {
   const d = found as Parts | null;
   if (exit) return done(`trap ${vectorName(vector)}`, costs.trap, exit);
   if (!d || !knows(d)) return null;
-  const { mnemonic } = disassemble(d.bytes, rip);
+  const { mnemonic } = d;
   exit = attempt(vm, () => emulate({ vm, d, rip, now }));
   return done(`trap ${vectorName(vector)}: ${mnemonic}`, costs.trap + costs.emulate, exit, exit?.reason !== 'page');
 }

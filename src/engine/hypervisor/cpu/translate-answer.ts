@@ -4,7 +4,6 @@
  * A store that faults again and again because its page is watched is translated anew, to call out without a fault (adaptive
  * translation: Adams and Agesen, ASPLOS 2006, section 5).
  */
-import { disassemble } from '../../machine/isa/disassemble.ts';
 import { register, run, setRegister } from '../../machine/machine.ts';
 import { emulateWrite } from '../memory/shadow-emulate.ts';
 import { giveUpTracing, shadowOf } from '../memory/shadow.ts';
@@ -107,7 +106,7 @@ function onEmulate(vm: Vm, { unit, rip }: Callout, now: number): Done {
   cacheOf(vm).resume = null;
   const d = unit?.instructions.find((one) => one.rip === rip)?.d;
   if (!d) return done('callout', costs.callout, { reason: 'internal-error', text: `a callout without an instruction at 0x${rip.toString(16)}` });
-  const { mnemonic } = disassemble(d.bytes, rip, d.bits);
+  const { mnemonic } = d;
   const exit = attempt(vm, () => emulate({ vm, d, rip, now }));
   if (unit && virtualCpl(vm) === 0) go(vm, register(vm.machine, 'rip'), unit);
   return done(`callout: ${mnemonic}`, costs.callout + costs.service, exit, exit?.reason !== 'page');
@@ -203,7 +202,7 @@ function ofProcess(vm: Vm, now: number): Done | null {
   const d = found as Parts | null;
   if (exit) return done('trap #GP', costs.trap, exit);
   if (!d || !knows(d)) return null;
-  const { mnemonic } = disassemble(d.bytes, rip, d.bits);
+  const { mnemonic } = d;
   const after = attempt(vm, () => emulate({ vm, d, rip, now }));
   return done(`trap #GP: ${mnemonic}`, costs.trap + costs.emulate, after, after?.reason !== 'page');
 }

@@ -4,15 +4,13 @@
  * emulated. Slow, and charged so; kernels spend little there. Left out: in real mode a store through CS is #GP.
  */
 import { type Parts, partsOf, whyNot } from '../../machine/isa/parts.ts';
-import { addCycles, cycles as cyclesOf, run, type Stop } from '../../machine/machine.ts';
+import { addCycles, cycles as cyclesOf, register, run, type Stop } from '../../machine/machine.ts';
 import type { Vm } from '../vm.ts';
 import { emulate } from './deprivilege-emulate.ts';
 import { fetchAt, gp, isStopped, ud } from './deprivilege-memory.ts';
 import { codeAt, codeBits } from './deprivilege-segments.ts';
 import { own, virtualCpl } from './deprivilege-state.ts';
 import { attempt, type Done, done, prepare } from './deprivilege-trap.ts';
-import { disassemble } from '../../machine/isa/disassemble.ts';
-import { register } from '../../machine/machine.ts';
 import { cacheOf } from './translate-cache.ts';
 import { harmless } from './translate-rules.ts';
 
@@ -69,7 +67,7 @@ export function interpretNow(vm: Vm, now: number): Done {
   const exit = attempt(vm, () => {
     const d = instruction(vm);
     const rip = register(vm.machine, 'rip');
-    name = `: ${disassemble(d.bytes, rip, d.bits).mnemonic}`;
+    name = `: ${d.mnemonic}`;
     return emulate({ vm, d, rip, now });
   });
   return done(`interpret${name}`, costs.emulate + costs.service, exit, exit?.reason !== 'page');

@@ -26,6 +26,7 @@ const SEGMENT_BYTES: Readonly<Record<number, string>> = { 0x2e: 'cs', 0x36: 'ss'
 const STRING = /^(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$/;
 /** Names of the table that NASM writes otherwise. */
 const WRITTEN: Readonly<Record<string, string>> = { o64sysret: 'sysretq', jmpf: 'jmp far', callf: 'call far' };
+export const writtenName = (mnemonic: string): string => WRITTEN[mnemonic] ?? mnemonic;
 
 /** Never throws; reads at most 15 bytes. */
 export function disassemble(code: Uint8Array, address: bigint, mode: Mode = 64): Disassembled {
@@ -51,7 +52,7 @@ export function hex(n: bigint): string {
 
 function written(d: Decoded): Disassembled {
   const { form, address, length } = d;
-  const mnemonic = WRITTEN[d.mnemonic] ?? d.mnemonic;
+  const mnemonic = writtenName(d.mnemonic);
   const spelled = !form.mixed && form.operands.some((o) => /^r\d+x?$|^[a-e]?[a-d][lx]$|^rax$|^sreg$/.test(o) && !/^(cl|dx)$/.test(o));
   let target: bigint | null = null;
   const texts = d.operands.map((one, n) => {

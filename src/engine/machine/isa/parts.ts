@@ -4,8 +4,11 @@
  * Source: SDM 2A 2.1-2.2.
  */
 import { decode, type Mode } from './decode.ts';
+import { writtenName } from './disassemble.ts';
 
 export interface Parts {
+  /** In NASM's words. */
+  mnemonic: string;
   bytes: Uint8Array;
   length: number;
   bits: Mode;
@@ -97,7 +100,7 @@ function read(code: Uint8Array, bits: Mode): Parts | null {
   const memory = found.operands.find((one) => one.kind === 'memory');
   const immediateSize = length - at.immediate;
   return {
-    bytes: code.subarray(0, length), length, bits, o16: found.operandSize === 2, addressSize: found.addressSize, rep: prefixes.findLast((one) => one === 0xf2 || one === 0xf3) ?? 0, lock: prefixes.includes(0xf0),
+    mnemonic: writtenName(found.mnemonic), bytes: code.subarray(0, length), length, bits, o16: found.operandSize === 2, addressSize: found.addressSize, rep: prefixes.findLast((one) => one === 0xf2 || one === 0xf3) ?? 0, lock: prefixes.includes(0xf0),
     segment: SEGMENT_PREFIXES.indexOf(prefixes.findLast((one) => SEGMENT_PREFIXES.includes(one)) ?? 0), rex, map, opcode: code[opcodeAt]!, at: opcodeAt,
     modrm, reg: modrm < 0 ? 0 : ((modrm >> 3) & 7) | ((rex & 4) << 1), rm: modrm < 0 ? 0 : (modrm & 7) | ((rex & 1) << 3), memory: memory !== undefined,
     base: memory?.base ?? -1, index: memory?.index ?? -1, scale: memory ? Math.log2(memory.scale) : 0, ripRelative: memory?.rip ?? false,
