@@ -57,6 +57,22 @@ export interface Patch {
   order?: string[];
 }
 
+/** What changed in a cluster, as numbers: for pictures of very many pods. Names are sent once and mean their place in all that were sent. */
+export interface CellPatch {
+  sub: number;
+  /** What went before is void. */
+  reset: boolean;
+  nodes: string[];
+  namespaces: string[];
+  owners: string[];
+  /** Of the new pods, in the order of `pods`, joined by line feeds. */
+  names: string;
+  /** Five a pod: slot; node's place + 1 (0: none) | state << 16 | QoS class << 24 | 1 << 28 when it is new; namespace; owner; priority. */
+  pods: Uint32Array;
+  /** Nine a node: place, flags (1 ready, 2 cordoned, 4 tainted; -1: gone), cpu m, requested, memory bytes, requested, pods, most pods, 0. */
+  nodeCells: Float64Array;
+}
+
 export interface Frame {
   type: 'frame';
   /** Simulated ns. */
@@ -68,6 +84,7 @@ export interface Frame {
   /** The furthest time this session has reached; scrubbing back does not forget it. */
   end: number;
   patches: Patch[];
+  cells?: CellPatch[];
   term: { tty: string; data: string; reset?: boolean }[];
   /** Set once when the engine itself failed: the world stands still, the recording is whole. */
   fault?: { message: string; at: number };
@@ -106,6 +123,8 @@ export type ToWorker =
   | { type: 'call'; id: number; name: keyof Calls; in: unknown }
   | { type: 'subscribe'; sub: number; view: string; arg?: Record<string, Cell> }
   | { type: 'unsubscribe'; sub: number }
+  /** The cluster's cells: their patches come in `Frame.cells` until unsubscribed. */
+  | { type: 'cells'; sub: number }
   | { type: 'ack' };
 
 export type ToPage =

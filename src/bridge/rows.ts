@@ -215,6 +215,8 @@ export type PodRow = R<{
   namespace: string; name: string; node: string; phase: string; status: string; ready: string; restarts: number; ip: string; owner: string; labels: string;
   cpuMilli: number; memory: number; qos: string; createdAt: number; terminating: boolean; containers: string; oomKilled: boolean; spread: string;
 }>;
+/** () one row */
+export type ClusterSizeRow = R<{ nodes: number; pods: number; waiting: number; decided: number; revision: number; oldest: number }>;
 /** () */
 export type DeploymentRow = R<{ namespace: string; name: string; replicas: number; ready: number; updated: number; available: number; image: string; createdAt: number }>;
 /** () */
@@ -232,6 +234,16 @@ export type VolumeRow = R<{
   claim: string; volume: string; class: string; size: number; modes: string; phase: string; claimPhase: string; policy: string; pods: string; attachment: string;
   node: string; tied: boolean; device: string; handle: string; mounts: string; bytes: number; message: string; history: string; moves: number;
 }>;
+/** {kind?} */
+export type WriteRow = R<{ revision: number; t: number; by: string; kind: string; object: string; verb: string }>;
+/** () */
+export type RolloutRow = R<{ t: number; owner: string; set: string; wanted: number; pods: number; ready: number }>;
+/** {kind?, match?} */
+export type ObjectRow = R<{ kind: string; namespace: string; name: string; revision: number }>;
+/** {kind, object} */
+export type RevisionRow = R<{ revision: number; t: number; by: string; verb: string }>;
+/** {kind, object, revision?} one a line */
+export type ObjectLineRow = R<{ n: number; text: string; change: string }>;
 /** {namespace?} Kubernetes events */
 export type KubeEventRow = R<{ namespace: string; object: string; type: string; reason: string; message: string; count: number; lastAt: number; source: string }>;
 

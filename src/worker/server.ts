@@ -15,6 +15,7 @@ import { assemble } from '../engine/machine/isa/assemble.ts';
 import { nextAt } from '../engine/sim/timeline.ts';
 import { text } from '../engine/sim/text.ts';
 import { answer } from '../engine/views/match.ts';
+import { type CellFeed, closeFeed, openFeed, takeCells } from '../engine/views/cells.ts';
 import { diff, nothingSent, type Sent } from '../engine/views/diff.ts';
 import { VIEWS } from '../engine/views/views.ts';
 
@@ -87,6 +88,7 @@ export interface Server {
 
 export function createServer(around: Surroundings): Server {
   const subscriptions = new Map<number, Subscription>();
+  const feeds = new Map<number, CellFeed | null>();
   let session!: Session;
   let open = false;
   let inFlight = false;
@@ -195,6 +197,7 @@ export function createServer(around: Surroundings): Server {
         const patch = patchOf(sub, subscription);
         if (patch) frame.patches.push(patch);
       }
+      for (const sub of feeds.keys()) cellsInto(frame, sub);
       frame.term = session.pendingTerm;
       session.pendingTerm = [];
       for (const vm of VIEWS.vms!.rows(world, {})) frame.instructions += Number(vm.instructions);
@@ -202,6 +205,20 @@ export function createServer(around: Surroundings): Server {
     if (session.fault) frame.fault = session.fault;
     if (journal?.problem) frame.unkept = journal.problem;
     around.post(frame);
+  }
+
+  /** What a picture of cells has not seen; another world's begins anew. */
+  function cellsInto(frame: Frame, sub: number): void {
+    const { cluster } = session.world;
+    let feed = feeds.get(sub) ?? null;
+    if (feed && feed.cluster !== cluster) {
+      closeFeed(feed);
+      feed = null;
+    }
+    if (!feed && cluster) feed = openFeed(cluster);
+    feeds.set(sub, feed);
+    const patch = feed ? takeCells(feed, sub) : null;
+    if (patch) (frame.cells ??= []).push(patch);
   }
 
   function patchOf(sub: number, subscription: Subscription): Frame['patches'][number] | null {
@@ -334,7 +351,15 @@ export function createServer(around: Surroundings): Server {
       else if (message.type === 'subscribe') {
         subscriptions.set(message.sub, { view: message.view, arg: message.arg ?? {}, sent: nothingSent(), broken: false });
         dirty = true;
-      } else if (message.type === 'unsubscribe') subscriptions.delete(message.sub);
+      } else if (message.type === 'cells') {
+        feeds.set(message.sub, null);
+        dirty = true;
+      } else if (message.type === 'unsubscribe') {
+        subscriptions.delete(message.sub);
+        const feed = feeds.get(message.sub);
+        if (feed) closeFeed(feed);
+        feeds.delete(message.sub);
+      }
       else {
         try {
           const run = calls[message.name] as ((input: unknown) => unknown) | undefined;

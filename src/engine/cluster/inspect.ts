@@ -2,6 +2,7 @@
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import type { Decision } from './scheduler/cycle.ts';
 import { demandOf, occupies } from './scheduler/nodes.ts';
+import type { NodeInfo } from './scheduler/profile.ts';
 import type { Cluster } from './state.ts';
 import { get, list, podsOnNode } from './store.ts';
 import type { Deployment, KubeEvent, KubeObject, Node, Pod, Service } from './types/objects.ts';
@@ -35,8 +36,10 @@ export interface NodeFacts {
 }
 
 export function nodeFacts(cluster: Cluster): NodeFacts[] {
-  return list<Node>(cluster.store, 'Node').map((node) => {
-    const info = cluster.scheduler.infos.get(node.metadata.name);
+  return list<Node>(cluster.store, 'Node').map((node) => nodeFact(node, cluster.scheduler.infos.get(node.metadata.name)));
+}
+
+export function nodeFact(node: Node, info: NodeInfo | undefined): NodeFacts {
     const allocatable = node.status?.allocatable ?? {};
     return {
       node, name: node.metadata.name,
@@ -47,8 +50,7 @@ export function nodeFacts(cluster: Cluster): NodeFacts[] {
       taints: (node.spec?.taints ?? []).map((t) => `${t.key}${t.value ? `=${t.value}` : ''}:${t.effect}`).join(','),
       zone: node.metadata.labels?.['topology.kubernetes.io/zone'] ?? '',
       ip: node.status?.addresses?.find((a) => a.type === 'InternalIP')?.address ?? '', version: node.status?.nodeInfo?.kubeletVersion ?? '',
-    };
-  });
+  };
 }
 
 export interface PodFacts {
@@ -74,7 +76,19 @@ export interface PodFacts {
 }
 
 export function podFacts(cluster: Cluster, namespace?: string): PodFacts[] {
-  return list<Pod>(cluster.store, 'Pod', namespace).map((pod) => {
+  return list<Pod>(cluster.store, 'Pod', namespace).map((pod) => podFact(cluster, pod));
+}
+
+/** The first so many of a kind, in no order worth a name: for lists that are only glanced at. */
+export function some<T extends KubeObject>(cluster: Cluster, kind: string, most: number): T[] {
+  const rows = cluster.store.tables.get(kind);
+  if (!rows || rows.size <= most) return list<T>(cluster.store, kind);
+  const out: KubeObject[] = [];
+  for (const object of rows.values()) if (out.push(object) === most) break;
+  return out as T[];
+}
+
+export function podFact(cluster: Cluster, pod: Pod): PodFacts {
     const { status, ready, total, restarts } = summarize(pod);
     const demand = demandOf(pod.spec);
     const labels = pod.metadata.labels ?? {};
@@ -88,7 +102,6 @@ export function podFacts(cluster: Cluster, namespace?: string): PodFacts[] {
       oomKilled: (pod.status.containerStatuses ?? []).some((c) => c.state?.terminated?.reason === 'OOMKilled' || c.lastState?.terminated?.reason === 'OOMKilled'),
       spread: (pod.spec.topologySpreadConstraints ?? []).map((c) => `${c.topologyKey}:${c.maxSkew}:${c.whenUnsatisfiable}`).join(','),
     };
-  });
 }
 
 export interface DeploymentFacts {

@@ -28,6 +28,7 @@ export interface RemoteService {
 
 /** Answers one request. Never throws: failures are Status bodies. */
 export function handle(cluster: Cluster, request: ApiRequest): ApiResponse {
+  cluster.store.actor = (request.headers['user-agent'] ?? '').split(/[/ ]/)[0] || 'unknown';
   try {
     if (/^kubectl\b/.test(request.headers['user-agent'] ?? '') && request.method !== 'GET' && request.query.dryRun === undefined) {
       cluster.cause = note(cluster, 'api.request', { verb: request.method, path: request.path }, undefined);
@@ -40,6 +41,7 @@ export function handle(cluster: Cluster, request: ApiRequest): ApiResponse {
     throw error;
   } finally {
     cluster.cause = undefined;
+    cluster.store.actor = '';
   }
 }
 

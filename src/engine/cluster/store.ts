@@ -20,12 +20,17 @@ export interface Change {
   object: KubeObject;
   /** What it was before; absent when added. */
   old?: KubeObject;
+  /** ns; and who wrote it: a controller, "kubelet", "kubectl". */
+  at: number;
+  by: string;
 }
 
 export type Listener = (change: Change) => void;
 
 export interface Store {
   timeline: Timeline;
+  /** Who is writing now. */
+  actor: string;
   revision: number;
   tables: Map<string, Map<string, KubeObject>>;
   /** The newest changes, oldest first. */
@@ -46,7 +51,7 @@ export interface Store {
 const HISTORY = 20_000;
 
 export function createStore(timeline: Timeline): Store {
-  return { timeline, revision: 1, tables: new Map(), history: [], forgotten: 1, listeners: new Set(), owned: new Map(), pods: new Map(), sorted: new Map(), shared: createSharing() };
+  return { timeline, actor: '', revision: 1, tables: new Map(), history: [], forgotten: 1, listeners: new Set(), owned: new Map(), pods: new Map(), sorted: new Map(), shared: createSharing() };
 }
 
 /** The API's time: whole seconds, RFC 3339. */
@@ -151,7 +156,7 @@ export function put(store: Store, object: KubeObject): KubeObject {
   object.metadata.resourceVersion = String(++store.revision);
   rows.set(key, object);
   index(store, old, object);
-  publish(store, old ? { revision: store.revision, type: 'MODIFIED', kind, key, object, old } : { revision: store.revision, type: 'ADDED', kind, key, object });
+  publish(store, old ? { revision: store.revision, type: 'MODIFIED', kind, key, object, old, at: store.timeline.now, by: store.actor } : { revision: store.revision, type: 'ADDED', kind, key, object, at: store.timeline.now, by: store.actor });
   return object;
 }
 
@@ -164,7 +169,7 @@ export function drop(store: Store, object: KubeObject): void {
   if (object.kind === 'Pod') indexPod(store.pods, key, old as Pod, undefined);
   index(store, old, undefined);
   const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(++store.revision) } };
-  publish(store, { revision: store.revision, type: 'DELETED', kind: object.kind, key, object: last, old });
+  publish(store, { revision: store.revision, type: 'DELETED', kind: object.kind, key, object: last, old, at: store.timeline.now, by: store.actor });
 }
 
 function index(store: Store, old: KubeObject | undefined, now: KubeObject | undefined): void {

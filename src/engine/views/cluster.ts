@@ -1,13 +1,52 @@
 /** The control plane's objects as rows: nodes, pods, deployments, services, events. The questions are cluster/inspect.ts. */
-import type { BudgetRow, DeploymentRow, KubeEventRow, NodeRow, PodRow, ServiceRow } from '../../bridge/rows.ts';
-import { budgetFacts, deploymentFacts, eventFacts, nodeFacts, podFacts, serviceFacts } from '../cluster/inspect.ts';
+import type { BudgetRow, ClusterSizeRow, DeploymentRow, KubeEventRow, NodeRow, PodRow, ServiceRow } from '../../bridge/rows.ts';
+import { budgetFacts, deploymentFacts, eventFacts, nodeFact, type NodeFacts, podFact, podFacts, type PodFacts, serviceFacts, some } from '../cluster/inspect.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { get } from '../cluster/store.ts';
+import type { Node, Pod } from '../cluster/types/objects.ts';
 import { type Arg, columns, type View } from './view.ts';
 
 const namespaceOf = (arg: Arg): string | undefined => (typeof arg.namespace === 'string' && arg.namespace !== '' ? arg.namespace : undefined);
 
-export const nodes: View = {
-  doc: 'Nodes of the cluster and how much of each is requested.',
+const most = (arg: Arg): number => (typeof arg.most === 'number' ? arg.most : Number.POSITIVE_INFINITY);
+
+function nodesOf(cluster: Cluster | null, arg: Arg): NodeFacts[] {
+  if (!cluster) return [];
+  if (typeof arg.node !== 'string') return some<Node>(cluster, 'Node', most(arg)).map((node) => nodeFact(node, cluster.scheduler.infos.get(node.metadata.name)));
+  const one = get<Node>(cluster.store, 'Node', arg.node);
+  return one ? [nodeFact(one, cluster.scheduler.infos.get(arg.node))] : [];
+}
+
+function podsOf(cluster: Cluster | null, arg: Arg): PodFacts[] {
+  if (!cluster) return [];
+  if (typeof arg.pod === 'string') {
+    const one = get<Pod>(cluster.store, 'Pod', arg.pod);
+    return one ? [podFact(cluster, one)] : [];
+  }
+  const namespace = namespaceOf(arg);
+  return namespace === undefined ? some<Pod>(cluster, 'Pod', most(arg)).map((pod) => podFact(cluster, pod)) : podFacts(cluster, namespace);
+}
+
+export const clusterSize: View = {
+  doc: 'How large the cluster is: one row, none without a cluster.',
   arg: '',
+  columns: columns(`
+    nodes [count]: nodes
+    pods [count]: pods
+    waiting [count]: pods that the scheduler has yet to place, or could not
+    decided [count]: cycles of the scheduler
+    revision [count]: of the store
+    oldest [count]: revision from which on the store remembers what objects were
+  `),
+  rows: ({ cluster }): ClusterSizeRow[] =>
+    cluster
+      ? [{ key: cluster.name, nodes: cluster.store.tables.get('Node')?.size ?? 0, pods: cluster.store.tables.get('Pod')?.size ?? 0, waiting: cluster.scheduler.active.members.size + cluster.scheduler.waiting.size, decided: cluster.scheduler.cycles, revision: cluster.store.revision, oldest: cluster.store.forgotten }]
+      : [],
+};
+
+export const nodes: View = {
+  doc: 'Nodes of the cluster and how much of each is requested; of very many, `most` of them.',
+  arg: 'node?, most?',
   columns: columns(`
     name: node
     ready: condition Ready is True
@@ -23,12 +62,12 @@ export const nodes: View = {
     ip: internal address
     version: kubelet's
   `),
-  rows: (world) => (world.cluster ? nodeFacts(world.cluster) : []).map(({ node: _, ...facts }): NodeRow => ({ key: facts.name, ...facts })),
+  rows: (world, arg) => nodesOf(world.cluster, arg).map(({ node: _, ...facts }): NodeRow => ({ key: facts.name, ...facts })),
 };
 
 export const pods: View = {
-  doc: 'Pods as kubectl get pods tells them.',
-  arg: 'namespace?',
+  doc: 'Pods as kubectl get pods tells them: all, those of a namespace, the one named namespace/name; of very many, `most` of them.',
+  arg: 'namespace?, pod?, most?',
   columns: columns(`
     namespace: namespace
     name: pod
@@ -50,7 +89,7 @@ export const pods: View = {
     spread: its spread constraints, key:skew:what if not, comma separated
   `),
   rows: (world, arg) =>
-    (world.cluster ? podFacts(world.cluster, namespaceOf(arg)) : []).map(({ pod: _, ...facts }): PodRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),
+    podsOf(world.cluster, arg).map(({ pod: _, ...facts }): PodRow => ({ key: `${facts.namespace}/${facts.name}`, ...facts })),
 };
 
 export const deployments: View = {

@@ -1,7 +1,8 @@
 /** The registry of views: what pictures subscribe to, labs check and `nestbox views` lists. */
 import { cgroupCpu, cgroupResources } from './cgroupresources.ts';
 import { cgroupHistory, cgroups } from './cgroups.ts';
-import { budgets, deployments, kubeEvents, nodes, pods, services } from './cluster.ts';
+import { budgets, clusterSize, deployments, kubeEvents, nodes, pods, services } from './cluster.ts';
+import { objects, objectText, revisions, rollouts, writes } from './clusterhistory.ts';
 import { containers } from './containers.ts';
 import { costTable } from './costs.ts';
 import { decisions, filters, scores } from './decisions.ts';
@@ -54,6 +55,7 @@ export const VIEWS: Readonly<Record<string, View>> = {
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'walk-caches': walkCaches, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,
-  nodes, pods, deployments, services, budgets, volumes, 'kube-events': kubeEvents, decisions, filters, scores,
+  'cluster-size': clusterSize, nodes, pods, deployments, services, budgets, volumes, 'kube-events': kubeEvents, decisions, filters, scores,
+  writes, rollouts, objects, revisions, 'object-text': objectText,
   marks, why,
 };

@@ -17,10 +17,12 @@ const ADMIT = 100 * MS;
 const START = 1200 * MS;
 const STOP = 700 * MS;
 const BEAT = 10 * SECOND;
+const ZONES = ['zone-a', 'zone-b', 'zone-c'];
 
 export interface HollowSpec {
   hollow: number;
   hollowNames?: readonly string[];
+  podsPerNode?: number;
   serverVersion?: string;
 }
 
@@ -33,11 +35,16 @@ export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
   }
   if (names.length === 0) return;
   const { timeline } = cluster;
-  handle(timeline, 'hollow.start', (event) => start(cluster, event.arg as string));
-  handle(timeline, 'hollow.admit', (event) => admit(cluster, event.arg as string));
-  handle(timeline, 'hollow.stop', (event) => stop(cluster, event.arg as { key: string; uid: string }));
-  handle(timeline, 'hollow.beat', () => beat(cluster));
-  for (const [i, name] of names.entries()) register(cluster, name, i, spec.hollowNames !== undefined);
+  const kubelet = (work: () => void): void => {
+    cluster.store.actor = 'kubelet';
+    work();
+    cluster.store.actor = '';
+  };
+  handle(timeline, 'hollow.start', (event) => kubelet(() => start(cluster, event.arg as string)));
+  handle(timeline, 'hollow.admit', (event) => kubelet(() => admit(cluster, event.arg as string)));
+  handle(timeline, 'hollow.stop', (event) => kubelet(() => stop(cluster, event.arg as { key: string; uid: string })));
+  handle(timeline, 'hollow.beat', () => kubelet(() => beat(cluster)));
+  for (const [i, name] of names.entries()) register(cluster, name, i, spec.hollowNames !== undefined, spec.podsPerNode === undefined ? null : ZONES[i % ZONES.length]!);
   cluster.store.listeners.add((change) => {
     if (change.kind !== 'Pod' || change.type === 'DELETED') return;
     const pod = change.object as Pod;
@@ -59,7 +66,7 @@ function withoutLabels({ metadata: { labels: _, ...rest } }: KubeObject): KubeOb
 }
 
 /** `kubemark`: what the recordings' hollow kubelets said of themselves. */
-function register(cluster: Cluster, name: string, index: number, kubemark: boolean): void {
+function register(cluster: Cluster, name: string, index: number, kubemark: boolean, zone: string | null): void {
   const now = stamp(cluster.timeline);
   const condition = (type: string, status: string, reason: string, message: string): object => ({ type, status, reason, message, lastHeartbeatTime: now, lastTransitionTime: now });
   const room = kubemark ? { cpu: '1', memory: '3840Mi', pods: '110', 'ephemeral-storage': '0' } : { cpu: '4', memory: '16Gi', pods: '110', 'ephemeral-storage': '100Gi' };
@@ -67,7 +74,7 @@ function register(cluster: Cluster, name: string, index: number, kubemark: boole
   create(cluster, kindNamed('Node'), undefined, {
     metadata: {
       name,
-      labels: { 'beta.kubernetes.io/arch': 'amd64', 'beta.kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64', 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' },
+      labels: { 'beta.kubernetes.io/arch': 'amd64', 'beta.kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64', 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', ...(zone ? { 'topology.kubernetes.io/zone': zone } : {}) },
       annotations: { 'node.alpha.kubernetes.io/ttl': '0' },
     },
     spec: { providerID: `${kubemark ? 'kubemark' : 'hollow'}://${name}` },

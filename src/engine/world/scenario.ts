@@ -40,6 +40,8 @@ export interface ScenarioSpec {
     hollow: number;
     /** Simulated by the API level only, with these names (recordings). */
     hollowNames?: readonly string[];
+    /** Nodes are spread over zones, and Deployments ask for so many pods a node in all. */
+    podsPerNode?: number;
     serverVersion?: string;
     /** How pods of different nodes reach each other; without one: by routes (host-gw). */
     network?: 'host-gw' | 'vxlan';
@@ -83,7 +85,7 @@ export class BadScenario extends Error {}
 
 /** Names that `--scenario` takes, for help and errors. */
 export function scenarioNames(): string[] {
-  return [...Object.keys(SCENARIOS), 'cluster-N', ...Object.keys(recordedScenarios).map((n) => `recorded/${n}`)];
+  return [...Object.keys(SCENARIOS), 'cluster-N', 'big-cluster', 'big-cluster-NODES-PODS', ...Object.keys(recordedScenarios).map((n) => `recorded/${n}`)];
 }
 
 /** A scenario by name, or from the text of a scenario file (anything with a line break or a colon). */
@@ -95,6 +97,14 @@ export function findScenario(nameOrText: string): ScenarioSpec {
     const hollow = Number(nodes[1]);
     if (hollow < 1 || hollow > 5000) throw new BadScenario(`cluster-${hollow}: from 1 to 5000 nodes`);
     return { name: nameOrText, outside: true, hosts: [lab([])], cluster: { hollow }, manifests: [] };
+  }
+  const big = /^big-cluster(?:-(\d{1,5}))?(?:-(\d{1,3}))?$/.exec(nameOrText);
+  if (big) {
+    const hollow = Number(big[1] ?? 500);
+    const podsPerNode = Number(big[2] ?? 24);
+    if (hollow < 1 || hollow > 5000) throw new BadScenario(`big-cluster-${hollow}: from 1 to 5000 nodes`);
+    if (podsPerNode < 1 || podsPerNode > 110) throw new BadScenario(`big-cluster-${hollow}-${podsPerNode}: from 1 to 110 pods a node`);
+    return { name: nameOrText, hosts: [lab([])], cluster: { hollow, podsPerNode }, manifests: [] };
   }
   const recorded = /^recorded\/(.+)$/.exec(nameOrText);
   if (recorded) {

@@ -11,6 +11,7 @@ import { putFile } from '../kernel/vfs/build.ts';
 import { type Cluster, createCluster } from '../cluster/cluster.ts';
 import { createClusterService } from '../cluster/server.ts';
 import { BLOCK_STORE, type BlockStore, createBlockService, createBlockStore } from './blockstore.ts';
+import { fillCluster } from './bigcluster.ts';
 import { addHollowNodes } from './hollow.ts';
 import { ADDONS } from './addons.ts';
 import { applyManifests } from './manifests.ts';
@@ -85,6 +86,8 @@ function joinCluster(world: World): void {
   if (world.scenario.hosts.some((host) => host.services.includes('kubelet'))) joinBlockStore(world);
   addHollowNodes(cluster, world.scenario.cluster!);
   applyManifests(cluster, [...(world.scenario.hosts.some((h) => h.services.includes('kubelet')) ? ADDONS : []), ...world.scenario.manifests]);
+  if (world.scenario.cluster!.podsPerNode) fillCluster(cluster, world.scenario.cluster!.hollow * world.scenario.cluster!.podsPerNode);
+  applyManifests(cluster, world.scenario.manifests);
 }
 
 function joinBlockStore(world: World): void {

@@ -3,7 +3,7 @@
  * at a time. Rows of equal views and arguments are subscribed once. React reads them through `useRows`.
  */
 import { useEffect, useSyncExternalStore } from 'react';
-import type { Calls, Cell, Frame, Patch, Row, ToPage, ToWorker } from '../../bridge/protocol.ts';
+import type { Calls, Cell, CellPatch, Frame, Patch, Row, ToPage, ToWorker } from '../../bridge/protocol.ts';
 import { startWorker } from './start-worker.ts';
 
 type Arg = Record<string, Cell>;
@@ -51,6 +51,7 @@ function receive(message: ToPage): void {
       changed.push(one);
     }
   }
+  for (const patch of message.cells ?? []) cells.get(patch.sub)?.(patch);
   onFrame(message);
   for (const one of changed) for (const listener of one.listeners) listener();
   send({ type: 'ack' });
@@ -79,6 +80,18 @@ export function call<K extends keyof Calls>(name: K, input: Calls[K]['in']): Pro
     pending.set(id, { resolve: resolve as (out: never) => void, reject });
     send({ type: 'call', id, name, in: input });
   });
+}
+
+const cells = new Map<number, (patch: CellPatch) => void>();
+/** Hears the cluster's cells until the returned function is called. */
+export function watchCells(listener: (patch: CellPatch) => void): () => void {
+  const sub = serial++;
+  cells.set(sub, listener);
+  send({ type: 'cells', sub });
+  return () => {
+    cells.delete(sub);
+    send({ type: 'unsubscribe', sub });
+  };
 }
 
 function hold(key: string, view: string, arg: Arg | undefined): Shared {
@@ -130,6 +143,9 @@ export function useRows<T extends { key: string }>(view: string | null, arg?: Ar
   );
 }
 const waiting = new Map<string, Set<() => void>>();
+
+/** Of nodes and pods: as many as a list that is only glanced at needs. */
+export const GLANCE: Arg = { most: 2000 };
 
 /** What the page knows of a view now, without subscribing. */
 export function known(view: string, arg: Arg = {}): readonly Row[] {

@@ -1,7 +1,7 @@
 /** Dialogs over the page: search, share, what a link holds, help. Native dialogs keep the focus where it belongs. */
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { ContainerRow, PodRow, VmRow } from '../../bridge/rows.ts';
-import { useRows } from '../bridge/client.ts';
+import { GLANCE, useRows } from '../bridge/client.ts';
 import { clock, count } from '../format.ts';
 import { labs, startLab } from '../lesson/labs.ts';
 import { partsCss, Problem } from '../parts/parts.tsx';
@@ -42,7 +42,7 @@ function Modal({ label, children }: { label: string; children: ReactNode }) {
 interface Item { text: string; what: string; go: () => void }
 function Palette() {
   const containers = useRows<ContainerRow>('containers');
-  const pods = useRows<PodRow>('pods');
+  const pods = useRows<PodRow>('pods', GLANCE);
   const vms = useRows<VmRow>('vms');
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);

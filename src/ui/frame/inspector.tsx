@@ -6,7 +6,7 @@ import { useRows } from '../bridge/client.ts';
 import { big, count, seconds, sentence, size } from '../format.ts';
 import { eptFields, type Field, guestFields } from '../pictures/entries.ts';
 import { argOf, useVm } from '../pictures/walk/machine.ts';
-import { podId } from '../pictures/cluster.tsx';
+import { podId } from '../pictures/cluster/cluster.tsx';
 import { Chip, type Outcome, OutcomeMark, RoleMark, roleOfFloor } from '../parts/marks.tsx';
 import { Address, Facts, partsCss } from '../parts/parts.tsx';
 import { seek } from '../session/session.ts';
@@ -116,7 +116,7 @@ function Bits({ entry, fields, lit, onLight }: { entry: bigint; fields: Field[];
 }
 
 function Pod({ id }: { id: string }) {
-  const row = useRows<PodRow>('pods').find((one) => podId(one) === id);
+  const row = useRows<PodRow>('pods', { pod: id })[0];
   const scores = useRows<ScoreRow>('scores', { pod: id });
   if (!row) return <Gone what={id} />;
   const own = scores.filter((one) => one.node === row.node);
@@ -129,7 +129,7 @@ function Pod({ id }: { id: string }) {
   );
 }
 function Node({ name }: { name: string }) {
-  const row = useRows<NodeRow>('nodes').find((one) => one.name === name);
+  const row = useRows<NodeRow>('nodes', { node: name })[0];
   if (!row) return <Gone what={name} />;
   return <Panel title={<><RoleMark place="hardware" /> {name}</>} line={`kubectl describe node ${name}`}><Part><Facts facts={[['ready', String(row.ready)], ['schedulable', String(!row.unschedulable)], ['address', row.ip], ['kubelet', row.version], ['cpu', `${row.cpuRequested}m of ${row.cpuMilli}m requested`], ['memory', `${size(row.memoryRequested)} of ${size(row.memory)} requested`], ['pods', `${row.pods} of ${row.podsMax}`], ['taints', row.taints || 'none']]} /></Part></Panel>;
 }

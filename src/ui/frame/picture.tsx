@@ -1,6 +1,6 @@
 /** Which scene is drawn: the pictures that are there, and a word about those that are not yet. */
 import { lazy, Suspense } from 'react';
-import { Cluster } from '../pictures/cluster.tsx';
+import { Cluster } from '../pictures/cluster/cluster.tsx';
 import { LATER, Later } from '../pictures/later.tsx';
 import { Toolbox } from '../pictures/toolbox.tsx';
 import { Walk } from '../pictures/walk.tsx';

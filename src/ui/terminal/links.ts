@@ -4,7 +4,7 @@
  */
 import type { ContainerRow, ImageRow, LayerSharingRow, NamespaceRow, NetworkRow, NodeRow, PodRow, VmRow } from '../../bridge/rows.ts';
 import type { Row } from '../../bridge/protocol.ts';
-import { call, known } from '../bridge/client.ts';
+import { GLANCE, call, known } from '../bridge/client.ts';
 import { select, type Selection, set, show, toast } from '../store.ts';
 
 export interface Found { at: number; text: string; go: () => void }
@@ -56,8 +56,8 @@ function follow(text: string, missing: string, find: (text: string) => Promise<(
 export function linksOf(line: string): Found[] {
   const targets = new Map<string, () => void>();
   for (const row of known('vms') as unknown as VmRow[]) targets.set(row.name, () => { set({ vm: row.name }); show('walk'); });
-  for (const row of known('nodes') as unknown as NodeRow[]) targets.set(row.name, () => { show('cluster'); select({ kind: 'node', id: row.name }); });
-  for (const row of known('pods') as unknown as PodRow[]) targets.set(row.name, () => { show('cluster'); select({ kind: 'pod', id: `${row.namespace}/${row.name}` }); });
+  for (const row of known('nodes', GLANCE) as unknown as NodeRow[]) targets.set(row.name, () => { show('cluster'); select({ kind: 'node', id: row.name }); });
+  for (const row of known('pods', GLANCE) as unknown as PodRow[]) targets.set(row.name, () => { show('cluster'); select({ kind: 'pod', id: `${row.namespace}/${row.name}` }); });
   for (const row of known('containers') as unknown as ContainerRow[]) {
     const go = (): void => inContainers({ kind: 'container', id: row.id });
     for (const name of [row.name, row.id, row.id.slice(0, 12)]) targets.set(name, go);

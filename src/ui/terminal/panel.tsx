@@ -7,7 +7,7 @@ import { clock } from '../format.ts';
 import { OutcomeMark } from '../parts/marks.tsx';
 import { partsCss } from '../parts/parts.tsx';
 import type { ContainerRow, NodeRow, PodRow, VmRow } from '../../bridge/rows.ts';
-import { useRows } from '../bridge/client.ts';
+import { GLANCE, useRows } from '../bridge/client.ts';
 import { act } from '../session/session.ts';
 import { set, useStore } from '../store.ts';
 import { isAlive, onArrival, textOf } from './buffers.ts';
@@ -60,7 +60,7 @@ export function TerminalPanel() {
 function Names() {
   useRows<VmRow>('vms');
   useRows<ContainerRow>('containers');
-  useRows<NodeRow>('nodes');
-  useRows<PodRow>('pods');
+  useRows<NodeRow>('nodes', GLANCE);
+  useRows<PodRow>('pods', GLANCE);
   return null;
 }

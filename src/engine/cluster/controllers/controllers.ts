@@ -176,7 +176,9 @@ export function syncAll(cluster: Cluster, name: string): void {
   queue.clear();
   for (const key of keys) {
     cluster.cause = cluster.causes.get(controller.kind === '' ? `owner ${key}` : `${controller.kind} ${key}`);
+    cluster.store.actor = controller.name === 'evict' ? 'kube-scheduler' : `${controller.name}-controller`;
     controller.sync(cluster, key);
+    cluster.store.actor = '';
     cluster.cause = undefined;
   }
 }

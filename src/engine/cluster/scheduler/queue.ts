@@ -221,7 +221,9 @@ export function cycle(cluster: Cluster): void {
   const entry = leave(scheduler.active);
   if (!entry) return;
   const pod = get<Pod>(store, 'Pod', entry.key);
+  store.actor = 'kube-scheduler';
   if (pod && !pod.spec.nodeName && !pod.metadata.deletionTimestamp) tryPod(cluster, entry, pod);
+  store.actor = '';
   if (scheduler.active.members.size > 0) wake(cluster, CYCLE);
   scheduler.cycles++;
 }
