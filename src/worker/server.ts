@@ -94,6 +94,8 @@ export function createServer(around: Surroundings): Server {
   let inFlight = false;
   let dirty = true;
   let lastFrame = 0;
+  /** Real ms that the last frame took to make: the next waits longer than that, so that the world goes on. */
+  let frameCost = 0;
   let lastKept = 0;
   const { journal } = around;
   let ticking = false;
@@ -140,7 +142,7 @@ export function createServer(around: Surroundings): Server {
       lastKept = around.now();
       journal.reached(session.end);
     }
-    if (dirty && !inFlight && (around.now() - lastFrame >= FRAME_MS || !session.running)) sendFrame();
+    if (dirty && !inFlight && (around.now() - lastFrame >= Math.max(FRAME_MS, frameCost * 2.5) || !session.running)) sendFrame();
     again();
   }
 
@@ -204,6 +206,7 @@ export function createServer(around: Surroundings): Server {
     }
     if (session.fault) frame.fault = session.fault;
     if (journal?.problem) frame.unkept = journal.problem;
+    frameCost = around.now() - lastFrame;
     around.post(frame);
   }
 

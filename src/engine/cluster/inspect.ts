@@ -79,12 +79,14 @@ export function podFacts(cluster: Cluster, namespace?: string): PodFacts[] {
   return list<Pod>(cluster.store, 'Pod', namespace).map((pod) => podFact(cluster, pod));
 }
 
-/** The first so many of a kind, in no order worth a name: for lists that are only glanced at. */
+const FEW = 100;
+
+/** All of a kind, sorted; of more than `most` a few: for lists that are only glanced at. */
 export function some<T extends KubeObject>(cluster: Cluster, kind: string, most: number): T[] {
   const rows = cluster.store.tables.get(kind);
   if (!rows || rows.size <= most) return list<T>(cluster.store, kind);
   const out: KubeObject[] = [];
-  for (const object of rows.values()) if (out.push(object) === most) break;
+  for (const object of rows.values()) if (out.push(object) === FEW) break;
   return out as T[];
 }
 

@@ -45,7 +45,7 @@ export const clusterSize: View = {
 };
 
 export const nodes: View = {
-  doc: 'Nodes of the cluster and how much of each is requested; of very many, `most` of them.',
+  doc: 'Nodes of the cluster and how much of each is requested; of more than `most`, a hundred.',
   arg: 'node?, most?',
   columns: columns(`
     name: node
@@ -66,7 +66,7 @@ export const nodes: View = {
 };
 
 export const pods: View = {
-  doc: 'Pods as kubectl get pods tells them: all, those of a namespace, the one named namespace/name; of very many, `most` of them.',
+  doc: 'Pods as kubectl get pods tells them: all, those of a namespace, the one named namespace/name; of more than `most`, a hundred.',
   arg: 'namespace?, pod?, most?',
   columns: columns(`
     namespace: namespace

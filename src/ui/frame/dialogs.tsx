@@ -57,6 +57,7 @@ function Palette() {
     { text: 'Assembly editor', what: 'picture', go: () => { set((s) => ({ mode: { ...s.mode, spectrum: 'editor' } })); show('spectrum'); } },
     { text: 'Download the recording', what: 'command', go: () => void download() },
     { text: 'Start a fresh lab', what: 'command', go: () => void openFresh() },
+    ...[100, 500, 1000, 5000].map((n): Item => ({ text: `Start a big cluster: ${count(n)} hollow nodes, ${count(n * (n === 5000 ? 30 : 24))} pods`, what: 'command', go: () => void openFresh(`big-cluster-${n}${n === 5000 ? '-30' : ''}`).then(() => show('cluster')) })),
     { text: 'Save the picture', what: 'command', go: () => set({ dialog: 'save' }) },
     { text: 'Present', what: 'command', go: () => set({ present: true }) },
     ...(['light', 'dark', 'projector'] as const).map((theme): Item => ({ text: `Theme: ${theme}`, what: 'command', go: () => setTheme(theme) })),

@@ -150,7 +150,7 @@ function Swatch({ css: colour, on, kind }: { css: string; on: string; kind: Para
     context.lineWidth = 3;
     glyph(context, kind, 0, 0, 28);
   }, [colour, on, kind]);
-  return <canvas ref={ref} width={28} height={28} className={css.swatch} aria-hidden="true" />;
+  return <canvas ref={ref} width={28} height={28} className={css.swatch} />;
 }
 
 function slotOf(model: Model, id: string): number {

@@ -31,12 +31,21 @@ export function layOut(model: Model, shape: number): Layout {
   const nodes = model.nodes.length;
   const pitchX = wide + 2 * EDGE + GAP;
   const pitchY = high + 2 * EDGE + HEAD;
-  const columns = Math.max(1, Math.min(Math.max(1, nodes), Math.round(Math.sqrt((nodes * pitchY * shape) / pitchX))));
-  const width = Math.max(columns * pitchX + GAP, 12);
-  const bandY = Math.ceil(nodes / columns) * pitchY + HEAD + 1;
   const waiting = model.at[0]!.length;
-  const lines = waiting === 0 ? 0 : Math.max(2, Math.ceil((waiting * 1.5) / (width - 2)));
-  return { wide, high, columns, nodes, width, height: bandY + lines + 1, bandY, bandHolds: lines * (width - 2) };
+  const withColumns = (columns: number): Layout => {
+    const width = Math.max(columns * pitchX + GAP, 12);
+    const bandY = Math.ceil(nodes / columns) * pitchY + HEAD + 1;
+    const lines = waiting === 0 ? 0 : Math.max(2, Math.ceil((waiting * 1.2) / (width - 2)));
+    return { wide, high, columns, nodes, width, height: bandY + lines + 1, bandY, bandHolds: lines * (width - 2) };
+  };
+  // the columns with which the cells come out largest
+  const even = Math.sqrt((nodes * pitchY * shape) / pitchX);
+  let best = withColumns(1);
+  for (const f of [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3]) {
+    const one = withColumns(Math.max(1, Math.min(Math.max(1, nodes), Math.round(even * f))));
+    if (Math.min(shape / one.width, 1 / one.height) > Math.min(shape / best.width, 1 / best.height)) best = one;
+  }
+  return best;
 }
 
 /** Whether every pod still has a cell. */

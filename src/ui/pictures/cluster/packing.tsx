@@ -1,5 +1,7 @@
 /** How full each node is: what its pods request, one segment a pod, of what it has to give; of many nodes their distribution as well. */
 import { useState } from 'react';
+import type { NodeRow } from '../../../bridge/rows.ts';
+import { useRows } from '../../bridge/client.ts';
 import { count, mib } from '../../format.ts';
 import { Segments } from '../../parts/parts.tsx';
 import { select } from '../../store.ts';
@@ -9,7 +11,11 @@ import { podId } from './nodes.tsx';
 
 const MOST = 60;
 
-export default function Packing({ nodes, pods }: FaceProps) {
+/** Of more nodes than the page holds anyway. */
+const ALL = { most: 5000 };
+
+export default function Packing({ pods }: FaceProps) {
+  const nodes = useRows<NodeRow>('nodes', ALL);
   const [order, setOrder] = useState<'name' | 'full'>('full');
   const share = (n: FaceProps['nodes'][number]): number => Math.max(n.cpuRequested / Math.max(1, n.cpuMilli), n.memoryRequested / Math.max(1, n.memory));
   const sorted = order === 'name' ? nodes : [...nodes].sort((a, b) => share(b) - share(a));

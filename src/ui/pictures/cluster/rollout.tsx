@@ -9,7 +9,7 @@ import { useStore } from '../../store.ts';
 import css from './cluster.module.css';
 
 const FILLS = ['var(--container)', 'var(--guest-kernel)', 'var(--host-kernel)', 'var(--hypervisor)', 'var(--ok)', 'var(--guest-user)'];
-const [W, H, L, B] = [900, 260, 40, 26];
+const [W, H, L, B] = [660, 240, 40, 26];
 
 export default function Rollout() {
   const rows = useRows<RolloutRow>('rollouts');
@@ -66,7 +66,7 @@ function Chart({ rows, now }: { rows: RolloutRow[]; now: number }) {
       {[0, most].map((n) => <text key={n} x={L - 6} y={y(n) + 4} textAnchor="end">{n}</text>)}
       {ticks.map((t, i) => <text key={t} x={x(t)} y={H - 6} textAnchor={i === 0 ? 'start' : i === 4 ? 'end' : 'middle'}>{seconds(t)}</text>)}
       <line x1={L} x2={W - 8} y1={H - B} y2={H - B} stroke="var(--line-strong)" />
-      {sets.map((set, n) => <g key={set} transform={`translate(${L + 6 + (n % 3) * 280} ${12 + Math.floor(n / 3) * 14})`}><rect width={10} height={10} y={-9} fill={FILLS[n % FILLS.length]} /><text x={15}>{set.replace('ReplicaSet/', '')}</text></g>)}
+      {sets.map((set, n) => <g key={set} transform={`translate(${L + 6 + (n % 3) * 205} ${12 + Math.floor(n / 3) * 14})`}><rect width={10} height={10} y={-9} fill={FILLS[n % FILLS.length]} /><text x={15}>{set.replace('ReplicaSet/', '')}</text></g>)}
     </svg>
   );
 }

@@ -6,7 +6,7 @@ import { Empty, RowsTable } from '../../parts/parts.tsx';
 import { seek } from '../../session/session.ts';
 import css from './cluster.module.css';
 
-const [W, LANE, L] = [940, 20, 168];
+const [W, LANE, L] = [700, 20, 156];
 const MOST = 1500;
 
 export default function Timeline() {

@@ -8,7 +8,7 @@ import { seek } from '../../session/session.ts';
 import { select, set } from '../../store.ts';
 import css from './cluster.module.css';
 
-const [W, LANE, L] = [940, 24, 168];
+const [W, LANE, L] = [700, 24, 156];
 const SHAPES = ['circle', 'square', 'triangle', 'diamond', 'ring', 'bar'] as const;
 const FILLS = ['var(--container)', 'var(--guest-kernel)', 'var(--host-kernel)', 'var(--hypervisor)', 'var(--ok)', 'var(--trap)'];
 const KINDS = ['Pod', 'ReplicaSet', 'Deployment', 'Node', 'Service', 'EndpointSlice'];
