@@ -87,7 +87,6 @@ function joinCluster(world: World): void {
   addHollowNodes(cluster, world.scenario.cluster!);
   applyManifests(cluster, [...(world.scenario.hosts.some((h) => h.services.includes('kubelet')) ? ADDONS : []), ...world.scenario.manifests]);
   if (world.scenario.cluster!.podsPerNode) fillCluster(cluster, world.scenario.cluster!.hollow * world.scenario.cluster!.podsPerNode);
-  applyManifests(cluster, world.scenario.manifests);
 }
 
 function joinBlockStore(world: World): void {
