@@ -21,7 +21,7 @@ export interface Lesson {
 }
 
 /** The lab's world at its first prompt. `seconds` of real time are allowed. */
-export function openLesson(lab: Lab, seconds = 60, show?: Typist['show']): Lesson {
+export function openLesson(lab: Lab, seconds = 600, show?: Typist['show']): Lesson {
   const ends = Date.now() + seconds * 1000;
   const world = createWorld(loadAssets(), lab.scenario, lab.seed);
   const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => Date.now() > ends, ...(show ? { show } : {}) });

@@ -11,7 +11,7 @@ import { type Content, readContent } from '../../src/engine/kernel/vfs/content.t
 import { childrenOf } from '../../src/engine/kernel/vfs/tmpfs.ts';
 import type { SuperBlock } from '../../src/engine/kernel/vfs/types.ts';
 import { bytes, text, toBase64 } from '../../src/engine/sim/text.ts';
-import { createTypist, line, perform, TimeUp, type Typist, waitForPrompt } from '../../src/engine/world/typist.ts';
+import { afterEvents, createTypist, line, perform, TimeUp, type Typist, waitForPrompt } from '../../src/engine/world/typist.ts';
 import { advance, createWorld, type World } from '../../src/engine/world/world.ts';
 
 export interface Recorded {
@@ -51,8 +51,6 @@ export interface ReplayOptions {
   pause?: number | ((line: Recorded, index: number) => number);
   /** What the recording's driver did before this line. */
   before?(line: Recorded, index: number, world: World): void;
-  /** Seconds of processor time for the whole replay. */
-  seconds?: number;
 }
 
 /** The lines of a .jsonl or .jsonl.gz file beside the caller. */
@@ -62,12 +60,12 @@ export function readTranscript(url: URL): Recorded[] {
   return source.trim().split('\n').map((one) => JSON.parse(one) as Recorded);
 }
 
+/** Events after which a line is taken never to come back: counted, not timed, so that a slow machine decides as a fast one. */
+const LINE_EVENTS = 10_000_000;
+
 export function replayTranscript(options: ReplayOptions): Replayed {
   const world = createWorld(loadAssets(), options.scenario);
-  // Of the processor, not of the clock: other work on the same machine must not decide.
-  const spent = (): number => process.cpuUsage().user / 1e6;
-  const ends = spent() + (options.seconds ?? 50);
-  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => spent() > ends });
+  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: afterEvents(world, LINE_EVENTS) });
   const out: Replayed = { exact: 0, differ: [], passedOver: [], world };
   waitForPrompt(typist);
   // They ran from an init that had no shell to name.
@@ -80,14 +78,15 @@ export function replayTranscript(options: ReplayOptions): Replayed {
     }
     options.before?.(one, i, world);
     let mine: Difference['mine'];
+    typist.expired = afterEvents(world, LINE_EVENTS);
     try {
       mine = options.typed ? typedLine(typist, one) : scriptLine(typist, one);
     } catch (error) {
       if (!(error instanceof TimeUp)) throw error;
       mine = { stdout: '', stderr: `(never came back: ${error.message})`, exit: null };
       out.differ.push({ cmd: one.cmd, mine, theirs: one });
-      if (spent() > ends) {
-        for (const rest of options.lines.slice(i + 1)) out.passedOver.push({ cmd: rest.cmd, reason: 'time is up' });
+      if (typist.expired()) {
+        for (const rest of options.lines.slice(i + 1)) out.passedOver.push({ cmd: rest.cmd, reason: 'a line before it never came back' });
         return out;
       }
       continue;

@@ -194,7 +194,7 @@ test('nothing outside is seen, signalled or connected to, whatever is tried insi
   );
   // Many operations did give something of the inside.
   expect(said).toBeGreaterThan(150);
-}, 60_000);
+});
 
 test('and the check can fail: without a root of its own the secret is read', () => {
   const seen: Seen = { said: [], connected: 0, signals: 0, ready: false };

@@ -13,7 +13,7 @@ import { buildImage } from '../../src/engine/userland/containers/images.ts';
 import { TarError, writeTar, entry } from '../../src/engine/userland/containers/tar.ts';
 import { BadRecording, parseRecording } from '../../src/engine/world/recording.ts';
 import { BadScenario, findScenario } from '../../src/engine/world/scenario.ts';
-import { createTypist, line, perform, wait, waitForPrompt } from '../../src/engine/world/typist.ts';
+import { afterEvents, createTypist, line, perform, wait, waitForPrompt } from '../../src/engine/world/typist.ts';
 import { createWorld } from '../../src/engine/world/world.ts';
 import { BadLab, parseLab } from '../../src/labs/format.ts';
 
@@ -95,8 +95,7 @@ it('machine code: any bytes disassemble to something', () => {
 
 it('files of nonsense given to the tools: an error message, a prompt, a status', () => {
   const world = createWorld(loadAssets(), 'lab', 3);
-  const ends = Date.now() + 55_000;
-  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => Date.now() > ends });
+  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: afterEvents(world, 20_000_000) });
   waitForPrompt(typist);
   const tools = ['docker load -i', 'kubectl apply -f', 'virsh define', 'qemu-system-x86_64 -accel kvm -m 16 -nographic -no-reboot -kernel', 'bash', 'tar tf', 'sort'];
   let failed = 0;
@@ -111,8 +110,7 @@ it('files of nonsense given to the tools: an error message, a prompt, a status',
 
 it('100,000 random bytes at the terminal: the shell is there afterwards', () => {
   const world = createWorld(loadAssets(), 'empty-host', 4);
-  const ends = Date.now() + 55_000;
-  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => Date.now() > ends });
+  const typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: afterEvents(world, 20_000_000) });
   waitForPrompt(typist);
   let x = 12345;
   for (let n = 0; n < 500; n++) {

@@ -47,6 +47,12 @@ export interface Typist {
 
 export class TimeUp extends Error {}
 
+/** For `expired`: so many events have been handled since. The same on every machine, however slow. */
+export function afterEvents(world: World, events: number): () => boolean {
+  const end = world.timeline.handled + events;
+  return () => world.timeline.handled > end;
+}
+
 export function createTypist(
   world: World,
   options: { show?: Typist['show']; until?: number; expired?: () => boolean } = {},

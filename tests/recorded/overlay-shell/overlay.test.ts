@@ -22,7 +22,7 @@ const MISSES: readonly (readonly [string, string])[] = [
 
 test('overlayfs transcript', () => {
   const lines = readTranscript(new URL('overlayfs.jsonl', import.meta.url));
-  const result = replayTranscript({ scenario: 'recorded/overlayfs', lines, normal: (text: string, _: Recorded) => normal(text), seconds: 60 });
+  const result = replayTranscript({ scenario: 'recorded/overlayfs', lines, normal: (text: string, _: Recorded) => normal(text) });
   report('overlayfs', result);
   expect(unexplained(result, MISSES)).toEqual([]);
-}, 600_000);
+});

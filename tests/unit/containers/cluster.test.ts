@@ -3,13 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { loadAssets } from '../../../src/cli/assets.ts';
 import { bytes, toBase64 } from '../../../src/engine/sim/text.ts';
 import { SECOND } from '../../../src/engine/sim/units.ts';
-import { createTypist, line, perform, type Typist, waitForPrompt } from '../../../src/engine/world/typist.ts';
+import { afterEvents, createTypist, line, perform, type Typist, waitForPrompt } from '../../../src/engine/world/typist.ts';
 import { advance, createWorld } from '../../../src/engine/world/world.ts';
 
 function cluster(): { kubectl: (words: string) => string; wait: (seconds: number) => void; file: (name: string, data: string) => void } {
   const world = createWorld(loadAssets(), 'three-nodes');
-  const ends = Date.now() + 90_000;
-  const typist: Typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: () => Date.now() > ends });
+  const typist: Typist = createTypist(world, { until: Number.MAX_SAFE_INTEGER, expired: afterEvents(world, 20_000_000) });
   const wait = (seconds: number): void => advance(world, world.timeline.now + seconds * SECOND);
   waitForPrompt(typist);
   wait(5);

@@ -21,7 +21,7 @@ beforeAll(() => {
     'docker run -d --name group -m 32m --oom-score-adj 500 busybox sh -c "sleep 100 & sleep 101 & sleep 1; exec tail /dev/zero"',
     'echo 1 > /sys/fs/cgroup/system.slice/docker-$(docker inspect -f {{.Id}} group).scope/memory.oom.group; sleep 5',
   ], (one) => said.push(one.stdout));
-}, 60_000);
+});
 
 const rows = (arg: Record<string, string>): RunCallRow[] => runCalls.rows(world, arg) as RunCallRow[];
 

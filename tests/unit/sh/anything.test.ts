@@ -28,7 +28,7 @@ describe('malformed input', () => {
       }),
       { numRuns: 300, seed: 7 },
     );
-  }, 120_000);
+  });
 
   test('3,000 lines are read or refused by the parser with a message', () => {
     fc.assert(
@@ -38,11 +38,11 @@ describe('malformed input', () => {
       }),
       { numRuns: 3000, seed: 11 },
     );
-  }, 60_000);
+  });
 
   test('any text at all is read or refused', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (line) => read(line, 1, '', new Map()).state !== undefined), { numRuns: 2000, seed: 3 });
-  }, 60_000);
+  });
 });
 
 describe('a terminal survives', () => {
@@ -60,7 +60,7 @@ describe('a terminal survives', () => {
     typed(m, '\x03\x03\x1b\x03', 1);
     typed(m, '\x03\r', 1);
     expect(typed(m, 'stty sane 2>/dev/null; echo ali""ve\r', 5)).toContain('alive');
-  }, 120_000);
+  });
 });
 
 describe('limits', () => {
