@@ -61,6 +61,8 @@ export interface KernelSpec {
 
 export interface BootSpec {
   tree: Tree;
+  /** A disk from before; without it a new one with the tree. */
+  disk?: SuperBlock;
   init: string;
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
@@ -79,7 +81,7 @@ export function createKernel(spec: KernelSpec): Kernel {
     tasks: new Map(), ended: [], programs: spec.programs, cgroups: createTree(),
     frames: { total: Math.floor((memory * (1 - KERNEL_SHARE)) / PAGE), anon: 0, file: 0, kernel: 0 },
     members: createMembers(), spaces: createSpaces(LATER_INO), waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
-    mounts: { nextId: 21, nextGroup: 1, nextDev: 20, groups: new Map() }, uplink: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
+    mounts: { nextId: 21, nextGroup: 1, nextDev: 20, groups: new Map() }, uplink: null, power: 'on', onPower: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
     sched: createSched(cpus), ahead: 0, hugePages: 'madvise',
     overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [],
   };
@@ -97,7 +99,7 @@ export function createKernel(spec: KernelSpec): Kernel {
 /** Mounts the tree as the disk, devtmpfs on /dev, and makes process 1; it runs when time goes on. */
 export function boot(kernel: Kernel, spec: BootSpec): Task {
   const { mnt } = kernel.init;
-  const sb: SuperBlock = createTmpfs(kernel, 'ext4', '/dev/vda1', 'errors=remount-ro', 0o755);
+  const sb: SuperBlock = spec.disk ?? createTmpfs(kernel, 'ext4', '/dev/vda1', 'errors=remount-ro', 0o755);
   kernel.drivers.set('rootfs', sb);
   populate(kernel, sb, spec.tree);
   mnt.root = createMount(kernel, mnt, sb, sb.root, null, 0, '/dev/vda1');
@@ -154,7 +156,7 @@ export function registerKernels(timeline: Timeline, kernels: ReadonlyMap<string,
   const on = <T>(kind: string, act: (kernel: Kernel, arg: T) => void): void =>
     handle(timeline, kind, (event) => {
       const kernel = kernels.get(event.who);
-      if (kernel) act(kernel, event.arg as T);
+      if (kernel && kernel.power !== 'off') act(kernel, event.arg as T);
     });
   on<{ cpu: number }>('kernel.cpu', (kernel, { cpu }) => onCpu(kernel, cpu, burst));
   on<{ pid: number }>('kernel.wake', (kernel, { pid }) => {

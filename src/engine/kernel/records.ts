@@ -50,6 +50,10 @@ export interface Kernel {
   spaces: Spaces;
   /** Set by world: how packets leave this machine. */
   uplink: Uplink | null;
+  /** Without power nothing goes on. */
+  power: 'on' | 'off';
+  /** Set by world: the machine has lost its power, or asks to be started again. */
+  onPower: ((how: 'off' | 'restart') => void) | null;
   counters: Record<string, number>;
   /** Registry of drivers' state by name (kvm, …). */
   drivers: Map<string, unknown>;

@@ -81,6 +81,11 @@ function attach(store: BlockStore, v: StoredVolume, body: Body): Answer {
   return { status: 200, body: shown(v) };
 }
 
+/** A machine that was started again finds what is attached to it. */
+export function plugAgain(store: BlockStore, kernel: Kernel): void {
+  for (const v of store.volumes.values()) if (v.attached?.node === kernel.name) v.attached = { node: kernel.name, device: `/dev/${plugDisk(kernel, v.disk)}` };
+}
+
 function detach(store: BlockStore, v: StoredVolume, body: Body): Answer {
   if (!v.attached || (body?.node && body.node !== v.attached.node)) return { status: 200, body: shown(v) };
   const { node } = v.attached;

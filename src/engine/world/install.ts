@@ -11,7 +11,7 @@ import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/stor
 import { INSTALLED } from '../userland/table.ts';
 import { NAME_SERVER } from './outside.ts';
 import { CSI_DISK_YAML, KEEPER_YAML, LOCAL_PATH_YAML } from './storage.ts';
-import { API_SERVER, type HostSpec, POD_NETWORK, type ScenarioSpec, type Service } from './scenario.ts';
+import { API_SERVER, bmcAddress, type HostSpec, POD_NETWORK, type ScenarioSpec, type Service } from './scenario.ts';
 
 /** What the engine is given from outside: the processor's module and the sources of its guests. */
 export interface Assets {
@@ -65,7 +65,7 @@ function binaries(): Tree {
 }
 
 function base(host: HostSpec, scenario: ScenarioSpec): Tree {
-  const names = scenario.hosts.map((h) => `${h.address || '127.0.1.1'} ${h.name}\n`).join('');
+  const names = scenario.hosts.map((h) => `${h.address || '127.0.1.1'} ${h.name}\n${h.services.includes('kubelet') ? `${bmcAddress(h.address)} ${h.name}-bmc\n` : ''}`).join('');
   return {
     '/bin': { type: 'link', target: 'usr/bin' },
     '/sbin': { type: 'link', target: 'usr/sbin' },

@@ -53,6 +53,10 @@ export interface ScenarioSpec {
 }
 
 export const API_SERVER = { address: '10.0.0.10', port: 6443 };
+/** Where a node's management controller answers: node 10.0.0.11 has 10.0.0.111. */
+export const bmcAddress = (address: string): string => address.replace(/\d+$/, (last) => String(Number(last) + 100));
+export const BMC_PORT = 623;
+
 /** What pods have their addresses from; each node gets a part. */
 export const POD_NETWORK = '10.244.0.0/16';
 

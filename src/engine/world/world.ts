@@ -10,7 +10,7 @@ import { installMsr } from '../kernel/drivers/msr.ts';
 import { putFile } from '../kernel/vfs/build.ts';
 import { type Cluster, createCluster } from '../cluster/cluster.ts';
 import { createClusterService } from '../cluster/server.ts';
-import { BLOCK_STORE, type BlockStore, createBlockService, createBlockStore } from './blockstore.ts';
+import { BLOCK_STORE, type BlockStore, createBlockService, createBlockStore, plugAgain } from './blockstore.ts';
 import { fillCluster } from './bigcluster.ts';
 import { addHollowNodes } from './hollow.ts';
 import { ADDONS } from './addons.ts';
@@ -21,7 +21,8 @@ import { bytes, fromBase64, text } from '../sim/text.ts';
 import { PROGRAMS } from '../userland/table.ts';
 import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf } from './lan.ts';
 import { bootOutside, GATEWAY, OUTSIDE } from './outside.ts';
-import { API_SERVER, findScenario, type HostSpec, type ScenarioSpec } from './scenario.ts';
+import { API_SERVER, BMC_PORT, bmcAddress, findScenario, type HostSpec, type ScenarioSpec } from './scenario.ts';
+import { bmcOf, createRack, mind, type Rack } from './power.ts';
 import { type Assets, treeOf } from './install.ts';
 
 export interface World {
@@ -38,6 +39,8 @@ export interface World {
   /** The block store of clusters with machines. */
   blocks: BlockStore | null;
   lan: Lan;
+  /** Switches machines on and off. */
+  rack: Rack;
   /** Everything done so far and, after a seek into the past, what was done later. */
   inputs: Input[];
   /** How many of them have been applied. */
@@ -65,9 +68,10 @@ export function createWorld(assets: Assets, scenario: string, seed?: number): Wo
   registerKernels(timeline, wired);
   const world: World = {
     source: scenario, scenario: spec, seed: seed ?? spec.seed ?? 1, timeline, trace, kernels, host: null as unknown as Kernel,
-    cluster: null, blocks: null, lan, inputs: [], applied: 0,
+    cluster: null, blocks: null, rack: null as unknown as Rack, lan, inputs: [], applied: 0,
     screens: new Map(TTYS.map((tty) => [tty, createTrace(timeline, 0)])), output: [],
   };
+  world.rack = createRack(timeline, kernels, (kernel) => plugIn(world, assets, kernel));
   if (spec.cluster) joinCluster(world);
   if (spec.outside) lan.wake = (address) => wakeOutside(world, address);
   for (const host of spec.hosts) addHost(world, assets, host);
@@ -95,17 +99,29 @@ function joinBlockStore(world: World): void {
   lan.services.set(`${BLOCK_STORE.address}:${BLOCK_STORE.port}`, createBlockService(world.blocks, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)));
 }
 
-function addHost(world: World, assets: Assets, host: HostSpec): void {
-  const kernel = createKernel({
-    name: host.name, cpus: host.cpus, memory: host.memory, ghz: GHZ, timeline: world.timeline, trace: world.trace,
-    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: networkOf(world.scenario, host),
-  });
+/** A machine, new or started again, takes its place. */
+function plugIn(world: World, assets: Assets, kernel: Kernel): void {
+  const host = world.scenario.hosts.find((h) => h.name === kernel.name)!;
   world.kernels.set(host.name, kernel);
   world.lan.kernels.set(host.name, kernel);
-  world.lan.hosts.set(host.address, host.name);
+  if (world.host?.name === host.name) world.host = kernel;
   kernel.uplink = uplinkOf(world.lan);
   installKvm(kernel, assets.cpu);
   installMsr(kernel, assets.cpu, host.guest ?? false);
+  if (world.blocks) plugAgain(world.blocks, kernel);
+}
+
+function addHost(world: World, assets: Assets, host: HostSpec): void {
+  const spec: KernelSpec = {
+    name: host.name, cpus: host.cpus, memory: host.memory, ghz: GHZ, timeline: world.timeline, trace: world.trace,
+    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: networkOf(world.scenario, host),
+  };
+  const kernel = createKernel(spec);
+  const { lan, rack } = world;
+  lan.hosts.set(host.address, host.name);
+  plugIn(world, assets, kernel);
+  mind(rack, kernel, spec);
+  if (host.services.includes('kubelet')) lan.services.set(`${bmcAddress(host.address)}:${BMC_PORT}`, bmcOf(rack, host.name, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)));
   boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
 }
 

@@ -32,6 +32,7 @@ export function output(kernel: Kernel, ns: NetNamespace, packet: Packet, by = ''
 
 /** A packet comes from the wire to the links with this MAC, or to all; false when there is none. */
 export function fromWire(kernel: Kernel, mac: string, packet: Packet, from: string): boolean {
+  if (kernel.power === 'off') return false;
   const ways: Way[] = [];
   for (const ns of netOf(kernel).namespaces.values()) {
     for (const link of ns.links) {

@@ -254,7 +254,9 @@ export function input(tcb: Tcb, packet: Packet, now: number): Packet[] {
   if (tcb.state === 'CLOSED') return [];
   if (flags.includes('R')) return fail(tcb, tcb.state === 'SYN-SENT' ? 'ECONNREFUSED' : 'ECONNRESET');
   if (tcb.state === 'SYN-SENT') {
-    if (flags !== 'S.' || packet.ack !== tcb.next) return [];
+    // An answer to another connection of before: its other end is told that there is none (RFC 9293, 3.10.7.3).
+    if (flags.includes('.') && packet.ack !== tcb.next) return [resetFor(packet)];
+    if (flags !== 'S.') return [];
     acked(tcb, packet);
     agree(tcb, packet);
     tcb.state = 'ESTAB';

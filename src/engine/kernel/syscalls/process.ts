@@ -7,6 +7,7 @@ import type { Cgroup } from '../cgroup/types.ts';
 import { CAPABILITIES, nsCapable, requireCapable } from '../credentials.ts';
 import { execve } from '../exec.ts';
 import { exitTask, reap } from '../exit.ts';
+import { losePower } from '../power.ts';
 import { logLine } from '../log.ts';
 import { groupOf, regroup, threadsOf } from '../membership.ts';
 import { residentPages } from '../oom.ts';
@@ -264,6 +265,7 @@ export const processHandlers = {
     logLine(kernel, 5, /restart/i.test(cmd) ? 'reboot: Restarting system' : 'reboot: Power down');
     for (const one of [...kernel.tasks.values()]) if (one.leader === one && one !== init && !one.kthread) exitTask(kernel, one, SIG.KILL, 'reboot');
     if (init) exitTask(kernel, init, 0, 'reboot');
+    losePower(kernel, /restart/i.test(cmd) ? 'restart' : 'off');
     return 0;
   },
 } satisfies Partial<Handlers>;

@@ -140,9 +140,10 @@ function* reload(m: Manager): Call<void> {
 
 function* shutDown(verb: 'poweroff' | 'reboot'): Call<void> {
   yield* attempt(sys('kill', -1, SIG.TERM), 0);
-  yield* sys('nanosleep', 200e6);
+  // Every child that ends wakes the sleeper.
+  for (let i = 0; i < 20; i++) yield* attempt(sys('nanosleep', 10e6), 0, 'EINTR');
   yield* attempt(sys('kill', -1, SIG.KILL), 0);
-  yield* sys('sync');
+  yield* attempt(sys('sync'), 0, 'EINTR');
   yield* sys('reboot', verb === 'reboot' ? 'LINUX_REBOOT_CMD_RESTART' : 'LINUX_REBOOT_CMD_POWER_OFF');
 }
 

@@ -344,11 +344,13 @@ function* setProperty(words: readonly string[], runtime: boolean): Call<number> 
 export const power: Program = command(function* (argv) {
   const name = (argv[0] ?? '').split('/').pop()!;
   const verb = name === 'reboot' || argv.includes('-r') ? 'reboot' : 'poweroff';
+  const call = verb === 'reboot' ? 'LINUX_REBOOT_CMD_RESTART' : 'LINUX_REBOOT_CMD_POWER_OFF';
+  if (argv.some((a) => a === '-f' || a === '--force' || /^-[a-z]*f/.test(a))) return yield* sys('reboot', call);
   try {
     yield* ask({ verb, units: [] });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    yield* sys('reboot', verb === 'reboot' ? 'LINUX_REBOOT_CMD_RESTART' : 'LINUX_REBOOT_CMD_POWER_OFF');
+    yield* sys('reboot', call);
   }
   return 0;
 });

@@ -53,16 +53,16 @@ export function* kubelet(argv: readonly string[]): Body {
   yield* waitForRuntime();
   yield* attempt(writeNodeCgroups(k.cpus, k.memory), undefined);
   const see = seer(k);
+  const state = { clean: false };
   yield* thread(() => pleg(k));
   if (config.staticPodPath !== '') yield* thread(() => followManifests(k, see));
   yield* thread(function* (): Body {
     yield* serve({ family: 'inet', address: '0.0.0.0', port: 10250 }, (exchange) => answerKubelet(k, exchange));
   });
   yield* register(k);
-  yield* cleanUp(k);
   for (const run of [heartbeat, evictor, housekeeping, watchPlugins, tellFigures]) yield* thread(() => run(k));
   for (;;) {
-    yield* watchPods(k, see);
+    yield* watchPods(k, see, state);
     yield* sys('nanosleep', SECOND);
   }
 }
@@ -75,11 +75,13 @@ function* waitForRuntime(): Call<void> {
   }
 }
 
-/** What was running before this kubelet did, is ended: its workers are gone. */
-function* cleanUp(_k: Kubelet): Call<void> {
+/** Sandboxes of pods that are no longer this node's are ended. */
+function* cleanUp(k: Kubelet): Call<void> {
   const left = yield* cri('ListPodSandbox', {});
   if (refused(left)) return;
   for (const s of left.items ?? []) {
+    const uid = s.labels?.['io.kubernetes.pod.uid'];
+    if (uid === undefined || k.pods.has(uid)) continue;
     yield* cri('StopPodSandbox', { podSandboxId: s.id });
     yield* cri('RemovePodSandbox', { podSandboxId: s.id });
   }
@@ -136,7 +138,7 @@ function seer(k: Kubelet): See {
 const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
 
 /** One list and the watch that follows; returns when the connection ends. */
-function* watchPods(k: Kubelet, see: See): Call<void> {
+function* watchPods(k: Kubelet, see: See, state: { clean: boolean }): Call<void> {
   const mine = `fieldSelector=spec.nodeName%3D${k.node}`;
   const listed = yield* api(k.server, 'GET', `/api/v1/pods?${mine}`);
   if (!listed || listed.status >= 400) return;
@@ -147,6 +149,11 @@ function* watchPods(k: Kubelet, see: See): Call<void> {
     yield* see({ ...pod, kind: 'Pod', apiVersion: 'v1' }, false);
   }
   for (const [uid, held] of k.pods) if (!there.has(uid) && !held.static) held.gone = true;
+  if (!state.clean) yield* thread(function* (): Body {
+    yield* cleanUp(k);
+    return 0;
+  });
+  state.clean = true;
   try {
     const stream = yield* open(k.server, { method: 'GET', path: `/api/v1/pods?${mine}&watch=true&resourceVersion=${listed.body.metadata.resourceVersion}`, headers: { 'User-Agent': `kubelet/${VERSION}` } });
     const alive = { over: false };
@@ -161,7 +168,8 @@ function* watchPods(k: Kubelet, see: See): Call<void> {
       for (const line of lines) {
         if (line === '') continue;
         const event = JSON.parse(line) as { type: string; object: Pod };
-        if (!isMirror(event.object)) yield* see(event.object, event.type === 'DELETED');
+        if (event.type === 'ERROR') break;
+        if (event.type !== 'BOOKMARK' && !isMirror(event.object)) yield* see(event.object, event.type === 'DELETED');
       }
     }
     alive.over = true;

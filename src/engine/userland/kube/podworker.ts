@@ -13,6 +13,7 @@ import { admit } from './admit.ts';
 import { api } from './api.ts';
 import { cri, refused } from './cri.ts';
 import { type Held, type Kubelet, say, wallclock } from './node.ts';
+import { adopt } from './pod/adopt.ts';
 import { endContainer, readEnd, startWhenDue } from './pod/containers.ts';
 import { dnsOf, hostnameOf } from './pod/files.ts';
 import { initDone, phaseOf, tell } from './pod/status.ts';
@@ -29,11 +30,15 @@ export function* runPod(k: Kubelet, held: Held): Call<void> {
     runners: [...inits.map((c) => newRunner(c, 'init', 'PodInitializing')), ...pod.spec.containers.map((c) => newRunner(c, 'main', inits.length > 0 ? 'PodInitializing' : 'ContainerCreating'))],
   };
   held.startTime = w.startTime;
-  w.verdict = held.pod.metadata.deletionTimestamp ? null : admit(k, held);
+  // What already runs here was taken once.
+  w.verdict = held.pod.metadata.deletionTimestamp || pod.status.startTime ? null : admit(k, held);
+  if (!w.verdict) yield* adopt(w, () => sandboxConfig(w, logDirectoryOf(pod)));
   if (w.verdict && !held.static) yield* say(k, pod, 'Warning', w.verdict.reason, w.verdict.message.replace(/^Pod was rejected: /, ''));
   yield* live(w);
   yield* finish(w);
 }
+
+const logDirectoryOf = ({ metadata }: Pod): string => `/var/log/pods/${metadata.namespace}_${metadata.name}_${metadata.uid}`;
 
 const ending = (held: Held): boolean => held.gone || held.pod.metadata.deletionTimestamp !== undefined;
 
@@ -84,7 +89,7 @@ function* prepare(w: Work): Call<void> {
   }
   yield* writeCgroup(pod);
   yield* weighBurstable([...k.pods.values()].map((h) => h.pod));
-  const logDirectory = `/var/log/pods/${pod.metadata.namespace}_${pod.metadata.name}_${pod.metadata.uid}`;
+  const logDirectory = logDirectoryOf(pod);
   yield* mkdirAll(logDirectory);
   yield* mkdirAll(rootOf(pod));
   w.sandboxConfig = yield* sandboxConfig(w, logDirectory);
@@ -258,7 +263,7 @@ function* finish(w: Work): Call<void> {
   yield* tearDownClaims(w);
   yield* tearDownVolumes(pod);
   yield* removeAll(rootOf(pod));
-  yield* removeAll(`/var/log/pods/${pod.metadata.namespace}_${pod.metadata.name}_${pod.metadata.uid}`);
+  yield* removeAll(logDirectoryOf(pod));
   for (const links of held.links.values()) for (const link of links) yield* removeAll(link);
   if (!held.gone) yield* forget(k, pod);
 }
