@@ -2,12 +2,12 @@
  * The API server's verbs on one object: decode, default, admit, validate, write. The HTTP face is `server.ts`; controllers
  * and the scheduler call these directly. Failures are thrown `ApiError`s with the real server's wording.
  */
-import { below } from '../sim/random.ts';
 import { bytes, toBase64 } from '../sim/text.ts';
 import { SECOND } from '../sim/units.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
 import { admitNew } from './admission/admission.ts';
 import { admitQuota } from './admission/quota.ts';
+import { allocate, keepAllocated } from './allocate.ts';
 import { qosOf, setDefaults } from './defaults.ts';
 import { decode } from './types/schema.ts';
 import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
@@ -190,29 +190,6 @@ function encodeSecret(object: KubeObject): void {
   delete object.stringData;
 }
 
-function allocate(cluster: Cluster, object: KubeObject): void {
-  const spec = object.spec;
-  if (spec.type === 'ExternalName') return;
-  if (!spec.clusterIP) {
-    const used = new Set(list(cluster.store, 'Service').map((s) => s.spec.clusterIP));
-    do {
-      spec.clusterIP = `10.${96 + below(cluster.random, 16)}.${below(cluster.random, 256)}.${1 + below(cluster.random, 254)}`;
-    } while (used.has(spec.clusterIP));
-  }
-  spec.clusterIPs = [spec.clusterIP];
-  spec.ipFamilies ??= ['IPv4'];
-  spec.ipFamilyPolicy ??= 'SingleStack';
-  if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') {
-    const used = new Set(list(cluster.store, 'Service').flatMap((s) => (s.spec.ports ?? []).map((p: Json) => p.nodePort)));
-    for (const port of spec.ports ?? []) {
-      while (!port.nodePort || (used.has(port.nodePort) && get(cluster.store, 'Service', keyOf(object.metadata)) === undefined)) {
-        port.nodePort = 30000 + below(cluster.random, 2768);
-      }
-      used.add(port.nodePort);
-    }
-  }
-}
-
 export function read(cluster: Cluster, kind: Kind, namespace: string | undefined, name: string): KubeObject {
   const found = get(cluster.store, kind.kind, kind.namespaced ? `${namespace}/${name}` : name);
   if (!found) throw notFound(kind, name);
@@ -297,23 +274,6 @@ function finished(object: KubeObject): boolean {
   if (object.kind === 'Pod') return object.metadata.deletionGracePeriodSeconds === 0;
   if (object.kind === 'Namespace') return (object.spec?.finalizers ?? []).length === 0;
   return true;
-}
-
-/** A write that names no version states the whole Service: its address is not filled in, and validation refuses its loss. */
-function keepAllocated(cluster: Cluster, object: KubeObject, old: KubeObject, versioned: boolean): void {
-  const spec = object.spec;
-  if (spec.type === 'ExternalName') {
-    for (const field of ['clusterIP', 'clusterIPs']) delete spec[field];
-    return;
-  }
-  if (!spec.clusterIP && !versioned && old.spec.clusterIP) return;
-  if (!spec.clusterIP) {
-    spec.clusterIP = old.spec.clusterIP;
-    spec.clusterIPs = old.spec.clusterIPs;
-  }
-  spec.ipFamilies ??= old.spec.ipFamilies;
-  spec.ipFamilyPolicy ??= old.spec.ipFamilyPolicy;
-  allocate(cluster, object);
 }
 
 function noticePod(cluster: Cluster, old: KubeObject, now: KubeObject): void {

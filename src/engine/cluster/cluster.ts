@@ -15,6 +15,7 @@ import { collectPods } from './controllers/podgc.ts';
 import { monitorNodes } from './controllers/nodes.ts';
 import { syncDeployment } from './controllers/deployment.ts';
 import { TICK } from './controllers/timers.ts';
+import { DEFAULT_BINDINGS, DEFAULT_ROLES } from './rbac.ts';
 import { DEFAULT } from './scheduler/profiles.ts';
 import { bindTimeout, createScheduler, cycle, observe, readmit } from './scheduler/queue.ts';
 import type { Cluster } from './state.ts';
@@ -57,6 +58,10 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
 /** What every new cluster has. */
 function furnish(cluster: Cluster): void {
   for (const name of ['default', 'kube-node-lease', 'kube-public', 'kube-system']) create(cluster, kindNamed('Namespace'), undefined, { metadata: { name } });
+  for (const { name, rules } of DEFAULT_ROLES) create(cluster, kindNamed('ClusterRole'), undefined, { metadata: { name, labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults' } }, rules });
+  for (const [name, role, group] of DEFAULT_BINDINGS) {
+    create(cluster, kindNamed('ClusterRoleBinding'), undefined, { metadata: { name }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role }, subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: group }] });
+  }
   for (const [name, value, description] of SYSTEM_CLASSES) create(cluster, kindNamed('PriorityClass'), undefined, { metadata: { name }, value, description });
   create(cluster, kindNamed('Service'), 'default', {
     metadata: { name: 'kubernetes', labels: { component: 'apiserver', provider: 'kubernetes' } },

@@ -10,6 +10,7 @@ import { createParser, feed, formatChunk, formatResponse, formatStreamHead, type
 import { general, offers } from './discovery.ts';
 import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
+import { guard } from './rbac.ts';
 import { type ApiRequest, type ApiResponse, locate, parse, type Target, type Watch } from './request.ts';
 import { type Cluster, note } from './state.ts';
 import { type Change, list, type Listener } from './store.ts';
@@ -50,6 +51,7 @@ function answer(cluster: Cluster, request: ApiRequest): ApiResponse {
   if (fixed !== undefined) return { status: 200, body: fixed };
   const target = locate(request.path);
   if (!target || !offers(cluster, target.served)) throw noSuchPath();
+  guard(cluster, request, target);
   const act = VERBS[request.method];
   if (!act) throw notAllowed();
   return act(cluster, target, request);

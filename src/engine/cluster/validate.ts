@@ -9,7 +9,7 @@ import type { KubeObject } from './types/objects.ts';
 import { podTemplate, replicationController, workload } from './validate/apps.ts';
 import { cronJob, job } from './validate/batch.ts';
 import { configMap, node, priorityClass, runtimeClass, secret } from './validate/config.ts';
-import type { Faults } from './validate/faults.ts';
+import { type Faults, forbidden } from './validate/faults.ts';
 import { metadata } from './validate/names.ts';
 import { ingress, ingressClass, networkPolicy } from './validate/networking.ts';
 import { podSpec, podUpdate } from './validate/podspec.ts';
@@ -33,6 +33,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   ResourceQuota: quotaFaults, LimitRange: (object, _old, out) => limitRange(object, out),
   HorizontalPodAutoscaler: (object, _old, out) => autoscaler(object, out), PodDisruptionBudget: (object, _old, out) => budget(object, out),
   NetworkPolicy: (object, _old, out) => networkPolicy(object, out), Ingress: ingress, IngressClass: ingressClass,
+  CustomResourceDefinition: (_object, _old, out) => out.push(forbidden('spec', 'not modelled: kinds of one\'s own are not served')),
   Role: (object, _old, out) => role(object, out), ClusterRole: (object, _old, out) => role(object, out), RoleBinding: roleBinding, ClusterRoleBinding: roleBinding,
 };
 

@@ -5,6 +5,7 @@ import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
 import { getMetrics, isMetrics, takeReport } from './metrics.ts';
 import { jsonPatch, strategicPatch } from './patch.ts';
+import { userOf } from './rbac.ts';
 import { type ApiRequest, type ApiResponse, parse, type Target } from './request.ts';
 import { review } from './reviews.ts';
 import type { Cluster } from './state.ts';
@@ -43,7 +44,7 @@ export function post(cluster: Cluster, target: Target, request: ApiRequest): Api
   if (body?.kind !== undefined && body.kind !== kind.kind) {
     throw badRequest(`${body.kind} in version "${served.version}" cannot be handled as a ${kind.kind}: no kind "${body.kind}" is registered`);
   }
-  if (served.verbs.length === 1) return { status: 201, body: review(cluster, kind, namespace, body) };
+  if (served.verbs.length === 1) return { status: 201, body: review(cluster, kind, namespace, body, userOf(request.headers)) };
   return { status: 201, body: toServed(served, create(cluster, kind, namespace, toStored(served, body), options)) };
 }
 

@@ -27,6 +27,8 @@ export interface Client {
   namespace: string;
   server: SockAddr & { family: 'inet' };
   url: string;
+  /** Headers that say in whose name it asks: --as, --as-group. */
+  as: Readonly<Record<string, string>>;
   /** Seconds since the epoch at which a watch ends (--request-timeout); null: never. */
   until: number | null;
   /** How often discovery is tried before giving up, as kubectl logs it. */
@@ -87,10 +89,17 @@ export function* connect(env: Readonly<Record<string, string>>, flags: Flags): C
   const m = /^(?:https?:\/\/)?([^:/]+)(?::(\d+))?/.exec(url);
   const host = m?.[1] ?? 'localhost';
   return {
-    env, config, configPath, context, namespace: flags.text.get('namespace') ?? found?.namespace ?? 'default', url, attempts: 5,
+    env, config, configPath, context, namespace: flags.text.get('namespace') ?? found?.namespace ?? 'default', url, as: impersonation(flags), attempts: 5,
     until: timeout === 0 ? null : (yield* now()) + timeout,
     server: { family: 'inet', address: host === 'localhost' ? '127.0.0.1' : host, port: Number(m?.[2] ?? (url.startsWith('https') ? 443 : 80)) },
   };
+}
+
+function impersonation(flags: Flags): Record<string, string> {
+  const name = flags.text.get('as');
+  const groups = flags.many.get('as-group') ?? [];
+  if (groups.length > 0 && !name) throw new Fatal('error: requesting uid, groups or user-extra without impersonating a user');
+  return name ? { 'Impersonate-User': name, ...(groups.length > 0 ? { 'Impersonate-Group': groups.join(',') } : {}) } : {};
 }
 
 /** "90s", "1m30s", "90": seconds. */
@@ -126,7 +135,7 @@ const TYPES: Record<string, string> = {
 
 /** One request; a Status of failure comes back as it is. `plain`: the body stays text. */
 export function* call(client: Client, method: string, path: string, body?: Json, type?: string, plain = false): Call<Reply> {
-  const headers = { 'User-Agent': 'kubectl/v1.32.4', Accept: 'application/json', ...(body === undefined ? {} : { 'Content-Type': TYPES[type ?? ''] ?? 'application/json' }) };
+  const headers = { 'User-Agent': 'kubectl/v1.32.4', Accept: 'application/json', ...client.as, ...(body === undefined ? {} : { 'Content-Type': TYPES[type ?? ''] ?? 'application/json' }) };
   try {
     const r = yield* request(client.server, { method, path, headers, ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }) });
     for (const m of (r.headers.warning ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)) yield* err(`Warning: ${m[1]!.replace(/\\(.)/g, '$1')}\n`);
@@ -209,7 +218,7 @@ interface Watch {
 export function* watch(client: Client, kind: Kind, namespace: string | undefined, revision: string, options: ListOptions = {}): Call<Watch> {
   const query = formatQuery({ watch: 'true', resourceVersion: revision, labelSelector: options.labelSelector, fieldSelector: options.fieldSelector });
   try {
-    const stream = yield* open(client.server, { method: 'GET', path: `${pathOf(kind, namespace)}?${query}`, headers: { 'User-Agent': 'kubectl/v1.32.4' } });
+    const stream = yield* open(client.server, { method: 'GET', path: `${pathOf(kind, namespace)}?${query}`, headers: { 'User-Agent': 'kubectl/v1.32.4', ...client.as } });
     return { stream, held: { text: '' }, until: client.until };
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
