@@ -49,7 +49,7 @@ const written: Rule = (task, [fd]) => {
   return path.includes('/sys/net/') ? { purpose: 'network', path } : null;
 };
 
-const RULES: Readonly<Record<string, Rule>> = {
+const RULES: ReadonlyMap<string, Rule> = new Map(Object.entries<Rule>({
   unshare: 'namespaces', sethostname: 'namespaces', setdomainname: 'namespaces',
   setns: (task, [fd]) => {
     const place = placeOf(task, fd);
@@ -70,11 +70,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   capset: 'capabilities', setresuid: 'capabilities', setresgid: 'capabilities', setgroups: 'capabilities',
   prctl: (_task, [option]) => (PRIVILEGES.has(String(option)) ? 'capabilities' : null),
   seccomp: 'seccomp',
-};
+}));
 
 /** What the call is for, and what its descriptor is open on; null when it has nothing to do with containers. execve is noted by exec.ts. */
 export function purposeOf(task: Task, name: string, args: readonly unknown[]): Found | null {
-  const rule = RULES[name];
+  const rule = RULES.get(name);
   if (rule === undefined) return null;
   const found = typeof rule === 'function' ? rule(task, args) : rule;
   return typeof found === 'string' ? { purpose: found, path: '' } : found;

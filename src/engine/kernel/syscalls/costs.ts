@@ -9,10 +9,11 @@ const TABLE: Partial<Record<keyof Syscalls, number>> = {
   fsync: 20_000, sync: 20_000, netlink: 5_000, kill: 700, rt_sigaction: 150, rt_sigprocmask: 120,
 };
 const OTHER = 300;
+const COSTS: ReadonlyMap<string, number> = new Map(Object.entries(TABLE));
 /** A byte copied. */
 const BYTE = 0.08;
 
 export function callCost(name: keyof Syscalls, args: readonly unknown[], result: unknown): number {
   const data = result instanceof Uint8Array ? result : args[1];
-  return (TABLE[name] ?? OTHER) + (data instanceof Uint8Array ? Math.floor(data.length * BYTE) : 0);
+  return (COSTS.get(name) ?? OTHER) + (data instanceof Uint8Array ? Math.floor(data.length * BYTE) : 0);
 }

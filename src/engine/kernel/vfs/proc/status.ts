@@ -45,17 +45,31 @@ function parentIn(ns: PidNamespace, task: Task): number {
   return parent ? pidIn(ns, parent) : 0;
 }
 
+/** 64 bits as 16 hexadecimal digits. */
+function bitMask(bits: Iterable<number>): string {
+  let low = 0;
+  let high = 0;
+  for (const bit of bits) {
+    if (bit < 32) low |= 1 << bit;
+    else high |= 1 << (bit - 32);
+  }
+  return (high >>> 0).toString(16).padStart(8, '0') + (low >>> 0).toString(16).padStart(8, '0');
+}
+
+/** Sets of capabilities do not change: a task gets another. */
+const masks = new WeakMap<readonly string[], string>();
+
 /** Names of the capability sets as one number, bit by number. */
 function capMask(names: readonly string[]): string {
-  let mask = 0n;
-  for (const name of names) mask |= 1n << BigInt(CAPABILITIES.indexOf(name));
-  return mask.toString(16).padStart(16, '0');
+  const known = masks.get(names);
+  if (known) return known;
+  const mask = bitMask(names.map((name) => CAPABILITIES.indexOf(name)));
+  masks.set(names, mask);
+  return mask;
 }
 
 function signalMask(signals: Iterable<number>): string {
-  let mask = 0n;
-  for (const signal of signals) mask |= 1n << BigInt(signal - 1);
-  return mask.toString(16).padStart(16, '0');
+  return bitMask([...signals].map((signal) => signal - 1));
 }
 
 function handled(task: Task, what: 'ignore' | 'caught'): number[] {
