@@ -7,7 +7,7 @@ import { badRequest, ApiError } from './errors.ts';
 import { isMetrics, listMetrics } from './metrics.ts';
 import type { ApiRequest, ApiResponse, Target } from './request.ts';
 import type { Cluster } from './state.ts';
-import { list, listAt } from './store.ts';
+import { forgottenOf, list, listAt } from './store.ts';
 import { apiVersionOf, type Kind } from './types/kinds.ts';
 import { type Json, type KubeObject, keyOf } from './types/objects.ts';
 import { fieldOf, meets, parseSelector, type Requirement } from './types/selectors.ts';
@@ -36,7 +36,7 @@ interface Page { revision: number; after: string }
 /** A continue token, as the real server makes it: the revision and the last key of the page before. */
 const tokenOf = ({ revision, after }: Page): string => toBase64(bytes(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: `${after}\u0000` }))).replace(/=+$/, '');
 
-function pageOf(cluster: Cluster, token: string): Page {
+function pageOf(cluster: Cluster, kind: Kind, token: string): Page {
   let said: Json;
   try {
     said = JSON.parse(text(fromBase64(token)));
@@ -45,27 +45,27 @@ function pageOf(cluster: Cluster, token: string): Page {
   }
   if (said?.v !== 'meta.k8s.io/v1') throw badRequest(`continue key is not valid: server does not recognize this encoded version "${String(said?.v ?? '')}"`);
   if (typeof said.rv !== 'number' || typeof said.start !== 'string' || said.start === '') throw badRequest('continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
-  if (said.rv < cluster.store.forgotten) {
+  if (said.rv < forgottenOf(cluster.store, kind.kind)) {
     throw new ApiError(410, 'Expired', 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.');
   }
   return { revision: said.rv, after: said.start.replace(/\u0000$/, '') };
 }
 
-function wholeRevision(cluster: Cluster, said: string): number {
+function wholeRevision(cluster: Cluster, kind: Kind, said: string): number {
   if (!/^\d+$/.test(said)) throw badRequest(`invalid resource version: ${said}`);
   const revision = Number(said);
   if (revision > cluster.store.revision) throw new ApiError(504, 'Timeout', `Too large resource version: ${revision}, current: ${cluster.store.revision}`);
-  if (revision < cluster.store.forgotten) throw new ApiError(410, 'Expired', `The resourceVersion for the provided list is too old.`);
+  if (revision < forgottenOf(cluster.store, kind.kind)) throw new ApiError(410, 'Expired', `The resourceVersion for the provided list is too old.`);
   return revision;
 }
 
 /** Which revision a list is of; undefined is now. */
-function revisionAsked(cluster: Cluster, query: Record<string, string>): number | undefined {
+function revisionAsked(cluster: Cluster, kind: Kind, query: Record<string, string>): number | undefined {
   const { resourceVersion: said, resourceVersionMatch: match } = query;
   if (match !== undefined && match !== 'Exact' && match !== 'NotOlderThan') throw badRequest(`resourceVersionMatch: Unsupported value: "${match}": supported values: "Exact", "NotOlderThan"`);
   if (match !== undefined && !said) throw badRequest('resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided');
   if (!said || said === '0') return undefined;
-  const revision = wholeRevision(cluster, said);
+  const revision = wholeRevision(cluster, kind, said);
   return match === 'Exact' ? revision : undefined;
 }
 
@@ -74,8 +74,8 @@ export function listing(cluster: Cluster, target: Target, { query }: ApiRequest)
   const chosen = selection(kind, query);
   const passes = (o: KubeObject | undefined): boolean => o !== undefined && (namespace === undefined || o.metadata.namespace === namespace) && chosen(o);
   if (query.watch === '1' || query.watch === 'true') return watching(cluster, target, query, passes);
-  const page = query.continue ? pageOf(cluster, query.continue) : undefined;
-  const revision = page?.revision ?? revisionAsked(cluster, query);
+  const page = query.continue ? pageOf(cluster, kind, query.continue) : undefined;
+  const revision = page?.revision ?? revisionAsked(cluster, kind, query);
   const all = isMetrics(kind) ? listMetrics(cluster, kind, namespace) : revision === undefined || revision === cluster.store.revision ? list(cluster.store, kind.kind, namespace) : listAt(cluster.store, kind.kind, revision, namespace);
   const limit = query.limit === undefined || query.limit === '' ? 0 : Number(query.limit);
   if (!Number.isInteger(limit) || limit < 0) throw badRequest(`limit: Invalid value: ${query.limit}: must be a non-negative integer`);
@@ -97,6 +97,7 @@ function watching(cluster: Cluster, { kind, served }: Target, query: Record<stri
   const said = query.resourceVersion;
   const from = said === undefined || said === '' || said === '0' ? null : Number(said);
   if (from !== null && !Number.isInteger(from)) throw badRequest(`invalid resource version: ${said}`);
-  if (from !== null && from < cluster.store.forgotten) throw new ApiError(410, 'Expired', `too old resource version: ${from} (${cluster.store.forgotten})`);
+  const oldest = forgottenOf(cluster.store, kind.kind);
+  if (from !== null && from < oldest) throw new ApiError(410, 'Expired', `too old resource version: ${from} (${oldest})`);
   return { status: 200, body: null, watch: { kind, served, from, passes, bookmarks: query.allowWatchBookmarks === 'true' || query.allowWatchBookmarks === '1', seconds: Number(query.timeoutSeconds) || 0 } };
 }

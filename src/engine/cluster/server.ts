@@ -13,7 +13,7 @@ import { listing } from './listing.ts';
 import { guard } from './rbac.ts';
 import { type ApiRequest, type ApiResponse, locate, parse, type Target, type Watch } from './request.ts';
 import { type Cluster, note } from './state.ts';
-import { type Change, list, type Listener } from './store.ts';
+import { type Change, changesOf, list, type Listener } from './store.ts';
 import { apiVersionOf } from './types/kinds.ts';
 import type { KubeObject } from './types/objects.ts';
 import { decode } from './types/schema.ts';
@@ -177,7 +177,7 @@ function startWatch(cluster: Cluster, conn: number, c: Connection, watch: NonNul
   if (from === null) {
     for (const object of list(cluster.store, kind.kind)) if (passes(object)) tell('ADDED', object);
   } else {
-    for (const change of cluster.store.history) {
+    for (const change of changesOf(cluster.store, kind.kind)) {
       if (change.revision <= from || change.kind !== kind.kind) continue;
       const event = seen(change, passes);
       if (event) tell(event.type, event.object);

@@ -33,10 +33,12 @@ export interface Store {
   actor: string;
   revision: number;
   tables: Map<string, Map<string, KubeObject>>;
-  /** The newest changes, oldest first. */
+  /** The newest changes, oldest first; leases, which beat all the time, apart. */
   history: Change[];
-  /** Changes up to this revision are no longer kept. */
+  beats: Change[];
+  /** Changes up to these revisions are no longer kept. */
   forgotten: number;
+  forgottenBeats: number;
   listeners: Set<Listener>;
   /** Owner's uid to what it owns, by "Kind namespace/name". */
   owned: Map<string, Map<string, KubeObject>>;
@@ -49,9 +51,10 @@ export interface Store {
 }
 
 const HISTORY = 20_000;
+const BEATS = 2_000;
 
 export function createStore(timeline: Timeline): Store {
-  return { timeline, actor: '', revision: 1, tables: new Map(), history: [], forgotten: 1, listeners: new Set(), owned: new Map(), pods: new Map(), sorted: new Map(), shared: createSharing() };
+  return { timeline, actor: '', revision: 1, tables: new Map(), history: [], beats: [], forgotten: 1, forgottenBeats: 1, listeners: new Set(), owned: new Map(), pods: new Map(), sorted: new Map(), shared: createSharing() };
 }
 
 /** The API's time: whole seconds, RFC 3339. */
@@ -118,15 +121,39 @@ function lookUp(store: Store, term: string): Pod[] {
 /** As `list`, at a past revision that the store still knows: the newer changes are taken back. */
 export function listAt<T extends KubeObject = KubeObject>(store: Store, kind: string, revision: number, namespace?: string): T[] {
   const rows = new Map(store.tables.get(kind));
-  for (let i = store.history.length - 1; i >= 0; i--) {
-    const change = store.history[i]!;
-    if (change.revision <= revision) break;
-    if (change.kind !== kind) continue;
-    const key = keyOf(change.object.metadata);
-    if (change.old) rows.set(key, change.old);
-    else rows.delete(key);
-  }
+  takeBack(changesOf(store, kind), revision, (change) => {
+    if (change.kind !== kind) return;
+    if (change.old) rows.set(change.key, change.old);
+    else rows.delete(change.key);
+  });
   return [...rows.values()].filter((o) => namespace === undefined || o.metadata.namespace === namespace).sort(byKey) as T[];
+}
+
+/** The newest changes first, down to a revision. */
+function takeBack(changes: readonly Change[], revision: number, undo: (change: Change) => void): void {
+  for (let i = changes.length - 1; i >= 0 && changes[i]!.revision > revision; i--) undo(changes[i]!);
+}
+
+/** The changes kept that a kind's are among. */
+export const changesOf = (store: Store, kind: string): readonly Change[] => (kind === 'Lease' ? store.beats : store.history);
+export const forgottenOf = (store: Store, kind: string): number => (kind === 'Lease' ? store.forgottenBeats : store.forgotten);
+
+/** All objects (leases are left out) as they were at a past revision that is still known, with their indexes; nobody writes to it. */
+export function storeAt(store: Store, revision: number): Store {
+  const tables = new Map([...store.tables].filter(([kind]) => kind !== 'Lease').map(([kind, rows]) => [kind, new Map(rows)]));
+  takeBack(store.history, revision, (change) => {
+    const rows = tables.get(change.kind)!;
+    if (change.old) rows.set(change.key, change.old);
+    else rows.delete(change.key);
+  });
+  const past: Store = { ...createStore(store.timeline), revision, tables, history: store.history.filter((c) => c.revision <= revision), forgotten: store.forgotten };
+  for (const [kind, rows] of tables) {
+    for (const [key, object] of rows) {
+      if (kind === 'Pod') indexPod(past.pods, key, undefined, object as Pod);
+      index(past, undefined, object);
+    }
+  }
+  return past;
 }
 
 function byKey(a: KubeObject, b: KubeObject): number {
@@ -192,10 +219,14 @@ function index(store: Store, old: KubeObject | undefined, now: KubeObject | unde
 }
 
 function publish(store: Store, change: Change): void {
-  store.history.push(change);
-  if (store.history.length > HISTORY * 1.25) {
-    const gone = store.history.splice(0, store.history.length - HISTORY);
-    store.forgotten = gone[gone.length - 1]!.revision;
-  }
+  if (change.kind === 'Lease') store.forgottenBeats = keep(store.beats, change, BEATS) ?? store.forgottenBeats;
+  else store.forgotten = keep(store.history, change, HISTORY) ?? store.forgotten;
   for (const listener of [...store.listeners]) listener(change);
+}
+
+/** Adds a change to those kept; when some were let go, the newest revision among them. */
+function keep(kept: Change[], change: Change, most: number): number | null {
+  kept.push(change);
+  if (kept.length <= most * 1.25) return null;
+  return kept.splice(0, kept.length - most).at(-1)!.revision;
 }

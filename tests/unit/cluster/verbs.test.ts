@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { mutate, remove } from '../../../src/engine/cluster/api.ts';
 import type { Cluster } from '../../../src/engine/cluster/cluster.ts';
 import { createClusterService } from '../../../src/engine/cluster/server.ts';
-import { get, list } from '../../../src/engine/cluster/store.ts';
+import { clusterAt, revisionAt, revisionsBetween } from '../../../src/engine/cluster/history.ts';
+import { podFacts } from '../../../src/engine/cluster/inspect.ts';
+import { get, list, ownedBy, podsOnNode } from '../../../src/engine/cluster/store.ts';
 import { kindNamed } from '../../../src/engine/cluster/types/kinds.ts';
 import type { Condition, Json } from '../../../src/engine/cluster/types/objects.ts';
 import { text } from '../../../src/engine/sim/text.ts';
@@ -151,5 +153,40 @@ describe('deletion', () => {
     });
     later(cluster, 2);
     expect(get(cluster.store, 'Namespace', 'dev')).toBeUndefined();
+  });
+});
+
+describe('the past', () => {
+  it('can be looked at as the present is', () => {
+    const cluster = lab(2);
+    make(cluster, 'Deployment', web(3));
+    later(cluster, 5);
+    const then = cluster.store.revision;
+    const was = podFacts(cluster).map((p) => [p.name, p.node, p.status]);
+    mutate(cluster, 'Deployment', 'default/web', (o) => {
+      o.spec.replicas = 1;
+    });
+    later(cluster, 30);
+    expect(podFacts(cluster)).toHaveLength(1);
+    const past = clusterAt(cluster, then)!;
+    expect(podFacts(past).map((p) => [p.name, p.node, p.status])).toEqual(was);
+    expect(podsOnNode(past.store, 'hollow-1').length + podsOnNode(past.store, 'hollow-2').length).toBe(3);
+    expect(ownedBy(past.store, list(past.store, 'ReplicaSet')[0]!.metadata.uid!)).toHaveLength(3);
+    expect(revisionsBetween(cluster, then, cluster.store.revision)[0]).toMatchObject({ what: 'MODIFIED', kind: 'Deployment', key: 'default/web' });
+    expect(revisionAt(cluster, cluster.timeline.now)).toBeLessThanOrEqual(cluster.store.revision);
+    expect([clusterAt(cluster, 0), clusterAt(cluster, 10 ** 9)]).toEqual([null, null]);
+  });
+
+  it('is the same at every revision as it was then', () => {
+    const cluster = lab(1);
+    const seen = new Map<number, string>();
+    const look = (c: Cluster): string => JSON.stringify(list(c.store, 'ConfigMap').map((o) => [o.metadata.name, o.metadata.resourceVersion]));
+    for (let i = 0; i < 40; i++) {
+      if (i % 3 === 0) make(cluster, 'ConfigMap', cm(`c${i % 9}x${i}`));
+      else if (i % 3 === 1) mutate(cluster, 'ConfigMap', `default/c${(i - 1) % 9}x${i - 1}`, (o) => void (o.data = { i: String(i) }));
+      else if (i % 2) remove(cluster, kindNamed('ConfigMap'), 'default', `c${(i - 2) % 9}x${i - 2}`);
+      seen.set(cluster.store.revision, look(cluster));
+    }
+    for (const [revision, said] of seen) expect(look(clusterAt(cluster, revision)!)).toBe(said);
   });
 });
