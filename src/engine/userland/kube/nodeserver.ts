@@ -3,9 +3,10 @@
  * directly; the real API server would proxy. Source: pkg/kubelet/server/server.go 1.32. Left out: SPDY and WebSocket framing, TLS.
  */
 import type { Json } from '../../cluster/types/objects.ts';
+import { parseTime } from '../../cluster/types/time.ts';
 import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
-import { fromBase64, text } from '../../sim/text.ts';
+import { bytes, fromBase64, text } from '../../sim/text.ts';
 import { attempt } from '../lib/files.ts';
 import { beginStream, type Call, endStream, type Exchange, hijack, reply, thread, upgrade, writeAll, writeChunk } from '../lib/http.ts';
 import { parseJson, slurp } from './api.ts';
@@ -30,11 +31,11 @@ export function* answerKubelet(k: Kubelet, exchange: Exchange): Call<void> {
 }
 
 /** "2026-01-15T09:00:00.000000000Z stdout F text" to text. */
-export function plainLog(source: string, timestamps: boolean): string {
+export function plainLog(source: string, timestamps: boolean, since = 0): string {
   let out = '';
   for (const line of source.split('\n')) {
     const m = /^(\S+) (?:stdout|stderr) ([FP]) (.*)$/s.exec(line);
-    if (!m) continue;
+    if (!m || (since > 0 && (parseTime(m[1]!) ?? 0) < since)) continue;
     out += `${timestamps ? `${m[1]} ` : ''}${m[3]}${m[2] === 'F' ? '\n' : ''}`;
   }
   return out;
@@ -48,8 +49,9 @@ function* logs(k: Kubelet, held: Held, container: string, exchange: Exchange): C
     return yield* reply(exchange, 400, `Error from server (BadRequest): previous terminated container "${container}" in pod "${held.pod.metadata.name}" not found`);
   }
   const path = query.previous === 'true' ? files.previous! : files.current;
-  let source = (yield* slurp(path)) ?? '';
-  let shown = plainLog(source, query.timestamps === 'true');
+  const source = (yield* slurp(path)) ?? '';
+  const since = query.sinceSeconds === undefined ? (parseTime(query.sinceTime) ?? 0) : (yield* sys('clock_gettime', 'realtime')) / 1e9 - Number(query.sinceSeconds);
+  let shown = plainLog(source, query.timestamps === 'true', since);
   if (query.tailLines !== undefined && Number(query.tailLines) >= 0) {
     const lines = shown.split('\n');
     const ends = shown.endsWith('\n');
@@ -58,13 +60,21 @@ function* logs(k: Kubelet, held: Held, container: string, exchange: Exchange): C
     shown = tail.length > 0 ? tail.join('\n') + (ends ? '\n' : '') : '';
   }
   yield* beginStream(exchange, 200, { 'Content-Type': 'text/plain' });
-  yield* writeChunk(exchange, shown);
-  while (query.follow === 'true' && !held.gone && k.pods.has(held.pod.metadata.uid!) && running(held, container)) {
+  let room = query.limitBytes === undefined ? Number.POSITIVE_INFINITY : Number(query.limitBytes);
+  const put = function* (piece: string): Call<void> {
+    const data = bytes(piece);
+    const some = data.subarray(0, Math.min(room, data.length));
+    room -= some.length;
+    if (some.length > 0) yield* writeChunk(exchange, some);
+  };
+  yield* put(shown);
+  let read = bytes(source).length;
+  while (room > 0 && query.follow === 'true' && !held.gone && k.pods.has(held.pod.metadata.uid!) && running(held, container)) {
     yield* sys('nanosleep', 200_000_000);
-    const more = (yield* tail(path, source.length)) ?? '';
+    const more = (yield* tail(path, read)) ?? '';
     const whole = more.slice(0, more.lastIndexOf('\n') + 1);
-    source += whole;
-    if (whole !== '') yield* writeChunk(exchange, plainLog(whole, query.timestamps === 'true'));
+    read += bytes(whole).length;
+    if (whole !== '') yield* put(plainLog(whole, query.timestamps === 'true'));
   }
   yield* endStream(exchange);
 }

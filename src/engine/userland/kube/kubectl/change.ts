@@ -1,47 +1,79 @@
 /** delete, patch, scale, label, annotate: changes to what there is. */
 import { type Kind, pathOf } from '../../../cluster/types/kinds.ts';
+import { jsonPatch } from '../../../cluster/types/jsonpatch.ts';
+import { mergePatch } from '../../../cluster/types/merge.ts';
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
+import { strategicPatch } from '../../../cluster/types/strategic.ts';
 import { SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
-import { ask, call, type Client, err, failed, failureText, Fatal, listKind, out, readPath } from './client.ts';
+import { ask, call, type Client, err, failed, failureText, Fatal, listKind, now, out, readFd, readPath } from './client.ts';
+import { seconds } from './query.ts';
 import { type Flags, on } from './flags.ts';
 import { ManifestError, readManifest } from './manifest.ts';
 import { printAs } from './print.ts';
 import { display, fetch, mustFetch, targets, type Target } from './resources.ts';
 import { announce, dryRun, manifests, marks, NEED_RESOURCE, query, required, whole } from './write.ts';
 
-export const DELETE_FLAGS = 'f/filename=* l/selector= all A/all-namespaces force now grace-period= wait=?true timeout= ignore-not-found cascade=?background dry-run=?unchanged o/output= field-selector= R/recursive k/kustomize= i/interactive';
+export const DELETE_FLAGS = 'f/filename=* l/selector= all A/all-namespaces force now grace-period= wait=?true timeout= ignore-not-found cascade=?background dry-run=?unchanged o/output= field-selector= R/recursive k/kustomize= i/interactive raw=';
+
+interface Doomed { kind: Kind; name: string; namespace: string | undefined; source: string }
+
+/** Refuses flags that do not go together; seconds of grace, -1 for the object's own. */
+function graceOf(flags: Flags): number {
+  const grace = flags.text.has('grace-period') ? whole(flags, 'grace-period')! : -1;
+  if (on(flags, 'now') && grace !== -1) throw new Fatal('error: --now and --grace-period cannot be specified together');
+  if (on(flags, 'force') && grace > 0) throw new Fatal('error: --force and --grace-period greater than 0 cannot be specified together');
+  if (on(flags, 'force')) return 0;
+  return on(flags, 'now') || grace === 0 ? 1 : grace;
+}
+
+function* doomed(client: Client, flags: Flags, problems: string[]): Call<Doomed[]> {
+  const [selector, fields] = [flags.text.get('selector'), flags.text.get('field-selector')];
+  const wanted: Doomed[] = [];
+  if (flags.many.has('filename') || flags.text.has('kustomize')) {
+    for (const m of yield* manifests(client, flags, problems, 'delete')) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
+    return wanted;
+  }
+  for (const t of yield* targets(client, flags.args)) {
+    const namespace = t.kind.namespaced ? client.namespace : undefined;
+    if (t.name !== null) {
+      if (selector !== undefined) throw new Fatal('error: name cannot be provided when a selector is specified');
+      if (on(flags, 'all-namespaces') && t.kind.namespaced) throw new Fatal('error: a resource cannot be retrieved by name across all namespaces');
+      wanted.push({ kind: t.kind, name: t.name, namespace, source: '' });
+      continue;
+    }
+    if (selector !== undefined && on(flags, 'all')) throw new Fatal('error: cannot set --all and --selector at the same time');
+    if (selector === undefined && fields === undefined && !on(flags, 'all')) throw new Fatal('error: resource(s) were provided, but no name, label selector, or --all flag specified');
+    const { items } = yield* listKind(client, t.kind, on(flags, 'all-namespaces') ? undefined : namespace, { labelSelector: selector, fieldSelector: fields });
+    for (const o of items) wanted.push({ kind: t.kind, name: o.metadata.name, namespace: o.metadata.namespace, source: '' });
+  }
+  return wanted;
+}
 
 export function* remove(client: Client, flags: Flags): Call<number> {
-  const files = flags.many.get('filename');
-  if (flags.args.length === 0 && !files) throw new Fatal(NEED_RESOURCE);
-  const selector = flags.text.get('selector');
-  const fields = flags.text.get('field-selector');
-  const run = dryRun(flags);
-  const problems: string[] = [];
-  const gone: { kind: Kind; name: string; namespace: string | undefined; uid: string }[] = [];
-  const wanted: { kind: Kind; name: string; namespace: string | undefined; source: string }[] = [];
-  if (files) {
-    for (const m of yield* manifests(client, flags, problems)) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
-  } else {
-    for (const t of yield* targets(client, flags.args)) {
-      const namespace = t.kind.namespaced ? client.namespace : undefined;
-      if (t.name !== null) {
-        wanted.push({ kind: t.kind, name: t.name, namespace, source: '' });
-        continue;
-      }
-      if (selector === undefined && fields === undefined && !on(flags, 'all')) throw new Fatal('error: resource(s) were provided, but no name, label selector, or --all flag specified');
-      const { items } = yield* listKind(client, t.kind, on(flags, 'all-namespaces') ? undefined : namespace, { labelSelector: selector, fieldSelector: fields });
-      for (const o of items) wanted.push({ kind: t.kind, name: o.metadata.name, namespace: o.metadata.namespace, source: '' });
-    }
-    if (wanted.length === 0) yield* out('No resources found\n');
+  const format = flags.text.get('output') ?? '';
+  const raw = flags.text.get('raw');
+  if (raw !== undefined) {
+    yield* out(`${JSON.stringify(yield* ask(client, 'DELETE', raw))}\n`);
+    return 0;
   }
-  const force = on(flags, 'force');
-  const grace = flags.text.has('grace-period') ? whole(flags, 'grace-period')! : force ? 0 : on(flags, 'now') ? 1 : -1;
-  if (force) yield* err('Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.\n');
-  else if (grace === 0) throw new Fatal('error: --force and --grace-period=0 must be used together: use --grace-period=1 or add --force');
-  const cascade = { background: 'Background', orphan: 'Orphan', foreground: 'Background', true: 'Background', false: 'Orphan' }[flags.text.get('cascade') ?? 'background'] ?? 'Background';
+  if (flags.args.length === 0 && !flags.many.has('filename') && !flags.text.has('kustomize')) throw new Fatal(NEED_RESOURCE);
+  if (format !== '' && format !== 'name') throw new Fatal(`error: unexpected -o output mode: ${format}. We only support '-o name'`);
+  const run = dryRun(flags);
+  const grace = graceOf(flags);
+  const problems: string[] = [];
+  const wanted = yield* doomed(client, flags, problems);
+  if (wanted.length === 0 && problems.length === 0) yield* out('No resources found\n');
+  if (on(flags, 'interactive') && wanted.length > 0 && !(yield* agreed(wanted))) {
+    yield* out('deletion is cancelled\n');
+    return 0;
+  }
+  if (on(flags, 'force')) yield* err('Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.\n');
+  if (flags.text.has('namespace') && wanted.some((w) => !w.kind.namespaced)) yield* err('Warning: deleting cluster-scoped resources, not scoped to the provided namespace\n');
+  const cascade = { background: 'Background', orphan: 'Orphan', foreground: 'Foreground', true: 'Background', false: 'Orphan' }[flags.text.get('cascade') ?? 'background'];
+  if (!cascade) throw new Fatal(`error: invalid cascade value (${flags.text.get('cascade')}). Must be "background", "foreground", or "orphan"`);
+  const gone: (Doomed & { uid: string })[] = [];
   let status = 0;
   for (const w of wanted) {
     const body = { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: cascade, ...(grace >= 0 ? { gracePeriodSeconds: grace } : {}) };
@@ -53,24 +85,35 @@ export function* remove(client: Client, flags: Flags): Call<number> {
       status = 1;
       continue;
     }
-    const shown = flags.text.get('output') === 'name' ? `${display(w.kind, w.name)}` : `${w.kind.singular}${w.kind.group ? `.${w.kind.group}` : ''} "${w.name}" ${force ? 'force deleted' : 'deleted'}${marks(run)}`;
-    yield* out(`${shown}\n`);
-    if (typeof before !== 'string') gone.push({ kind: w.kind, name: w.name, namespace: w.namespace, uid: before.metadata.uid! });
+    yield* out(`${format === 'name' ? display(w.kind, w.name) : `${w.kind.singular}${w.kind.group ? `.${w.kind.group}` : ''} "${w.name}" ${on(flags, 'force') ? 'force deleted' : 'deleted'}${marks(run)}`}\n`);
+    if (typeof before !== 'string') gone.push({ ...w, uid: before.metadata.uid! });
   }
-  if (flags.text.get('wait') !== 'false' && run === '' && !force) for (const g of gone) yield* waitGone(client, g);
+  if (flags.text.get('wait') !== 'false' && run === '' && !on(flags, 'force')) {
+    const limit = flags.text.has('timeout') ? seconds(flags.text.get('timeout'), 0) : 0;
+    const deadline = limit > 0 ? (yield* now()) + limit : Number.POSITIVE_INFINITY;
+    for (const g of gone) if (!(yield* waitGone(client, g, deadline))) problems.push(`error: timed out waiting for the condition on ${g.kind.plural}/${g.name}`);
+  }
   for (const p of problems) yield* err(`${p}\n`);
   return problems.length > 0 ? 1 : status;
 }
 
-function* waitGone(client: Client, g: { kind: Kind; name: string; namespace: string | undefined; uid: string }): Call<void> {
+/** -i: shows what will go, and asks. */
+function* agreed(wanted: readonly Doomed[]): Call<boolean> {
+  yield* out(`You are about to delete the following ${wanted.length} resource(s):\n${wanted.map((w) => `${display(w.kind, w.name)}\n`).join('')}Do you want to continue? (y/n): `);
+  return /^y(?:es)?$/i.test((yield* readFd(0)).split('\n')[0]!.trim());
+}
+
+/** False when it is still there at the deadline. */
+function* waitGone(client: Client, g: Doomed & { uid: string }, deadline: number): Call<boolean> {
   for (;;) {
     const there = yield* fetch(client, g.kind, g.name, g.namespace);
-    if (typeof there === 'string' || there.metadata.uid !== g.uid) return;
+    if (typeof there === 'string' || there.metadata.uid !== g.uid) return true;
+    if ((yield* now()) >= deadline) return false;
     yield* sys('nanosleep', 200_000_000);
   }
 }
 
-export const PATCH_FLAGS = 'p/patch= patch-file= type= o/output= dry-run=?unchanged subresource= f/filename=* local';
+export const PATCH_FLAGS = 'p/patch= patch-file= type= o/output= dry-run=?unchanged subresource= f/filename=* k/kustomize= R/recursive local record field-manager= allow-missing-template-keys template= show-managed-fields';
 
 function* patchText(path: string): Call<string> {
   try {
@@ -85,7 +128,10 @@ export function* patch(client: Client, flags: Flags): Call<number> {
   const file = flags.text.get('patch-file');
   const given = flags.text.get('patch') ?? (file === undefined ? undefined : yield* patchText(file));
   if (!given) throw new Fatal('error: must specify --patch or --patch-file containing the contents of the patch');
-  const [t] = yield* targets(client, flags.args);
+  const files = flags.many.has('filename') || flags.text.has('kustomize');
+  if (!files && flags.args.length === 0) throw new Fatal(NEED_RESOURCE);
+  const given_ = files ? yield* manifests(client, flags, [], 'patch') : [];
+  const [t] = files ? given_.map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
   if (!t || t.name === null) throw new Fatal('error: resource(s) were provided, but no name was specified');
   let body: Json;
   try {
@@ -99,7 +145,20 @@ export function* patch(client: Client, flags: Flags): Call<number> {
   const type = flags.text.get('type') ?? 'strategic';
   if (!['json', 'merge', 'strategic'].includes(type)) throw new Fatal(`error: --type must be one of [json merge strategic], not ${JSON.stringify(type)}`);
   const run = dryRun(flags);
+  if (on(flags, 'local')) {
+    if (!files) throw new Fatal('error: --local must be used with -f');
+    const patched = type === 'json' ? jsonPatch(given_[0]!.object, body) : type === 'merge' ? mergePatch(given_[0]!.object, body) : strategicPatch(given_[0]!.object, body);
+    if (typeof patched === 'string') throw new Fatal(`error: ${patched}`);
+    yield* announce(flags, t.kind, patched, 'patched', '');
+    return 0;
+  }
   const before = yield* mustFetch(client, t.kind, t.name);
+  if (run === 'client') {
+    const patched = type === 'json' ? jsonPatch(before, body) : type === 'merge' ? mergePatch(before, body) : strategicPatch(before, body);
+    if (typeof patched === 'string') throw new Fatal(`error: ${patched}`);
+    yield* announce(flags, t.kind, patched, 'patched', run);
+    return 0;
+  }
   const reply = yield* call(client, 'PATCH', `${pathOf(t.kind, t.kind.namespaced ? client.namespace : undefined, t.name, flags.text.get('subresource'))}${query(flags, run)}`, typeof body === 'string' ? JSON.stringify(body) : body, type);
   if (failed(reply)) throw new Fatal(failureText(reply.body));
   const changed = reply.body.metadata.resourceVersion !== before.metadata.resourceVersion;
@@ -180,7 +239,9 @@ export function* mark(client: Client, flags: Flags, field: 'labels' | 'annotatio
       continue;
     }
     if (on(flags, 'list')) {
-      for (const k of Object.keys(have).sort()) yield* out(`${k}=${have[k]}\n`);
+      const several = all.length > 1;
+      if (several) yield* out(`Listing ${field} for ${kind.kind}.${kind.group}/${object.metadata.name}:\n`);
+      for (const k of Object.keys(have).sort()) yield* out(`${several ? ' ' : ''}${k}=${have[k]}\n`);
       continue;
     }
     for (const [k, v] of Object.entries(set)) if (v === null && have[k] === undefined) yield* out(`${word} "${k}" not found.\n`);

@@ -56,6 +56,8 @@ export function parseFlags(command: string, argv: readonly string[], row: string
   const usage = (message: string): UsageError => new UsageError(`Error: ${message}\nSee '${command} --help' for usage.`);
   const set = (spec: Spec, value: string): void => {
     if (!spec.value && !BOOLEANS.test(value)) throw usage(`invalid argument ${JSON.stringify(value)} for "${spec.short ? `-${spec.short}, ` : ''}--${spec.name}" flag: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
+    const refused = spec.value && value !== spec.bare ? fault(spec.name, value) : null;
+    if (refused) throw usage(`invalid argument ${JSON.stringify(value)} for "${spec.short ? `-${spec.short}, ` : ''}--${spec.name}" flag: ${refused}`);
     if (spec.many) out.many.set(spec.name, [...(out.many.get(spec.name) ?? []), value]);
     out.text.set(spec.name, value);
   };
@@ -92,6 +94,20 @@ export function parseFlags(command: string, argv: readonly string[], row: string
     } else out.args.push(arg);
   }
   return out;
+}
+
+const NUMBERS = new Set('replicas current-replicas revision to-revision tail limit-bytes grace-period min max cpu-percent chunk-size max-log-requests value node-port retries skip-wait-for-delete-timeout'.split(' '));
+const DURATIONS = new Set(['timeout', 'since', 'pod-running-timeout', 'duration']);
+
+/** Why Go's flag package would not take a value of this flag; null when it would. */
+function fault(name: string, value: string): string | null {
+  if (NUMBERS.has(name)) {
+    if (!/^[-+]?\d+$/.test(value)) return `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`;
+    return Math.abs(Number(value)) > 2 ** 31 && name !== 'limit-bytes' && name !== 'tail' ? `strconv.ParseInt: parsing ${JSON.stringify(value)}: value out of range` : null;
+  }
+  if (!DURATIONS.has(name) || value === '0') return null;
+  if (/^[-+]?\d+(?:\.\d*)?$/.test(value)) return `time: missing unit in duration ${JSON.stringify(value)}`;
+  return /^[-+]?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(value) ? null : `time: invalid duration ${JSON.stringify(value)}`;
 }
 
 const BOOLEANS = /^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/;

@@ -3,17 +3,19 @@ import { kindNamed } from '../../../cluster/types/kinds.ts';
 import type { Deployment, Labels, Pod } from '../../../cluster/types/objects.ts';
 import { matchesSelector } from '../../../cluster/types/selectors.ts';
 import { SysError, TCGETS } from '../../../kernel/abi.ts';
-import { sys } from '../../../kernel/sys.ts';
+import { parseTime } from '../../../cluster/types/time.ts';
+import { type Body, sys } from '../../../kernel/sys.ts';
 import { fromBase64, text, toBase64 } from '../../../sim/text.ts';
 import { formatQuery } from '../../../sim/wire.ts';
 import { attachStream } from '../../containers/cri/stream.ts';
 import { attempt } from '../../lib/files.ts';
-import { type Call, open, request } from '../../lib/http.ts';
+import { type Call, open, request, thread } from '../../lib/http.ts';
 import { type Client, err, Fatal, listKind, out } from './client.ts';
 import { type Flags, on } from './flags.ts';
+import { seconds } from './query.ts';
 import { fetch, mustFetch, targets } from './resources.ts';
 
-export const LOGS_FLAGS = 'c/container= f/follow p/previous tail= since= since-time= timestamps all-containers l/selector= prefix limit-bytes= max-log-requests= ignore-errors pod-running-timeout=';
+export const LOGS_FLAGS = 'c/container= f/follow p/previous tail= since= since-time= timestamps all-containers all-pods l/selector= prefix limit-bytes= max-log-requests= ignore-errors pod-running-timeout= insecure-skip-tls-verify-backend';
 export const EXEC_FLAGS = 'c/container= i/stdin t/tty f/filename=* pod-running-timeout= q/quiet';
 export const KUBELET_PORT = 10250;
 
@@ -36,15 +38,31 @@ export function* podOf(client: Client, typed: string, missing: (name: string, fa
   return found as Pod;
 }
 
-export function* containerOf(pod: Pod, flags: Flags, quiet: boolean): Call<string> {
-  const wanted = flags.text.get('container');
-  const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((c) => c.name);
+/** In the order in which kubectl names them. */
+function namesOf(pod: Pod): { name: string; shown: string }[] {
+  return [
+    ...pod.spec.containers.map((c) => ({ name: c.name, shown: c.name })), ...((pod.spec.ephemeralContainers ?? []) as { name: string }[]).map((c) => ({ name: c.name, shown: `${c.name} (ephem)` })),
+    ...(pod.spec.initContainers ?? []).map((c) => ({ name: c.name, shown: `${c.name} (init)` })),
+  ];
+}
+
+const DEFAULT = 'kubectl.kubernetes.io/default-container';
+
+/** The one that -c names, the pod's default, or the first, which is told where there are more. */
+export function* containerOf(pod: Pod, flags: Flags, quiet: boolean, logging = false): Call<string> {
+  const wanted = flags.text.get('container') || undefined;
+  const all = namesOf(pod);
   if (wanted !== undefined) {
-    if (!all.includes(wanted)) throw new Fatal(`Error from server (BadRequest): container ${wanted} is not valid for pod ${pod.metadata.name}`);
+    if (!all.some((c) => c.name === wanted)) throw new Fatal(logging ? `error: container ${wanted} is not valid for pod ${pod.metadata.name}` : `error: container ${wanted} not found in pod ${pod.metadata.name}`);
     return wanted;
   }
-  if (all.length > 1 && !quiet) yield* err(`Defaulted container "${all[0]}" out of: ${all.map((n) => (pod.spec.initContainers?.some((c) => c.name === n) ? `${n} (init)` : n)).join(', ')}\n`);
-  return all[0]!;
+  const chosen = pod.metadata.annotations?.[DEFAULT];
+  if (chosen !== undefined) {
+    if (all.some((c) => c.name === chosen)) return chosen;
+    yield* err(`Default container name ${JSON.stringify(chosen)} not found in pod ${pod.metadata.name}\n`);
+  }
+  if (all.length > 1 && !quiet) yield* err(`Defaulted container "${all[0]!.name}" out of: ${all.map((c) => c.shown).join(', ')}\n`);
+  return all[0]!.name;
 }
 
 export function kubelet(pod: Pod): { family: 'inet'; address: string; port: number } {
@@ -58,27 +76,90 @@ export function dialing(pod: Pod, what: string, error: SysError): Fatal {
   return new Fatal(what === 'exec' ? `Error from server: error dialing backend: dial tcp ${port}: ${why}` : `Error from server: Get "https://${port}/containerLogs/${pod.metadata.namespace}/${pod.metadata.name}": dial tcp ${port}: ${why}`);
 }
 
+/** Refuses what does not go together. */
+function checkLogs(flags: Flags): void {
+  const number = (name: string, least: number, message: string): void => {
+    const given = flags.text.get(name);
+    if (given === undefined) return;
+    if (!/^-?\d+$/.test(given)) throw new Fatal(`Error: invalid argument "${given}" for "--${name}" flag: strconv.ParseInt: parsing "${given}": invalid syntax\nSee 'kubectl logs --help' for usage.`);
+    if (Number(given) < least) throw new Fatal(`error: ${message}`);
+  };
+  if (flags.text.has('since') && flags.text.has('since-time')) throw new Fatal('error: only one of --since-time or --since may be used');
+  if (on(flags, 'all-containers') && flags.text.get('container')) throw new Fatal('error: --all-containers=true should not be specified with container name '.concat(flags.text.get('container')!));
+  number('tail', -1, '--tail must be greater than or equal to -1');
+  number('limit-bytes', 1, '--limit-bytes must be greater than 0');
+  if (flags.text.has('since') && seconds(flags.text.get('since'), 0) <= 0) throw new Fatal('error: --since must be greater than 0');
+  if (flags.text.has('since-time') && parseTime(flags.text.get('since-time')) === null) throw new Fatal(`error: parsing time "${flags.text.get('since-time')}" as "2006-01-02T15:04:05Z07:00": cannot parse "${flags.text.get('since-time')}" as "2006"`);
+}
+
 export function* logs(client: Client, flags: Flags): Call<number> {
   const selector = flags.text.get('selector');
   if (flags.args.length === 0 && selector === undefined) {
     throw new Fatal("error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'kubectl logs -h' for help and examples");
   }
-  if (flags.args.length === 2) flags.text.set('container', flags.args[1]!);
+  if (flags.args.length > 0 && selector !== undefined) throw new Fatal("error: only a selector (-l) or a POD name is allowed\nSee 'kubectl logs -h' for help and examples");
+  if (flags.args.length > 2) throw new Fatal("error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'kubectl logs -h' for help and examples");
+  if (flags.args.length === 2) {
+    if (flags.text.get('container')) throw new Fatal("error: only one of -c or an inline [CONTAINER] arg is allowed\nSee 'kubectl logs -h' for help and examples");
+    flags.text.set('container', flags.args[1]!);
+  }
+  checkLogs(flags);
+  if (selector !== undefined && !flags.text.has('tail')) flags.text.set('tail', '10');
   const pods = selector === undefined
-    ? [yield* podOf(client, flags.args[0]!, (name) => `error: error from server (NotFound): pods "${name}" not found in namespace "${client.namespace}"`)]
+    ? yield* logPods(client, flags)
     : ((yield* listKind(client, kindNamed('Pod'), client.namespace, { labelSelector: selector })).items as Pod[]);
   if (pods.length === 0) yield* err(`No resources found in ${client.namespace} namespace.\n`);
+  const streams: { pod: Pod; container: string }[] = [];
   for (const pod of pods) {
-    const names = on(flags, 'all-containers') ? pod.spec.containers.map((c) => c.name) : [yield* containerOf(pod, flags, false)];
-    for (const container of names) {
-      const state = pod.status.containerStatuses?.find((c) => c.name === container);
-      if (pod.spec.nodeName && state?.state.waiting && !state.lastState?.terminated) {
-        throw new Fatal(`Error from server (BadRequest): container "${container}" in pod "${pod.metadata.name}" is waiting to start: ${reasonText(state.state.waiting.reason)}`);
-      }
-      yield* stream(pod, container, flags);
-    }
+    const init = (pod.spec.initContainers ?? []).map((c) => c.name);
+    const names = on(flags, 'all-containers') ? [...init, ...pod.spec.containers.map((c) => c.name), ...((pod.spec.ephemeralContainers ?? []) as { name: string }[]).map((c) => c.name)] : [yield* containerOf(pod, flags, false, true)];
+    for (const container of names) streams.push({ pod, container });
   }
+  const most = Number(flags.text.get('max-log-requests') ?? 5);
+  if (on(flags, 'follow') && streams.length > most) throw new Fatal(`error: you are attempting to follow ${streams.length} log streams, but maximum allowed concurrency is ${most}, use --max-log-requests to increase the limit`);
+  if (on(flags, 'follow') && streams.length > 1) return yield* together(streams, flags);
+  for (const { pod, container } of streams) yield* one(pod, container, flags);
   return 0;
+}
+
+function* logPods(client: Client, flags: Flags): Call<Pod[]> {
+  const typed = flags.args[0]!;
+  if (on(flags, 'all-pods') && typed.includes('/')) {
+    const [t] = yield* targets(client, [typed]);
+    const owner = (yield* mustFetch(client, t!.kind, t!.name!)) as Deployment;
+    if (!flags.text.has('prefix')) flags.text.set('prefix', 'true');
+    return ((yield* listKind(client, kindNamed('Pod'), client.namespace)).items as Pod[]).filter((p) => matchesSelector(owner.spec.selector, p.metadata.labels));
+  }
+  return [yield* podOf(client, typed, (name) => `error: error from server (NotFound): pods "${name}" not found in namespace "${client.namespace}"`)];
+}
+
+function* one(pod: Pod, container: string, flags: Flags): Call<void> {
+  const state = [...(pod.status.containerStatuses ?? []), ...(pod.status.initContainerStatuses ?? [])].find((c) => c.name === container);
+  if (pod.spec.nodeName && state?.state.waiting && !state.lastState?.terminated) {
+    throw new Fatal(`Error from server (BadRequest): container "${container}" in pod "${pod.metadata.name}" is waiting to start: ${reasonText(state.state.waiting.reason)}`);
+  }
+  yield* stream(pod, container, flags);
+}
+
+/** Several streams at once, each in a thread of its own; lines come as they are written. */
+function* together(streams: readonly { pod: Pod; container: string }[], flags: Flags): Call<number> {
+  let left = streams.length;
+  let status = 0;
+  for (const { pod, container } of streams) {
+    yield* thread(function* (): Body {
+      try {
+        yield* one(pod, container, flags);
+      } catch (error) {
+        if (!(error instanceof Fatal)) throw error;
+        yield* err(`${error.message}\n`);
+        if (!on(flags, 'ignore-errors')) status = 1;
+      }
+      left--;
+      return 0;
+    });
+  }
+  while (left > 0 && status === 0) yield* sys('nanosleep', 100_000_000);
+  return status;
 }
 
 function reasonText(reason: string | undefined): string {
@@ -92,7 +173,8 @@ export function* followPod(pod: Pod, container = pod.spec.containers[0]!.name): 
 
 function* stream(pod: Pod, container: string, flags: Flags): Call<void> {
   const query = formatQuery({
-    follow: on(flags, 'follow') ? 'true' : undefined, previous: on(flags, 'previous') ? 'true' : undefined, tailLines: flags.text.get('tail'), timestamps: on(flags, 'timestamps') ? 'true' : undefined,
+    follow: on(flags, 'follow') ? 'true' : undefined, previous: on(flags, 'previous') ? 'true' : undefined, tailLines: flags.text.get('tail') === '-1' ? undefined : flags.text.get('tail'), timestamps: on(flags, 'timestamps') ? 'true' : undefined,
+    sinceSeconds: flags.text.has('since') ? String(Math.ceil(seconds(flags.text.get('since'), 0))) : undefined, sinceTime: flags.text.get('since-time'), limitBytes: flags.text.get('limit-bytes'),
   });
   try {
     const s = yield* open(kubelet(pod), { method: 'GET', path: `/containerLogs/${pod.metadata.namespace}/${pod.metadata.name}/${container}?${query}` });
