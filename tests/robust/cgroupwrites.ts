@@ -58,7 +58,9 @@ function* churn(seed: number, writes: number, out: Fuzzed, ended: () => void): B
       else if (kind === 1) yield* sys('unlinkat', AT_FDCWD, dir, 0x200);
       else {
         const file = kind === 2 ? 'cgroup.procs' : pick(random, CGROUP_FILES).name;
-        const value = kind === 2 ? String(pick(random, pids)) : pick(random, VALUES);
+        const drawn = kind === 2 ? String(pick(random, pids)) : pick(random, VALUES);
+        // It does not go itself into a group that it may freeze.
+        const value = /^cgroup\.(procs|threads)$/.test(file) && /^\s*\+?0?x?[01]0?\s*$/.test(drawn) ? '2' : drawn;
         const fd = yield* sys('openat', AT_FDCWD, `${dir}/${file}`, kind === 3 ? O_RDONLY : O_WRONLY);
         try {
           if (kind === 3) yield* sys('read', fd, 65536);
