@@ -80,13 +80,18 @@ export function enqueue(kernel: Kernel, task: Task): void {
   }
   const queue = queueOf(sched, task.cgroup);
   settleAll(kernel);
-  catchUp(kernel, queue);
+  awaken(kernel, queue);
   task.sched.vruntime = Math.max(task.sched.vruntime, queue.minVruntime);
+  insert(kernel, queue, task);
+  claim(kernel, task);
+}
+
+/** A group in which nobody ran or waited begins where the others are: it has not saved up. */
+function awaken(kernel: Kernel, queue: RunQueue): void {
+  catchUp(kernel, queue);
   for (let q = queue; q.up && q.running === 0 && !q.up.groups.includes(q); q = q.up) {
     q.cgroup.cpu.vruntime = Math.max(q.cgroup.cpu.vruntime, q.up.minVruntime);
   }
-  insert(kernel, queue, task);
-  claim(kernel, task);
 }
 
 /** Moves the virtual time of a queue and those above it to where what runs there has got by now. */
@@ -163,7 +168,9 @@ export function changeCgroup(kernel: Kernel, task: Task, to: Cgroup): void {
   task.cgroup = to;
   to.tasks.add(task);
   settleAffinity(kernel, task);
-  task.sched.vruntime = queueOf(kernel.sched, to).minVruntime;
+  const queue = queueOf(kernel.sched, to);
+  if (state === 'running') awaken(kernel, queue);
+  task.sched.vruntime = queue.minVruntime;
   if (state === 'running') onProcessor(kernel, task, 1);
   if (state === 'runnable') enqueue(kernel, task);
 }

@@ -17,6 +17,8 @@ export interface Opener {
 
 export type Resource = 'cpu' | 'memory' | 'io';
 
+/** Averages move so often, ns. */
+const PERIOD = 2 * SECOND;
 const WINDOWS = [['avg10', 10], ['avg60', 60], ['avg300', 300]] as const;
 
 /** Books `ns` lost by tasks of a group; `all` when nobody in it could go on meanwhile. */
@@ -24,8 +26,10 @@ export function stall(kernel: Kernel, cgroup: Cgroup, resource: Resource, ns: nu
   for (let at: Cgroup | null = cgroup; at; at = at.parent) {
     if (!at.pressure) continue;
     const psi = at.psi[resource];
-    psi.some.total += ns / 1000;
-    if (all === 'all') psi.full.total += ns / 1000;
+    for (const line of all === 'all' ? [psi.some, psi.full] : [psi.some]) {
+      settle(line, kernel.timeline.now);
+      line.total += ns / 1000;
+    }
     if (psi.triggers.length > 0) watch(kernel, at, resource);
   }
 }
@@ -40,21 +44,39 @@ export function countWaiting(kernel: Kernel, cgroup: Cgroup, by: number): void {
   }
 }
 
+/** Somebody has waited since `waiting.since`: each period that has ended meanwhile gets its part. */
 function bookWaiting({ waiting, psi, pressure }: Cgroup, now: number): void {
-  if (waiting.tasks > 0 && pressure) psi.cpu.some.total += (now - waiting.since) / 1000;
+  if (waiting.tasks > 0 && pressure) {
+    const { some } = psi.cpu;
+    let from = waiting.since;
+    for (; from + PERIOD < now; from += PERIOD) {
+      settle(some, from);
+      some.total += PERIOD / 1000;
+    }
+    settle(some, from);
+    some.total += (now - from) / 1000;
+  }
   waiting.since = now;
 }
 
-function settle(kernel: Kernel, line: PsiLine): void {
-  const periods = Math.floor((kernel.timeline.now - line.at) / (2 * SECOND));
-  if (periods <= 0) return;
-  const share = Math.min(100, ((line.total - line.seen) * 1000 * 100) / (periods * 2 * SECOND));
-  for (const [name, seconds] of WINDOWS) {
-    const keep = Math.exp((-2 * periods) / seconds);
-    line[name] = line[name] * keep + share * (1 - keep);
+/**
+ * Moves the averages over the periods that have ended: what was booked in the first of them counts there, as much as fits into it; what
+ * was booked ahead, in those that follow. So they are the same however often they are looked at.
+ */
+function settle(line: PsiLine, now: number): void {
+  const most = PERIOD / 1000;
+  for (; now - line.at >= PERIOD && line.total > line.seen; line.at += PERIOD) {
+    const booked = Math.min(most, line.total - line.seen);
+    line.seen += booked;
+    for (const [name, seconds] of WINDOWS) {
+      const keep = Math.exp(-2 / seconds);
+      line[name] = line[name] * keep + (100 * booked * (1 - keep)) / most;
+    }
   }
-  line.at += periods * 2 * SECOND;
-  line.seen = line.total;
+  const idle = Math.floor((now - line.at) / PERIOD);
+  if (idle <= 0) return;
+  for (const [name, seconds] of WINDOWS) line[name] *= Math.exp((-2 * idle) / seconds);
+  line.at += idle * PERIOD;
 }
 
 export function pressureText(kernel: Kernel, cgroup: Cgroup, resource: Resource): string {
@@ -62,7 +84,7 @@ export function pressureText(kernel: Kernel, cgroup: Cgroup, resource: Resource)
   bookWaiting(cgroup, kernel.timeline.now);
   for (const kind of ['some', 'full'] as const) {
     const line = cgroup.psi[resource][kind];
-    settle(kernel, line);
+    settle(line, kernel.timeline.now);
     const total = kind === 'full' && resource === 'cpu' && cgroup.parent ? cgroup.cpu.throttledTime / 1000 : line.total;
     text += `${kind} avg10=${line.avg10.toFixed(2)} avg60=${line.avg60.toFixed(2)} avg300=${line.avg300.toFixed(2)} total=${Math.floor(total)}\n`;
   }

@@ -191,8 +191,9 @@ export class Unreadable extends Error {}
 
 function* preserve(rules: CopyRules, from: string, to: string, stat: Stat): Call<void> {
   const link = isType(stat.mode, S_IFLNK);
-  if (rules.xattrs) yield* copyXattrs(from, to);
   if (rules.owner) yield* attempt(sys('fchownat', AT_FDCWD, to, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW), 0);
+  // After the owner: a change of that takes capabilities away.
+  if (rules.xattrs) yield* copyXattrs(from, to);
   if (rules.mode && !link) yield* sys('fchmodat', AT_FDCWD, to, stat.mode & 0o7777);
   if (rules.times) yield* sys('utimensat', AT_FDCWD, to, stat.atime, stat.mtime, AT_SYMLINK_NOFOLLOW);
 }

@@ -102,7 +102,10 @@ export const setcap = command(function* (argv) {
     yield* complain(SETCAP_USAGE);
     return 1;
   }
-  if (!verify && !(yield* sys('capget', 0)).permitted.includes('setfcap')) throw new Failed('unable to set CAP_SETFCAP effective capability: Operation not permitted');
+  if (!verify && !(yield* sys('capget', 0)).permitted.includes('setfcap')) {
+    yield* complain('unable to set CAP_SETFCAP effective capability: Operation not permitted\n');
+    return 1;
+  }
   let status = 0;
   for (let i = 0; i < words.length; i += 2) {
     const wanted = yield* wantedFrom(words[i]!, root);
