@@ -1,5 +1,8 @@
 /** Capabilities of files, busy files, offsets of time namespaces, queues of real-time signals, averages of pressure: through the terminal. */
 import { beforeAll, expect, test } from 'vitest';
+import { createTree } from '../../../src/engine/kernel/cgroup/core.ts';
+import { countWaiting, pressureText } from '../../../src/engine/kernel/cgroup/psi.ts';
+import type { Kernel } from '../../../src/engine/kernel/records.ts';
 import { loadAssets } from '../../../src/cli/assets.ts';
 import { createTypist, line, type Typist, waitForPrompt } from '../../../src/engine/world/typist.ts';
 import { createWorld } from '../../../src/engine/world/world.ts';
@@ -51,12 +54,18 @@ test.each<[command: string, says: string | RegExp]>([
 });
 
 test('pressure is the same however often it is read', () => {
-  const read = (between: string): string => {
-    say('mkdir /sys/fs/cgroup/p; for i in 1 2 3 4; do sh -c "echo \\$\\$ > /sys/fs/cgroup/p/cgroup.procs; exec timeout 5 sh -c \'while :; do :; done\'" & done');
-    const averages = say(`${between}; cut -d" " -f2-4 /sys/fs/cgroup/p/cpu.pressure | head -1; wait; rmdir /sys/fs/cgroup/p`).split('\n').find((one) => one.startsWith('avg10'))!;
-    return averages.replace(/\.\d+/g, '');
+  const after = (reads: readonly number[]): string => {
+    const kernel = { timeline: { now: 0 } } as Kernel;
+    const group = createTree().root;
+    for (const at of [1, 5, 11, 12, ...reads, 30].sort((a, b) => a - b)) {
+      kernel.timeline.now = at * 1e9;
+      if (at === 1 || at === 11) countWaiting(kernel, group, 1);
+      if (at === 5 || at === 12) countWaiting(kernel, group, -1);
+      pressureText(kernel, group, 'cpu');
+    }
+    return pressureText(kernel, group, 'cpu');
   };
-  const often = read('for i in 1 2 3 4 5 6 7 8 9; do sleep 1; cat /sys/fs/cgroup/p/cpu.pressure > /dev/null; done');
-  expect(often).toBe(read('sleep 9'));
-  expect(often).toMatch(/^avg10=[1-9]\d /);
+  const seldom = after([]);
+  expect(seldom).toMatch(/^some avg10=4\.22 avg60=\d\.\d\d avg300=1\.\d\d total=5000000\n/);
+  expect(after([2, 3, 6, 7, 13, 20, 21, 29])).toBe(seldom);
 });

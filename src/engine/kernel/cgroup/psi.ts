@@ -49,11 +49,12 @@ function bookWaiting({ waiting, psi, pressure }: Cgroup, now: number): void {
   if (waiting.tasks > 0 && pressure) {
     const { some } = psi.cpu;
     let from = waiting.since;
-    for (; from + PERIOD < now; from += PERIOD) {
-      settle(some, from);
-      some.total += PERIOD / 1000;
-    }
     settle(some, from);
+    for (let end = some.at + PERIOD; end <= now; end += PERIOD) {
+      some.total += (end - from) / 1000;
+      settle(some, end);
+      from = end;
+    }
     some.total += (now - from) / 1000;
   }
   waiting.since = now;
