@@ -26,7 +26,7 @@ const FLOORS: Record<string, Floor> = {
   'src/engine/hypervisor': { may: ['src/engine/sim', 'src/engine/machine', 'src/cpu/layout.ts'], npm: [] },
   'src/engine/kernel': { may: ['src/engine/sim'], npm: ['ipaddr.js'] },
   'src/engine/kernel/drivers': { may: ['src/engine/sim', 'src/engine/kernel', 'src/engine/hypervisor', 'src/engine/machine'], npm: [] },
-  'src/engine/cluster': { may: ['src/engine/sim'], npm: ['ipaddr.js', 'kubernetes-types', '@noble/hashes'] },
+  'src/engine/cluster': { may: ['src/engine/sim'], npm: ['ipaddr.js', 'kubernetes-types', 'yaml', '@noble/hashes'] },
   'src/engine/userland': {
     may: [
       'src/engine/sim', 'src/engine/kernel/sys.ts', 'src/engine/kernel/abi.ts', 'src/engine/cluster/types',

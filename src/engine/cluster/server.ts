@@ -12,6 +12,7 @@ import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
 import { guard } from './rbac.ts';
 import { type ApiRequest, type ApiResponse, locate, parse, type Target, type Watch } from './request.ts';
+import { EXTRAS, extra } from './extras.ts';
 import { type Cluster, note } from './state.ts';
 import { type Change, changesOf, list, type Listener } from './store.ts';
 import { apiVersionOf } from './types/kinds.ts';
@@ -47,6 +48,7 @@ export function handle(cluster: Cluster, request: ApiRequest): ApiResponse {
 }
 
 function answer(cluster: Cluster, request: ApiRequest): ApiResponse {
+  if (request.path.startsWith(EXTRAS)) return extra(cluster, request);
   const fixed = general(cluster, request.path);
   if (fixed !== undefined) return { status: 200, body: fixed };
   const target = locate(request.path);

@@ -5,8 +5,8 @@ import { type Trace, record } from '../sim/trace.ts';
 import type { Scheduler } from './scheduler/queue.ts';
 import type { ScalerMemory } from './controllers/scaler-behavior.ts';
 import type { NodeReport } from './metrics.ts';
-import type { Store } from './store.ts';
-import type { Condition, KubeObject } from './types/objects.ts';
+import { microStamp, put, stamp, type Store } from './store.ts';
+import type { Condition, KubeObject, Node } from './types/objects.ts';
 import { keyOf } from './types/objects.ts';
 
 export interface Cluster {
@@ -51,6 +51,15 @@ export interface Cluster {
 export interface HollowNode {
   name: string;
   nextIp: number;
+}
+
+/** A node that came from elsewhere has no kernel here: from now on it is hollow, and as alive as it was. */
+export function adoptHollow(cluster: Cluster, node: Node): void {
+  const { name } = node.metadata;
+  const ready = node.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
+  const renewTime = ready ? microStamp(cluster.timeline) : '1970-01-01T00:00:00.000000Z';
+  if (ready) cluster.hollow.set(name, { name, nextIp: 2 });
+  put(cluster.store, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace: 'kube-node-lease', uid: uid(cluster.random), creationTimestamp: stamp(cluster.timeline) }, spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime } });
 }
 
 export function objectKey(object: KubeObject): string {

@@ -33,7 +33,6 @@ export function addHollowNodes(cluster: Cluster, spec: HollowSpec): void {
     cluster.scheduler.profiles.set('default-scheduler', { ...V1_20, schedulerName: 'default-scheduler' });
     for (const space of list(cluster.store, 'Namespace')) put(cluster.store, { ...space, metadata: withoutLabels(space) });
   }
-  if (names.length === 0) return;
   const { timeline } = cluster;
   const kubelet = (work: () => void): void => {
     cluster.store.actor = 'kubelet';

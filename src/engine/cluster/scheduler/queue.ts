@@ -13,12 +13,14 @@ import type { Condition, LabelSelector, Node, Pod } from '../types/objects.ts';
 import { claimsOf } from '../types/claims.ts';
 import { matchesMap } from '../types/selectors.ts';
 import { keyOf, same } from '../types/objects.ts';
+import { ConfigError, readConfig } from './config.ts';
 import { type Decision, decide } from './cycle.ts';
 import { createHeap, enter, type Heap, leave, type Queued } from './heap.ts';
 import { createMemory, type Memory, remember } from './memory.ts';
 import { addPod, nodeInfo, occupies, removePod, replacePod, setNode } from './nodes.ts';
 import { findVictims } from './preemption.ts';
 import type { NodeInfo, Profile } from './profile.ts';
+import { DEFAULT } from './profiles.ts';
 import { complain, type PodVolumes, progress, release, type Reservation, reserve, volumesOf } from './volumes.ts';
 
 export interface Scheduler extends Memory {
@@ -59,6 +61,35 @@ export function observe(cluster: Cluster, change: Change): void {
   if (change.kind === 'Pod') observePod(cluster, change);
   else if (change.kind === 'Node') observeNode(cluster, change);
   else if (STORAGE.has(change.kind)) observeStorage(cluster, change);
+  else if (change.kind === 'ConfigMap' && change.key === CONFIG) configure(cluster, change);
+}
+
+/** The ConfigMap whose config.yaml is a KubeSchedulerConfiguration: read when it is written; without it the defaults hold. */
+const CONFIG = 'kube-system/kube-scheduler';
+
+function configure(cluster: Cluster, { type, object }: Change): void {
+  const { scheduler } = cluster;
+  try {
+    const profiles = type === 'DELETED' ? [DEFAULT] : readConfig(String(object.data?.['config.yaml'] ?? ''));
+    scheduler.profiles = new Map(profiles.map((p) => [p.schedulerName, p]));
+    if (type !== 'DELETED') emit(cluster, object, 'Normal', 'Configured', `profiles: ${profiles.map((p) => p.schedulerName).join(', ')}`, 'kube-scheduler');
+    readmitAll(cluster);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    emit(cluster, object, 'Warning', 'InvalidConfiguration', `config.yaml: ${error.message}; the profiles stay as they are`, 'kube-scheduler');
+  }
+}
+
+/** Pods that named a scheduler which was not there. */
+function readmitAll(cluster: Cluster): void {
+  const { scheduler, store, timeline } = cluster;
+  for (const pod of list<Pod>(store, 'Pod')) {
+    const key = keyOf(pod.metadata);
+    if (pod.spec.nodeName || !occupies(pod) || gated(pod) || scheduler.active.members.has(key) || scheduler.waiting.has(key) || scheduler.reserved.has(key) || !scheduler.profiles.has(pod.spec.schedulerName ?? '')) continue;
+    if (scheduler.attempts.has(key)) continue;
+    push(cluster, { key, priority: pod.spec.priority ?? 0, since: timeline.now, attempts: 0, tried: 0 });
+  }
+  retry(cluster);
 }
 
 const STORAGE = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'CSINode', 'CSIDriver', 'CSIStorageCapacity']);
