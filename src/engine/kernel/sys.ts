@@ -153,6 +153,8 @@ export interface Syscalls {
   utimensat(dirfd: number, path: string, atime: number | 'now' | null, mtime: number | 'now' | null, flags: number): 0;
   truncate(path: string, length: number): 0;
   ftruncate(fd: number, length: number): 0;
+  /** Room for these bytes, that nothing was written to; mode 0 makes the file longer, 1 (KEEP_SIZE) does not. */
+  fallocate(fd: number, mode: number, offset: number, length: number): 0;
   faccessat(dirfd: number, path: string, mode: number): 0;
   statfs(path: string): Statfs;
   chdir(path: string): 0;

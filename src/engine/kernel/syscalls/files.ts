@@ -17,6 +17,7 @@ import { realInode } from '../vfs/overlay.ts';
 import { flock } from '../vfs/flock.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf, refuseRunning } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
+import { allocate } from '../vfs/space.ts';
 import { BLOCK, type File, type InodeKind, type Path, type SuperBlock } from '../vfs/types.ts';
 import { xattrHandlers } from './xattrs.ts';
 import type { Handlers } from './handlers.ts';
@@ -306,6 +307,17 @@ export const fileHandlers = {
     if ((file.flags & O_ACCMODE) === 0) throw new SysError('EINVAL');
     if (!file.path) throw new SysError('EINVAL');
     return truncateTo(kernel, task, file.path, length);
+  },
+  fallocate(_kernel, task, fd, mode, offset, length) {
+    const file = fileOf(task, fd);
+    if ((file.flags & O_ACCMODE) === 0) throw new SysError('EBADF');
+    if (offset < 0 || length <= 0) throw new SysError('EINVAL');
+    if (mode !== 0 && mode !== 1) throw new SysError('EOPNOTSUPP');
+    const inode = file.path?.dentry.sb.type === 'overlay' ? realInode(file.path.dentry) : file.inode;
+    if (inode.kind !== 'file') throw new SysError(inode.kind === 'fifo' ? 'ESPIPE' : 'ENODEV');
+    if (inode.sb.type !== 'ext4' && inode.sb.type !== 'tmpfs') throw new SysError('EOPNOTSUPP');
+    allocate(inode, offset, length, mode === 0);
+    return 0;
   },
   faccessat(kernel, task, dirfd, path, mode) {
     const target = at(kernel, task, dirfd, path, 0);

@@ -19,7 +19,7 @@ export const SIGNATURES: { readonly [K in keyof Syscalls]: string } = {
   mmap: 'wnn?nw', munmap: 'ww', brk: 'w', mlock: 'ww', madvise: 'wws', swapon: 'sn', swapoff: 's',
   openat: 'nsn?n', close: 'n', read: 'nw', write: 'nb', pread64: 'nww', pwrite64: 'nbw', lseek: 'nwn', fstat: 'n', newfstatat: 'nsn', getdents64: 'n',
   mkdirat: 'nsn', mknodat: 'nsnnn', unlinkat: 'nsn', renameat2: 'nsnsn', linkat: 'nsnsn', symlinkat: 'sns', readlinkat: 'ns', fchmodat: 'nsn',
-  fchownat: 'nsnnn', utimensat: 'nsttn', truncate: 'sw', ftruncate: 'nw', faccessat: 'nsn', statfs: 's', chdir: 's', fchdir: 'n', getcwd: '', chroot: 's',
+  fchownat: 'nsnnn', utimensat: 'nsttn', truncate: 'sw', ftruncate: 'nw', fallocate: 'nnww', faccessat: 'nsn', statfs: 's', chdir: 's', fchdir: 'n', getcwd: '', chroot: 's',
   umask: 'n', dup: 'n', dup3: 'nwn', pipe2: 'n', close_range: 'nnn', fcntl: 'ns?w', ioctl: 'nn?x', poll: 'pn', fsync: 'n', sync: '', flock: 'nn', setxattr: 'ssbn',
   getxattr: 'ss', listxattr: 's', removexattr: 'ss', lsetxattr: 'ssbn', lgetxattr: 'ss', llistxattr: 's', lremovexattr: 'ss', mount: 'sssns', umount2: 'sn', pivot_root: 'ss',
   socket: 'nnn', socketpair: 'nn', bind: 'na', listen: 'nn', accept4: 'nn', connect: 'na', sendto: 'nb?a', recvfrom: 'nw', sendmsg: 'nbN', recvmsg: 'nw',

@@ -5,6 +5,7 @@
 import { PAGE } from '../../sim/units.ts';
 import { SysError } from '../abi.ts';
 import { holesOf } from '../cgroup/charge.ts';
+import { addGap, type Content, fillGaps } from './content.ts';
 import type { Inode } from './types.ts';
 
 /** What one file system really keeps, bytes: zeros are free. Beyond that the disk is full, lest the lab's own memory run out. */
@@ -36,6 +37,19 @@ export function counting(inode: Inode, change: () => void): void {
   if (!space) return;
   space.used += pagesOf(inode) - pages;
   space.kept += keptBy(inode) - kept;
+}
+
+/** Takes room for bytes that nobody writes: fallocate(2). Throws ENOSPC when not all of it is there. */
+export function allocate(inode: Inode, offset: number, length: number, longer: boolean): void {
+  if (roomFor(inode, offset, length) < length) throw new SysError('ENOSPC');
+  const end = offset + length;
+  counting(inode, () => {
+    fillGaps(inode.data as Content, Math.floor(offset / PAGE), Math.ceil(end / PAGE));
+    if (longer && end > inode.size) {
+      if (offset > inode.size) addGap(inode.data as Content, Math.ceil(inode.size / PAGE), Math.floor(offset / PAGE));
+      inode.size = end;
+    }
+  });
 }
 
 /** A file is gone. */

@@ -212,7 +212,7 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
   readlinkat: { in: [dirfd(0), path(1)], out: [filled((cx) => pathText(cx, cx.result)), word('4096')], ret: (cx) => String(String(cx.result).length) },
   fchmodat: { in: [dirfd(0), path(1), oct(2)] }, fchownat: { in: [dirfd(0), path(1), num(2), num(3), bits(4, AT, 'AT_???')] },
   utimensat: { in: [dirfd(0), path(1), (cx) => timesText(a(cx, 2), a(cx, 3)), bits(4, AT, 'AT_???')] },
-  truncate: { in: [path(0), num(1)] }, ftruncate: { in: [fd(0), num(1)] }, faccessat: { in: [dirfd(0), path(1), bits(2, ACCESS, '?_OK', 'F_OK')] },
+  truncate: { in: [path(0), num(1)] }, ftruncate: { in: [fd(0), num(1)] }, fallocate: { in: [fd(0), num(1), num(2), num(3)] }, faccessat: { in: [dirfd(0), path(1), bits(2, ACCESS, '?_OK', 'F_OK')] },
   statfs: { in: [path(0)], out: [filled((cx) => statfsText(cx.result as never))], ret: zero },
   chdir: { in: [path(0)] }, fchdir: { in: [fd(0)] }, chroot: { in: [path(0)] }, umask: { in: [oct(0)], ret: (cx) => octal(cx.result) },
   getcwd: { in: [], out: [filled((cx) => pathText(cx, cx.result)), word('4096')], ret: (cx) => String(String(cx.result).length + 1) },

@@ -5,7 +5,7 @@ const STAT = 'newfstatat fstat';
 const NAMED: Readonly<Record<string, ReadonlySet<string>>> = {
   file: words(`openat newfstatat mkdirat mknodat unlinkat renameat2 linkat symlinkat readlinkat fchmodat fchownat utimensat truncate faccessat statfs chdir chroot getcwd setxattr getxattr listxattr removexattr lsetxattr lgetxattr llistxattr lremovexattr
     mount umount2 pivot_root execve`),
-  desc: words(`openat close close_range read write pread64 pwrite64 lseek fstat newfstatat getdents64 mkdirat mknodat unlinkat renameat2 linkat symlinkat readlinkat fchmodat fchownat utimensat ftruncate faccessat fchdir dup dup3
+  desc: words(`openat close close_range read write pread64 pwrite64 lseek fstat newfstatat getdents64 mkdirat mknodat unlinkat renameat2 linkat symlinkat readlinkat fchmodat fchownat utimensat ftruncate fallocate faccessat fchdir dup dup3
     pipe2 fcntl ioctl poll fsync flock mmap setns perf_event_open`),
   process: words('clone execve exit_group wait4 kill unshare'),
   network: words(`socket socketpair bind listen accept4 connect sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername setsockopt getsockopt netlink`),

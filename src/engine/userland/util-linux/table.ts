@@ -2,6 +2,7 @@
 import type { ProgramTable } from '../programs.ts';
 import { packaged } from '../coreutils/package.ts';
 import { blkid, blockdev, mkfs, resize2fs } from './blocks.ts';
+import { fallocate } from './fallocate.ts';
 import { findmnt, mountpoint } from './findmnt.ts';
 import { getcap, setcap } from './filecaps.ts';
 import { capsh, flock, getpcaps, logger, pivotRoot, prlimit, setpriv } from './identity.ts';
@@ -18,7 +19,7 @@ import { getfattr, setfattr } from './xattr.ts';
 
 const programs: ProgramTable = {
   '/usr/bin/chrt': chrt, '/usr/bin/ionice': ionice, '/usr/bin/lsblk': lsblk, '/usr/bin/lscpu': lscpu, '/usr/bin/lsmem': lsmem, '/usr/bin/script': script, '/usr/bin/taskset': taskset, '/usr/sbin/lsmod': lsmod,
-  '/usr/bin/findmnt': findmnt, '/usr/bin/flock': flock, '/usr/bin/getfattr': getfattr, '/usr/bin/logger': logger, '/usr/bin/login': login, '/usr/bin/lsns': lsns, '/usr/bin/su': su, '/usr/bin/sudo': sudo, '/usr/sbin/runuser': runuser, '/usr/bin/mount': mount, '/usr/bin/mountpoint': mountpoint, '/usr/bin/nsenter': nsenter,
+  '/usr/bin/fallocate': fallocate, '/usr/bin/findmnt': findmnt, '/usr/bin/flock': flock, '/usr/bin/getfattr': getfattr, '/usr/bin/logger': logger, '/usr/bin/login': login, '/usr/bin/lsns': lsns, '/usr/bin/su': su, '/usr/bin/sudo': sudo, '/usr/sbin/runuser': runuser, '/usr/bin/mount': mount, '/usr/bin/mountpoint': mountpoint, '/usr/bin/nsenter': nsenter,
   '/usr/bin/prlimit': prlimit, '/usr/bin/setfattr': setfattr, '/usr/bin/setpriv': setpriv, '/usr/bin/umount': umount, '/usr/bin/unshare': unshare, '/usr/sbin/capsh': capsh, '/usr/sbin/getcap': getcap, '/usr/sbin/getpcaps': getpcaps,
   '/usr/sbin/pivot_root': pivotRoot, '/usr/sbin/setcap': setcap, '/usr/sbin/mkswap': mkswap, '/usr/sbin/swapon': swapon, '/usr/sbin/swapoff': swapoff, '/usr/sbin/blkid': blkid, '/usr/sbin/blockdev': blockdev,
 };
