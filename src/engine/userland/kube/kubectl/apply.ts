@@ -10,9 +10,9 @@ import { ask, call, type Client, err, failed, failureText, Fatal, listKind, out 
 import { type Edited, session } from './edit.ts';
 import { type Flags, on } from './flags.ts';
 import { annotated, LAST_APPLIED, lastApplied, threeWay } from './merge.ts';
-import { checkFormat, printAs } from './print.ts';
+import { bare, checkFormat, printAs } from './print.ts';
 import { display, fetch, mustFetch, targets } from './resources.ts';
-import { announce, dryRun, located, type Manifest, manifests, marks, NEED_FILE, NEED_RESOURCE, query } from './write.ts';
+import { announce, dryRun, located, type Manifest, manifests, marks, NEED_FILE, NEED_RESOURCE, query, unversioned } from './write.ts';
 import { toJson, toYaml } from './yaml.ts';
 
 const COMMON = 'f/filename=* R/recursive k/kustomize= o/output= allow-missing-template-keys template= show-managed-fields';
@@ -109,7 +109,7 @@ function* recreated(client: Client, flags: Flags, m: Manifest, object: Json, run
 
 function* makeQuiet(client: Client, flags: Flags, m: Manifest, object: Json, run: string): Call<KubeObject | null> {
   if (run === 'client') return object;
-  const reply = yield* call(client, 'POST', `${pathOf(m.kind, m.namespace)}${query(flags, run)}`, object);
+  const reply = yield* call(client, 'POST', `${pathOf(m.kind, m.namespace)}${query(flags, run)}`, unversioned(object));
   if (!failed(reply)) return reply.body;
   return yield* refused(located(failureText(reply.body, `error when creating "${m.item.source}"`), m.item));
 }
@@ -227,7 +227,7 @@ export function* diff(client: Client, flags: Flags): Call<number> {
     if (typeof pair === 'string') problems.push(pair);
     else pairs.push({ name: `${m.kind.group ? `${m.kind.group}.` : ''}${m.kind.version}.${m.kind.kind}.${m.namespace ?? ''}.${m.name}`, ...pair });
   }
-  const differs = pairs.length > 0 ? yield* external(client, pairs) : 0;
+  const differs = pairs.length > 0 ? yield* external(client, pairs, on(flags, 'show-managed-fields')) : 0;
   for (const p of problems) yield* err(`${p}\n`);
   return problems.length > 0 ? 1 : differs;
 }
@@ -248,7 +248,7 @@ function* merged(client: Client, flags: Flags, m: Manifest): Call<{ live: Json |
   return failed(reply) ? located(failureText(reply.body), m.item) : { live, merged: reply.body };
 }
 
-function* external(client: Client, pairs: readonly { name: string; live: Json | null; merged: Json }[]): Call<number> {
+function* external(client: Client, pairs: readonly { name: string; live: Json | null; merged: Json }[], managed: boolean): Call<number> {
   const tag = 1_000_000_000 + ((yield* sys('getpid')) * 7_919_317) % 3_000_000_000;
   const [from, to] = [`/tmp/LIVE-${tag}`, `/tmp/MERGED-${tag + 1_234_567}`];
   for (const directory of [from, to]) yield* sys('mkdirat', AT_FDCWD, directory, 0o700);
@@ -257,7 +257,7 @@ function* external(client: Client, pairs: readonly { name: string; live: Json | 
     for (const [directory, object] of [[from, live], [to, after]] as const) {
       if (object === null) continue;
       const fd = yield* sys('openat', AT_FDCWD, `${directory}/${name}`, O_WRONLY | O_CREAT | O_TRUNC, 0o644);
-      yield* writeAll(fd, bytes(toYaml(object)));
+      yield* writeAll(fd, bytes(toYaml(managed ? object : bare(object))));
       yield* sys('close', fd);
       names.push(`${directory}/${name}`);
     }
@@ -296,7 +296,7 @@ export function* replace(client: Client, flags: Flags): Call<number> {
   for (const m of all) {
     const save = on(flags, 'save-config') ? annotated(m.object) : m.object;
     if (force) {
-      const reply = yield* call(client, 'POST', `${pathOf(m.kind, m.namespace)}${query(flags, run)}`, save);
+      const reply = yield* call(client, 'POST', `${pathOf(m.kind, m.namespace)}${query(flags, run)}`, unversioned(save));
       if (failed(reply)) {
         status = 1;
         yield* err(`${located(failureText(reply.body), m.item)}\n`);

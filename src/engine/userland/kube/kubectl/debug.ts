@@ -106,7 +106,10 @@ function* join(client: Client, flags: Flags, name: string, container: string, li
     const state = ((pod.status as Json)[list] ?? []).find((s: Json) => s.name === container)?.state;
     if (state?.running) {
       const end = yield* attachTo(pod, container, { stdin: on(flags, 'stdin'), tty: on(flags, 'tty') });
-      if (end.error !== null) yield* err(`warning: couldn't attach to pod/${name}, falling back to streaming logs: ${end.error}\n`);
+      if (end.error !== null) {
+        yield* err(`warning: couldn't attach to pod/${name}, falling back to streaming logs: ${end.error}\n`);
+        yield* followPod(pod, container);
+      }
       return;
     }
     if (state?.terminated) {

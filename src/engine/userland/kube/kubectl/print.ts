@@ -32,7 +32,7 @@ export function checkFormat(format: string, tables = true): void {
 }
 
 /** As people see objects: without who wrote which field. */
-function bare(o: KubeObject): KubeObject {
+export function bare(o: KubeObject): KubeObject {
   if (!o?.metadata || (o.metadata as Json).managedFields === undefined) return o;
   const { managedFields: _, ...metadata } = o.metadata as Json;
   return { ...o, metadata };

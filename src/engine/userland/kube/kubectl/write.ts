@@ -152,11 +152,18 @@ export function* announce(flags: Flags, kind: Kind, object: KubeObject, verb: st
   }
 }
 
+/** What is made anew has no version yet, whatever a manifest that was printed says. */
+export function unversioned(object: Json): Json {
+  if (object?.metadata?.resourceVersion === undefined) return object;
+  const { resourceVersion: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
 export function* make(client: Client, flags: Flags, kind: Kind, namespace: string | undefined, object: Json, verb: string, item: Item | null, doing: string): Call<boolean> {
   const run = dryRun(flags);
   let made = object;
   if (run !== 'client') {
-    const body = on(flags, 'save-config') ? annotated(object) : object;
+    const body = unversioned(on(flags, 'save-config') ? annotated(object) : object);
     const reply = yield* call(client, 'POST', `${pathOf(kind, namespace)}${query(flags, run)}`, body);
     if (failed(reply)) {
       yield* err(`${located(failureText(reply.body, doing), item)}\n`);
