@@ -101,7 +101,7 @@ function goToleration(t: Toleration): string {
 export function tolerations(list: Toleration[] | undefined, field: string, out: Faults): void {
   for (const [i, t] of (list ?? []).entries()) {
     const at = `${field}[${i}]`;
-    if (t.key) each(qualifiedFaults(t.key), `${at}.key`, t.key, out);
+    if (t.key && !t.key.startsWith('node.kubernetes.io/')) each(qualifiedFaults(t.key), `${at}.key`, t.key, out);
     if (!t.key && t.operator !== 'Exists') out.push(invalid(`${at}.operator`, t.operator ?? '', 'operator must be Exists when `key` is empty, which means "match all values and all keys"'));
     if (t.tolerationSeconds !== undefined && t.effect !== 'NoExecute') out.push(invalid(`${at}.effect`, t.effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set"));
     if (t.operator === undefined || t.operator === '' || t.operator === 'Equal') {

@@ -153,6 +153,7 @@ const STANDARD = /^(cpu|memory|ephemeral-storage|hugepages-.+)$/;
 const NATIVE = /^(cpu|memory|ephemeral-storage|hugepages-.+|storage|pods|services|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|limits\..+|requests\..+)$/;
 
 function resourceName(name: string, field: string, out: Faults): void {
+  if (STANDARD.test(name)) return;
   each(qualifiedFaults(name), field, name, out);
   if (name.includes('/')) return;
   if (!NATIVE.test(name)) out.push(invalid(field, name, 'must be a standard resource type or fully qualified'));

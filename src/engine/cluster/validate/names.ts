@@ -101,17 +101,32 @@ export function metadata(object: KubeObject, namespaced: boolean, out: Faults): 
   }
 }
 
+/** Texts found good: the same few come with every pod. */
+const goodKeys = new Set<string>();
+const goodValues = new Set<string>();
+const REMEMBERED = 4000;
+
+function known(good: Set<string>, text: string, faultsOf: (text: string) => string[]): string[] {
+  if (good.has(text)) return [];
+  const faults = faultsOf(text);
+  if (faults.length === 0) {
+    if (good.size >= REMEMBERED) good.clear();
+    good.add(text);
+  }
+  return faults;
+}
+
 export function labels(map: Record<string, string> | undefined, field: string, out: Faults): void {
   for (const key in map) {
-    each(qualifiedFaults(key), field, key, out);
-    each(valueFaults(map[key]!), field, map[key], out);
+    each(known(goodKeys, key, qualifiedFaults), field, key, out);
+    each(known(goodValues, map[key]!, valueFaults), field, map[key], out);
   }
 }
 
 export function annotations(map: Record<string, string> | undefined, field: string, out: Faults): void {
   let size = 0;
   for (const key in map) {
-    each(qualifiedFaults(key.toLowerCase()), field, key, out);
+    each(known(goodKeys, key.toLowerCase(), qualifiedFaults), field, key, out);
     size += key.length + (map[key] ?? '').length;
   }
   if (size > 256 * 1024) out.push(tooLong(field, 256 * 1024));
