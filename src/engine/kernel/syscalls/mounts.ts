@@ -1,5 +1,13 @@
 /** mount, umount2, pivot_root. The rules are vfs/mount.ts. */
+import { reapNetNamespaces } from '../net/links.ts';
 import { mount, pivotRoot, umount } from '../vfs/mount.ts';
 import type { Handlers } from './handlers.ts';
 
-export const mountHandlers = { mount, umount2: umount, pivot_root: pivotRoot } satisfies Partial<Handlers>;
+/** What was mounted may have been the last that kept a network namespace. */
+const umount2: Handlers['umount2'] = (kernel, task, target, flags) => {
+  const done = umount(kernel, task, target, flags);
+  reapNetNamespaces(kernel);
+  return done;
+};
+
+export const mountHandlers = { mount, umount2, pivot_root: pivotRoot } satisfies Partial<Handlers>;
