@@ -12,7 +12,7 @@ import { undirty } from './disk.ts';
 import { logLine } from './log.ts';
 import type { Kernel } from './records.ts';
 import { type Content, emptyContent, readContent, writeContent } from './vfs/content.ts';
-import { populate } from './vfs/build.ts';
+import { populate, type Tree } from './vfs/build.ts';
 import { childrenOf } from './vfs/tmpfs.ts';
 import type { Dentry, FileOps, Mount, MountNamespace, SuperBlock } from './vfs/types.ts';
 
@@ -78,6 +78,11 @@ function opsOf(plugged: Plugged): FileOps {
   };
 }
 
+const nodesOf = ({ name, major, minor, disk }: Plugged): Tree => ({ [`/${name}`]: { type: 'blk', major, minor, mode: 0o660, gid: DISK_GROUP }, [link(disk)]: { type: 'link', target: `../../${name}` } });
+
+/** What /dev begins with on a machine that found disks when it started. */
+export const diskNodes = (kernel: Kernel): Tree => Object.assign({}, ...pluggedDisks(kernel).map(nodesOf));
+
 /** The device appears. Returns its name, e.g. "vdb". Throws when the machine has no name left. */
 export function plugDisk(kernel: Kernel, disk: BlockDisk): string {
   const all = pluggedDisks(kernel);
@@ -89,7 +94,7 @@ export function plugDisk(kernel: Kernel, disk: BlockDisk): string {
   kernel.drivers.set('block', [...all, plugged].sort((a, b) => a.minor - b.minor));
   kernel.devices.set(`b${MAJOR}:${plugged.minor}`, () => ({ ops: opsOf(plugged), data: null }));
   const dev = kernel.drivers.get('sb:devtmpfs') as SuperBlock | undefined;
-  if (dev) populate(kernel, dev, { [`/${plugged.name}`]: { type: 'blk', major: MAJOR, minor: plugged.minor, mode: 0o660, gid: DISK_GROUP }, [link(disk)]: { type: 'link', target: `../../${plugged.name}` } });
+  if (dev) populate(kernel, dev, nodesOf(plugged));
   const sectors = disk.size / 512;
   logLine(kernel, 5, `virtio_blk virtio${plugged.minor / STEP}: [${plugged.name}] ${sectors} 512-byte logical blocks (${(disk.size / 1e9).toFixed(2)} GB/${(disk.size / 2 ** 30).toFixed(2)} GiB)`);
   record(kernel.trace, 'kernel', kernel.name, 'disk.plug', { disk: disk.serial, device: plugged.name });

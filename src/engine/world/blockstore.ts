@@ -4,6 +4,7 @@
  * What it did is kept and recorded. Left out: snapshots, authentication, attaching to several machines.
  */
 import { type BlockDisk, bytesOn, newDisk, noticeSize, plugDisk, unplugDisk } from '../kernel/block.ts';
+import { settleDisk } from '../kernel/power.ts';
 import type { Kernel } from '../kernel/records.ts';
 import { hex, type Random, forkRandom } from '../sim/random.ts';
 import { text } from '../sim/text.ts';
@@ -83,7 +84,11 @@ function attach(store: BlockStore, v: StoredVolume, body: Body): Answer {
 
 /** A machine that was started again finds what is attached to it. */
 export function plugAgain(store: BlockStore, kernel: Kernel): void {
-  for (const v of store.volumes.values()) if (v.attached?.node === kernel.name) v.attached = { node: kernel.name, device: `/dev/${plugDisk(kernel, v.disk)}` };
+  for (const v of store.volumes.values()) {
+    if (v.attached?.node !== kernel.name) continue;
+    if (v.disk.tree) settleDisk(v.disk.tree.sb);
+    v.attached = { node: kernel.name, device: `/dev/${plugDisk(kernel, v.disk)}` };
+  }
 }
 
 function detach(store: BlockStore, v: StoredVolume, body: Body): Answer {

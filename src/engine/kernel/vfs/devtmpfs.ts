@@ -1,4 +1,5 @@
 /** /dev: a tree in memory that begins with a node for every device; programs may add to it. One a kernel. */
+import { diskNodes } from '../block.ts';
 import type { Kernel } from '../records.ts';
 import { populate, type Tree } from './build.ts';
 import { NODES } from './devices.ts';
@@ -31,6 +32,6 @@ export function createDevtmpfs(kernel: Kernel): SuperBlock {
     tree[`/cpu/${n}/msr`] = { type: 'chr', major: 202, minor: n, mode: 0o600, gid: 0 };
     tree[`/cpu/${n}/cpuid`] = { type: 'chr', major: 203, minor: n, mode: 0o444, gid: 0 };
   }
-  populate(kernel, sb, tree);
+  populate(kernel, sb, { ...tree, ...diskNodes(kernel) });
   return sb;
 }

@@ -19,7 +19,7 @@ import { dnsOf, hostnameOf } from './pod/files.ts';
 import { initDone, phaseOf, tell } from './pod/status.ts';
 import { refreshVolumes, setUpVolumes, tearDownVolumes } from './pod/volumes.ts';
 import { monotonic, newRunner, policyOf, rootOf, type Runner, type Work } from './pod/work.ts';
-import { growClaims, setUpClaims, tearDownClaims, WAITING } from './volumes/claims.ts';
+import { growClaims, reconstruct, setUpClaims, tearDownClaims, WAITING } from './volumes/claims.ts';
 import { podSlice, removeCgroup, weighBurstable, writeCgroup } from './qos.ts';
 
 export function* runPod(k: Kubelet, held: Held): Call<void> {
@@ -33,6 +33,7 @@ export function* runPod(k: Kubelet, held: Held): Call<void> {
   // What already runs here was taken once.
   w.verdict = held.pod.metadata.deletionTimestamp || pod.status.startTime ? null : admit(k, held);
   if (!w.verdict) yield* adopt(w, () => sandboxConfig(w, logDirectoryOf(pod)));
+  if (w.sandbox !== null) yield* reconstruct(w);
   if (w.verdict && !held.static) yield* say(k, pod, 'Warning', w.verdict.reason, w.verdict.message.replace(/^Pod was rejected: /, ''));
   yield* live(w);
   yield* finish(w);

@@ -1,15 +1,17 @@
 /**
  * A pod's claims on its node: hostPath and local volumes, and those of drivers: attached first, staged once a node, published into each
  * pod, grown when their volume has; taken back in reverse, before the pod is gone. Source: pkg/kubelet/volumemanager, pkg/volume/{csi,local}
- * and operation_generator.go 1.32. Left out: raw block volumes, reconstruction after a restart of the kubelet (drivers' calls are idempotent).
+ * and operation_generator.go 1.32.
+ * Left out: raw block volumes.
  */
 import { attachmentName, globalMount, uniqueName } from '../../../cluster/types/attachment.ts';
 import type { Json, Pod } from '../../../cluster/types/objects.ts';
 import { AT_FDCWD, AT_REMOVEDIR, MS_BIND, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { SECOND } from '../../../sim/units.ts';
-import { attempt, mkdirAll, removeAll, statOf, writeFile } from '../../lib/files.ts';
+import { attempt, mkdirAll, readJson, removeAll, statOf, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
+import { readMounts } from '../../util-linux/mounts.ts';
 import { api } from '../api.ts';
 import { rpc, RpcError } from '../csi/rpc.ts';
 import { type Kubelet, say } from '../node.ts';
@@ -158,9 +160,39 @@ function* giveToGroup(pod: Pod, at: string): Call<void> {
   yield* attempt(sys('fchmodat', AT_FDCWD, at, 0o2775), 0);
 }
 
+/** What a kubelet that was started again finds mounted for a pod: by the mounts, and what was written down beside them. */
+export function* reconstruct(w: Work): Call<void> {
+  const { k, held: { pod } } = w;
+  const claims = ((pod.spec.volumes ?? []) as Json[]).filter((v) => v.persistentVolumeClaim && !w.claims.has(v.name));
+  if (claims.length === 0) return;
+  const base = `${rootOf(pod)}/volumes/kubernetes.io~`;
+  const found = (yield* readMounts()).map((m) => m.target).filter((target) => target.startsWith(base));
+  const names = new Map<string, string>();
+  if (found.length > 0) {
+    for (const v of claims) {
+      const claim = yield* api(k.server, 'GET', `/api/v1/namespaces/${pod.metadata.namespace}/persistentvolumeclaims/${v.persistentVolumeClaim.claimName}`);
+      if (claim?.status === 200) names.set(String(claim.body.spec.volumeName), v.name);
+    }
+  }
+  for (const path of found) {
+    const [, kind, volume] = /^(csi|local-volume)\/([^/]+)/.exec(path.slice(base.length)) ?? [];
+    if (!volume || [...w.claims.values()].some((one) => one.path === path)) continue;
+    const written = kind === 'csi' ? yield* readJson<{ driverName: string; volumeHandle: string }>(`${base}csi/${volume}/vol_data.json`) : null;
+    if (kind === 'csi' && !written) continue;
+    const [driver, handle] = [written?.driverName ?? '', written?.volumeHandle ?? ''];
+    w.claims.set(names.get(volume) ?? volume, { volume, path, kind: kind === 'csi' ? 'csi' : 'local', driver, handle });
+    if (kind !== 'csi') continue;
+    const one: NodeVolume = k.volumes.get(volume) ?? { driver, handle, staged: true, pods: new Set() };
+    one.pods.add(pod.metadata.uid!);
+    k.volumes.set(volume, one);
+    yield* tellInUse(k);
+  }
+}
+
 /** Unmounts a pod's claims; tries for as long as it takes, for what is mounted is not to be removed. */
 export function* tearDownClaims(w: Work): Call<void> {
   const { k, held: { pod } } = w;
+  yield* reconstruct(w);
   for (;;) {
     let wrong = '';
     for (const [name, one] of [...w.claims]) {
