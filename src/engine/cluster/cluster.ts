@@ -3,7 +3,7 @@
  * who = its name. It knows no kernel: kubelets reach it through `server.ts`, hollow nodes through `api.ts`.
  */
 import { forkRandom } from '../sim/random.ts';
-import { after, handle, type Timeline } from '../sim/timeline.ts';
+import { after, handle, type Handler, schedule, type Timeline } from '../sim/timeline.ts';
 import type { Trace } from '../sim/trace.ts';
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import { create } from './api.ts';
@@ -37,15 +37,17 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
   const cluster: Cluster = {
     name, timeline, trace, random: forkRandom(seed, name), store: createStore(timeline), scheduler: createScheduler(DEFAULT),
     work: new Map(CONTROLLERS.map((c) => [c.name, new Set<string>()])), due: new Set(), synced: new Map(), causes: new Map(), cause: undefined, serverVersion,
-    hollow: new Map(), nextSubnet: 1, moment: { at: '', conditions: new Map() }, subnets: new Map(), eventNames: new Map(), similar: new Map(), spam: new Map(), metrics: new Map(), tainted: new Map(), scalers: new Map(),
+    held: null, since: 0, hollow: new Map(), nextSubnet: 1, moment: { at: '', conditions: new Map() }, subnets: new Map(), eventNames: new Map(), similar: new Map(), spam: new Map(), metrics: new Map(), tainted: new Map(), scalers: new Map(),
   };
-  handle(timeline, 'cluster.sync', (event) => syncAll(cluster, event.arg as string));
-  handle(timeline, 'cluster.later', (event) => arrive(cluster, event.arg as Later));
-  handle(timeline, 'cluster.schedule', () => cycle(cluster));
-  handle(timeline, 'cluster.retry', (event) => readmit(cluster, event.arg as Parameters<typeof readmit>[1]));
-  handle(timeline, 'cluster.bindtimeout', (event) => bindTimeout(cluster, event.arg as { key: string; uid: string }));
-  handle(timeline, 'cluster.flush', (event) => flush(cluster, event.arg as { key: string; attempts: number }));
-  handle(timeline, 'cluster.tick', () => tick(cluster));
+  // Without power nothing is decided; what was due is done when it is back.
+  const on = (kind: string, act: Handler): void => handle(timeline, kind, (event) => (cluster.held ? void cluster.held.push(event) : act(event)));
+  on('cluster.sync', (event) => syncAll(cluster, event.arg as string));
+  on('cluster.later', (event) => arrive(cluster, event.arg as Later));
+  on('cluster.schedule', () => cycle(cluster));
+  on('cluster.retry', (event) => readmit(cluster, event.arg as Parameters<typeof readmit>[1]));
+  on('cluster.bindtimeout', (event) => bindTimeout(cluster, event.arg as { key: string; uid: string }));
+  on('cluster.flush', (event) => flush(cluster, event.arg as { key: string; attempts: number }));
+  on('cluster.tick', () => tick(cluster));
   cluster.store.listeners.add((change) => {
     observe(cluster, change);
     enqueue(cluster, change);
@@ -53,6 +55,17 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
   furnish(cluster);
   after(timeline, TICK, { kind: 'cluster.tick', who: name });
   return cluster;
+}
+
+/** The control plane's machine loses its power, or has it again: then its controllers look at nodes as if for the first time. */
+export function setPower(cluster: Cluster, on: boolean): void {
+  if (!on) cluster.held ??= [];
+  else if (cluster.held) {
+    const { held } = cluster;
+    cluster.held = null;
+    cluster.since = EPOCH_SECONDS + cluster.timeline.now / SECOND;
+    for (const event of held) schedule(cluster.timeline, cluster.timeline.now, event);
+  }
 }
 
 /** What every new cluster has. */

@@ -1,6 +1,6 @@
 /** All state of a control plane, and the little everyone in it needs: time, chance, causes. */
 import { type Random, below, hex } from '../sim/random.ts';
-import type { Timeline } from '../sim/timeline.ts';
+import type { SimEvent, Timeline } from '../sim/timeline.ts';
 import { type Trace, record } from '../sim/trace.ts';
 import type { Scheduler } from './scheduler/queue.ts';
 import type { ScalerMemory } from './controllers/scaler-behavior.ts';
@@ -27,6 +27,10 @@ export interface Cluster {
   /** What is being done now was caused by this record. */
   cause: number | undefined;
   serverVersion: string;
+  /** What waits while the control plane has no power; null while it has. */
+  held: SimEvent[] | null;
+  /** Seconds since 1970 at which its controllers began to look at nodes. */
+  since: number;
   /** Set by hollow nodes (no kernel of their own). */
   hollow: Map<string, HollowNode>;
   nextSubnet: number;

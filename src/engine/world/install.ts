@@ -76,7 +76,7 @@ function base(host: HostSpec, scenario: ScenarioSpec): Tree {
     '/var/log': dir(), '/var/tmp': dir(0o1777), '/var/lib': dir(), '/var/cache': dir(),
     '/root': dir(0o700), '/root/uploads': dir(),
     '/etc/hostname': file(`${host.name}\n`),
-    '/etc/hosts': file(`127.0.0.1 localhost\n${names}${API_SERVER.address} control-plane\n`),
+    '/etc/hosts': file(`127.0.0.1 localhost\n${names}${API_SERVER.address} control-plane\n${bmcAddress(API_SERVER.address)} control-plane-bmc\n`),
     '/etc/subuid': file('student:100000:65536\n'), '/etc/subgid': file('student:100000:65536\n'),
     '/etc/passwd': file('root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\nstudent:x:1000:1000:student:/home/student:/bin/bash\n'),
     '/etc/group': file('root:x:0:\ndaemon:x:1:\ntty:x:5:\ndisk:x:6:\nsudo:x:27:\nkvm:x:104:\ndocker:x:999:\nnogroup:x:65534:\nstudent:x:1000:\n'),

@@ -173,6 +173,17 @@ function forget(lan: Lan, connection: Connection): void {
   if (lan.flows.get(connection.key) === connection) lan.flows.delete(connection.key);
 }
 
+/** A service is no longer there: its connections are forgotten, without a word on the wire. */
+export function withdraw(lan: Lan, address: string, port: number): void {
+  lan.services.delete(`${address}:${port}`);
+  for (const one of [...lan.connections.values()]) {
+    if (one.tcb.local.address !== address || one.tcb.local.port !== port) continue;
+    if (one.opened && !one.told) one.service.close(one.id);
+    one.told = true;
+    forget(lan, one);
+  }
+}
+
 function onTimer(lan: Lan, id: number): void {
   const connection = lan.connections.get(id);
   if (!connection) return;

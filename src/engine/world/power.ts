@@ -87,3 +87,29 @@ function order(rack: Rack, kernel: Kernel, asked: string): void {
   }
   if (asked === 'cycle' || asked === 'reset') after(rack.timeline, asked === 'cycle' ? PAUSE : 0, { kind: 'power.on', who: kernel.name });
 }
+
+/** The machine of the control plane is no modelled kernel: its power is that of its services. */
+export function bmcOfService(timeline: Timeline, name: string, set: (on: boolean) => void, send: (conn: number, data: Uint8Array) => void, hangUp: (conn: number) => void): RemoteService {
+  const state = { on: true };
+  handle(timeline, 'power.service', (event) => {
+    state.on = true;
+    if (event.who === name) set(true);
+  });
+  const rise = (delay: number): void => void after(timeline, delay + FIRMWARE, { kind: 'power.service', who: name });
+  return {
+    open: () => undefined,
+    close: () => undefined,
+    data(conn, data) {
+      const asked = /"power":\s*"(\w+)"/.exec(text(data))?.[1] ?? '';
+      const refusal = (asked === 'cycle' || asked === 'reset') && !state.on ? 'Command not supported in present state' : ['status', 'on', 'off', 'cycle', 'reset'].includes(asked) ? null : 'Invalid data field in request';
+      const before = state.on;
+      if (refusal === null && asked !== 'status' && asked !== 'on') {
+        state.on = false;
+        set(false);
+      }
+      if (refusal === null && ((asked === 'on' && !before) || asked === 'cycle' || asked === 'reset')) rise(asked === 'cycle' ? PAUSE : 0);
+      send(conn, bytes(`${JSON.stringify(refusal === null ? { on: asked === 'status' ? before : asked !== 'off' } : { error: refusal })}\n`));
+      hangUp(conn);
+    },
+  };
+}

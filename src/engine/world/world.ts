@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel/records.ts';
 import { debugVm, installKvm } from '../kernel/drivers/kvm.ts';
 import { installMsr } from '../kernel/drivers/msr.ts';
 import { putFile } from '../kernel/vfs/build.ts';
-import { type Cluster, createCluster } from '../cluster/cluster.ts';
+import { type Cluster, createCluster, setPower } from '../cluster/cluster.ts';
 import { createClusterService } from '../cluster/server.ts';
 import { BLOCK_STORE, type BlockStore, createBlockService, createBlockStore, plugAgain } from './blockstore.ts';
 import { fillCluster } from './bigcluster.ts';
@@ -19,10 +19,10 @@ import { createTimeline, runTo, step, type Timeline } from '../sim/timeline.ts';
 import { createTrace, mix, record, traceHash, type Trace } from '../sim/trace.ts';
 import { bytes, fromBase64, text } from '../sim/text.ts';
 import { PROGRAMS } from '../userland/table.ts';
-import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf } from './lan.ts';
+import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf, withdraw } from './lan.ts';
 import { bootOutside, GATEWAY, OUTSIDE } from './outside.ts';
 import { API_SERVER, BMC_PORT, bmcAddress, findScenario, type HostSpec, type ScenarioSpec } from './scenario.ts';
-import { bmcOf, createRack, mind, type Rack } from './power.ts';
+import { bmcOf, bmcOfService, createRack, mind, type Rack } from './power.ts';
 import { type Assets, treeOf } from './install.ts';
 
 export interface World {
@@ -83,10 +83,14 @@ function joinCluster(world: World): void {
   const { lan, timeline, trace, seed } = world;
   const cluster = createCluster({ name: 'cluster', timeline, trace, seed });
   world.cluster = cluster;
-  lan.services.set(
-    `${API_SERVER.address}:${API_SERVER.port}`,
-    createClusterService(cluster, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)),
-  );
+  const api = createClusterService(cluster, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn));
+  lan.services.set(`${API_SERVER.address}:${API_SERVER.port}`, api);
+  const power = (on: boolean): void => {
+    setPower(cluster, on);
+    if (on) lan.services.set(`${API_SERVER.address}:${API_SERVER.port}`, api);
+    else withdraw(lan, API_SERVER.address, API_SERVER.port);
+  };
+  lan.services.set(`${bmcAddress(API_SERVER.address)}:${BMC_PORT}`, bmcOfService(timeline, 'control-plane', power, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)));
   if (world.scenario.hosts.some((host) => host.services.includes('kubelet'))) joinBlockStore(world);
   addHollowNodes(cluster, world.scenario.cluster!);
   applyManifests(cluster, [...(world.scenario.hosts.some((h) => h.services.includes('kubelet')) ? ADDONS : []), ...world.scenario.manifests]);

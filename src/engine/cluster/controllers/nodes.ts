@@ -82,7 +82,7 @@ export function monitorNodes(cluster: Cluster): void {
   const now = EPOCH_SECONDS + cluster.timeline.now / SECOND;
   for (const node of list<Node>(cluster.store, 'Node')) {
     const lease = get(cluster.store, 'Lease', `kube-node-lease/${node.metadata.name}`);
-    const seen = parseTime(lease?.spec?.renewTime) ?? parseTime(node.metadata.creationTimestamp) ?? now;
+    const seen = Math.max(cluster.since, parseTime(lease?.spec?.renewTime) ?? parseTime(node.metadata.creationTimestamp) ?? now);
     const ready = node.status?.conditions?.find((c) => c.type === 'Ready');
     if (now - seen > NODE_GRACE_SECONDS && ready && ready.status !== 'Unknown') lose(cluster, node);
   }
