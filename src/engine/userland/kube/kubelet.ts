@@ -46,7 +46,7 @@ export function* kubelet(argv: readonly string[]): Body {
   const hosts = (yield* slurp('/etc/hosts')) ?? '';
   const ip = hosts.split('\n').map((l) => l.trim().split(/\s+/)).find((w) => w.slice(1).includes(nodename) && !w[0]!.startsWith('127.'))?.[0] ?? '127.0.0.1';
   const k: Kubelet = {
-    node: option('hostname-override') ?? nodename, ip, server, config, cpus: 1, memory: 0, allocatable: 0, disk: 0, pods: new Map(), states: new Map(), sandboxes: new Map(), relist: 0, runtimeUp: true, changes: 0, pressure: new Set(), drivers: new Map(), volumes: new Map(), events: new Map(), tokens: new Map(), counter: 0,
+    node: option('hostname-override') ?? nodename, ip, server, config, cpus: 1, memory: 0, allocatable: 0, disk: 0, pods: new Map(), states: new Map(), sandboxes: new Map(), relist: 0, runtimeUp: true, changes: 0, pressure: new Set(), drivers: new Map(), volumes: new Map(), events: new Map(), tokens: new Map(), counter: 0, outbox: [], posting: false, asking: 0, beating: 0, known: new Map(),
   };
   yield* attempt(mkdirAll('/var/lib/kubelet/pods'), undefined);
   yield* measure(k);

@@ -1,9 +1,9 @@
 /** What the parts of a kubelet share: its state, its clock, its events. */
 import type { Json, Pod } from '../../cluster/types/objects.ts';
 import { rfc3339 } from '../../cluster/types/time.ts';
-import { type SockAddr, sys } from '../../kernel/sys.ts';
+import { type Body, type SockAddr, sys } from '../../kernel/sys.ts';
 import { SECOND } from '../../sim/units.ts';
-import type { Call } from '../lib/http.ts';
+import { type Call, thread } from '../lib/http.ts';
 import { api } from './api.ts';
 import type { Mounted, NodeVolume } from './volumes/claims.ts';
 
@@ -73,6 +73,44 @@ export interface Kubelet {
   /** Spam filter of events by object: tokens and when (ns). */
   tokens: Map<string, { left: number; at: number }>;
   counter: number;
+  /** What is to be told to the API server, in order, and whether somebody is at it. */
+  outbox: (() => Call<void>)[];
+  posting: boolean;
+  /** Monotonic ns since when a call to the API server has not been answered; 0 while none is under way. */
+  asking: number;
+  beating: number;
+  /** Last answers, for while the API server does not answer. */
+  known: Map<string, Json>;
+}
+
+/** A pod's life does not wait for the API server: what it should hear is sent by a thread of its own. */
+export function* post(k: Kubelet, job: () => Call<void>): Call<void> {
+  k.outbox.push(job);
+  if (k.posting) return;
+  k.posting = true;
+  yield* thread(function* (): Body {
+    for (let next = k.outbox.shift(); next; next = k.outbox.shift()) {
+      k.asking = yield* sys('clock_gettime', 'monotonic');
+      yield* next();
+      k.asking = 0;
+    }
+    k.posting = false;
+    return 0;
+  });
+}
+
+const PATIENCE = 3 * SECOND;
+
+/** An object or list from the API server, or what it said last when it is silent. */
+export function* fetched(k: Kubelet, path: string): Call<Json | null> {
+  const now = yield* sys('clock_gettime', 'monotonic');
+  const silent = [k.asking, k.beating].some((since) => since > 0 && now - since > PATIENCE);
+  if (silent && k.known.has(path)) return k.known.get(path)!;
+  const answer = yield* api(k.server, 'GET', path);
+  if (!answer || answer.status >= 500) return k.known.get(path) ?? null;
+  if (answer.status >= 400) return null;
+  k.known.set(path, answer.body);
+  return answer.body;
 }
 
 export function* wallclock(): Call<string> {
@@ -100,16 +138,19 @@ export function* say(k: Kubelet, about: Json, type: string, reason: string, mess
   if (spared(k, String(about.metadata.uid), yield* sys('clock_gettime', 'monotonic'))) return;
   const now = yield* wallclock();
   const known = k.events.get(same);
-  if (known) {
-    known.count++;
-    const answer = yield* api(k.server, 'PATCH', `/api/v1/namespaces/${namespace}/events/${known.name}`, { count: known.count, lastTimestamp: now }, 'merge');
-    if (answer?.status !== 404) return;
-  }
+  if (known) known.count++;
   const name = `${about.metadata.name}.${(BigInt(Math.floor(yield* sys('clock_gettime', 'realtime'))) + BigInt(k.counter++ % 256)).toString(16)}`;
-  k.events.set(same, { name, count: 1 });
-  yield* api(k.server, 'POST', `/api/v1/namespaces/${namespace}/events`, {
+  const count = known?.count ?? 1;
+  if (!known) k.events.set(same, { name, count: 1 });
+  const whole = {
     apiVersion: 'v1', kind: 'Event', metadata: { name, namespace },
     involvedObject: { apiVersion: 'v1', kind: about.kind, name: about.metadata.name, ...(about.metadata.namespace ? { namespace } : {}), uid: about.metadata.uid, ...(field ? { fieldPath: field } : {}) },
     type, reason, message, count: 1, firstTimestamp: now, lastTimestamp: now, source: { component: 'kubelet', host: k.node }, reportingComponent: 'kubelet', reportingInstance: k.node,
+  };
+  yield* post(k, function* () {
+    const path = `/api/v1/namespaces/${namespace}/events`;
+    if (known && (yield* api(k.server, 'PATCH', `${path}/${known.name}`, { count, lastTimestamp: now }, 'merge'))?.status !== 404) return;
+    if (known) k.events.set(same, { name, count: 1 });
+    yield* api(k.server, 'POST', path, whole);
   });
 }

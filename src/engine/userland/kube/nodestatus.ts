@@ -147,7 +147,9 @@ export function* heartbeat(k: Kubelet): Call<never> {
   let at = 0;
   for (;;) {
     yield* sys('nanosleep', 10 * SECOND);
+    k.beating = yield* sys('clock_gettime', 'monotonic');
     yield* renew(k);
+    k.beating = 0;
     const there = yield* api(k.server, 'GET', `/api/v1/nodes/${k.node}`);
     if (there?.status === 404) yield* register(k);
     if (!there || there.status >= 400) continue;

@@ -281,6 +281,7 @@ function* tellEnd(w: Work): Call<void> {
 /** The object goes when nothing of the pod is left here; until the API server has heard so it is said again. */
 function* forget(k: Kubelet, pod: Pod): Call<void> {
   const { metadata } = pod;
+  while (k.posting) yield* sys('nanosleep', SECOND / 50);
   for (;;) {
     const answer = yield* api(k.server, 'DELETE', `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}`, { kind: 'DeleteOptions', apiVersion: 'v1', gracePeriodSeconds: 0, preconditions: { uid: metadata.uid } });
     if (answer) return;

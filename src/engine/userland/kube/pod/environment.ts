@@ -3,7 +3,7 @@ import type { Container, Json, Pod } from '../../../cluster/types/objects.ts';
 import { milliOf, wholeOf } from '../../../cluster/types/quantity.ts';
 import { fromBase64, text } from '../../../sim/text.ts';
 import type { Call } from '../../lib/http.ts';
-import { api } from '../api.ts';
+import { fetched } from '../node.ts';
 import type { Work } from './work.ts';
 
 /** $(NAME) by what is defined; $$ is a dollar. */
@@ -21,11 +21,11 @@ export function decoded(value: string): string {
 
 /** The data of a ConfigMap or Secret of the pod's namespace; null when there is none. */
 export function* dataOf(w: Work, plural: 'configmaps' | 'secrets', name: string): Call<Record<string, string> | null> {
-  const found = yield* api(w.k.server, 'GET', `/api/v1/namespaces/${w.held.pod.metadata.namespace}/${plural}/${name}`);
-  if (!found || found.status >= 400) return null;
-  const raw = (found.body.data ?? {}) as Record<string, string>;
+  const found = yield* fetched(w.k, `/api/v1/namespaces/${w.held.pod.metadata.namespace}/${plural}/${name}`);
+  if (!found) return null;
+  const raw = (found.data ?? {}) as Record<string, string>;
   const out = plural === 'secrets' ? Object.fromEntries(Object.entries(raw).map(([k, v]) => [k, decoded(v)])) : { ...raw };
-  for (const [k, v] of Object.entries((plural === 'configmaps' ? (found.body.binaryData ?? {}) : {}) as Record<string, string>)) out[k] = decoded(v);
+  for (const [k, v] of Object.entries((plural === 'configmaps' ? (found.binaryData ?? {}) : {}) as Record<string, string>)) out[k] = decoded(v);
   return out;
 }
 
@@ -65,9 +65,9 @@ export function* environment(w: Work, c: Container): Call<{ key: string; value: 
 function* serviceLinks(w: Work): Call<Map<string, string>> {
   const { pod } = w.held;
   const out = new Map<string, string>();
-  const own = pod.spec.enableServiceLinks === false ? null : yield* api(w.k.server, 'GET', `/api/v1/namespaces/${pod.metadata.namespace}/services`);
-  const master = yield* api(w.k.server, 'GET', '/api/v1/namespaces/default/services/kubernetes');
-  for (const service of [...(own?.body?.items ?? []), ...(master && master.status < 400 ? [master.body] : [])] as Json[]) {
+  const own = pod.spec.enableServiceLinks === false ? null : yield* fetched(w.k, `/api/v1/namespaces/${pod.metadata.namespace}/services`);
+  const master = yield* fetched(w.k, '/api/v1/namespaces/default/services/kubernetes');
+  for (const service of [...(own?.items ?? []), ...(master ? [master] : [])] as Json[]) {
     const { clusterIP, ports } = service.spec;
     if (!clusterIP || clusterIP === 'None' || !ports?.length) continue;
     const name = String(service.metadata.name).toUpperCase().replace(/-/g, '_');

@@ -2,7 +2,7 @@
 import { type Condition, type ContainerStatus, type PodStatus, same } from '../../../cluster/types/objects.ts';
 import type { Call } from '../../lib/http.ts';
 import { api } from '../api.ts';
-import { wallclock } from '../node.ts';
+import { post, wallclock } from '../node.ts';
 import { policyOf, type Runner, type Work } from './work.ts';
 
 const of = (w: Work, role: Runner['role']): Runner[] => w.runners.filter((r) => r.role === role);
@@ -91,10 +91,13 @@ export function* tell(w: Work): Call<void> {
   };
   if (w.told && !held.untold && same(next, w.told)) return;
   const { metadata } = held.pod;
-  const answer = yield* api(k.server, 'PATCH', `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}/status`, { metadata: { uid: held.static ? undefined : held.pod.metadata.uid }, status: next }, 'merge');
-  if (answer && answer.status < 400) {
-    w.told = next;
-    held.untold = false;
-  }
-  if (answer?.status === 404 && !held.static) held.gone = true;
+  w.told = next;
+  held.untold = false;
+  const uid = held.static ? undefined : metadata.uid;
+  yield* post(k, function* () {
+    const answer = yield* api(k.server, 'PATCH', `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}/status`, { metadata: { uid }, status: next }, 'merge');
+    if (answer && answer.status < 400) return;
+    held.untold = true;
+    if (answer?.status === 404 && !held.static) held.gone = true;
+  });
 }
