@@ -40,6 +40,13 @@ export function peek(vm: Vm, delta: number, size: number): bigint {
   return readNumber(vm, within(stack, (register(vm.machine, 'rsp') + BigInt(delta)) & maskOf(stack), size, 0), size, reachOf(vm));
 }
 
+/** #SS unless so many bytes from `delta` above the top lie within the stack: a frame is read as one. */
+export function need(vm: Vm, delta: number, bytes: number): void {
+  if (inLongCode(vm)) return;
+  const stack = virtualSegment(vm, 'ss');
+  within(stack, (register(vm.machine, 'rsp') + BigInt(delta)) & maskOf(stack), bytes, 0);
+}
+
 /** Stores words below a top, the first the highest, all or nothing; the new top. `ring`: whose rights count. */
 export function store(vm: Vm, stack: GuestSegment, top: bigint, words: readonly bigint[], size: number, ring: number, error = 0): bigint {
   const reach = { user: ring === 3, implicit: ring !== virtualCpl(vm) };

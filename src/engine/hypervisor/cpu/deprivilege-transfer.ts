@@ -10,7 +10,7 @@ import { bytesOf, canonical, gp, np, readNumber, ss, writeAt } from './deprivile
 import {
   type Descriptor, dplOf, dropInner, errorOf, findDescriptor, inLongCode, limitOf, longMode, markAccessed, needDescriptor, onlyOuterRings, realSegment, segmentFrom,
 } from './deprivilege-segments.ts';
-import { drop, peek, push, setStackPointer, store } from './deprivilege-stack.ts';
+import { drop, need, peek, push, setStackPointer, store } from './deprivilege-stack.ts';
 import { IF, inReal, IOPL, NT, own, RF, setVirtualFlags, setVirtualSegment, TF, UNUSABLE, virtualCpl, virtualFlags, virtualSegment } from './deprivilege-state.ts';
 
 type Size = 2 | 4 | 8;
@@ -92,6 +92,7 @@ export function interruptReturn(vm: Vm, size: Size): void {
   const flags = virtualFlags(vm);
   const real = inReal(vm);
   if (!real && (flags & NT) !== 0n) throw gp();
+  need(vm, 0, 3 * size);
   const [target, codeWord, given] = [peek(vm, 0, size), peek(vm, size, size), peek(vm, 2 * size, size)];
   const selector = Number(codeWord & 0xffffn);
   const cpl = virtualCpl(vm);
@@ -109,6 +110,7 @@ export function interruptReturn(vm: Vm, size: Size): void {
   const ring = selector & 3;
   // outside 64-bit mode the stack is in the frame only when the ring changes
   const switches = inLongCode(vm) || ring > cpl;
+  if (switches) need(vm, 0, 5 * size);
   const top = switches ? peek(vm, 3 * size, size) : 0n;
   const stackSelector = switches ? Number(peek(vm, 4 * size, size) & 0xffffn) : 0;
   const stack = switches ? returnStack(vm, stackSelector, ring, code) : null;
@@ -130,6 +132,7 @@ function setTop(vm: Vm, size: Size, top: bigint, long: boolean): void {
 
 /** RETF: `extra` bytes are dropped besides. */
 export function farReturn(vm: Vm, size: Size, extra: number): void {
+  need(vm, 0, 2 * size);
   const target = peek(vm, 0, size);
   const selector = Number(peek(vm, size, size) & 0xffffn);
   if (inReal(vm)) {
@@ -145,6 +148,7 @@ export function farReturn(vm: Vm, size: Size, extra: number): void {
     enterCode(vm, selector, ring, code, target);
     return;
   }
+  need(vm, 2 * size + extra, 2 * size);
   const top = peek(vm, 2 * size + extra, size);
   const stackSelector = Number(peek(vm, 3 * size + extra, size) & 0xffffn);
   const stack = returnStack(vm, stackSelector, ring, code);

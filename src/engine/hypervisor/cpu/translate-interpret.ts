@@ -9,7 +9,7 @@ import type { Vm } from '../vm.ts';
 import { emulate } from './deprivilege-emulate.ts';
 import { fetchAt, gp, isStopped, ud } from './deprivilege-memory.ts';
 import { codeAt, codeBits } from './deprivilege-segments.ts';
-import { own, virtualCpl } from './deprivilege-state.ts';
+import { inReal, own, virtualCpl } from './deprivilege-state.ts';
 import { attempt, type Done, done, prepare } from './deprivilege-trap.ts';
 import { cacheOf } from './translate-cache.ts';
 import { harmless } from './translate-rules.ts';
@@ -29,6 +29,10 @@ function instruction(vm: Vm): Parts {
   if (why === 'cut') fetchAt(vm, at + BigInt(code.length), 1, false);
   throw why === 'unknown' ? ud() : gp();
 }
+
+const ARPL = 0x63;
+/** Real mode has no such instruction, the segments of protected mode that stand for it have. */
+const missingInReal = (vm: Vm, d: Parts): boolean => d.map === 0 && d.opcode === ARPL && inReal(vm);
 
 function look(vm: Vm): Parts | null {
   try {
@@ -51,7 +55,7 @@ export function interpret(vm: Vm, cycles: number, single: boolean): Stop {
   const end = cyclesOf(machine) + BigInt(cycles);
   for (;;) {
     const d = look(vm);
-    if (!d || !harmless(d)) return WANTED;
+    if (!d || !harmless(d) || missingInReal(vm, d)) return WANTED;
     const one = single || o.shadow;
     o.shadow = false;
     addCycles(machine, BigInt(vm.costs.monitor.emulate));
@@ -66,6 +70,7 @@ export function interpretNow(vm: Vm, now: number): Done {
   let name = '';
   const exit = attempt(vm, () => {
     const d = instruction(vm);
+    if (missingInReal(vm, d)) throw ud();
     const rip = register(vm.machine, 'rip');
     name = `: ${d.mnemonic}`;
     return emulate({ vm, d, rip, now });
