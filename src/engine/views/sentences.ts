@@ -21,6 +21,9 @@ type Row = [mark: boolean, scene: Sentence['scene'], outcome: Sentence['outcome'
 const kib = (value: unknown): string => `${Math.round(Number(value) / 1024).toLocaleString('en-US')} KiB`;
 const pages = (value: unknown): string => `${Number(value).toLocaleString('en-US')} pages`;
 
+/** Records name a pod in one piece or in two. */
+const podOf = (d: TraceRecord['data']): string => String(d.pod ?? `${d.namespace}/${d.name}`);
+
 const SENTENCES: Record<string, Row> = {
   'input.type': [false, '', '', (d) => `typed at ${d.tty}: ${JSON.stringify(d.data)}`],
   'input.file': [true, '', '', (d) => `file ${d.name} put under /root/uploads`, (d) => kib(d.size)],
@@ -51,13 +54,13 @@ const SENTENCES: Record<string, Row> = {
   'vm.exit': [true, 'walk', '', (d) => `VM exit: ${d.name ?? d.reason}`, (d) => (d.qualification ? `qualification ${d.qualification}` : '')],
   'vm.shutdown': [true, 'walk', '', (d) => `VM ${d.vm ?? ''} stopped`],
   'vm.entry': [true, 'walk', 'warn', (d) => `VM entry failed: ${d.rule ?? d.reason ?? ''}`],
-  'pod.created': [true, 'cluster', '', (d) => `pod ${d.pod} created`, undefined, (d) => String(d.pod)],
+  'pod.created': [true, 'cluster', '', (d) => `pod ${podOf(d)} created`, undefined, (d) => podOf(d)],
   'sched.decision': [false, 'cluster', '', (d) => `scheduler decided for ${d.pod}: ${d.node || d.message}`, undefined, (d) => String(d.pod)],
   'sched.bind': [true, 'cluster', 'ok', (d) => `pod ${d.pod} bound to ${d.node}`, undefined, (d) => String(d.pod)],
   'sched.failed': [true, 'cluster', 'warn', (d) => `pod ${d.pod} fits nowhere`, undefined, (d) => String(d.pod)],
-  'kubelet.start': [false, 'cluster', '', (d) => `kubelet starts ${d.pod}`, undefined, (d) => String(d.pod)],
-  'pod.running': [true, 'cluster', 'ok', (d) => `pod ${d.pod} runs`, undefined, (d) => String(d.pod)],
-  'pod.deleted': [true, 'cluster', '', (d) => `pod ${d.pod} deleted`, undefined, (d) => String(d.pod)],
+  'kubelet.start': [false, 'cluster', '', (d) => `kubelet starts ${podOf(d)}`, undefined, (d) => podOf(d)],
+  'pod.running': [true, 'cluster', 'ok', (d) => `pod ${podOf(d)} runs`, undefined, (d) => podOf(d)],
+  'pod.deleted': [true, 'cluster', '', (d) => `pod ${podOf(d)} deleted`, undefined, (d) => podOf(d)],
   'pod.oomkilled': [true, 'cluster', 'killed', (d) => `a container of ${d.pod} was OOM-killed`, undefined, (d) => String(d.pod)],
   'deployment.scaled': [true, 'cluster', '', (d) => `${d.name} scaled to ${d.replicas}`],
 };

@@ -7,7 +7,7 @@ import { partsCss, Segments } from '../../parts/parts.tsx';
 import { get, select, useStore } from '../../store.ts';
 import css from './cluster.module.css';
 import { dotOf, fits, hitAt, type Layout, layOut, tileAt } from './layout.ts';
-import { applyCells, createModel, isThere, type Model, nodeName, podName, search, STATE_NAMES } from './model.ts';
+import { applyCells, closeUp, createModel, isThere, type Model, nodeName, podName, search, STATE_NAMES } from './model.ts';
 import { BY, type By, glyph, inkOf, legend, paintAll, paintChanges, type Painting, paletteOf } from './paint.ts';
 
 interface View { scale: number; x: number; y: number }
@@ -226,6 +226,7 @@ function draw(canvas: HTMLCanvasElement, drawing: Drawing): void {
 function refresh(canvas: HTMLCanvasElement, drawing: Drawing, shape: number): void {
   const { model } = drawing;
   let { painting } = drawing;
+  if (closeUp(model)) drawing.all = true;
   if (drawing.all || !painting || model.grown || !fits(painting.layout, model)) {
     const layout = !painting || model.grown || !fits(painting.layout, model) || !drawing.moved ? layOut(model, shape) : painting.layout;
     model.grown = false;
@@ -281,7 +282,7 @@ function names(context: CanvasRenderingContext2D, { painting, model, view }: Dra
       context.fillText(model.nodes[i]!, x, y - 1, room);
     }
   }
-  if (model.at[0]!.length > 0 && layout.height > layout.bandY + 1) {
+  if (model.counts[0]! > 0 && layout.height > layout.bandY + 1) {
     const y = view.y + layout.bandY * s;
     if (y > 0 && y < height + 12) context.fillText('no node yet', view.x + s, y - 1);
   }

@@ -125,6 +125,17 @@ function enter(model: Model, slot: number, node: number): void {
   model.living++;
 }
 
+/** Pods without a node close up once most of them have gone; says whether they moved. */
+export function closeUp(model: Model): boolean {
+  const waiting = model.at[0]!;
+  const there = waiting.length - model.free[0]!.length;
+  if (waiting.length < 8 || there > waiting.length / 2) return false;
+  model.at[0] = waiting.filter((slot) => slot >= 0);
+  model.free[0] = [];
+  for (const [place, slot] of model.at[0].entries()) model.place[slot] = place;
+  return true;
+}
+
 function leave(model: Model, slot: number): void {
   const was = model.state[slot]!;
   if (was === GONE) return;
