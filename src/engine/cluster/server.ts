@@ -7,6 +7,7 @@ import { text } from '../sim/text.ts';
 import { after, handle as handleEvent } from '../sim/timeline.ts';
 import { SECOND } from '../sim/units.ts';
 import { createParser, feed, formatChunk, formatResponse, formatStreamHead, type Head, joinBytes, LAST_CHUNK, splitTarget, type WireParser } from '../sim/wire.ts';
+import { components } from './components.ts';
 import { general, offers } from './discovery.ts';
 import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
@@ -54,6 +55,7 @@ function answer(cluster: Cluster, request: ApiRequest): ApiResponse {
   const target = locate(request.path);
   if (!target || !offers(cluster, target.served)) throw noSuchPath();
   guard(cluster, request, target);
+  if (target.kind.kind === 'ComponentStatus') return components(target, request.method);
   const act = VERBS[request.method];
   if (!act) throw notAllowed();
   return act(cluster, target, request);

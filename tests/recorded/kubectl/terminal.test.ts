@@ -17,7 +17,7 @@ const MISSES: Readonly<Record<string, readonly (readonly [string, string])[]>> =
   'kubectl-1.32-offline': [['kubectl version --client -o yaml\n', 'version: another build of 1.32'], ['kubectl apply -f app.yaml --dry-run=client\n', OLD], ['kubectl apply -f app.yaml --dry-run=client --validate=false\n', OLD]],
   'kubectl-1.32-live': [
     ['kubectl get all\n', SERVER], ['kubectl describe node worker-1\n', MACHINE], ['kubectl describe pod -l app=api\n', SERVER], ['kubectl describe ds ds\n', MACHINE], ['kubectl describe ing ing\n', SERVER], ['kubectl get events\n', MACHINE],
-    ['kubectl get pods -A\n', MACHINE], ['kubectl get deploy web -o yaml\n', MACHINE], ['kubectl api-resources | head\n', SERVER], ['containerz: []', OLD],
+    ['kubectl get pods -A\n', MACHINE], ['kubectl get deploy web -o yaml\n', MACHINE], ['containerz: []', OLD],
     ['kubectl get pod -o custom-columns=N:.metadata.name,P:.status.phase\n', MACHINE], ['kubectl run tmp --image=busybox --rm', MACHINE],
   ],
   'kubectl-1.20-live': [

@@ -5,6 +5,8 @@
 const object = (fields: string): string => `apiVersion:s kind:s metadata:ObjectMeta ${fields}`;
 
 export const MORE: Record<string, string> = {
+  ComponentStatus: object('conditions:[ComponentCondition]'),
+  ComponentCondition: 'type:s status:s message:s error:s',
   Binding: object('target:ObjectReference'),
   ObjectReference: 'apiVersion:s kind:s namespace:s name:s uid:s resourceVersion:s fieldPath:s',
   LimitRange: object('spec:LimitRangeSpec'),

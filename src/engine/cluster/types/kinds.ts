@@ -28,6 +28,7 @@ const RBAC = 'rbac.authorization.k8s.io';
 /** In the order in which `kubectl api-resources` lists them: the preferred version of each. */
 export const KINDS: readonly Kind[] = [
   row('Binding', '', 'bindings', '', { verbs: ['create'] }),
+  row('ComponentStatus', '', 'componentstatuses', 'cs', { cluster: true, verbs: ['get', 'list'] }),
   row('ConfigMap', '', 'configmaps', 'cm'),
   row('Endpoints', '', 'endpoints', 'ep'),
   row('Event', '', 'events', 'ev'),

@@ -63,7 +63,7 @@ export function* apiResources(client: Client, flags: Flags): Call<number> {
     throw error;
   }
   const rows = yield* served(client, groups, flags);
-  const key = (r: Row): string => (by === 'name' ? r.name : by === 'kind' ? r.kind : `${r.group}|${r.name}`);
+  const key = (r: Row): string => (by === 'name' ? r.name : by === 'kind' ? r.kind : `${r.group}\0${r.name}`);
   rows.sort((a, b) => (key(a) < key(b) ? -1 : 1));
   if (format === 'name') {
     for (const r of rows) yield* out(`${r.group ? `${r.name}.${r.group}` : r.name}\n`);

@@ -52,6 +52,10 @@ const images = (spec: Json): string[] => [(spec?.containers ?? []).map((c: Json)
 const mapText = (map: Record<string, string> | undefined): string => Object.keys(map ?? {}).sort().map((k) => `${k}=${map![k]}`).join(',') || NONE;
 
 export const POLICY_TABLES: Record<string, Columns> = {
+  ComponentStatus: plain('NAME|STATUS|MESSAGE|ERROR', 4, (o) => {
+    const c: Json = (o.conditions as Json[])?.find((x) => x.type === 'Healthy') ?? {};
+    return [o.metadata.name, c.status === 'True' ? 'Healthy' : c.status === 'False' ? 'Unhealthy' : 'Unknown', c.message ?? '', c.error ?? ''];
+  }),
   ResourceQuota: plain('NAME|REQUEST|LIMIT|AGE', 4, (o, age) => [o.metadata.name, ...quotaColumns(o), age]),
   LimitRange: plain('NAME|CREATED AT', 2, (o) => [o.metadata.name, o.metadata.creationTimestamp ?? '']),
   ReplicationController: plain('NAME|DESIRED|CURRENT|READY|AGE|CONTAINERS|IMAGES|SELECTOR', 5, (o, age) => [
