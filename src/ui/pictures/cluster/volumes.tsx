@@ -23,7 +23,7 @@ export default function Volumes() {
         {nodes.filter((node) => volumes.some((v) => v.node === node.name)).map((node) => <Place key={node.key} name={node.name} volumes={volumes.filter((v) => v.node === node.name)} />)}
         {nowhere.length > 0 ? <Place name="" volumes={nowhere} /> : null}
       </div>
-      <RowsTable title="Volumes" rows={volumes.map((v) => ({ key: v.key, claim: v.claim, volume: v.volume, class: v.class, MiB: mib(v.size), phase: v.claimPhase || v.phase, policy: v.policy, attachment: v.attachment, device: v.device, mounts: v.mounts, message: v.message, history: v.history }))} />
+      <RowsTable title="Volumes" rows={volumes.map((v) => ({ key: v.key, claim: v.claim, volume: v.volume, class: v.class, size: `${mib(v.size)} MiB`, phase: v.claimPhase || v.phase, policy: v.policy, attachment: v.attachment, device: v.device, mounts: v.mounts, message: v.message, history: v.history }))} />
     </section>
   );
 }
