@@ -67,29 +67,44 @@ const NOTHING: readonly never[] = [];
 const NOBODY = new Int32Array(0);
 const NO_TOTALS = new Float64Array(0);
 
+/** What every decision answers from its detail: one set of getters for all of them. */
+const LISTS: Pick<Decision, 'verdicts' | 'feasible' | 'scores' | 'totals' | 'tied'> & ThisType<Decision> = {
+  get verdicts() {
+    return this.detail ? verdictsOf(this.detail, this.searched) : NOTHING;
+  },
+  get feasible() {
+    const { detail } = this;
+    return detail ? Array.from(detail.feasible, (i) => detail.order[i]!.name) : NOTHING;
+  },
+  get scores() {
+    return this.detail?.scores ?? NOTHING;
+  },
+  get totals() {
+    return this.detail?.totals ?? NOTHING;
+  },
+  get tied() {
+    const { detail } = this;
+    if (!detail) return NOTHING;
+    return detail.totals.length === 0 ? this.feasible : this.feasible.filter((_, i) => detail.totals[i] === this.best);
+  },
+};
+
 function blankDecision(pod: Pod, input: CycleInput, demand: CycleState['demand']): Decision {
-  return {
-    pod: `${pod.metadata.namespace ?? 'default'}/${pod.metadata.name}`, uid: pod.metadata.uid ?? '', at: input.at, attempt: input.attempt, profile: input.profile,
-    nodes: input.nodes.length, searched: 0, fits: 0, ties: 0, best: 0, refused: NONE, chosen: null, message: '', cpuMilli: demand.cpu, memory: demand.memory,
-    detail: { order: input.nodes, start: input.nodes.length === 0 ? 0 : input.start % input.nodes.length, refusals: new Map(), feasible: NOBODY, scores: [], totals: NO_TOTALS },
-    get verdicts() {
-      return this.detail ? verdictsOf(this.detail, this.searched) : NOTHING;
-    },
-    get feasible() {
-      return this.detail ? Array.from(this.detail.feasible, (i) => this.detail!.order[i]!.name) : NOTHING;
-    },
-    get scores() {
-      return this.detail?.scores ?? NOTHING;
-    },
-    get totals() {
-      return this.detail?.totals ?? NOTHING;
-    },
-    get tied() {
-      const { detail } = this;
-      if (!detail) return NOTHING;
-      return detail.totals.length === 0 ? this.feasible : this.feasible.filter((_, i) => detail.totals[i] === this.best);
-    },
-  };
+  const decision = Object.create(LISTS) as Decision;
+  decision.pod = `${pod.metadata.namespace ?? 'default'}/${pod.metadata.name}`;
+  decision.uid = pod.metadata.uid ?? '';
+  decision.at = input.at;
+  decision.attempt = input.attempt;
+  decision.profile = input.profile;
+  decision.nodes = input.nodes.length;
+  decision.searched = decision.fits = decision.ties = decision.best = 0;
+  decision.refused = NONE;
+  decision.chosen = null;
+  decision.message = '';
+  decision.cpuMilli = demand.cpu;
+  decision.memory = demand.memory;
+  decision.detail = { order: input.nodes, start: input.nodes.length === 0 ? 0 : input.start % input.nodes.length, refusals: new Map(), feasible: NOBODY, scores: [], totals: NO_TOTALS };
+  return decision;
 }
 
 function verdictsOf({ order, start, refusals }: Detail, searched: number): NodeVerdict[] {
