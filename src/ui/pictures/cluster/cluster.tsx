@@ -26,6 +26,7 @@ const FACES: readonly Face[] = [
   { id: 'packing', name: 'Packing', map: false, Face: lazy(() => import('./packing.tsx')) },
   { id: 'workloads', name: 'Workloads', map: true, Face: Workloads },
   { id: 'rollout', name: 'Rollout', map: false, Face: lazy(() => import('./rollout.tsx')) },
+  { id: 'roads', name: 'Roads', map: false, Face: lazy(() => import('./road.tsx')) },
   { id: 'volumes', name: 'Volumes', map: false, Face: lazy(() => import('./volumes.tsx')) },
   { id: 'writers', name: 'Who wrote', map: false, Face: lazy(() => import('./writers.tsx')) },
   { id: 'events', name: 'Events', map: false, Face: lazy(() => import('./timeline.tsx')) },
