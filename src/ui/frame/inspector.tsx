@@ -41,7 +41,7 @@ function Newest() {
       <ol className={css.why}>{marks.map((mark) => (
         <li key={mark.key}><button type="button" onClick={() => { void seek(mark.t); if (isScene(mark.scene)) show(mark.scene); }}>
           {mark.outcome === '' ? <RoleMark place={roleOfFloor(mark.floor)} size={12} /> : <OutcomeMark outcome={mark.outcome as Outcome} size={13} />}
-          <b>{sentence(mark.text)}</b><time>{seconds(mark.t)}</time>
+          <b className={css.brief} title={mark.text}>{sentence(mark.text)}</b><time>{seconds(mark.t)}</time>
         </button></li>
       ))}</ol>
     </Part>
