@@ -65,7 +65,7 @@ function* readInvocation(env: Readonly<Record<string, string>>): Call<Invocation
   try {
     conf = JSON.parse(source) as NetConf;
   } catch {
-    throw new CniError(6, `decoding version from network config: ${source.trim() === '' ? 'unexpected end of JSON input' : `invalid character ${JSON.stringify(source.trim()[0])} looking for beginning of value`}`);
+    throw new CniError(6, `decoding version from network config: ${/^\s*([{[]|$)/.test(source) ? 'unexpected end of JSON input' : `invalid character ${JSON.stringify(source.trim()[0])} looking for beginning of value`}`);
   }
   conf.cniVersion ||= '0.1.0';
   if (!VERSIONS.includes(conf.cniVersion)) throw new CniError(1, 'incompatible CNI versions', `config is "${conf.cniVersion}", plugin supports [${VERSIONS.map((v) => JSON.stringify(v)).join(' ')}]`);
