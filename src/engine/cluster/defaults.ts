@@ -51,7 +51,7 @@ export function setDefaults(object: KubeObject): void {
       object.spec ??= {};
       object.spec.finalizers ??= ['kubernetes'];
       object.status ??= { phase: 'Active' };
-      object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name };
+      object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name ?? '' };
       return;
     case 'Secret':
       object.type ??= 'Opaque';

@@ -54,7 +54,7 @@ export function* printAs(format: string, items: readonly KubeObject[], single: b
       yield* out(`${toJson(whole)}\n`);
       return;
     case 'name':
-      for (const o of items) yield* out(`${display(findKind(o.apiVersion, o.kind) ?? otherKind(o), o.metadata.name)}\n`);
+      for (const o of items) yield* out(`${display(findKind(o.apiVersion, o.kind) ?? otherKind(o), o.metadata.name ?? '')}\n`);
       return;
     case 'jsonpath-file':
     case 'custom-columns-file':
