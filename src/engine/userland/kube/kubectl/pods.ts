@@ -21,8 +21,8 @@ export const KUBELET_PORT = 10250;
 
 const NODE_POD = ['deployment', 'deployments', 'deploy', 'replicaset', 'rs', 'replicasets', 'statefulset', 'statefulsets', 'sts', 'daemonset', 'daemonsets', 'ds', 'job', 'jobs', 'service', 'services', 'svc'];
 
-/** "web", "pod/web", "deploy/web": the pod that is meant. */
-export function* podOf(client: Client, typed: string, missing: (name: string, failure: string) => string): Call<Pod> {
+/** "web", "pod/web", "deploy/web": the pod that is meant; `told` says which of several, as logs does. */
+export function* podOf(client: Client, typed: string, missing: (name: string, failure: string) => string, told = false): Call<Pod> {
   const [kind, name] = typed.includes('/') ? typed.split('/') : ['pod', typed];
   if (NODE_POD.includes(kind!.split('.')[0]!.toLowerCase())) {
     const [t] = yield* targets(client, [typed]);
@@ -30,7 +30,7 @@ export function* podOf(client: Client, typed: string, missing: (name: string, fa
     const pods = ((yield* listKind(client, kindNamed('Pod'), client.namespace)).items as Pod[]).filter((p) => (t!.kind.kind === 'Service' ? Object.keys(owner.spec.selector ?? {}).length > 0 && matchesSelector({ matchLabels: owner.spec.selector as Labels }, p.metadata.labels) : matchesSelector(owner.spec.selector, p.metadata.labels)));
     const best = pods.find((p) => p.status.phase === 'Running' && !p.metadata.deletionTimestamp) ?? pods[0];
     if (!best) throw new Fatal(`error: timed out waiting for the condition`);
-    if (pods.length > 1) yield* err(`Found ${pods.length} pods, using pod/${best.metadata.name}\n`);
+    if (told && pods.length > 1) yield* err(`Found ${pods.length} pods, using pod/${best.metadata.name}\n`);
     return best;
   }
   const found = yield* fetch(client, kindNamed('Pod'), name!);
@@ -130,7 +130,7 @@ function* logPods(client: Client, flags: Flags): Call<Pod[]> {
     if (!flags.text.has('prefix')) flags.text.set('prefix', 'true');
     return ((yield* listKind(client, kindNamed('Pod'), client.namespace)).items as Pod[]).filter((p) => matchesSelector(owner.spec.selector, p.metadata.labels));
   }
-  return [yield* podOf(client, typed, (name) => `error: error from server (NotFound): pods "${name}" not found in namespace "${client.namespace}"`)];
+  return [yield* podOf(client, typed, (name) => `error: error from server (NotFound): pods "${name}" not found in namespace "${client.namespace}"`, true)];
 }
 
 function* one(pod: Pod, container: string, flags: Flags): Call<void> {
