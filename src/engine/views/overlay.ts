@@ -4,7 +4,7 @@
  */
 import type { OverlayListRow, OverlayRow } from '../../bridge/rows.ts';
 import type { Kernel } from '../kernel/records.ts';
-import { isOpaque, isWhiteout, treesOf } from '../kernel/vfs/overlay.ts';
+import { isOpaque, isWhiteout, treesOf } from '../kernel/vfs/overlaylayers.ts';
 import { childrenOf } from '../kernel/vfs/tmpfs.ts';
 import type { Dentry, SuperBlock } from '../kernel/vfs/types.ts';
 import { type ContainerFile, containerFiles } from './containers.ts';

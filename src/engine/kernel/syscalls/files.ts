@@ -13,7 +13,7 @@ import { type Content, emptyContent, nextPage } from '../vfs/content.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
 import { hangingAt } from '../vfs/hanging.ts';
 import { capable, capableEverywhere, capableOver, MAY_EXEC, MAY_WRITE, permitted, requireAccess, statFor, wallClock } from '../vfs/inode.ts';
-import { realInode } from '../vfs/overlay.ts';
+import { realInode } from '../vfs/overlaylayers.ts';
 import { flock } from '../vfs/flock.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf, refuseRunning } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
