@@ -38,7 +38,7 @@ test('a reload loses nothing, not even what was typed last', async ({ page }) =>
   await run(page, 'echo kept > note; cat note', /^kept/m);
   await type(page, 'cat note | tr a-z A-Z');
   await page.reload();
-  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/cat note\s+kept[^]*^KEPT/m);
+  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/cat note\s+kept[\s\S]*^KEPT/m);
   await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
   for (let n = 0; n < 40 && /^KEPT/m.test(await screen(page)); n++) {
     await page.getByRole('button', { name: 'Step back by an event' }).click();
@@ -61,7 +61,7 @@ test('two tabs keep a session each; the one used last comes back', async ({ page
   await run(page, 'echo and again in the first', /^and again in the first/m);
   await other.close();
   await page.reload();
-  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/^in the first[^]*^and again in the first/m);
+  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/^in the first[\s\S]*^and again in the first/m);
   expect(await screen(page)).not.toContain('in the second');
 });
 

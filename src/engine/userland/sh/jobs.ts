@@ -7,7 +7,7 @@ import { sys } from '../../kernel/sys.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { complain } from '../lib/io.ts';
-import { describe, settle } from './signals.ts';
+import { signalText, settle } from './signals.ts';
 import { type Job, lineOf, type Shell } from './state.ts';
 
 export function addJob(sh: Shell, text: string, foreground: boolean): Job {
@@ -128,7 +128,7 @@ function* obituary(sh: Shell, job: Job): Call<void> {
       continue;
     }
     if (i < job.processes.length - 1) continue;
-    const what = (describe(signal) ?? `Unknown signal ${signal}`) + (p.status! & 0x80 ? ' (core dumped)' : '');
+    const what = (signalText(signal) ?? `Unknown signal ${signal}`) + (p.status! & 0x80 ? ' (core dumped)' : '');
     if (sh.interactive) yield* complain(`${what}\n`);
     else if (sh.flavour === 'bash') yield* complain(`${sh.source.name || sh.arg0}: line ${lineOf(sh)}: ${String(p.pid).padStart(5)} ${what.padEnd(24)}${job.text}\n`);
     else yield* complain(`${what}\n`);
@@ -161,7 +161,7 @@ export function stateOf(job: Job): string {
   if (!isDone(job)) return 'Running';
   const status = job.processes.at(-1)!.status!;
   const signal = termSignal(status);
-  if (signal !== null) return (describe(signal) ?? `Signal ${signal}`) + (status & 0x80 ? ' (core dumped)' : '');
+  if (signal !== null) return (signalText(signal) ?? `Signal ${signal}`) + (status & 0x80 ? ' (core dumped)' : '');
   const code = exited(status)!;
   return code === 0 ? 'Done' : `Exit ${code}`;
 }

@@ -46,7 +46,7 @@ const DESCRIPTIONS: Readonly<Record<number, string>> = {
 };
 
 /** "Killed", "Terminated", "Real-time signal 3": what bash says of a process that a signal ended; undefined when it knows none. */
-export function describe(signal: number): string | undefined {
+export function signalText(signal: number): string | undefined {
   return DESCRIPTIONS[signal] ?? (signal >= RTMIN && signal <= RTMAX ? `Real-time signal ${signal - RTMIN}` : undefined);
 }
 
