@@ -15,7 +15,7 @@ it.each<[string, string]>([
   ['su student -c "unshare --map-auto -U cat /proc/self/gid_map"', '         0     100000      65536\n'],
   ['su student -c "newuidmap 1 0 0 1"', 'newuidmap: uid range [0-1) -> [0-1) not allowed\n'],
   ['unshare --map-auto -r true', 'unshare: no line matching user "root" in /etc/subuid\n'],
-  ['unshare -T --boottime 5 true', 'unshare: not modelled: --boottime (offsets of a time namespace)\n'],
+  ['unshare -T --boottime 100000 cat /proc/self/timens_offsets', 'monotonic           0         0\nboottime       100000         0\n'],
   ['unshare -fp --kill-child sleep 900 & sleep 0.2; kill -9 $!; sleep 0.1; pgrep -fx "sleep 900" || echo gone', 'gone\n'],
   [`${P} nsenter -t $P -e -m env | grep A=`, 'A=b\n'],
   [`${P} nsenter -t $P -c cut -d/ -f3 /proc/self/cgroup | cut -c1-7`, 'docker-\n'],

@@ -14,11 +14,12 @@ beforeAll(() => {
   m = lab({ images: ['busybox', 'alpine'] });
 });
 
-it('ten images, each from a Dockerfile, each digest that of its bytes', () => {
-  expect(offlineImages().length).toBe(10);
+it('images, each from a Dockerfile, each digest that of its bytes', () => {
+  expect(offlineImages().length).toBeGreaterThanOrEqual(10);
   for (const name of offlineImages()) {
     const image = buildImage(name)!;
-    expect(RECIPES[name]!.dockerfile).toMatch(/^FROM (scratch|busybox|alpine)\n/);
+    const base = /^FROM (\S+)\n/.exec(RECIPES[name]!.dockerfile)?.[1];
+    expect(base === 'scratch' || offlineImages().includes(base!)).toBe(true);
     expect(image.id).toBe(digestOf(image.configText));
     expect(image.config.rootfs.diff_ids).toEqual(image.layers.map((l) => digestOf(l)));
     expect(image.config.history.filter((h) => !h.empty_layer).length).toBe(image.layers.length);
@@ -31,7 +32,7 @@ it('ten images, each from a Dockerfile, each digest that of its bytes', () => {
 
 it('their Dockerfiles lie on the machine and build the same layers', () => {
   const r = sh(m, "cd /usr/share/nestbox/images; ls | wc -l; docker build -q -t again busybox > /dev/null; docker inspect again busybox --format '{{json .RootFS.Layers}}' | sort -u | wc -l");
-  expect(r.stdout).toBe('10\n1\n');
+  expect(r.stdout).toBe(`${offlineImages().length}\n1\n`);
 });
 
 it('a registry of one’s own takes and gives images', () => {
