@@ -25,7 +25,7 @@ const fixture: Plugin = {
 /** After the first visit the lab opens without a network: everything it needs is kept by a service worker. */
 const offline = VitePWA({
   registerType: 'autoUpdate', injectRegister: 'script', manifest: false,
-  workbox: { globPatterns: ['**/*.{html,js,css,wasm,svg,woff2,webmanifest}'], maximumFileSizeToCacheInBytes: 8_000_000, navigateFallback: 'index.html', cleanupOutdatedCaches: true },
+  workbox: { globPatterns: ['**/*.{html,js,css,wasm,img,svg,woff2,webmanifest}'], maximumFileSizeToCacheInBytes: 8_000_000, navigateFallback: 'index.html', cleanupOutdatedCaches: true },
 });
 
 export default defineConfig(({ mode }) => ({

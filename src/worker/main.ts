@@ -1,5 +1,7 @@
 /** The worker: loads the processor and the guests, then hands messages to one session. Nothing is decided here. */
 import cpuUrl from '../../build/cpu.wasm?url';
+import nestUrl from '../../build/guests/nest.img?url';
+import nestPvUrl from '../../build/guests/nest-pv.img?url';
 import type { ToPage, ToWorker } from '../bridge/protocol.ts';
 import { openJournal } from './journal.ts';
 import { createServer, type Server } from './server.ts';
@@ -20,9 +22,10 @@ const channel = new MessageChannel();
 const queue: (() => void)[] = [];
 channel.port1.onmessage = (): void => queue.shift()?.();
 
-const [cpu, journal] = await Promise.all([fetch(cpuUrl).then(async (response) => new WebAssembly.Module(await response.arrayBuffer())), openJournal()]);
+const bytesOf = (url: string): Promise<ArrayBuffer> => fetch(url).then((response) => response.arrayBuffer());
+const [cpu, nest, nestPv, journal] = await Promise.all([bytesOf(cpuUrl).then((bytes) => new WebAssembly.Module(bytes)), bytesOf(nestUrl), bytesOf(nestPvUrl), openJournal()]);
 server = createServer({
-  assets: { cpu, guests },
+  assets: { cpu, guests, images: { 'nest.asm': new Uint8Array(nest), 'nest-pv.asm': new Uint8Array(nestPv) } },
   journal,
   post: (message: ToPage) => self.postMessage(message),
   now: () => performance.now(),
