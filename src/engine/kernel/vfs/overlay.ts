@@ -167,24 +167,24 @@ function markMoved(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry, toN
     if (layersOf(toDir).lower.length > 0 && !isOpaque(upper!, data)) makeOpaque(kernel, task, upper!, toDir, toName);
     return;
   }
-  const sameDir = entry.parent === toDir;
-  const has = redirectOf(entry);
-  if (has !== null && (sameDir || has.startsWith('/'))) return;
-  const to = sameDir ? entry.name : rootedName(entry);
-  if (bytes(to).length > REDIRECT_MAX) throw new SysError('EXDEV');
-  mark(kernel, task, entry.sb, upper!, 'redirect', bytes(to));
+  markRedirect(kernel, task, entry, toDir);
 }
 
 /** A file without its data that gets another name says under which one the data is found. `toDir` null: a link, which may be anywhere. */
 function markDataSource(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry | null): void {
   const { upper } = layersOf(entry);
   if (!isDataless(entry.sb, upper)) return;
+  markRedirect(kernel, task, entry, toDir);
+}
+
+/** Writes where the layers below have it: its old name within the same directory, the path from the root elsewhere; what says so already stays. Throws EXDEV. */
+function markRedirect(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry | null): void {
   const sameDir = entry.parent === toDir;
   const has = redirectOf(entry);
   if (has !== null && (sameDir || has.startsWith('/'))) return;
   const to = sameDir ? entry.name : rootedName(entry);
   if (bytes(to).length > REDIRECT_MAX) throw new SysError('EXDEV');
-  mark(kernel, task, entry.sb, upper!, 'redirect', bytes(to));
+  mark(kernel, task, entry.sb, layersOf(entry).upper!, 'redirect', bytes(to));
 }
 
 function redirectOf(entry: Dentry): string | null {

@@ -8,3 +8,10 @@ export function goDuration(ns: number): string {
   const minutes = Math.floor((ns % 3600e9) / 60e9);
   return `${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${(ns % 60e9) / 1e9}s`;
 }
+
+/** "1m30s" to seconds: the sum of its parts. Whoever wants a form checks it before. */
+export function secondsIn(text: string): number {
+  let total = 0;
+  for (const [, n, unit] of text.matchAll(/(-?\d+(?:\.\d+)?)(ms|h|m|s)/g)) total += Number(n) * { ms: 0.001, s: 1, m: 60, h: 3600 }[unit as 's'];
+  return total;
+}

@@ -7,6 +7,7 @@ import { type Kind, pathOf } from '../../../cluster/types/kinds.ts';
 import { rfc3339 } from '../../../cluster/types/time.ts';
 import { bytes, text } from '../../../sim/text.ts';
 import { formatQuery } from '../../../sim/wire.ts';
+import { secondsIn } from '../../lib/duration.ts';
 import { type Call, open, request, type Stream } from '../../lib/http.ts';
 import type { Flags } from './flags.ts';
 
@@ -106,9 +107,7 @@ function impersonation(flags: Flags): Record<string, string> {
 export function seconds(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) throw new Fatal(`error: invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)`);
-  let total = 0;
-  for (const [, n, , unit] of text.matchAll(/(\d+(\.\d+)?)(ms|h|m|s)/g)) total += Number(n) * { ms: 0.001, s: 1, m: 60, h: 3600 }[unit as 's'];
-  return total;
+  return secondsIn(text);
 }
 
 export function* now(): Call<number> {

@@ -4,6 +4,7 @@ import { apiVersionOf, type Kind, kindNamed } from '../../../cluster/types/kinds
 import type { Json, KubeEvent, KubeObject, Pod } from '../../../cluster/types/objects.ts';
 import { matchesSelector } from '../../../cluster/types/selectors.ts';
 import { amountOf, isQuantity } from '../../../cluster/types/quantity.ts';
+import { secondsIn } from '../../lib/duration.ts';
 import type { Call } from '../../lib/http.ts';
 import { call, type Client, err, failed, Fatal, failureText, listKind, nextEvent, now, out, watch } from './client.ts';
 import { describeObject } from './describe.ts';
@@ -276,7 +277,5 @@ function isCurrent(rs: KubeObject, deployment: KubeObject): boolean {
 export function seconds(text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
   if (/^-?\d+$/.test(text)) return Number(text);
-  let total = 0;
-  for (const m of text.matchAll(/(-?\d+(?:\.\d+)?)(ms|h|m|s)/g)) total += Number(m[1]) * { h: 3600, m: 60, s: 1, ms: 0.001 }[m[2] as 'h'];
-  return total;
+  return secondsIn(text);
 }
