@@ -4,7 +4,7 @@ import type { Cluster } from '../state.ts';
 import type { Kind } from '../types/kinds.ts';
 import type { Container, Json, KubeObject, PodSpec } from '../types/objects.ts';
 import { amountOf, canonical } from '../types/quantity.ts';
-import { type Amounts, podAmounts } from './amounts.ts';
+import { type Amounts, podAmounts } from '../types/amounts.ts';
 
 type Limits = Readonly<Record<string, string>>;
 

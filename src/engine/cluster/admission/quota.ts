@@ -5,7 +5,7 @@ import type { Cluster } from '../state.ts';
 import { put } from '../store.ts';
 import type { Kind } from '../types/kinds.ts';
 import type { KubeObject, PodSpec } from '../types/objects.ts';
-import { amountIn, type Amounts, amountText } from './amounts.ts';
+import { amountIn, type Amounts, amountText } from '../types/amounts.ts';
 import { inScope, usageOf } from './usage.ts';
 
 const CONSTRAINED = ['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory'];

@@ -3,7 +3,7 @@ import { type Kind, KINDS, kindNamed, qualified } from '../types/kinds.ts';
 import type { Json, KubeObject, Pod } from '../types/objects.ts';
 import { wholeOf } from '../types/quantity.ts';
 import { parseTime } from '../types/time.ts';
-import { type Amounts, podAmounts } from './amounts.ts';
+import { type Amounts, podAmounts } from '../types/amounts.ts';
 
 /** Core objects that have a name of their own beside "count/…". */
 const PLAIN = new Set(['configmaps', 'secrets', 'replicationcontrollers', 'resourcequotas', 'services', 'persistentvolumeclaims']);

@@ -1,13 +1,13 @@
 /** NodeInfo: a node's allocatable and what the pods on it take, kept as pods come and go. */
-import type { Container, Node, Pod, PodSpec } from '../types/objects.ts';
+import { podAmounts, podAmountsOr } from '../types/amounts.ts';
+import type { Node, Pod, PodSpec } from '../types/objects.ts';
 import { keyOf, same } from '../types/objects.ts';
-import { amountOf, milliOf, wholeOf } from '../types/quantity.ts';
+import { amountOf } from '../types/quantity.ts';
 import { type Demand, type NodeInfo, roomFor } from './profile.ts';
 import { nodeChanged, tally } from './snapshot.ts';
 
 /** What scores assume of a container that names no request. */
-export const DEFAULT_CPU = 100;
-export const DEFAULT_MEMORY = 200 * 1024 * 1024;
+const ASSUMED = { cpu: '100m', memory: '200Mi' };
 
 export function nodeInfo(node: Node): NodeInfo {
   const { name } = node.metadata;
@@ -34,10 +34,7 @@ export function setNode(info: NodeInfo, node: Node): void {
   for (const image of node.status?.images ?? []) for (const name of image.names ?? []) info.images.set(name, image.sizeBytes ?? 0);
 }
 
-/**
- * What a pod takes: the sum of its containers and sidecars (init containers that restart always), or, where that is more, one init
- * container with the sidecars started before it; plus overhead. Source: k8s.io/component-helpers/resource, aggregateContainerRequests.
- */
+/** What a pod takes, and what the scores take it for. */
 export function demandOf(spec: PodSpec): Demand {
   const known = demands.get(spec.containers);
   if (known && known.init === spec.initContainers && known.overhead === spec.overhead) return known.demand;
@@ -50,52 +47,15 @@ export function demandOf(spec: PodSpec): Demand {
 const demands = new WeakMap<object, { init: unknown; overhead: unknown; demand: Demand }>();
 
 function workOut(spec: PodSpec): Demand {
-  const running: Sum = { requests: new Map(), cpu: 0, memory: 0 };
-  const sidecars: Sum = { requests: new Map(), cpu: 0, memory: 0 };
-  const peaks: Sum[] = [];
-  for (const c of spec.containers ?? []) addContainer(running, c);
-  for (const c of spec.initContainers ?? []) {
-    if (c.restartPolicy === 'Always') {
-      addContainer(running, c);
-      addContainer(sidecars, c);
-      continue;
-    }
-    const peak: Sum = { ...sidecars, requests: new Map(sidecars.requests) };
-    addContainer(peak, c);
-    peaks.push(peak);
-  }
-  for (const peak of peaks) {
-    for (const [k, v] of peak.requests) running.requests.set(k, Math.max(running.requests.get(k) ?? 0, v));
-    running.cpu = Math.max(running.cpu, peak.cpu);
-    running.memory = Math.max(running.memory, peak.memory);
-  }
-  const { requests } = running;
-  for (const [k, v] of Object.entries(spec.overhead ?? {})) {
-    requests.set(k, (requests.get(k) ?? 0) + amountOf(k, v));
-    if (k === 'cpu') running.cpu += milliOf(v);
-    if (k === 'memory') running.memory += wholeOf(v);
-  }
+  const requests = podAmounts(spec, 'requests');
+  const scored = podAmountsOr(spec, ASSUMED);
   let any = false;
   let other = false;
   for (const [name, amount] of requests) {
     if (amount > 0) any = true;
     if (amount > 0 && name !== 'cpu' && name !== 'memory') other = true;
   }
-  return { requests, nonzeroCpu: running.cpu, nonzeroMemory: running.memory, cpu: requests.get('cpu') ?? 0, memory: requests.get('memory') ?? 0, any, other };
-}
-
-interface Sum {
-  requests: Map<string, number>;
-  /** As the scores count: a container without a request takes the default. */
-  cpu: number;
-  memory: number;
-}
-
-function addContainer(sum: Sum, c: Container): void {
-  const requests = c.resources?.requests;
-  for (const k in requests) sum.requests.set(k, (sum.requests.get(k) ?? 0) + amountOf(k, requests[k]!));
-  sum.cpu += requests?.cpu === undefined ? DEFAULT_CPU : milliOf(requests.cpu);
-  sum.memory += requests?.memory === undefined ? DEFAULT_MEMORY : wholeOf(requests.memory);
+  return { requests, nonzeroCpu: scored.get('cpu') ?? 0, nonzeroMemory: scored.get('memory') ?? 0, cpu: requests.get('cpu') ?? 0, memory: requests.get('memory') ?? 0, any, other };
 }
 
 export function hostPorts(spec: PodSpec): string[] {

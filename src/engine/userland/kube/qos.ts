@@ -2,8 +2,9 @@
  * Where a pod's processes live and what they may take: kubepods.slice with a slice a QoS class and a slice a pod, oom_score_adj,
  * shares and quotas. Source: kubelet pkg/kubelet/{cm,qos} 1.32. Pure but for `writeCgroup`.
  */
+import { podAmounts } from '../../cluster/types/amounts.ts';
 import type { Container, Pod } from '../../cluster/types/objects.ts';
-import { amountOf, milliOf, wholeOf } from '../../cluster/types/quantity.ts';
+import { milliOf, wholeOf } from '../../cluster/types/quantity.ts';
 import { AT_FDCWD, AT_REMOVEDIR, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import type { Call } from '../lib/http.ts';
@@ -50,13 +51,7 @@ export function resourcesOf(pod: Pod, container: Container, nodeMemory: number):
   };
 }
 
-/** Of all its containers; init containers count where they ask for more than the rest together. */
-function sum(pod: Pod, list: 'requests' | 'limits', r: string): number {
-  const of = (c: Container): number => amountOf(r, c.resources?.[list]?.[r]);
-  const inits = pod.spec.initContainers ?? [];
-  const stay = inits.filter((c) => c.restartPolicy === 'Always').reduce((n, c) => n + of(c), 0);
-  return Math.max(pod.spec.containers.reduce((n, c) => n + of(c), 0) + stay, ...inits.filter((c) => c.restartPolicy !== 'Always').map(of));
-}
+const sum = (pod: Pod, list: 'requests' | 'limits', r: string): number => podAmounts(pod.spec, list).get(r) ?? 0;
 
 /** Makes a slice below the root; controllers are turned on down the road. Its directory. */
 function* makeSlice(slice: string): Call<string> {

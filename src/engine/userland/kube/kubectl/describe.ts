@@ -1,5 +1,6 @@
 /** `kubectl describe`: pure functions from objects to its text. Source: kubectl pkg/describe/describe.go 1.32. */
 import type { Json, KubeObject, Node, Pod } from '../../../cluster/types/objects.ts';
+import { podAmounts } from '../../../cluster/types/amounts.ts';
 import { amountOf, binary, canonical, decimal } from '../../../cluster/types/quantity.ts';
 import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime, rfc1123 } from '../../../cluster/types/time.ts';
@@ -218,18 +219,12 @@ function nodePods(n: Node, s: Surroundings, w: Line): void {
   const pods = [...(s.pods ?? [])].filter((p) => p.status.phase !== 'Succeeded' && p.status.phase !== 'Failed').sort((a, b) => `${a.metadata.namespace}/${a.metadata.name}` < `${b.metadata.namespace}/${b.metadata.name}` ? -1 : 1);
   const room = (r: string): number => amountOf(r, (n.status.allocatable ?? n.status.capacity ?? {})[r]);
   const share = (r: string, amount: number): string => `${r === 'cpu' ? decimal(amount) : binary(amount)} (${room(r) === 0 ? 0 : Math.trunc((amount * 100) / room(r))}%)`;
-  const sum = (p: Pod, list: 'requests' | 'limits', r: string): number => {
-    let total = 0;
-    for (const c of p.spec.containers) total += amountOf(r, c.resources?.[list]?.[r]);
-    for (const c of p.spec.initContainers ?? []) total = Math.max(total, amountOf(r, c.resources?.[list]?.[r]));
-    return total;
-  };
   w(0, `Non-terminated Pods:\t(${pods.length} in total)`);
   w(1, 'Namespace\tName\t\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n---------\t----\t\t------------\t----------\t---------------\t-------------\t---');
   const totals = new Map<string, number>();
   for (const p of pods) {
     const cells = (['cpu', 'memory'] as const).flatMap((r) => (['requests', 'limits'] as const).map((list) => {
-      const amount = sum(p, list, r);
+      const amount = podAmounts(p.spec, list).get(r) ?? 0;
       totals.set(`${r} ${list}`, (totals.get(`${r} ${list}`) ?? 0) + amount);
       return share(r, amount);
     }));
