@@ -13,7 +13,7 @@ import { decode } from './types/schema.ts';
 import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
 import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
 import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
-import { copy, type Json, type KubeObject, keyOf, type Pod, same } from './types/objects.ts';
+import { copy, isObject, type Json, keyOf, type KubeObject, type Pod, same } from './types/objects.ts';
 import { admitStorage } from './storage/defaults.ts';
 import { admitExpansion } from './storage/expansion.ts';
 import { afterUpdate, type Entry, isTracked } from './managed.ts';
@@ -75,7 +75,7 @@ function soundStatus(status: Json): Json {
   for (const field of ['conditions', 'addresses', 'images', 'containerStatuses', 'initContainerStatuses', 'podIPs']) {
     if (out[field] === undefined) continue;
     if (!Array.isArray(out[field])) delete out[field];
-    else out[field] = out[field].filter((x: Json) => x !== null && typeof x === 'object' && !Array.isArray(x));
+    else out[field] = out[field].filter(isObject);
   }
   for (const field of ['containerStatuses', 'initContainerStatuses']) {
     for (const c of out[field] ?? []) for (const part of ['state', 'lastState']) if (c[part] === null || typeof c[part] !== 'object') c[part] = {};

@@ -1,5 +1,5 @@
 /** Failures of the API as the real server words them: a Status with reason and code. */
-import type { Json, Status } from './types/objects.ts';
+import { isObject, type Json, type Status } from './types/objects.ts';
 import { type Kind, qualified } from './types/kinds.ts';
 
 /** Thrown by every operation on the API; `status` is the body of the answer. */
@@ -64,7 +64,7 @@ export const noSuchPath = (): ApiError =>
 /** Go's %#v of what a manifest held. */
 export function goValue(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
+  if (isObject(value)) {
     const entries = Object.entries(value as Record<string, unknown>).sort(([a], [b]) => (a < b ? -1 : 1));
     return `map[string]string{${entries.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(String(v))}`).join(', ')}}`;
   }

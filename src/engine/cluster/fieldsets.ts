@@ -2,7 +2,7 @@
  * Sets of fields, as field ownership and server-side apply reckon with them: paths of elements "f:name" (a field), "k:{…}" (an
  * item of a list by its keys), "v:…" (an item of a set); written as FieldsV1. Source: sigs.k8s.io/structured-merge-diff v4.
  */
-import { type Json, same } from './types/objects.ts';
+import { isObject, type Json, same } from './types/objects.ts';
 
 /** Elements joined by a character that no JSON text holds. */
 export type FieldSet = Set<string>;
@@ -23,7 +23,6 @@ const WHOLE_ITEMS = new Set(['ownerReferences']);
 /** Structures that are always there, so that nobody is noted for having added them. */
 const ALWAYS = new Set(['metadata', 'spec', 'status', 'template', 'strategy', 'updateStrategy', 'jobTemplate', 'containers']);
 
-const isObject = (x: Json): boolean => x !== null && typeof x === 'object' && !Array.isArray(x);
 
 /** The keys by which a list's items are told apart; null for an atomic list. */
 export function listKeys(field: string, items: readonly Json[]): readonly string[] | null {

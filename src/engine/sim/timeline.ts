@@ -9,6 +9,7 @@
  * Events that go on and on while no nanosecond passes are a fault of the engine, and would hold the world for ever: after
  * `patience` of them `step` throws, naming what kept running. Events are counted, not real time, so every replay finds it.
  */
+import { insert, takeFirst } from './heap.ts';
 
 /** Nanoseconds of simulated time. */
 export type Ns = number;
@@ -70,7 +71,7 @@ export function nameEvents(timeline: Timeline, kind: string, namer: (event: SimE
 /** Schedules `event` at absolute time `at` (ns); a time in the past means now, after what is already due. */
 export function schedule(timeline: Timeline, at: Ns, event: SimEvent): Ticket {
   const entry: Entry = { at: Math.max(at, timeline.now), seq: timeline.seq++, event };
-  push(timeline.heap, entry);
+  insert(timeline.heap, entry, before);
   return entry;
 }
 
@@ -87,14 +88,14 @@ export function cancel(ticket: Ticket): void {
 /** The time of the next event, or Infinity. */
 export function nextAt(timeline: Timeline): Ns {
   const heap = timeline.heap;
-  while (heap.length > 0 && heap[0]!.event === null) pop(heap);
+  while (heap.length > 0 && heap[0]!.event === null) takeFirst(heap, before);
   return heap.length > 0 ? heap[0]!.at : Number.POSITIVE_INFINITY;
 }
 
 /** Handles the next event if it is due at or before `limit`; says whether it did. */
 export function step(timeline: Timeline, limit: Ns): boolean {
   if (nextAt(timeline) > limit) return false;
-  const entry = pop(timeline.heap);
+  const entry = takeFirst(timeline.heap, before)!;
   const event = entry.event!;
   entry.event = null;
   timeline.now = entry.at;
@@ -128,33 +129,4 @@ export function runTo(timeline: Timeline, limit: Ns): void {
 
 function before(a: Entry, b: Entry): boolean {
   return a.at < b.at || (a.at === b.at && a.seq < b.seq);
-}
-
-function push(heap: Entry[], entry: Entry): void {
-  let i = heap.length;
-  heap.push(entry);
-  while (i > 0) {
-    const parent = (i - 1) >> 1;
-    if (!before(entry, heap[parent]!)) break;
-    heap[i] = heap[parent]!;
-    i = parent;
-  }
-  heap[i] = entry;
-}
-
-function pop(heap: Entry[]): Entry {
-  const top = heap[0]!;
-  const last = heap.pop()!;
-  if (heap.length === 0) return top;
-  let i = 0;
-  for (;;) {
-    let child = 2 * i + 1;
-    if (child >= heap.length) break;
-    if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
-    if (!before(heap[child]!, last)) break;
-    heap[i] = heap[child]!;
-    i = child;
-  }
-  heap[i] = last;
-  return top;
 }

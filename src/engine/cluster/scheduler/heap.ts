@@ -1,4 +1,6 @@
 /** The active queue: by priority, then by the time a pod was first queued; who leaves early is skipped when its turn comes. */
+import { insert, takeFirst } from '../../sim/heap.ts';
+
 export interface Queued {
   key: string;
   priority: number;
@@ -29,43 +31,16 @@ function before(a: Entry, b: Entry): boolean {
 
 export function enter(heap: Heap, item: Queued): void {
   heap.members.set(item.key, item);
-  const { entries } = heap;
-  const entry: Entry = { item, seq: heap.seq++ };
-  let i = entries.length;
-  entries.push(entry);
-  while (i > 0) {
-    const parent = (i - 1) >> 1;
-    if (!before(entry, entries[parent]!)) break;
-    entries[i] = entries[parent]!;
-    i = parent;
-  }
-  entries[i] = entry;
+  insert(heap.entries, { item, seq: heap.seq++ }, before);
 }
 
 /** The first that is still a member. */
 export function leave(heap: Heap): Queued | undefined {
   for (;;) {
-    const top = pop(heap.entries);
+    const top = takeFirst(heap.entries, before);
     if (!top) return undefined;
     if (heap.members.get(top.item.key) !== top.item) continue;
     heap.members.delete(top.item.key);
     return top.item;
   }
-}
-
-function pop(entries: Entry[]): Entry | undefined {
-  const top = entries[0];
-  const last = entries.pop();
-  if (!top || !last || entries.length === 0) return top;
-  let i = 0;
-  for (;;) {
-    let child = 2 * i + 1;
-    if (child >= entries.length) break;
-    if (child + 1 < entries.length && before(entries[child + 1]!, entries[child]!)) child++;
-    if (!before(entries[child]!, last)) break;
-    entries[i] = entries[child]!;
-    i = child;
-  }
-  entries[i] = last;
-  return top;
 }

@@ -263,6 +263,9 @@ export interface Status {
   code?: number;
 }
 
+/** Whether a JSON value is a map of names to values. */
+export const isObject = (x: Json): boolean => x !== null && typeof x === 'object' && !Array.isArray(x);
+
 /** A deep copy of JSON. */
 export function copy<T>(value: T): T {
   if (Array.isArray(value)) return value.map(copy) as T;

@@ -2,7 +2,7 @@
  * Strategic merge patch: lists of named things merge by their key; `$patch`, `$retainKeys`, `$deleteFromPrimitiveList` and
  * `$setElementOrder` delete, replace and order. Source: apimachinery strategicpatch.
  */
-import { copy, type Json } from './objects.ts';
+import { copy, isObject, type Json } from './objects.ts';
 
 /** Merge keys of lists by the field's name; lists not named here are replaced whole. */
 const MERGE_KEYS: Record<string, readonly string[]> = {
@@ -11,7 +11,6 @@ const MERGE_KEYS: Record<string, readonly string[]> = {
   topologySpreadConstraints: ['topologyKey'], hostAliases: ['ip'], schedulingGates: ['name'],
 };
 const SETS = new Set(['finalizers']);
-const isObject = (x: Json): boolean => x !== null && typeof x === 'object' && !Array.isArray(x);
 
 export function strategicPatch(target: Json, patch: Json): Json {
   if (!isObject(patch)) return copy(patch);

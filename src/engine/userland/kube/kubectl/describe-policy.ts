@@ -1,5 +1,5 @@
 /** `kubectl describe` of autoscalers, budgets, quotas, limits, ingresses, policies, roles, accounts, endpoints. Source: kubectl pkg/describe/describe.go 1.32. */
-import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
+import { isObject, type Json, type KubeObject } from '../../../cluster/types/objects.ts';
 import { canonical } from '../../../cluster/types/quantity.ts';
 import { printSelector } from '../../../cluster/types/selectors.ts';
 import { rfc1123 } from '../../../cluster/types/time.ts';
@@ -330,7 +330,7 @@ function content(w: Line, level: number, value: Json, path: string, skip: readon
     if (Array.isArray(inner)) {
       w(level, `${label(field)}:`);
       for (const one of inner) {
-        if (one !== null && typeof one === 'object' && !Array.isArray(one)) content(w, level + 1, one, at, skip);
+        if (isObject(one)) content(w, level + 1, one, at, skip);
         else w(level + 1, String(one));
       }
     } else if (inner !== null && typeof inner === 'object') {

@@ -2,7 +2,7 @@
  * JSONPath templates as kubectl knows them: {.a.b}, ['a'], [0], [-1], [1:3], [*], .., ?(@.x=="y"), {range …}{end}, {"text"}.
  * Source: client-go/util/jsonpath. Left out: unions of paths.
  */
-import type { Json } from '../../../cluster/types/objects.ts';
+import { isObject, type Json } from '../../../cluster/types/objects.ts';
 import { toJson } from './yaml.ts';
 
 export class PathError extends Error {}
@@ -131,7 +131,7 @@ function bracket(text: string): number {
   return -1;
 }
 
-const child = (v: Json, name: string): Json[] => (v !== null && typeof v === 'object' && !Array.isArray(v) && Object.hasOwn(v, name) ? [v[name]] : []);
+const child = (v: Json, name: string): Json[] => (isObject(v) && Object.hasOwn(v, name) ? [v[name]] : []);
 const everything = (v: Json): Json[] => (Array.isArray(v) ? v : v !== null && typeof v === 'object' ? Object.keys(v).sort().map((k) => v[k]) : []);
 
 function descendants(v: Json): Json[] {

@@ -2,7 +2,7 @@
  * `kubectl apply`'s three-way merge: from what was applied last, what is wanted now and what there is, the patch that deletes
  * what was taken out of the manifest, sets what differs and leaves alone what others set. Lists of named things merge by key.
  */
-import { copy, type Json, same } from '../../../cluster/types/objects.ts';
+import { copy, isObject, type Json, same } from '../../../cluster/types/objects.ts';
 import { toJson } from './yaml.ts';
 
 export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -11,7 +11,6 @@ const KEYS: Record<string, readonly string[]> = {
   containers: ['name'], initContainers: ['name'], env: ['name'], volumes: ['name'], volumeMounts: ['mountPath'], ports: ['containerPort', 'port'],
   imagePullSecrets: ['name'], taints: ['key'], ownerReferences: ['uid'], hostAliases: ['ip'], topologySpreadConstraints: ['topologyKey'],
 };
-const isMap = (v: Json): boolean => v !== null && typeof v === 'object' && !Array.isArray(v);
 
 /** The manifest with the annotation that holds itself. */
 export function annotated(object: Json): Json {
@@ -41,14 +40,14 @@ export function threeWay(original: Json, wanted: Json, live: Json): Json {
   for (const [key, value] of Object.entries(wanted as Record<string, Json>)) {
     if (value === null || value === undefined) continue;
     const there = live?.[key];
-    if (isMap(value) && isMap(there)) {
-      const inner = threeWay(isMap(original?.[key]) ? original[key] : {}, value, there);
+    if (isObject(value) && isObject(there)) {
+      const inner = threeWay(isObject(original?.[key]) ? original[key] : {}, value, there);
       if (Object.keys(inner).length > 0) patch[key] = inner;
     } else if (Array.isArray(value) && Array.isArray(there)) {
       const list = lists(key, original?.[key], value, there);
       if (list) patch[key] = list;
     } else if (!same(value, there)) {
-      if (isMap(value) && Object.keys(value).length === 0 && there === undefined) continue;
+      if (isObject(value) && Object.keys(value).length === 0 && there === undefined) continue;
       patch[key] = copy(value);
     }
   }
@@ -59,7 +58,7 @@ export function threeWay(original: Json, wanted: Json, live: Json): Json {
 }
 
 function lists(field: string, original: Json, wanted: Json[], live: Json[]): Json[] | null {
-  const key = KEYS[field]?.find((k) => wanted.every((x) => isMap(x) && x[k] !== undefined));
+  const key = KEYS[field]?.find((k) => wanted.every((x) => isObject(x) && x[k] !== undefined));
   if (!key) return same(wanted, live) ? null : copy(wanted);
   const before: Json[] = Array.isArray(original) ? original : [];
   const out: Json[] = [];

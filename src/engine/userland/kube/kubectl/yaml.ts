@@ -2,7 +2,7 @@
  * YAML and JSON as kubectl writes them: go-yaml's style (keys sorted, lists not indented, ambiguous words in double quotes,
  * text of several lines as blocks) and Go's JSON (four spaces, <, > and & escaped).
  */
-import type { Json } from '../../../cluster/types/objects.ts';
+import { isObject, type Json } from '../../../cluster/types/objects.ts';
 
 const AMBIGUOUS = /^(?:~|null|Null|NULL|y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF|<<|\.nan|\.NaN|\.NAN|[-+]?\.inf|[-+]?\.Inf|[-+]?\.INF)$/;
 const NUMBER = /^[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[0-9][0-9_]*|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)$/;
@@ -36,11 +36,10 @@ export function toYaml(value: Json): string {
   return `${out.join('\n')}\n`;
 }
 
-const isMap = (v: Json): boolean => v !== null && typeof v === 'object' && !Array.isArray(v);
 
 function node(value: Json, indent: number, lead: string, out: string[]): void {
   const pad = ' '.repeat(indent);
-  if (isMap(value)) {
+  if (isObject(value)) {
     const keys = Object.keys(value).filter((k) => value[k] !== undefined).sort();
     if (keys.length === 0) out.push(`${lead}{}`);
     for (const [i, key] of keys.entries()) {
@@ -54,13 +53,13 @@ function node(value: Json, indent: number, lead: string, out: string[]): void {
 }
 
 function entry(value: Json, indent: number, head: string, out: string[]): void {
-  if (isMap(value) && Object.keys(value).some((k) => value[k] !== undefined)) {
+  if (isObject(value) && Object.keys(value).some((k) => value[k] !== undefined)) {
     out.push(head);
     node(value, indent + 2, ' '.repeat(indent + 2), out);
   } else if (Array.isArray(value) && value.length > 0) {
     out.push(head);
     node(value, indent, ' '.repeat(indent), out);
-  } else if (isMap(value)) out.push(`${head} {}`);
+  } else if (isObject(value)) out.push(`${head} {}`);
   else if (Array.isArray(value)) out.push(`${head} []`);
   else out.push(`${head} ${scalar(value, indent + 2)}`);
 }
@@ -73,7 +72,7 @@ function scalar(value: Json, indent: number): string {
 /** Keys sorted, as Go's maps are written. */
 export function sortKeys(value: Json): Json {
   if (Array.isArray(value)) return value.map(sortKeys);
-  if (!isMap(value)) return value;
+  if (!isObject(value)) return value;
   return Object.fromEntries(Object.keys(value).sort().filter((k) => value[k] !== undefined).map((k) => [k, sortKeys(value[k])]));
 }
 
