@@ -23,7 +23,6 @@ const WHOLE_ITEMS = new Set(['ownerReferences']);
 /** Structures that are always there, so that nobody is noted for having added them. */
 const ALWAYS = new Set(['metadata', 'spec', 'status', 'template', 'strategy', 'updateStrategy', 'jobTemplate', 'containers']);
 
-
 /** The keys by which a list's items are told apart; null for an atomic list. */
 export function listKeys(field: string, items: readonly Json[]): readonly string[] | null {
   const found = KEYS[field] ?? (field === 'ports' ? PORTS.find(([first]) => items.every((item) => item?.[first] !== undefined)) : undefined);

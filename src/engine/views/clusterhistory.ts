@@ -123,7 +123,10 @@ export const objectText: View = {
   },
 };
 
-const linesOf = (object: KubeObject): string[] => toYaml(object).trimEnd().split('\n');
+/** As kubectl shows it: without who owns which field. */
+function linesOf({ metadata: { managedFields: _, ...metadata }, ...object }: KubeObject): string[] {
+  return toYaml({ ...object, metadata }).trimEnd().split('\n');
+}
 
 /** Lines of both in order, by the longest common subsequence; without an older text all lines are as they are. */
 function compare(before: string[] | null, now: string[]): { text: string; change: string }[] {

@@ -9,7 +9,7 @@ import { taintFilter, taintScore } from './plugins/taints.ts';
 import { ebsLimits, nodeVolumeLimits, volumeBinding, volumeRestrictions, volumeZone } from './plugins/volumes.ts';
 import type { FilterPlugin, Profile } from './profile.ts';
 
-const FILTERS: readonly FilterPlugin[] = [nodeUnschedulable, nodeName, taintFilter, affinityFilter, nodePorts, nodeResourcesFit, volumeRestrictions, ebsLimits, nodeVolumeLimits, volumeBinding, volumeZone, spreadFilter, interPodFilter];
+const FILTERS: readonly FilterPlugin[] = [nodeUnschedulable, nodeName, taintFilter, affinityFilter, nodePorts, nodeResourcesFit, volumeRestrictions, nodeVolumeLimits, volumeBinding, volumeZone, spreadFilter, interPodFilter];
 
 export const DEFAULT: Profile = {
   name: 'v1.32', schedulerName: 'default-scheduler', legacy: false, percentageOfNodesToScore: 0, filters: FILTERS,
@@ -25,7 +25,7 @@ export const DEFAULT: Profile = {
 };
 
 const legacy = (name: string, taint: number, affinity: number, interpod: number): Profile => ({
-  name, schedulerName: name, legacy: true, percentageOfNodesToScore: 100, filters: FILTERS,
+  name, schedulerName: name, legacy: true, percentageOfNodesToScore: 100, filters: FILTERS.flatMap((plugin) => (plugin === nodeVolumeLimits ? [ebsLimits, plugin] : [plugin])),
   scores: [
     { plugin: balancedAllocation, weight: 1 },
     { plugin: imageLocality, weight: 1 },

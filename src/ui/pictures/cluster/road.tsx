@@ -19,6 +19,8 @@ import { podId } from './nodes.tsx';
 const LISTED = 120;
 const WIDE = 4;
 const DEEP = 6;
+/** Where the cable of a node's pods runs, from its left edge. */
+const TRUNK = 13;
 
 export default function Roads({ pods, nodes }: FaceProps) {
   const services = useRows<ServiceRow>('services');
@@ -121,13 +123,21 @@ function Plan({ nodes, pods, road, at, byIp }: { nodes: readonly NodeRow[]; pods
     if (layer !== 'pod') return [place.x + width / 2, ROWS[layer]];
     const pod = podAt(row, road ?? undefined, byIp);
     const n = place.pods.findIndex((one) => pod && podId(one) === podId(pod));
-    return [place.x + 26, ROWS.pod + Math.max(0, n) * 24 + 8];
+    return [place.x + TRUNK, ROWS.pod + Math.max(0, n) * 24 + 7];
+  };
+  /** Between the bridge and a pod it goes along their cable. */
+  const corners = (a: PacketRow, b: PacketRow): [number, number][] => {
+    const place = places.find((one) => one.node.name === b.host);
+    if (!place || a.host !== b.host || (layerOf(a) === 'pod') === (layerOf(b) === 'pod')) return [];
+    const way: [number, number][] = [[place.x + width / 2, ROWS.pod - 18], [place.x + TRUNK, ROWS.pod - 18]];
+    return layerOf(a) === 'pod' ? way.reverse() : way;
   };
   const points: ([number, number] | null)[] = [];
   let reached = 0;
   for (const [i, row] of (road?.steps ?? []).entries()) {
     const before = road!.steps[i - 1];
     const point = pointOf(row);
+    if (before) points.push(...corners(before, row));
     // Between two machines it goes along the wire.
     if (before && before.host !== row.host && point) points.push([pointOf(before)?.[0] ?? point[0], ROWS.wire], [point[0], ROWS.wire]);
     points.push(point);
@@ -154,7 +164,7 @@ function Plan({ nodes, pods, road, at, byIp }: { nodes: readonly NodeRow[]; pods
               const y = ROWS.pod + n * 24 - 3;
               return (
                 <g key={pod.key}>
-                  <path d={`M${width / 2} ${ROWS.bridge + 11}V${ROWS.pod - 18}H16V${y + 10}H26`} stroke="var(--line)" fill="none" />
+                  <path d={`M${width / 2} ${ROWS.bridge + 11}V${ROWS.pod - 18}H${TRUNK}V${y + 10}H26`} stroke="var(--line)" fill="none" />
                   <rect x={26} y={y} width={width - 36} height={21} fill={met.has(podId(pod)) ? 'var(--sunken)' : 'var(--panel)'} stroke={selection?.kind === 'pod' && selection.id === podId(pod) ? 'var(--now)' : 'var(--container)'} strokeWidth={met.has(podId(pod)) ? 2 : 1} />
                   <text x={34} y={y + 14} style={{ fill: 'var(--ink)' }}>{pod.name.length > 21 ? `${pod.name.slice(0, 20)}…` : pod.name}</text><text x={width - 16} y={y + 14} textAnchor="end">{pod.ip}</text>
                 </g>

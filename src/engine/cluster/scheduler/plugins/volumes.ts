@@ -62,7 +62,7 @@ function onNode(store: Store, info: NodeInfo, driver: string): Set<string> {
 /** 1.20 counted EBS volumes that pods name themselves; today they belong to the driver that replaced them. */
 export const ebsLimits: FilterPlugin = {
   name: 'EBSLimits',
-  skips: (state) => !state.profile.legacy || ebsOf(state.pod).length === 0,
+  skips: (state) => ebsOf(state.pod).length === 0,
   filter({ pod }, info) {
     const there = new Set([...info.pods.values()].flatMap(ebsOf));
     const fresh = new Set(ebsOf(pod).filter((id) => !there.has(id)));

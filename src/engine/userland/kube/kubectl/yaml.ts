@@ -36,7 +36,6 @@ export function toYaml(value: Json): string {
   return `${out.join('\n')}\n`;
 }
 
-
 function node(value: Json, indent: number, lead: string, out: string[]): void {
   const pad = ' '.repeat(indent);
   if (isObject(value)) {
