@@ -57,6 +57,10 @@ const SCROLLBACK = 400_000;
 
 /** Calls that need no world. */
 const WORLDLESS = new Set<keyof Calls>(['open', 'views', 'assemble', 'kept', 'forget']);
+/** Calls that wait for a replay to arrive: what is typed meanwhile is not lost. */
+const AFTER_REPLAY = new Set<keyof Calls>(['act', 'step', 'seek']);
+
+type Call = Extract<ToWorker, { type: 'call' }>;
 
 interface Subscription {
   view: string;
@@ -76,6 +80,8 @@ interface Session {
   end: number;
   /** Replay in progress: from `from` to `to`, then `then`. */
   seek: { from: number; to: number; running: boolean } | null;
+  /** Simulated ns of the records of a world that was rebuilt, ascending: where a step back can go while the replay has not come there. */
+  known: Float64Array;
   scrollback: Map<string, string>;
   pendingTerm: Frame['term'];
   fault: Frame['fault'];
@@ -89,6 +95,8 @@ export interface Server {
 export function createServer(around: Surroundings): Server {
   const subscriptions = new Map<number, Subscription>();
   const feeds = new Map<number, CellFeed | null>();
+  /** Calls in their order, from the first that waits for the replay. */
+  let held: Call[] = [];
   let session!: Session;
   let open = false;
   let inFlight = false;
@@ -103,7 +111,7 @@ export function createServer(around: Surroundings): Server {
   function start(world: World): Session {
     return {
       world, running: true, speed: 1, pace: { real: around.now(), sim: world.timeline.now }, end: world.timeline.now,
-      seek: null, scrollback: new Map(), pendingTerm: [], fault: undefined, faultSent: false,
+      seek: null, known: new Float64Array(0), scrollback: new Map(), pendingTerm: [], fault: undefined, faultSent: false,
     };
   }
 
@@ -138,6 +146,7 @@ export function createServer(around: Surroundings): Server {
     const enough = (): boolean => around.now() - began >= SLICE_MS;
     if (session.seek) guarded(() => replaySlice(enough));
     else if (session.running && !session.fault) guarded(() => playSlice(began, enough));
+    while (held.length > 0 && !session.seek) perform(held.shift()!);
     if (journal && session.running && around.now() - lastKept >= KEEP_MS) {
       lastKept = around.now();
       journal.reached(session.end);
@@ -251,6 +260,7 @@ export function createServer(around: Surroundings): Server {
       const checked = checkRecording(recording);
       const world = openRecording(around.assets, checked);
       const target = at ?? checked.until;
+      for (const call of held.splice(0)) around.post({ type: 'reply', id: call.id, error: 'another session was opened' });
       replace({ ...start(world), end: Math.max(checked.until, target) });
       if (target > 0) session.seek = { from: 0, to: target, running: true };
       open = true;
@@ -259,7 +269,6 @@ export function createServer(around: Surroundings): Server {
     },
     act(action) {
       if (session.fault) throw new Error('the world has stopped');
-      if (session.seek) throw new Error('wait until the replay has arrived');
       const { world } = session;
       const from = world.applied;
       guarded(() => act(world, action));
@@ -289,20 +298,17 @@ export function createServer(around: Surroundings): Server {
       return null;
     },
     step({ by }) {
-      const { world } = session;
+      const { world, seek } = session;
       session.running = false;
-      const records = world.trace.records;
       if (by === 1) {
         const next = nextAt(world.timeline);
         const input = world.inputs[world.applied]?.t ?? Number.POSITIVE_INFINITY;
         const target = Math.min(next, input);
         if (target !== Number.POSITIVE_INFINITY) session.seek = { from: world.timeline.now, to: target, running: false };
       } else {
-        let i = records.length - 1;
-        while (i >= 0 && records[i]!.t >= world.timeline.now) i--;
-        const target = i >= 0 ? records[i]!.t : 0;
-        rebuild();
-        session.seek = { from: 0, to: target, running: false };
+        const target = lastBefore(seek ? session.known : timesOf(world), seek ? seek.to : world.timeline.now);
+        if (target < world.timeline.now) rebuild();
+        session.seek = { from: session.world.timeline.now, to: target, running: false };
       }
       return null;
     },
@@ -345,8 +351,25 @@ export function createServer(around: Surroundings): Server {
   function rebuild(): void {
     const { world, end, speed } = session;
     const recording: Recording = { nestbox: 1, scenario: world.source, seed: world.seed, inputs: world.inputs, until: world.timeline.now };
-    replace({ ...start(openRecording(around.assets, recording)), end, speed, running: false });
+    const known = world.trace.records.length > session.known.length ? timesOf(world) : session.known;
+    replace({ ...start(openRecording(around.assets, recording)), end, speed, known, running: false });
   }
+
+  function perform({ id, name, in: input }: Call): void {
+    try {
+      const run = calls[name] as ((input: unknown) => unknown) | undefined;
+      if (!run) throw new Error(`no call '${name}'`);
+      if (!open && !WORLDLESS.has(name)) throw new Error('no world is open');
+      around.post({ type: 'reply', id, out: run(input) });
+    } catch (error) {
+      around.post({ type: 'reply', id, error: error instanceof Error ? error.message : String(error) });
+    }
+    dirty = true;
+  }
+
+  /** Whether a call waits: it acts on where the replay arrives, or one before it does. A further seek or step back replaces the replay instead. */
+  const waits = ({ name, in: input }: Call): boolean =>
+    open && session.seek !== null && AFTER_REPLAY.has(name) && (held.length > 0 || name === 'act' || (name === 'step' && (input as Calls['step']['in']).by === 1));
 
   return {
     receive(message) {
@@ -363,18 +386,18 @@ export function createServer(around: Surroundings): Server {
         if (feed) closeFeed(feed);
         feeds.delete(message.sub);
       }
-      else {
-        try {
-          const run = calls[message.name] as ((input: unknown) => unknown) | undefined;
-          if (!run) throw new Error(`no call '${message.name}'`);
-          if (!open && !WORLDLESS.has(message.name)) throw new Error('no world is open');
-          around.post({ type: 'reply', id: message.id, out: run(message.in) });
-        } catch (error) {
-          around.post({ type: 'reply', id: message.id, error: error instanceof Error ? error.message : String(error) });
-        }
-        dirty = true;
-      }
+      else if (waits(message)) held.push(message);
+      else perform(message);
       again();
     },
   };
+}
+
+const timesOf = (world: World): Float64Array => Float64Array.from(world.trace.records, (record) => record.t);
+
+/** The last of ascending times that lies before `t`; 0 if none does. */
+function lastBefore(times: Float64Array, t: number): number {
+  let i = times.length - 1;
+  while (i >= 0 && times[i]! >= t) i--;
+  return i >= 0 ? times[i]! : 0;
 }

@@ -63,7 +63,7 @@ export async function openFresh(scenario = 'lab', seed = 1, drop = true): Promis
 export async function act(action: Action): Promise<boolean> {
   try {
     await call('act', action);
-    if (!get().running && get().seeking === null && (action.do === 'type' || action.do === 'vm')) void call('play', { running: true });
+    if (!get().running && (action.do === 'type' || action.do === 'vm')) void call('play', { running: true });
     return true;
   } catch (error) {
     toast(said(error), true);
