@@ -10,8 +10,8 @@ export default defineConfig({
   testMatch: ['page/**/*.spec.ts', 'replay/**/*.spec.ts'],
   fullyParallel: true,
   workers: 2,
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  timeout: 180_000,
+  expect: { timeout: 60_000 },
   reporter: 'list',
   use: {
     baseURL: `http://127.0.0.1:${port}`,

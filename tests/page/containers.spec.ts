@@ -68,7 +68,7 @@ test('every face of Containers, and a packet followed to where it was dropped', 
   await expect(picture(page)).toContainText(/1 of \d+, \+0\.0 µs/);
   await picture(page).getByRole('button', { name: 'Let the packet move' }).click();
   await expect.poll(dot).not.toBe(before);
-  await expect(picture(page).locator('li button[aria-current="step"]')).toContainText('FORWARD drop', { timeout: 30_000 });
+  await expect(picture(page).locator('li button[aria-current="step"]')).toContainText('FORWARD drop');
   await picture(page).getByRole('button', { name: 'One hop back' }).click();
   await expect(picture(page).locator('li button[aria-current="step"]')).toContainText('routing');
   await picture(page).getByRole('button', { name: /^host docker0, bridge/ }).click();

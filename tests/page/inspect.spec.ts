@@ -80,6 +80,6 @@ test('a name in the terminal is a link to its picture', async ({ page }) => {
     await page.mouse.move(box.x + 12, box.y + box.height / 2);
     await page.mouse.click(box.x + 12, box.y + box.height / 2);
     await expect(inspector(page).getByRole('heading', { level: 2 })).toContainText('linked', { timeout: 1000 });
-  }).toPass({ timeout: 15_000 });
+  }).toPass({ timeout: 60_000 });
   await expect(page.getByRole('tab', { name: '5 Containers' })).toHaveAttribute('aria-selected', 'true');
 });

@@ -10,7 +10,7 @@ export async function open(page: Page, hash = ''): Promise<void> {
 export const screen = (page: Page): Promise<string> => page.locator('.xterm-rows').first().innerText().then((text) => text.replaceAll('\u00a0', ' '));
 
 /** Waits until the last line of the terminal is a prompt. */
-export async function prompt(page: Page, timeout = 30_000): Promise<void> {
+export async function prompt(page: Page, timeout = 60_000): Promise<void> {
   await expect.poll(async () => (await screen(page)).trimEnd().split('\n').pop() ?? '', { timeout }).toMatch(/[#$]\s*$/);
 }
 
@@ -21,7 +21,7 @@ export async function type(page: Page, line: string): Promise<void> {
 }
 
 /** Types a line and waits until what it printed is there. */
-export async function run(page: Page, line: string, expected: string | RegExp, timeout = 30_000): Promise<void> {
+export async function run(page: Page, line: string, expected: string | RegExp, timeout = 60_000): Promise<void> {
   await type(page, line);
   await expect.poll(() => screen(page), { timeout }).toMatch(expected);
 }

@@ -9,7 +9,6 @@ const SCENES = ['Spectrum', 'Layers', 'Page walk', 'I/O', 'Containers', 'VM or c
 
 for (const theme of ['light', 'dark', 'projector']) {
   test(`no axe violation in any scene, ${theme}`, async ({ page }) => {
-    test.setTimeout(180_000);
     await page.addInitScript((name) => localStorage.setItem('nestbox.page', JSON.stringify({ theme: name })), theme);
     await open(page);
     await run(page, 'virsh start tiny && docker run -d --name web -m 64m nginx && kubectl apply -f web.yaml', /service\/web created/);
@@ -24,7 +23,6 @@ for (const theme of ['light', 'dark', 'projector']) {
   });
 
   test(`no axe violation in any face of the pictures of machines, ${theme}`, async ({ page }) => {
-    test.setTimeout(180_000);
     await page.addInitScript((name) => localStorage.setItem('nestbox.page', JSON.stringify({ theme: name })), theme);
     await open(page);
     await run(page, 'virsh start tiny', /Domain 'tiny' started/);

@@ -32,13 +32,12 @@ test('a recording made in the browser has the same hash in Node', async ({ page 
 });
 
 test('a reload loses nothing, not even what was typed last', async ({ page }) => {
-  test.setTimeout(120_000);
   const faults = watch(page);
   await open(page);
   await run(page, 'echo kept > note; cat note', /^kept/m);
   await type(page, 'cat note | tr a-z A-Z');
   await page.reload();
-  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/cat note\s+kept[\s\S]*^KEPT/m);
+  await expect.poll(() => screen(page)).toMatch(/cat note\s+kept[\s\S]*^KEPT/m);
   await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
   for (let n = 0; n < 40 && /^KEPT/m.test(await screen(page)); n++) {
     await page.getByRole('button', { name: 'Step back by an event' }).click();
@@ -47,12 +46,11 @@ test('a reload loses nothing, not even what was typed last', async ({ page }) =>
   await page.locator('#time').getByRole('button', { name: /^(Play|Run)/ }).click();
   await run(page, 'echo another way', /^another way/m);
   await page.reload();
-  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/^another way/m);
+  await expect.poll(() => screen(page)).toMatch(/^another way/m);
   expect(faults).toEqual([]);
 });
 
 test('two tabs keep a session each; the one used last comes back', async ({ page, context }) => {
-  test.setTimeout(120_000);
   await open(page);
   await run(page, 'echo in the first', /^in the first/m);
   const other = await context.newPage();
@@ -61,7 +59,7 @@ test('two tabs keep a session each; the one used last comes back', async ({ page
   await run(page, 'echo and again in the first', /^and again in the first/m);
   await other.close();
   await page.reload();
-  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/^in the first[\s\S]*^and again in the first/m);
+  await expect.poll(() => screen(page)).toMatch(/^in the first[\s\S]*^and again in the first/m);
   expect(await screen(page)).not.toContain('in the second');
 });
 
@@ -76,7 +74,7 @@ test('a share link shows what it holds before anything of it runs, then opens th
   await expect(other.getByRole('dialog')).toContainText('echo for a colleague');
   expect(await screen(other)).not.toContain('for a colleague');
   await other.getByRole('dialog').getByRole('button', { name: 'Open it' }).click();
-  await expect.poll(() => screen(other), { timeout: 30_000 }).toMatch(/^for a colleague/m);
+  await expect.poll(() => screen(other)).toMatch(/^for a colleague/m);
   await other.close();
 });
 
@@ -100,7 +98,7 @@ test('stepping back and scrubbing show the past, and acting there goes on from i
   const slider = page.getByRole('slider', { name: 'Playhead' });
   await slider.focus();
   await page.keyboard.press('Home');
-  await expect.poll(() => screen(page), { timeout: 20_000 }).not.toContain('first');
+  await expect.poll(() => screen(page)).not.toContain('first');
   await page.keyboard.press('End');
-  await expect.poll(() => screen(page), { timeout: 20_000 }).toMatch(/^second/m);
+  await expect.poll(() => screen(page)).toMatch(/^second/m);
 });

@@ -34,7 +34,6 @@ const picture = (page: Page) => page.locator('#picture');
 const mode = (page: Page, name: string): Promise<void> => picture(page).getByRole('button', { name, exact: true }).click();
 
 test('the same image three ways: aligned by its instructions, summed between its marks, down to the bits', async ({ page }) => {
-  test.setTimeout(120_000);
   const faults = watch(page);
   await open(page);
   await put(page, 'two.img', assemble(GUEST, 'two.asm').bytes);
@@ -76,7 +75,6 @@ test('the same image three ways: aligned by its instructions, summed between its
 });
 
 test('page walk of machines that ended: the bare machine’s own tables, shadow tables beside the guest’s', async ({ page }) => {
-  test.setTimeout(120_000);
   const faults = watch(page);
   await open(page);
   await put(page, 'two.img', assemble(GUEST, 'two.asm').bytes);
