@@ -2,7 +2,7 @@
  * The API server's verbs on one object: decode, default, admit, validate, write. The HTTP face is `server.ts`; controllers
  * and the scheduler call these directly. Failures are thrown `ApiError`s with the real server's wording.
  */
-import { bytes, toBase64 } from '../sim/text.ts';
+import { bytes, joined, toBase64 } from '../sim/text.ts';
 import { SECOND } from '../sim/units.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
 import { admitNew } from './admission/admission.ts';
@@ -10,10 +10,10 @@ import { admitQuota } from './admission/quota.ts';
 import { allocate, keepAllocated } from './allocate.ts';
 import { qosOf, setDefaults } from './defaults.ts';
 import { decode } from './types/schema.ts';
-import { type Cluster, note, objectKey, suffix, uid } from './state.ts';
+import { causeOf, type Cluster, note, setCause, suffix, uid } from './state.ts';
 import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
 import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
-import { copy, isObject, type Json, keyOf, type KubeObject, type Pod, same } from './types/objects.ts';
+import { copy, extended, isObject, type Json, keyOf, type KubeObject, type Pod, same } from './types/objects.ts';
 import { admitStorage } from './storage/defaults.ts';
 import { admitExpansion } from './storage/expansion.ts';
 import { afterUpdate, type Entry, isTracked } from './managed.ts';
@@ -96,7 +96,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   const { store } = cluster;
   object.apiVersion = apiVersionOf(kind);
   object.kind = kind.kind;
-  const meta = (object.metadata = { ...(object.metadata ?? { name: '' }) });
+  const meta = (object.metadata = extended(object.metadata ?? { name: '' }, {}));
   if (kind.namespaced) {
     if (meta.namespace && namespace && meta.namespace !== namespace) {
       throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
@@ -123,7 +123,8 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   if (faults.length > 0) throw invalid(kind, meta.name ?? '', faults);
   if (kind.kind === 'Service') allocate(cluster, object);
   if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
-  if (get(store, kind.kind, keyOf(meta))) throw alreadyExists(kind, meta.name);
+  const key = meta.namespace ? joined([meta.namespace, '/', meta.name]) : meta.name;
+  if (get(store, kind.kind, key)) throw alreadyExists(kind, meta.name);
   const charge = kind.namespaced ? admitQuota(cluster, kind, object) : null;
   meta.uid = uid(cluster.random);
   if (kind.kind === 'Job') markJob(object);
@@ -138,10 +139,10 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   if (kind.kind === 'Pod') {
     const owner = meta.ownerReferences?.find((r) => r.controller);
     const n = note(cluster, 'pod.created', { namespace: meta.namespace!, name: meta.name, owner: owner ? `${owner.kind}/${owner.name}` : '' });
-    cluster.causes.set(objectKey(object), n);
-  } else if (cluster.cause !== undefined && kind.kind !== 'Event') cluster.causes.set(objectKey(object), cluster.cause);
+    setCause(cluster, 'Pod', key, n);
+  } else if (cluster.cause !== undefined && kind.kind !== 'Event') setCause(cluster, kind.kind, key, cluster.cause);
   charge?.();
-  return put(store, object);
+  return put(store, object, key);
 }
 
 /** A free name: the base, at most 58 characters of it, and five more; tried eight times. */
@@ -246,8 +247,8 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
   own(cluster, kind, old, object, sub, options);
   if (options.managed && same(object, old)) return old;
   if (options.dryRun) return object;
-  if (cluster.cause !== undefined && sub !== 'status') cluster.causes.set(objectKey(old), cluster.cause);
-  if (kind.kind === 'Pod' && sub === 'status') noticePod(cluster, old, object);
+  if (cluster.cause !== undefined && sub !== 'status') setCause(cluster, kind.kind, keyOf(fixed), cluster.cause);
+  if (kind.kind === 'Pod' && sub === 'status') noticePod(cluster, old, object, keyOf(fixed));
   const written = put(cluster.store, object);
   if (written.metadata.deletionTimestamp && !written.metadata.finalizers?.length && finished(written)) drop(cluster.store, written);
   return written;
@@ -276,30 +277,28 @@ function finished(object: KubeObject): boolean {
   return true;
 }
 
-function noticePod(cluster: Cluster, old: KubeObject, now: KubeObject): void {
-  const key = objectKey(old);
-  const where = { namespace: old.metadata.namespace!, name: old.metadata.name, node: old.spec.nodeName ?? '' };
-  const because = cluster.causes.get(key);
-  if (!old.status?.startTime && now.status?.startTime) cluster.causes.set(key, note(cluster, 'kubelet.start', where, because));
-  if (old.status?.phase !== 'Running' && now.status?.phase === 'Running') {
-    cluster.causes.set(key, note(cluster, 'pod.running', { ...where, ip: now.status.podIP ?? '' }, cluster.causes.get(key)));
-  }
+function noticePod(cluster: Cluster, old: KubeObject, now: KubeObject, key: string): void {
+  const { namespace = '', name } = old.metadata;
+  const node: string = old.spec.nodeName ?? '';
+  const say = (kind: string, data: Parameters<typeof note>[2]): void => setCause(cluster, 'Pod', key, note(cluster, kind, data, causeOf(cluster, 'Pod', key)));
+  if (!old.status?.startTime && now.status?.startTime) say('kubelet.start', { namespace, name, node });
+  if (old.status?.phase !== 'Running' && now.status?.phase === 'Running') say('pod.running', { namespace, name, node, ip: now.status.podIP ?? '' });
   for (const c of now.status?.containerStatuses ?? []) {
     const end = c.state?.terminated ?? c.lastState?.terminated;
     if (!end) continue;
     const before = old.status?.containerStatuses?.find((x: Json) => x.name === c.name);
     const known = before?.state?.terminated ?? before?.lastState?.terminated;
     if (known?.finishedAt !== end.finishedAt || known?.containerID !== end.containerID) {
-      cluster.causes.set(key, note(cluster, 'container.ended', { ...where, container: c.name, reason: end.reason ?? '', exitCode: end.exitCode }, cluster.causes.get(key)));
+      say('container.ended', { namespace, name, node, container: c.name, reason: end.reason ?? '', exitCode: end.exitCode });
     }
   }
 }
 
 /** Writes a fresh status of a pod that is known to be sound: a hollow kubelet's. */
-export function writePodStatus(cluster: Cluster, old: Pod, status: Pod['status']): Pod {
-  const object: Pod = { ...old, metadata: { ...old.metadata }, status };
-  noticePod(cluster, old, object);
-  return put(cluster.store, object) as Pod;
+export function writePodStatus(cluster: Cluster, old: Pod, status: Pod['status'], key: string): Pod {
+  const object: Pod = extended(old, { metadata: extended(old.metadata, {}), status });
+  noticePod(cluster, old, object, key);
+  return put(cluster.store, object, key) as Pod;
 }
 
 /** Changes an object by a function on a copy (of its status alone, with sub 'status'); undefined means leave it. For the control plane's own writes. */
@@ -360,16 +359,16 @@ export function remove(cluster: Cluster, kind: Kind, namespace: string | undefin
   }
   if (object.metadata.generation !== undefined) object.metadata.generation++;
   const n = note(cluster, kind.kind === 'Pod' ? 'pod.terminating' : 'object.terminating', { kind: kind.kind, namespace: namespace ?? '', name, grace });
-  cluster.causes.set(objectKey(old), n);
+  setCause(cluster, kind.kind, keyOf(old.metadata), n);
   return put(store, object);
 }
 
 function noteDeleted(cluster: Cluster, old: KubeObject): void {
-  const key = objectKey(old);
   if (old.kind === 'Event' || old.kind === 'Lease') return;
-  const because = old.metadata.deletionTimestamp ? cluster.causes.get(key) : cluster.cause;
+  const key = keyOf(old.metadata);
+  const because = old.metadata.deletionTimestamp ? causeOf(cluster, old.kind, key) : cluster.cause;
   const kind = old.kind === 'Pod' ? 'pod.deleted' : 'object.deleted';
-  cluster.causes.set(key, note(cluster, kind, { kind: old.kind, namespace: old.metadata.namespace ?? '', name: old.metadata.name }, because));
+  setCause(cluster, old.kind, key, note(cluster, kind, { kind: old.kind, namespace: old.metadata.namespace ?? '', name: old.metadata.name }, because));
 }
 
 function orphan(cluster: Cluster, owner: KubeObject): void {

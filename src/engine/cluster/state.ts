@@ -1,13 +1,13 @@
 /** All state of a control plane, and the little everyone in it needs: time, chance, causes. */
-import { type Random, below, hex } from '../sim/random.ts';
+import { type Random, below, hex8 } from '../sim/random.ts';
+import { joined } from '../sim/text.ts';
 import type { SimEvent, Timeline } from '../sim/timeline.ts';
 import { type Trace, record } from '../sim/trace.ts';
 import type { Scheduler } from './scheduler/queue.ts';
 import type { ScalerMemory } from './controllers/scaler-behavior.ts';
 import type { NodeReport } from './metrics.ts';
 import { microStamp, put, stamp, type Store } from './store.ts';
-import type { Condition, KubeObject, Node } from './types/objects.ts';
-import { keyOf } from './types/objects.ts';
+import type { Condition, ContainerStatus, Node } from './types/objects.ts';
 
 export interface Cluster {
   name: string;
@@ -22,8 +22,8 @@ export interface Cluster {
   due: Set<string>;
   /** ns: when each controller last ran; it then waits a little, and does more at once. */
   synced: Map<string, number>;
-  /** Record that last touched an object, by "Kind namespace/name": the chain behind "why?". */
-  causes: Map<string, number>;
+  /** Record that last touched an object, by kind and "namespace/name": the chain behind "why?". See `causeOf`. */
+  causes: Map<string, Map<string, number>>;
   /** What is being done now was caused by this record. */
   cause: number | undefined;
   serverVersion: string;
@@ -34,10 +34,12 @@ export interface Cluster {
   /** Set by hollow nodes (no kernel of their own). */
   hollow: Map<string, HollowNode>;
   nextSubnet: number;
-  /** Conditions that hollow kubelets wrote in this second. */
-  moment: { at: string; conditions: Map<string, Condition> };
+  /** Conditions that hollow kubelets wrote in this second, and the last state of a container that they wrote. */
+  moment: { at: string; conditions: Map<string, Condition>; running?: ContainerStatus['state'] };
   /** Pod subnets given out, and to which node. */
   subnets: Map<string, string>;
+  /** Seconds since 1970: no event was last seen before. */
+  oldestEvent: number;
   /** Events by what they say, to count repetitions: to their key. */
   eventNames: Map<string, string>;
   /** Messages about one thing, for events that are combined. */
@@ -66,8 +68,13 @@ export function adoptHollow(cluster: Cluster, node: Node): void {
   put(cluster.store, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace: 'kube-node-lease', uid: uid(cluster.random), creationTimestamp: stamp(cluster.timeline) }, spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime } });
 }
 
-export function objectKey(object: KubeObject): string {
-  return `${object.kind} ${keyOf(object.metadata)}`;
+/** The record that last touched an object; of kind 'owner' and a uid: the one after which what it owned was looked at. */
+export const causeOf = (cluster: Cluster, kind: string, key: string): number | undefined => cluster.causes.get(kind)?.get(key);
+
+export function setCause(cluster: Cluster, kind: string, key: string, record: number): void {
+  let records = cluster.causes.get(kind);
+  if (!records) cluster.causes.set(kind, (records = new Map()));
+  records.set(key, record);
 }
 
 /** Adds a record; without a cause of its own it follows from what is being done. */
@@ -85,8 +92,8 @@ export function suffix(random: Random, length = 5): string {
 }
 
 export function uid(random: Random): string {
-  const h = hex(random, 32);
-  return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-${'89ab'[below(random, 4)]}${h.slice(17, 20)}-${h.slice(20, 32)}`;
+  const [a, b, c, d] = [hex8(random), hex8(random), hex8(random), hex8(random)];
+  return joined([a, '-', b.slice(0, 4), '-4', b.slice(5), '-', '89ab'[below(random, 4)]!, c.slice(1, 4), '-', c.slice(4), d]);
 }
 
 /** Digits and letters of a hash as object names may hold them (rand.SafeEncodeString). */

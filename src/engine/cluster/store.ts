@@ -4,6 +4,7 @@
  *
  * Invariant: an object in the store is never changed in place; every write puts a new one with a new resourceVersion.
  */
+import { joined } from '../sim/text.ts';
 import type { Timeline } from '../sim/timeline.ts';
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import { indexPod, labelTerm, nodeTerm, type PodIndex } from './podindex.ts';
@@ -169,11 +170,10 @@ export function ownedBy<T extends KubeObject = KubeObject>(store: Store, uid: st
   return out as T[];
 }
 
-/** Writes `object` (a fresh value) under the next revision and tells everyone. */
-export function put(store: Store, object: KubeObject): KubeObject {
+/** Writes `object` (a fresh value) under the next revision and tells everyone. Who has its key at hand gives it. */
+export function put(store: Store, object: KubeObject, key = storedKey(object)): KubeObject {
   const { kind } = object;
   const rows = table(store, kind);
-  const key = keyOf(object.metadata);
   const old = rows.get(key);
   if (!old) {
     store.sorted.delete(kind);
@@ -187,8 +187,12 @@ export function put(store: Store, object: KubeObject): KubeObject {
   return object;
 }
 
+function storedKey({ metadata: { namespace, name } }: KubeObject): string {
+  return namespace ? joined([namespace, '/', name]) : name;
+}
+
 export function drop(store: Store, object: KubeObject): void {
-  const key = keyOf(object.metadata);
+  const key = storedKey(object);
   const old = table(store, object.kind).get(key);
   if (!old) return;
   table(store, object.kind).delete(key);

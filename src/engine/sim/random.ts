@@ -42,9 +42,17 @@ export function below(random: Random, n: number): number {
   return Math.floor((uint32(random) / 4294967296) * n);
 }
 
+const BYTES: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+
+/** Eight random lower-case hexadecimal digits. */
+export function hex8(random: Random): string {
+  const word = uint32(random);
+  return BYTES[word >>> 24]! + BYTES[(word >>> 16) & 255]! + BYTES[(word >>> 8) & 255]! + BYTES[word & 255]!;
+}
+
 /** `digits` random lower-case hexadecimal digits. */
 export function hex(random: Random, digits: number): string {
-  let text = '';
-  while (text.length < digits) text += uint32(random).toString(16).padStart(8, '0');
-  return text.slice(0, digits);
+  const words: string[] = [];
+  for (let have = 0; have < digits; have += 8) words.push(hex8(random));
+  return words.join('').slice(0, digits);
 }

@@ -84,6 +84,21 @@ export function mix(trace: Trace, text: string): void {
 
 function canonical(entry: TraceRecord): string {
   let text = `${entry.t}|${entry.floor}|${entry.who}|${entry.kind}|${entry.because ?? ''}`;
-  for (const key of Object.keys(entry.data).sort()) text += `|${key}=${entry.data[key]}`;
+  for (const key of sortedKeys(entry.kind, entry.data)) text += `|${key}=${entry.data[key]}`;
   return text;
+}
+
+/** Of each kind of record, the fields of the last one as they came and sorted: the next one has most likely the same. */
+const fields = new Map<string, { came: readonly string[]; sorted: readonly string[] }>();
+
+function sortedKeys(kind: string, data: TraceRecord['data']): readonly string[] {
+  const known = fields.get(kind);
+  let i = 0;
+  let same = known !== undefined;
+  for (const key in data) if (key !== known?.came[i++]) same = false;
+  if (known && same && i === known.came.length) return known.sorted;
+  const came = Object.keys(data);
+  const sorted = [...came].sort();
+  fields.set(kind, { came, sorted });
+  return sorted;
 }

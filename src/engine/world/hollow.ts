@@ -9,7 +9,8 @@ import { V1_20 } from '../cluster/scheduler/profiles.ts';
 import { emit } from '../cluster/controllers/events.ts';
 import { get, list, microStamp, put, stamp } from '../cluster/store.ts';
 import { kindNamed } from '../cluster/types/kinds.ts';
-import { type Condition, type ContainerStatus, type KubeObject, type Node, type Pod } from '../cluster/types/objects.ts';
+import { type Condition, type ContainerStatus, extended, type KubeObject, type Node, type Pod } from '../cluster/types/objects.ts';
+import { joined } from '../sim/text.ts';
 import { after, handle } from '../sim/timeline.ts';
 import { MS, SECOND } from '../sim/units.ts';
 
@@ -110,14 +111,20 @@ function admit(cluster: Cluster, key: string): void {
   const node = get<Node>(cluster.store, 'Node', pod?.spec.nodeName ?? '');
   if (!pod || !node || pod.metadata.deletionTimestamp || pod.status.phase !== 'Pending' || pod.status.startTime) return;
   const now = stamp(cluster.timeline);
-  writePodStatus(cluster, pod, {
-    ...pod.status, startTime: now, hostIP: node.status.addresses?.[0]?.address ?? '',
-    containerStatuses: pod.spec.containers.map((c) => ({ name: c.name, image: c.image, imageID: '', lastState: {}, ready: false, restartCount: 0, started: false, state: CREATING })),
-    conditions: [condition(cluster, 'Initialized', true), condition(cluster, 'Ready', false), condition(cluster, 'ContainersReady', false), ...(pod.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')],
-  });
+  writePodStatus(cluster, pod, extended(pod.status, {
+    startTime: now, hostIP: node.status.addresses?.[0]?.address ?? '',
+    containerStatuses: pod.spec.containers.map((c) => ({ name: c.name, image: c.image, imageID: '', lastState: NEVER, ready: false, restartCount: 0, started: false, state: CREATING })),
+    conditions: conditionsOf(cluster, pod, false),
+  }), key);
 }
 
 const CREATING = { waiting: { reason: 'ContainerCreating' } };
+/** Of a container that has not ended yet. */
+const NEVER = {};
+
+function conditionsOf(cluster: Cluster, pod: Pod, holds: boolean): Condition[] {
+  return [condition(cluster, 'Initialized', true), condition(cluster, 'Ready', holds), condition(cluster, 'ContainersReady', holds), ...(pod.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')];
+}
 
 /** Pods that change in the same second share their conditions: they are the same words. */
 function condition(cluster: Cluster, type: string, holds: boolean): Condition {
@@ -140,23 +147,30 @@ function start(cluster: Cluster, key: string): void {
   const node = get<Node>(cluster.store, 'Node', hollow.name);
   if (missingVolume(cluster, pod)) return;
   const base = (node?.spec.podCIDR ?? '10.244.0.0/24').replace(/\.0\/24$/, '');
-  const podIP = `${base}.${hollow.nextIp}`;
+  const podIP = joined([base, '.', String(hollow.nextIp)]);
   hollow.nextIp = hollow.nextIp >= 254 ? 2 : hollow.nextIp + 1;
   const now = stamp(cluster.timeline);
   const missing = missingConfig(cluster, pod);
   const containerStatuses = pod.spec.containers.map((c): ContainerStatus => {
-    const image = c.image.includes(':') ? c.image : `${c.image}:latest`;
-    return {
-      name: c.name, image, imageID: missing ? '' : image, lastState: {}, ready: !missing, restartCount: 0, started: !missing,
-      state: missing ? { waiting: { reason: 'CreateContainerConfigError', message: missing } } : { running: { startedAt: now } },
-      ...(missing ? {} : { containerID: kubemark(cluster) ? `fakeRuntime://${pod.metadata.name}_${pod.metadata.namespace}_${pod.metadata.uid}_0_${c.name}_0` : `hollow://${pod.metadata.uid}-${c.name}` }),
-    };
+    const image = c.image.includes(':') ? c.image : joined([c.image, ':latest']);
+    if (missing) return { name: c.name, image, imageID: '', lastState: NEVER, ready: false, restartCount: 0, started: false, state: { waiting: { reason: 'CreateContainerConfigError', message: missing } } };
+    return { name: c.name, image, imageID: image, lastState: NEVER, ready: true, restartCount: 0, started: true, state: running(cluster, now), containerID: containerId(cluster, pod, c.name) };
   });
-  writePodStatus(cluster, pod, {
-    ...pod.status, phase: missing ? 'Pending' : 'Running', startTime: pod.status.startTime ?? now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
-    conditions: [condition(cluster, 'Initialized', true), condition(cluster, 'Ready', !missing), condition(cluster, 'ContainersReady', !missing), ...(pod.status.conditions ?? []).filter((c) => c.type === 'PodScheduled')],
-  });
+  writePodStatus(cluster, pod, extended(pod.status, {
+    phase: missing ? 'Pending' : 'Running', startTime: pod.status.startTime ?? now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
+    conditions: conditionsOf(cluster, pod, !missing),
+  }), key);
   if (missing) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
+}
+
+function containerId(cluster: Cluster, { metadata: { name, namespace = '', uid = '' } }: Pod, container: string): string {
+  return joined(kubemark(cluster) ? ['fakeRuntime://', name, '_', namespace, '_', uid, '_0_', container, '_0'] : ['hollow://', uid, '-', container]);
+}
+
+/** Containers that start in the same second share this. */
+function running({ moment }: Cluster, startedAt: string): ContainerStatus['state'] {
+  if (moment.running?.running?.startedAt !== startedAt) moment.running = { running: { startedAt } };
+  return moment.running;
 }
 
 /** The recordings' hollow kubelets: those of a 1.20 server. */

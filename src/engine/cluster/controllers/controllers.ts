@@ -1,8 +1,8 @@
 /** The table of controllers: which changes wake each, for which key, and what it does. They keep nothing between two calls. */
 import { after } from '../../sim/timeline.ts';
-import type { Cluster } from '../state.ts';
+import { causeOf, type Cluster, setCause } from '../state.ts';
 import { type Change, list } from '../store.ts';
-import { keyOf, type Node, type Pod, same, type Service } from '../types/objects.ts';
+import { type KubeEvent, keyOf, type Node, type Pod, same, type Service } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
 import { attachmentsWoken, syncAttachments } from './attach.ts';
 import { claimsWoken, syncClaim, syncVolume, volumesWoken } from './claims.ts';
@@ -11,6 +11,7 @@ import { syncCronJob } from './cronjob.ts';
 import { syncDaemonSet } from './daemonset.ts';
 import { syncDeployment } from './deployment.ts';
 import { syncEndpoints } from './endpoints.ts';
+import { noticeEvent } from './events.ts';
 import { collect, evictPod, lostOwners, syncForeground, syncNamespace, waitingOwners } from './garbage.ts';
 import { syncJob } from './job.ts';
 import type { Later } from './later.ts';
@@ -26,11 +27,16 @@ export interface Controller {
   name: string;
   /** The kind of its keys, for causes; '' when they are not objects. */
   kind: string;
-  wakes(cluster: Cluster, change: Change): string[];
+  /** The kinds whose changes it looks at; of all kinds without this. */
+  hears?: readonly string[];
+  wakes(cluster: Cluster, change: Change): readonly string[];
   sync(cluster: Cluster, key: string): void;
 }
 
-function ownerKeys(change: Change, kind: string): string[] {
+const NOBODY: readonly string[] = [];
+
+function ownerKeys(change: Change, kind: string): readonly string[] {
+  if (!change.object.metadata.ownerReferences && !change.old?.metadata.ownerReferences) return NOBODY;
   const out: string[] = [];
   for (const object of [change.object, change.old]) {
     for (const ref of object?.metadata.ownerReferences ?? []) {
@@ -51,6 +57,12 @@ function counts(change: Change): boolean {
   );
 }
 
+/** The owners of a kind whom a pod's change concerns. */
+function podOwners(change: Change, kind: string): readonly string[] {
+  const keys = ownerKeys(change, kind);
+  return keys.length > 0 && counts(change) ? keys : NOBODY;
+}
+
 /** Whether a node's change matters to who runs on it: labels and taints. */
 function placesDiffer(change: Change): boolean {
   const now = change.object as Node;
@@ -62,47 +74,53 @@ function placesDiffer(change: Change): boolean {
 export const CONTROLLERS: readonly Controller[] = [
   {
     name: 'replicaset', kind: 'ReplicaSet', sync: syncReplicaSet,
-    wakes: (_c, change) => (change.kind === 'ReplicaSet' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'ReplicaSet') : []),
+    hears: ['ReplicaSet', 'Pod'],
+    wakes: (_c, change) => (change.kind === 'ReplicaSet' ? [keyOf(change.object.metadata)] : podOwners(change, 'ReplicaSet')),
   },
   {
     name: 'replicationcontroller', kind: 'ReplicationController', sync: syncReplicationController,
-    wakes: (_c, change) => (change.kind === 'ReplicationController' ? [change.key] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'ReplicationController') : []),
+    hears: ['ReplicationController', 'Pod'],
+    wakes: (_c, change) => (change.kind === 'ReplicationController' ? [change.key] : podOwners(change, 'ReplicationController')),
   },
   {
     name: 'deployment', kind: 'Deployment', sync: syncDeployment,
+    hears: ['Deployment', 'ReplicaSet'],
     wakes: (_c, change) => (change.kind === 'Deployment' ? [keyOf(change.object.metadata)] : change.kind === 'ReplicaSet' ? ownerKeys(change, 'Deployment') : []),
   },
   {
     name: 'statefulset', kind: 'StatefulSet', sync: syncStatefulSet,
-    wakes: (_c, change) => (change.kind === 'StatefulSet' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'StatefulSet') : []),
+    hears: ['StatefulSet', 'Pod'],
+    wakes: (_c, change) => (change.kind === 'StatefulSet' ? [keyOf(change.object.metadata)] : podOwners(change, 'StatefulSet')),
   },
   {
-    name: 'daemonset', kind: 'DaemonSet', sync: syncDaemonSet,
+    name: 'daemonset', kind: 'DaemonSet', sync: syncDaemonSet, hears: ['DaemonSet', 'Node', 'Pod'],
     wakes(cluster, change) {
       if (change.kind === 'DaemonSet') return [keyOf(change.object.metadata)];
       if (change.kind === 'Node') return placesDiffer(change) ? [...(cluster.store.tables.get('DaemonSet')?.keys() ?? [])].sort() : [];
-      return change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'DaemonSet') : [];
+      return podOwners(change, 'DaemonSet');
     },
   },
   {
     name: 'job', kind: 'Job', sync: syncJob,
-    wakes: (_c, change) => (change.kind === 'Job' ? [keyOf(change.object.metadata)] : change.kind === 'Pod' && counts(change) ? ownerKeys(change, 'Job') : []),
+    hears: ['Job', 'Pod'],
+    wakes: (_c, change) => (change.kind === 'Job' ? [keyOf(change.object.metadata)] : podOwners(change, 'Job')),
   },
   {
     name: 'cronjob', kind: 'CronJob', sync: syncCronJob,
+    hears: ['CronJob', 'Job'],
     wakes: (_c, change) => (change.kind === 'CronJob' ? [keyOf(change.object.metadata)] : change.kind === 'Job' ? ownerKeys(change, 'CronJob') : []),
   },
   {
-    name: 'claim', kind: 'PersistentVolumeClaim', sync: syncClaim, wakes: claimsWoken,
+    name: 'claim', kind: 'PersistentVolumeClaim', sync: syncClaim, hears: ['PersistentVolumeClaim', 'PersistentVolume', 'Pod'], wakes: claimsWoken,
   },
   {
-    name: 'volume', kind: 'PersistentVolume', sync: syncVolume, wakes: volumesWoken,
+    name: 'volume', kind: 'PersistentVolume', sync: syncVolume, hears: ['PersistentVolume', 'PersistentVolumeClaim'], wakes: volumesWoken,
   },
   {
-    name: 'attach', kind: 'PersistentVolume', sync: syncAttachments, wakes: attachmentsWoken,
+    name: 'attach', kind: 'PersistentVolume', sync: syncAttachments, hears: ['VolumeAttachment', 'Pod', 'Node'], wakes: attachmentsWoken,
   },
   {
-    name: 'endpoints', kind: 'Service', sync: syncEndpoints,
+    name: 'endpoints', kind: 'Service', sync: syncEndpoints, hears: ['Service', 'Endpoints', 'Pod'],
     wakes(cluster, change) {
       if (change.kind === 'Service') return [keyOf(change.object.metadata)];
       if (change.kind === 'Endpoints') return cluster.store.tables.get('Service')?.get(change.key)?.spec.selector === undefined ? [change.key] : [];
@@ -116,8 +134,8 @@ export const CONTROLLERS: readonly Controller[] = [
     },
   },
   {
-    name: 'node', kind: 'Node', sync: syncNode,
-    wakes: (_c, change) => (change.kind === 'Node' ? [change.object.metadata.name] : []),
+    name: 'node', kind: 'Node', sync: syncNode, hears: ['Node'],
+    wakes: (_c, change) => [change.object.metadata.name],
   },
   { name: 'garbage', kind: '', sync: collect, wakes: lostOwners },
   { name: 'foreground', kind: '', sync: syncForeground, wakes: waitingOwners },
@@ -130,25 +148,33 @@ export const CONTROLLERS: readonly Controller[] = [
     },
   },
   {
-    name: 'scaler', kind: 'HorizontalPodAutoscaler', sync: syncScaler,
-    wakes: (_c, change) => (change.kind === 'HorizontalPodAutoscaler' && !(change.old && same(change.old.spec, change.object.spec)) ? [change.key] : []),
+    name: 'scaler', kind: 'HorizontalPodAutoscaler', sync: syncScaler, hears: ['HorizontalPodAutoscaler'],
+    wakes: (_c, change) => (!(change.old && same(change.old.spec, change.object.spec)) ? [change.key] : []),
   },
   { name: 'budget', kind: 'PodDisruptionBudget', sync: syncBudget, wakes: budgetsTouched },
   { name: 'quota', kind: 'ResourceQuota', sync: syncQuota, wakes: quotasTouched },
-  { name: 'evict', kind: 'Pod', sync: evictPod, wakes: () => [] },
+  { name: 'evict', kind: 'Pod', sync: evictPod, hears: [], wakes: () => NOBODY },
 ];
 
 const byName = new Map(CONTROLLERS.map((c) => [c.name, c]));
+const byKind = new Map<string, readonly Controller[]>();
+
+/** In the order of the table. */
+function hearersOf(kind: string): readonly Controller[] {
+  let found = byKind.get(kind);
+  if (!found) byKind.set(kind, (found = CONTROLLERS.filter((c) => c.hears?.includes(kind) ?? true)));
+  return found;
+}
 
 /** Hears every change and puts keys on work queues. */
 export function enqueue(cluster: Cluster, change: Change): void {
+  if (change.kind === 'Event' && change.type !== 'DELETED') noticeEvent(cluster, change.object as KubeEvent);
   if (change.kind === 'Event' || change.kind === 'Lease') return;
-  for (const controller of CONTROLLERS) {
+  for (const controller of hearersOf(change.kind)) {
     for (const key of controller.wakes(cluster, change)) {
       queue(cluster, controller.name, key);
-      if (controller.kind === '' && cluster.causes.has(`${change.kind} ${keyOf(change.object.metadata)}`)) {
-        cluster.causes.set(`owner ${key}`, cluster.causes.get(`${change.kind} ${keyOf(change.object.metadata)}`)!);
-      }
+      const because = controller.kind === '' ? causeOf(cluster, change.kind, change.key) : undefined;
+      if (because !== undefined) setCause(cluster, 'owner', key, because);
     }
   }
 }
@@ -175,7 +201,7 @@ export function syncAll(cluster: Cluster, name: string): void {
   const keys = [...queue];
   queue.clear();
   for (const key of keys) {
-    cluster.cause = cluster.causes.get(controller.kind === '' ? `owner ${key}` : `${controller.kind} ${key}`);
+    cluster.cause = causeOf(cluster, controller.kind === '' ? 'owner' : controller.kind, key);
     cluster.store.actor = controller.name === 'evict' ? 'kube-scheduler' : `${controller.name}-controller`;
     controller.sync(cluster, key);
     cluster.store.actor = '';

@@ -1,40 +1,51 @@
 /** Kubernetes events: what a component says about an object; the same words about the same object count up. They live an hour. */
+import { joined } from '../../sim/text.ts';
 import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { HOUR_SECONDS } from './timers.ts';
 import type { Cluster } from '../state.ts';
 import { uid } from '../state.ts';
 import { drop, get, put, stamp, type Store } from '../store.ts';
-import type { KubeEvent, KubeObject } from '../types/objects.ts';
+import { extended, type KubeEvent, type KubeObject } from '../types/objects.ts';
 import { parseTime } from '../types/time.ts';
 
 export function emit(cluster: Cluster, about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string, component: string, host?: string): void {
   const namespace = about.metadata.namespace ?? 'default';
+  if (reason === 'Scheduled') {
+    write(cluster, about, namespace, type, reason, message, component, host);
+    return;
+  }
   const subject = `${component}|${host ?? ''}|${about.kind}|${namespace}|${about.metadata.name}|${about.metadata.uid}`;
-  // The scheduler has the newer recorder, which neither combines nor drops; and it says once only that a pod has its node.
+  // The scheduler has the newer recorder, which neither combines nor drops.
   const modern = SCHEDULED.has(reason);
   const combined = modern ? null : combine(cluster, `${subject}|${type}|${reason}`, message);
   const same = combined ?? `${subject}|${type}|${reason}|${message}`;
   if (!modern && !allowed(cluster, subject)) return;
   const now = stamp(cluster.timeline);
-  const known = reason === 'Scheduled' ? undefined : cluster.eventNames.get(same);
+  const known = cluster.eventNames.get(same);
   const old = known ? get<KubeEvent>(cluster.store, 'Event', known) : undefined;
   const words = combined ? `(combined from similar events): ${message}` : message;
   if (old) {
     put(cluster.store, { ...old, metadata: { ...old.metadata }, message: words, count: old.count + 1, lastTimestamp: now });
     return;
   }
-  const name = eventName(cluster.store, namespace, about.metadata.name, cluster.timeline.now);
+  cluster.eventNames.set(same, write(cluster, about, namespace, type, reason, words, component, host));
+}
+
+/** A new event; its key. */
+function write(cluster: Cluster, about: KubeObject, namespace: string, type: string, reason: string, message: string, component: string, host?: string): string {
+  const now = stamp(cluster.timeline);
+  const { metadata, apiVersion } = about;
+  const name = eventName(cluster.store, namespace, metadata.name, cluster.timeline.now);
+  const involved = metadata.namespace ? { kind: about.kind, namespace, name: metadata.name } : { kind: about.kind, name: metadata.name };
+  const key = joined([namespace, '/', name]);
   put(cluster.store, {
     apiVersion: 'v1', kind: 'Event',
-    metadata: { name, namespace, uid: uid(cluster.random), creationTimestamp: now },
-    involvedObject: {
-      kind: about.kind, ...(about.metadata.namespace ? { namespace } : {}), name: about.metadata.name, uid: about.metadata.uid ?? '', apiVersion: about.apiVersion,
-      resourceVersion: about.metadata.resourceVersion ?? '',
-    },
-    reason, message: words, type, count: 1, firstTimestamp: now, lastTimestamp: now,
+    metadata: { name, namespace, uid: uid(cluster.random), creationTimestamp: now, resourceVersion: '' },
+    involvedObject: extended(involved, { uid: metadata.uid ?? '', apiVersion, resourceVersion: metadata.resourceVersion ?? '' } as object),
+    reason, message, type, count: 1, firstTimestamp: now, lastTimestamp: now,
     source: host ? { component, host } : { component }, reportingComponent: component, reportingInstance: host ?? '',
-  } as KubeEvent);
-  if (reason !== 'Scheduled') cluster.eventNames.set(same, `${namespace}/${name}`);
+  } as KubeEvent, key);
+  return key;
 }
 
 const SCHEDULED = new Set(['Scheduled', 'FailedScheduling', 'Preempted']);
@@ -78,15 +89,27 @@ const EPOCH_LOW = Number((BigInt(EPOCH_SECONDS) * BigInt(SECOND)) % BigInt(HALF)
 /** The object's name and the time in hexadecimal ns, as client-go names events: lists of them are in order of time. */
 function eventName(store: Store, namespace: string, about: string, now: number): string {
   for (let low = EPOCH_LOW + Math.floor(now); ; low++) {
-    const name = `${about}.${(EPOCH_HIGH + Math.floor(low / HALF)).toString(16)}${(low % HALF).toString(16).padStart(8, '0')}`;
+    const name = joined([about, '.', (EPOCH_HIGH + Math.floor(low / HALF)).toString(16), (low % HALF).toString(16).padStart(8, '0')]);
     if (!get(store, 'Event', `${namespace}/${name}`)) return name;
   }
 }
 
+/** An event was written: it may be older than all. */
+export function noticeEvent(cluster: Cluster, { lastTimestamp }: KubeEvent): void {
+  const seconds = EPOCH_SECONDS + cluster.timeline.now / SECOND;
+  cluster.oldestEvent = Math.min(cluster.oldestEvent, lastTimestamp === stamp(cluster.timeline) ? seconds : (parseTime(lastTimestamp) ?? seconds));
+}
+
 /** Forgets events older than an hour. */
 export function expireEvents(cluster: Cluster, nowSeconds: number): void {
-  for (const event of [...(cluster.store.tables.get('Event')?.values() ?? [])] as KubeEvent[]) {
-    if (nowSeconds - (parseTime(event.lastTimestamp) ?? nowSeconds) > HOUR_SECONDS) drop(cluster.store, event);
+  if (nowSeconds - cluster.oldestEvent > HOUR_SECONDS) {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const event of [...(cluster.store.tables.get('Event')?.values() ?? [])] as KubeEvent[]) {
+      const at = parseTime(event.lastTimestamp) ?? nowSeconds;
+      if (nowSeconds - at > HOUR_SECONDS) drop(cluster.store, event);
+      else oldest = Math.min(oldest, at);
+    }
+    cluster.oldestEvent = oldest;
   }
   for (const [same, key] of cluster.eventNames) if (!get(cluster.store, 'Event', key)) cluster.eventNames.delete(same);
   const { now } = cluster.timeline;

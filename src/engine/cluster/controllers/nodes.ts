@@ -7,7 +7,7 @@ import { EPOCH_SECONDS, SECOND } from '../../sim/units.ts';
 import { mutate, remove } from '../api.ts';
 import { setCondition } from '../scheduler/queue.ts';
 import { tolerates } from '../scheduler/plugins/taints.ts';
-import { type Cluster, note } from '../state.ts';
+import { causeOf, type Cluster, note } from '../state.ts';
 import { get, list, podsOnNode, stamp } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { keyOf, type Node, type Pod, same, type Taint } from '../types/objects.ts';
@@ -146,7 +146,7 @@ function evict(cluster: Cluster, node: Node, now: number): void {
       return limits.length > 0 && now - (parseTime(taint.timeAdded) ?? now) >= Math.min(...limits);
     });
     if (!due) continue;
-    cluster.cause = note(cluster, 'pod.evicted', { pod: keyOf(pod.metadata), node: node.metadata.name }, cluster.causes.get(`Node ${node.metadata.name}`));
+    cluster.cause = note(cluster, 'pod.evicted', { pod: keyOf(pod.metadata), node: node.metadata.name }, causeOf(cluster, 'Node', node.metadata.name));
     emit(cluster, pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${keyOf(pod.metadata)}`, 'taint-eviction-controller');
     mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
       setCondition(p, { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message: 'Taint manager: deleting due to NoExecute taint', lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });

@@ -3,16 +3,17 @@
  * that could help brings them back after a backoff of 1 s doubling to 10 s, and 5 minutes do in any case. One pod a
  * cycle, one event on the timeline a cycle; binding writes the pod's node through the API.
  */
+import { joined } from '../../sim/text.ts';
 import { after } from '../../sim/timeline.ts';
 import { MS, SECOND } from '../../sim/units.ts';
 import { mutate } from '../api.ts';
 import { emit } from '../controllers/events.ts';
-import { type Cluster, note } from '../state.ts';
+import { causeOf, type Cluster, note, setCause } from '../state.ts';
 import { type Change, get, list, podsOnNode, put, stamp } from '../store.ts';
 import type { Condition, LabelSelector, Node, Pod } from '../types/objects.ts';
 import { claimsOf } from '../types/claims.ts';
 import { matchesMap } from '../types/selectors.ts';
-import { keyOf, same } from '../types/objects.ts';
+import { extended, keyOf, same } from '../types/objects.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { type Decision, decide } from './cycle.ts';
 import { createHeap, enter, type Heap, leave, type Queued } from './heap.ts';
@@ -276,12 +277,12 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   entry.attempts++;
   entry.tried = timeline.now;
   if (!decision.chosen) scheduler.attempts.set(entry.key, entry.attempts);
-  cluster.cause = cluster.causes.get(`Pod ${entry.key}`);
+  cluster.cause = causeOf(cluster, 'Pod', entry.key);
   const n = note(cluster, 'sched.decision', {
     pod: entry.key, node: decision.chosen ?? '', feasible: decision.fits, nodes: nodes.length, tied: decision.ties, attempt: entry.attempts,
     message: decision.message,
   });
-  cluster.causes.set(`Pod ${entry.key}`, n);
+  setCause(cluster, 'Pod', entry.key, n);
   cluster.cause = n;
   if (!decision.chosen) refuse(cluster, entry, pod, decision, profile, volumes);
   else if (!volumes || !reserve(cluster, entry.key, pod, volumes, decision.chosen)) bind(cluster, entry.key, pod, decision.chosen);
@@ -311,12 +312,12 @@ function defaultSelector(cluster: Cluster, pod: Pod): LabelSelector | null {
 /** The binding: the pod's node and its condition in one write (registry/core/pod/storage, setPodHostAndAnnotations). */
 function bind(cluster: Cluster, key: string, pod: Pod, node: string): void {
   cluster.cause = note(cluster, 'sched.bind', { pod: key, node });
-  cluster.causes.set(`Pod ${key}`, cluster.cause);
-  const bound: Pod = { ...pod, metadata: { ...pod.metadata }, spec: { ...pod.spec, nodeName: node }, status: { ...pod.status, conditions: [...(pod.status.conditions ?? [])] } };
+  setCause(cluster, 'Pod', key, cluster.cause);
+  const bound: Pod = extended(pod, { metadata: extended(pod.metadata, {}), spec: extended(pod.spec, { nodeName: node }), status: extended(pod.status, { conditions: [...(pod.status.conditions ?? [])] }) });
   setCondition(bound, { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: stamp(cluster.timeline) });
   delete bound.status.nominatedNodeName;
-  put(cluster.store, bound);
-  emit(cluster, bound, 'Normal', 'Scheduled', `Successfully assigned ${key} to ${node}`, pod.spec.schedulerName ?? 'default-scheduler');
+  put(cluster.store, bound, key);
+  emit(cluster, bound, 'Normal', 'Scheduled', joined(['Successfully assigned ', key, ' to ', node]), pod.spec.schedulerName ?? 'default-scheduler');
 }
 
 function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision, profile: Profile, volumes: PodVolumes | null): void {

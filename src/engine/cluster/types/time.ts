@@ -1,14 +1,23 @@
 /** Times as the API writes them (RFC 3339, UTC) and as kubectl prints them. */
 import { civilOf, daysBefore } from '../../sim/calendar.ts';
+import { joined } from '../../sim/text.ts';
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const two = (n: number): string => String(n).padStart(2, '0');
 
+/** The last time written: what happens in one second shares its text. */
+const last = { second: Number.NaN, text: '' };
+
 /** "2026-01-15T09:00:00Z" from seconds since 1970. */
 export function rfc3339(seconds: number): string {
-  const c = civilOf(Math.floor(seconds));
-  return `${c.year}-${two(c.month)}-${two(c.day)}T${two(c.hour)}:${two(c.minute)}:${two(c.second)}Z`;
+  const second = Math.floor(seconds);
+  if (second !== last.second) {
+    const c = civilOf(second);
+    last.second = second;
+    last.text = joined([`${c.year}-${two(c.month)}-`, two(c.day), 'T', two(c.hour), ':', two(c.minute), ':', two(c.second), 'Z']);
+  }
+  return last.text;
 }
 
 /** Seconds since 1970; null for what is no time. */
