@@ -201,7 +201,7 @@ export type LockstepRow = R<{
 export type SerialRow = R<{ host: string; id: number; vm: string; technique: string; workload: string; n: number; text: string }>;
 /** {host?} */
 export type PaperRow = R<{
-  paper: string; row: string; column: string; published: number; measured: number | null; deviation: number | null; tolerance: number | null; agrees: boolean | null; confidence: string; technique: string; command: string;
+  paper: string; row: string; column: string; published: number; measured: number | null; unit: string; deviation: number | null; tolerance: number | null; agrees: boolean | null; confidence: string; technique: string; command: string;
 }>;
 /** {profile?} */
 export type CostRow = R<{ profile: string; launched: number; row: string; name: string; cycles: number; source: string; confidence: string }>;

@@ -1,7 +1,7 @@
 /** Published figures, measured again by a guest under each technique; and the shapes that the papers report. */
 import { describe, expect, it } from 'vitest';
 import { COSTS } from '../../../src/engine/hypervisor/costs.ts';
-import { agrees, commandOf, FIGURES, reported } from '../../../src/engine/hypervisor/papers.ts';
+import { agrees, commandOf, FIGURES, keyOf, measuredOf, reported } from '../../../src/engine/hypervisor/papers.ts';
 import { kvmOf } from '../../../src/engine/kernel/drivers/kvm.ts';
 import { assemble } from '../../../src/engine/machine/isa/assemble.ts';
 import { loadAssets } from '../../../src/cli/assets.ts';
@@ -22,12 +22,19 @@ const cycles = (line: string): number => {
 };
 
 describe('Adams and Agesen, ASPLOS 2006', () => {
-  it.each(FIGURES.map((figure) => [`${figure.row}, ${figure.column}`, figure] as const))('%s', (_name, figure) => {
-    const measured = cycles(commandOf(figure));
-    expect(agrees(figure, measured), `measured ${measured}, published ${figure.published}`).toBe(true);
+  const measured = new Map<string, number>();
+  const cyclesBy = (key: string): number => {
+    const figure = FIGURES.find((one) => keyOf(one) === key)!;
+    if (!measured.has(key)) measured.set(key, cycles(commandOf(figure)));
+    return measured.get(key)!;
+  };
+
+  it.each(FIGURES.filter(({ tolerance }) => tolerance !== null).map((figure) => [`${figure.row}, ${figure.column}`, figure] as const))('%s', (_name, figure) => {
+    const value = measuredOf(figure, cyclesBy)!;
+    expect(agrees(figure, value), `measured ${value}, published ${figure.published}`).toBe(true);
   });
 
-  it('forking is dearest with traced tables, then translated, then native', () => {
+  it('forking is dearest with traced tables, then translated, then native, whatever the size of the process', () => {
     const fork = (command: string): number => cycles(`${command} -kernel /var/lib/libvirt/images/nest.img -append 'fork 30'`);
     const native = fork('bare -cpu pentium4');
     const software = fork('qemu-system-x86_64 -accel tcg -cpu pentium4 -nographic') / native;

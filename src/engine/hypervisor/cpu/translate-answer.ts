@@ -129,7 +129,7 @@ function onWrite(vm: Vm, { unit, rip }: Callout, now: number): Done {
   const fault = { address: 0n, error: 2, paging: paging(vm), ac: (virtualFlags(vm) & 0x4_0000n) !== 0n, rip, delivering: false };
   let result = done('adaptive write', costs.callout + costs.adaptive);
   const exit = attempt(vm, () => {
-    const emulated = emulateWrite(vm, shadowOf(vm), fault);
+    const emulated = emulateWrite(vm, shadowOf(vm), fault, true);
     applyRoot(vm);
     if (emulated.kind === 'page') return { reason: 'page', gpa: emulated.gpa };
     if (emulated.kind === 'inject') {
@@ -139,7 +139,10 @@ function onWrite(vm: Vm, { unit, rip }: Callout, now: number): Done {
     if (emulated.kind === 'unknown') {
       cacheOf(vm).adaptive.delete(rip);
       if (unit) dropUnit(vm, unit);
-    } else own(vm).shadow = false;
+    } else {
+      own(vm).shadow = false;
+      result.cycles += emulated.stores - 1;
+    }
     return null;
   });
   if (unit && virtualCpl(vm) === 0) go(vm, register(vm.machine, 'rip'), unit);

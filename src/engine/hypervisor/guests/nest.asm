@@ -6,8 +6,8 @@
 ; A flat image, loaded at 1 MiB and entered at its first byte in long mode with interrupts off, the first 4 GiB mapped to
 ; themselves; rdi: the command line (NUL at its end); rsi: bytes of memory, at least 16 MiB.
 ; Command line: a workload, its numbers, and `exit` to end by isa-debug-exit (status 1, or 3 when something was WRONG)
-; instead of ACPI power off. Workloads: boot (default), syscall N, int80 N, fork N, demand N, ctxsw N, spin N, pgfault N,
-; divzero N in a process; in N, ptemod N, cr8 N, callret N, invlpg N, cpuid N, popf N, tlbthrash PAGES ROUNDS in the kernel.
+; instead of ACPI power off. Workloads: boot (default), syscall N, int80 N, fork N, forkwait N, demand N, ctxsw N, spin N,
+; pgfault N, divzero N in a process; in N, ptemod N, cr8 N, callret N, invlpg N, cpuid N, popf N, tlbthrash PAGES ROUNDS in the kernel.
 ; A benchmark prints "name N cycles" (by RDTSC, for one operation, what the empty loop takes already taken off).
 ;
 ; Physical memory                              Linear addresses of every process

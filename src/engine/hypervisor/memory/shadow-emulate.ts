@@ -1,7 +1,7 @@
 /**
  * Emulation of one instruction that writes to a traced table, from its bytes and the guest's registers: MOV, MOVNTI, XCHG,
  * CMPXCHG, CMPXCHG8B/16B, XADD, the arithmetic ones, NOT, NEG, INC, DEC, BTS, BTR, BTC, MOVS and STOS (a repeated one as long
- * as it stays in traced tables). Operands are reached by the guest's own tables and rights. Anything else is 'unknown', for the
+ * as it stays in traced tables, or to the end of its page where no fault would bring the next element here). Operands are reached by the guest's own tables and rights. Anything else is 'unknown', for the
  * caller to run without tracing. The guest's rip moves past what was done. Source: SDM 2; Linux arch/x86/kvm/emulate.c for what is wanted.
  */
 import { clearRunFlag, type Flags, arithmetic, flagsOf, withFlags } from './shadow-alu.ts';
@@ -14,7 +14,7 @@ import type { Fault, Shadow } from './shadow-types.ts';
 import { walkGuest } from './shadow-walk.ts';
 
 export type Emulated =
-  | { kind: 'done' }
+  | { kind: 'done'; stores: number }
   | { kind: 'inject'; address: bigint; error: number }
   | { kind: 'page'; gpa: number }
   | { kind: 'unknown' };
@@ -38,6 +38,8 @@ interface Context {
   vm: Vm;
   s: Shadow;
   fault: Fault;
+  /** A repeated instruction goes on to the end of its page, traced or not. */
+  onward: boolean;
 }
 
 /** A run of guest-physical bytes for each page of a linear range. */
@@ -79,15 +81,17 @@ function store(c: Context, address: bigint, length: number, value: bigint): void
   }
 }
 
-/** Carries out the instruction at rip, whose write `shadowFault` has sorted as 'write'. `rip` and registers are the guest's (state.ts); STI's shadow is the caller's to end. */
-export function emulateWrite(vm: Vm, s: Shadow, fault: Fault): Emulated {
+/**
+ * Carries out the instruction at rip, whose write `shadowFault` has sorted as 'write', or which calls here instead of writing
+ * (`onward`). `rip` and registers are the guest's (state.ts); STI's shadow is the caller's to end.
+ */
+export function emulateWrite(vm: Vm, s: Shadow, fault: Fault, onward = false): Emulated {
   if ((guestRegister(vm, 'rflags') & TF) !== 0n) return { kind: 'unknown' };
   const one = decodeWrite(vm);
   if (!one) return { kind: 'unknown' };
   s.emulating = true;
   try {
-    perform({ vm, s, fault }, one);
-    return { kind: 'done' };
+    return { kind: 'done', stores: perform({ vm, s, fault, onward }, one) };
   } catch (error) {
     if (error instanceof Refused) return error.why;
     throw error;
@@ -96,13 +100,15 @@ export function emulateWrite(vm: Vm, s: Shadow, fault: Fault): Emulated {
   }
 }
 
-function perform(c: Context, one: Written): void {
+/** Stores made. */
+function perform(c: Context, one: Written): number {
   if (one.op === 'movs' || one.op === 'stos') return repeat(c, one);
   const flags = flagsOf(guestRegister(c.vm, 'rflags'));
   if (one.op === 'cmpxchg8b') exchangeWide(c, one);
   else if (one.op === 'mov') store(c, one.address, one.size, one.source);
   else modify(c, one, flags);
   advance(c.vm, one);
+  return 1;
 }
 
 /** Read, change, write. */
@@ -131,24 +137,30 @@ function exchangeWide(c: Context, one: Written): void {
   setGuestRegister(vm, 'rflags', equal ? flags | 0x40n : flags & ~0x40n);
 }
 
-/** String stores: one element, or elements as long as the next one would be written to a traced table too. */
-function repeat(c: Context, one: Written): void {
+/** String stores: one element, or elements as long as the next one belongs here too. How many. */
+function repeat(c: Context, one: Written): number {
   const { vm, s, fault } = c;
   const step = (guestRegister(vm, 'rflags') & DF) !== 0n ? -one.size : one.size;
-  for (let n = 0; n < MOST; n++) {
+  const page = one.destination() >> 12n;
+  let n = 0;
+  for (; n < MOST; n++) {
     if (one.repeats && one.index('rcx') === 0n) break;
     const to = one.destination();
-    if (n > 0) {
+    if (n > 0 && !(c.onward && to >> 12n === page)) {
       const next = walkGuest(vm, fault.paging, s.pdptes, to, { write: true, user: (fault.error & 4) !== 0, fetch: false, ac: fault.ac }, false);
-      if (!next.ok || !isTraced(s, next.gfn)) return;
+      if (!next.ok || !isTraced(s, next.gfn)) return n;
     }
     store(c, to, one.size, one.op === 'movs' ? load(c, one.origin(), one.size, false) : BigInt.asUintN(8 * one.size, guestRegister(vm, 'rax')));
     one.move('rdi', step);
     if (one.op === 'movs') one.move('rsi', step);
-    if (!one.repeats) break;
+    if (!one.repeats) {
+      n = 1;
+      break;
+    }
     one.move('rcx', -1);
   }
   if (!one.repeats || one.index('rcx') === 0n) advance(vm, one);
+  return n;
 }
 
 function advance(vm: Vm, one: Written): void {

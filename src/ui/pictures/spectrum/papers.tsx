@@ -28,7 +28,7 @@ export function Papers() {
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
           <section className={css.wide} tabIndex={0} aria-label={paper}>
             <table className={css.table}>
-              <thead><tr><th scope="col">operation</th><th scope="col">under</th><th scope="col">measure</th><th scope="col" className={css.num}>published</th><th scope="col" className={css.num}>measured</th><th scope="col" className={css.num}>deviation</th><th scope="col">agrees</th><th scope="col">1 to {count(most)} cycles</th><th scope="col">confidence</th></tr></thead>
+              <thead><tr><th scope="col">operation</th><th scope="col">under</th><th scope="col">measure</th><th scope="col" className={css.num}>published</th><th scope="col" className={css.num}>measured</th><th scope="col" className={css.num}>deviation</th><th scope="col">agrees</th><th scope="col">1 to {count(most)}</th><th scope="col">confidence</th></tr></thead>
               <tbody>{rows.filter((row) => row.paper === paper).map((row, n, own) => <Line key={row.key} row={row} first={own[n - 1]?.row !== row.row} most={most} />)}</tbody>
             </table>
           </section>
@@ -37,7 +37,7 @@ export function Papers() {
       <div className={css.legend} style={{ padding: 0 }}>
         <span><svg width="12" height="14" aria-hidden="true"><Published x={6} /></svg>published</span>
         <span><svg width="12" height="14" aria-hidden="true"><Measured x={6} /></svg>measured here</span>
-        <span>cycles for one operation; logarithmic scale</span>
+        <span>cycles for one operation, or times the native ones; logarithmic scale</span>
       </div>
     </div>
   );
@@ -50,8 +50,8 @@ function Line({ row, first, most }: { row: PaperRow; first: boolean; most: numbe
       <th scope="row" className={css.text} style={{ color: 'var(--ink)' }}><span className={first ? '' : 'sr'}>{row.row}</span></th>
       <td className={css.text} title={wordsOf(row.technique).name}>{row.column}</td>
       <td><button type="button" className={`${partsCss.button} ${partsCss.small}`} aria-label={`Run ${row.command}`} title={row.command} onClick={() => void run(row.command)}>Run</button></td>
-      <td className={css.num}>{count(row.published)}</td>
-      <td className={css.num}>{measured === null ? <span className={css.small}>not yet</span> : <b style={{ fontWeight: 600 }}>{measured.toLocaleString('en', { maximumFractionDigits: 2 })}</b>}</td>
+      <td className={css.num}>{row.published < 100 ? row.published : count(row.published)}{row.unit === 'cycles' ? '' : ' ×'}</td>
+      <td className={css.num}>{measured === null ? <span className={css.small}>not yet</span> : <b style={{ fontWeight: 600 }}>{measured.toLocaleString('en', { maximumFractionDigits: 2 })}{row.unit === 'cycles' ? '' : ' ×'}</b>}</td>
       <td className={css.num}>{deviation === null ? '' : `${deviation > 0 ? '+' : ''}${deviation} %`}</td>
       <td className={css.text}>{agrees === null ? (tolerance === null ? 'order only' : `±${tolerance} %`) : <span style={{ display: 'inline-flex', gap: 4, alignItems: 'center' }}><OutcomeMark outcome={agrees ? 'ok' : 'killed'} /><span className="sr">{agrees ? 'yes' : 'no'}, within </span>±{tolerance} %</span>}</td>
       <td><Scale row={row} most={most} /></td>

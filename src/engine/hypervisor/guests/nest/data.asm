@@ -10,6 +10,7 @@ workloads:
     workload_row syscall, 0, u_syscall, 1000
     workload_row int80, 0, u_int80, 1000
     workload_row fork, 0, u_fork, 100
+    workload_row forkwait, 0, u_forkwait, 100
     workload_row demand, 0, u_demand, 1000
     workload_row ctxsw, 0, u_ctxsw, 1000
     workload_row spin, 0, u_spin, 1000000
@@ -29,6 +30,7 @@ name_boot:      db 'boot', 0
 name_syscall:   db 'syscall', 0
 name_int80:     db 'int80', 0
 name_fork:      db 'fork', 0
+name_forkwait:  db 'forkwait', 0
 name_demand:    db 'demand', 0
 name_ctxsw:     db 'ctxsw', 0
 name_spin:      db 'spin', 0

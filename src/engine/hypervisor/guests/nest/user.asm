@@ -259,6 +259,37 @@ u_fork:                         ; a child that ends at once, and is waited for
     xor edi, edi
     ask 2
 
+u_forkwait:                     ; the same of a process with a heap; after each fork both write some of it
+    mov ecx, FORKWAIT_HEAP
+    call u_touch
+    timed
+.again:
+    ask 3
+    test eax, eax
+    jz .child
+    ask 4
+    mov ecx, FORKWAIT_WRITTEN
+    call u_touch
+    dec rbx
+    jnz .again
+    jmp u_timed
+.child:
+    mov ecx, FORKWAIT_WRITTEN
+    call u_touch
+    xor edi, edi
+    ask 2
+
+u_touch:                        ; ecx: pages of the heap to write
+    mov edx, UHEAP
+.page:
+    mov [rdx], ecx
+    add edx, 4096
+    loop .page
+    ret
+
+FORKWAIT_HEAP    equ 8          ; pages
+FORKWAIT_WRITTEN equ 2
+
 u_demand:                       ; pages of the heap for the first time, 256 at most before they go back
     mov r12, rdi
     mov rbp, rdi
