@@ -10,7 +10,7 @@ import { Usage } from './arguments.ts';
 const COMMANDS: Record<string, { run: (args: string[]) => number | Promise<number>; help: string }> = {
   run: {
     run,
-    help: 'run   [--scenario NAME|FILE] [--seed N] [--file NAME=PATH]… [--script FILE | < commands.sh]\n              [--show VIEW[:key=value,…]]… [--format text|json] [--until DURATION] [--record OUT] [--replay IN] [--hash] [--quiet]',
+    help: 'run   [--scenario NAME|FILE] [--seed N] [--file NAME=PATH]… [--script FILE | < commands.sh]\n              [--show VIEW[:key=value,…]]… [--format text|json] [--until DURATION] [--real DURATION] [--record OUT] [--replay IN] [--hash] [--quiet]\n              ends at 10m of simulated time beyond the waits of the script (# wait 8m, sleep 480), or at --until; after 60s of real time, or --real',
   },
   check: { run: check, help: 'check LAB.md…            lab files are valid, solvable, and refuse their wrong answers' },
   grade: { run: grade, help: "grade DIR|FILE… [--csv]  replay learners' recordings: what they passed, when; forged or broken ones are named" },

@@ -12,7 +12,9 @@ import { VIEWS } from '../engine/views/views.ts';
 import { bytesOf, options, textOf, Usage } from './arguments.ts';
 import { loadAssets } from './assets.ts';
 
-const REAL_LIMIT_MS = 60_000;
+/** Simulated time without `--until`: this, and what the script itself says it waits (`# wait 8m`, `sleep 480`). */
+const USUAL = '10m';
+const REAL = '60s';
 
 interface Show {
   view: string;
@@ -24,7 +26,7 @@ export function run(args: string[]): number {
     args,
     {
       scenario: { type: 'string' }, seed: { type: 'string' }, file: { type: 'string', multiple: true }, script: { type: 'string' },
-      show: { type: 'string', multiple: true }, format: { type: 'string', default: 'text' }, until: { type: 'string', default: '10m' },
+      show: { type: 'string', multiple: true }, format: { type: 'string', default: 'text' }, until: { type: 'string' }, real: { type: 'string', default: REAL },
       record: { type: 'string' }, replay: { type: 'string' }, hash: { type: 'boolean', default: false }, quiet: { type: 'boolean', default: false },
     },
     { min: 0, max: 0, name: '' },
@@ -32,10 +34,12 @@ export function run(args: string[]): number {
   if (values.format !== 'text' && values.format !== 'json') throw new Usage(`--format is text or json, not '${values.format}'`);
   const shows = (values.show ?? []).map(parseShow);
   const files = (values.file ?? []).map(parseFile);
-  const until = duration(values.until!);
+  const source = scriptOf(values);
+  const until = values.until === undefined ? duration(USUAL) + waits(source ?? '') : duration(values.until);
+  const real = duration(values.real!) / 1e6;
   const json = values.format === 'json';
   const world = build(values);
-  const ends = Date.now() + REAL_LIMIT_MS;
+  const ends = Date.now() + real;
   const out = new Screen(json || values.quiet!);
   const typist: Typist = createTypist(world, { until, expired: () => Date.now() > ends, show: (tty, data) => out.show(tty, data, typist.tty) });
   let status = 0;
@@ -45,10 +49,11 @@ export function run(args: string[]): number {
       while (!advanceSome(world, target, () => Date.now() > ends)) throw new TimeUp('time is up');
     }
     for (const action of files) perform(typist, action);
-    status = typeScript(typist, values, json, out);
+    status = typeScript(typist, source, values.quiet!, json, out);
   } catch (error) {
     if (error instanceof TimeUp) {
-      console.error(`nestbox run: ${error.message} at ${(world.timeline.now / 1e9).toFixed(3)} s simulated`);
+      const more = world.timeline.now >= typist.deadline ? '; --until DURATION allows more' : Date.now() > ends ? `, ${real / 1000} s real; --real DURATION allows more` : '';
+      console.error(`nestbox run: ${error.message} at ${(world.timeline.now / 1e9).toFixed(3)} s simulated${more}`);
       status = 124;
     } else {
       status = fault(world, error);
@@ -61,18 +66,31 @@ export function run(args: string[]): number {
   return status;
 }
 
-function typeScript(typist: Typist, values: { script?: string; replay?: string; quiet?: boolean }, json: boolean, out: Screen): number {
+/** What is to be typed; undefined for a replay alone. */
+function scriptOf(values: { script?: string; replay?: string }): string | undefined {
   const source = values.script !== undefined ? textOf(values.script) : values.replay === undefined || !process.stdin.isTTY ? standardInput() : '';
+  return source === '' && values.replay !== undefined ? undefined : source;
+}
+
+/** How long a script says that it waits, in ns: its `# wait` directives and its plain `sleep N` lines. */
+function waits(source: string): number {
+  let sum = 0;
+  for (const [, time] of source.matchAll(/^(?:#\s*wait|sleep)\s+(\d+(?:\.\d+)?(?:ns|us|ms|[smh])?)\s*$/gm)) sum += parseDuration(/[a-z]$/.test(time!) ? time! : `${time}s`);
+  return sum;
+}
+
+function typeScript(typist: Typist, source: string | undefined, quiet: boolean, json: boolean, out: Screen): number {
   let status = 0;
   let last = -1;
-  if (source !== '' || values.replay === undefined) waitForPrompt(typist);
+  if (source === undefined) return status;
+  waitForPrompt(typist);
   script(typist, source.split('\n').filter((command) => command.trim() !== ''), (done) => {
     if (done.at >= last) {
       last = done.at;
       status = done.exit ?? 0;
     }
     if (json) console.log(JSON.stringify(done));
-    else if (values.quiet) out.plain(done.stdout, done.stderr);
+    else if (quiet) out.plain(done.stdout, done.stderr);
   });
   return status;
 }

@@ -5,7 +5,7 @@
 import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import type { Json } from '../types/objects.ts';
 import { compile, ExpressionError } from './expression.ts';
-import { mostAllocated } from './plugins/resources.ts';
+import { fitBy, type Point, type Strategy, type Weighed } from './plugins/strategies.ts';
 import { jot, type Profile, type ScorePlugin } from './profile.ts';
 import { DEFAULT } from './profiles.ts';
 
@@ -95,11 +95,37 @@ function profileOf(given: Json, percentage: number, where: Where): Profile {
   return { ...DEFAULT, name: schedulerName, schedulerName, percentageOfNodesToScore: given.percentageOfNodesToScore === undefined ? percentage : percentageOf(given.percentageOfNodesToScore, (why) => where(['percentageOfNodesToScore'], why)), scores };
 }
 
+const STRATEGIES: readonly Strategy[] = ['LeastAllocated', 'MostAllocated', 'RequestedToCapacityRatio'];
+
+/** Null: as it is without a word. */
 function fitOf(given: { args: Json; path: (string | number)[] } | undefined, where: Where): ScorePlugin | null {
-  const type = given?.args.scoringStrategy?.type ?? 'LeastAllocated';
-  if (type === 'LeastAllocated') return null;
-  if (type === 'MostAllocated') return mostAllocated('NodeResourcesFit');
-  throw where([...given!.path, 'scoringStrategy', 'type'], type === 'RequestedToCapacityRatio' ? 'not modelled: RequestedToCapacityRatio' : `Unsupported value: "${type}": supported values: "LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"`);
+  const strategy = given?.args.scoringStrategy;
+  if (strategy === undefined || strategy === null) return null;
+  const path = [...given!.path, 'scoringStrategy'];
+  const type: Strategy = strategy.type ?? 'LeastAllocated';
+  if (!STRATEGIES.includes(type)) throw where([...path, 'type'], `Unsupported value: ${JSON.stringify(type)}: supported values: ${STRATEGIES.map((s) => `"${s}"`).join(', ')}`);
+  const resources = items(strategy.resources, [...path, 'resources'], where).map(([i, one]): Weighed => {
+    const weight = one?.weight ?? 1;
+    if (typeof one?.name !== 'string' || one.name === '') throw where([...path, 'resources', i], 'name: Required value');
+    if (!Number.isInteger(weight) || weight < 1 || weight > 100) throw where([...path, 'resources', i, 'weight'], `Invalid value: ${JSON.stringify(weight)}: resource weight of ${one.name} not in valid range [1, 100]`);
+    return { name: one.name, weight };
+  });
+  return fitBy(type, resources.length > 0 ? resources : [{ name: 'cpu', weight: 1 }, { name: 'memory', weight: 1 }], type === 'RequestedToCapacityRatio' ? shapeOf(strategy, path, where) : []);
+}
+
+function shapeOf(strategy: Json, path: (string | number)[], where: Where): Point[] {
+  const at = [...path, 'requestedToCapacityRatio', 'shape'];
+  const points = items(strategy.requestedToCapacityRatio?.shape, at, where);
+  if (points.length === 0) throw where(at, 'Required value: at least one point must be specified');
+  return points.map(([i, point]): Point => {
+    for (const [field, most] of [['utilization', 100], ['score', 10]] as const) {
+      const value = point?.[field] ?? 0;
+      if (!Number.isInteger(value) || value < 0 || value > most) throw where([...at, i, field], `Invalid value: ${JSON.stringify(value)}: not in valid range [0-${most}]`);
+    }
+    const { utilization = 0, score = 0 } = point;
+    if (i > 0 && utilization <= (points[i - 1]![1].utilization ?? 0)) throw where([...at, i, 'utilization'], `Invalid value: ${utilization}: utilization values must be sorted in increasing order`);
+    return { utilization, score };
+  });
 }
 
 /** A rule's numbers are scores as they are, held between 0 and 100, or spread over that range with normalize: true. */

@@ -66,25 +66,6 @@ export function leastAllocated(name: string): ScorePlugin {
   };
 }
 
-const most = (requested: number, capacity: number): number => (capacity === 0 ? 0 : Math.floor((Math.min(requested, capacity) * 100) / capacity));
-
-/** MostAllocated: the fuller the better (most_allocated.go). */
-export function mostAllocated(name: string): ScorePlugin {
-  return {
-    name,
-    applies: () => true,
-    score({ demand, snapshot: { room } }, index, operands) {
-      const [cpu, memory] = [room.cpu[index]!, room.memory[index]!];
-      const [usedCpu, usedMemory] = [room.nonzeroCpu[index]! + demand.nonzeroCpu, room.nonzeroMemory[index]! + demand.nonzeroMemory];
-      for (const value of [cpu, usedCpu, memory, usedMemory]) jot(operands, value);
-      const have = (cpu === 0 ? 0 : 1) + (memory === 0 ? 0 : 1);
-      return have === 0 ? 0 : Math.floor((most(usedCpu, cpu) + most(usedMemory, memory)) / have);
-    },
-    normalize: () => {},
-    formula: ({ 0: cpu = 0, 1: usedCpu = 0, 2: memory = 0, 3: usedMemory = 0 }, raw) => `cpu ${usedCpu}m*100/${cpu}m = ${most(usedCpu, cpu)}; memory ${mib(usedMemory)}*100/${mib(memory)} = ${most(usedMemory, memory)}; mean ${raw}`,
-  };
-}
-
 const mib = (bytes: number): string => `${Math.round((bytes / MIB) * 100) / 100}Mi`;
 
 const share = (used: number, capacity: number): number => (capacity === 0 ? 0 : Math.min(1, used / capacity));
