@@ -224,11 +224,13 @@ export type ServiceRow = R<{ namespace: string; name: string; type: string; clus
 /** () PodDisruptionBudgets */
 export type BudgetRow = R<{ namespace: string; name: string; rule: string; selector: string; pods: number; healthy: number; needed: number; allowed: number }>;
 /** {pod} "namespace/name": one row, the newest decision for it */
-export type DecisionRow = R<{ pod: string; t: number; attempt: number; node: string; feasible: number; nodes: number; tied: number; message: string; cpuMilli: number; memory: number }>;
+export type DecisionRow = R<{ pod: string; t: number; attempt: number; node: string; feasible: number; nodes: number; tied: number; message: string; cpuMilli: number; memory: number; profile: string }>;
 /** {pod} one a node and filter plugin that ran */
 export type FilterRow = R<{ node: string; plugin: string; ok: boolean; reason: string }>;
 /** {pod} one a feasible node and score plugin */
 export type ScoreRow = R<{ node: string; plugin: string; raw: number; score: number; weight: number; weighted: number; formula: string; chosen: boolean; total: number }>;
+/** one a profile of the newest race, the default first */
+export type RaceRow = R<{ profile: string; pods: number; unscheduled: number; nodesUsed: number; nodes: number; cpu: number; memory: number; fullest: number; uneven: number; zoneSkew: number }>;
 /** {namespace?} claims and volumes down to the disk; a row a claim, or a volume without one */
 export type VolumeRow = R<{
   claim: string; volume: string; class: string; size: number; modes: string; phase: string; claimPhase: string; policy: string; pods: string; attachment: string;

@@ -4,6 +4,7 @@ import { joined } from '../sim/text.ts';
 import type { SimEvent, Timeline } from '../sim/timeline.ts';
 import { type Trace, record } from '../sim/trace.ts';
 import type { Scheduler } from './scheduler/queue.ts';
+import type { Result } from './scheduler/race.ts';
 import type { ScalerMemory } from './controllers/scaler-behavior.ts';
 import type { NodeReport } from './metrics.ts';
 import { microStamp, put, stamp, type Store } from './store.ts';
@@ -52,6 +53,8 @@ export interface Cluster {
   tainted: Map<string, number>;
   /** What each autoscaler remembers, by key. */
   scalers: Map<string, ScalerMemory>;
+  /** How the profiles of the newest race came out. */
+  raced: readonly Result[];
 }
 
 export interface HollowNode {

@@ -1,5 +1,5 @@
 /** What the scheduler decided and why: the newest decision of a pod, each filter's verdict, each score. */
-import type { DecisionRow, FilterRow, ScoreRow } from '../../bridge/rows.ts';
+import type { DecisionRow, FilterRow, RaceRow, ScoreRow } from '../../bridge/rows.ts';
 import { filterFacts, scoreFacts } from '../cluster/inspect.ts';
 import type { Decision } from '../cluster/scheduler/cycle.ts';
 import type { World } from '../world/world.ts';
@@ -29,11 +29,12 @@ export const decisions: View = {
     message: why it fits nowhere, or empty
     cpuMilli [milli]: requested
     memory [bytes]: requested
+    profile: whose filters and scores they were: v1.32 is the default
   `),
   rows: (world, arg) =>
     chosen(world, arg).map((d): DecisionRow => ({
       key: d.pod, pod: d.pod, t: d.at, attempt: d.attempt, node: d.chosen ?? '', feasible: d.fits, nodes: d.nodes, tied: d.ties,
-      message: d.message, cpuMilli: d.cpuMilli, memory: d.memory,
+      message: d.message, cpuMilli: d.cpuMilli, memory: d.memory, profile: d.profile.name,
     })),
 };
 
@@ -66,4 +67,22 @@ export const scores: View = {
   `),
   rows: (world, arg) =>
     arg.pod === undefined ? [] : chosen(world, arg).flatMap(scoreFacts).map((s): ScoreRow => ({ key: `${s.node}/${s.plugin}`, ...s })),
+};
+
+export const races: View = {
+  doc: 'How the profiles of the newest `lab race` came out, the default first: the same pods placed anew by each. None before the first race.',
+  arg: '',
+  columns: columns(`
+    profile: name
+    pods [count]: placed, or tried
+    unscheduled [count]: that fitted nowhere
+    nodesUsed [count]: nodes with a pod
+    nodes [count]: of so many
+    cpu [percent]: mean share of processor time requested on nodes used
+    memory [percent]: the same of memory
+    fullest [percent]: the larger share of the node that is fullest
+    uneven [points]: standard deviation of the larger share over all nodes
+    zoneSkew [count]: largest difference of one owner's pods between two zones
+  `),
+  rows: ({ cluster }): RaceRow[] => (cluster?.raced ?? []).map((r, i): RaceRow => ({ key: `${i} ${r.profile}`, ...r })),
 };

@@ -5,7 +5,7 @@ import { budgets, clusterSize, deployments, kubeEvents, nodes, pods, services } 
 import { objects, objectText, revisions, rollouts, writes } from './clusterhistory.ts';
 import { containers } from './containers.ts';
 import { costTable } from './costs.ts';
-import { decisions, filters, scores } from './decisions.ts';
+import { decisions, filters, races, scores } from './decisions.ts';
 import { disassembly } from './disassembly.ts';
 import { exitLog, exits } from './exits.ts';
 import { fileText } from './filetext.ts';
@@ -55,7 +55,7 @@ export const VIEWS: Readonly<Record<string, View>> = {
   vms, exits, 'exit-log': exitLog, walk, 'walk-head': walkHead, walks, tables, shadow, tlb, 'walk-caches': walkCaches, 'host-memory': hostMemory, 'shadow-faults': shadowFaults, registers, vmcs, 'vmcs-bits': vmcsBits, 'exit-causes': exitCauses, disassembly, memory, instructions,
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,
-  'cluster-size': clusterSize, nodes, pods, deployments, services, budgets, volumes, 'kube-events': kubeEvents, decisions, filters, scores,
+  'cluster-size': clusterSize, nodes, pods, deployments, services, budgets, volumes, 'kube-events': kubeEvents, decisions, filters, scores, races,
   writes, rollouts, objects, revisions, 'object-text': objectText,
   marks, why,
 };

@@ -23,6 +23,8 @@ export interface Result {
   /** Means over the nodes used, in per cent of allocatable. */
   cpu: number;
   memory: number;
+  /** The larger share of the node that is fullest, in per cent. */
+  fullest: number;
   /** Standard deviation of the larger share over all nodes, in points. */
   uneven: number;
   /** The largest difference of one owner's pods between two zones. */
@@ -47,7 +49,8 @@ export function race(cluster: Cluster, config: string, query: Record<string, str
   if (pods.length === 0) throw badRequest('no pods to place');
   if (pods.length > MOST_PODS) throw badRequest(`${pods.length} pods: at most ${MOST_PODS} are placed; name a namespace`);
   const others = list<Pod>(cluster.store, 'Pod').filter((pod) => occupies(pod) && pod.spec.nodeName && !mine(pod));
-  return { results: raced.map((profile) => place(cluster, profile, pods, others)) };
+  cluster.raced = raced.map((profile) => place(cluster, profile, pods, others));
+  return { results: [...cluster.raced] };
 }
 
 /** When it was made, as a number that grows; those of one second stay in the order of their names. */
@@ -99,12 +102,12 @@ function skewOf(zones: Map<string, Map<string, number>>, nodes: readonly NodeInf
   return worst;
 }
 
-function measure(nodes: readonly NodeInfo[]): Pick<Result, 'nodes' | 'nodesUsed' | 'cpu' | 'memory' | 'uneven'> {
+function measure(nodes: readonly NodeInfo[]): Pick<Result, 'nodes' | 'nodesUsed' | 'cpu' | 'memory' | 'fullest' | 'uneven'> {
   const shares = nodes.map(({ room, index, pods }) => ({ used: pods.size > 0, cpu: room.cpu[index]! === 0 ? 0 : room.usedCpu[index]! / room.cpu[index]!, memory: room.memory[index]! === 0 ? 0 : room.usedMemory[index]! / room.memory[index]! }));
   const used = shares.filter((s) => s.used);
   const mean = (of: readonly number[]): number => (of.length === 0 ? 0 : of.reduce((a, b) => a + b, 0) / of.length);
   const larger = shares.map((s) => Math.max(s.cpu, s.memory));
   const middle = mean(larger);
   const rounded = (x: number): number => Math.round(x * 1000) / 10;
-  return { nodes: nodes.length, nodesUsed: used.length, cpu: rounded(mean(used.map((s) => s.cpu))), memory: rounded(mean(used.map((s) => s.memory))), uneven: rounded(Math.sqrt(mean(larger.map((x) => (x - middle) ** 2)))) };
+  return { nodes: nodes.length, nodesUsed: used.length, cpu: rounded(mean(used.map((s) => s.cpu))), memory: rounded(mean(used.map((s) => s.memory))), fullest: rounded(Math.max(0, ...larger)), uneven: rounded(Math.sqrt(mean(larger.map((x) => (x - middle) ** 2)))) };
 }

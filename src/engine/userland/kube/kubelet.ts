@@ -9,7 +9,7 @@ import { SysError } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { SECOND } from '../../sim/units.ts';
-import { attempt, mkdirAll } from '../lib/files.ts';
+import { attempt, mkdirAll, writeFile } from '../lib/files.ts';
 import { type Call, open, serve, thread } from '../lib/http.ts';
 import { api, serverOf, slurp } from './api.ts';
 import { readConfig } from './config.ts';
@@ -48,6 +48,7 @@ export function* kubelet(argv: readonly string[]): Body {
   const k: Kubelet = {
     node: option('hostname-override') ?? nodename, ip, server, config, cpus: 1, memory: 0, allocatable: 0, disk: 0, pods: new Map(), states: new Map(), sandboxes: new Map(), relist: 0, runtimeUp: true, changes: 0, pressure: new Set(), drivers: new Map(), volumes: new Map(), events: new Map(), tokens: new Map(), counter: 0, outbox: [], posting: false, asking: 0, beating: 0, known: new Map(),
   };
+  yield* attempt(writeFile('/proc/self/oom_score_adj', '-999'), undefined);
   yield* attempt(mkdirAll('/var/lib/kubelet/pods'), undefined);
   yield* measure(k);
   yield* waitForRuntime();

@@ -133,7 +133,7 @@ function* giveOut(client: Client, args: readonly string[]): Call<number> {
   return 0;
 }
 
-const COLUMNS = [['profile', 'PROFILE'], ['pods', 'PODS'], ['unscheduled', 'UNSCHEDULED'], ['nodesUsed', 'NODES USED'], ['cpu', 'CPU %'], ['memory', 'MEMORY %'], ['uneven', 'UNEVEN'], ['zoneSkew', 'ZONE SKEW']] as const;
+const COLUMNS = [['profile', 'PROFILE'], ['pods', 'PODS'], ['unscheduled', 'UNSCHEDULED'], ['nodesUsed', 'NODES USED'], ['cpu', 'CPU %'], ['memory', 'MEMORY %'], ['fullest', 'FULLEST %'], ['uneven', 'UNEVEN'], ['zoneSkew', 'ZONE SKEW']] as const;
 
 function* race(client: Client, args: readonly string[]): Call<number> {
   const at = args.findIndex((a) => a === '-n' || a === '--namespace');

@@ -169,10 +169,18 @@ function textOf(sh: Shell, node: { pos: number; end: number }): string {
   return cut.length > 200 ? `${cut.slice(0, 200)}…` : cut;
 }
 
+/** What a process of a pipeline or in the background does; where that is a subshell, the process is the subshell. */
 const partOf = (node: Node): Part =>
   function* (child) {
     if (node.type === 'Command') child.replaceable = child.traps.size === 0;
-    return yield* execute(child, node);
+    if (node.type === 'Subshell') return yield* lastList(child, node.body.commands);
+    if (node.type !== 'Redirected' || node.command.type !== 'Subshell') return yield* execute(child, node);
+    try {
+      yield* redirect(child, node.redirects, null);
+    } catch (error) {
+      return yield* explain(child, error);
+    }
+    return yield* lastList(child, node.command.body.commands);
   };
 
 function* piped(sh: Shell, node: Pipeline): Call<number> {

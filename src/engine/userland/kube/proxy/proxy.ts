@@ -8,7 +8,7 @@ import { SysError } from '../../../kernel/abi.ts';
 import { type Body, sys } from '../../../kernel/sys.ts';
 import { bytes } from '../../../sim/text.ts';
 import { SECOND } from '../../../sim/units.ts';
-import { attempt } from '../../lib/files.ts';
+import { attempt, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { serverOf } from '../api.ts';
 import { jump, keep, listed, nothingWritten, type Table, type Written } from '../iptables.ts';
@@ -39,6 +39,7 @@ export function* kubeProxy(argv: readonly string[]): Body {
     yield* sys('write', 2, bytes(`kube-proxy: failed to load kubeconfig ${at}: no server in it\n`));
     return 1;
   }
+  yield* attempt(writeFile('/proc/self/oom_score_adj', '-999'), undefined);
   const state = { dirty: true };
   const changed = (): void => {
     state.dirty = true;
