@@ -176,7 +176,14 @@ function perform(kernel: Kernel, task: Task, name: keyof Syscalls, args: readonl
   }
   const fault = argumentFault(name, args);
   if (fault) throw new SysError(fault);
-  return (SYSCALLS[name] as AnyHandler)(kernel, task, ...args);
+  const handler = SYSCALLS[name] as AnyHandler;
+  switch (args.length) {
+    case 0: return handler(kernel, task);
+    case 1: return handler(kernel, task, args[0]);
+    case 2: return handler(kernel, task, args[0], args[1]);
+    case 3: return handler(kernel, task, args[0], args[1], args[2]);
+    default: return handler(kernel, task, ...args);
+  }
 }
 
 // ---- the log of calls

@@ -96,10 +96,10 @@ export function capsAfterExec(task: Task, file: FileCaps | null, before: { euid:
   let permitted = file ? gainedFrom(file, caps) : NONE;
   let effective = file?.effective ?? false;
   if ((asRoot || rootReal) && !(file && asRoot && !rootReal)) {
-    permitted = CAPABILITIES.filter((cap) => caps.bounding.includes(cap) || caps.inheritable.includes(cap));
+    permitted = caps.bounding === CAPABILITIES ? CAPABILITIES : CAPABILITIES.filter((cap) => caps.bounding.includes(cap) || caps.inheritable.includes(cap));
     effective ||= asRoot;
   }
-  if (noNewPrivs && permitted.some((cap) => !before.caps.permitted.includes(cap))) permitted = permitted.filter((cap) => before.caps.permitted.includes(cap));
+  if (noNewPrivs && permitted !== before.caps.permitted && permitted.some((cap) => !before.caps.permitted.includes(cap))) permitted = permitted.filter((cap) => before.caps.permitted.includes(cap));
   const ambient = file || euid !== before.euid || egid !== before.egid ? NONE : caps.ambient;
   permitted = ambient.length === 0 ? permitted : CAPABILITIES.filter((cap) => permitted.includes(cap) || ambient.includes(cap));
   return { ...caps, permitted, effective: effective ? permitted : ambient, ambient };

@@ -49,26 +49,29 @@ export function copyAddressSpace(from: AddressSpace): AddressSpace {
   return {
     users: 1, rss: { ...from.rss, anon: from.rss.anon + from.swapped }, brk: { ...from.brk }, pageTables: from.pageTables, peak: from.peak, charged: new Map(), locked: 0,
     swapped: 0, touched: from.touched,
-    // What is out in swap is its parent's too: the copy reads it from there.
-    areas: from.areas.map(({ out: _out, slots: _slots, hand: _hand, ...area }) => ({
-      ...area, present: typeof area.present === 'number' ? area.present : new Set(area.present), locked: false,
-      cow: area.flags & MAP_SHARED ? 0 : area.length / PAGE, copied: null,
-    })),
+    areas: from.areas.map(copyArea),
   };
+}
+
+/** What is out in swap is its parent's too: the copy reads it from there. */
+function copyArea({ start, length, prot, flags, file, present, touched }: Area): Area {
+  const cow = flags & MAP_SHARED ? 0 : length / PAGE;
+  return { start, length, prot, flags, file, present: typeof present === 'number' ? present : new Set(present), locked: false, cow, copied: null, touched };
 }
 
 /** The areas of a program just executed: text from its file, data and stack of its own. */
 export function loadImage(kernel: Kernel, task: Task): void {
   const { mm } = task;
-  const blank = { locked: false, cow: 0, copied: null, touched: kernel.timeline.now };
+  const touched = kernel.timeline.now;
   const { start, text, data, resident, stack, own, tables } = IMAGE;
+  const onStack = new Set<number>();
+  for (let i = 1; i <= ON_STACK; i++) onStack.add(stack - i);
+  const part = (at: number, pages: number, prot: number, flags: number, file: Path | null, present: Area['present']): Area =>
+    ({ start: at, length: pages * PAGE, prot, flags, file, present, locked: false, cow: 0, copied: null, touched });
   mm.areas = [
-    { ...blank, start, length: text * PAGE, prot: PROT_READ | PROT_EXEC, flags: MAP_PRIVATE, file: task.exe, present: resident },
-    { ...blank, start: start + text * PAGE, length: data * PAGE, prot: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | MAP_ANONYMOUS, file: null, present: own - ON_STACK },
-    {
-      ...blank, start: STACK_TOP - stack * PAGE, length: stack * PAGE, prot: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | MAP_ANONYMOUS, file: null,
-      present: new Set(Array.from({ length: ON_STACK }, (_, i) => stack - 1 - i)),
-    },
+    part(start, text, PROT_READ | PROT_EXEC, MAP_PRIVATE, task.exe, resident),
+    part(start + text * PAGE, data, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, null, own - ON_STACK),
+    part(STACK_TOP - stack * PAGE, stack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, null, onStack),
   ];
   if (!charge(kernel, task, 'anon', own) || !charge(kernel, task, 'kernel', TASK_PAGES + tables)) return;
   mm.rss = { anon: own, file: resident, shmem: 0 };

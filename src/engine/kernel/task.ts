@@ -110,18 +110,35 @@ function copyTask(kernel: Kernel, task: Task, flags: number, cgroup: Cgroup): Ta
   child.signals = {
     pending: [], blocked: [...task.signals.blocked], actions: thread ? task.signals.actions : new Map(task.signals.actions),
   };
-  Object.assign(child, {
-    argv: task.argv, env: task.env, exe: task.exe, pgid: task.pgid, sid: task.sid, tty: task.tty, oomScoreAdj: task.oomScoreAdj, oomScoreAdjMin: task.oomScoreAdjMin, nice: task.nice,
-    limits: { ...task.limits }, seccomp: task.seccomp, errand: task.errand,
-  });
+  inherit(task, child);
   const { policy, priority, resetOnFork, affinity } = task.sched;
-  const fresh = resetOnFork && (policy === 'SCHED_FIFO' || policy === 'SCHED_RR');
-  Object.assign(child.sched, { affinity, ...(fresh ? {} : { policy, priority }), last: task.sched.cpu ?? task.sched.last });
+  child.sched.affinity = affinity;
+  child.sched.last = task.sched.cpu ?? task.sched.last;
+  if (!resetOnFork || (policy !== 'SCHED_FIFO' && policy !== 'SCHED_RR')) {
+    child.sched.policy = policy;
+    child.sched.priority = priority;
+  }
   if (resetOnFork && child.nice < 0) child.nice = 0;
   if (affinity !== null || task.sched.allowed !== null || cgroup !== task.cgroup) settleAffinity(kernel, child);
   if (child.cred === task.cred) child.cred = { ...task.cred };
   join(kernel, task, child, flags, thread);
   return child;
+}
+
+/** What a child is like its maker in, whatever the flags. */
+function inherit(task: Task, child: Task): void {
+  child.argv = task.argv;
+  child.env = task.env;
+  child.exe = task.exe;
+  child.pgid = task.pgid;
+  child.sid = task.sid;
+  child.tty = task.tty;
+  child.oomScoreAdj = task.oomScoreAdj;
+  child.oomScoreAdjMin = task.oomScoreAdjMin;
+  child.nice = task.nice;
+  child.limits = { ...task.limits };
+  child.seccomp = task.seccomp;
+  child.errand = task.errand;
 }
 
 /** Gives the child its pids and its place in the tree of processes and in its control group. */

@@ -62,7 +62,8 @@ export function stopWaiting(kernel: Kernel, task: Task): void {
 export function wake(kernel: Kernel, channel: string): void {
   const queue = kernel.waiters.get(channel);
   if (!queue) return;
-  for (const task of queue.slice()) makeRunnable(kernel, task);
+  if (queue.length === 1) makeRunnable(kernel, queue[0]!);
+  else for (const task of queue.slice()) makeRunnable(kernel, task);
 }
 
 /** Back to the run queue, if it sleeps. */

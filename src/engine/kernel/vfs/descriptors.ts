@@ -63,8 +63,11 @@ export function closeFd(kernel: Kernel, task: Task, fd: number): void {
 
 /** The table of a forked child: the same descriptions. */
 export function copyFiles(files: FileTable): FileTable {
-  const slots = files.slots.map((slot) => (slot ? { ...slot } : undefined));
-  for (const slot of slots) if (slot) slot.file.refs++;
+  const slots: FileTable['slots'] = [];
+  for (const slot of files.slots) {
+    if (slot) slot.file.refs++;
+    slots.push(slot && { file: slot.file, cloexec: slot.cloexec });
+  }
   return { slots, users: 0, free: files.free };
 }
 
@@ -86,7 +89,6 @@ export function closeAll(kernel: Kernel, files: FileTable): void {
 
 /** At execve: descriptors with FD_CLOEXEC go. */
 export function closeOnExec(kernel: Kernel, task: Task): void {
-  task.files.slots.forEach((slot, fd) => {
-    if (slot?.cloexec) closeFd(kernel, task, fd);
-  });
+  const { slots } = task.files;
+  for (let fd = 0; fd < slots.length; fd++) if (slots[fd]?.cloexec) closeFd(kernel, task, fd);
 }

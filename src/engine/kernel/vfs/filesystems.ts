@@ -65,11 +65,13 @@ const cgroup2: MakeFileSystem = (kernel, task, source, data) => {
   return sb;
 };
 
+const fileSystemNames = (): readonly string[] => Object.keys(FILESYSTEMS);
+
 export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   tmpfs,
   devtmpfs: (kernel) => shared(kernel, 'devtmpfs', () => createDevtmpfs(kernel)),
   devpts: (kernel, task, source, data) => mountDevpts(kernel, task, source, data),
-  proc: (kernel, task, source) => createPseudo(kernel, 'proc', source, procRoot(task.ns.pid, () => Object.keys(FILESYSTEMS))),
+  proc: (kernel, task, source) => createPseudo(kernel, 'proc', source, procRoot(task.ns.pid, fileSystemNames)),
   sysfs: (kernel, task, source) => createPseudo(kernel, 'sysfs', source, sysfsRoot(kernel, task)),
   cgroup2,
   tracefs: (kernel, _task, source) => createPseudo(kernel, 'tracefs', source, tracefsRoot()),

@@ -154,7 +154,8 @@ export function umount(kernel: Kernel, task: Task, target: string, flags: number
   const all = [gone, ...below, ...peers].filter((one) => one !== undefined);
   takeDown(all);
   endMounts(kernel, all);
-  for (const sb of new Set(all.map((one) => one.sb))) if (sb.type === 'ext4' && sb.data && !isMounted(kernel, sb)) forgetPages(kernel, sb);
+  const disks = all.map((one) => one.sb).filter((sb) => sb.type === 'ext4' && sb.data);
+  for (const sb of new Set(disks)) if (!isMounted(kernel, sb)) forgetPages(kernel, sb);
   record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
   return 0;
 }

@@ -22,25 +22,40 @@ function self(ns: PidNamespace, text: (pid: number, task: Task) => string): Node
   };
 }
 
+type Types = () => readonly string[];
+const noTypes: Types = () => ['proc'];
+
+const link = (target: string): Node => ({ kind: 'link', target: () => target });
+
+/** What every mount shows alike. */
+function shared(types: Types): Record<string, Node> {
+  let entries = made.get(types);
+  if (!entries) {
+    entries = {
+      ...machineFiles(types), mounts: link('self/mounts'), net: link('self/net'), self: link(''), 'thread-self': link(''), fs: fixed({}), bus: fixed({}), irq: fixed({}), driver: fixed({}), sys: sysDir(),
+    };
+    made.set(types, entries);
+  }
+  return entries;
+}
+const made = new WeakMap<Types, Record<string, Node>>();
+
 /** What a mount of proc shows: the tasks of one pid namespace. `types` are the file systems that mount(2) knows. */
-export function procRoot(ns: PidNamespace, types: () => readonly string[] = () => ['proc']): DirNode {
-  const link = (target: string): Node => ({ kind: 'link', target: () => target });
-  const entries: Record<string, Node> = {
-    ...machineFiles(types),
-    mounts: link('self/mounts'), net: link('self/net'),
-    self: self(ns, (pid) => String(pid)), 'thread-self': self(ns, (pid, task) => `${pid}/task/${pidIn(ns, task)}`),
-    fs: fixed({}), bus: fixed({}), irq: fixed({}), driver: fixed({}), sys: sysDir(),
-  };
+export function procRoot(ns: PidNamespace, types: Types = noTypes): DirNode {
+  const entries = shared(types);
+  /** In their place: whose they are depends on the mount. */
+  const own: Record<string, Node> = { self: self(ns, (pid) => String(pid)), 'thread-self': self(ns, (pid, task) => `${pid}/task/${pidIn(ns, task)}`) };
   const processes = (): (readonly [string, Node])[] =>
     [...ns.tasks].filter(([, task]) => task.leader === task).sort(([a], [b]) => a - b).map(([pid, task]) => [String(pid), processDir(ns, task)] as const);
   return {
     kind: 'dir', mode: 0o555,
     *list() {
-      yield* Object.entries(entries);
+      for (const [name, node] of Object.entries(entries)) yield [name, own[name] ?? node] as const;
       yield* processes();
     },
     get(_kernel: Kernel, name: string) {
-      if (Object.hasOwn(entries, name)) return entries[name]!;
+      const first = name.charCodeAt(0);
+      if (first < 0x31 || first > 0x39) return Object.hasOwn(own, name) ? own[name]! : Object.hasOwn(entries, name) ? entries[name]! : null;
       const task = /^[1-9]\d{0,9}$/.test(name) ? ns.tasks.get(Number(name)) : undefined;
       return task ? processDir(ns, task) : null;
     },

@@ -94,19 +94,15 @@ function net(ns: NetNamespace): DirNode {
   return { kind: 'dir', list: () => ns.links.map((link) => [link.name, linkDir(link)] as const) };
 }
 
-/** What a mount of sysfs shows: links of the network namespace that mounted it. */
-export function sysfsRoot(kernel: Kernel, task: Task): DirNode {
-  const links = net(task.ns.net);
+/** What every mount shows alike. */
+function machineDirs(kernel: Kernel): Record<string, Node> {
   const cpu = cpus(kernel);
-  return fixed({
+  return {
     block: blockDir(),
     bus: empty(),
-    class: fixed({ block: blockDir(), net: links, tty: empty() }),
+    class: empty(),
     dev: fixed({ block: fixed({ '254:0': disk() }), char: empty() }),
-    devices: fixed({
-      system: fixed({ cpu, node: fixed({ node0: fixed({ cpulist: says(listText(Array.from({ length: kernel.cpus }, (_, i) => i))) }), online: says('0'), possible: says('0') }) }),
-      virtual: fixed({ net: links }),
-    }),
+    devices: fixed({ cpu, node: fixed({ node0: fixed({ cpulist: says(listText(Array.from({ length: kernel.cpus }, (_, i) => i))) }), online: says('0'), possible: says('0') }) }),
     firmware: empty(),
     fs: fixed({ bpf: empty(), cgroup: fixed({}, 0o755), fuse: fixed({ connections: empty() }) }),
     hypervisor: empty(),
@@ -117,5 +113,19 @@ export function sysfsRoot(kernel: Kernel, task: Task): DirNode {
     }),
     module: fixed({ overlay: fixed({ parameters: fixed({ redirect_dir: says('N'), index: says('N'), metacopy: says('N'), xino_auto: says('N') }) }) }),
     power: empty(),
+  };
+}
+
+const machine = new WeakMap<Kernel, Record<string, Node>>();
+
+/** What a mount of sysfs shows: links of the network namespace that mounted it. */
+export function sysfsRoot(kernel: Kernel, task: Task): DirNode {
+  let dirs = machine.get(kernel);
+  if (!dirs) machine.set(kernel, (dirs = machineDirs(kernel)));
+  const links = net(task.ns.net);
+  return fixed({
+    ...dirs,
+    class: fixed({ block: dirs.block!, net: links, tty: empty() }),
+    devices: fixed({ system: dirs.devices!, virtual: fixed({ net: links }) }),
   });
 }

@@ -17,7 +17,12 @@ export function digestOf(data: Uint8Array | string): string {
 
 /** 64 hexadecimal digits over a name: ids that must be the same in every run. */
 export function hexOf(name: string): string {
-  return bytesToHex(sha256(bytes(name)));
+  return bytesToHex(hashOf(name));
+}
+
+/** The 32 bytes of it. */
+export function hashOf(name: string): Uint8Array {
+  return sha256(bytes(name));
 }
 
 /** The ids of the layers stacked so far, bottom first (layer.md, "Layer ChainID"). */

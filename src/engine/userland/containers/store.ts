@@ -11,7 +11,7 @@ import { bytes } from '../../sim/text.ts';
 import type { Call } from '../lib/http.ts';
 import { attempt, exists, list, mkdirAll, readBytes, readJson, removeAll, tryRead, writeFile } from '../lib/files.ts';
 import { buildImage, type BuiltImage } from './images.ts';
-import { chainIds, hexOf, type ImageConfig, parseReference, readConfig, type ReadImage } from './oci.ts';
+import { chainIds, hashOf, hexOf, type ImageConfig, parseReference, readConfig, type ReadImage } from './oci.ts';
 import { pack } from './registry.ts';
 import { readTar, staysInside, type TarEntry, TarError } from './tar.ts';
 
@@ -67,9 +67,9 @@ export function layerDir(layout: Layout, chain: string): string {
 
 /** The short name that mount options use for it: 26 letters and digits. */
 export function shortLink(seed: string): string {
-  const hex = hexOf(`link ${seed}`);
+  const digest = hashOf(`link ${seed}`);
   let out = '';
-  for (let i = 0; i < 26; i++) out += 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16) % 32]!;
+  for (let i = 0; i < 26; i++) out += 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[digest[i]! % 32]!;
   return out;
 }
 

@@ -15,11 +15,16 @@ export interface Options {
   words: string[];
 }
 
-/**
- * `spec` is words such as "a all l I/ignore= sort= color?": letter, letter/long or long; "=" takes a value, "?" may take
- * one with "=". With `inOrder` the first word ends the options, as POSIXLY_CORRECT and "+" do.
- */
-export function parseOptions(spec: string, argv: readonly string[], inOrder: 'in-order' | 'permute' = 'permute'): Options {
+interface Table {
+  byLetter: ReadonlyMap<string, Spec>;
+  byLong: ReadonlyMap<string, Spec>;
+}
+
+const tables = new Map<string, Table>();
+
+function tableOf(spec: string): Table {
+  const known = tables.get(spec);
+  if (known) return known;
   const byLetter = new Map<string, Spec>();
   const byLong = new Map<string, Spec>();
   for (const word of spec.split(/\s+/).filter(Boolean)) {
@@ -30,6 +35,17 @@ export function parseOptions(spec: string, argv: readonly string[], inOrder: 'in
     else byLong.set(first, one);
     if (second) byLong.set(second, one);
   }
+  const table = { byLetter, byLong };
+  tables.set(spec, table);
+  return table;
+}
+
+/**
+ * `spec` is words such as "a all l I/ignore= sort= color?": letter, letter/long or long; "=" takes a value, "?" may take
+ * one with "=". With `inOrder` the first word ends the options, as POSIXLY_CORRECT and "+" do.
+ */
+export function parseOptions(spec: string, argv: readonly string[], inOrder: 'in-order' | 'permute' = 'permute'): Options {
+  const { byLetter, byLong } = tableOf(spec);
   const out: Options = { on: new Map(), values: new Map(), words: [] };
   for (let i = 0; i < argv.length; i++) {
     const arg = argv[i]!;

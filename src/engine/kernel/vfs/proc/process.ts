@@ -10,7 +10,7 @@ import type { Cgroup } from '../../cgroup/types.ts';
 import { threadsOf } from '../../membership.ts';
 import { pidIn } from '../../task.ts';
 import { pathText } from '../path.ts';
-import { fixed, type Node } from '../pseudo.ts';
+import type { Node } from '../pseudo.ts';
 import { requireLook } from './access.ts';
 import { mapText, writeMap, writeSetgroups } from './idmaps.ts';
 import { fdDir, fdInfoDir, nsDir, placeLink } from './links.ts';
@@ -72,57 +72,81 @@ function wchan(task: Task): string {
   return task.state === 'sleeping' && task.pending?.op === 'sys' ? `do_${task.pending.name.replace(/\d+$/, '')}` : '0';
 }
 
-/** Files that process and thread directories share. */
-function common(ns: PidNamespace, task: Task, what: 'process' | 'thread'): Record<string, Node> {
-  const { leader } = task;
-  const uid = task.cred.euid;
-  const gid = task.cred.egid;
-  const says = (read: Read, mode = 0o444): Node => ({ kind: 'file', mode, uid, gid, read });
-  /** Only who may look into the process. */
-  const guarded = (read: Read, mode = 0o444): Node => says((kernel, looker) => {
-    requireLook(looker, task);
-    return read(kernel, looker);
-  }, mode);
-  const changes = (read: Read, write: (writer: Task, text: string, kernel: Kernel) => void): Node => ({
-    kind: 'file', mode: 0o644, uid, gid, read, write: (kernel, writer, text) => write(writer, text, kernel),
-  });
-  return {
-    cgroup: says((_kernel, looker) => `0::${cgroupFrom(looker.ns.cgroup.root, task.cgroup)}${task.cgroup.removed ? ' (deleted)' : ''}\n`),
-    children: says(() => task.children.map((one) => pidIn(ns, one)).filter((pid) => pid > 0).map((pid) => `${pid} `).join('')),
-    cmdline: says(() => (task.state === 'zombie' ? '' : joined(leader.argv))),
-    comm: changes(() => `${task.comm}\n`, (writer, text) => {
-      if (writer.leader !== leader) throw new SysError('EINVAL');
-      task.comm = text.replace(/\n$/, '').slice(0, 15);
-    }),
-    cwd: placeLink(task, (one) => one.fs.cwd),
-    environ: guarded(() => joined(Object.entries(leader.env).map(([key, value]) => `${key}=${value}`)), 0o400),
-    exe: placeLink(task, (one) => one.leader.exe),
-    fd: fdDir(task),
-    fdinfo: fdInfoDir(ns, task),
-    gid_map: changes((_kernel, looker) => mapText(task.ns.user, 'gidMap', looker), (writer, text) => writeMap(task.ns.user, 'gidMap', writer, text)),
-    limits: says(() => limitsText(task)),
-    loginuid: says(() => '4294967295'),
-    maps: guarded((_kernel, looker) => mapsText(task, looker)),
-    mountinfo: guarded(() => mountinfoText(task)),
-    mounts: guarded(() => mountsText(task)),
-    mountstats: guarded(() => mountstatsText(task), 0o400),
-    net: netDir(task),
-    ns: nsDir(task),
-    oom_score: says((kernel) => oomScore(kernel, leader)),
-    oom_score_adj: changes(() => `${leader.oomScoreAdj}\n`, (writer, text, kernel) => writeOomAdj(kernel, task, writer, text)),
-    root: placeLink(task, (one) => one.fs.root),
-    sched: says((kernel) => schedText(kernel, ns, task)),
-    schedstat: says((kernel) => schedstatText(kernel, task)),
-    sessionid: says(() => '4294967295'),
-    setgroups: changes(() => `${task.ns.user.setgroups}\n`, (writer, text) => writeSetgroups(task.ns.user, writer, text)),
-    smaps_rollup: guarded(() => rollup(task)),
-    stat: says((kernel) => statText(kernel, ns, task, what)),
-    statm: says(() => statmText(task)),
-    status: says((kernel, looker) => statusText(kernel, ns, task, looker)),
-    timens_offsets: changes(() => offsetsText(task), (writer, text, kernel) => writeOffsets(kernel, writer, task, text)),
-    uid_map: changes((_kernel, looker) => mapText(task.ns.user, 'uidMap', looker), (writer, text) => writeMap(task.ns.user, 'uidMap', writer, text)),
-    wchan: says(() => wchan(task)),
+/** Whose directory it is, and as what. */
+interface Shown {
+  ns: PidNamespace;
+  task: Task;
+  what: 'process' | 'thread';
+}
+
+const says = ({ task }: Shown, read: Read, mode = 0o444): Node => ({ kind: 'file', mode, uid: task.cred.euid, gid: task.cred.egid, read });
+
+/** Only who may look into the process. */
+const guarded = (shown: Shown, read: Read, mode = 0o444): Node => says(shown, (kernel, looker) => {
+  requireLook(looker, shown.task);
+  return read(kernel, looker);
+}, mode);
+
+const changes = ({ task }: Shown, read: Read, write: (writer: Task, text: string, kernel: Kernel) => void): Node => ({
+  kind: 'file', mode: 0o644, uid: task.cred.euid, gid: task.cred.egid, read, write: (kernel, writer, text) => write(writer, text, kernel),
+});
+
+/** Files of process and thread directories, each made when it is looked at; `only` says that one of the two has it. */
+const FILES: Readonly<Record<string, { only?: Shown['what']; make(shown: Shown): Node }>> = {
+  cgroup: { make: (shown) => says(shown, (_kernel, looker) => `0::${cgroupFrom(looker.ns.cgroup.root, shown.task.cgroup)}${shown.task.cgroup.removed ? ' (deleted)' : ''}\n`) },
+  children: { only: 'thread', make: (shown) => says(shown, () => shown.task.children.map((one) => pidIn(shown.ns, one)).filter((pid) => pid > 0).map((pid) => `${pid} `).join('')) },
+  cmdline: { make: (shown) => says(shown, () => (shown.task.state === 'zombie' ? '' : joined(shown.task.leader.argv))) },
+  comm: { make: (shown) => changes(shown, () => `${shown.task.comm}\n`, (writer, text) => {
+    if (writer.leader !== shown.task.leader) throw new SysError('EINVAL');
+    shown.task.comm = text.replace(/\n$/, '').slice(0, 15);
+  }) },
+  cwd: { make: ({ task }) => placeLink(task, (one) => one.fs.cwd) },
+  environ: { make: (shown) => guarded(shown, () => joined(Object.entries(shown.task.leader.env).map(([key, value]) => `${key}=${value}`)), 0o400) },
+  exe: { make: ({ task }) => placeLink(task, (one) => one.leader.exe) },
+  fd: { make: ({ task }) => fdDir(task) },
+  fdinfo: { make: ({ ns, task }) => fdInfoDir(ns, task) },
+  gid_map: { make: (shown) => changes(shown, (_kernel, looker) => mapText(shown.task.ns.user, 'gidMap', looker), (writer, text) => writeMap(shown.task.ns.user, 'gidMap', writer, text)) },
+  limits: { make: (shown) => says(shown, () => limitsText(shown.task)) },
+  loginuid: { make: (shown) => says(shown, () => '4294967295') },
+  maps: { make: (shown) => guarded(shown, (_kernel, looker) => mapsText(shown.task, looker)) },
+  mountinfo: { make: (shown) => guarded(shown, () => mountinfoText(shown.task)) },
+  mounts: { make: (shown) => guarded(shown, () => mountsText(shown.task)) },
+  mountstats: { make: (shown) => guarded(shown, () => mountstatsText(shown.task), 0o400) },
+  net: { make: ({ task }) => netDir(task) },
+  ns: { make: ({ task }) => nsDir(task) },
+  oom_score: { make: (shown) => says(shown, (kernel) => oomScore(kernel, shown.task.leader)) },
+  oom_score_adj: { make: (shown) => changes(shown, () => `${shown.task.leader.oomScoreAdj}\n`, (writer, text, kernel) => writeOomAdj(kernel, shown.task, writer, text)) },
+  root: { make: ({ task }) => placeLink(task, (one) => one.fs.root) },
+  sched: { make: (shown) => says(shown, (kernel) => schedText(kernel, shown.ns, shown.task)) },
+  schedstat: { make: (shown) => says(shown, (kernel) => schedstatText(kernel, shown.task)) },
+  sessionid: { make: (shown) => says(shown, () => '4294967295') },
+  setgroups: { make: (shown) => changes(shown, () => `${shown.task.ns.user.setgroups}\n`, (writer, text) => writeSetgroups(shown.task.ns.user, writer, text)) },
+  smaps_rollup: { make: (shown) => guarded(shown, () => rollup(shown.task)) },
+  stat: { make: (shown) => says(shown, (kernel) => statText(kernel, shown.ns, shown.task, shown.what)) },
+  statm: { make: (shown) => says(shown, () => statmText(shown.task)) },
+  status: { make: (shown) => says(shown, (kernel, looker) => statusText(kernel, shown.ns, shown.task, looker)) },
+  timens_offsets: { make: (shown) => changes(shown, () => offsetsText(shown.task), (writer, text, kernel) => writeOffsets(kernel, writer, shown.task, text)) },
+  uid_map: { make: (shown) => changes(shown, (_kernel, looker) => mapText(shown.task.ns.user, 'uidMap', looker), (writer, text) => writeMap(shown.task.ns.user, 'uidMap', writer, text)) },
+  wchan: { make: (shown) => says(shown, () => wchan(shown.task)) },
+  task: { only: 'process', make: ({ ns, task }) => threadsDir(ns, task) },
+};
+
+const namesOf = (what: Shown['what']): readonly string[] => Object.keys(FILES).filter((name) => (FILES[name]!.only ?? what) === what);
+const NAMES = { process: namesOf('process'), thread: namesOf('thread') };
+
+/** A directory whose files are made one by one, each once. */
+function dirOf(shown: Shown, nlink: number): DirNode {
+  const made = new Map<string, Node>();
+  const get = (_kernel: Kernel, name: string): Node | null => {
+    const known = made.get(name);
+    if (known) return known;
+    if (!Object.hasOwn(FILES, name) || (FILES[name]!.only ?? shown.what) !== shown.what) return null;
+    const node = FILES[name]!.make(shown);
+    made.set(name, node);
+    return node;
   };
+  const { euid, egid } = shown.task.cred;
+  return { kind: 'dir', list: (kernel) => NAMES[shown.what].map((name) => [name, get(kernel, name)!] as const), get, uid: euid, gid: egid, nlink, id: shown.task };
 }
 
 function rollup(task: Task): string {
@@ -147,22 +171,21 @@ export function processDir(ns: PidNamespace, task: Task): DirNode {
 const shown = new WeakMap<Task, { ns: PidNamespace; dir: DirNode }>();
 
 function makeProcessDir(ns: PidNamespace, task: Task): DirNode {
-  const threads = (kernel: Kernel): (readonly [string, Node])[] =>
-    threadsOf(kernel, task).sort((a, b) => a.pid - b.pid).map((one) => [String(pidIn(ns, one)), threadDir(ns, one)] as const);
-  const { children: _, ...entries } = common(ns, task.leader, 'process');
-  const all: Record<string, Node> = {
-    ...entries,
-    task: {
-      kind: 'dir', nlink: 3, list: threads,
-      get(kernel, name) {
-        return threads(kernel).find(([tid]) => tid === name)?.[1] ?? null;
-      },
+  return { ...dirOf({ ns, task: task.leader, what: 'process' }, 9), uid: task.cred.euid, gid: task.cred.egid, id: task };
+}
+
+function threadsDir(ns: PidNamespace, task: Task): DirNode {
+  const threads = (kernel: Kernel): Task[] => threadsOf(kernel, task).sort((a, b) => a.pid - b.pid);
+  return {
+    kind: 'dir', nlink: 3,
+    list: (kernel) => threads(kernel).map((one) => [String(pidIn(ns, one)), threadDir(ns, one)] as const),
+    get(kernel, name) {
+      const found = threads(kernel).find((one) => String(pidIn(ns, one)) === name);
+      return found ? threadDir(ns, found) : null;
     },
   };
-  return { ...fixed(all), uid: task.cred.euid, gid: task.cred.egid, nlink: 9, id: task };
 }
 
 function threadDir(ns: PidNamespace, task: Task): DirNode {
-  return { ...fixed(common(ns, task, 'thread')), uid: task.cred.euid, gid: task.cred.egid, nlink: 7, id: task };
+  return dirOf({ ns, task, what: 'thread' }, 7);
 }
-

@@ -29,8 +29,16 @@ const HELP = '      --help                           Print usage\n';
 /** Older names of flags of run and create, which their help does not tell of. */
 const OLDER = '      --net network                    \n      --net-alias list                 \n      --dns-opt list                   \n';
 
-/** Reads the lines of an options block; lines that only continue a text are passed over. */
-export function readFlags(help: string): Flag[] {
+const known = new Map<string, readonly Flag[]>();
+
+/** Reads the lines of an options block, once; lines that only continue a text are passed over. */
+export function readFlags(help: string): readonly Flag[] {
+  let flags = known.get(help);
+  if (!flags) known.set(help, (flags = flagsIn(help)));
+  return flags;
+}
+
+function flagsIn(help: string): Flag[] {
   const flags: Flag[] = [];
   for (const line of `${help}\n${HELP}${help.includes('--network-alias') ? OLDER : ''}`.split('\n')) {
     const m = /^ {2}(?:-(\w), | {4})--([\w-]+)(?: (\S+))?(?: {2,}.*)?$/.exec(line);
