@@ -108,7 +108,6 @@ const KNOWN: Record<string, Readonly<Record<string, string>>> = {
     'cpu-038': 'which period a group asks for more quota in depends on where ticks cut its turns',
     'cpu-041': 'the fair share is exactly the quota, 0.3: whether a period runs out is decided by microseconds',
     'cpu-067': 'as cpu-038',
-    'cpu-089': 'a sleeper of three times the weight keeps its lag in EEVDF; here it begins at the least of its group',
     'cpu-516': 'two processors share one queue here; on the real ones load is balanced between two',
   },
 };

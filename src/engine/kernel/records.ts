@@ -282,7 +282,7 @@ export interface Task {
   nice: number;
   times: { user: number; system: number; startedAt: number };
   sched: {
-    vruntime: number; cpu: number | null; sliceUsed: number;
+    vruntime: number; lag: number; cpu: number | null; sliceUsed: number;
     policy: SchedPolicy;
     /** 1 to 99 with a real-time policy, else 0. */
     priority: number;

@@ -15,6 +15,7 @@ import { dropBandwidth, endPeriod, newQuota, overrun, returnQuota, takeQuota } f
 import { countWaiting } from './cgroup/psi.ts';
 import { sampleCpu } from './cgroup/samples.ts';
 import { settleAffinity } from './affinity.ts';
+import { lagOf } from './lag.ts';
 import type { Cgroup, Cpu, Kernel, RunQueue, Sched, Task } from './records.ts';
 
 /** ns: least run before another of equal claim gets its turn; longest stretch when nobody waits; wake-up advantage. */
@@ -81,17 +82,56 @@ export function enqueue(kernel: Kernel, task: Task): void {
   const queue = queueOf(sched, task.cgroup);
   settleAll(kernel);
   awaken(kernel, queue);
-  task.sched.vruntime = Math.max(task.sched.vruntime, queue.minVruntime);
+  task.sched.vruntime = Math.max(task.sched.vruntime, queue.minVruntime - task.sched.lag);
+  task.sched.lag = 0;
   insert(kernel, queue, task);
   claim(kernel, task);
 }
 
-/** A group in which nobody ran or waited begins where the others are: it has not saved up. */
+/** A group in which nobody ran or waited begins where the others are, or ahead by what it is owed (lag.ts). */
 function awaken(kernel: Kernel, queue: RunQueue): void {
   catchUp(kernel, queue);
   for (let q = queue; q.up && q.running === 0 && !q.up.groups.includes(q); q = q.up) {
-    q.cgroup.cpu.vruntime = Math.max(q.cgroup.cpu.vruntime, q.up.minVruntime);
+    const { cpu } = q.cgroup;
+    cpu.vruntime = Math.max(cpu.vruntime, q.up.minVruntime - cpu.lag);
+    cpu.lag = 0;
   }
+}
+
+/** A task has gone to sleep, and with it perhaps groups: how far they are behind those that stay. */
+function noteLag(kernel: Kernel, task: Task): void {
+  let queue = queueOf(kernel.sched, task.cgroup);
+  const own = othersIn(kernel, queue);
+  task.sched.lag = lagOf(task.sched.vruntime, taskWeight(task), own.least, own.weight);
+  for (; queue.up && queue.running === 0 && queue.tasks.length === 0 && queue.groups.length === 0; queue = queue.up) {
+    const others = othersIn(kernel, queue.up);
+    const { cpu } = queue.cgroup;
+    cpu.lag = lagOf(cpu.vruntime, groupWeight(queue.cgroup), others.least, others.weight);
+  }
+}
+
+/** Those who wait or run in a queue: the least virtual time, and the sum of their weights. */
+function othersIn(kernel: Kernel, queue: RunQueue): { least: number; weight: number } {
+  const found = { least: leastOf(queue), weight: 0 };
+  for (const task of queue.tasks) found.weight += taskWeight(task);
+  for (const group of queue.groups) found.weight += groupWeight(group.cgroup);
+  if (queue.running === 0) return found;
+  for (const { current, since } of kernel.sched.cpus) {
+    if (current?.state !== 'running') continue;
+    const reached = reachedIn(queue, current, Math.max(0, kernel.timeline.now - since));
+    if (reached === null) continue;
+    found.least = Math.min(found.least, reached);
+    found.weight += weightIn(queue, current);
+  }
+  return found;
+}
+
+/** The weight, in a queue, of the entity through which a running task runs. */
+function weightIn(queue: RunQueue, task: Task): number {
+  let group = task.cgroup;
+  if (group === queue.cgroup) return taskWeight(task);
+  while (group.parent !== queue.cgroup) group = group.parent!;
+  return queue.groups.some((one) => one.cgroup === group) ? 0 : groupWeight(group);
 }
 
 /** Moves the virtual time of a queue and those above it to where what runs there has got by now. */
@@ -411,7 +451,10 @@ function leave(kernel: Kernel, cpu: Cpu): void {
   cpu.current = null;
   task.sched.cpu = null;
   onProcessor(kernel, task, -1);
-  if (task.state !== 'running') return;
+  if (task.state !== 'running') {
+    if (!isRealTime(task)) noteLag(kernel, task);
+    return;
+  }
   task.state = 'runnable';
   if (!isRealTime(task)) {
     insert(kernel, queueOf(kernel.sched, task.cgroup), task);

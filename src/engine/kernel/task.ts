@@ -51,7 +51,7 @@ export function blankTask(kernel: Kernel, from: Pick<Task, 'ns' | 'cred' | 'cgro
     pid: 0, tgid: 0, nspids: [], parent: null, children: [], comm, argv: [], env: {}, exe: null, state: 'sleeping', stack: [], pending: null,
     resume: { value: undefined }, waitingOn: [], wakeAt: null, pgid: 0, sid: 0, tty: null, ns: from.ns, cred: from.cred, cgroup: from.cgroup, fs: from.fs,
     files: from.files, mm: from.mm, signals: { pending: [], blocked: [], actions: new Map() }, status: 0, killedBy: '', oomScoreAdj: 0, oomScoreAdjMin: 0, nice: 0,
-    times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, cpu: null, sliceUsed: 0, policy: 'SCHED_OTHER', priority: 0, resetOnFork: false, affinity: null, allowed: null, last: 0 }, kthread: null,
+    times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, lag: 0, cpu: null, sliceUsed: 0, policy: 'SCHED_OTHER', priority: 0, resetOnFork: false, affinity: null, allowed: null, last: 0 }, kthread: null,
     noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], heldBack: 0, interrupted: false,
     leader: null as unknown as Task, exitSignal: SIG.CHLD, pdeathsig: 0, subreaper: false, execed: false, vforkParent: null, limits: {}, seccomp: [],
     alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0, errand: 0, ptrace: null, tracees: [], traceNews: [],

@@ -44,7 +44,7 @@ function blank(tree: CgroupTree, name: string, parent: Cgroup | null, madeAt: nu
     },
     cpu: {
       weight: 100, quota: null, period: 100_000, burst: 0, idle: false, usage: { user: 0, system: 0 }, nrPeriods: 0, nrThrottled: 0,
-      throttledTime: 0, left: 0, vruntime: 0, throttled: false, nrBursts: 0, burstTime: 0, samples: [],
+      throttledTime: 0, left: 0, vruntime: 0, lag: 0, throttled: false, nrBursts: 0, burstTime: 0, samples: [],
     },
     pids: { current: 0, max: null, peak: 0, events: 0, eventsLocal: 0 },
     io: { max: new Map(), stat: new Map(), weight: 100, next: new Map() },

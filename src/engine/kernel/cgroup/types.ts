@@ -134,6 +134,8 @@ export interface CpuState {
   /** ns left in this period. */
   left: number;
   vruntime: number;
+  /** Virtual ns that it was behind the others when it went to sleep. */
+  lag: number;
   throttled: boolean;
   nrBursts: number;
   burstTime: number;
