@@ -5,6 +5,9 @@
 import { bytes, joined, toBase64 } from '../sim/text.ts';
 import { SECOND } from '../sim/units.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
+import { CLEANUP, kindOf } from './custom/kinds.ts';
+import { terminating } from './custom/controller.ts';
+import { decodeCustom, fillCustom, refuseWhileGoing, sameWish, unknownFields } from './custom/objects.ts';
 import { admitNew } from './admission/admission.ts';
 import { admitQuota } from './admission/quota.ts';
 import { allocate, keepAllocated } from './allocate.ts';
@@ -35,6 +38,7 @@ const GENERATIONS = new Set(['Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonS
 
 /** Checks a body against the kind's schema. Source of the wording: apimachinery's strict decoder. */
 export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject {
+  if (kind.custom) return decodeCustom(kind, body, strict);
   const says = (why: string): ApiError =>
     badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
   if (body === null || typeof body !== 'object' || Array.isArray(body)) throw says('json: cannot unmarshal into Go value');
@@ -51,6 +55,9 @@ export function decodeBody(kind: Kind, body: Json, strict: boolean): KubeObject 
   if (object.status !== undefined) object.status = soundStatus(object.status);
   return object;
 }
+
+/** Fields of a body that its kind does not have. */
+export const unknownOf = (kind: Kind, body: Json): string[] => (kind.custom ? unknownFields(kind, body) : decode(kind.kind, body).unknown);
 
 const SPECIFIED = new Set([
   'Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'PersistentVolumeClaim', 'Service', 'Node', 'Namespace',
@@ -110,7 +117,11 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   } else delete meta.namespace;
   if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
   if (!meta.name && meta.generateName) meta.name = generated(cluster, kind, meta);
-  setDefaults(object);
+  if (kind.custom) {
+    refuseWhileGoing(cluster, kind);
+    if (kind.custom.status) delete object.status;
+    fillCustom(kind, object);
+  } else setDefaults(object);
   if (kind.kind === 'Namespace' && cluster.serverVersion.startsWith('v1.20.')) delete object.metadata.labels?.['kubernetes.io/metadata.name'];
   if (kind.kind === 'Pod') {
     object.status = { phase: 'Pending', qosClass: object.status.qosClass, ...pickStatus(body) };
@@ -119,7 +130,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   if (kind.kind === 'Pod' && !body?.metadata?.annotations?.['nestbox.dev/status']) object.status.qosClass = qosOf(object.spec);
   admitStorage(cluster, object);
   if (FIRST_STATUS[kind.kind]) object.status = copy(FIRST_STATUS[kind.kind]);
-  const faults = validate(object);
+  const faults = validate(kind, object);
   if (faults.length > 0) throw invalid(kind, meta.name ?? '', faults);
   if (kind.kind === 'Service') allocate(cluster, object);
   if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
@@ -130,7 +141,7 @@ export function create(cluster: Cluster, kind: Kind, namespace: string | undefin
   if (kind.kind === 'Job') markJob(object);
   meta.creationTimestamp = stamp(cluster.timeline);
   delete meta.deletionTimestamp;
-  if (GENERATIONS.has(kind.kind)) meta.generation = 1;
+  if (kind.custom || GENERATIONS.has(kind.kind)) meta.generation = 1;
   if (kind.kind === 'DaemonSet') meta.annotations = { ...meta.annotations, [TEMPLATE_GENERATION]: '1' };
   if (options.managed) meta.managedFields = options.managed;
   else if (isTracked(undefined, options.manager)) meta.managedFields = afterUpdate(cluster, kind, undefined, object, options.manager!, undefined);
@@ -219,6 +230,11 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
   const fixed = old.metadata;
   if (sub === 'status') {
     object = { ...old, metadata: { ...fixed }, status: object.status };
+    if (kind.custom) {
+      fillCustom(kind, object);
+      const faults = validate(kind, object, old);
+      if (faults.length > 0) throw invalid(kind, fixed.name, faults);
+    }
   } else {
     const versioned = object.metadata?.resourceVersion !== undefined;
     object.metadata = {
@@ -233,15 +249,19 @@ function replace(cluster: Cluster, kind: Kind, old: KubeObject, object: KubeObje
       object.metadata.deletionGracePeriodSeconds = fixed.deletionGracePeriodSeconds!;
     } else delete object.metadata.deletionTimestamp;
     if (object.metadata.finalizers?.length === 0) delete object.metadata.finalizers;
-    setDefaults(object);
-    if (old.status !== undefined) object.status = old.status;
+    if (!kind.custom || kind.custom.status) {
+      if (old.status !== undefined) object.status = old.status;
+      else if (kind.custom) delete object.status;
+    }
+    if (kind.custom) fillCustom(kind, object);
+    else setDefaults(object);
     if (kind.kind === 'Service') keepAllocated(cluster, object, old, versioned);
     if (kind.kind === 'Secret' && object.stringData) encodeSecret(object);
     admitExpansion(cluster, kind, object, old);
-    const faults = validate(object, old);
+    const faults = validate(kind, object, old);
     if (faults.length > 0) throw invalid(kind, fixed.name, faults);
     if (kind.kind === 'DaemonSet') countTemplates(object, old);
-    if (fixed.generation !== undefined) object.metadata.generation = same(object.spec, old.spec) ? fixed.generation : fixed.generation + 1;
+    if (fixed.generation !== undefined) object.metadata.generation = (kind.custom ? sameWish(kind, object, old) : same(object.spec, old.spec)) ? fixed.generation : fixed.generation + 1;
   }
   if (!options.managed && same(object, old)) return old;
   own(cluster, kind, old, object, sub, options);
@@ -307,7 +327,7 @@ export function mutate<T extends KubeObject>(cluster: Cluster, kind: string, key
   if (!old) return undefined;
   const object = sub === 'status' ? { ...old, metadata: { ...old.metadata }, status: copy(old.status) } : copy(old);
   change(object);
-  return replace(cluster, kindNamed(kind), old, object, sub, options) as T;
+  return replace(cluster, kindOf(cluster, kind), old, object, sub, options) as T;
 }
 
 /** Of an object that goes when what it owns has gone. */
@@ -342,7 +362,8 @@ export function remove(cluster: Cluster, kind: Kind, namespace: string | undefin
     if (old.metadata.deletionTimestamp) grace = Math.min(grace, old.metadata.deletionGracePeriodSeconds ?? grace);
   }
   const foreground = options.propagationPolicy === 'Foreground' && ownedBy(store, old.metadata.uid!).length > 0 && !old.metadata.finalizers?.includes(FOREGROUND);
-  const waits = foreground || (kind.kind === 'Namespace' ? (old.spec?.finalizers ?? []).length > 0 : grace > 0 || (old.metadata.finalizers?.length ?? 0) > 0);
+  const definition = kind.kind === 'CustomResourceDefinition' && !old.metadata.finalizers?.includes(CLEANUP);
+  const waits = foreground || definition || (kind.kind === 'Namespace' ? (old.spec?.finalizers ?? []).length > 0 : grace > 0 || (old.metadata.finalizers?.length ?? 0) > 0);
   if (!waits) {
     noteDeleted(cluster, old);
     drop(store, old);
@@ -350,6 +371,10 @@ export function remove(cluster: Cluster, kind: Kind, namespace: string | undefin
   }
   if (!foreground && old.metadata.deletionTimestamp && old.metadata.deletionGracePeriodSeconds === grace) return old;
   const object = copy(old);
+  if (definition) {
+    object.metadata.finalizers = [...(object.metadata.finalizers ?? []), CLEANUP];
+    terminating(cluster, object, 'InstanceDeletionPending', 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon');
+  }
   if (foreground) object.metadata.finalizers = [...(object.metadata.finalizers ?? []), FOREGROUND];
   object.metadata.deletionTimestamp = stamp(timeline, timeline.now + grace * SECOND);
   object.metadata.deletionGracePeriodSeconds = grace;

@@ -2,15 +2,14 @@
  * Server-side apply: a manager states the fields it wants; fields it stated before and no longer states go, unless others own
  * them; what others own and it would change is a conflict, unless it forces. Source: structured-merge-diff merge/update.go v4.
  */
-import { create, read, type WriteOptions, writeApplied } from './api.ts';
+import { create, read, unknownOf, type WriteOptions, writeApplied } from './api.ts';
 import { ApiError, badRequest } from './errors.ts';
 import { collect, decode, difference, encode, type FieldSet, overlay, ownable, pathText, prune } from './fieldsets.ts';
 import { type Entry, sortEntries, without } from './managed.ts';
 import type { Cluster } from './state.ts';
 import { get, stamp } from './store.ts';
-import { apiVersionOf, type Kind } from './types/kinds.ts';
+import { apiVersionOf, type Kind, nameOf } from './types/kinds.ts';
 import { copy, type Json, type KubeObject } from './types/objects.ts';
-import { decode as decodeFields } from './types/schema.ts';
 
 export interface ApplyOptions extends WriteOptions { manager: string; force: boolean }
 
@@ -19,8 +18,8 @@ export function applyPatch(cluster: Cluster, kind: Kind, namespace: string | und
   if (manager === '') throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
   if (body.metadata?.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   if (body.metadata?.name !== undefined && body.metadata.name !== name) throw badRequest(`the name of the object (${body.metadata.name}) does not match the name on the URL (${name})`);
-  const { unknown } = decodeFields(kind.kind, body);
-  if (unknown.length > 0) throw new ApiError(500, '', `failed to create typed patch object (${namespace ? `${namespace}/` : '/'}${name}; ${apiVersionOf(kind)}, Kind=${kind.kind}): .${unknown[0]}: field not declared in schema`);
+  const unknown = unknownOf(kind, body);
+  if (unknown.length > 0) throw new ApiError(500, '', `failed to create typed patch object (${namespace ? `${namespace}/` : '/'}${name}; ${apiVersionOf(kind)}, Kind=${nameOf(kind)}): .${unknown[0]}: field not declared in schema`);
   const live = get(cluster.store, kind.kind, kind.namespaced ? `${namespace}/${name}` : name);
   const applied: FieldSet = new Set();
   collect(ownable(body, sub === 'status' ? sub : undefined), '', '', applied);

@@ -7,6 +7,7 @@ import { after, handle, type Handler, schedule, type Timeline } from '../sim/tim
 import type { Trace } from '../sim/trace.ts';
 import { EPOCH_SECONDS, SECOND } from '../sim/units.ts';
 import { create } from './api.ts';
+import { NO_CUSTOMS, readCustoms } from './custom/kinds.ts';
 import { resyncClaims } from './controllers/claims.ts';
 import { arrive, CONTROLLERS, enqueue, syncAll } from './controllers/controllers.ts';
 import { expireEvents } from './controllers/events.ts';
@@ -38,7 +39,7 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
     name, timeline, trace, random: forkRandom(seed, name), store: createStore(timeline), scheduler: createScheduler(DEFAULT),
     work: new Map(CONTROLLERS.map((c) => [c.name, new Set<string>()])), due: new Set(), synced: new Map(), causes: new Map(), cause: undefined, serverVersion,
     held: null, since: 0, hollow: new Map(), nextSubnet: 1, moment: { at: '', conditions: new Map() }, subnets: new Map(), oldestEvent: Number.POSITIVE_INFINITY, eventNames: new Map(), similar: new Map(), spam: new Map(), metrics: new Map(), tainted: new Map(), scalers: new Map(),
-    raced: [],
+    raced: [], customs: NO_CUSTOMS,
   };
   // Without power nothing is decided; what was due is done when it is back.
   const on = (kind: string, act: Handler): void => handle(timeline, kind, (event) => (cluster.held ? void cluster.held.push(event) : act(event)));
@@ -50,6 +51,7 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
   on('cluster.flush', (event) => flush(cluster, event.arg as { key: string; attempts: number }));
   on('cluster.tick', () => tick(cluster));
   cluster.store.listeners.add((change) => {
+    if (change.kind === 'CustomResourceDefinition') cluster.customs = readCustoms(cluster);
     observe(cluster, change);
     enqueue(cluster, change);
   });

@@ -2,6 +2,7 @@
  * Defaults of the kinds that govern others: autoscalers, network policies, ingress classes, limits, roles, priorities.
  * Source: pkg/apis/{autoscaling/v2,networking/v1,core/v1,rbac/v1,scheduling/v1}/defaults.go 1.32.
  */
+import { definitionDefaults } from './custom/definition.ts';
 import { canonical } from './types/quantity.ts';
 import type { Json, KubeObject } from './types/objects.ts';
 
@@ -18,6 +19,7 @@ const WAYS: Readonly<Record<string, (object: KubeObject) => void>> = {
     if (spec.behavior?.scaleUp) spec.behavior.scaleUp = { stabilizationWindowSeconds: 0, selectPolicy: 'Max', policies: [{ type: 'Pods', value: 4, periodSeconds: 15 }, { type: 'Percent', value: 100, periodSeconds: 15 }], ...spec.behavior.scaleUp };
     if (spec.behavior?.scaleDown) spec.behavior.scaleDown = { selectPolicy: 'Max', policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }], ...spec.behavior.scaleDown };
   },
+  CustomResourceDefinition: definitionDefaults,
   NetworkPolicy({ spec }) {
     spec.podSelector ??= {};
     spec.policyTypes ??= spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress'];

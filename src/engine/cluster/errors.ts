@@ -1,6 +1,6 @@
 /** Failures of the API as the real server words them: a Status with reason and code. */
 import { isObject, type Json, type Status } from './types/objects.ts';
-import { type Kind, qualified } from './types/kinds.ts';
+import { type Kind, nameOf, qualified } from './types/kinds.ts';
 
 /** Thrown by every operation on the API; `status` is the body of the answer. */
 export class ApiError extends Error {
@@ -52,8 +52,8 @@ export function invalid(kind: Kind, name: string, faults: readonly Fault[]): Api
   const texts = faults.map(faultText);
   const group = kind.group === '' ? '' : `.${kind.group}`;
   const all = texts.length === 1 ? texts[0]! : `[${texts.join(', ')}]`;
-  return new ApiError(422, 'Invalid', `${kind.kind}${group} "${name}" is invalid: ${all}`, {
-    name, ...(kind.group ? { group: kind.group } : {}), kind: kind.kind,
+  return new ApiError(422, 'Invalid', `${nameOf(kind)}${group} "${name}" is invalid: ${all}`, {
+    name, ...(kind.group ? { group: kind.group } : {}), kind: nameOf(kind),
     causes: faults.map((f, i) => ({ reason: `FieldValue${f.type.split(' ')[0]}`, message: texts[i]!.slice(f.field.length + 2), field: f.field })),
   });
 }

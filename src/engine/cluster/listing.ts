@@ -3,6 +3,7 @@
  * as of a past revision. Pages of one list show one revision, as long as the store still knows it.
  */
 import { bytes, fromBase64, text, toBase64 } from '../sim/text.ts';
+import { tableOf, wantsTable } from './custom/table.ts';
 import { badRequest, ApiError } from './errors.ts';
 import { isMetrics, listMetrics } from './metrics.ts';
 import type { ApiRequest, ApiResponse, Target } from './request.ts';
@@ -69,11 +70,11 @@ function revisionAsked(cluster: Cluster, kind: Kind, query: Record<string, strin
   return match === 'Exact' ? revision : undefined;
 }
 
-export function listing(cluster: Cluster, target: Target, { query }: ApiRequest): ApiResponse {
+export function listing(cluster: Cluster, target: Target, { query, headers }: ApiRequest): ApiResponse {
   const { kind, served, namespace } = target;
   const chosen = selection(kind, query);
   const passes = (o: KubeObject | undefined): boolean => o !== undefined && (namespace === undefined || o.metadata.namespace === namespace) && chosen(o);
-  if (query.watch === '1' || query.watch === 'true') return watching(cluster, target, query, passes);
+  if (query.watch === '1' || query.watch === 'true') return watching(cluster, target, query, passes, kind.custom !== undefined && wantsTable(headers));
   const page = query.continue ? pageOf(cluster, kind, query.continue) : undefined;
   const revision = page?.revision ?? revisionAsked(cluster, kind, query);
   const all = isMetrics(kind) ? listMetrics(cluster, kind, namespace) : revision === undefined || revision === cluster.store.revision ? list(cluster.store, kind.kind, namespace) : listAt(cluster.store, kind.kind, revision, namespace);
@@ -87,17 +88,17 @@ export function listing(cluster: Cluster, target: Target, { query }: ApiRequest)
     more.continue = tokenOf({ revision: at, after: keyOf(shown.at(-1)!.metadata) });
     if (!query.labelSelector && !query.fieldSelector) more.remainingItemCount = items.length - shown.length;
   }
-  return {
-    status: 200,
-    body: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(served), metadata: { resourceVersion: String(at), ...more }, items: served === kind ? shown : shown.map((o) => toServed(served, o)) },
-  };
+  const metadata = { resourceVersion: String(at), ...more };
+  const told = served === kind ? shown : shown.map((o) => toServed(served, o));
+  if (kind.custom && wantsTable(headers)) return { status: 200, body: tableOf(cluster, kind, told, metadata) };
+  return { status: 200, body: { kind: kind.custom?.listKind ?? `${kind.kind}List`, apiVersion: apiVersionOf(served), metadata, items: told } };
 }
 
-function watching(cluster: Cluster, { kind, served }: Target, query: Record<string, string>, passes: (o: KubeObject | undefined) => boolean): ApiResponse {
+function watching(cluster: Cluster, { kind, served }: Target, query: Record<string, string>, passes: (o: KubeObject | undefined) => boolean, table: boolean): ApiResponse {
   const said = query.resourceVersion;
   const from = said === undefined || said === '' || said === '0' ? null : Number(said);
   if (from !== null && !Number.isInteger(from)) throw badRequest(`invalid resource version: ${said}`);
   const oldest = forgottenOf(cluster.store, kind.kind);
   if (from !== null && from < oldest) throw new ApiError(410, 'Expired', `too old resource version: ${from} (${oldest})`);
-  return { status: 200, body: null, watch: { kind, served, from, passes, bookmarks: query.allowWatchBookmarks === 'true' || query.allowWatchBookmarks === '1', seconds: Number(query.timeoutSeconds) || 0 } };
+  return { status: 200, body: null, watch: { kind, served, from, passes, bookmarks: query.allowWatchBookmarks === 'true' || query.allowWatchBookmarks === '1', seconds: Number(query.timeoutSeconds) || 0, ...(table ? { table } : {}) } };
 }

@@ -8,6 +8,9 @@ import { after, handle as handleEvent } from '../sim/timeline.ts';
 import { SECOND } from '../sim/units.ts';
 import { createParser, feed, formatChunk, formatResponse, formatStreamHead, type Head, joinBytes, LAST_CHUNK, splitTarget, type WireParser } from '../sim/wire.ts';
 import { components } from './components.ts';
+import { unknownOf } from './api.ts';
+import { hasRules } from './custom/schema.ts';
+import { tableOf, wantsTable } from './custom/table.ts';
 import { general, offers } from './discovery.ts';
 import { ApiError, badRequest, noSuchPath } from './errors.ts';
 import { listing } from './listing.ts';
@@ -17,8 +20,7 @@ import { EXTRAS, extra } from './extras.ts';
 import { type Cluster, note } from './state.ts';
 import { type Change, changesOf, list, type Listener } from './store.ts';
 import { apiVersionOf } from './types/kinds.ts';
-import type { KubeObject } from './types/objects.ts';
-import { decode } from './types/schema.ts';
+import type { Json, KubeObject } from './types/objects.ts';
 import { erase, getOne, notAllowed, patch, post, put } from './verbs.ts';
 import { toServed } from './versions.ts';
 
@@ -37,7 +39,8 @@ export function handle(cluster: Cluster, request: ApiRequest): ApiResponse {
       cluster.cause = note(cluster, 'api.request', { verb: request.method, path: request.path }, undefined);
     }
     const response = answer(cluster, request);
-    return request.query.fieldValidation === 'Warn' ? { ...response, warnings: unknownFields(request) } : response;
+    const warnings = warningsOf(cluster, request);
+    return warnings.length > 0 ? { ...response, warnings } : response;
   } catch (error) {
     if (error instanceof ApiError) return { status: error.status.code, body: error.status };
     if (error instanceof URIError) return { status: 400, body: badRequest('invalid path').status };
@@ -52,7 +55,7 @@ function answer(cluster: Cluster, request: ApiRequest): ApiResponse {
   if (request.path.startsWith(EXTRAS)) return extra(cluster, request);
   const fixed = general(cluster, request.path);
   if (fixed !== undefined) return { status: 200, body: fixed };
-  const target = locate(request.path);
+  const target = locate(request.path, cluster.customs);
   if (!target || !offers(cluster, target.served)) throw noSuchPath();
   guard(cluster, request, target);
   if (target.kind.kind === 'ComponentStatus') return components(target, request.method);
@@ -63,15 +66,30 @@ function answer(cluster: Cluster, request: ApiRequest): ApiResponse {
 
 type Verb = (cluster: Cluster, target: Target, request: ApiRequest) => ApiResponse;
 const VERBS: Readonly<Record<string, Verb>> = {
-  GET: (cluster, target, request) => (target.name === undefined ? listing(cluster, target, request) : { status: 200, body: getOne(cluster, target) }),
+  GET: (cluster, target, request) => (target.name === undefined ? listing(cluster, target, request) : { status: 200, body: oneShown(cluster, target, request) }),
   POST: post, PUT: put, PATCH: patch, DELETE: erase,
 };
 
-function unknownFields({ method, path, body }: ApiRequest): string[] {
-  const target = locate(path);
-  if (!target || !['POST', 'PUT', 'PATCH'].includes(method)) return [];
+/** One object, or a Table of it. */
+function oneShown(cluster: Cluster, target: Target, request: ApiRequest): ApiResponse['body'] {
+  const object = getOne(cluster, target);
+  if (!target.kind.custom || target.sub === 'scale' || !wantsTable(request.headers)) return object;
+  return tableOf(cluster, target.kind, [object], { resourceVersion: object.metadata.resourceVersion });
+}
+
+/** What the server adds in Warning headers. */
+function warningsOf(cluster: Cluster, { method, path, body, query }: ApiRequest): string[] {
+  if (method === 'GET' && cluster.customs.served.length === 0) return [];
+  const target = locate(path, cluster.customs);
+  const old = target?.kind.custom?.deprecated ?? '';
+  const out = old === '' ? [] : [old];
+  if (!target || !['POST', 'PUT', 'PATCH'].includes(method)) return out;
+  const definition = target.kind.kind === 'CustomResourceDefinition';
+  if (query.fieldValidation !== 'Warn' && !definition) return out;
   const object = parse(body);
-  return object === null || typeof object !== 'object' || Array.isArray(object) ? [] : decode(target.kind.kind, object).unknown.map((f) => `unknown field "${f}"`);
+  if (object === null || typeof object !== 'object' || Array.isArray(object)) return out;
+  if (definition && hasRules(object.spec?.versions ?? [])) out.push('not modelled: x-kubernetes-validations: rules in CEL are kept and not evaluated');
+  return query.fieldValidation === 'Warn' ? [...out, ...unknownOf(target.kind, object).map((f) => `unknown field "${f}"`)] : out;
 }
 
 /** What a change looks like to a watch that sees only some objects. */
@@ -177,7 +195,8 @@ export function createClusterService(
 function startWatch(cluster: Cluster, conn: number, c: Connection, watch: NonNullable<ApiResponse['watch']>, send: (conn: number, bytes: Uint8Array) => void): void {
   const { kind, served, from, passes } = watch;
   send(conn, formatStreamHead(200, { 'Content-Type': 'application/json' }));
-  const tell = (type: string, object: KubeObject): void => send(conn, formatChunk(`${JSON.stringify({ type, object: toServed(served, object) })}\n`));
+  const shown = (object: KubeObject): Json => (watch.table ? tableOf(cluster, kind, [toServed(served, object)], { resourceVersion: object.metadata.resourceVersion }) : toServed(served, object));
+  const tell = (type: string, object: KubeObject): void => send(conn, formatChunk(`${JSON.stringify({ type, object: shown(object) })}\n`));
   if (from === null) {
     for (const object of list(cluster.store, kind.kind)) if (passes(object)) tell('ADDED', object);
   } else {

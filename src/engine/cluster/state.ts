@@ -3,6 +3,7 @@ import { type Random, below, hex8 } from '../sim/random.ts';
 import { joined } from '../sim/text.ts';
 import type { SimEvent, Timeline } from '../sim/timeline.ts';
 import { type Trace, record } from '../sim/trace.ts';
+import type { Customs } from './custom/kinds.ts';
 import type { Scheduler } from './scheduler/queue.ts';
 import type { Result } from './scheduler/race.ts';
 import type { ScalerMemory } from './controllers/scaler-behavior.ts';
@@ -55,6 +56,8 @@ export interface Cluster {
   scalers: Map<string, ScalerMemory>;
   /** How the profiles of the newest race came out. */
   raced: readonly Result[];
+  /** Kinds that definitions in the store add. */
+  customs: Customs;
 }
 
 export interface HollowNode {

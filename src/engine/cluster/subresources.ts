@@ -1,5 +1,6 @@
 /** What hangs below an object's path: scale, binding, eviction, finalize, ephemeralcontainers, token. Status is a plain write. */
 import { mutate, read, remove, update, type WriteOptions } from './api.ts';
+import { at, place } from './custom/objects.ts';
 import { ApiError, badRequest, conflict, invalid, noSuchPath } from './errors.ts';
 import { evict } from './eviction.ts';
 import type { Cluster } from './state.ts';
@@ -18,7 +19,8 @@ export const SUBRESOURCES: Readonly<Record<string, readonly string[]>> = {
   Ingress: ['status'], PodDisruptionBudget: ['status'], VolumeAttachment: ['status'],
 };
 
-export const hasSub = (kind: Kind, sub: string): boolean => SUBRESOURCES[kind.kind]?.includes(sub) ?? false;
+export const subsOf = (kind: Kind): readonly string[] => (kind.custom ? [...(kind.custom.scale ? ['scale'] : []), ...(kind.custom.status ? ['status'] : [])] : (SUBRESOURCES[kind.kind] ?? []));
+export const hasSub = (kind: Kind, sub: string): boolean => subsOf(kind).includes(sub);
 
 const success = (): Json => ({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
 
@@ -68,8 +70,16 @@ function token(cluster: Cluster, account: KubeObject, body: Json): Json {
   };
 }
 
-export function scaleOf(object: KubeObject): Json {
+export function scaleOf(kind: Kind, object: KubeObject): Json {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const paths = kind.custom?.scale;
+  if (paths) {
+    const label = paths.labelSelectorPath ? at(object, paths.labelSelectorPath) : undefined;
+    return {
+      kind: 'Scale', apiVersion: 'autoscaling/v1', metadata: { name, namespace, uid, resourceVersion, creationTimestamp }, spec: { replicas: at(object, paths.specReplicasPath) ?? 0 },
+      status: { replicas: at(object, paths.statusReplicasPath) ?? 0, ...(typeof label === 'string' ? { selector: label } : {}) },
+    };
+  }
   const selector = object.kind === 'ReplicationController' ? { matchLabels: object.spec.selector } : object.spec.selector;
   const text = printSelector(selector);
   return {
@@ -97,8 +107,9 @@ function rescale(cluster: Cluster, kind: Kind, namespace: string | undefined, na
   if (replicas < 0) {
     throw invalid({ ...kind, kind: 'Scale', group: 'autoscaling' }, name, [{ field: 'spec.replicas', type: 'Invalid value', value: String(replicas), detail: 'must be greater than or equal to 0' }]);
   }
-  if (options.dryRun) return scaleOf({ ...old, spec: { ...old.spec, replicas } });
-  return scaleOf(mutate(cluster, kind.kind, keyOf(old.metadata), (o) => {
-    o.spec.replicas = replicas;
+  if (options.dryRun) return scaleOf(kind, { ...old, spec: { ...old.spec, replicas } });
+  return scaleOf(kind, mutate(cluster, kind.kind, keyOf(old.metadata), (o) => {
+    if (kind.custom) place(o, kind.custom.scale.specReplicasPath, replicas);
+    else o.spec.replicas = replicas;
   }, undefined, { ...options, sub: 'scale' })!);
 }

@@ -11,7 +11,7 @@ import { review } from './reviews.ts';
 import type { Cluster } from './state.ts';
 import { get } from './store.ts';
 import { bind, hasSub, postSub, scaleOf, writeSub } from './subresources.ts';
-import { apiVersionOf } from './types/kinds.ts';
+import { apiVersionOf, nameOf } from './types/kinds.ts';
 import { mergePatch } from './types/merge.ts';
 import { type Json, type KubeObject, keyOf } from './types/objects.ts';
 import { toServed, toStored } from './versions.ts';
@@ -29,8 +29,8 @@ function optionsOf({ query, headers }: ApiRequest): WriteOptions {
 export function getOne(cluster: Cluster, { kind, served, namespace, name, sub }: Target): Json {
   if (isMetrics(kind)) return getMetrics(cluster, kind, namespace, name!);
   const object = read(cluster, kind, namespace, name!);
-  if (sub === 'scale' && hasSub(kind, sub)) return scaleOf(object);
-  if (sub !== undefined && sub !== 'status' && sub !== 'ephemeralcontainers') throw noSuchPath();
+  if (sub === 'scale' && hasSub(kind, sub)) return scaleOf(kind, object);
+  if (sub !== undefined && ((sub !== 'status' && sub !== 'ephemeralcontainers') || (kind.custom && !hasSub(kind, sub)))) throw noSuchPath();
   return toServed(served, object);
 }
 
@@ -41,8 +41,8 @@ export function post(cluster: Cluster, target: Target, request: ApiRequest): Api
   if (kind.kind === 'Binding') return { status: 201, body: bind(cluster, namespace!, body?.metadata?.name ?? '', body, options) };
   if (name !== undefined && sub !== undefined) return { status: 201, body: postSub(cluster, kind, namespace, name, sub, body, options) };
   if (name !== undefined) throw notAllowed();
-  if (body?.kind !== undefined && body.kind !== kind.kind) {
-    throw badRequest(`${body.kind} in version "${served.version}" cannot be handled as a ${kind.kind}: no kind "${body.kind}" is registered`);
+  if (body?.kind !== undefined && body.kind !== nameOf(kind)) {
+    throw badRequest(`${body.kind} in version "${served.version}" cannot be handled as a ${nameOf(kind)}: no kind "${body.kind}" is registered`);
   }
   if (served.verbs.length === 1) return { status: 201, body: review(cluster, kind, namespace, body, userOf(request.headers)) };
   return { status: 201, body: toServed(served, create(cluster, kind, namespace, toStored(served, body), options)) };
@@ -62,6 +62,7 @@ function write(cluster: Cluster, { kind, served, namespace, name, sub }: Target,
   return toServed(served, update(cluster, kind, namespace, name, toStored(served, body), undefined, options));
 }
 
+const STRATEGIC = 'application/strategic-merge-patch+json';
 const WAYS: Readonly<Record<string, (target: Json, patch: Json) => Json>> = {
   'application/merge-patch+json': mergePatch, 'application/strategic-merge-patch+json': strategicPatch, 'application/json-patch+json': jsonPatch,
 };
@@ -72,8 +73,8 @@ export function patch(cluster: Cluster, target: Target, request: ApiRequest): Ap
   if (name === undefined) throw notAllowed();
   const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim();
   const how = WAYS[type];
-  if (!how && type !== APPLY) {
-    throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, ${APPLY}`);
+  if ((!how && type !== APPLY) || (kind.custom && type === STRATEGIC)) {
+    throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, ${kind.custom ? '' : `${STRATEGIC}, `}${APPLY}`);
   }
   const body = parse(request.body);
   const options = optionsOf(request);
@@ -86,7 +87,7 @@ export function patch(cluster: Cluster, target: Target, request: ApiRequest): Ap
     return { status: done.made ? 201 : 200, body: toServed(served, done.object) };
   }
   const old = read(cluster, kind, namespace, name);
-  const before = sub === 'scale' ? scaleOf(old) : toServed(served, old);
+  const before = sub === 'scale' ? scaleOf(kind, old) : toServed(served, old);
   const next = how!(before, body);
   if (next?.metadata && !namesVersion(body)) next.metadata = { ...next.metadata, resourceVersion: old.metadata.resourceVersion };
   return { status: 200, body: write(cluster, target, next, options) };
@@ -116,7 +117,7 @@ export function erase(cluster: Cluster, target: Target, request: ApiRequest): Ap
     if (!kind.verbs.includes('deletecollection')) throw notAllowed();
     const found = listing(cluster, { ...target, served: kind }, request).body.items as KubeObject[];
     for (const object of found) remove(cluster, kind, object.metadata.namespace, object.metadata.name, options);
-    return { status: 200, body: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(served), metadata: {}, items: found.map((o) => toServed(served, o)) } };
+    return { status: 200, body: { kind: kind.custom?.listKind ?? `${kind.kind}List`, apiVersion: apiVersionOf(served), metadata: {}, items: found.map((o) => toServed(served, o)) } };
   }
   const gone = remove(cluster, kind, namespace, name, options);
   const left = get(cluster.store, kind.kind, keyOf(gone.metadata));

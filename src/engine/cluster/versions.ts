@@ -7,12 +7,14 @@ import type { Json, KubeObject } from './types/objects.ts';
 
 /** What an object of the served version is in the store. */
 export function toStored(served: Kind, body: Json): Json {
+  if (served.custom?.stored && body !== null && typeof body === 'object' && !Array.isArray(body)) return { ...body, apiVersion: apiVersionOf(served), kind: served.custom.stored.kind };
   const way = WAYS[apiVersionOf(served) + served.kind];
   if (!way || body === null || typeof body !== 'object' || Array.isArray(body)) return body;
   return { ...way.stored(body), apiVersion: apiVersionOf(kindNamed(served.kind)) };
 }
 
 export function toServed(served: Kind, object: KubeObject): KubeObject {
+  if (served.custom) return { ...object, apiVersion: apiVersionOf(served), kind: served.custom.name };
   const way = WAYS[apiVersionOf(served) + served.kind];
   return way ? { ...way.served(object), apiVersion: apiVersionOf(served) } : object;
 }

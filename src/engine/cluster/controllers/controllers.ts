@@ -1,5 +1,6 @@
 /** The table of controllers: which changes wake each, for which key, and what it does. They keep nothing between two calls. */
 import { after } from '../../sim/timeline.ts';
+import { definitionsWoken, syncDefinition } from '../custom/controller.ts';
 import { causeOf, type Cluster, setCause } from '../state.ts';
 import { type Change, list } from '../store.ts';
 import { type KubeEvent, keyOf, type Node, type Pod, same, type Service } from '../types/objects.ts';
@@ -27,13 +28,14 @@ export interface Controller {
   name: string;
   /** The kind of its keys, for causes; '' when they are not objects. */
   kind: string;
-  /** The kinds whose changes it looks at; of all kinds without this. */
+  /** The kinds whose changes it looks at (CUSTOM: all that definitions add); of all kinds without this. */
   hears?: readonly string[];
   wakes(cluster: Cluster, change: Change): readonly string[];
   sync(cluster: Cluster, key: string): void;
 }
 
 const NOBODY: readonly string[] = [];
+const CUSTOM = '.';
 
 function ownerKeys(change: Change, kind: string): readonly string[] {
   if (!change.object.metadata.ownerReferences && !change.old?.metadata.ownerReferences) return NOBODY;
@@ -153,6 +155,7 @@ export const CONTROLLERS: readonly Controller[] = [
   },
   { name: 'budget', kind: 'PodDisruptionBudget', sync: syncBudget, wakes: budgetsTouched },
   { name: 'quota', kind: 'ResourceQuota', sync: syncQuota, wakes: quotasTouched },
+  { name: 'definition', kind: 'CustomResourceDefinition', sync: syncDefinition, hears: ['CustomResourceDefinition', CUSTOM], wakes: definitionsWoken },
   { name: 'evict', kind: 'Pod', sync: evictPod, hears: [], wakes: () => NOBODY },
 ];
 
@@ -162,7 +165,7 @@ const byKind = new Map<string, readonly Controller[]>();
 /** In the order of the table. */
 function hearersOf(kind: string): readonly Controller[] {
   let found = byKind.get(kind);
-  if (!found) byKind.set(kind, (found = CONTROLLERS.filter((c) => c.hears?.includes(kind) ?? true)));
+  if (!found) byKind.set(kind, (found = CONTROLLERS.filter((c) => c.hears?.some((heard) => heard === kind || (heard === CUSTOM && kind.includes(CUSTOM))) ?? true)));
   return found;
 }
 

@@ -3,6 +3,7 @@
  * go first. Source: pkg/controller/{garbagecollector,namespace} 1.32.
  */
 import { create, FOREGROUND, mutate, remove } from '../api.ts';
+import { kindOf, storedName } from '../custom/kinds.ts';
 import { put } from '../store.ts';
 import { type Cluster, suffix } from '../state.ts';
 import { type Change, drop, get, list, ownedBy, stamp } from '../store.ts';
@@ -18,13 +19,16 @@ export function collect(cluster: Cluster, uid: string): void {
       mutate(cluster, child.kind, keyOf(child.metadata), (o) => {
         o.metadata.ownerReferences = others;
       });
-    } else remove(cluster, kindNamed(child.kind), child.metadata.namespace, child.metadata.name, { propagationPolicy: 'Background' });
+    } else remove(cluster, kindOf(cluster, child.kind), child.metadata.namespace, child.metadata.name, { propagationPolicy: 'Background' });
   }
 }
 
 /** The owner that a reference means: of that name and uid, in the same namespace or in none. */
 function ownerOf(cluster: Cluster, child: KubeObject, ref: OwnerReference): KubeObject | undefined {
-  const found = get(cluster.store, ref.kind, `${child.metadata.namespace}/${ref.name}`) ?? get(cluster.store, ref.kind, ref.name);
+  const group = ref.apiVersion?.split('/').length === 2 ? ref.apiVersion.split('/')[0]! : '';
+  const custom = storedName(ref.kind, group);
+  const kind = cluster.customs.stored.has(custom) ? custom : ref.kind;
+  const found = get(cluster.store, kind, `${child.metadata.namespace}/${ref.name}`) ?? get(cluster.store, kind, ref.name);
   return found?.metadata.uid === ref.uid ? found : undefined;
 }
 
@@ -56,7 +60,7 @@ export function syncForeground(cluster: Cluster, entry: string): void {
   for (const child of children) {
     if (child.metadata.deletionTimestamp) continue;
     const policy = ownedBy(cluster.store, child.metadata.uid!).length > 0 ? 'Foreground' : 'Background';
-    remove(cluster, kindNamed(child.kind), child.metadata.namespace, child.metadata.name, { propagationPolicy: policy });
+    remove(cluster, kindOf(cluster, child.kind), child.metadata.namespace, child.metadata.name, { propagationPolicy: policy });
   }
   const blocks = ownedBy(cluster.store, owner.metadata.uid!).some((child) => child.metadata.ownerReferences!.some((r) => r.uid === owner.metadata.uid && r.blockOwnerDeletion));
   if (blocks) return;
@@ -97,8 +101,8 @@ export function syncNamespace(cluster: Cluster, name: string): void {
   }
   const left = new Map<string, number>();
   const held = new Map<string, number>();
-  for (const kind of KINDS) {
-    if (!kind.namespaced || !isStored(kind) || kindNamed(kind.kind) !== kind) continue;
+  for (const kind of [...KINDS, ...cluster.customs.stored.values()]) {
+    if (!kind.namespaced || !isStored(kind) || (!kind.custom && kindNamed(kind.kind) !== kind)) continue;
     for (const { metadata } of list<KubeObject>(cluster.store, kind.kind, name)) {
       if (!metadata.deletionTimestamp) remove(cluster, kind, name, metadata.name);
       const still = get(cluster.store, kind.kind, `${name}/${metadata.name}`);

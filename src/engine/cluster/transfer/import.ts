@@ -72,7 +72,7 @@ function write(cluster: Cluster, kind: Kind, item: Json): string | null {
   const key = keyOf(object.metadata);
   if (get(cluster.store, kind.kind, key)) return 'there already';
   setDefaults(object);
-  const faults = validate(object);
+  const faults = validate(kind, object);
   if (faults.length > 0) return `invalid: ${faultText(faults[0]!)}`;
   if (status !== undefined && status !== null && typeof status === 'object') object.status = decodeBody(kind, { status }, false).status;
   if (kind.kind === 'Pod') {

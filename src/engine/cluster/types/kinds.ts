@@ -1,4 +1,6 @@
 /** The kinds this API server serves: one row each, read by the server's paths and by kubectl's arguments. */
+import type { Json } from './objects.ts';
+
 export interface Kind {
   kind: string;
   /** '' is core. */
@@ -11,6 +13,24 @@ export interface Kind {
   /** Part of `kubectl get all`. */
   all: boolean;
   verbs: readonly string[];
+  /** Of a kind that a CustomResourceDefinition adds. */
+  custom?: Custom;
+}
+
+export interface Custom {
+  /** As people call it: in the store a kind is named with its group. */
+  name: string;
+  listKind: string;
+  categories: readonly string[];
+  schema: Json;
+  columns: Json[] | null;
+  /** Whether the status is written apart. */
+  status: boolean;
+  scale: Json;
+  /** A warning for whoever uses this version, or ''. */
+  deprecated: string;
+  /** The row by which the store knows it, of a row that is served. */
+  stored?: Kind;
 }
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
@@ -95,6 +115,9 @@ export const isStored = (kind: Kind): boolean => kind.verbs.includes('watch');
 export function apiVersionOf(kind: Kind): string {
   return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
 }
+
+/** As messages call it. */
+export const nameOf = (kind: Kind): string => kind.custom?.name ?? kind.kind;
 
 /** "deployments.apps", "pods". */
 export function qualified(kind: Kind): string {

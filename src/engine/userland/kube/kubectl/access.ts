@@ -1,5 +1,6 @@
 /** auth: can-i and whoami by the API's reviews; reconcile of roles from files. Source: kubectl pkg/cmd/auth 1.32. */
 import { findResource } from '../../../cluster/types/kinds.ts';
+import { discover } from './custom.ts';
 import type { Json } from '../../../cluster/types/objects.ts';
 import type { Call } from '../../lib/http.ts';
 import { ask, call, type Client, err, failed, failureText, Fatal, out } from './client.ts';
@@ -30,7 +31,7 @@ function* canI(client: Client, flags: Flags, args: readonly string[]): Call<numb
   else {
     const [what = '', name = third] = typed.split('/');
     if (!VERBS.includes(verb)) yield* err(`Warning: verb '${verb}' is not a known verb\n`);
-    const kind = what === '*' ? null : findResource(what);
+    const kind = what === '*' ? null : (findResource(what) ?? (yield* discover(client, what)));
     if (what !== '*' && !kind) {
       if (what.includes('.')) yield* err(`Warning: the server doesn't have a resource type '${what.split('.')[0]}' in group '${what.split('.').slice(1).join('.')}'\n\n`);
       else yield* err(`Warning: the server doesn't have a resource type '${what}'\n\n`);

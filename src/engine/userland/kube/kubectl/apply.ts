@@ -89,7 +89,7 @@ function* applyOne(client: Client, flags: Flags, m: Manifest): Call<KubeObject |
   }
   const patch = threeWay(before ?? {}, annotated(object), live);
   if (Object.keys(patch).length === 0) return yield* say(flags, m, live, 'unchanged', run);
-  const answer = yield* call(client, 'PATCH', `${path}${query(flags, run)}`, patch, 'strategic');
+  const answer = yield* call(client, 'PATCH', `${path}${query(flags, run)}`, patch, kind.custom ? 'merge' : 'strategic');
   if (failed(answer)) {
     if (on(flags, 'force') && (answer.status === 409 || answer.status === 422)) return yield* recreated(client, flags, m, object, run);
     const wrapped = answer.body?.reason === 'Invalid' && answer.body.details?.kind ? failureText(answer.body) : failureText(answer.body, `error when applying patch:\n${JSON.stringify(patch)}\nto:\n${shownKind(m)}\nfor: "${item.source}": error when patching "${item.source}"`);
@@ -244,7 +244,7 @@ function* merged(client: Client, flags: Flags, m: Manifest): Call<{ live: Json |
   }
   const patch = threeWay(lastApplied(live) ?? {}, wanted, live);
   delete patch.metadata?.annotations?.[LAST_APPLIED];
-  const reply = yield* call(client, 'PATCH', `${pathOf(m.kind, m.namespace, m.name)}${asked}`, patch, 'strategic');
+  const reply = yield* call(client, 'PATCH', `${pathOf(m.kind, m.namespace, m.name)}${asked}`, patch, m.kind.custom ? 'merge' : 'strategic');
   return failed(reply) ? located(failureText(reply.body), m.item) : { live, merged: reply.body };
 }
 

@@ -1,5 +1,5 @@
 /** delete, patch, scale, label, annotate: changes to what there is. */
-import { type Kind, pathOf } from '../../../cluster/types/kinds.ts';
+import { apiVersionOf, type Kind, pathOf } from '../../../cluster/types/kinds.ts';
 import { jsonPatch } from '../../../cluster/types/jsonpatch.ts';
 import { mergePatch } from '../../../cluster/types/merge.ts';
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
@@ -160,6 +160,7 @@ export function* patch(client: Client, flags: Flags): Call<number> {
     return 0;
   }
   const reply = yield* call(client, 'PATCH', `${pathOf(t.kind, t.kind.namespaced ? client.namespace : undefined, t.name, flags.text.get('subresource'))}${query(flags, run)}`, typeof body === 'string' ? JSON.stringify(body) : body, type);
+  if (reply.status === 415) throw new Fatal(`error: application/${type === 'json' ? 'json' : type === 'merge' ? 'merge' : 'strategic-merge'}-patch+json is not supported by ${apiVersionOf(t.kind)}, Kind=${t.kind.kind}: ${reply.body?.message}`);
   if (failed(reply)) throw new Fatal(failureText(reply.body));
   const changed = reply.body.metadata.resourceVersion !== before.metadata.resourceVersion;
   yield* announce(flags, t.kind, reply.body, changed ? 'patched' : 'patched (no change)', run);
@@ -191,7 +192,7 @@ export function* scale(client: Client, flags: Flags): Call<number> {
       status = 1;
       continue;
     }
-    if (!['Deployment', 'ReplicaSet', 'StatefulSet'].includes(t.kind.kind)) throw new Fatal('Error from server (NotFound): the server could not find the requested resource');
+    if (!t.kind.custom && !['Deployment', 'ReplicaSet', 'StatefulSet'].includes(t.kind.kind)) throw new Fatal('Error from server (NotFound): the server could not find the requested resource');
     if (current !== undefined && there.spec.replicas !== current) {
       yield* err(`error: Expected replicas to be ${current}, was ${there.spec.replicas}\n`);
       status = 1;

@@ -9,6 +9,7 @@ import { bytes, text } from '../../../sim/text.ts';
 import { formatQuery } from '../../../sim/wire.ts';
 import { secondsIn } from '../../lib/duration.ts';
 import { type Call, open, request, type Stream } from '../../lib/http.ts';
+import { objectsOf, opened, TABLE } from './custom.ts';
 import type { Flags } from './flags.ts';
 
 /** Printed to stderr as it is (nothing when empty); ends kubectl with the status. */
@@ -133,8 +134,8 @@ const TYPES: Record<string, string> = {
 };
 
 /** One request; a Status of failure comes back as it is. `plain`: the body stays text. */
-export function* call(client: Client, method: string, path: string, body?: Json, type?: string, plain = false): Call<Reply> {
-  const headers = { 'User-Agent': 'kubectl/v1.32.4', Accept: 'application/json', ...client.as, ...(body === undefined ? {} : { 'Content-Type': TYPES[type ?? ''] ?? 'application/json' }) };
+export function* call(client: Client, method: string, path: string, body?: Json, type?: string, plain = false, accept = 'application/json'): Call<Reply> {
+  const headers = { 'User-Agent': 'kubectl/v1.32.4', Accept: accept, ...client.as, ...(body === undefined ? {} : { 'Content-Type': TYPES[type ?? ''] ?? 'application/json' }) };
   try {
     const r = yield* request(client.server, { method, path, headers, ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }) });
     for (const m of (r.headers.warning ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)) yield* err(`Warning: ${m[1]!.replace(/\\(.)/g, '$1')}\n`);
@@ -194,12 +195,12 @@ export interface ListOptions {
 
 export function* listKind(client: Client, kind: Kind, namespace: string | undefined, options: ListOptions = {}): Call<{ items: KubeObject[]; revision: string }> {
   const query = formatQuery({ labelSelector: options.labelSelector, fieldSelector: options.fieldSelector, limit: 500 });
-  const reply = yield* call(client, 'GET', `${pathOf(kind, namespace)}?${query}`);
+  const reply = yield* call(client, 'GET', `${pathOf(kind, namespace)}?${query}`, undefined, undefined, false, kind.custom ? TABLE : undefined);
   if (failed(reply)) {
     const resource = `Unable to find "${kind.group}/${kind.version}, Resource=${kind.plural}" that match label selector "${options.labelSelector ?? ''}", field selector "${options.fieldSelector ?? ''}"`;
     throw new Fatal(reply.body?.reason === 'BadRequest' ? failureText(reply.body, resource) : failureText(reply.body));
   }
-  return { items: reply.body.items, revision: reply.body.metadata.resourceVersion };
+  return { items: reply.body.kind === 'Table' ? objectsOf(reply.body) : reply.body.items, revision: reply.body.metadata.resourceVersion };
 }
 
 export interface WatchEvent {
@@ -217,7 +218,7 @@ interface Watch {
 export function* watch(client: Client, kind: Kind, namespace: string | undefined, revision: string, options: ListOptions = {}): Call<Watch> {
   const query = formatQuery({ watch: 'true', resourceVersion: revision, labelSelector: options.labelSelector, fieldSelector: options.fieldSelector });
   try {
-    const stream = yield* open(client.server, { method: 'GET', path: `${pathOf(kind, namespace)}?${query}`, headers: { 'User-Agent': 'kubectl/v1.32.4', ...client.as } });
+    const stream = yield* open(client.server, { method: 'GET', path: `${pathOf(kind, namespace)}?${query}`, headers: { 'User-Agent': 'kubectl/v1.32.4', ...(kind.custom ? { Accept: TABLE } : {}), ...client.as } });
     return { stream, held: { text: '' }, until: client.until };
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
@@ -232,7 +233,10 @@ export function* nextEvent(w: Watch): Call<WatchEvent | null> {
     if (end >= 0) {
       const line = w.held.text.slice(0, end);
       w.held.text = w.held.text.slice(end + 1);
-      if (line !== '') return JSON.parse(line) as WatchEvent;
+      if (line !== '') {
+        const event = JSON.parse(line) as WatchEvent;
+        return { ...event, object: opened(event.object) };
+      }
       continue;
     }
     if (w.until !== null && w.stream.events.length === 0) {

@@ -1,5 +1,6 @@
 /** Roles and bindings from flags. Source: kubectl pkg/cmd/create/create_role.go, create_rolebinding.go 1.32. */
 import { findResource } from '../../../cluster/types/kinds.ts';
+import { discover } from './custom.ts';
 import type { Json } from '../../../cluster/types/objects.ts';
 import type { Call } from '../../lib/http.ts';
 import { call, type Client, err, Fatal } from './client.ts';
@@ -24,7 +25,7 @@ function* rulesOf(flags: Flags, client: Client, urls: readonly string[]): Call<J
   const groups = new Map<string, string[]>();
   for (const typed of resources) {
     const [whole = '', sub] = typed.split('/');
-    const kind = whole === '*' ? undefined : findResource(whole);
+    const kind = whole === '*' ? undefined : (findResource(whole) ?? (yield* discover(client, whole)));
     if (!kind && whole !== '*') throw new Fatal(`the server doesn't have a resource type "${whole}"`);
     const name = `${kind?.plural ?? whole}${sub ? `/${sub}` : ''}`;
     const group = kind?.group ?? (whole === '*' ? '*' : '');

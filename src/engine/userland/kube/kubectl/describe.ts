@@ -1,4 +1,5 @@
 /** `kubectl describe`: pure functions from objects to its text. Source: kubectl pkg/describe/describe.go 1.32. */
+import { findKind } from '../../../cluster/types/kinds.ts';
 import type { Json, KubeObject, Node, Pod } from '../../../cluster/types/objects.ts';
 import { podAmounts } from '../../../cluster/types/amounts.ts';
 import { amountOf, binary, canonical, decimal } from '../../../cluster/types/quantity.ts';
@@ -17,7 +18,7 @@ export function describeObject(object: KubeObject, around: Surroundings): string
   const w: Line = (level, text) => {
     for (const line of text.split('\n')) lines.push('  '.repeat(level) + line);
   };
-  (DESCRIBERS[object.kind] ?? generic)(object, around, w);
+  ((findKind(object.apiVersion, object.kind) && DESCRIBERS[object.kind]) ?? generic)(object, around, w);
   return tabulate(`${lines.join('\n')}\n`, 0, 2);
 }
 

@@ -147,7 +147,7 @@ function* save(client: Client, flags: Flags, chosen: readonly Edited[], next: Js
     if (on(flags, 'save-config')) object.metadata.annotations = { ...object.metadata.annotations, [LAST_APPLIED]: `${toJson(object, 0)}\n` };
     const patch = threeWay(old, object, old);
     if (on(flags, 'output-patch')) yield* out(`Patch: ${JSON.stringify(patch)}\n`);
-    const reply = yield* call(client, 'PATCH', `${pathOf(before.kind, live.metadata.namespace, name, sub)}${query(flags, '')}`, patch, 'strategic');
+    const reply = yield* call(client, 'PATCH', `${pathOf(before.kind, live.metadata.namespace, name, sub)}${query(flags, '')}`, patch, before.kind.custom ? 'merge' : 'strategic');
     if (!failed(reply)) {
       if (flags.text.has('output')) yield* printAs(flags.text.get('output')!, [reply.body], true);
       else yield* out(`${display(before.kind, name)} edited\n`);

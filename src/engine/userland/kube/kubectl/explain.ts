@@ -3,6 +3,8 @@ import { apiVersionOf, findResource, type Kind, SERVED } from '../../../cluster/
 import { fieldsOf } from '../../../cluster/types/schema.ts';
 import type { Call } from '../../lib/http.ts';
 import { type Client, Fatal, out } from './client.ts';
+import { discover } from './custom.ts';
+import { explainCustom } from './explain-custom.ts';
 import { docOf, REQUIRED } from './explain-docs.ts';
 import { type Flags, on } from './flags.ts';
 
@@ -26,14 +28,16 @@ function wrapped(text: string, indent: number): string {
   return [...lines, pad + line].join('\n');
 }
 
-// biome-ignore lint/correctness/useYield: only prints
 export function* explain(client: Client, flags: Flags): Call<number> {
-  void client;
   if (flags.args.length === 0) throw new Fatal('error: You must specify the type of resource to explain. Use "kubectl api-resources" for a complete list of supported resources.');
   if (flags.args.length > 1) throw new Fatal("error: We accept only this format: explain RESOURCE\nSee 'kubectl explain -h' for help and examples");
   const format = flags.text.get('output') ?? 'plaintext';
   if (format !== 'plaintext' && format !== 'plaintext-openapiv2') throw new Fatal(`error: unrecognized format: ${format}`);
-  const { kind, path } = kindOf(flags.args[0]!, flags.text.get('api-version'));
+  const { kind, path } = yield* kindOf(client, flags.args[0]!, flags.text.get('api-version'));
+  if (kind.custom) {
+    yield* out(`${yield* explainCustom(client, kind, path, on(flags, 'recursive'), wrapped)}\n`);
+    return 0;
+  }
   let structure = kind.kind;
   let type = structure;
   let doc = docOf(structure, '');
@@ -52,7 +56,7 @@ export function* explain(client: Client, flags: Flags): Call<number> {
   return 0;
 }
 
-function kindOf(typed: string, version: string | undefined): { kind: Kind; path: string[] } {
+function* kindOf(client: Client, typed: string, version: string | undefined): Call<{ kind: Kind; path: string[] }> {
   const parts = typed.split('.');
   // The longest beginning that is a resource with its group: "deployments.apps.spec".
   for (let n = parts.length; n > 0; n--) {
@@ -61,6 +65,10 @@ function kindOf(typed: string, version: string | undefined): { kind: Kind; path:
     const wanted = version === undefined ? kind : SERVED.find((k) => k.kind === kind.kind && apiVersionOf(k) === version);
     if (!wanted) throw new Fatal(`error: couldn't find resource for ${JSON.stringify(`${version}, Resource=${kind.plural}`)}`);
     return { kind: wanted, path: parts.slice(n) };
+  }
+  for (let n = parts.length; n > 0; n--) {
+    const kind = yield* discover(client, parts.slice(0, n).join('.'));
+    if (kind) return { kind, path: parts.slice(n) };
   }
   throw new Fatal(`the server doesn't have a resource type "${parts[0]}"`);
 }

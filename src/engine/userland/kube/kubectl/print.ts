@@ -7,6 +7,7 @@ import { SysError } from '../../../kernel/abi.ts';
 import { Fatal, out, readPath } from './client.ts';
 import { type Flags, on } from './flags.ts';
 import { find, jsonPath, PathError, pathValues, show } from './jsonpath.ts';
+import { serverColumns } from './custom.ts';
 import { display } from './resources.ts';
 import type { Columns } from './columns.ts';
 import { columnsOf, labelsText } from './tables.ts';
@@ -185,7 +186,8 @@ function asOld(kind: string, columns: Columns): Columns {
 }
 
 export function tableRows(kind: string, items: readonly KubeObject[], o: TableOptions): string[][] {
-  const full = o.plain ? columnsOf('') : columnsOf(kind);
+  const theirs = serverColumns(items);
+  const full = o.plain ? columnsOf('') : (theirs ?? columnsOf(kind));
   const columns = (o.minor ?? 32) <= 20 ? asOld(kind, full) : full;
   const wide = kind === 'Event' && o.wide && !o.plain;
   const cut = (cells: readonly string[]): string[] => {
@@ -197,7 +199,7 @@ export function tableRows(kind: string, items: readonly KubeObject[], o: TableOp
   const head = [...(o.event === undefined ? [] : ['EVENT']), ...(o.namespaces ? ['NAMESPACE'] : []), ...cut(columns.headers), ...extra, ...(o.showLabels ? ['LABELS'] : [])];
   const rows = items.map((item) => {
     const cells = cut(columns.row(item, o.now));
-    const named = kind === 'Event' && !o.plain ? cells : [o.prefix ? display(kindNamed(kind), cells[0]!) : cells[0]!, ...cells.slice(1)];
+    const named = kind === 'Event' && !o.plain ? cells : [o.prefix ? display(theirs ? otherKind(item) : kindNamed(kind), cells[0]!) : cells[0]!, ...cells.slice(1)];
     return [
       ...(o.event === undefined ? [] : [o.event]), ...(o.namespaces ? [item.metadata.namespace ?? ''] : []), ...named, ...o.labelColumns.map((l) => item.metadata.labels?.[l] ?? ''),
       ...(o.showLabels ? [labelsText(item.metadata.labels)] : []),

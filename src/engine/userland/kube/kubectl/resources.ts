@@ -3,6 +3,7 @@ import { type Kind, KINDS, findResource, pathOf } from '../../../cluster/types/k
 import type { KubeObject } from '../../../cluster/types/objects.ts';
 import type { Call } from '../../lib/http.ts';
 import { type Client, call, failed, failureText, Fatal } from './client.ts';
+import { discover, discoverCategory, opened, TABLE } from './custom.ts';
 
 export interface Target {
   kind: Kind;
@@ -18,8 +19,17 @@ export function display(kind: Kind, name: string): string {
 export function* resource(client: Client, typed: string): Call<Kind> {
   const kind = findResource(typed);
   if (kind) return kind;
-  yield* call(client, 'GET', '/api');
+  const found = yield* discover(client, typed);
+  if (found) return found;
   throw new Fatal(`error: the server doesn't have a resource type "${typed}"`);
+}
+
+/** A kind that only the server knows, or all of a category. */
+function* named(client: Client, typed: string): Call<Kind[]> {
+  const one = yield* discover(client, typed);
+  if (one) return [one];
+  const many = yield* discoverCategory(client, typed);
+  return many.length > 0 ? many : [yield* resource(client, typed)];
 }
 
 /** `mixed` allows "all" and lists of kinds. */
@@ -42,8 +52,9 @@ export function* targets(client: Client, args: readonly string[]): Call<Target[]
   }
   const kinds: Kind[] = [];
   for (const typed of (args[0] ?? '').split(',')) {
-    if (typed === 'all') kinds.push(...allKinds());
-    else kinds.push(yield* resource(client, typed));
+    if (typed === 'all') kinds.push(...allKinds(), ...(yield* discoverCategory(client, 'all')));
+    else if (findResource(typed)) kinds.push(findResource(typed)!);
+    else kinds.push(...(yield* named(client, typed)));
   }
   const names = args.slice(1);
   if (names.length === 0) return kinds.map((kind) => ({ kind, name: null }));
@@ -55,8 +66,8 @@ const allKinds = (): Kind[] => KINDS.filter((k) => k.all);
 /** One object, or the failure's text. */
 export function* fetch(client: Client, kind: Kind, name: string, namespace = client.namespace, sub?: string): Call<KubeObject | string> {
   if (name === '') throw new Fatal('error: resource name may not be empty');
-  const reply = yield* call(client, 'GET', pathOf(kind, kind.namespaced ? namespace : undefined, name, sub));
-  return failed(reply) ? failureText(reply.body) : (reply.body as KubeObject);
+  const reply = yield* call(client, 'GET', pathOf(kind, kind.namespaced ? namespace : undefined, name, sub), undefined, undefined, false, kind.custom ? TABLE : undefined);
+  return failed(reply) ? failureText(reply.body) : (opened(reply.body) as KubeObject);
 }
 
 export function* mustFetch(client: Client, kind: Kind, name: string, namespace = client.namespace): Call<KubeObject> {

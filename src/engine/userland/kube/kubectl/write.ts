@@ -6,6 +6,7 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT, SysError } from '../.
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
 import { call, type Client, err, failed, failureText, Fatal, klog, out, readFd, readPath } from './client.ts';
+import { discoverKind } from './custom.ts';
 import { type Flags, on } from './flags.ts';
 import { kustomization } from './kustomize.ts';
 import { type Item, ManifestError, readManifest } from './manifest.ts';
@@ -56,7 +57,7 @@ export function* manifests(client: Client, flags: Flags, problems: string[] = []
       if (value !== undefined && value !== null && typeof value !== 'string') throw new Fatal(`error: unable to decode "${item.source}": json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value} into Go struct field ObjectMeta.metadata.${field} of type string`);
     }
     if (selected !== undefined && !selects(selected, metadata?.labels)) continue;
-    const known = findKind(apiVersion, kind);
+    const known = findKind(apiVersion, kind) ?? (yield* discoverKind(client, apiVersion, kind));
     if (!known) {
       const line = item.lineOf('kind');
       problems.push(`error: resource mapping not found for name: "${metadata?.name ?? ''}" namespace: "${metadata?.namespace ?? ''}" from "${item.source}": no matches for kind "${kind}" in version "${apiVersion}"\nensure CRDs are installed first${line === null ? '' : `\n(${item.source}, line ${line}: kind: ${kind})`}`);
