@@ -43,24 +43,64 @@ export function reversed(tuple: Tuple): Tuple {
   return { proto: tuple.proto, src: tuple.dst, dst: tuple.src, sport: tuple.dport, dport: tuple.sport };
 }
 
-const same = (a: Tuple, b: Tuple): boolean => a.proto === b.proto && a.src === b.src && a.dst === b.dst && a.sport === b.sport && a.dport === b.dport;
+const keyOf = ({ proto, src, dst, sport, dport }: Tuple): string => `${proto} ${src}:${sport} ${dst}:${dport}`;
+
+/** The connections of a namespace: all, newest first; by each of their tuples; and the time (ns) before which none of them ends. */
+export interface Connections {
+  all: Conn[];
+  byTuple: Map<string, Conn[]>;
+  soonest: number;
+}
+
+export function createConnections(): Connections {
+  return { all: [], byTuple: new Map(), soonest: Number.POSITIVE_INFINITY };
+}
+
+/** From its first packet that got through: its tuples do not change any more. */
+function keep(table: Connections, conn: Conn): void {
+  table.all.unshift(conn);
+  for (const key of new Set([keyOf(conn.reply), keyOf(conn.orig)])) {
+    const there = table.byTuple.get(key);
+    if (there) there.unshift(conn);
+    else table.byTuple.set(key, [conn]);
+  }
+}
+
+/** Forgets those that `gone` names; how many. */
+export function forgetConnections(table: Connections, gone: (conn: Conn) => boolean): number {
+  const before = table.all.length;
+  table.all = table.all.filter((conn) => {
+    if (!gone(conn)) return true;
+    for (const key of [keyOf(conn.reply), keyOf(conn.orig)]) {
+      const left = table.byTuple.get(key)?.filter((one) => one !== conn) ?? [];
+      if (left.length > 0) table.byTuple.set(key, left);
+      else table.byTuple.delete(key);
+    }
+    return false;
+  });
+  return before - table.all.length;
+}
+
+function expire(table: Connections, now: number): void {
+  if (now < table.soonest) return;
+  forgetConnections(table, (one) => one.until <= now);
+  table.soonest = table.all.reduce((least, { until }) => Math.min(least, until), Number.POSITIVE_INFINITY);
+}
 
 /** Finds or begins the connection of a packet; null where nothing is tracked. */
 export function track(ns: NetNamespace, packet: Packet, now: number): Track | null {
   const { netfilter } = ns;
   if (!netfilter.tracking || packet.untracked) return null;
-  if (netfilter.connections.some((one) => one.until <= now)) netfilter.connections = netfilter.connections.filter((one) => one.until > now);
+  expire(netfilter.connections, now);
   const inner = packet.icmp?.inner ?? null;
-  const tuple = inner ? reversed(inner) : tupleOf(packet);
-  for (const conn of netfilter.connections) {
-    if (same(conn.reply, tuple)) return { ns, conn, way: 'reply', related: inner !== null };
-    if (same(conn.orig, tuple)) return { ns, conn, way: 'orig', related: inner !== null };
-  }
+  const key = keyOf(inner ? reversed(inner) : tupleOf(packet));
+  const conn = netfilter.connections.byTuple.get(key)?.[0];
+  if (conn) return { ns, conn, way: keyOf(conn.reply) === key ? 'reply' : 'orig', related: inner !== null };
   if (inner) return null;
   const orig = tupleOf(packet);
   const state = packet.proto === 'tcp' ? 'SYN_SENT' : '';
-  const conn: Conn = { orig, reply: reversed(orig), replied: false, state, until: 0, natted: { pre: false, post: false }, kept: false, mark: 0 };
-  return { ns, conn, way: 'orig', related: false };
+  const begun: Conn = { orig, reply: reversed(orig), replied: false, state, until: 0, natted: { pre: false, post: false }, kept: false, mark: 0 };
+  return { ns, conn: begun, way: 'orig', related: false };
 }
 
 /** As ctstate has it. */
@@ -81,7 +121,8 @@ export function disguise(ns: NetNamespace, conn: Conn, address: string, port: nu
   conn.reply.dst = address;
   if (port !== null && conn.reply.proto !== 'icmp') conn.reply.dport = port;
   let tries = 0;
-  while (ns.netfilter.connections.some((one) => one !== conn && (same(one.reply, conn.reply) || same(one.orig, conn.reply))) && tries++ < 64512) {
+  const taken = (): boolean => ns.netfilter.connections.byTuple.get(keyOf(conn.reply))?.some((one) => one !== conn) ?? false;
+  while (taken() && tries++ < 64512) {
     conn.reply.dport = 1024 + ((conn.reply.dport - 1024 + 1 + 64512) % 64512);
     if (conn.reply.proto === 'icmp') conn.reply.sport = conn.reply.dport;
   }
@@ -133,15 +174,16 @@ export function confirm(track: Track, packet: Packet, now: number): void {
   if (related) return;
   if (packet.flags.includes('R') && way === 'reply' && !conn.replied) {
     // Refused: there never was a connection.
-    ns.netfilter.connections = ns.netfilter.connections.filter((one) => one !== conn);
+    forgetConnections(ns.netfilter.connections, (one) => one === conn);
     return;
   }
-  if (!conn.kept) ns.netfilter.connections.unshift(conn);
+  if (!conn.kept) keep(ns.netfilter.connections, conn);
   conn.kept = true;
   if (way === 'reply') conn.replied = true;
   if (packet.proto === 'tcp') conn.state = nextState(conn, packet, way);
   const key = packet.proto === 'tcp' ? conn.state : packet.proto === 'udp' && conn.replied ? 'udp answered' : packet.proto;
   conn.until = now + (TIMEOUTS[key] ?? 30) * SECOND;
+  ns.netfilter.connections.soonest = Math.min(ns.netfilter.connections.soonest, conn.until);
 }
 
 function nextState(conn: Conn, { flags }: Packet, way: 'orig' | 'reply'): string {

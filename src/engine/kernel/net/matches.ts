@@ -59,7 +59,7 @@ function kindOf({ ns, packet }: Seen): string {
 }
 
 function connectionsFrom({ ns, packet, now }: Seen): number {
-  return ns.netfilter.connections.filter((one) => one.until > now && one.orig.src === packet.src && (one.orig.proto !== 'tcp' || !['TIME_WAIT', 'CLOSE'].includes(one.state))).length;
+  return ns.netfilter.connections.all.filter((one) => one.until > now && one.orig.src === packet.src && (one.orig.proto !== 'tcp' || !['TIME_WAIT', 'CLOSE'].includes(one.state))).length;
 }
 
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };

@@ -3,7 +3,7 @@
  * meets them. Source: iptables(8), iptables-extensions(8), net/netfilter/xt_*.c. The hooks are called by forward.ts through
  * hooks.ts; what a rule tests is matches.ts; connection tracking is conntrack.ts. Left out: sets, matches that `Rule` does not name.
  */
-import type { Conn } from './conntrack.ts';
+import { type Conn, type Connections, createConnections } from './conntrack.ts';
 import { matches } from './matches.ts';
 import type { NetNamespace, Packet } from './types.ts';
 
@@ -100,7 +100,7 @@ export interface Ruleset {
   tables: Record<TableName, Chain[]>;
   /** Connections are tracked once a rule needs it. */
   tracking: boolean;
-  connections: Conn[];
+  connections: Connections;
   /** What the next random match draws from. */
   draw: number;
   /** Lists of the match recent: address to the times (ns) at which it was seen. */
@@ -118,7 +118,7 @@ export const BUILT_IN: Record<TableName, Hook[]> = {
 export function createRuleset(): Ruleset {
   const chains = (table: TableName): Chain[] => BUILT_IN[table].map((name) => ({ name, policy: 'ACCEPT', packets: 0, bytes: 0, rules: [], hooked: false }));
   const tables = { mangle: chains('mangle'), security: chains('security'), raw: chains('raw'), filter: chains('filter'), nat: chains('nat') };
-  return { tables, tracking: false, connections: [], draw: 1, recent: new Map() };
+  return { tables, tracking: false, connections: createConnections(), draw: 1, recent: new Map() };
 }
 
 /** What a packet is, where it meets the rules. */

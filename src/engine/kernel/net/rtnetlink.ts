@@ -38,6 +38,7 @@ import { capable } from '../vfs/inode.ts';
 import { nsFile } from '../vfs/nsfs.ts';
 import { lookup } from '../vfs/path.ts';
 import { timeOf } from '../wait.ts';
+import { forgetConnections } from './conntrack.ts';
 import { socketList } from './diag.ts';
 import { fieldsFit } from './fields.ts';
 import { isMac, parseIp } from './ip.ts';
@@ -377,14 +378,12 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   'nf.flush': changes((_kernel, _task, ns, asked) => flushChain(ns, asked)),
   'nf.zero': changes((_kernel, _task, ns, asked) => zeroTable(ns, asked)),
   'nf.policy': changes((_kernel, _task, ns, asked) => setPolicy(ns, asked)),
-  'ct.list': changes((kernel, _task, ns) => ns.netfilter.connections.filter((one) => one.until > timeOf(kernel))),
-  'ct.delete': changes((_kernel, _task, ns, { proto, dst, src }) => {
-    const before = ns.netfilter.connections.length;
-    ns.netfilter.connections = ns.netfilter.connections.filter((c) => c.orig.proto !== proto || (c.orig.dst !== dst && c.reply.src !== dst) || (src !== undefined && c.reply.src !== src));
-    return { gone: before - ns.netfilter.connections.length };
-  }),
+  'ct.list': changes((kernel, _task, ns) => ns.netfilter.connections.all.filter((one) => one.until > timeOf(kernel))),
+  'ct.delete': changes((_kernel, _task, ns, { proto, dst, src }) => ({
+    gone: forgetConnections(ns.netfilter.connections, (c) => c.orig.proto === proto && (c.orig.dst === dst || c.reply.src === dst) && (src === undefined || c.reply.src === src)),
+  })),
   'ct.flush': changes((_kernel, _task, ns) => {
-    ns.netfilter.connections.length = 0;
+    forgetConnections(ns.netfilter.connections, () => true);
     return {};
   }),
   frames: reads(frames),

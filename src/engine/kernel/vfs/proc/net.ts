@@ -89,7 +89,7 @@ const NUMBERS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
 function conntrackText(kernel: Kernel, ns: NetNamespace): string {
   const now = timeOf(kernel);
   const ends = (t: Tuple, type: number): string => `src=${t.src} dst=${t.dst} ${t.proto === 'icmp' ? `type=${type} code=0 id=${t.sport}` : `sport=${t.sport} dport=${t.dport}`} `;
-  const rows = ns.netfilter.connections.filter((one) => one.until > now).map((one) => {
+  const rows = ns.netfilter.connections.all.filter((one) => one.until > now).map((one) => {
     const { orig, reply, replied, state } = one;
     const left = Math.floor((one.until - now) / 1e9);
     const marks = `${replied && orig.proto === 'tcp' ? '[ASSURED] ' : ''}mark=${one.mark} zone=0 use=2`;
