@@ -1,17 +1,18 @@
 /**
  * OverlayFS as a file system: what programs do to merged names, done to the real trees; mount options. Defaults as docker uses it:
  * redirect_dir, index and metacopy off. How names are found is in overlaylayers.ts, copy-up in overlaycopyup.ts.
- * Left out: index=on (mount refuses it), xino, nfs_export.
+ * What index=on adds is in overlayindex.ts. Left out: xino, nfs_export.
  */
 import { bytes, text } from '../../sim/text.ts';
 import { O_ACCMODE, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { createSuperBlock, makeDentry } from './inode.ts';
 import { mountOptions } from './options.ts';
+import { noteUser, openIndex, requireUnused } from './overlayindex.ts';
 import { featuresOf, shownOptions, uuidMode } from './overlayoptions.ts';
 import { lookup as lookupPath, sameFile } from './path.ts';
 import type { Dentry, FileOps, FsOps, Path, SuperBlock } from './types.ts';
-import { below, clearWhiteout, copyUp, forget, makeOpaque, markImpure, remove, removeUpper, whiteout, syncDir } from './overlaycopyup.ts';
+import { below, clearWhiteout, copyUp, endLinks, forget, makeOpaque, markImpure, remove, removeUpper, startLinks, whiteout, syncDir } from './overlaycopyup.ts';
 import { attribute, copyAttributes, dataOf, dataSource, entriesOf, isDataless, isOpaque, type Layers, layersOf, list, look, mark, merged, needUpper, type OverlayData, real, REDIRECT_MAX, standIn } from './overlaylayers.ts';
 
 const dirOps: FileOps = {
@@ -67,6 +68,7 @@ export const overlayOps: FsOps = {
   link(kernel, task, dir, name, from) {
     needUpper(dir.sb);
     const source = copyUp(kernel, task, from, 'attributes');
+    startLinks(kernel, task, from);
     markDataSource(kernel, task, from, null);
     const upper = copyUp(kernel, task, dir);
     clearWhiteout(kernel, task, upper, name);
@@ -99,6 +101,7 @@ export const overlayOps: FsOps = {
     const full = there !== null && there.inode.kind === 'dir' && !exchange && list(kernel, there).length > 0;
     if (full && layersOf(there).lower.length > 0) throw new SysError('ENOTEMPTY');
     const source = copyUp(kernel, task, entry, 'attributes');
+    if (there && !exchange) startLinks(kernel, task, there);
     const from = entry.parent;
     const fromUpper = copyUp(kernel, task, from);
     const toUpper = copyUp(kernel, task, toDir);
@@ -118,7 +121,10 @@ export const overlayOps: FsOps = {
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, 0);
       if (below(kernel, layersOf(from), entry.name)) whiteout(kernel, task, from, entry.name, 'own');
       if (attribute(dataOf(entry.sb), source, 'origin')) markImpure(kernel, task, entry.sb, toUpper);
-      if (there) forget(there);
+      if (there) {
+        forget(there);
+        endLinks(kernel, task, there);
+      }
       move(entry, toDir, toName);
       const layers = layersOf(entry);
       if (!isDir && !isDataless(entry.sb, source)) layers.lower = [];
@@ -250,15 +256,18 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
     if (lowers.length < 1) throw new SysError('EINVAL');
   }
   const own = features.userxattr ? 'user.overlay.' : 'trusted.overlay.';
+  if (features.index && upper) requireUnused(kernel, upper.dentry);
+  const index = features.index && upper && work ? openIndex(kernel, task, own, work.dentry, upper.dentry, lowers[0]!.dentry) : null;
   const uuid = uuidMode(kernel, task, options, upper?.dentry ?? null, own);
   const shown = shownOptions(features, uuid, [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : [])]);
   const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown);
   sb.readonly = upper === null;
   sb.nextIno = 1;
   const sameFs = [...lowers, ...(upper ? [upper] : [])].every((path) => path.dentry.sb === lowers[0]!.dentry.sb);
-  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), sameFs, whiteout: null, own, redirect, metacopy: features.metacopy, mounter: { uid: task.cred.euid, gid: task.cred.egid } } satisfies OverlayData;
+  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), index, sameFs, whiteout: null, own, redirect, metacopy: features.metacopy, mounter: { uid: task.cred.euid, gid: task.cred.egid } } satisfies OverlayData;
   const layers: Layers = { upper: upper?.dentry ?? null, lower: lowers.map((p) => p.dentry) };
   sb.root = makeDentry('', null, standIn(sb, layers));
   dataOf(sb).layers.set(sb.root, layers);
+  if (upper) noteUser(upper.dentry, sb);
   return sb;
 }

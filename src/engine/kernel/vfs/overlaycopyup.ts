@@ -6,6 +6,7 @@ import { record } from '../../sim/trace.ts';
 import type { Kernel, Task } from '../records.ts';
 import { type Content, readContent } from './content.ts';
 import { makeDentry } from './inode.ts';
+import { handleOf, indexName, isIndexed, linksText } from './overlayindex.ts';
 import type { Dentry, Inode, SuperBlock } from './types.ts';
 import { attribute, copyAttributes, dataOf, dataSource, isDataless, isWhiteout, type Layers, layersOf, look, mark, needUpper, pathOf, YES } from './overlaylayers.ts';
 
@@ -22,34 +23,63 @@ export function copyUp(kernel: Kernel, task: Task, entry: Dentry, what: 'all' | 
   }
   needUpper(entry.sb);
   const parent = copyUp(kernel, task, entry.parent);
+  const data = dataOf(entry.sb);
   const from = layers.lower[0]!.inode;
-  const { ops } = parent.sb;
   const stamp = { mtime: parent.inode.mtime, ctime: parent.inode.ctime };
-  const copy = ops.create!(kernel, task, parent, entry.name, from.kind, from.mode, from.rdev, from.kind === 'link' ? (from.data as string) : '');
+  if (data.index && isIndexed(from)) {
+    layers.indexed ??= makeCopy(kernel, task, entry, data.index, indexName(from), what);
+    parent.sb.ops.link!(kernel, task, parent, entry.name, layers.indexed);
+    layers.upper = look(kernel, parent, entry.name)!;
+    layers.indexed = null;
+    markLinks(kernel, task, entry);
+  } else layers.upper = makeCopy(kernel, task, entry, parent, entry.name, what);
   Object.assign(parent.inode, stamp);
+  markImpure(kernel, task, entry.sb, parent);
+  const to = layers.upper.inode;
+  if (from.kind !== 'dir') data.byUpper.set(to, entry.inode);
+  if (from.kind !== 'dir' && from.nlink > 1 && data.sameFs && !data.index) entry.inode.ino = to.ino;
+  copyAttributes(entry.inode, layers);
+  if (entry.parent !== entry) syncDir(entry.parent);
+  record(kernel.trace, 'kernel', kernel.name, 'overlay.copyup', { path: pathOf(entry), size: to.size, kind: from.kind, upper: upperName(entry.sb) });
+  return layers.upper;
+}
+
+/** A copy of the lower file, link or directory in a directory of the upper file system: the name's own, or the index. */
+function makeCopy(kernel: Kernel, task: Task, entry: Dentry, dir: Dentry, name: string, what: 'all' | 'no data' | 'attributes'): Dentry {
+  const from = layersOf(entry).lower[0]!.inode;
+  const { ops } = dir.sb;
+  const copy = ops.create!(kernel, task, dir, name, from.kind, from.mode, from.rdev, from.kind === 'link' ? (from.data as string) : '');
   const to = copy.inode;
   to.uid = from.uid;
   to.gid = from.gid;
   to.mode = from.mode;
-  const { own, metacopy } = dataOf(entry.sb);
+  const { own, metacopy, index } = dataOf(entry.sb);
   const dataless = metacopy && what === 'attributes' && from.kind === 'file';
   if (dataless) ops.setattr!(kernel, task, copy, { size: from.size });
   else if (from.kind === 'file' && what !== 'no data') copyData(kernel, task, copy, dataSource(entry).inode);
-  const xattrs = [...(from.xattrs ?? [])].filter(([name]) => !name.startsWith(own) || name.startsWith(`${own}overlay.`));
+  const xattrs = [...(from.xattrs ?? [])].filter(([one]) => !one.startsWith(own) || one.startsWith(`${own}overlay.`));
   if (xattrs.length > 0) to.xattrs = new Map(xattrs);
   if (dataless) mark(kernel, task, entry.sb, copy, 'metacopy', new Uint8Array(0));
   to.atime = from.atime;
   to.mtime = from.mtime;
-  // One name of several is a file of its own from here on: it has no origin.
-  if (from.kind === 'dir' || from.nlink === 1) mark(kernel, task, entry.sb, copy, 'origin', handleOf(from));
-  markImpure(kernel, task, entry.sb, parent);
-  layers.upper = copy;
-  if (from.kind !== 'dir') dataOf(entry.sb).byUpper.set(to, entry.inode);
-  if (from.kind !== 'dir' && from.nlink > 1 && dataOf(entry.sb).sameFs) entry.inode.ino = to.ino;
-  copyAttributes(entry.inode, layers);
-  if (entry.parent !== entry) syncDir(entry.parent);
-  record(kernel.trace, 'kernel', kernel.name, 'overlay.copyup', { path: pathOf(entry), size: to.size, kind: from.kind, upper: upperName(entry.sb) });
+  // Without an index one name of several is a file of its own from here on: it has no origin.
+  if (from.kind === 'dir' || from.nlink === 1 || index) mark(kernel, task, entry.sb, copy, 'origin', handleOf(from));
   return copy;
+}
+
+/** How many names the merged file has, told from its copy's number. */
+function markLinks(kernel: Kernel, task: Task, entry: Dentry): void {
+  const { upper } = layersOf(entry);
+  mark(kernel, task, entry.sb, upper!, 'nlink', linksText(entry.inode.nlink, upper!.inode));
+}
+
+/** A name is about to come or go: a file of the index is told how many it has. It gets a name of the upper tree to lose. */
+export function startLinks(kernel: Kernel, task: Task, entry: Dentry): void {
+  const { index } = dataOf(entry.sb);
+  if (!index || entry.inode.kind === 'dir') return;
+  const layers = layersOf(entry);
+  if (!layers.upper && isIndexed(layers.lower[0]!.inode)) copyUp(kernel, task, entry);
+  if (layers.upper && attribute(dataOf(entry.sb), layers.upper, 'nlink')) markLinks(kernel, task, entry);
 }
 
 /** The data of a file that was copied up without it follows. */
@@ -72,18 +102,6 @@ export function makeOpaque(kernel: Kernel, task: Task, upper: Dentry, dir: Dentr
 
 export function markImpure(kernel: Kernel, task: Task, sb: SuperBlock, dir: Dentry): void {
   if (!attribute(dataOf(sb), dir, 'impure')) mark(kernel, task, sb, dir, 'impure', YES);
-}
-
-/** struct ovl_fb over a file handle of tmpfs: version 0, magic, length, little-endian, type 1, the file system's uuid, generation, number. */
-function handleOf(inode: Inode): Uint8Array {
-  const handle = new Uint8Array(33);
-  handle.set([0, 0xfb, handle.length, 0, 1]);
-  const view = new DataView(handle.buffer);
-  view.setUint32(5, inode.sb.dev * 0x9e3779b1);
-  for (const [at, salt] of [[9, 0x85ebca6b], [13, 0xc2b2ae35], [17, 0x27d4eb2f]] as const) view.setUint32(at, (inode.sb.dev + 1) * salt);
-  view.setUint32(21, inode.ino * 0x9e3779b1, true);
-  view.setUint32(25, inode.ino, true);
-  return handle;
 }
 
 function upperName(sb: SuperBlock): string {
@@ -138,10 +156,23 @@ export function remove(kernel: Kernel, task: Task, entry: Dentry): void {
   needUpper(entry.sb);
   const dir = entry.parent;
   copyUp(kernel, task, dir);
+  startLinks(kernel, task, entry);
   const layers = layersOf(entry);
   if (layers.upper) removeUpper(kernel, task, layers.upper);
   if (below(kernel, layersOf(dir), entry.name)) whiteout(kernel, task, dir, entry.name);
   forget(entry);
+  endLinks(kernel, task, entry);
+}
+
+/** The last name of a file of the index has gone: so does its copy. */
+export function endLinks(kernel: Kernel, task: Task, entry: Dentry): void {
+  const { index } = dataOf(entry.sb);
+  const { upper } = layersOf(entry);
+  if (!index || !upper || entry.inode.kind === 'dir' || entry.inode.nlink > 0) return;
+  for (const { name } of index.sb.ops.readdir(kernel, index)) {
+    const kept = look(kernel, index, name);
+    if (kept?.inode === upper.inode) index.sb.ops.unlink!(kernel, task, kept);
+  }
 }
 
 export function forget(entry: Dentry): void {

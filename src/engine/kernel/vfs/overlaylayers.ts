@@ -10,18 +10,21 @@ import { SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Dirent } from '../sys.ts';
 import { makeDentry } from './inode.ts';
+import { indexName, isIndexed, unionLinks } from './overlayindex.ts';
 import type { Dentry, Inode, Path, SuperBlock } from './types.ts';
 
 export const YES = bytes('y');
 /** Longest redirect, bytes. */
 export const REDIRECT_MAX = 256;
 
-type OwnName = 'opaque' | 'impure' | 'origin' | 'uuid' | 'redirect' | 'metacopy';
+type OwnName = 'opaque' | 'impure' | 'origin' | 'uuid' | 'redirect' | 'metacopy' | 'nlink';
 
 export interface Layers {
   upper: Dentry | null;
   /** Topmost first; each a directory when the first is. Under a file that was copied up without its data, where that lies is last. */
   lower: Dentry[];
+  /** The copy in the index that this name shows, though it has no name of its own in the upper tree. */
+  indexed?: Dentry | null;
 }
 
 export interface OverlayData {
@@ -30,8 +33,10 @@ export interface OverlayData {
   /** Merged dentries already made, so that a name keeps its identity. */
   children: WeakMap<Dentry, Map<string, Dentry>>;
   layers: WeakMap<Dentry, Layers>;
-  /** One merged inode a hard-linked upper inode. */
+  /** One merged inode a hard-linked inode of the upper tree, and with an index of the lower ones. */
   byUpper: Map<Inode, Inode>;
+  /** Where copies of lower files with several names are; null without index=on. */
+  index: Dentry | null;
   /** All layers are of one file system. */
   sameFs: boolean;
   /** The whiteout that all are links of, as long as it has room. */
@@ -168,7 +173,9 @@ function stack(kernel: Kernel, sb: SuperBlock, dir: Layers, name: string): Layer
     layers = roots;
   }
   if (search.dataless) throw new SysError('EIO');
-  return upper || lower.length > 0 ? { upper, lower } : null;
+  if (!upper && lower.length === 0) return null;
+  if (upper || !data.index || !isIndexed(lower[0]!.inode)) return { upper, lower };
+  return { upper, lower, indexed: look(kernel, data.index, indexName(lower[0]!.inode)) };
 }
 
 function isBelow(root: Dentry, at: Dentry): boolean {
@@ -178,7 +185,7 @@ function isBelow(root: Dentry, at: Dentry): boolean {
   }
 }
 
-export const real = (layers: Layers): Dentry => layers.upper ?? layers.lower[0]!;
+export const real = (layers: Layers): Dentry => layers.upper ?? layers.indexed ?? layers.lower[0]!;
 
 /** Was this file copied up (or does it lie in a layer) without its data? */
 export const isDataless = (sb: SuperBlock, at: Dentry | null): boolean => at !== null && at.inode.kind === 'file' && attribute(dataOf(sb), at, 'metacopy') !== undefined;
@@ -193,9 +200,10 @@ export function dataSource(entry: Dentry): Dentry {
 export function standIn(sb: SuperBlock, layers: Layers): Inode {
   const from = real(layers).inode;
   const data = dataOf(sb);
-  const shared = layers.upper && from.kind !== 'dir' ? data.byUpper.get(from) : undefined;
+  const sharing = from.kind !== 'dir' && (layers.upper !== null || (data.index !== null && isIndexed(layers.lower[0]!.inode)));
+  const shared = sharing ? data.byUpper.get(from) : undefined;
   const inode: Inode = shared ?? { ...from, sb, ino: numberOf(sb, layers), data: layers };
-  if (layers.upper && from.kind !== 'dir') data.byUpper.set(from, inode);
+  if (sharing) data.byUpper.set(from, inode);
   copyAttributes(inode, layers);
   return inode;
 }
@@ -219,9 +227,10 @@ export function copyAttributes(inode: Inode, layers: Layers): void {
   inode.rdev = from.rdev;
   // A merged directory does not count its subdirectories.
   const isMerged = from.kind === 'dir' && layers.lower.length > (layers.upper ? 0 : 1);
-  inode.nlink = isMerged ? 1 : from.nlink;
+  const { own, index } = dataOf(inode.sb);
+  const union = index && from.kind !== 'dir' ? unionLinks(from.xattrs?.get(`${own}nlink`), from) : null;
+  inode.nlink = isMerged ? 1 : (union ?? from.nlink);
   inode.kind = from.kind;
-  const { own } = dataOf(inode.sb);
   const escaped = `${own}overlay.`;
   const shown = [...(from.xattrs ?? [])].flatMap(([name, value]): [string, Uint8Array][] =>
     name.startsWith(escaped) ? [[`${own}${name.slice(escaped.length)}`, value]] : name.startsWith(own) ? [] : [[name, value]],
@@ -240,9 +249,10 @@ export function merged(kernel: Kernel, dir: Dentry, name: string): Dentry | null
   }
   if (old && !old.deleted) {
     const had = data.layers.get(old)!;
-    if (real(had) === real(layers) || (had.upper === null && had.lower[0] === layers.lower[0] && layers.upper !== null)) {
+    if (real(had) === real(layers) || (had.upper === null && had.lower[0] === layers.lower[0] && (layers.upper !== null || layers.indexed))) {
       had.upper = layers.upper;
       had.lower = layers.lower;
+      had.indexed = layers.indexed ?? null;
       copyAttributes(old.inode, had);
       return old;
     }

@@ -1,6 +1,6 @@
 /**
  * Options of an overlay: which features are on, what they need of each other, what identity it has, and how /proc/mounts shows it.
- * Source: kernel doc filesystems/overlayfs, fs/overlayfs/params.c. Left out: index, nfs_export, xino=on, verity, data-only layers.
+ * Source: kernel doc filesystems/overlayfs, fs/overlayfs/params.c. Left out: nfs_export, xino=on, verity, data-only layers.
  */
 import { uint32 } from '../../sim/random.ts';
 import { SysError } from '../abi.ts';
@@ -9,6 +9,7 @@ import type { Dentry } from './types.ts';
 
 export interface Features {
   redirect: 'on' | 'follow' | 'nofollow';
+  index: boolean;
   metacopy: boolean;
   userxattr: boolean;
   volatile: boolean;
@@ -26,7 +27,7 @@ export function featuresOf(options: Options): Features {
   for (const [name, value] of options) {
     if (!Object.hasOwn(CHOICES, name) || CHOICES[name]?.includes(value) === false) throw new SysError('EINVAL');
   }
-  if (options.get('index') === 'on' || options.get('nfs_export') === 'on') throw new SysError('EINVAL');
+  if (options.get('nfs_export') === 'on') throw new SysError('EINVAL');
   const asked = options.get('redirect_dir');
   const metacopy = options.get('metacopy') === 'on';
   const userxattr = options.has('userxattr');
@@ -35,7 +36,7 @@ export function featuresOf(options: Options): Features {
   if (metacopy && asked !== undefined && asked !== 'on' && !(asked === 'follow' && !options.has('upperdir'))) throw new SysError('EINVAL');
   if (options.has('volatile') && !options.has('upperdir')) throw new SysError('EINVAL');
   const redirect = metacopy ? 'on' : redirectMode(asked, userxattr);
-  return { redirect: redirect === 'follow' && !options.has('upperdir') ? 'on' : redirect, metacopy, userxattr, volatile: options.has('volatile') };
+  return { redirect: redirect === 'follow' && !options.has('upperdir') ? 'on' : redirect, index: options.get('index') === 'on' && options.has('upperdir'), metacopy, userxattr, volatile: options.has('volatile') };
 }
 
 /** off follows what is there, as this kernel is built; unprivileged mounts (userxattr) follow nothing. */
@@ -61,9 +62,9 @@ export function uuidMode(kernel: Kernel, task: Task, options: Options, upper: De
 
 /** What differs from the defaults, in the kernel's order. */
 export function shownOptions(features: Features, uuid: UuidMode, dirs: readonly string[]): string {
-  const { redirect, metacopy, userxattr } = features;
+  const { redirect, index, metacopy, userxattr } = features;
   return [
-    ...dirs, ...(redirect === 'follow' ? [] : [`redirect_dir=${redirect}`]), ...(uuid === 'auto' ? [] : [`uuid=${uuid}`]), ...(metacopy ? ['metacopy=on'] : []),
+    ...dirs, ...(redirect === 'follow' ? [] : [`redirect_dir=${redirect}`]), ...(index ? ['index=on'] : []), ...(uuid === 'auto' ? [] : [`uuid=${uuid}`]), ...(metacopy ? ['metacopy=on'] : []),
     ...(features.volatile ? ['volatile'] : []), ...(userxattr ? ['userxattr'] : []),
   ].join(',');
 }

@@ -196,9 +196,10 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
   const source = tried.source ?? '';
   const plain = !tried.remaking && !(tried.flags & (MS_BIND | MS_MOVE | MS_REMOUNT));
   const euid = yield* sys('geteuid');
+  const other = error.errno === 'EBUSY' ? (yield* readMounts()).find((row) => row.source === source) : undefined;
   const texts: Partial<Record<Errno, string>> = {
     EPERM: euid === 0 ? 'permission denied.' : 'must be superuser to use mount.',
-    EBUSY: `${source} already mounted or mount point busy.`,
+    EBUSY: other ? `${source} already mounted on ${other.target}.` : `${source} already mounted or mount point busy.`,
     EACCES: `permission denied.`,
     ENOTDIR: 'mount point is not a directory.',
     ENODEV: `unknown filesystem type '${tried.type ?? 'none'}'.`,
@@ -254,7 +255,7 @@ function* umountOne(o: Options, word: string): Call<number> {
     return 32;
   }
   if (!row) {
-    if (!o.on.has('quiet')) yield* complain(`umount: ${path!}: not mounted.\n`);
+    if (!o.on.has('quiet')) yield* complain(`umount: ${word}: not mounted.\n`);
     return 32;
   }
   if (o.on.has('recursive')) {
