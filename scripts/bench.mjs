@@ -6,7 +6,7 @@ import { buildCpu, cpuStale } from './build-cli.mjs';
 const root = new URL('..', import.meta.url).pathname;
 const args = process.argv.slice(2);
 if (cpuStale()) buildCpu();
-if (!args.some((a) => !a.startsWith('--')) || args.includes('page')) {
+if (!args.some((a) => !a.startsWith('--')) || args.includes('page') || args.includes('canvas')) {
   const built = spawnSync(process.execPath, [join(root, 'scripts', 'build.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
   if (built.status !== 0) process.exit(built.status ?? 1);
 }

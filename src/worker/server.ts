@@ -50,6 +50,11 @@ export const SLICE_MS = 8;
 /** How often time that merely passes is kept, ms. */
 const KEEP_MS = 1000;
 const FRAME_MS = 15;
+/** How soon to look again whether the page has taken the frame in flight. */
+const ACK_MS = 4;
+/** A view that takes long to recompute waits so many times that long before it is recomputed, at most PATIENCE_MS. */
+const PATIENCE = 25;
+const PATIENCE_MS = 500;
 /** Bytes of a line that a listing shows. */
 const LISTED = 12;
 /** Characters kept of each terminal, so that a page that comes back sees what was there. */
@@ -68,6 +73,8 @@ interface Subscription {
   sent: Sent;
   /** Says nothing more until it is asked anew. */
   broken: boolean;
+  /** Real time before which it is not recomputed while the world runs. */
+  due: number;
 }
 
 interface Session {
@@ -143,7 +150,9 @@ export function createServer(around: Surroundings): Server {
     ticking = false;
     if (!open) return;
     const began = around.now();
-    const enough = (): boolean => around.now() - began >= SLICE_MS;
+    // a slice ends when a frame is due
+    const until = dirty && !inFlight ? Math.max(began + 1, Math.min(began + SLICE_MS, frameDue())) : began + SLICE_MS;
+    const enough = (): boolean => around.now() >= until;
     if (session.seek) guarded(() => replaySlice(enough));
     else if (session.running && !session.fault) guarded(() => playSlice(began, enough));
     while (held.length > 0 && !session.seek) perform(held.shift()!);
@@ -151,9 +160,11 @@ export function createServer(around: Surroundings): Server {
       lastKept = around.now();
       journal.reached(session.end);
     }
-    if (dirty && !inFlight && (around.now() - lastFrame >= Math.max(FRAME_MS, frameCost * 2.5) || !session.running)) sendFrame();
+    if (dirty && !inFlight && (around.now() >= frameDue() || !session.running)) sendFrame();
     again();
   }
+
+  const frameDue = (): number => lastFrame + Math.max(FRAME_MS, frameCost * 2.5);
 
   /** When to come back: at once while there is work, else when the next event or frame is due. */
   function again(): void {
@@ -161,7 +172,7 @@ export function createServer(around: Surroundings): Server {
     if (session.seek || (session.running && !session.fault)) {
       ticking = true;
       const due = session.pace.real + (nextAt(session.world.timeline) - session.pace.sim) / 1e6 / session.speed;
-      const idle = session.seek ? 0 : Math.min(due - around.now(), dirty ? FRAME_MS : 50);
+      const idle = session.seek ? 0 : Math.min(due - around.now(), dirty ? Math.max(frameDue() - around.now(), inFlight ? ACK_MS : 0) : 50);
       if (idle <= 1) around.soon(tick);
       else around.later(tick, idle);
     } else if (dirty && !inFlight) {
@@ -205,8 +216,15 @@ export function createServer(around: Surroundings): Server {
     if (seek) frame.seeking = seek.to === 0 ? 1 : world.timeline.now / seek.to;
     else {
       for (const [sub, subscription] of subscriptions) {
+        if (session.running && subscription.due > lastFrame) {
+          dirty = true;
+          continue;
+        }
+        const began = around.now();
         const patch = patchOf(sub, subscription);
         if (patch) frame.patches.push(patch);
+        const ended = around.now();
+        subscription.due = ended + Math.min(PATIENCE_MS, (ended - began) * PATIENCE);
       }
       for (const sub of feeds.keys()) cellsInto(frame, sub);
       frame.term = session.pendingTerm;
@@ -375,7 +393,7 @@ export function createServer(around: Surroundings): Server {
     receive(message) {
       if (message.type === 'ack') inFlight = false;
       else if (message.type === 'subscribe') {
-        subscriptions.set(message.sub, { view: message.view, arg: message.arg ?? {}, sent: nothingSent(), broken: false });
+        subscriptions.set(message.sub, { view: message.view, arg: message.arg ?? {}, sent: nothingSent(), broken: false, due: 0 });
         dirty = true;
       } else if (message.type === 'cells') {
         feeds.set(message.sub, null);

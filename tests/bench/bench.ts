@@ -1,4 +1,5 @@
 /** `npm run bench [-- NAME…] [--json]`: each benchmark with its peers in the same run, medians; one object a line. */
+import { canvas } from './canvas.ts';
 import { cluster } from './cluster.ts';
 import { containers } from './containers.ts';
 import { cpu } from './cpu.ts';
@@ -7,7 +8,7 @@ import { page } from './page.ts';
 import { replay } from './replay.ts';
 import { views } from './views.ts';
 
-const BENCHES: Record<string, () => Record<string, unknown> | Promise<Record<string, unknown>>> = { cpu, machine, replay, views, page, containers, cluster };
+const BENCHES: Record<string, () => Record<string, unknown> | Promise<Record<string, unknown>>> = { cpu, machine, replay, views, page, canvas, containers, cluster };
 
 const words = process.argv.slice(2);
 const json = words.includes('--json');

@@ -2,7 +2,7 @@
  * The page's end of the bridge: calls answered once, subscriptions whose rows arrive as patches, one acknowledged frame
  * at a time. Rows of equal views and arguments are subscribed once. React reads them through `useRows`.
  */
-import { useEffect, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useSyncExternalStore } from 'react';
 import type { Calls, Cell, CellPatch, Frame, Patch, Row, ToPage, ToWorker } from '../../bridge/protocol.ts';
 import { startWorker } from './start-worker.ts';
 
@@ -116,6 +116,11 @@ function release(key: string): void {
 
 /** The live rows of a view; a null view or argument subscribes to nothing. */
 export function useRows<T extends { key: string }>(view: string | null, arg?: Arg | null): T[] {
+  return useOfRows<T, T[]>(view, arg, (rows) => rows);
+}
+
+/** What `pick` makes of a view's rows: a plain value, and nothing is drawn again until it is another. */
+export function useOfRows<T extends { key: string }, R>(view: string | null, arg: Arg | null | undefined, pick: (rows: T[]) => R): R {
   const key = view && arg !== null ? `${view} ${JSON.stringify(arg ?? {})}` : '';
   // biome-ignore lint/correctness/useExhaustiveDependencies: key stands for view and arg, which are new objects at every call
   useEffect(() => {
@@ -126,21 +131,19 @@ export function useRows<T extends { key: string }>(view: string | null, arg?: Ar
     for (const listener of one.listeners) listener();
     return () => release(key);
   }, [key]);
-  return useSyncExternalStore(
-    (listener) => {
-      if (key === '') return () => {};
-      const set = waiting.get(key) ?? new Set();
-      set.add(listener);
-      waiting.set(key, set);
-      shared.get(key)?.listeners.add(listener);
-      return () => {
-        set.delete(listener);
-        if (set.size === 0) waiting.delete(key);
-        shared.get(key)?.listeners.delete(listener);
-      };
-    },
-    () => (shared.get(key)?.rows ?? NONE) as unknown as T[],
-  );
+  const listen = useCallback((listener: () => void) => {
+    if (key === '') return () => {};
+    const set = waiting.get(key) ?? new Set();
+    set.add(listener);
+    waiting.set(key, set);
+    shared.get(key)?.listeners.add(listener);
+    return () => {
+      set.delete(listener);
+      if (set.size === 0) waiting.delete(key);
+      shared.get(key)?.listeners.delete(listener);
+    };
+  }, [key]);
+  return useSyncExternalStore(listen, () => pick((shared.get(key)?.rows ?? NONE) as unknown as T[]));
 }
 const waiting = new Map<string, Set<() => void>>();
 

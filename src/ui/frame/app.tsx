@@ -1,6 +1,7 @@
 /** The frame: bars, panels, keys that work everywhere, files dropped anywhere. */
 import { FileText, Grid3x3, SquareTerminal, TableProperties } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
+import { useShallow } from 'zustand/react/shallow';
 import { clearHash, download, openFresh, play, putFile, step } from '../session/session.ts';
 import { get, SCENES, set, show, type Tab, useStore } from '../store.ts';
 import { clock } from '../format.ts';
@@ -59,7 +60,8 @@ function onKey(event: KeyboardEvent): void {
 }
 
 export function App() {
-  const s = useStore();
+  // not the time: that comes sixty times a second, and only the time bar draws it
+  const s = useStore(useShallow(({ theme, lessonFolded, lessonWidth, inspectorFolded, inspectorWidth, terminalFolded, terminalHeight, full, present, tab, toasts }) => ({ theme, lessonFolded, lessonWidth, inspectorFolded, inspectorWidth, terminalFolded, terminalHeight, full, present, tab, toasts })));
   const [dropping, setDropping] = useState(false);
   useEffect(() => {
     addEventListener('keydown', onKey, true);

@@ -27,7 +27,7 @@ it('the page has what the store has, after any changes, and every pod a cell of 
     expect(mine).toEqual(list<Pod>(cluster.store, 'Pod').map((p) => `${p.metadata.namespace}/${p.metadata.name} ${p.spec.nodeName ?? ''}`).sort());
     expect(model.living).toBe(mine.length);
     closeUp(model);
-    const layout = layOut(model, 1.6);
+    const layout = layOut(model, 800, 500);
     const dots = new Set<number>();
     const misplaced: number[] = [];
     for (let slot = 0; slot < model.used; slot++) {

@@ -1,22 +1,21 @@
 /** The canvas of a large cluster: zoom, pan, search, colour, keys. It draws when something changed, at most once a frame of the screen; React hears four times a second. */
 import { Minus, Plus, Scan } from 'lucide-react';
-import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, type PointerEvent, useEffect, useRef, useState } from 'react';
 import { watchCells } from '../../bridge/client.ts';
 import { count } from '../../format.ts';
 import { partsCss, Segments } from '../../parts/parts.tsx';
 import { get, select, useStore } from '../../store.ts';
 import css from './cluster.module.css';
-import { dotOf, fits, hitAt, type Layout, layOut, tileAt } from './layout.ts';
-import { applyCells, closeUp, createModel, isThere, type Model, nodeName, podName, search, STATE_NAMES } from './model.ts';
-import { BY, type By, glyph, inkOf, legend, paintAll, paintChanges, type Painting, paletteOf } from './paint.ts';
+import { createDrawing, draw, type Drawing, follow, moveBy, pointAt, zoomAt } from './draw.ts';
+import { dotOf, hitAt } from './layout.ts';
+import { applyCells, createModel, isThere, type Model, nodeName, podName, STATE_NAMES } from './model.ts';
+import { BY, type By, glyph, legend } from './paint.ts';
 
-interface View { scale: number; x: number; y: number }
-interface Drawing { model: Model; painting: Painting | null; bitmap: HTMLCanvasElement; image: ImageData | null; view: View; moved: boolean; all: boolean; asked: number; cursor: number; query: string; by: By; frames: number; spent: number }
-
-const MOST = 44;
+/** How often the words round the canvas hear of its changes, ms. */
+const BEAT = 250;
 
 export function useDrawing(): { drawing: Drawing; beat: number } {
-  const [drawing] = useState<Drawing>(() => ({ model: createModel(), painting: null, bitmap: document.createElement('canvas'), image: null, view: { scale: 1, x: 0, y: 0 }, moved: false, all: true, asked: 0, cursor: -1, query: '', by: 'state', frames: 0, spent: 0 }));
+  const [drawing] = useState<Drawing>(() => createDrawing(createModel()));
   const [beat, setBeat] = useState(0);
   useEffect(() => {
     let told = 0;
@@ -24,7 +23,7 @@ export function useDrawing(): { drawing: Drawing; beat: number } {
       applyCells(drawing.model, patch);
       if (patch.reset) drawing.all = true;
       ask(drawing);
-      if (told === 0) told = window.setTimeout(() => { told = 0; setBeat((n) => n + 1); }, 250);
+      if (told === 0) told = window.setTimeout(() => { told = 0; setBeat((n) => n + 1); }, BEAT);
     });
     return () => { stop(); clearTimeout(told); };
   }, [drawing]);
@@ -37,14 +36,11 @@ function ask(drawing: Drawing): void {
   if (drawing.asked !== 0 || !render) return;
   drawing.asked = requestAnimationFrame(() => {
     drawing.asked = 0;
-    const began = performance.now();
     render?.(drawing);
-    drawing.frames++;
-    drawing.spent += performance.now() - began;
   });
 }
 
-export function CellCanvas({ drawing, beat }: { drawing: Drawing; beat: number }) {
+export const CellCanvas = memo(function CellCanvas({ drawing, beat }: { drawing: Drawing; beat: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const theme = useStore((s) => s.theme);
   const selection = useStore((s) => s.selection);
@@ -90,10 +86,7 @@ export function CellCanvas({ drawing, beat }: { drawing: Drawing; beat: number }
     }
     ask(drawing);
   };
-  const at = (e: PointerEvent<HTMLCanvasElement>): { node: number; slot: number } => {
-    const { view, painting } = drawing;
-    return painting ? hitAt(painting.layout, model, (e.nativeEvent.offsetX - view.x) / view.scale, (e.nativeEvent.offsetY - view.y) / view.scale) : { node: -1, slot: -1 };
-  };
+  const at = (e: PointerEvent<HTMLCanvasElement>): { node: number; slot: number } => pointAt(drawing, e.nativeEvent.offsetX, e.nativeEvent.offsetY);
   const key = (e: KeyboardEvent): void => {
     if (e.key === '+' || e.key === '=') zoom(1.5);
     else if (e.key === '-') zoom(1 / 1.5);
@@ -127,18 +120,17 @@ export function CellCanvas({ drawing, beat }: { drawing: Drawing; beat: number }
           if (!d) return;
           const [dx, dy] = [e.clientX - d.x, e.clientY - d.y];
           if (!d.moved && Math.abs(dx) + Math.abs(dy) < 4) return;
-          Object.assign(drawing.view, { x: drawing.view.x + dx, y: drawing.view.y + dy });
+          moveBy(drawing, dx, dy);
           drag.current = { x: e.clientX, y: e.clientY, moved: true };
-          drawing.moved = true;
           ask(drawing);
         }}
         onPointerUp={(e) => { if (drag.current && !drag.current.moved) { const hit = at(e); choose(hit.slot, hit.node); } drag.current = null; }} />
       <span className="sr" role="status">{said}</span>
       <ul className={css.legend} aria-label="Legend">{shown.map(({ ink, name, count: n }) => <li key={name}><Swatch css={ink.css} on={ink.on} kind={ink.glyph} />{name} <b>{count(n)}</b></li>)}
-        <li><i className={css.notReady} />node not ready</li><li><i className={css.cordoned} />cordoned</li></ul>
+        <li><i className={css.notReady} />node not ready</li><li><i className={css.cordoned} />cordoned</li>{drawing.painting && drawing.painting.layout.foot > 0 ? <li><i className={css.loads} />requested: cpu, memory</li> : null}</ul>
     </div>
   );
-}
+});
 
 function Swatch({ css: colour, on, kind }: { css: string; on: string; kind: Parameters<typeof glyph>[1] }) {
   const ref = useRef<HTMLCanvasElement>(null);
@@ -174,137 +166,3 @@ function step({ painting, model, cursor }: Drawing, arrow: string): number {
     if (isThere(model, slot)) return slot;
   }
 }
-
-function zoomAt(canvas: HTMLCanvasElement, drawing: Drawing, factor: number, px = canvas.clientWidth / 2, py = canvas.clientHeight / 2): void {
-  const { view } = drawing;
-  const scale = Math.min(MOST, Math.max(0.4, view.scale * factor));
-  const by = scale / view.scale;
-  drawing.view = { scale, x: px - (px - view.x) * by, y: py - (py - view.y) * by };
-  drawing.moved = true;
-}
-
-/** Brings the cursor into sight. */
-function follow(canvas: HTMLCanvasElement, { painting, model, cursor, view }: Drawing): void {
-  const dot = dotOf(painting!.layout, model.node[cursor]!, model.place[cursor]!);
-  const x = view.x + ((dot % painting!.layout.width) + 0.5) * view.scale;
-  const y = view.y + (Math.floor(dot / painting!.layout.width) + 0.5) * view.scale;
-  if (x < 20 || x > canvas.clientWidth - 20) view.x += canvas.clientWidth / 2 - x;
-  if (y < 20 || y > canvas.clientHeight - 20) view.y += canvas.clientHeight / 2 - y;
-}
-
-function draw(canvas: HTMLCanvasElement, drawing: Drawing): void {
-  const { model } = drawing;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  if (width === 0 || height === 0) return;
-  const ratio = devicePixelRatio;
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-  }
-  refresh(canvas, drawing, width / height);
-  const { painting } = drawing;
-  const { layout, palette } = painting!;
-  if (!drawing.moved) {
-    const scale = Math.min(width / layout.width, height / layout.height, MOST);
-    drawing.view = { scale: scale > 1.6 ? Math.floor(scale * ratio) / ratio : scale, x: 0, y: 0 };
-    drawing.view.x = Math.max(0, (width - layout.width * drawing.view.scale) / 2);
-  }
-  const { view } = drawing;
-  const context = canvas.getContext('2d')!;
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.fillStyle = palette.panel;
-  context.fillRect(0, 0, width, height);
-  context.imageSmoothingEnabled = view.scale * ratio < 1;
-  context.drawImage(drawing.bitmap, view.x, view.y, layout.width * view.scale, layout.height * view.scale);
-  if (view.scale >= 7) glyphs(context, drawing, width, height);
-  names(context, drawing, width, height);
-  mark(context, drawing);
-  model.changed.length = model.changedNodes.length = model.emptied.length = 0;
-}
-
-/** The bitmap: laid out anew, painted anew, or only what changed. */
-function refresh(canvas: HTMLCanvasElement, drawing: Drawing, shape: number): void {
-  const { model } = drawing;
-  let { painting } = drawing;
-  if (closeUp(model)) drawing.all = true;
-  if (drawing.all || !painting || model.grown || !fits(painting.layout, model)) {
-    const layout = !painting || model.grown || !fits(painting.layout, model) || !drawing.moved ? layOut(model, shape) : painting.layout;
-    model.grown = false;
-    if (!drawing.image || drawing.bitmap.width !== layout.width || drawing.bitmap.height !== layout.height) {
-      drawing.bitmap.width = layout.width;
-      drawing.bitmap.height = layout.height;
-      drawing.image = new ImageData(layout.width, layout.height);
-    }
-    painting = drawing.painting = { model, layout, palette: paletteOf(canvas), by: drawing.by, found: search(model, drawing.query), dots: new Uint32Array(drawing.image.data.buffer) };
-    paintAll(painting);
-    drawing.all = false;
-  } else {
-    if (model.changed.length > 0 && painting.found) painting.found = search(model, drawing.query);
-    if (model.changed.length + model.changedNodes.length + model.emptied.length === 0) return;
-    paintChanges(painting);
-  }
-  drawing.bitmap.getContext('2d')!.putImageData(drawing.image!, 0, 0);
-}
-
-/** Glyphs on the cells in sight, once they are large enough. */
-function glyphs(context: CanvasRenderingContext2D, { painting, model, view }: Drawing, width: number, height: number): void {
-  const { layout, palette, by, found } = painting!;
-  const s = view.scale;
-  context.lineWidth = Math.max(1, s / 9);
-  const [left, top] = [Math.max(0, Math.floor(-view.x / s)), Math.max(0, Math.floor(-view.y / s))];
-  for (let y = top; y < Math.min(layout.height, top + height / s + 1); y++) {
-    for (let x = left; x < Math.min(layout.width, left + width / s + 1); x++) {
-      const { slot } = hitAt(layout, model, x, y);
-      if (!isThere(model, slot) || (found && found[slot] !== 1)) continue;
-      const ink = inkOf(model, palette, by, slot);
-      context.strokeStyle = context.fillStyle = ink.on;
-      glyph(context, ink.glyph, view.x + x * s, view.y + y * s, s);
-      context.strokeStyle = palette.panel;
-      context.lineWidth = 1;
-      context.strokeRect(view.x + x * s, view.y + y * s, s, s);
-      context.lineWidth = Math.max(1, s / 9);
-    }
-  }
-}
-
-function names(context: CanvasRenderingContext2D, { painting, model, view }: Drawing, width: number, height: number): void {
-  const { layout, palette } = painting!;
-  const s = view.scale;
-  const room = (layout.wide + 2) * s;
-  context.font = `11px ${getComputedStyle(context.canvas).fontFamily}`;
-  context.fillStyle = palette.ink;
-  context.textBaseline = 'bottom';
-  if (room >= 52 && s * 2 >= 11) {
-    for (let i = 0; i < layout.nodes; i++) {
-      const tile = tileAt(layout, i);
-      const [x, y] = [view.x + tile.x * s, view.y + tile.y * s];
-      if (x > width || y > height + 12 || x + room < 0 || y < 0) continue;
-      context.fillText(model.nodes[i]!, x, y - 1, room);
-    }
-  }
-  if (model.counts[0]! > 0 && layout.height > layout.bandY + 1) {
-    const y = view.y + layout.bandY * s;
-    if (y > 0 && y < height + 12) context.fillText('no node yet', view.x + s, y - 1);
-  }
-}
-
-function mark(context: CanvasRenderingContext2D, { painting, model, cursor, view }: Drawing): void {
-  const { layout, palette } = painting!;
-  const selection = get().selection;
-  const s = view.scale;
-  context.strokeStyle = palette.ink;
-  context.lineWidth = 2;
-  if (selection?.kind === 'pod' && isThere(model, cursor)) {
-    const dot = dotOf(layout, model.node[cursor]!, model.place[cursor]!);
-    const side = Math.max(s, 7);
-    const off = (side - s) / 2;
-    if (dot >= 0) context.strokeRect(view.x + (dot % layout.width) * s - off - 1, view.y + Math.floor(dot / layout.width) * s - off - 1, side + 2, side + 2);
-  }
-  const index = selection?.kind === 'node' ? model.nodes.indexOf(selection.id) : -1;
-  if (index >= 0) {
-    const tile = tileAt(layout, index);
-    context.strokeRect(view.x + tile.x * s - 1, view.y + tile.y * s - 1, (layout.wide + 2) * s + 2, (layout.high + 2) * s + 2);
-  }
-}
-
-

@@ -1,7 +1,7 @@
 /** The scene of the cluster: its nodes and pods as a map, and beside or below it one of several faces, each in a file of its own. */
 import { type ComponentType, lazy, Suspense } from 'react';
 import type { ClusterSizeRow, DeploymentRow, NodeRow, PodRow, ServiceRow } from '../../../bridge/rows.ts';
-import { GLANCE, useRows } from '../../bridge/client.ts';
+import { GLANCE, useOfRows, useRows } from '../../bridge/client.ts';
 import { count } from '../../format.ts';
 import { Frame } from '../../frame/panel.tsx';
 import { Empty, Runnable, RowsTable } from '../../parts/parts.tsx';
@@ -38,19 +38,18 @@ const MODES = FACES.map(({ id, name }) => [id, name] as const);
 const SMALL = { nodes: 60, pods: 2000 };
 
 export function Cluster() {
-  const size = useRows<ClusterSizeRow>('cluster-size')[0];
+  const large = useOfRows<ClusterSizeRow, boolean>('cluster-size', undefined, ([size]) => size !== undefined && (size.nodes > SMALL.nodes || size.pods > SMALL.pods));
   const nodes = useRows<NodeRow>('nodes', GLANCE);
   const pods = useRows<PodRow>('pods', GLANCE);
   const mode = useStore((s) => s.mode.cluster ?? 'scheduler');
   const selection = useStore((s) => s.selection);
   const face = FACES.find((one) => one.id === mode) ?? FACES[0]!;
-  const large = size !== undefined && (size.nodes > SMALL.nodes || size.pods > SMALL.pods);
   const newest = large ? undefined : [...pods].filter((pod) => pod.namespace !== 'kube-system').sort((a, b) => b.createdAt - a.createdAt)[0];
   const chosen = selection?.kind === 'pod' && (large || pods.some((pod) => podId(pod) === selection.id)) ? selection.id : newest ? podId(newest) : null;
   const props: FaceProps = { pods, nodes, chosen };
   const below = <Suspense fallback={null}><face.Face {...props} /></Suspense>;
   const head = { title: 'Cluster', modes: MODES, mode: face.id, onMode: (next: string) => set((s) => ({ mode: { ...s.mode, cluster: next } })) };
-  const facts = <><span><b>{count(size?.nodes ?? 0)}</b> nodes</span><span><b>{count(size?.pods ?? 0)}</b> pods</span><span><b>{count(size?.waiting ?? 0)}</b> waiting</span></>;
+  const facts = <Size />;
   if (large && face.map) return <Suspense fallback={<Frame {...head} facts={facts}>{null}</Frame>}><Large head={head} facts={facts} chosen={chosen} below={face.id === 'scheduler' ? (chosen ? below : null) : below} /></Suspense>;
   return (
     <Frame {...head} facts={facts} twin={<><RowsTable title="Nodes" rows={nodes} /><RowsTable title="Pods" rows={pods} /></>}>
@@ -59,6 +58,12 @@ export function Cluster() {
       )}
     </Frame>
   );
+}
+
+/** By itself: it changes with every pod. */
+function Size() {
+  const size = useRows<ClusterSizeRow>('cluster-size')[0];
+  return <><span><b>{count(size?.nodes ?? 0)}</b> nodes</span><span><b>{count(size?.pods ?? 0)}</b> pods</span><span><b>{count(size?.waiting ?? 0)}</b> waiting</span></>;
 }
 
 function Scheduler({ chosen }: FaceProps) {

@@ -34,6 +34,8 @@ export interface Model {
   changedNodes: number[];
   /** Places that fell empty since: node and place, by turns. */
   emptied: number[];
+  /** Pods without a node have moved up. */
+  closed: boolean;
   /** There are nodes that no layout knows. */
   grown: boolean;
   /** Pods that changed in all. */
@@ -43,7 +45,7 @@ export interface Model {
 export function createModel(): Model {
   return {
     nodes: [], namespaces: [], owners: [], names: [], node: new Int32Array(0), state: new Uint8Array(0), qos: new Uint8Array(0), namespace: new Int32Array(0), owner: new Int32Array(0), place: new Int32Array(0),
-    used: 0, at: [[]], free: [[]], facts: new Float64Array(0), counts: new Int32Array(STATE_NAMES.length), living: 0, changed: [], changedNodes: [], emptied: [], grown: true, writes: 0,
+    used: 0, at: [[]], free: [[]], facts: new Float64Array(0), counts: new Int32Array(STATE_NAMES.length), living: 0, changed: [], changedNodes: [], emptied: [], closed: false, grown: true, writes: 0,
   };
 }
 
@@ -125,15 +127,15 @@ function enter(model: Model, slot: number, node: number): void {
   model.living++;
 }
 
-/** Pods without a node close up once most of them have gone; says whether they moved. */
-export function closeUp(model: Model): boolean {
+/** Pods without a node close up once most of them have gone. */
+export function closeUp(model: Model): void {
   const waiting = model.at[0]!;
   const there = waiting.length - model.free[0]!.length;
-  if (waiting.length < 8 || there > waiting.length / 2) return false;
+  if (waiting.length < 8 || there > waiting.length / 2) return;
   model.at[0] = waiting.filter((slot) => slot >= 0);
   model.free[0] = [];
   for (const [place, slot] of model.at[0].entries()) model.place[slot] = place;
-  return true;
+  model.closed = true;
 }
 
 function leave(model: Model, slot: number): void {
@@ -162,13 +164,24 @@ export function nodeNumbers(model: Model, index: number): NodeNumbers {
 
 /** Slots of which some name contains every word; null when there is nothing to look for. */
 export function search(model: Model, query: string): Uint8Array | null {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(query);
   if (words.length === 0) return null;
-  const out = new Uint8Array(model.used);
-  for (let slot = 0; slot < model.used; slot++) {
-    if (model.state[slot] === GONE) continue;
-    const text = `${podName(model, slot)} ${nodeName(model, slot)} ${STATE_NAMES[model.state[slot]!]} ${QOS_NAMES[model.qos[slot]!]} ${model.owners[model.owner[slot]!]}`.toLowerCase();
-    out[slot] = words.every((word) => text.includes(word)) ? 1 : 0;
-  }
+  const out = new Uint8Array(model.state.length);
+  for (let slot = 0; slot < model.used; slot++) out[slot] = matches(model, slot, words);
   return out;
+}
+
+/** The same after some slots have changed. */
+export function searchAgain(model: Model, query: string, before: Uint8Array, slots: readonly number[]): Uint8Array {
+  const words = wordsOf(query);
+  const out = before.length === model.state.length ? before : longer(before, model.state.length, Uint8Array);
+  for (const slot of slots) out[slot] = matches(model, slot, words);
+  return out;
+}
+
+const wordsOf = (query: string): string[] => query.toLowerCase().split(/\s+/).filter(Boolean);
+function matches(model: Model, slot: number, words: readonly string[]): 0 | 1 {
+  if (model.state[slot] === GONE) return 0;
+  const text = `${podName(model, slot)} ${nodeName(model, slot)} ${STATE_NAMES[model.state[slot]!]} ${QOS_NAMES[model.qos[slot]!]} ${model.owners[model.owner[slot]!]}`.toLowerCase();
+  return words.every((word) => text.includes(word)) ? 1 : 0;
 }

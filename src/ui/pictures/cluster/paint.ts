@@ -17,8 +17,11 @@ const GLYPHS: readonly Glyph[] = ['plain', 'dot', 'bar', 'slash', 'half', 'corne
 
 export interface Palette {
   panel: string;
+  line: string;
+  killed: string;
+  warn: string;
+  load: [string, string];
   ground: number;
-  edge: number;
   bad: number;
   cordoned: number;
   tint: number;
@@ -36,7 +39,7 @@ export function paletteOf(element: HTMLElement): Palette {
   const many: Ink[] = [];
   for (const glyph of GLYPHS) for (const hue of HUES) many.push(ink([hue, glyph]));
   return {
-    panel: css('--panel'), ground: packed(css('--panel')), edge: packed(css('--line')), bad: packed(css('--killed')), cordoned: packed(css('--warn')), tint: packed(css('--sunken')), ink: css('--ink-2'),
+    panel: css('--panel'), line: css('--line'), killed: css('--killed'), warn: css('--warn'), load: [css('--ink-2'), css('--ink-3')], ground: packed(css('--panel')), bad: packed(css('--killed')), cordoned: packed(css('--warn')), tint: mixed(packed(css('--line')), packed(css('--panel'))), ink: css('--ink-2'),
     state: STATE_INKS.map(ink), qos: QOS_INKS.map(ink), many,
   };
 }
@@ -63,11 +66,13 @@ export function inkOf(model: Model, palette: Palette, by: By, slot: number): Ink
   return palette.many[n % palette.many.length]!;
 }
 
-/** A colour turned three quarters to the ground: what was not searched for. */
-function faded(dot: number, ground: number): number {
-  const mix = (shift: number): number => ((((dot >>> shift) & 255) + ((ground >>> shift) & 255) * 3) >> 2) << shift;
+/** A colour with `parts` times as much of the ground in it. */
+function mixed(dot: number, ground: number, parts = 1): number {
+  const mix = (shift: number): number => Math.floor((((dot >>> shift) & 255) + ((ground >>> shift) & 255) * parts) / (1 + parts)) << shift;
   return ((255 << 24) | mix(16) | mix(8) | mix(0)) >>> 0;
 }
+/** What was not searched for. */
+const faded = (dot: number, ground: number): number => mixed(dot, ground, 3);
 
 export interface Painting { model: Model; layout: Layout; palette: Palette; by: By; found: Uint8Array | null; dots: Uint32Array }
 
@@ -77,15 +82,28 @@ export function paintAll(p: Painting): void {
   for (let slot = 0; slot < p.model.used; slot++) if (p.model.state[slot] !== 255) paintSlot(p, slot);
 }
 
-/** What changed since the last time only. */
-export function paintChanges(p: Painting): void {
-  const { emptied, changed, changedNodes } = p.model;
+/** What changed since the last time only; puts into `tiles` which nodes that concerns (their place + 1; 0: the band). */
+export function paintChanges(p: Painting, tiles: Set<number>): void {
+  const { emptied, changed, changedNodes, closed, node, state } = p.model;
   for (let i = 0; i < emptied.length; i += 2) {
     const at = dotOf(p.layout, emptied[i]!, emptied[i + 1]!);
     if (at >= 0) p.dots[at] = emptied[i] === 0 ? p.palette.ground : p.palette.tint;
+    tiles.add(emptied[i]!);
   }
-  for (const index of changedNodes) if (index < p.layout.nodes) paintEdge(p, index);
-  for (const slot of changed) if (p.model.state[slot] !== 255) paintSlot(p, slot);
+  for (const index of changedNodes) {
+    if (index >= p.layout.nodes) continue;
+    paintMark(p, index);
+    tiles.add(index + 1);
+  }
+  for (const slot of changed) {
+    if (state[slot] === 255) continue;
+    paintSlot(p, slot);
+    tiles.add(node[slot]!);
+  }
+  if (!closed) return;
+  p.dots.fill(p.palette.ground, p.layout.bandY * p.layout.width);
+  for (const slot of p.model.at[0]!) if (slot >= 0) paintSlot(p, slot);
+  tiles.add(0);
 }
 
 function paintSlot({ model, layout, palette, by, found, dots }: Painting, slot: number): void {
@@ -97,32 +115,27 @@ function paintSlot({ model, layout, palette, by, found, dots }: Painting, slot: 
 
 function paintTile(p: Painting, index: number): void {
   const { x, y } = tileAt(p.layout, index);
-  for (let dy = 1; dy <= p.layout.high; dy++) p.dots.fill(p.palette.tint, x + 1 + (y + dy) * p.layout.width, x + 1 + p.layout.wide + (y + dy) * p.layout.width);
-  paintEdge(p, index);
+  for (let dy = 0; dy < p.layout.high; dy++) p.dots.fill(p.palette.tint, x + (y + dy) * p.layout.width, x + p.layout.wide + (y + dy) * p.layout.width);
+  paintMark(p, index);
 }
 
-/** The border tells of the node: broken line where it is not ready, one side where it is cordoned. */
-function paintEdge({ model, layout, palette, dots }: Painting, index: number): void {
+/** The line below a tile that is seen from afar: broken where the node is not ready, whole where it is cordoned. */
+function paintMark({ model, layout, palette, dots }: Painting, index: number): void {
   const { x, y } = tileAt(layout, index);
   const { ready, cordoned, gone } = nodeNumbers(model, index);
-  const right = x + layout.wide + 1;
-  const bottom = y + layout.high + 1;
-  const colour = gone ? palette.ground : ready ? palette.edge : palette.bad;
-  for (let at = x; at <= right; at++) {
-    dots[at + y * layout.width] = !ready && !gone && (at - x) % 3 === 2 ? palette.ground : colour;
-    dots[at + bottom * layout.width] = cordoned && !gone ? palette.cordoned : dots[at + y * layout.width]!;
-  }
-  for (let at = y; at <= bottom; at++) for (const side of [x, right]) dots[side + at * layout.width] = !ready && !gone && (at - y) % 3 === 2 ? palette.ground : colour;
+  const below = x + (y + layout.high) * layout.width;
+  for (let dx = 0; dx < layout.wide; dx++) dots[below + dx] = gone ? palette.ground : !ready ? (dx % 3 === 2 ? palette.ground : palette.bad) : cordoned ? palette.cordoned : palette.ground;
 }
 
 /** The legend: what each colour and glyph means, at most a dozen, the most frequent first. */
 export function legend(model: Model, palette: Palette, by: By): { ink: Ink; name: string; count: number }[] {
   if (by === 'state') return STATE_NAMES.map((name, i) => ({ ink: palette.state[i]!, name, count: model.counts[i]! })).filter((one) => one.count > 0);
   const column = by === 'qos' ? model.qos : by === 'node' ? model.node : by === 'namespace' ? model.namespace : model.owner;
-  const counts = new Map<number, number>();
-  for (let slot = 0; slot < model.used; slot++) if (model.state[slot] !== 255) counts.set(column[slot]!, (counts.get(column[slot]!) ?? 0) + 1);
   const names = by === 'qos' ? QOS_NAMES : by === 'node' ? ['no node yet', ...model.nodes] : by === 'namespace' ? model.namespaces : model.owners;
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, 12).map(([n, count]) => ({ ink: by === 'qos' ? palette.qos[n]! : palette.many[n % palette.many.length]!, name: names[n] || 'nobody', count }));
+  const counts = new Int32Array(names.length);
+  for (let slot = 0; slot < model.used; slot++) if (model.state[slot] !== 255) counts[column[slot]!]!++;
+  const most = [...counts.keys()].filter((n) => counts[n]! > 0).sort((a, b) => counts[b]! - counts[a]! || a - b).slice(0, 12);
+  return most.map((n) => ({ ink: by === 'qos' ? palette.qos[n]! : palette.many[n % palette.many.length]!, name: names[n] || 'nobody', count: counts[n]! }));
 }
 
 /** A glyph in a square of that side. */
