@@ -109,7 +109,7 @@ export function createServer(around: Surroundings): Server {
   let inFlight = false;
   let dirty = true;
   let lastFrame = 0;
-  /** Real ms that the last frame took to make: the next waits longer than that, so that the world goes on. */
+  /** Real ms that frames take to make of late: the next waits longer than that, so that the world goes on. */
   let frameCost = 0;
   let lastKept = 0;
   const { journal } = around;
@@ -233,7 +233,7 @@ export function createServer(around: Surroundings): Server {
     }
     if (session.fault) frame.fault = session.fault;
     if (journal?.problem) frame.unkept = journal.problem;
-    frameCost = around.now() - lastFrame;
+    frameCost += (around.now() - lastFrame - frameCost) / 4;
     around.post(frame);
   }
 

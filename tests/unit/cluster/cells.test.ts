@@ -10,7 +10,8 @@ import { SECOND } from '../../../src/engine/sim/units.ts';
 import { openFeed, takeCells } from '../../../src/engine/views/cells.ts';
 import { addHollowNodes } from '../../../src/engine/world/hollow.ts';
 import { dotOf, hitAt, layOut } from '../../../src/ui/pictures/cluster/layout.ts';
-import { applyCells, closeUp, createModel, isThere, nodeName, podName, search } from '../../../src/ui/pictures/cluster/model.ts';
+import { createFlow, drip, HORIZON_MS, pour } from '../../../src/ui/pictures/cluster/flow.ts';
+import { closeUp, createModel, isThere, nodeName, podName, search } from '../../../src/ui/pictures/cluster/model.ts';
 
 it('the page has what the store has, after any changes, and every pod a cell of its own', () => {
   const timeline = createTimeline();
@@ -18,9 +19,13 @@ it('the page has what the store has, after any changes, and every pod a cell of 
   addHollowNodes(cluster, { hollow: 12 });
   const feed = openFeed(cluster);
   const model = createModel();
+  const flow = createFlow();
+  let now = 0;
   const bring = (): void => {
     const patch = takeCells(feed, 1);
-    if (patch) applyCells(model, patch);
+    if (patch) pour(flow, model, patch, now);
+    for (const end = now + HORIZON_MS + 16; now < end; now += 16) drip(flow, model, now, 16);
+    expect(flow.waiting).toBe(0);
   };
   const compare = (): void => {
     const mine = Array.from({ length: model.used }, (_, slot) => slot).filter((slot) => isThere(model, slot)).map((slot) => `${podName(model, slot)} ${nodeName(model, slot)}`).sort();

@@ -2,7 +2,7 @@
 import { create, mutate, remove } from '../api.ts';
 import { ApiError } from '../errors.ts';
 import type { Cluster } from '../state.ts';
-import { list } from '../store.ts';
+import { podsLabelled } from '../store.ts';
 import { kindNamed } from '../types/kinds.ts';
 import { copy, type Json, type KubeObject, keyOf, type OwnerReference, type Pod, type PodTemplate } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
@@ -84,8 +84,9 @@ export function retire(cluster: Cluster, owner: KubeObject, pod: Pod, component:
 /** Pods that match a selector and belong to nobody are taken in; returns them. */
 export function adopt(cluster: Cluster, owner: KubeObject, may: (pod: Pod) => boolean = () => true): Pod[] {
   const taken: Pod[] = [];
-  for (const pod of list<Pod>(cluster.store, 'Pod', owner.metadata.namespace)) {
-    if (pod.metadata.ownerReferences?.length || !isActive(pod) || !matchesSelector(owner.kind === 'ReplicationController' ? { matchLabels: owner.spec.selector } : owner.spec.selector, pod.metadata.labels) || !may(pod)) continue;
+  const selector = owner.kind === 'ReplicationController' ? { matchLabels: owner.spec.selector } : owner.spec.selector;
+  for (const pod of podsLabelled(cluster.store, owner.metadata.namespace!, selector?.matchLabels ?? {})) {
+    if (pod.metadata.ownerReferences?.length || !isActive(pod) || !matchesSelector(selector, pod.metadata.labels) || !may(pod)) continue;
     mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
       p.metadata.ownerReferences = [ownerMark(owner)];
     });

@@ -8,7 +8,8 @@ import { get, select, useStore } from '../../store.ts';
 import css from './cluster.module.css';
 import { createDrawing, draw, type Drawing, follow, moveBy, pointAt, zoomAt } from './draw.ts';
 import { dotOf, hitAt } from './layout.ts';
-import { applyCells, createModel, isThere, type Model, nodeName, podName, STATE_NAMES } from './model.ts';
+import { drip, HORIZON_MS, pour } from './flow.ts';
+import { createModel, isThere, type Model, nodeName, podName, STATE_NAMES } from './model.ts';
 import { BY, type By, glyph, legend } from './paint.ts';
 
 /** How often the words round the canvas hear of its changes, ms. */
@@ -20,8 +21,10 @@ export function useDrawing(): { drawing: Drawing; beat: number } {
   useEffect(() => {
     let told = 0;
     const stop = watchCells((patch) => {
-      applyCells(drawing.model, patch);
+      pour(drawing.flow, drawing.model, patch, performance.now());
       if (patch.reset) drawing.all = true;
+      // without a canvas, or with a world that stands still, nothing flows
+      if (!render || !get().running) drip(drawing.flow, drawing.model, Number.POSITIVE_INFINITY, 1);
       ask(drawing);
       if (told === 0) told = window.setTimeout(() => { told = 0; setBeat((n) => n + 1); }, BEAT);
     });
@@ -34,9 +37,12 @@ export function useDrawing(): { drawing: Drawing; beat: number } {
 let render: ((drawing: Drawing) => void) | null = null;
 function ask(drawing: Drawing): void {
   if (drawing.asked !== 0 || !render) return;
-  drawing.asked = requestAnimationFrame(() => {
+  drawing.asked = requestAnimationFrame((now) => {
     drawing.asked = 0;
+    drip(drawing.flow, drawing.model, now, Math.min(HORIZON_MS, Math.max(1, now - drawing.shown)));
+    drawing.shown = now;
     render?.(drawing);
+    if (drawing.flow.waiting > 0) ask(drawing);
   });
 }
 

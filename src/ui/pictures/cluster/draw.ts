@@ -4,6 +4,7 @@
  * rasters then touch a few thousand pixels instead of half a million.
  */
 import { get } from '../../store.ts';
+import { createFlow, type Flow } from './flow.ts';
 import { CLOSE, dotOf, fits, hitAt, layOut, tileAt } from './layout.ts';
 import { closeUp, isThere, type Model, nodeNumbers, search, searchAgain } from './model.ts';
 import { type By, glyph, inkOf, paintAll, paintChanges, type Painting, paletteOf } from './paint.ts';
@@ -23,6 +24,9 @@ export interface Drawing {
   all: boolean;
   whole: boolean;
   asked: number;
+  /** What is still to be shown, and when it was shown last, ms. */
+  flow: Flow;
+  shown: number;
   cursor: number;
   query: string;
   by: By;
@@ -34,7 +38,7 @@ export interface Drawing {
 
 export function createDrawing(model: Model): Drawing {
   return {
-    model, painting: null, bitmap: document.createElement('canvas'), image: null, view: { scale: 1, x: 0, y: 0 }, moved: false, all: true, whole: true, asked: 0, cursor: -1, query: '', by: 'state',
+    model, painting: null, bitmap: document.createElement('canvas'), image: null, view: { scale: 1, x: 0, y: 0 }, moved: false, all: true, whole: true, asked: 0, flow: createFlow(), shown: 0, cursor: -1, query: '', by: 'state',
     mesh: null, font: '', marked: '',
   };
 }

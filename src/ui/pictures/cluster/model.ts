@@ -49,9 +49,8 @@ export function createModel(): Model {
   };
 }
 
-const split = (joined: string): string[] => (joined === '' ? [] : joined.split('\n'));
-
-export function applyCells(model: Model, patch: CellPatch): void {
+/** The names that pods refer to, and the nodes. */
+export function takeTables(model: Model, patch: CellPatch): void {
   if (patch.reset) Object.assign(model, createModel());
   for (const column of ['nodes', 'namespaces', 'owners'] as const) for (const name of patch[column]) model[column].push(name);
   while (model.at.length <= model.nodes.length) {
@@ -60,7 +59,6 @@ export function applyCells(model: Model, patch: CellPatch): void {
     model.grown = true;
   }
   takeNodes(model, patch.nodeCells);
-  takePods(model, patch);
 }
 
 function takeNodes(model: Model, cells: Float64Array): void {
@@ -86,9 +84,9 @@ function reserve(model: Model, slots: number): void {
   model.state = longer(model.state, n, Uint8Array).fill(GONE, before);
 }
 
-function takePods(model: Model, { pods, names }: CellPatch): void {
-  const fresh = split(names);
-  let next = 0;
+/** Changes of pods as a patch has them; new ones take their names from `names`, from `first` on. Returns how many it took. */
+export function takePods(model: Model, pods: Uint32Array, names: readonly string[], first = 0): number {
+  let next = first;
   let top = model.used;
   for (let i = 0; i < pods.length; i += 5) top = Math.max(top, pods[i]! + 1);
   reserve(model, top);
@@ -104,7 +102,7 @@ function takePods(model: Model, { pods, names }: CellPatch): void {
       continue;
     }
     const node = packed & 0xffff;
-    if (packed & (1 << 28)) model.names[slot] = fresh[next++] ?? '';
+    if (packed & (1 << 28)) model.names[slot] = names[next++] ?? '';
     const was = model.state[slot]!;
     if (was !== GONE && model.node[slot] !== node) leave(model, slot);
     if (model.state[slot] === GONE) enter(model, slot, node);
@@ -116,6 +114,7 @@ function takePods(model: Model, { pods, names }: CellPatch): void {
     model.owner[slot] = pods[i + 3]!;
     model.changed.push(slot);
   }
+  return next - first;
 }
 
 function enter(model: Model, slot: number, node: number): void {
