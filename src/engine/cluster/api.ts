@@ -5,8 +5,7 @@
 import { bytes, joined, toBase64 } from '../sim/text.ts';
 import { SECOND } from '../sim/units.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from './errors.ts';
-import { CLEANUP, kindOf } from './custom/kinds.ts';
-import { terminating } from './custom/controller.ts';
+import { CLEANUP, kindOf, terminating } from './custom/kinds.ts';
 import { decodeCustom, fillCustom, refuseWhileGoing, sameWish, unknownFields } from './custom/objects.ts';
 import { admitNew } from './admission/admission.ts';
 import { admitQuota } from './admission/quota.ts';

@@ -7,7 +7,7 @@ import type { Cluster } from '../state.ts';
 import { type Change, get, list, stamp } from '../store.ts';
 import { KINDS } from '../types/kinds.ts';
 import { type Condition, copy, type Json, type KubeObject, same } from '../types/objects.ts';
-import { CLEANUP, conditionOf, isEstablished, kindOf, storedName } from './kinds.ts';
+import { CLEANUP, conditionOf, isEstablished, kindOf, storedName, terminating } from './kinds.ts';
 
 const CRD = 'CustomResourceDefinition';
 
@@ -78,9 +78,4 @@ function empty(cluster: Cluster, crd: KubeObject): void {
   mutate(cluster, CRD, crd.metadata.name, (o) => {
     o.metadata.finalizers = o.metadata.finalizers!.filter((f) => f !== CLEANUP);
   });
-}
-
-export function terminating(cluster: Cluster, crd: KubeObject, reason: string, message: string): void {
-  const row = { lastTransitionTime: stamp(cluster.timeline), message, reason, status: 'True', type: 'Terminating' };
-  crd.status = { ...crd.status, conditions: [...(crd.status?.conditions ?? []).filter((c: Condition) => c.type !== 'Terminating'), row] };
 }

@@ -3,7 +3,7 @@
  * store such a kind is named with its group ("CronTab.stable.example.com"), so that it may be called as another is; `toServed` takes that off.
  */
 import type { Cluster } from '../state.ts';
-import { list } from '../store.ts';
+import { list, stamp } from '../store.ts';
 import { type Kind, kindNamed } from '../types/kinds.ts';
 import type { Condition, Json, KubeObject } from '../types/objects.ts';
 
@@ -62,4 +62,10 @@ export function readCustoms(cluster: Cluster): Customs {
     }
   }
   return { stored, served: served.sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : byVersion(a.version, b.version))) };
+}
+
+/** Marks a definition as one that goes. */
+export function terminating(cluster: Cluster, crd: KubeObject, reason: string, message: string): void {
+  const row = { lastTransitionTime: stamp(cluster.timeline), message, reason, status: 'True', type: 'Terminating' };
+  crd.status = { ...crd.status, conditions: [...(crd.status?.conditions ?? []).filter((c: Condition) => c.type !== 'Terminating'), row] };
 }

@@ -1,11 +1,10 @@
 /** Objects of custom kinds on their way into the store: decoded, pruned, filled in and checked by the schema of the version they came in. */
-import { badRequest, type Fault } from '../errors.ts';
+import { ApiError, badRequest, type Fault } from '../errors.ts';
 import type { Cluster } from '../state.ts';
 import { get } from '../store.ts';
 import type { Kind } from '../types/kinds.ts';
 import { copy, type Json, type KubeObject, same } from '../types/objects.ts';
 import { decode } from '../types/schema.ts';
-import { ApiError } from '../errors.ts';
 import { metadata } from '../validate/names.ts';
 import { faultsOf, fillIn, prune } from './schema.ts';
 

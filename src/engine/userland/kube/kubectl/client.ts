@@ -9,8 +9,8 @@ import { bytes, text } from '../../../sim/text.ts';
 import { formatQuery } from '../../../sim/wire.ts';
 import { secondsIn } from '../../lib/duration.ts';
 import { type Call, open, request, type Stream } from '../../lib/http.ts';
-import { objectsOf, opened, TABLE } from './custom.ts';
 import type { Flags } from './flags.ts';
+import { objectsOf, opened, TABLE } from './servertables.ts';
 
 /** Printed to stderr as it is (nothing when empty); ends kubectl with the status. */
 export class Fatal extends Error {

@@ -1,12 +1,11 @@
 /**
- * Kinds that kubectl does not know by itself: found by discovery, shown as the server's tables, explained by its schemas.
+ * Kinds that kubectl does not know by itself: found by discovery, explained by the server's schemas.
  * Source: client-go restmapper, kubectl pkg/explain/v2 1.32. Left out: discovery's cache on disk.
  */
 import { type Custom, type Kind, KINDS } from '../../../cluster/types/kinds.ts';
-import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
+import type { Json } from '../../../cluster/types/objects.ts';
 import type { Call } from '../../lib/http.ts';
 import { ask, call, type Client, Fatal } from './client.ts';
-import type { Columns } from './columns.ts';
 
 const BUILT_IN = new Set(KINDS.map((k) => k.group));
 /** What only the server has of it. */
@@ -50,35 +49,6 @@ export function* discover(client: Client, typed: string): Call<Kind | undefined>
 /** All kinds of a category ("all" among them). */
 export function* discoverCategory(client: Client, category: string): Call<Kind[]> {
   return (yield* discoverAll(client)).filter((k) => k.custom!.categories.includes(category));
-}
-
-export const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
-
-/** What the server put into an object's row, and under which heads. */
-const cells = new WeakMap<KubeObject, { cells: Json[]; heads: Json[] }>();
-
-/** The objects of a Table; other bodies as they are. */
-export function objectsOf(body: Json): KubeObject[] {
-  return (body.rows ?? []).map((row: Json) => {
-    cells.set(row.object, { cells: row.cells, heads: body.columnDefinitions });
-    return row.object;
-  });
-}
-
-/** A Table of one object, opened. */
-export const opened = (body: Json): Json => (body?.kind === 'Table' ? (objectsOf(body)[0] ?? body) : body);
-
-const text = (cell: Json): string => (cell === null || cell === undefined ? '' : typeof cell === 'object' ? JSON.stringify(cell) : String(cell));
-
-/** The columns of objects that came in Tables; those of priority 0 first, which is how they stand unless the definition mixes them. */
-export function serverColumns(items: readonly KubeObject[]): Columns | undefined {
-  const heads = items.map((o) => cells.get(o)?.heads).find((h) => h !== undefined);
-  if (!heads) return undefined;
-  const order = [...heads.keys()].sort((a, b) => Number(heads[a]!.priority > 0) - Number(heads[b]!.priority > 0) || a - b);
-  return {
-    headers: order.map((i) => String(heads[i]!.name).toUpperCase()), narrow: heads.filter((h) => !(h.priority > 0)).length,
-    row: (object) => order.map((i) => text(cells.get(object)?.cells[i])),
-  };
 }
 
 /** The schema of a kind, as the server tells it. */

@@ -3,7 +3,8 @@ import { type Kind, KINDS, findResource, pathOf } from '../../../cluster/types/k
 import type { KubeObject } from '../../../cluster/types/objects.ts';
 import type { Call } from '../../lib/http.ts';
 import { type Client, call, failed, failureText, Fatal } from './client.ts';
-import { discover, discoverCategory, opened, TABLE } from './custom.ts';
+import { discover, discoverCategory } from './custom.ts';
+import { opened, TABLE } from './servertables.ts';
 
 export interface Target {
   kind: Kind;
