@@ -3,10 +3,12 @@
  * find their pods; its nodes become hollow nodes. What a control plane makes by itself (events, leases, endpoints) is not taken.
  */
 import { decodeBody } from '../api.ts';
+import { fillCustom } from '../custom/objects.ts';
 import { setDefaults } from '../defaults.ts';
 import { ApiError, faultText } from '../errors.ts';
 import { adoptHollow, type Cluster, note } from '../state.ts';
 import { get, put, stamp } from '../store.ts';
+import { isMadeAddress } from './export.ts';
 import { apiVersionOf, findKind, type Kind } from '../types/kinds.ts';
 import { type Json, keyOf, type Node, type Pod } from '../types/objects.ts';
 import { validate } from '../validate.ts';
@@ -19,7 +21,7 @@ export interface Imported {
 }
 
 /** What the control plane here makes anew. */
-const MADE_HERE = new Set(['Event', 'Lease', 'Endpoints', 'EndpointSlice', 'ComponentStatus', 'Binding']);
+const MADE_HERE = new Set(['Event', 'Lease', 'ComponentStatus', 'Binding']);
 /** Fields of a running system that mean nothing here. */
 const DROPPED = ['resourceVersion', 'managedFields', 'selfLink'];
 
@@ -45,10 +47,12 @@ export function importObjects(cluster: Cluster, items: readonly Json[]): Importe
 /** null: it is in the store now. */
 function take(cluster: Cluster, item: Json): string | null {
   if (item === null || typeof item !== 'object' || Array.isArray(item)) return 'not an object';
-  const kind = findKind(String(item.apiVersion ?? ''), String(item.kind ?? ''));
+  const [version, name] = [String(item.apiVersion ?? ''), String(item.kind ?? '')];
+  const kind = findKind(version, name) ?? cluster.customs.served.find((k) => k.kind === name && apiVersionOf(k) === version)?.custom?.stored;
   if (!kind) return `no matches for kind "${item.kind}" in version "${item.apiVersion}"`;
   if (MADE_HERE.has(kind.kind)) return 'made anew here';
   if (typeof item.metadata?.name !== 'string' || item.metadata.name === '') return 'it has no name';
+  if (isMadeAddress(cluster, kind.kind, { namespace: 'default', ...item.metadata })) return 'made anew here';
   try {
     return write(cluster, kind, item);
   } catch (error) {
@@ -59,7 +63,7 @@ function take(cluster: Cluster, item: Json): string | null {
 
 function write(cluster: Cluster, kind: Kind, item: Json): string | null {
   const { status, ...rest } = item;
-  const object = decodeBody(kind, rest, false);
+  const object = decodeBody(kind, kind.custom && !kind.custom.status ? item : rest, false);
   object.apiVersion = apiVersionOf(kind);
   object.kind = kind.kind;
   for (const field of DROPPED) delete (object.metadata as unknown as Json)[field];
@@ -71,7 +75,8 @@ function write(cluster: Cluster, kind: Kind, item: Json): string | null {
   }
   const key = keyOf(object.metadata);
   if (get(cluster.store, kind.kind, key)) return 'there already';
-  setDefaults(object);
+  if (kind.custom) fillCustom(kind, object);
+  else setDefaults(object);
   const faults = validate(kind, object);
   if (faults.length > 0) return `invalid: ${faultText(faults[0]!)}`;
   if (status !== undefined && status !== null && typeof status === 'object') object.status = decodeBody(kind, { status }, false).status;

@@ -4,7 +4,7 @@
  */
 import type { Json } from '../../cluster/types/objects.ts';
 import { SysError } from '../../kernel/abi.ts';
-import type { Body } from '../../kernel/sys.ts';
+import { type Body, sys } from '../../kernel/sys.ts';
 import { mkdirAll, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { call, type Client, connect, err, Fatal, failureText, out, readPath } from './kubectl/client.ts';
@@ -39,7 +39,7 @@ export function* lab(argv: readonly string[], env: Readonly<Record<string, strin
 const MOST_BYTES = 64 * 1024 * 1024;
 const MOST_DEPTH = 60;
 /** Objects that others need to be there come first. */
-const FIRST = ['Namespace', 'PriorityClass', 'RuntimeClass', 'StorageClass', 'Node', 'ServiceAccount', 'ConfigMap', 'Secret', 'PersistentVolume', 'PersistentVolumeClaim', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'CronJob', 'Job'];
+const FIRST = ['CustomResourceDefinition', 'Namespace', 'PriorityClass', 'RuntimeClass', 'StorageClass', 'Node', 'ServiceAccount', 'ConfigMap', 'Secret', 'PersistentVolume', 'PersistentVolumeClaim', 'Service', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'CronJob', 'Job'];
 const CHUNK = 100;
 
 function* takeIn(client: Client, args: readonly string[]): Call<number> {
@@ -51,8 +51,12 @@ function* takeIn(client: Client, args: readonly string[]): Call<number> {
   items.sort((a, b) => order(a) - order(b));
   const taken: Record<string, number> = {};
   const skipped = new Map<string, { kind: string; why: string; count: number }>();
-  for (let i = 0; i < items.length; i += CHUNK) {
-    const { status, body } = yield* call(client, 'POST', '/nestbox/import', { items: items.slice(i, i + CHUNK) });
+  const definitions = items.filter((item) => item?.kind === 'CustomResourceDefinition').length;
+  for (let i = 0, end: number; i < items.length; i = end) {
+    end = i < definitions ? definitions : i + CHUNK;
+    // their kinds are served a moment after they have come
+    if (i === definitions && i > 0) yield* sys('nanosleep', 500_000_000);
+    const { status, body } = yield* call(client, 'POST', '/nestbox/import', { items: items.slice(i, end) });
     if (status !== 200) throw new Fatal(failureText(body, ''));
     for (const [kind, n] of Object.entries(body.taken as Record<string, number>)) taken[kind] = (taken[kind] ?? 0) + n;
     for (const one of body.skipped as { kind: string; why: string; count: number }[]) {
