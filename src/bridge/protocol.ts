@@ -88,6 +88,8 @@ export interface Frame {
   term: { tty: string; data: string; reset?: boolean }[];
   /** Set once when the engine itself failed: the world stands still, the recording is whole. */
   fault?: { message: string; at: number };
+  /** A modelled program failed by a fault of its own: it was ended, the world goes on. Sent once each. */
+  crashed?: string;
   /** Why the session cannot be kept in this browser; absent when it is. */
   unkept?: string;
   /** Progress of a long replay, 0 to 1; absent when there is none. */

@@ -42,6 +42,8 @@ export function passes(world: World, step: LabStep): boolean {
 export function attempt(lesson: Lesson, step: LabStep, lines: readonly string[], patience: number): boolean {
   const { typist, world } = lesson;
   script(typist, lines);
+  const [crash] = world.crashes;
+  if (crash) throw new Error(`${crash.who} was ended by a fault of its model: ${crash.text}`);
   const end = world.timeline.now + patience;
   while (!passes(world, step)) {
     if (world.timeline.now >= end) return false;

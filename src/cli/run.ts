@@ -60,6 +60,7 @@ export function run(args: string[]): number {
     }
   }
   out.end();
+  for (const { t, who, text } of world.crashes) console.error(`nestbox run: at ${(t / 1e9).toFixed(3)} s ${who} was ended by a fault of its model: ${text}`);
   if (status !== 70) for (const show of shows) console.log(JSON.stringify({ view: show.view, rows: VIEWS[show.view]!.rows(world, show.arg) }));
   if (values.hash) console.log(worldHash(world));
   if (values.record !== undefined) writeFileSync(values.record, `${JSON.stringify(toRecording(world))}\n`);

@@ -92,7 +92,8 @@ interface Session {
   scrollback: Map<string, string>;
   pendingTerm: Frame['term'];
   fault: Frame['fault'];
-  faultSent: boolean;
+  /** Crashes of the world that the page knows of. */
+  crashesTold: number;
 }
 
 export interface Server {
@@ -118,7 +119,7 @@ export function createServer(around: Surroundings): Server {
   function start(world: World): Session {
     return {
       world, running: true, speed: 1, pace: { real: around.now(), sim: world.timeline.now }, end: world.timeline.now,
-      seek: null, known: new Float64Array(0), scrollback: new Map(), pendingTerm: [], fault: undefined, faultSent: false,
+      seek: null, known: new Float64Array(0), scrollback: new Map(), pendingTerm: [], fault: undefined, crashesTold: 0,
     };
   }
 
@@ -232,6 +233,11 @@ export function createServer(around: Surroundings): Server {
       for (const vm of VIEWS.vms!.rows(world, {})) frame.instructions += Number(vm.instructions);
     }
     if (session.fault) frame.fault = session.fault;
+    const crash = world.crashes[session.crashesTold];
+    if (crash) {
+      session.crashesTold++;
+      frame.crashed = `${crash.who}: ${crash.text}`;
+    }
     if (journal?.problem) frame.unkept = journal.problem;
     frameCost += (around.now() - lastFrame - frameCost) / 4;
     around.post(frame);
@@ -370,7 +376,7 @@ export function createServer(around: Surroundings): Server {
     const { world, end, speed } = session;
     const recording: Recording = { nestbox: 1, scenario: world.source, seed: world.seed, inputs: world.inputs, until: world.timeline.now };
     const known = world.trace.records.length > session.known.length ? timesOf(world) : session.known;
-    replace({ ...start(openRecording(around.assets, recording)), end, speed, known, running: false });
+    replace({ ...start(openRecording(around.assets, recording)), end, speed, known, crashesTold: session.crashesTold, running: false });
   }
 
   function perform({ id, name, in: input }: Call): void {

@@ -1,12 +1,14 @@
 /**
  * Running a program: it is resumed, asks for something (sys.ts), gets it, and goes on until it owes processor time, sleeps,
  * stops or ends. A call that blocks stays pending and is dispatched again, from its beginning, when the task has been woken;
- * signals are looked at before the program or its pending call goes on. A failed call throws SysError into the program; any
- * other exception, of a handler or of a program, is a fault of the engine and is not caught here.
+ * signals are looked at before the program or its pending call goes on. A failed call throws SysError into the program. Any
+ * other exception of a program is a fault of its model: it is noted and ends that process as abort(3) would, where the world
+ * keeps such notes (Kernel.crashes); one of a call's handler is a fault of the engine and is not caught here.
  */
-import { type Errno, SysError } from './abi.ts';
+import { type Errno, SIG, SysError } from './abi.ts';
 import { brief, noteErrand } from './errands.ts';
 import { endThread, exitTask } from './exit.ts';
+import { logLine } from './log.ts';
 import { touchMemory } from './memory.ts';
 import { record } from '../sim/trace.ts';
 import { cgroupPath } from './cgroup/charge.ts';
@@ -14,7 +16,7 @@ import { taskName } from './pids.ts';
 import type { CallRecord, Kernel, Task } from './records.ts';
 import { looksFirst, stopsAtEntry, stopsAtExit, stopsAtOnce, stopsInterrupted, takeInjected } from './ptrace.ts';
 import { filtered } from './seccomp.ts';
-import { deliverSignals, endHandler, signalPending } from './signals.ts';
+import { deliverSignals, endHandler, killProcess, signalPending } from './signals.ts';
 import type { Request, Syscalls } from './sys.ts';
 import { callCost } from './syscalls/costs.ts';
 import { argumentFault } from './syscalls/signatures.ts';
@@ -61,7 +63,7 @@ function resume(kernel: Kernel, task: Task): void {
   try {
     step = given && 'error' in given ? body.throw(errorOf(given.error)) : body.next(given?.value);
   } catch (error) {
-    if (!(error instanceof SysError)) throw error;
+    if (!(error instanceof SysError)) return crash(kernel, task, error);
     step = { done: true, value: 1 };
   }
   if (!step.done) {
@@ -77,6 +79,17 @@ function resume(kernel: Kernel, task: Task): void {
   if (task.ptrace?.calls && task.leader === task) task.pending = { op: 'sys', name: 'exit_group', args: [Number(step.value ?? 0)] };
   else if (task.leader === task) exitTask(kernel, task, (Number(step.value ?? 0) & 255) << 8, '');
   else endThread(kernel, task);
+}
+
+/** A RangeError is not caught: how deep a stack may get differs from machine to machine. Nor is what an exception says part of the history: engines word it differently. */
+function crash(kernel: Kernel, task: Task, error: unknown): void {
+  if (!kernel.crashes || !(error instanceof Error) || error instanceof RangeError) throw error;
+  const { leader } = task;
+  kernel.crashes.push({ t: timeOf(kernel), who: `${taskName(task)} on ${kernel.name}`, text: error.stack ?? error.message });
+  logLine(kernel, 3, `${leader.comm}[${leader.pid}]: aborted: a fault of its model (${error.name})`);
+  const cause = record(kernel.trace, 'kernel', kernel.name, 'program.fault', { pid: leader.pid, comm: leader.comm, error: error.name, cgroup: cgroupPath(leader.cgroup) }, task.because);
+  leader.killedBy = 'fault of its model';
+  killProcess(kernel, leader, SIG.ABRT | 0x80, 'fault of its model', cause);
 }
 
 function errorOf(error: unknown): unknown {

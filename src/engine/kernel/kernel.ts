@@ -21,7 +21,7 @@ import { newAddressSpace } from './memory.ts';
 import { firstNamespaces, LATER_INO, FIRST_FREE_INO } from './namespaces.ts';
 import { registerNet } from './net/events.ts';
 import { bootLinks } from './net/links.ts';
-import type { Kernel, Namespaces, Task } from './records.ts';
+import type { Crash, Kernel, Namespaces, Task } from './records.ts';
 import { createSched, onCpu, onPeriod } from './sched.ts';
 import type { Body, Program } from './sys.ts';
 import { sys } from './sys.ts';
@@ -57,6 +57,8 @@ export interface KernelSpec {
   hostname: string;
   /** "10.0.0.5/24", and static routes; null without a wire. */
   network: { address: string; gateway?: string; routes?: readonly { to: string; via: string }[] } | null;
+  /** Where faults of programs are noted; without it they are not caught. */
+  crashes?: Crash[];
 }
 
 export interface BootSpec {
@@ -83,7 +85,7 @@ export function createKernel(spec: KernelSpec): Kernel {
     members: createMembers(), spaces: createSpaces(LATER_INO), waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
     mounts: { nextId: 21, nextGroup: 1, nextDev: 20, groups: new Map() }, uplink: null, power: 'on', onPower: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
     sched: createSched(cpus), ahead: 0, hugePages: 'madvise',
-    overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [],
+    overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [], crashes: spec.crashes ?? null,
   };
   registerMemoryDevices(kernel);
   registerConsoles(kernel, CONSOLES);

@@ -77,6 +77,16 @@ export interface Kernel {
   errands: Errands;
   /** The newest kills for want of memory. */
   ooms: OomRecord[];
+  /** Faults of programs, whose processes they ended; null: they are not caught. Shared by the machines of a world. */
+  crashes: Crash[] | null;
+}
+
+/** A program's model failed: an exception that no program means. */
+export interface Crash {
+  t: number;
+  /** The process and its machine. */
+  who: string;
+  text: string;
 }
 
 /** The newest system calls of processes in containers or with a terminal, and of those asked for (`traced`, by tgid); `rows` wraps at `next`. */

@@ -40,6 +40,7 @@ const SENTENCES: Record<string, Row> = {
   'cgroup.attach': [false, 'containers', '', (d) => `pid ${d.pid} moved into ${d.cgroup ?? d.path}`],
   'cpu.throttled': [true, 'containers', 'warn', (d) => `${d.cgroup} was throttled: its quota was used up`, (d) => `${d.quota} of ${d.period} µs`, (d) => String(d.cgroup)],
   'call.refused': [true, 'containers', 'warn', (d) => `${d.name} of ${d.comm} was refused: ${d.errno}`, (d) => String(d.why), (d) => String(d.pid)],
+  'program.fault': [true, 'containers', 'killed', (d) => `${d.comm} (pid ${d.pid}) was ended by a fault of its model`, (d) => String(d.error), (d) => String(d.pid)],
   'memory.refused': [true, 'containers', 'warn', (d) => `a charge was refused at memory.max of ${d.cgroup}`, (d) => kib(d.current), (d) => String(d.cgroup)],
   'memory.reclaim': [false, 'containers', '', (d) => `reclaim in ${d.cgroup} freed ${pages(d.reclaimed ?? d.freed ?? 0)}`, undefined, (d) => String(d.cgroup)],
   'memory.fault': [false, 'containers', '', (d) => `pid ${d.pid} touched memory it did not have yet`],

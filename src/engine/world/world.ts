@@ -4,7 +4,7 @@
  */
 import type { Action, Input, Recording } from '../../bridge/protocol.ts';
 import { boot, createKernel, type KernelSpec, registerKernels, ttyInput, ttyResize, ttyTake } from '../kernel/kernel.ts';
-import type { Kernel } from '../kernel/records.ts';
+import type { Crash, Kernel } from '../kernel/records.ts';
 import { debugVm, installKvm } from '../kernel/drivers/kvm.ts';
 import { installMsr } from '../kernel/drivers/msr.ts';
 import { putFile } from '../kernel/vfs/build.ts';
@@ -49,6 +49,8 @@ export interface World {
   screens: Map<string, Trace>;
   /** Terminal output that nobody has taken yet. */
   output: Output[];
+  /** Faults of modelled programs: each ended its process and nothing else. Not part of the history. */
+  crashes: Crash[];
 }
 
 export type { Assets };
@@ -69,7 +71,7 @@ export function createWorld(assets: Assets, scenario: string, seed?: number): Wo
   const world: World = {
     source: scenario, scenario: spec, seed: seed ?? spec.seed ?? 1, timeline, trace, kernels, host: null as unknown as Kernel,
     cluster: null, blocks: null, rack: null as unknown as Rack, lan, inputs: [], applied: 0,
-    screens: new Map(TTYS.map((tty) => [tty, createTrace(timeline, 0)])), output: [],
+    screens: new Map(TTYS.map((tty) => [tty, createTrace(timeline, 0)])), output: [], crashes: [],
   };
   world.rack = createRack(timeline, kernels, (kernel) => plugIn(world, assets, kernel));
   if (spec.cluster) joinCluster(world);
@@ -118,7 +120,7 @@ function plugIn(world: World, assets: Assets, kernel: Kernel): void {
 function addHost(world: World, assets: Assets, host: HostSpec): void {
   const spec: KernelSpec = {
     name: host.name, cpus: host.cpus, memory: host.memory, ghz: GHZ, timeline: world.timeline, trace: world.trace,
-    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: networkOf(world.scenario, host),
+    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: networkOf(world.scenario, host), crashes: world.crashes,
   };
   const kernel = createKernel(spec);
   const { lan, rack } = world;

@@ -14,6 +14,10 @@ export async function begin(): Promise<void> {
   connect((frame: Frame) => {
     receiveTerm(frame.term);
     takeFrame(frame);
+    if (frame.crashed) {
+      console.warn(frame.crashed);
+      toast(`${frame.crashed.split(':')[0]} was ended by a fault of its model; the lab goes on. “Download the recording” keeps what led there.`, true);
+    }
     if (frame.unkept && !unkeptSaid) {
       unkeptSaid = true;
       toast(frame.unkept, true);

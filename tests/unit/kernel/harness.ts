@@ -4,7 +4,7 @@
  */
 import { AT_FDCWD, O_RDWR, O_WRONLY, SysError, TIOCSCTTY } from '../../../src/engine/kernel/abi.ts';
 import { boot, createKernel, registerKernels, ttyInput, ttyTake } from '../../../src/engine/kernel/kernel.ts';
-import type { Kernel } from '../../../src/engine/kernel/records.ts';
+import type { Crash, Kernel } from '../../../src/engine/kernel/records.ts';
 import { type Body, type Program, sys } from '../../../src/engine/kernel/sys.ts';
 import type { Tree } from '../../../src/engine/kernel/vfs/build.ts';
 import { bytes, text } from '../../../src/engine/sim/text.ts';
@@ -28,6 +28,8 @@ export interface MachineSpec {
   env?: Record<string, string>;
   seed?: number;
   network?: { address: string } | null;
+  /** Where faults of programs go; without it they are thrown. */
+  crashes?: Crash[];
 }
 
 export const ENV = { PATH: '/bin:/sbin', TERM: 'linux' };
@@ -44,7 +46,7 @@ export function machine(spec: MachineSpec): Machine {
   registerKernels(timeline, kernels);
   const kernel = createKernel({
     name: 'test', cpus: spec.cpus ?? 1, memory: spec.memory ?? 1 * GiB, ghz: 2, timeline, trace, seed: spec.seed ?? 1,
-    programs: new Map(Object.entries(spec.programs)), hostname: 'test', network: spec.network ?? null,
+    programs: new Map(Object.entries(spec.programs)), hostname: 'test', network: spec.network ?? null, ...(spec.crashes ? { crashes: spec.crashes } : {}),
   });
   kernels.set('test', kernel);
   const tree: Tree = { ...DIRS };

@@ -178,7 +178,8 @@ const without = (set: readonly string[], spec: string): string[] => {
 };
 
 function decode(hex: string): string[] {
-  const mask = BigInt(`0x${hex.replace(/^0x/, '') || '0'}`);
+  // as strtoull: what is no digit ends the number
+  const mask = BigInt(`0x${/^(0x)?([0-9a-f]*)/i.exec(hex)![2] || '0'}`);
   return CAPABILITIES.filter((_, i) => (mask >> BigInt(i)) & 1n).map((c) => `cap_${c}`);
 }
 
