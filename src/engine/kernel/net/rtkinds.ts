@@ -59,19 +59,35 @@ export function finishKind(kernel: Kernel, here: NetNamespace, ns: NetNamespace,
 
 export function fdbList(_kernel: Kernel, _task: Task, ns: NetNamespace): object[] {
   const rows: object[] = [];
-  for (const bridge of ns.links) {
-    if (!bridge.fdb) continue;
-    for (const port of ns.links) if (port.master === bridge.index) rows.push({ dev: port.name, master: bridge.name, mac: port.mac, own: true, fixed: true, dst: '', via: '' });
-    for (const [mac, { port, fixed }] of bridge.fdb) rows.push({ dev: linkByIndex(ns, port)?.name ?? '?', master: bridge.name, mac, own: false, fixed, dst: '', via: '' });
-  }
   for (const link of ns.links) {
-    if (!link.vxlan) continue;
-    const all = [...link.vxlan.fdb].sort(([a], [b]) => (a === ZERO ? 1 : 0) - (b === ZERO ? 1 : 0));
+    const bridge = link.master === null ? undefined : linkByIndex(ns, link.master);
+    if (bridge?.fdb) {
+      const seen = [...bridge.fdb].filter(([, { port }]) => port === link.index);
+      rows.push({ dev: link.name, master: bridge.name, mac: link.mac, own: true, fixed: true, dst: '', via: '' });
+      for (const [mac, { fixed }] of seen) rows.push({ dev: link.name, master: bridge.name, mac, own: false, fixed, dst: '', via: '' });
+    }
+    for (const mac of groupsOf(ns, link)) rows.push({ dev: link.name, master: '', mac, own: true, fixed: true, dst: '', via: '' });
+    const all = [...(link.vxlan?.fdb ?? [])].sort(([a], [b]) => (a === ZERO ? 1 : 0) - (b === ZERO ? 1 : 0));
     for (const [mac, entries] of all) {
-      for (const { dst, fixed } of entries) rows.push({ dev: link.name, master: '', mac, own: fixed, fixed, dst, via: mac === ZERO && dst === link.vxlan.remote ? link.vxlan.dev : '' });
+      for (const { dst, fixed } of entries) rows.push({ dev: link.name, master: '', mac, own: fixed, fixed, dst, via: mac === ZERO && dst === link.vxlan!.remote ? link.vxlan!.dev : '' });
     }
   }
   return rows;
+}
+
+/** The multicast addresses that a link listens to: all nodes of IPv6; of one that is up all hosts of IPv4, and the solicited nodes of its IPv6 addresses. */
+export function groupsOf(ns: NetNamespace, link: Link): string[] {
+  if (link.kind === 'loopback') return [];
+  const out = ns.ipv6Disabled.has(link.name) || ns.ipv6Disabled.has('all') ? [] : ['33:33:00:00:00:01'];
+  if (!link.up) return out;
+  out.push('01:00:5e:00:00:01');
+  for (const { family, address } of link.addresses) {
+    if (family !== 'inet6') continue;
+    const [a, b] = address.split(':').slice(-2).map((part) => part.padStart(4, '0'));
+    const mac = `33:33:ff:${a!.slice(2)}:${b!.slice(0, 2)}:${b!.slice(2)}`;
+    if (!out.includes(mac)) out.push(mac);
+  }
+  return out;
 }
 
 /** {dev, mac, dst?, append?, master?}. Throws EEXIST, EOPNOTSUPP, EINVAL. */

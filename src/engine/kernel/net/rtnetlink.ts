@@ -230,7 +230,7 @@ function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkReq
   }
   if (asked.mtu !== undefined) {
     const mtu = Number(asked.mtu);
-    if (mtu < 68) throw new Refused('EINVAL', 'mtu less than device minimum.');
+    if (mtu < 68 && link.kind !== 'loopback' && link.kind !== 'dummy') throw new Refused('EINVAL', 'mtu less than device minimum.');
     if (mtu > (link.kind === 'loopback' ? 4294967295 : 65535)) throw new Refused('EINVAL', 'mtu greater than device maximum.');
     link.mtu = mtu;
   }

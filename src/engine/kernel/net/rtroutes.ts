@@ -36,9 +36,16 @@ function routeOf(ns: NetNamespace, asked: NetlinkRequest): Route {
 function gatewayLink(ns: NetNamespace, via: string, dev: string, onlink: boolean): string {
   if (parseIp(via) === null) throw new SysError('EINVAL');
   if (onlink && dev !== '') return dev;
-  const found = routeFor(ns, via);
-  if (isLocal(ns, via) || found === null || found.route.via !== null || (dev !== '' && found.route.dev !== dev)) {
-    throw new Refused(isLocal(ns, via) ? 'EINVAL' : 'ENETUNREACH', 'Nexthop has invalid gateway.');
+  const at = parseIp(via)!;
+  const own = localTable(ns).find(({ to, dev: on }) => {
+    const { network, prefix } = parsePrefix(to)!;
+    return networkOf(at, prefix) === network && (dev === '' || dev === on);
+  });
+  // an address of this machine is taken, the broadcast address of its network is not
+  if (own?.type === 'local') return own.dev;
+  const found = own ? null : routeFor(ns, via);
+  if (found === null || found.route.via !== null || isLocal(ns, via) || (dev !== '' && found.route.dev !== dev)) {
+    throw new Refused(own || isLocal(ns, via) ? 'EINVAL' : 'ENETUNREACH', 'Nexthop has invalid gateway.');
   }
   return found.route.dev;
 }
@@ -47,6 +54,7 @@ const tableOf = ({ table = 'main' }: Route): string => table;
 const sameKey = (a: Route, b: Route): boolean => a.to === b.to && a.metric === b.metric && tableOf(a) === tableOf(b);
 
 export function routeAdd(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
+  if (asked.table !== undefined) (ns.tables ??= new Set()).add(String(asked.table));
   const route = routeOf(ns, asked);
   const at = ns.routes.findIndex((r) => sameKey(r, route));
   if (at >= 0 && asked.type === 'route.add') throw new SysError('EEXIST');
@@ -98,7 +106,7 @@ export function sortedRoutes(ns: NetNamespace, table = 'main'): Route[] {
     const p = parsePrefix(r.to)!;
     return [p.network, -p.prefix, r.metric];
   };
-  if (table !== 'all' && table !== 'main' && table !== 'local' && table !== 'default' && !ns.routes.some((one) => tableOf(one) === table)) throw new Refused('ENOENT', 'ipv4: FIB table does not exist.');
+  if (table !== 'all' && table !== 'main' && table !== 'local' && table !== 'default' && !ns.tables?.has(table) && !ns.routes.some((one) => tableOf(one) === table)) throw new Refused('ENOENT', 'ipv4: FIB table does not exist.');
   const rank = (r: Route): number => (tableOf(r) === 'local' ? 2 : tableOf(r) === 'main' ? 1 : 0);
   const all = table === 'local' || table === 'all' ? [...ns.routes, ...localTable(ns)] : ns.routes;
   return all.filter((one) => table === 'all' || tableOf(one) === table).sort((a, b) => {

@@ -18,6 +18,8 @@ export interface NetNamespace {
   /** In order of index. */
   links: Link[];
   routes: Route[];
+  /** Tables for which a route was ever asked, main and local apart: they stay. */
+  tables?: Set<string>;
   nextIndex: number;
   /** Bound sockets by "tcp:address:port"; the address is 0.0.0.0 for any. Several udp or reused ones never share. */
   ports: Map<string, Socket>;

@@ -27,8 +27,12 @@ function shared(kernel: Kernel, name: string, make: () => SuperBlock): SuperBloc
 
 const SIZE_UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
+/** What tmpfs(5) takes; of these size and mode have an effect. */
+const TMPFS_OPTIONS = new Set(['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'huge', 'mpol', 'inode32', 'inode64', 'noswap', 'quota', 'usrquota', 'grpquota']);
+
 const tmpfs: MakeFileSystem = (kernel, task, source, data) => {
   const options = mountOptions(data);
+  for (const name of options.keys()) if (!TMPFS_OPTIONS.has(name)) throw new SysError('EINVAL');
   const size = options.get('size');
   const parsed = size === undefined ? null : /^(\d+)([kmg%]?)$/i.exec(size);
   if (size !== undefined && !parsed) throw new SysError('EINVAL');

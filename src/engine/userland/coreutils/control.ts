@@ -58,10 +58,8 @@ function* sendAll(child: number, signal: number, foreground: boolean): Call<void
   yield* attempt(sys('kill', child, signal), 0);
   if (foreground) return;
   if (signal !== SIG.KILL) yield* sys('rt_sigaction', signal, { handler: 'ignore' });
-  if (signal !== SIG.KILL && signal !== SIG.CONT) {
-    yield* attempt(sys('kill', 0, signal), 0);
-    yield* attempt(sys('kill', child, SIG.CONT), 0);
-  }
+  yield* attempt(sys('kill', 0, signal), 0);
+  if (signal !== SIG.KILL && signal !== SIG.CONT) yield* attempt(sys('kill', child, SIG.CONT), 0);
 }
 
 function interval(spec: string): number {

@@ -191,7 +191,7 @@ export function relative(from: string, to: string): string {
 
 export const link = command(function* (argv) {
   const { words } = parseOptions('', argv.slice(1));
-  if (words.length < 2) throw new BadOption(words.length === 0 ? 'missing operand' : `missing operand after ${quoted(words[0]!)}`);
+  if (words.length < 2) throw new BadOption(words.length === 0 ? 'missing operand' : `missing operand after ${curly(words[0]!)}`);
   try {
     yield* sys('linkat', AT_FDCWD, words[0]!, AT_FDCWD, words[1]!, 0);
   } catch (error) {
@@ -203,10 +203,10 @@ export const link = command(function* (argv) {
 export const mknod = command(function* (argv) {
   const o = parseOptions('m/mode= Z', argv.slice(1));
   const [path, type, major, minor] = o.words;
-  if (path === undefined || type === undefined) throw new BadOption(path === undefined ? 'missing operand' : `missing operand after ${quoted(path)}`);
+  if (path === undefined || type === undefined) throw new BadOption(path === undefined ? 'missing operand' : `missing operand after ${curly(path)}`);
   const device = type === 'b' || type === 'c' || type === 'u';
   if (!device && type !== 'p') throw new Failed(`invalid device type ${quoted(type)}`);
-  if (device && (major === undefined || minor === undefined)) throw new BadOption(`missing operand after ${quoted(o.words.at(-1)!)}`);
+  if (device && (major === undefined || minor === undefined)) throw new BadOption(`missing operand after ${curly(o.words.at(-1)!)}`);
   if (!device && major !== undefined) throw new BadOption(`extra operand ${quoted(major)}\nFifos do not have major and minor device numbers.`);
   const numbers = device ? [number(major!, 'major'), number(minor!, 'minor')] : [0, 0];
   const mode = yield* modeOption(o, 0o666);

@@ -12,7 +12,7 @@ import { idOf } from './copy.ts';
 import { unescaped } from './escapes.ts';
 import { isType, modeString, typeName } from './modes.ts';
 import { joined, realPath } from './paths.ts';
-import { quoted } from './quote.ts';
+import { curly, quoted } from './quote.ts';
 import { blocksOf, humanSize, parseSize } from './sizes.ts';
 import { putOut, encoded } from './streams.ts';
 
@@ -33,6 +33,8 @@ interface DfRow {
   free: string;
   percent: string;
   target: string;
+  /** Inodes, used, free, per cent; the word on the command line. */
+  more: readonly string[];
 }
 
 export const df = command(function* (argv) {
@@ -41,6 +43,7 @@ export const df = command(function* (argv) {
   const unit = unitOf(o);
   let status = 0;
   const chosen: MountRow[] = [];
+  const named: string[] = [];
   if (o.words.length === 0) chosen.push(...mainMounts(rows, o));
   for (const word of o.words) {
     const path = yield* attempt(realPath(word, 'none'), null);
@@ -49,27 +52,34 @@ export const df = command(function* (argv) {
     if (!row) {
       yield* complain(`df: ${word}: No such file or directory\n`);
       status = 1;
-    } else chosen.push(row);
+    } else {
+      chosen.push(row);
+      named.push(word);
+    }
   }
   const only = o.values.get('type');
   const without = o.values.get('exclude-type') ?? [];
   const cells: DfRow[] = [];
   const total = { blocks: 0, free: 0, available: 0 };
-  for (const row of chosen) {
+  if (o.on.has('output')) {
+    for (const other of ['inodes', 'portability', 'print-type']) if (o.on.has(other)) throw new BadOption(`options -${other === 'inodes' ? 'i' : other === 'portability' ? 'P' : 'T'} and --output are mutually exclusive`);
+    fieldsOf(o);
+  }
+  for (const [n, row] of chosen.entries()) {
     if ((only && !only.includes(row.type)) || without.includes(row.type)) continue;
     const fs = yield* attempt(sys('statfs', row.target), null);
     if (!fs || (fs.blocks === 0 && o.words.length === 0 && !o.on.has('all'))) continue;
     total.blocks += fs.blocks * fs.bsize;
     total.free += fs.bfree * fs.bsize;
     total.available += fs.bavail * fs.bsize;
-    cells.push(dfRow(o, row, fs, unit.show));
+    cells.push(dfRow(o, row, fs, unit.show, named[n] ?? '-'));
   }
   if (cells.length === 0) {
     if (status === 0) throw new Failed('no file systems processed');
     return status;
   }
   if (o.on.has('total')) {
-    cells.push(dfRow(o, { source: 'total', type: '-', target: '-' } as MountRow, { type: '', bsize: 1, blocks: total.blocks, bfree: total.free, bavail: total.available, files: 0, ffree: 0 }, unit.show));
+    cells.push(dfRow(o, { source: 'total', type: '-', target: '-' } as MountRow, { type: '', bsize: 1, blocks: total.blocks, bfree: total.free, bavail: total.available, files: 0, ffree: 0 }, unit.show, '-'));
   }
   yield* print(dfTable(o, cells, unit));
   return status;
@@ -86,13 +96,14 @@ function mainMounts(rows: readonly MountRow[], o: Options): MountRow[] {
   return rows.filter((r) => best.get(r.dev) === r && rows.findLast((x) => x.target === r.target) === r);
 }
 
-function dfRow(o: Options, row: MountRow, fs: Statfs, show: (bytes: number) => string): DfRow {
+function dfRow(o: Options, row: MountRow, fs: Statfs, show: (bytes: number) => string, word: string): DfRow {
   const inodes = o.on.has('inodes');
   const [size, free, available] = inodes ? [fs.files, fs.ffree, fs.ffree] : [fs.blocks * fs.bsize, fs.bfree * fs.bsize, fs.bavail * fs.bsize];
   const text = inodes ? (o.on.has('human-readable') ? (n: number): string => humanSize(n) : String) : show;
   const used = size - free;
   const whole = used + available;
   return {
+    more: [fs.files, fs.files - fs.ffree, fs.ffree].map(String).concat(fs.files === 0 ? '-' : `${Math.ceil(((fs.files - fs.ffree) * 100) / fs.files)}%`, word),
     source: row.source, type: row.type, size: text(size), used: text(used), free: text(available), percent: size === 0 || whole === 0 ? '-' : `${Math.ceil((used * 100) / whole)}%`, target: row.target,
   };
 }
@@ -103,12 +114,41 @@ function dfTable(o: Options, cells: readonly DfRow[], unit: { size: number; labe
   const posix = o.on.has('portability');
   const sizeTitle = inodes ? 'Inodes' : human ? 'Size' : posix ? `${unit.size}-blocks` : `${unit.label === '1K' ? '1K' : unit.label}-blocks`;
   const titles: DfRow = {
-    source: 'Filesystem', type: 'Type', size: sizeTitle, used: inodes ? 'IUsed' : 'Used', free: inodes ? 'IFree' : human ? 'Avail' : 'Available', percent: inodes ? 'IUse%' : posix ? 'Capacity' : 'Use%', target: 'Mounted on',
+    source: 'Filesystem', type: 'Type', size: sizeTitle, used: inodes ? 'IUsed' : 'Used', free: inodes ? 'IFree' : human ? 'Avail' : 'Available', percent: inodes ? 'IUse%' : posix ? 'Capacity' : 'Use%', target: 'Mounted on', more: [],
   };
-  const least: Record<keyof DfRow, number> = { source: 14, type: 4, size: 5, used: 5, free: 5, percent: 4, target: 0 };
+  const least: Record<keyof DfRow, number> = { source: 14, type: 4, size: 5, used: 5, free: 5, percent: 4, target: 0, more: 0 };
+  if (o.on.has('output')) return dfColumns(o, cells, titles, least);
   const keys = (['source', 'type', 'size', 'used', 'free', 'percent', 'target'] as const).filter((k) => k !== 'type' || o.on.has('print-type'));
   const widths = Object.fromEntries(keys.map((k) => [k, Math.max(least[k], titles[k].length, ...cells.map((c) => c[k].length))]));
   return [titles, ...cells].map((c) => `${keys.map((k) => (k === 'source' || k === 'type' ? c[k].padEnd(widths[k]!) : k === 'target' ? c[k] : c[k].padStart(widths[k]!))).join(' ')}\n`).join('');
+}
+
+const OUTPUT = ['source', 'fstype', 'itotal', 'iused', 'iavail', 'ipcent', 'size', 'used', 'avail', 'pcent', 'file', 'target'] as const;
+/** Columns of --output in the order asked for, each once. */
+function fieldsOf(o: Options): (typeof OUTPUT)[number][] {
+  const asked = (o.values.get('output') ?? []).filter((list) => list !== '').flatMap((list) => list.split(','));
+  const seen = new Set<string>();
+  for (const name of asked) {
+    if (!(OUTPUT as readonly string[]).includes(name)) throw new BadOption(`option --output: field ${curly(name)} unknown`);
+    if (seen.has(name)) throw new BadOption(`option --output: field ${curly(name)} used more than once`);
+    seen.add(name);
+  }
+  return asked.length === 0 ? [...OUTPUT] : (asked as (typeof OUTPUT)[number][]);
+}
+
+function dfColumns(o: Options, cells: readonly DfRow[], titles: DfRow, least: Record<keyof DfRow, number>): string {
+  const KEYS: Partial<Record<(typeof OUTPUT)[number], Exclude<keyof DfRow, 'more'>>> = { source: 'source', fstype: 'type', size: 'size', used: 'used', avail: 'free', pcent: 'percent', target: 'target' };
+  const INODES: Partial<Record<(typeof OUTPUT)[number], [title: string, at: number]>> = { itotal: ['Inodes', 0], iused: ['IUsed', 1], iavail: ['IFree', 2], ipcent: ['IUse%', 3] };
+  const fields = fieldsOf(o);
+  const columns = fields.map((field) => {
+    const key = KEYS[field];
+    const [title, at] = INODES[field] ?? ['File', 4];
+    const column = key ? [titles, ...cells].map((row) => row[key]) : [title, ...cells.map((row) => row.more[at]!)];
+    const left = field === 'source' || field === 'fstype' || field === 'file' || field === 'target';
+    const width = Math.max(field === 'fstype' ? 4 : key && !left ? least[key] : field === 'source' ? 14 : left ? 0 : 5, ...column.map((cell) => cell.length));
+    return column.map((cell) => (left ? cell.padEnd(width) : cell.padStart(width)));
+  });
+  return [titles, ...cells].map((_, n) => `${columns.map((column) => column[n]!).join(' ').trimEnd()}\n`).join('');
 }
 
 interface Walk {

@@ -115,9 +115,9 @@ function* directory(listing: Listing, path: string, titled: boolean): Call<void>
   const entries: Entry[] = [];
   try {
     const fd = yield* sys('openat', AT_FDCWD, path, 0o200000);
-    const names = yield* namesIn(listing, fd);
+    // the directory stays open while its entries are looked at: of /proc/self/fd it is one of them
+    for (const { name, type } of yield* namesIn(listing, fd)) entries.push(yield* look(listing, path, name, type));
     yield* sys('close', fd);
-    for (const { name, type } of names) entries.push(yield* look(listing, path, name, type));
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     yield* grumble(listing, `cannot open directory ${quoted(path)}: ${strerror(error)}`, listing.options.words.includes(path) || path === '.' ? 2 : 1);

@@ -24,6 +24,37 @@ export const uname = command(function* (argv) {
   yield* print(`${shown.map(([, value]) => value).join(' ')}\n`);
 });
 
+export const arch = command(function* (argv) {
+  const o = parseOptions('', argv.slice(1));
+  if (o.words.length > 0) throw new BadOption(`extra operand ${curly(o.words[0]!)}`);
+  yield* print(`${(yield* sys('uname')).machine}\n`);
+});
+
+/** getconf(1): what does not depend on a file; others are as a system knows no such name. */
+export const getconf = command(function* (argv) {
+  const { words } = parseOptions('v=', argv.slice(1), 'in-order');
+  const [name] = words;
+  if (name === undefined) {
+    yield* complain('Usage: getconf [-v specification] variable_name [pathname]\n');
+    return 2;
+  }
+  const cpus = ((yield* attempt(readText('/proc/stat'), '')).match(/^cpu\d/gm) ?? ['']).length;
+  const memory = yield* readMeminfo();
+  const files = (yield* sys('prlimit64', 0, 'NOFILE', null)).cur;
+  const known: Readonly<Record<string, number | string>> = {
+    PAGE_SIZE: 4096, PAGESIZE: 4096, _NPROCESSORS_ONLN: cpus, _NPROCESSORS_CONF: cpus, CLK_TCK: 100, OPEN_MAX: files, LONG_BIT: 64, WORD_BIT: 32, CHAR_BIT: 8, INT_MAX: 2147483647, INT_MIN: -2147483648,
+    UINT_MAX: 4294967295, ARG_MAX: 2097152, NAME_MAX: 255, PATH_MAX: 4096, PIPE_BUF: 4096, HOST_NAME_MAX: 64, LOGIN_NAME_MAX: 256, NGROUPS_MAX: 65536, IOV_MAX: 1024, _PHYS_PAGES: Math.floor((memory.MemTotal ?? 0) / 4), _AVPHYS_PAGES: Math.floor((memory.MemFree ?? 0) / 4),
+    GNU_LIBC_VERSION: 'glibc 2.41', NPTL_VERSION: 'NPTL 2.41', _POSIX_VERSION: 200809, _XOPEN_VERSION: 700,
+  };
+  const value = known[name];
+  if (value === undefined) {
+    yield* complain(`getconf: Unrecognized variable \`${name}'\n`);
+    return 2;
+  }
+  yield* print(`${value}\n`);
+  return 0;
+});
+
 export const hostname = command(function* (argv) {
   const o = parseOptions('a/alias b/boot d/domain f/fqdn long F/file= i/ip-address I/all-ip-addresses s/short y/yp A', argv.slice(1));
   const file = lastValue(o, 'file');

@@ -44,6 +44,7 @@ interface FdbRow {
 function fdbText(row: FdbRow, dev: string | null): string {
   const where = dev === null ? ` dev ${row.dev}` : '';
   if (row.dst !== '') return `${row.mac}${where} dst ${row.dst}${row.via ? ` via ${row.via}` : ''} self${row.fixed ? ' permanent' : ''}\n`;
+  if (row.master === '') return `${row.mac}${where} self permanent\n`;
   return `${row.mac}${where} master ${row.master} ${row.own ? 'permanent' : row.fixed ? 'static' : ''}\n`;
 }
 
@@ -79,8 +80,9 @@ function* bridgeFdb(argv: readonly string[]): Call<number> {
   if (['add', 'del', 'delete', 'append', 'replace'].includes(command)) return yield* fdbChange(command, rest);
   const dev = yield* device(argv);
   const br = argv.indexOf('br') >= 0 ? argv[argv.indexOf('br') + 1] : undefined;
+  const ports = br === undefined ? [] : (yield* ask<LinkInfo[]>({ type: 'link.list' })).filter(({ master }) => master === br).map(({ name }) => name);
   for (const row of yield* ask<FdbRow[]>({ type: 'fdb.list' })) {
-    if ((dev === null || dev === row.dev || dev === row.master) && (br === undefined || br === row.master)) yield* print(fdbText(row, dev !== null && dev === row.dev ? dev : null));
+    if ((dev === null || dev === row.dev || dev === row.master) && (br === undefined || br === row.master || (row.master === '' && (br === row.dev || ports.includes(row.dev))))) yield* print(fdbText(row, dev !== null && dev === row.dev ? dev : null));
   }
   return 0;
 }

@@ -229,15 +229,15 @@ export const getpcaps = command(function* (argv) {
   }
 });
 
-const LIMITS: readonly [resource: string, description: string, units: string, letter: string][] = [
-  ['AS', 'address space limit', 'bytes', 'as'], ['CORE', 'max core file size', 'bytes', 'core'], ['CPU', 'CPU time', 'seconds', 'cpu'], ['DATA', 'max data size', 'bytes', 'data'], ['FSIZE', 'max file size', 'bytes', 'fsize'],
-  ['LOCKS', 'max number of file locks held', 'locks', 'locks'], ['MEMLOCK', 'max locked-in-memory address space', 'bytes', 'memlock'], ['MSGQUEUE', 'max bytes in POSIX mqueues', 'bytes', 'msgqueue'], ['NICE', 'max nice prio allowed to raise', '', 'nice'],
-  ['NOFILE', 'max number of open files', 'files', 'nofile'], ['NPROC', 'max number of processes', 'processes', 'nproc'], ['RSS', 'max resident set size', 'bytes', 'rss'], ['RTPRIO', 'max real-time priority', '', 'rtprio'],
-  ['RTTIME', 'timeout for real-time tasks', 'microsecs', 'rttime'], ['SIGPENDING', 'max number of pending signals', 'signals', 'sigpending'], ['STACK', 'max stack size', 'bytes', 'stack'],
+const LIMITS: readonly [resource: string, description: string, units: string, name: string, letter: string][] = [
+  ['AS', 'address space limit', 'bytes', 'as', 'v'], ['CORE', 'max core file size', 'bytes', 'core', 'c'], ['CPU', 'CPU time', 'seconds', 'cpu', 't'], ['DATA', 'max data size', 'bytes', 'data', 'd'], ['FSIZE', 'max file size', 'bytes', 'fsize', 'f'],
+  ['LOCKS', 'max number of file locks held', 'locks', 'locks', 'x'], ['MEMLOCK', 'max locked-in-memory address space', 'bytes', 'memlock', 'l'], ['MSGQUEUE', 'max bytes in POSIX mqueues', 'bytes', 'msgqueue', 'q'], ['NICE', 'max nice prio allowed to raise', '', 'nice', 'e'],
+  ['NOFILE', 'max number of open files', 'files', 'nofile', 'n'], ['NPROC', 'max number of processes', 'processes', 'nproc', 'u'], ['RSS', 'max resident set size', 'bytes', 'rss', 'm'], ['RTPRIO', 'max real-time priority', '', 'rtprio', 'r'],
+  ['RTTIME', 'timeout for real-time tasks', 'microsecs', 'rttime', 'y'], ['SIGPENDING', 'max number of pending signals', 'signals', 'sigpending', 'i'], ['STACK', 'max stack size', 'bytes', 'stack', 's'],
 ];
 
 export const prlimit = command(function* (argv, env) {
-  const o = parseOptions(`p/pid= o/output= n/noheadings noheadings raw verbose ${LIMITS.map(([, , , l]) => `${l}?`).join(' ')}`, argv.slice(1), 'in-order');
+  const o = parseOptions(`p/pid= o/output= noheadings raw verbose ${LIMITS.map(([, , , name, letter]) => `${letter}/${name}?`).join(' ')}`, argv.slice(1), 'in-order');
   const pid = Number(lastValue(o, 'pid') ?? 0);
   const rows = [];
   for (const [resource, description, units, letter] of LIMITS) {
@@ -256,7 +256,12 @@ export const prlimit = command(function* (argv, env) {
     }
   }
   if (o.words.length > 0) return yield* execOr('prlimit', o.words, env);
-  const columns: ColumnSpec[] = [{ name: 'RESOURCE' }, { name: 'DESCRIPTION' }, { name: 'SOFT', align: 'right' }, { name: 'HARD', align: 'right' }, { name: 'UNITS' }];
+  const all: ColumnSpec[] = [{ name: 'RESOURCE' }, { name: 'DESCRIPTION' }, { name: 'SOFT', align: 'right' }, { name: 'HARD', align: 'right' }, { name: 'UNITS' }];
+  const columns = lastValue(o, 'output')?.toUpperCase().split(',').map((name) => {
+    const found = all.find((one) => one.name === name);
+    if (!found) throw new Failed(`unknown column: ${name.toLowerCase()}`);
+    return found;
+  }) ?? all;
   yield* print(rows.length === 0 ? '' : render(rows, columns, null, { headings: !o.on.has('noheadings'), style: o.on.has('raw') ? 'raw' : 'table', title: 'limits' }));
   return 0;
 });

@@ -9,6 +9,7 @@ import { chosenBy, links, requireDevice, selection } from './link.ts';
 import { knownIds } from './netns.ts';
 import { type IpOptions, jsonText } from './options.ts';
 import { addressesText, addressJson, linkJson } from './show.ts';
+import { usageOf } from './usage.ts';
 import { garbage, matching, need, peek, type Words } from './words.ts';
 
 const COMMANDS = ['add', 'change', 'replace', 'delete', 'show', 'list', 'lst', 'flush', 'help'];
@@ -26,8 +27,9 @@ function* show(words: Words, options: IpOptions): Call<number> {
   const rows: unknown[] = [];
   for (const one of (yield* links(chosen.dev)).filter(chosenBy(chosen))) {
     const shown = one.addresses.filter((a) => (options.family === 'any' || a.family === options.family) && (filters.scope === undefined || a.scope === filters.scope));
-    if (shown.length === 0 && (options.family !== 'any' || filters.scope !== undefined)) continue;
-    if (options.json) rows.push({ ...linkJson(one), addr_info: shown.map(addressJson) });
+    // a link without any address is left out only where a family is asked for
+    if (shown.length === 0 && (options.family !== 'any' || (filters.scope !== undefined && one.addresses.length > 0))) continue;
+    if (options.json) rows.push({ ...linkJson(one, 'addr'), addr_info: shown.map(addressJson) });
     else yield* print(addressesText(one, shown, known, options));
   }
   if (options.json) yield* print(jsonText(rows, options));
@@ -50,7 +52,7 @@ function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<numb
     else if (local === undefined) local = addressOf(word);
     else throw garbage(word);
   }
-  if (request.dev === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 255);
+  if (request.dev === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 1);
   if (!local) throw new Complaint('RTNETLINK answers: Invalid argument', 2);
   if (broadcast !== undefined) request.broadcast = broadcast === '+' ? broadcastOf(local.address, local.prefix) : broadcast;
   yield* requireDevice(String(request.dev));
@@ -96,6 +98,8 @@ export function* address(words: Words, options: IpOptions): Call<number> {
       return yield* flush(words);
     case 'show': case 'list': case 'lst':
       return yield* show(words, options);
+    case 'help':
+      throw new Complaint(usageOf('address'), 255);
     default:
       throw new Complaint(`Command "${word}" is unknown, try "ip address help".`, 255);
   }

@@ -10,6 +10,7 @@ import { ask, Complaint } from '../rtnl.ts';
 import { knownIds } from './netns.ts';
 import { type IpOptions, jsonText } from './options.ts';
 import { linkJson, linkText } from './show.ts';
+import { usageOf } from './usage.ts';
 import { garbage, matching, need, peek, take, type Words, wrong, wrongValue } from './words.ts';
 
 const COMMANDS = ['add', 'set', 'change', 'replace', 'delete', 'show', 'list', 'lst', 'help'];
@@ -83,7 +84,7 @@ function* show(words: Words, options: IpOptions): Call<number> {
   const chosen = selection(words);
   const found = (yield* links(chosen.dev)).filter(chosenBy(chosen));
   if (options.json) {
-    yield* print(jsonText(found.map(linkJson), options));
+    yield* print(jsonText(found.map((one) => linkJson(one)), options));
     return 0;
   }
   const known = yield* knownIds();
@@ -218,7 +219,7 @@ function* add(words: Words): Call<number> {
     else throw garbage(word);
   }
   if (request.link !== undefined) yield* requireDevice(String(request.link));
-  if (request.kind === undefined) throw new Complaint('Not enough information: "type" argument is required', 255);
+  if (request.kind === undefined) throw new Complaint('Not enough information: "type" argument is required', 1);
   const { up, master, ...creation } = request;
   const made = yield* ask<{ name: string }>(creation as NetlinkRequest);
   if (up !== undefined || master !== undefined) {
@@ -251,7 +252,7 @@ function* set(words: Words): Call<number> {
     else if (request.name === undefined) request.name = word;
     else throw garbage(word);
   }
-  if (request.name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 255);
+  if (request.name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 1);
   yield* requireDevice(String(request.name));
   yield* ask(request);
   return 0;
@@ -266,7 +267,7 @@ function* remove(words: Words): Call<number> {
     else if (name === undefined) name = word;
     else throw garbage(word);
   }
-  if (name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 255);
+  if (name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 1);
   yield* requireDevice(name);
   yield* ask({ type: 'link.del', name });
   return 0;
@@ -286,6 +287,8 @@ export function* link(words: Words, options: IpOptions): Call<number> {
       return yield* remove(words);
     case 'show': case 'list': case 'lst':
       return yield* show(words, options);
+    case 'help':
+      throw new Complaint(usageOf('link'), 255);
     default:
       throw new Complaint(`Command "${word}" is unknown, try "ip link help".`, 255);
   }

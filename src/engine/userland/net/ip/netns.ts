@@ -7,6 +7,7 @@ import { attempt, entriesAt, list } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print, strerror } from '../../lib/io.ts';
 import { Complaint } from '../rtnl.ts';
+import { usageOf } from './usage.ts';
 import { need, peek, type Words } from './words.ts';
 
 const DIR = '/run/netns';
@@ -165,6 +166,8 @@ export function* netns(words: Words, env: Readonly<Record<string, string>>): Cal
       return yield* pids(name(words));
     case 'identify': case 'id':
       return yield* identify(peek(words) ?? 'self');
+    case 'help':
+      throw new Complaint(usageOf('netns'), 255);
     default:
       throw new Complaint(`Command "${command}" is unknown, try "ip netns help".`, 255);
   }

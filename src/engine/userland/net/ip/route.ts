@@ -9,6 +9,7 @@ import { ipNumber, parseAddress } from '../addresses.ts';
 import { ask, Complaint } from '../rtnl.ts';
 import { requireDevice } from './link.ts';
 import { type IpOptions, jsonText } from './options.ts';
+import { usageOf } from './usage.ts';
 import { garbage, matching, need, peek, take, type Words, wrong } from './words.ts';
 
 const COMMANDS = ['list', 'show', 'add', 'append', 'change', 'chg', 'replace', 'delete', 'get', 'flush', 'help'];
@@ -63,9 +64,9 @@ function* show(words: Words, options: IpOptions): Call<number> {
         how = to;
         to = need(words);
       }
-      to = prefixOf(to);
+      to = prefixOf(to, options.family);
     } else if (word === 'scope' || word === 'type') need(words);
-    else to = prefixOf(word);
+    else to = prefixOf(word, options.family);
   }
   if (options.family === 'inet6') return yield* show6(dev);
   if (dev !== undefined) yield* requireDevice(dev);
@@ -118,11 +119,11 @@ function* show6(dev: string | undefined): Call<number> {
   return 0;
 }
 
-function prefixOf(word: string): string {
+function prefixOf(word: string, family: IpOptions['family']): string {
   if (word === 'default' || word === 'any' || word === 'all') return 'default';
   const short = /^(\d+(?:\.\d+){0,2})\/(\d+)$/.exec(word);
   const full = short ? `${short[1]!.split('.').concat('0', '0', '0').slice(0, 4).join('.')}/${short[2]}` : word;
-  if (!parseAddress(full)) throw new Complaint(`Error: inet prefix is expected rather than "${word}".`, 1);
+  if (!parseAddress(full)) throw new Complaint(`Error: ${family === 'inet' ? 'inet' : 'any valid'} prefix is expected rather than "${word}".`, 1);
   return full;
 }
 
@@ -131,7 +132,7 @@ function gatewayOf(word: string): string {
   return word;
 }
 
-function* change(words: Words, type: 'route.add' | 'route.replace' | 'route.del'): Call<number> {
+function* change(words: Words, options: IpOptions, type: 'route.add' | 'route.replace' | 'route.del'): Call<number> {
   const request: NetlinkRequest = { type };
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
@@ -151,8 +152,8 @@ function* change(words: Words, type: 'route.add' | 'route.replace' | 'route.del'
       request.mtu = Number(need(words));
     } else if (word === 'nexthop') throw new Complaint('not modelled: routes with several next hops', 255);
     else if (TYPES.has(word) && request.to === undefined) request.kind = word;
-    else if (word === 'to') request.to = prefixOf(need(words));
-    else if (request.to === undefined) request.to = prefixOf(word);
+    else if (word === 'to') request.to = prefixOf(need(words), options.family);
+    else if (request.to === undefined) request.to = prefixOf(word, options.family);
     else throw garbage(word);
   }
   if (request.to === undefined) throw new Complaint('RTNETLINK answers: Invalid argument', 2);
@@ -202,17 +203,19 @@ export function* route(words: Words, options: IpOptions): Call<number> {
   words.at++;
   switch (matching(word, COMMANDS)) {
     case 'add': case 'append':
-      return yield* change(words, 'route.add');
+      return yield* change(words, options, 'route.add');
     case 'replace': case 'change': case 'chg':
-      return yield* change(words, 'route.replace');
+      return yield* change(words, options, 'route.replace');
     case 'delete':
-      return yield* change(words, 'route.del');
+      return yield* change(words, options, 'route.del');
     case 'get':
       return yield* get(words);
     case 'flush':
       return yield* flush(words);
     case 'list': case 'show':
       return yield* show(words, options);
+    case 'help':
+      throw new Complaint(usageOf('route'), 255);
     default:
       throw new Complaint(`Command "${word}" is unknown, try "ip route help".`, 255);
   }

@@ -7,7 +7,8 @@ import { parseAddress } from '../addresses.ts';
 import { ask, Complaint } from '../rtnl.ts';
 import { type IpOptions, jsonText } from './options.ts';
 import { tableName } from './route.ts';
-import { matching, need, peek, type Words, wrong } from './words.ts';
+import { usageOf } from './usage.ts';
+import { matching, need, peek, type Words, wrong, wrongValue } from './words.ts';
 
 const COMMANDS = ['list', 'lst', 'show', 'add', 'delete', 'flush', 'save', 'restore', 'help'];
 
@@ -77,7 +78,7 @@ function requestOf(words: Words, type: 'rule.add' | 'rule.del'): NetlinkRequest 
     } else if (word === 'table' || word === 'lookup') rule.table = tableName(need(words));
     else if (word === 'type' || ACTIONS.has(word)) rule.action = (word === 'type' ? need(words) : word) as PolicyRule['action'];
     else if (word === 'suppress_prefixlength' || word === 'goto' || word === 'nop' || word === 'tos' || word === 'realms') throw new Complaint(`not modelled: ip rule ${word}`, 255);
-    else throw wrong(word, 'Failed to parse rule type');
+    else throw wrongValue(word, 'Failed to parse rule type');
   }
   request.rule = rule;
   return request;
@@ -104,6 +105,8 @@ export function* rule(words: Words, options: IpOptions): Call<number> {
     case 'flush':
       for (const one of yield* ask<PolicyRule[]>({ type: 'rule.list' })) if (one.pref > 0) yield* ask({ type: 'rule.del', pref: one.pref, rule: {} });
       return 0;
+    case 'help':
+      throw new Complaint(usageOf('rule'), 255);
     default:
       throw new Complaint(`Command "${word}" is unknown, try "ip rule help".`, 255);
   }

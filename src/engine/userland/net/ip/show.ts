@@ -107,10 +107,10 @@ export function addressesText(link: LinkInfo, shown: readonly AddressInfo[], nam
   return `${[...head, ...rows, ...(options.statistics ? statLines(link) : [])].join('\n')}\n`;
 }
 
-export function linkJson(link: LinkInfo): Record<string, unknown> {
+export function linkJson(link: LinkInfo, of: 'link' | 'addr' = 'link'): Record<string, unknown> {
   return {
     ifindex: link.index, ...(link.peerName ? { link: link.peerName } : link.peerIndex === null ? {} : { link_index: link.peerIndex }), ifname: link.name,
-    flags: flagsOf(link), mtu: link.mtu, qdisc: link.qdisc, ...(link.master ? { master: link.master } : {}), operstate: link.operstate, linkmode: 'DEFAULT',
+    flags: flagsOf(link), mtu: link.mtu, qdisc: link.qdisc, ...(link.master ? { master: link.master } : {}), operstate: link.operstate, ...(of === 'link' ? { linkmode: 'DEFAULT' } : {}),
     group: 'default', txqlen: link.txqlen, link_type: link.kind === 'loopback' ? 'loopback' : 'ether', address: link.mac,
     broadcast: link.kind === 'loopback' ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff', ...(link.peerNsid === null ? {} : { link_netnsid: link.peerNsid }),
   };
