@@ -77,7 +77,8 @@ export function fdbList(_kernel: Kernel, _task: Task, ns: NetNamespace): object[
 
 /** The multicast addresses that a link listens to: all nodes of IPv6; of one that is up all hosts of IPv4, and the solicited nodes of its IPv6 addresses. */
 export function groupsOf(ns: NetNamespace, link: Link): string[] {
-  if (link.kind === 'loopback') return [];
+  // vxlan lists its own table instead
+  if (link.kind === 'loopback' || link.vxlan) return [];
   const out = ns.ipv6Disabled.has(link.name) || ns.ipv6Disabled.has('all') ? [] : ['33:33:00:00:00:01'];
   if (!link.up) return out;
   out.push('01:00:5e:00:00:01');

@@ -100,7 +100,7 @@ function* serve(address: SockAddr, how: How, keep: boolean): Call<number> {
   if (how.unix && address.family === 'unix') yield* attempt(sys('unlinkat', -100, address.path, 0), 0);
   try {
     yield* sys('bind', listening, address);
-    if (!how.udp) yield* sys('listen', listening, 5);
+    if (!how.udp) yield* sys('listen', listening, 1);
   } catch (error) {
     if (error instanceof SysError) throw new Failed(strerror(error));
     throw error;

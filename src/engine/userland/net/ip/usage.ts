@@ -14,7 +14,7 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
   rule: ['{ add | delete } [not] [from PREFIX] [to PREFIX] [iif DEV] [oif DEV] [fwmark N] [priority N] [table TABLE]', 'flush', 'show'],
   netns: ['add NAME', 'attach NAME PID', 'delete NAME', 'exec NAME COMMAND ...', 'identify [PID]', 'pids NAME', 'list'],
 };
-const TYPES = 'TYPE := { bridge | dummy | ipvlan | macvlan | veth | vlan | vxlan }';
+const TYPES = 'TYPE := { bridge | dummy | macvlan | veth | vlan | vxlan }';
 
 export function usageOf(object: string): string {
   const rows = LINES[object]!.map((line, n) => (line.startsWith(' ') ? line : `${n === 0 ? 'Usage:' : '      '} ip ${object} ${line}`));
