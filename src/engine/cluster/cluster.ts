@@ -38,7 +38,7 @@ export function createCluster({ name, timeline, trace, seed, serverVersion = 'v1
   const cluster: Cluster = {
     name, timeline, trace, random: forkRandom(seed, name), store: createStore(timeline), scheduler: createScheduler(DEFAULT),
     work: new Map(CONTROLLERS.map((c) => [c.name, new Set<string>()])), due: new Set(), synced: new Map(), causes: new Map(), cause: undefined, serverVersion,
-    held: null, since: 0, hollow: new Map(), nextSubnet: 1, moment: { at: '', conditions: new Map() }, subnets: new Map(), oldestEvent: Number.POSITIVE_INFINITY, eventNames: new Map(), similar: new Map(), spam: new Map(), metrics: new Map(), tainted: new Map(), scalers: new Map(),
+    held: null, since: 0, hollow: new Map(), nextSubnet: 1, moment: { at: '', conditions: new Map() }, subnets: new Map(), oldestEvent: Number.POSITIVE_INFINITY, eventNames: new Map(), series: new Map(), similar: new Map(), spam: new Map(), metrics: new Map(), tainted: new Map(), scalers: new Map(),
     raced: [], customs: NO_CUSTOMS,
   };
   // Without power nothing is decided; what was due is done when it is back.

@@ -6,7 +6,7 @@ import type { NodeInfo } from './scheduler/profile.ts';
 import type { Cluster } from './state.ts';
 import { get, list, podsOnNode } from './store.ts';
 import type { Deployment, KubeEvent, KubeObject, Node, Pod, Service } from './types/objects.ts';
-import { keyOf } from './types/objects.ts';
+import { keyOf, saidAt } from './types/objects.ts';
 import { ownerOf, summarize } from './types/podstatus.ts';
 import { printSelector } from './types/selectors.ts';
 import { amountOf } from './types/quantity.ts';
@@ -236,7 +236,7 @@ export function eventFacts(cluster: Cluster, namespace?: string): EventFacts[] {
   return list<KubeEvent>(cluster.store, 'Event', namespace)
     .map((e) => ({
       namespace: e.metadata.namespace!, object: `${e.involvedObject.kind.toLowerCase()}/${e.involvedObject.name}`, type: e.type, reason: e.reason, message: e.message,
-      count: e.count, lastAt: nsOf(e.lastTimestamp), source: e.source?.component ?? '',
+      count: e.series?.count ?? e.count ?? 1, lastAt: nsOf(saidAt(e)), source: e.source?.component || String(e.reportingComponent ?? ''),
     }))
     .sort((a, b) => a.lastAt - b.lastAt);
 }

@@ -11,6 +11,16 @@ import type { NodeReport } from './metrics.ts';
 import { microStamp, put, stamp, type Store } from './store.ts';
 import type { Condition, ContainerStatus, Node } from './types/objects.ts';
 
+/** An event that counts: how often it was said and how much of that is in the store; times in ns of the simulation. */
+export interface Series {
+  event: string;
+  count: number;
+  at: number;
+  last: string;
+  written: number;
+  writtenAt: number;
+}
+
 export interface Cluster {
   name: string;
   timeline: Timeline;
@@ -44,6 +54,8 @@ export interface Cluster {
   oldestEvent: number;
   /** Events by what they say, to count repetitions: to their key. */
   eventNames: Map<string, string>;
+  /** What the scheduler has said about an object at one version, by the newer recorder's key. */
+  series: Map<string, Series>;
   /** Messages about one thing, for events that are combined. */
   similar: Map<string, { messages: Set<string>; at: number }>;
   /** What each component may still say about an object. */

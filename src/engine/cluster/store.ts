@@ -66,7 +66,7 @@ export function stamp(timeline: Timeline, at = timeline.now): string {
 /** With microseconds, as leases have it. */
 export function microStamp(timeline: Timeline): string {
   const micros = String(Math.floor((timeline.now % SECOND) / 1000)).padStart(6, '0');
-  return stamp(timeline).replace('Z', `.${micros}Z`);
+  return joined([stamp(timeline).slice(0, -1), '.', micros, 'Z']);
 }
 
 export function table(store: Store, kind: string): Map<string, KubeObject> {

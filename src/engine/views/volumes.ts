@@ -7,7 +7,7 @@ import { childrenOf } from '../kernel/vfs/tmpfs.ts';
 import type { Dentry } from '../kernel/vfs/types.ts';
 import { get, list } from '../cluster/store.ts';
 import { usersOf } from '../cluster/types/claims.ts';
-import type { KubeEvent, KubeObject, Pod } from '../cluster/types/objects.ts';
+import { type KubeEvent, type KubeObject, type Pod, saidAt } from '../cluster/types/objects.ts';
 import { wholeOf } from '../cluster/types/quantity.ts';
 import { SECOND } from '../sim/units.ts';
 import type { StoredVolume } from '../world/blockstore.ts';
@@ -41,7 +41,7 @@ function mounts(kernel: Kernel | undefined, disk: BlockDisk): string {
 
 function why(world: World, about: KubeObject): string {
   const events = list<KubeEvent>(world.cluster!.store, 'Event', about.metadata.namespace ?? 'default').filter((e) => e.involvedObject.uid === about.metadata.uid);
-  return events.sort((a, b) => ((a.lastTimestamp ?? '') < (b.lastTimestamp ?? '') ? -1 : 1)).at(-1)?.message ?? '';
+  return events.sort((a, b) => ((saidAt(a) ?? '') < (saidAt(b) ?? '') ? -1 : 1)).at(-1)?.message ?? '';
 }
 
 const told = (v: StoredVolume | undefined): string => (v?.history ?? []).map(({ at, what }) => `${(at / SECOND).toFixed(1)} s ${what}`).join('; ');

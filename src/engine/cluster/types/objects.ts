@@ -245,11 +245,17 @@ export interface KubeEvent extends KubeObject {
   reason: string;
   message: string;
   type: string;
-  count: number;
+  count?: number;
   firstTimestamp: string | null;
   lastTimestamp: string | null;
   source: { component?: string; host?: string };
+  /** The newer recorder's: when it was said first, and how often since; the timestamps above are null then. */
+  eventTime?: string | null;
+  series?: { count: number; lastObservedTime: string };
 }
+
+/** When an event was said last. */
+export const saidAt = (e: KubeEvent): string | null => e.series?.lastObservedTime ?? e.lastTimestamp ?? e.eventTime ?? e.firstTimestamp;
 
 /** The error body of the API. */
 export interface Status {

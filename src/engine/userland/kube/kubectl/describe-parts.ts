@@ -45,10 +45,10 @@ export function events(w: Line, s: Surroundings): void {
 
 /** "5s", or "5s (x3 over 2m)" for what has been said again. */
 export function ageText(e: KubeEvent, now: number): string {
-  const series: Json = (e as Json).series;
-  const first = e.firstTimestamp ?? (e as Json).eventTime;
+  const { series } = e;
+  const first = e.firstTimestamp ?? e.eventTime;
   if (series) return `${ageOf(series.lastObservedTime, now)} (x${series.count} over ${ageOf(first, now)})`;
-  return e.count > 1 ? `${ageOf(e.lastTimestamp ?? first, now)} (x${e.count} over ${ageOf(first, now)})` : ageOf(first, now);
+  return (e.count ?? 1) > 1 ? `${ageOf(e.lastTimestamp ?? first, now)} (x${e.count} over ${ageOf(first, now)})` : ageOf(first, now);
 }
 
 export function tolerations(w: Line, all: readonly Toleration[], level: number): void {

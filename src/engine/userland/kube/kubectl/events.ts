@@ -1,6 +1,6 @@
 /** `kubectl events`: sorted by time, of one object, followed. Source: kubectl pkg/cmd/events 1.32. */
 import { findResource, kindNamed } from '../../../cluster/types/kinds.ts';
-import type { KubeObject } from '../../../cluster/types/objects.ts';
+import { type KubeEvent, type KubeObject, saidAt } from '../../../cluster/types/objects.ts';
 import { parseTime } from '../../../cluster/types/time.ts';
 import type { Call } from '../../lib/http.ts';
 import { type Client, err, Fatal, listKind, nextEvent, now, out, watch } from './client.ts';
@@ -42,7 +42,7 @@ export function* events(client: Client, flags: Flags): Call<number> {
   }
 }
 
-const timeOf = (e: KubeObject): number | null => parseTime(e.series?.lastObservedTime ?? e.lastTimestamp ?? e.eventTime ?? e.firstTimestamp);
+const timeOf = (e: KubeObject): number | null => parseTime(saidAt(e as KubeEvent));
 
 /** "deploy/web" or "pod/a" as a selection of events. */
 // biome-ignore lint/correctness/useYield: asks nobody

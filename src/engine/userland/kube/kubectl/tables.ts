@@ -1,5 +1,5 @@
 /** The columns of `kubectl get`, kind by kind: pure functions of an object and the time. Source: pkg/printers/internalversion 1.32. */
-import type { Condition, Json, KubeObject, Node, Pod } from '../../../cluster/types/objects.ts';
+import { type Condition, type Json, type KubeEvent, type KubeObject, type Node, type Pod, saidAt } from '../../../cluster/types/objects.ts';
 import { summarize } from '../../../cluster/types/podstatus.ts';
 import { printSelector } from '../../../cluster/types/selectors.ts';
 import { humanDuration, parseTime } from '../../../cluster/types/time.ts';
@@ -176,9 +176,12 @@ const TABLE: Record<string, Columns> = {
     headers: ['LAST SEEN', 'TYPE', 'REASON', 'OBJECT', 'MESSAGE', 'SUBOBJECT', 'SOURCE', 'FIRST SEEN', 'COUNT', 'NAME'], narrow: 5,
     row: (said, now) => {
       const e = said.regarding ? { ...said, involvedObject: said.regarding, message: said.note, source: said.deprecatedSource, count: said.deprecatedCount, firstTimestamp: said.deprecatedFirstTimestamp, lastTimestamp: said.deprecatedLastTimestamp } as KubeObject : said;
+      const first = e.firstTimestamp ?? e.eventTime;
+      const from = e.source?.component || e.reportingComponent || e.reportingController;
+      const host = e.source?.component ? e.source.host : e.source?.host || e.reportingInstance;
       return [
-        ageOf(e.lastTimestamp ?? e.firstTimestamp, now), e.type, e.reason, `${e.involvedObject.kind.toLowerCase()}/${e.involvedObject.name}`, String(e.message).trim(),
-        e.involvedObject.fieldPath ?? '', [e.source?.component, e.source?.host].filter(Boolean).join(', '), ageOf(e.firstTimestamp, now), String(e.count ?? 1), e.metadata.name,
+        ageOf(saidAt(e as KubeEvent) ?? first, now), e.type, e.reason, `${e.involvedObject.kind.toLowerCase()}/${e.involvedObject.name}`, String(e.message).trim(),
+        e.involvedObject.fieldPath ?? '', [from, host].filter(Boolean).join(', '), ageOf(first, now), String(e.series?.count ?? (e.count || 1)), e.metadata.name,
       ];
     },
   },
