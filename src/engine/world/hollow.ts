@@ -86,6 +86,7 @@ function register(cluster: Cluster, name: string, index: number, kubemark: boole
         condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
         condition('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status'),
       ],
+      daemonEndpoints: { kubeletEndpoint: { Port: kubemark ? 10351 + index : 10250 } },
       addresses: [{ type: 'InternalIP', address: kubemark ? '192.0.2.2' : `10.1.${Math.floor(index / 250)}.${(index % 250) + 2}` }, { type: 'Hostname', address: name }],
       nodeInfo: {
         architecture: 'amd64', bootID: '', containerRuntimeVersion: kubemark ? 'fakeRuntime://0.1.0' : 'hollow://1.0', kernelVersion: kubemark ? '3.16.0-0.bpo.4-amd64' : 'none', kubeProxyVersion: cluster.serverVersion, kubeletVersion: cluster.serverVersion,
@@ -160,7 +161,7 @@ function start(cluster: Cluster, key: string): void {
     phase: missing ? 'Pending' : 'Running', startTime: pod.status.startTime ?? now, hostIP: node?.status.addresses?.[0]?.address ?? '', podIP, podIPs: [{ ip: podIP }], containerStatuses,
     conditions: conditionsOf(cluster, pod, !missing),
   }), key);
-  if (missing) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
+  if (missing && !kubemark(cluster)) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
 }
 
 function containerId(cluster: Cluster, { metadata: { name, namespace = '', uid = '' } }: Pod, container: string): string {
@@ -173,7 +174,7 @@ function running({ moment }: Cluster, startedAt: string): ContainerStatus['state
   return moment.running;
 }
 
-/** The recordings' hollow kubelets: those of a 1.20 server. */
+/** The recordings' hollow kubelets: those of a 1.20 server. Their events go nowhere (kubemark gives them no recorder). */
 const kubemark = (cluster: Cluster): boolean => cluster.serverVersion.startsWith('v1.20.');
 
 /** A volume whose ConfigMap or Secret does not exist: the containers are never made. */

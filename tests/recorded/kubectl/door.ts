@@ -134,6 +134,9 @@ export function run(b: Bench, argv: readonly string[], stdin = '', limit = 120):
       open.delete(fd);
       return 0;
     },
+    ioctl() {
+      throw new SysError('ENOTTY');
+    },
     socket: () => nextFd++,
     connect(fd: number, to: { address: string; port: number }) {
       if (!b.serving || to.port !== 6443) throw new SysError('ECONNREFUSED');

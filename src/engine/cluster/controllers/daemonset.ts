@@ -80,7 +80,8 @@ function arrange(cluster: Cluster, set: KubeObject): void {
     if (run && (by.get(name) ?? []).length === 0) put(cluster, set, revision, name);
   }
   const known = new Set(nodes.map((node) => node.metadata.name));
-  for (const [name, pods] of by) if (!known.has(name)) for (const pod of pods) if (!pod.metadata.deletionTimestamp) retire(cluster, set, pod, COMPONENT);
+  // A pod that was scheduled is the garbage collector's when its node is gone.
+  for (const [name, pods] of by) if (!known.has(name)) for (const pod of pods) if (!pod.metadata.deletionTimestamp && !pod.spec.nodeName) retire(cluster, set, pod, COMPONENT);
   if (set.spec.updateStrategy?.type === 'OnDelete') return;
   if (surges(set)) surge(cluster, set, nodes);
   else roll(cluster, set, nodes);

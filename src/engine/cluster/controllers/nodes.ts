@@ -66,10 +66,8 @@ function taintByCondition(cluster: Cluster, name: string): void {
   }
   const have = node.spec.taints ?? [];
   const now = stamp(cluster.timeline);
-  const next = [
-    ...have.filter((t) => !MANAGED.has(t.key)),
-    ...wanted.map((w) => have.find((t) => t.key === w.key && t.effect === w.effect) ?? { ...w, timeAdded: now }),
-  ];
+  const among = (t: Taint, all: readonly Taint[]): boolean => all.some((one) => one.key === t.key && one.effect === t.effect);
+  const next = [...have.filter((t) => !MANAGED.has(t.key) || among(t, wanted)), ...wanted.filter((t) => !among(t, have)).map((t) => ({ ...t, timeAdded: now }))];
   if (same(next, have)) return;
   mutate<Node>(cluster, 'Node', name, (n) => {
     if (next.length > 0) n.spec.taints = next;
@@ -108,7 +106,7 @@ function repel(cluster: Cluster, nodes: readonly Node[], sick: readonly Node[], 
     } else if (mayTaint(cluster, zoneOf(node), zones.get(zoneOf(node))!, now)) {
       const key = node.status?.conditions?.find((c) => c.type === 'Ready')?.status === 'False' ? NOT_READY : UNREACHABLE;
       mutate<Node>(cluster, 'Node', name, (n) => {
-        n.spec.taints = [{ key, effect: 'NoExecute', timeAdded: stamp(cluster.timeline) }, ...(n.spec.taints ?? [])];
+        n.spec.taints = [...(n.spec.taints ?? []), { key, effect: 'NoExecute', timeAdded: stamp(cluster.timeline) }];
       });
     }
   }
@@ -125,11 +123,8 @@ function lose(cluster: Cluster, node: Node): void {
   }, 'status');
   emit(cluster, node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`, 'node-controller');
   for (const pod of podsOnNode(cluster.store, name)) {
-    mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => {
-      if (p.status.conditions?.some((c) => c.type === 'Ready')) {
-        setCondition(p, { type: 'Ready', status: 'False', lastProbeTime: null, lastTransitionTime: at });
-      }
-    }, 'status');
+    if (!pod.status.conditions?.some((c) => c.type === 'Ready' && c.status !== 'False')) continue;
+    mutate<Pod>(cluster, 'Pod', keyOf(pod.metadata), (p) => setCondition(p, { type: 'Ready', status: 'False', lastProbeTime: null, lastTransitionTime: at }), 'status');
     emit(cluster, pod, 'Warning', 'NodeNotReady', 'Node is not ready', 'node-controller');
   }
   cluster.cause = undefined;

@@ -62,6 +62,7 @@ export function observe(cluster: Cluster, change: Change): void {
   if (change.kind === 'Pod') observePod(cluster, change);
   else if (change.kind === 'Node') observeNode(cluster, change);
   else if (STORAGE.has(change.kind)) observeStorage(cluster, change);
+  else if (change.kind === 'Service' && unhinted(cluster)) retry(cluster);
   else if (change.kind === 'ConfigMap' && change.key === CONFIG) configure(cluster, change);
 }
 
@@ -93,6 +94,9 @@ function readmitAll(cluster: Cluster): void {
   retry(cluster);
 }
 
+/** Before plugins gave hints (1.26), whatever happened to a volume or Service moved every pod that waited. */
+const unhinted = (cluster: Cluster): boolean => cluster.serverVersion.startsWith('v1.20.');
+
 const STORAGE = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'CSINode', 'CSIDriver', 'CSIStorageCapacity']);
 
 /** Volumes come and go: pods that wait for theirs go on, others may find a node now. */
@@ -103,7 +107,7 @@ function observeStorage(cluster: Cluster, { kind, type, object, old }: Change): 
     for (const [pod, held] of [...scheduler.reserved]) if (held.claims.includes(key)) settle(cluster, pod, held);
   }
   if (type === 'MODIFIED' && old?.spec === object.spec && old?.status?.phase === object.status?.phase && old?.metadata.deletionTimestamp === object.metadata.deletionTimestamp) return;
-  const mine = kind === 'PersistentVolumeClaim' ? (pod: Pod) => pod.metadata.namespace === object.metadata.namespace && claimsOf(pod).includes(object.metadata.name) : (pod: Pod) => claimsOf(pod).length > 0;
+  const mine = unhinted(cluster) ? () => true : kind === 'PersistentVolumeClaim' ? (pod: Pod) => pod.metadata.namespace === object.metadata.namespace && claimsOf(pod).includes(object.metadata.name) : (pod: Pod) => claimsOf(pod).length > 0;
   if (scheduler.waiting.size > 0) retry(cluster, mine);
 }
 

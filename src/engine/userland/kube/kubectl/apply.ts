@@ -12,7 +12,7 @@ import { type Flags, on } from './flags.ts';
 import { annotated, LAST_APPLIED, lastApplied, threeWay } from './merge.ts';
 import { bare, checkFormat, printAs } from './print.ts';
 import { display, fetch, mustFetch, targets } from './resources.ts';
-import { announce, dryRun, located, type Manifest, manifests, marks, NEED_FILE, NEED_RESOURCE, query, unversioned } from './write.ts';
+import { announce, dryRun, located, type Manifest, manifests, marks, NEED_FILE, NEED_RESOURCE, query, tell, unversioned } from './write.ts';
 import { toJson, toYaml } from './yaml.ts';
 
 const COMMON = 'f/filename=* R/recursive k/kustomize= o/output= allow-missing-template-keys template= show-managed-fields';
@@ -45,7 +45,7 @@ export function* apply(client: Client, flags: Flags): Call<number> {
     else done.push(object);
   }
   if (format !== '' && format !== 'name' && done.length > 0) yield* printAs(format, done, done.length === 1);
-  for (const p of problems) yield* err(`${p}\n`);
+  yield* tell(problems, status);
   if (prune && status === 0 && problems.length === 0) yield* pruned(client, flags, done);
   return problems.length > 0 ? 1 : status;
 }
@@ -291,7 +291,7 @@ export function* replace(client: Client, flags: Flags): Call<number> {
   let status = 0;
   const run = dryRun(flags);
   if (force && run !== '') throw new Fatal("error: --dry-run can not be used when --force is set");
-  const all = yield* manifests(client, flags, problems, 'replace');
+  const all = yield* manifests(client, flags, problems);
   if (force) yield* clear(client, flags, all);
   for (const m of all) {
     const save = on(flags, 'save-config') ? annotated(m.object) : m.object;
@@ -310,7 +310,7 @@ export function* replace(client: Client, flags: Flags): Call<number> {
       yield* err(`${located(failureText(reply.body, doing), m.item)}\n`);
     } else yield* announce(flags, m.kind, reply.body, 'replaced', run);
   }
-  for (const p of problems) yield* err(`${p}\n`);
+  yield* tell(problems, status);
   return problems.length > 0 ? 1 : status;
 }
 

@@ -42,6 +42,6 @@ export function* attachTo(pod: Pod, container: string, asked: { stdin: boolean; 
     return { error: 'error' in end ? end.error.replace(/^error: /, '') : null };
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    return { error: dialing(pod, 'exec', error).message.replace(/^Error from server: /, '') };
+    return { error: dialing(pod, error).message.replace(/^Error from server: /, '') };
   }
 }

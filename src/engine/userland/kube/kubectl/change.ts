@@ -13,7 +13,7 @@ import { type Flags, on } from './flags.ts';
 import { ManifestError, readManifest } from './manifest.ts';
 import { printAs } from './print.ts';
 import { display, fetch, mustFetch, targets, type Target } from './resources.ts';
-import { announce, dryRun, manifests, marks, NEED_RESOURCE, query, required, whole } from './write.ts';
+import { announce, dryRun, manifests, marks, NEED_RESOURCE, query, required, tell, whole } from './write.ts';
 
 export const DELETE_FLAGS = 'f/filename=* l/selector= all A/all-namespaces force now grace-period= wait=?true timeout= ignore-not-found cascade=?background dry-run=?unchanged o/output= field-selector= R/recursive k/kustomize= i/interactive raw=';
 
@@ -32,7 +32,7 @@ function* doomed(client: Client, flags: Flags, problems: string[]): Call<Doomed[
   const [selector, fields] = [flags.text.get('selector'), flags.text.get('field-selector')];
   const wanted: Doomed[] = [];
   if (flags.many.has('filename') || flags.text.has('kustomize')) {
-    for (const m of yield* manifests(client, flags, problems, 'delete')) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
+    for (const m of yield* manifests(client, flags, problems)) wanted.push({ kind: m.kind, name: m.name, namespace: m.namespace, source: m.item.source });
     return wanted;
   }
   for (const t of yield* targets(client, flags.args)) {
@@ -93,7 +93,7 @@ export function* remove(client: Client, flags: Flags): Call<number> {
     const deadline = limit > 0 ? (yield* now()) + limit : Number.POSITIVE_INFINITY;
     for (const g of gone) if (!(yield* waitGone(client, g, deadline))) problems.push(`error: timed out waiting for the condition on ${g.kind.plural}/${g.name}`);
   }
-  for (const p of problems) yield* err(`${p}\n`);
+  yield* tell(problems, status);
   return problems.length > 0 ? 1 : status;
 }
 
@@ -130,7 +130,7 @@ export function* patch(client: Client, flags: Flags): Call<number> {
   if (!given) throw new Fatal('error: must specify --patch or --patch-file containing the contents of the patch');
   const files = flags.many.has('filename') || flags.text.has('kustomize');
   if (!files && flags.args.length === 0) throw new Fatal(NEED_RESOURCE);
-  const given_ = files ? yield* manifests(client, flags, [], 'patch') : [];
+  const given_ = files ? yield* manifests(client, flags) : [];
   const [t] = files ? given_.map((m): Target => ({ kind: m.kind, name: m.name })) : yield* targets(client, flags.args);
   if (!t || t.name === null) throw new Fatal('error: resource(s) were provided, but no name was specified');
   let body: Json;

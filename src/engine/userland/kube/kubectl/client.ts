@@ -35,6 +35,8 @@ export interface Client {
   until: number | null;
   /** How often discovery is tried before giving up, as kubectl logs it. */
   attempts: number;
+  /** The manifests that it is about to send: what they are told when no server answers. */
+  files?: { sources: readonly string[]; validated: boolean };
 }
 
 export function* out(message: string): Call<void> {
@@ -157,12 +159,19 @@ export function* call(client: Client, method: string, path: string, body?: Json,
 function* unreachable(client: Client, error: SysError): Call<Fatal> {
   const shown = `${client.server.address === '127.0.0.1' ? 'localhost' : client.server.address}:${client.server.port}`;
   const why = { ECONNREFUSED: 'connect: connection refused', EHOSTUNREACH: 'connect: no route to host', ENETUNREACH: 'connect: network is unreachable' }[error.errno as string] ?? `connect: ${error.message.toLowerCase()}`;
-  let lines = '';
-  for (let i = 0; i < client.attempts; i++) {
-    lines += yield* klog('E', 'memcache.go:265', `"Unhandled Error" err="couldn't get current server API group list: Get \\"${client.url}/api?timeout=32s\\": dial tcp ${client.server.address}:${client.server.port}: ${why}"`);
+  const dial = `dial tcp ${client.server.address}:${client.server.port}: ${why}`;
+  const { files } = client;
+  if (files?.validated) {
+    const said = [...new Set(files.sources)].map((s) => `error validating ${JSON.stringify(s)}: error validating data: failed to download openapi: Get "${client.url}/openapi/v2?timeout=32s": ${dial}; if you choose to ignore these errors, turn validation off with --validate=false`);
+    return new Fatal(said.length === 1 ? `error: ${said[0]}` : said.join('\n'));
   }
+  let lines = '';
+  for (let i = 0; i < (files?.sources.length ?? client.attempts); i++) {
+    lines += yield* klog('E', 'memcache.go:265', `"Unhandled Error" err="couldn't get current server API group list: Get \\"${client.url}/api?timeout=32s\\": ${dial}"`);
+  }
+  if (files) return new Fatal(`${lines}${files.sources.length === 1 ? 'error: ' : ''}${files.sources.map((s) => `unable to recognize ${JSON.stringify(s)}: Get "${client.url}/api?timeout=32s": ${dial}`).join('\n')}`);
   if (error.errno === 'ECONNREFUSED') return new Fatal(`${lines}The connection to the server ${shown} was refused - did you specify the right host or port?`);
-  return new Fatal(`${lines}Unable to connect to the server: dial tcp ${client.server.address}:${client.server.port}: ${why}`);
+  return new Fatal(`${lines}Unable to connect to the server: ${dial}`);
 }
 
 /** A failure's text as kubectl prints it; `doing` is put before generic ones ('error when creating "x.yaml"'). */

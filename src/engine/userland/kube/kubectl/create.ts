@@ -8,7 +8,7 @@ import { ACCESS_BUILDERS } from './create-access.ts';
 import { type Flags, on } from './flags.ts';
 import { checkFormat } from './print.ts';
 import { mustFetch, targets } from './resources.ts';
-import { make, manifests, NEED_FILE } from './write.ts';
+import { make, manifests, NEED_FILE, tell } from './write.ts';
 import { seconds } from './query.ts';
 
 const COMMON = 'o/output= dry-run=?unchanged save-config validate=?strict field-manager= show-managed-fields allow-missing-template-keys template=';
@@ -102,10 +102,10 @@ function* copyCronJob(client: Client, object: Json): Call<void> {
 function* createFiles(client: Client, flags: Flags): Call<number> {
   const problems: string[] = [];
   let status = 0;
-  for (const m of yield* manifests(client, flags, problems, 'create')) {
+  for (const m of yield* manifests(client, flags, problems)) {
     if (!(yield* make(client, flags, m.kind, m.namespace, m.object, 'created', m.item, `error when creating "${m.item.source}"`))) status = 1;
   }
-  for (const p of problems) yield* err(`${p}\n`);
+  yield* tell(problems, status);
   return problems.length > 0 ? 1 : status;
 }
 

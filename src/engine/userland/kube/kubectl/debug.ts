@@ -9,7 +9,7 @@ import type { Call } from '../../lib/http.ts';
 import { attachTo } from './attach.ts';
 import { ask, type Client, err, Fatal, now, out } from './client.ts';
 import { type Flags, on } from './flags.ts';
-import { followPod } from './pods.ts';
+import { logsOf } from './pods.ts';
 import { mustFetch, targets } from './resources.ts';
 
 export const DEBUG_FLAGS = 'image= c/container= target= i/stdin t/tty copy-to= replace same-node set-image=* share-processes=?true attach env=* image-pull-policy= profile= custom= q/quiet f/filename=* arguments-only keep-annotations keep-labels keep-liveness keep-readiness keep-startup keep-init-containers=?true';
@@ -108,12 +108,12 @@ function* join(client: Client, flags: Flags, name: string, container: string, li
       const end = yield* attachTo(pod, container, { stdin: on(flags, 'stdin'), tty: on(flags, 'tty') });
       if (end.error !== null) {
         yield* err(`warning: couldn't attach to pod/${name}, falling back to streaming logs: ${end.error}\n`);
-        yield* followPod(pod, container);
+        yield* logsOf(pod, container);
       }
       return;
     }
     if (state?.terminated) {
-      yield* followPod(pod, container);
+      yield* logsOf(pod, container);
       if (state.terminated.exitCode !== 0) yield* err(`pod ${pod.metadata.namespace}/${name} terminated (${state.terminated.reason})\n`);
       return;
     }

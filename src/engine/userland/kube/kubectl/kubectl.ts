@@ -7,7 +7,7 @@ import { SysError } from '../../../kernel/abi.ts';
 import type { Call } from '../../lib/http.ts';
 import { type Client, connect, err, Fatal, out } from './client.ts';
 import { type Flags, on, parseFlags, positions, UsageError } from './flags.ts';
-import { commandHelp, help, options } from './help.ts';
+import { commandHelp, help, listed, options } from './help.ts';
 import * as access from './access.ts';
 import * as apply from './apply.ts';
 import * as attach from './attach.ts';
@@ -123,8 +123,8 @@ function* dispatch(argv: readonly string[], env: Readonly<Record<string, string>
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name]! : null;
   if (!command) {
     if (name.startsWith('-')) throw new UsageError(`Error: unknown flag: ${name}\nSee 'kubectl --help' for usage.`);
-    const near = Object.keys(COMMANDS).filter((c) => distance(c, name) <= 2 || c.startsWith(name));
-    throw new Fatal(`Error: unknown command "${name}" for "kubectl"${near.length > 0 ? `\n\nDid you mean this?\n${near.sort().map((c) => `\t${c}`).join('\n')}\n` : ''}`);
+    const near = listed().filter((c) => distance(c, name.toLowerCase()) <= 2 || c.startsWith(name.toLowerCase()));
+    throw new Fatal(`Error: unknown command "${name}" for "kubectl"${near.length > 0 ? `\n\nDid you mean this?\n${near.map((c) => `\t${c}`).join('\n')}\n` : ''}`);
   }
   return yield* start(name, command, [...argv.slice(0, at), ...argv.slice(at! + 1)], env);
 }

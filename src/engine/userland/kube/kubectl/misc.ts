@@ -12,7 +12,7 @@ import { getTable } from './tabwriter.ts';
 import { toJson, toYaml } from './yaml.ts';
 
 export const CLIENT_VERSION = 'v1.32.4';
-export const VERSION_FLAGS = 'client o/output= short';
+export const VERSION_FLAGS = 'client o/output=';
 
 export function* version(client: Client, flags: Flags): Call<number> {
   const mine = { buildDate: '2025-04-22T15:58:34Z', compiler: 'gc', gitCommit: '59526cd4867447956156ae3a602fcbac10a2c335', gitTreeState: 'clean', gitVersion: CLIENT_VERSION, goVersion: 'go1.23.6', major: '1', minor: '32', platform: 'linux/amd64' };

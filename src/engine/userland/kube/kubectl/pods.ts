@@ -70,10 +70,12 @@ export function kubelet(pod: Pod): { family: 'inet'; address: string; port: numb
   return { family: 'inet', address: pod.status.hostIP ?? '', port: KUBELET_PORT };
 }
 
-export function dialing(pod: Pod, what: string, error: SysError): Fatal {
-  const port = `${pod.status.hostIP ?? pod.spec.nodeName}:${KUBELET_PORT}`;
-  const why = error.errno === 'ECONNREFUSED' ? 'connect: connection refused' : error.errno === 'EHOSTUNREACH' ? 'connect: no route to host' : error.message.toLowerCase();
-  return new Fatal(what === 'exec' ? `Error from server: error dialing backend: dial tcp ${port}: ${why}` : `Error from server: Get "https://${port}/containerLogs/${pod.metadata.namespace}/${pod.metadata.name}": dial tcp ${port}: ${why}`);
+/** Go's words for a dial that failed, as the API server passes them on; `container` where its log was asked for. */
+export function dialing(pod: Pod, error: SysError, container?: string): Fatal {
+  const at = `${pod.status.hostIP ?? pod.spec.nodeName}:${KUBELET_PORT}`;
+  const why = error.errno === 'ETIMEDOUT' ? 'i/o timeout' : `connect: ${error.message.toLowerCase()}`;
+  const doing = container === undefined ? 'error dialing backend' : `Get "https://${at}/containerLogs/${pod.metadata.namespace}/${pod.metadata.name}/${container}"`;
+  return new Fatal(`Error from server: ${doing}: dial tcp ${at}: ${why}`);
 }
 
 /** Refuses what does not go together. */
@@ -166,9 +168,9 @@ function reasonText(reason: string | undefined): string {
   return { ErrImagePull: "image can't be pulled", ImagePullBackOff: 'trying and failing to pull image' }[reason ?? ''] ?? reason ?? 'ContainerCreating';
 }
 
-/** All that a container (the first, unless named) says, until it ends. */
-export function* followPod(pod: Pod, container = pod.spec.containers[0]!.name): Call<void> {
-  yield* stream(pod, container, { command: 'kubectl logs', printed: 0, args: [], rest: null, text: new Map([['follow', 'true']]), many: new Map() });
+/** What a container (the first, unless named) has said, where it cannot be attached to. */
+export function* logsOf(pod: Pod, container = pod.spec.containers[0]!.name): Call<void> {
+  yield* stream(pod, container, { command: 'kubectl logs', printed: 0, args: [], rest: null, text: new Map(), many: new Map() });
 }
 
 function* stream(pod: Pod, container: string, flags: Flags): Call<void> {
@@ -191,7 +193,7 @@ function* stream(pod: Pod, container: string, flags: Flags): Call<void> {
     if (s.status >= 400) throw new Fatal(all.trim() || `Error from server: the kubelet answered ${s.status}`);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    throw dialing(pod, 'logs', error);
+    throw dialing(pod, error, query === '' ? container : `${container}?${query}`);
   }
 }
 
@@ -205,7 +207,7 @@ export function* runIn(pod: Pod, container: string, cmd: readonly string[], inpu
     return { stdout: fromBase64(answer.stdout), stderr: text(fromBase64(answer.stderr)), exitCode: answer.exitCode, error: null };
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    throw dialing(pod, 'exec', error);
+    throw dialing(pod, error);
   }
 }
 
@@ -240,7 +242,7 @@ export function* exec(client: Client, flags: Flags): Call<number> {
     return answer.exitCode ?? 0;
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    throw dialing(pod, 'exec', error);
+    throw dialing(pod, error);
   }
 }
 

@@ -10,7 +10,7 @@ import { attachTo } from './attach.ts';
 import { call, type Client, err, failed, Fatal, now, out } from './client.ts';
 import { pairsOf } from './create-objects.ts';
 import { type Flags, on } from './flags.ts';
-import { followPod } from './pods.ts';
+import { logsOf } from './pods.ts';
 import { seconds } from './query.ts';
 import { fetch, mustFetch, targets, type Target } from './resources.ts';
 import { dryRun, make, manifests, NEED_RESOURCE, required, whole } from './write.ts';
@@ -98,9 +98,9 @@ function* untilDone(client: Client, flags: Flags, name: string): Call<number> {
       const end = yield* attachTo(pod, pod.spec.containers[0]!.name, { stdin: on(flags, 'stdin'), tty: on(flags, 'tty') });
       if (end.error !== null) {
         yield* err(`warning: couldn't attach to pod/${name}, falling back to streaming logs: ${end.error}\n`);
-        yield* followPod(pod);
+        yield* logsOf(pod);
       }
-    } else yield* followPod(pod);
+    } else yield* logsOf(pod);
   } catch (error) {
     if (!(error instanceof Fatal)) throw error;
     yield* err(`${error.message}\n`);

@@ -69,7 +69,7 @@ function* chosen(client: Client, flags: Flags, one: Wanted, errors: string[], de
     else if (reply.status !== 404 || one.what !== 'delete') errors.push(failureText(reply.body));
   };
   if (flags.many.has('filename')) {
-    for (const m of yield* manifests(client, flags, [], 'wait')) yield* named(m.kind, m.name, m.namespace);
+    for (const m of yield* manifests(client, flags)) yield* named(m.kind, m.name, m.namespace);
     return out_;
   }
   for (const t of yield* targets(client, flags.args)) {

@@ -2,8 +2,9 @@
 import { findKind, type Kind, pathOf } from '../../../cluster/types/kinds.ts';
 import type { Json, KubeObject } from '../../../cluster/types/objects.ts';
 import { meets, parseSelector } from '../../../cluster/types/selectors.ts';
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT, SysError } from '../../../kernel/abi.ts';
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT, SysError, TCGETS } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
+import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { call, type Client, err, failed, failureText, Fatal, klog, out, readFd, readPath } from './client.ts';
 import { discoverKind } from './custom.ts';
@@ -25,7 +26,8 @@ export interface Manifest {
 export const NEED_FILE = 'error: must specify one of -f and -k';
 
 /** Reads -f (files, folders, "-") or -k. Kinds that do not exist are reported with file and line. */
-export function* manifests(client: Client, flags: Flags, problems: string[] = [], command = 'apply'): Call<Manifest[]> {
+export function* manifests(client: Client, flags: Flags, problems: string[] = []): Call<Manifest[]> {
+  const command = flags.command.split(' ')[1]!;
   const items: Item[] = [];
   const selected = flags.text.get('selector');
   const build = flags.text.get('kustomize');
@@ -45,22 +47,23 @@ export function* manifests(client: Client, flags: Flags, problems: string[] = []
     }
   }
   if (items.length === 0) throw new Fatal(`error: no objects passed to ${command}`);
+  const validated = VALIDATED.has(command) && !['false', 'ignore'].includes(flags.text.get('validate') ?? 'strict');
+  client.files = { sources: items.map((i) => i.source), validated };
+  // Where a field stands is told to people, not to what reads kubectl's output.
+  if ((yield* attempt(sys('ioctl', 2, TCGETS), null)) === null) for (const item of items) item.lineOf = () => null;
   const found: Manifest[] = [];
   for (const item of items) {
     const { apiVersion, kind, metadata } = item.object;
-    for (const [field, value] of [['apiVersion', apiVersion], ['kind', kind]] as const) {
-      if (typeof value !== 'string' || value === '') {
-        throw new Fatal(`error: error validating "${item.source}": error validating data: ${field} not set; if you choose to ignore these errors, turn validation off with --validate=false`);
-      }
-    }
+    checkType(item, validated);
     for (const [field, value] of [['name', metadata?.name], ['namespace', metadata?.namespace], ['generateName', metadata?.generateName]] as const) {
       if (value !== undefined && value !== null && typeof value !== 'string') throw new Fatal(`error: unable to decode "${item.source}": json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value} into Go struct field ObjectMeta.metadata.${field} of type string`);
     }
     if (selected !== undefined && !selects(selected, metadata?.labels)) continue;
-    const known = findKind(apiVersion, kind) ?? (yield* discoverKind(client, apiVersion, kind));
+    const version = typeof apiVersion === 'string' ? apiVersion : '';
+    const known = findKind(version, kind) ?? (yield* discoverKind(client, version, kind));
     if (!known) {
       const line = item.lineOf('kind');
-      problems.push(`error: resource mapping not found for name: "${metadata?.name ?? ''}" namespace: "${metadata?.namespace ?? ''}" from "${item.source}": no matches for kind "${kind}" in version "${apiVersion}"\nensure CRDs are installed first${line === null ? '' : `\n(${item.source}, line ${line}: kind: ${kind})`}`);
+      problems.push(`error: resource mapping not found for name: "${metadata?.name ?? ''}" namespace: "${metadata?.namespace ?? ''}" from "${item.source}": no matches for kind "${kind}" in version "${version}"\nensure CRDs are installed first${line === null ? '' : `\n(${item.source}, line ${line}: kind: ${kind})`}`);
       continue;
     }
     const given = metadata?.namespace;
@@ -72,6 +75,21 @@ export function* manifests(client: Client, flags: Flags, problems: string[] = []
   }
   if (found.length === 0 && problems.length === 0) throw new Fatal(`error: no objects passed to ${command}`);
   return found;
+}
+
+/** Commands that hold a manifest against the server's schema before they send it. */
+const VALIDATED = new Set(['apply', 'create', 'replace']);
+
+function checkType({ object, source }: Item, validated: boolean): void {
+  const bad = (['apiVersion', 'kind'] as const).flatMap((field) => (object[field] === undefined || object[field] === null || object[field] === '' ? [`${field} not set`] : typeof object[field] === 'string' ? [] : [`${field} isn't string type`]));
+  if (bad.length === 0) return;
+  if (validated) throw new Fatal(`error: error validating ${JSON.stringify(source)}: error validating data: ${bad.length > 1 ? `[${bad.join(', ')}]` : bad[0]}; if you choose to ignore these errors, turn validation off with --validate=false`);
+  if (typeof object.kind !== 'string' || object.kind === '') throw new Fatal(`error: unable to decode ${JSON.stringify(source)}: Object 'Kind' is missing in '${JSON.stringify(object)}'`);
+}
+
+/** Failures that were kept to the end: "error: " stands before one that is alone. */
+export function* tell(problems: readonly string[], others = 0): Call<void> {
+  for (const p of problems) yield* err(`${problems.length + others > 1 && /^error: (?:resource mapping|unable to recognize)/.test(p) ? p.slice(7) : p}\n`);
 }
 
 function selects(selector: string, labels: Json): boolean {
