@@ -6,7 +6,7 @@ import { execute, parseTemplate, type Template, TemplateError } from '../../cont
 import { SysError } from '../../../kernel/abi.ts';
 import { Fatal, out, readPath } from './client.ts';
 import { type Flags, on } from './flags.ts';
-import { find, jsonPath, PathError, pathValues, show } from './jsonpath.ts';
+import { jsonPath, parsePath, PathError, relaxed, results, type Template as Path } from './jsonpath.ts';
 import { display } from './resources.ts';
 import { serverColumns } from './servertables.ts';
 import type { Columns } from './columns.ts';
@@ -30,6 +30,9 @@ export function checkFormat(format: string, tables = true): void {
   if (format === '') return;
   if (!known.includes(name) || (format.includes('=') && !TEMPLATED.has(name))) throw new Fatal(`error: unable to match a printer suitable for the output format "${format}", allowed formats are: ${known.join(',')}`);
   if (TEMPLATED.has(name) && !format.includes('=')) throw new Fatal(name.startsWith('custom') ? 'error: custom-columns format specified but no custom columns given' : 'error: template format specified but no template given');
+  const template = format.slice(name.length + 1);
+  if (name === 'custom-columns' && template !== '') columnsFrom(template);
+  if ((name === 'jsonpath' || name === 'jsonpath-as-json') && template !== '') pathFrom(template);
 }
 
 /** As people see objects: without who wrote which field. */
@@ -88,13 +91,22 @@ function columnsOfFile(source: string): string {
   return heads.map((h, i) => `${h}:${paths[i]}`).join(',');
 }
 
-function* printPath(template: string, whole: Json, json: boolean, flags?: Flags): Call<void> {
+function pathFrom(template: string): Path {
   try {
-    yield* out(json ? `${toJson(pathValues(template, whole))}\n` : jsonPath(template, whole, flags?.text.get('allow-missing-template-keys') === 'false'));
+    return parsePath(template);
   } catch (error) {
     if (!(error instanceof PathError)) throw error;
-    if (error.message.startsWith('error parsing')) throw new Fatal(`error: ${error.message}`);
-    yield* out(`Error executing template: ${error.message}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t${template}\n\tobject given to jsonpath engine was:\n\t\t${goMap(whole)}\n\n\n`);
+    throw new Fatal(`error: error parsing jsonpath ${template}, ${error.message}`);
+  }
+}
+
+function* printPath(template: string, whole: Json, json: boolean, flags?: Flags): Call<void> {
+  const path = pathFrom(template);
+  const strict = flags?.text.get('allow-missing-template-keys') === 'false';
+  try {
+    yield* out(json ? results(path, whole, strict).map((found) => `${toJson(found)}\n`).join('') : jsonPath(path, whole, strict));
+  } catch (error) {
+    if (!(error instanceof PathError)) throw error;
     throw new Fatal(`error: error executing jsonpath ${JSON.stringify(template)}: Error executing template: ${error.message}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t${template}\n\tobject given to jsonpath engine was:\n\t\t${goSyntax(whole)}\n\n`);
   }
 }
@@ -134,25 +146,33 @@ function goSyntax(value: Json): string {
   return JSON.stringify(value);
 }
 
-function* customColumns(template: string, items: readonly KubeObject[], headers: boolean): Call<void> {
+function columnsFrom(template: string): { header: string; path: Path }[] {
   if (template === '') throw new Fatal('error: custom-columns format specified but no custom columns given');
-  const columns = template.split(',').map((part) => {
+  return template.split(',').map((part) => {
     const colon = part.indexOf(':');
     if (colon < 0) throw new Fatal(`error: unexpected custom-columns spec: ${part}, expected <header>:<json-path-expr>`);
-    return { header: part.slice(0, colon), path: part.slice(colon + 1).replace(/^\{|\}$/g, '').replace(/^([^.[])/, '.$1') };
+    try {
+      return { header: part.slice(0, colon), path: parsePath(relaxed(part.slice(colon + 1))) };
+    } catch (error) {
+      if (error instanceof PathError) throw new Fatal(`error: ${error.message}`);
+      throw error;
+    }
   });
-  const rows = items.map((item) =>
-    columns.map(({ path }) => {
-      try {
-        const found = find(path, item, item);
-        return found.length === 0 ? '<none>' : found.map(show).join(',');
-      } catch (error) {
-        if (error instanceof PathError) return '<none>';
-        throw error;
-      }
-    }),
-  );
-  yield* out(getTable(headers ? [columns.map((c) => c.header), ...rows] : rows));
+}
+
+function* customColumns(template: string, items: readonly KubeObject[], headers: boolean): Call<void> {
+  const columns = columnsFrom(template);
+  const cell = (path: Path, item: KubeObject): string => {
+    const found = results(path, item);
+    return found[0] === undefined || found[0].length === 0 ? '<none>' : found.flat().map(goMap).join(',');
+  };
+  try {
+    const rows = items.map((item) => columns.map(({ path }) => cell(path, item)));
+    yield* out(getTable(headers ? [columns.map((c) => c.header), ...rows] : rows));
+  } catch (error) {
+    if (error instanceof PathError) throw new Fatal(`error: ${error.message}`);
+    throw error;
+  }
 }
 
 export interface TableOptions {

@@ -11,7 +11,7 @@ import { describeObject } from './describe.ts';
 import type { Surroundings } from './describe-parts.ts';
 import { backendsOf } from './describe-policy.ts';
 import { type Flags, on } from './flags.ts';
-import { find, PathError } from './jsonpath.ts';
+import { find, PathError, relaxed } from './jsonpath.ts';
 import { manifests } from './write.ts';
 import { checkFormat, dated, printAs, type TableOptions, tableRows } from './print.ts';
 import { fetch, targets, type Target } from './resources.ts';
@@ -157,21 +157,21 @@ function* follow(client: Client, flags: Flags, groups: Found[], options: Shown |
 
 /** By a JSONPath's value: numbers, quantities and times as such, texts as people count ("a2" before "a10"). Source: kubectl pkg/cmd/get/sorter.go. */
 function sortBy(items: KubeObject[], path: string): void {
-  const clean = path.replace(/^\{|\}$/g, '').replace(/^([^.[])/, '.$1');
   const keys = new Map<KubeObject, Json>();
   for (const o of items) {
     try {
-      keys.set(o, find(clean, o, o)[0]);
+      keys.set(o, find(path, o)[0]);
     } catch (error) {
       if (error instanceof PathError) throw new Fatal(`error: ${error.message}`);
       throw error;
     }
   }
-  if (items.length > 0 && [...keys.values()].every((k) => k === undefined)) throw new Fatal(`error: couldn't find any field with path "{${clean}}" in the list of objects`);
+  if (items.length > 0 && [...keys.values()].every((k) => k === undefined)) throw new Fatal(`error: couldn't find any field with path "${relaxed(path)}" in the list of objects`);
   for (const k of keys.values()) if (k !== null && typeof k === 'object') throw new Fatal(`error: unsortable type: ${Array.isArray(k) ? 'slice' : 'map'}`);
   items.sort((a, b) => {
     const [x, y] = [keys.get(a), keys.get(b)];
-    if (x === undefined || y === undefined) return x === undefined ? (y === undefined ? 0 : -1) : 1;
+    const [none, nothing] = [x === undefined || x === null, y === undefined || y === null];
+    if (none || nothing) return none ? (nothing ? 0 : -1) : 1;
     return compare(x, y);
   });
 }

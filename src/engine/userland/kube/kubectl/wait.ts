@@ -123,7 +123,7 @@ function holds(object: KubeObject, { what, path, value }: Wanted): boolean {
   }
   let values: Json[];
   try {
-    values = find(path, object, object);
+    values = find(path, object);
   } catch (error) {
     if (error instanceof PathError) throw new Fatal(`error: ${error.message}`);
     throw error;
