@@ -8,7 +8,7 @@ import { fieldsOf } from '../../../src/engine/cluster/types/schema.ts';
 import { createTimeline, runTo } from '../../../src/engine/sim/timeline.ts';
 import { createTrace } from '../../../src/engine/sim/trace.ts';
 import { SECOND } from '../../../src/engine/sim/units.ts';
-import { jsonPath, PathError } from '../../../src/engine/userland/kube/kubectl/jsonpath.ts';
+import { jsonPath, parsePath, PathError } from '../../../src/engine/userland/kube/kubectl/jsonpath.ts';
 import { ManifestError, readManifest } from '../../../src/engine/userland/kube/kubectl/manifest.ts';
 import { addHollowNodes } from '../../../src/engine/world/hollow.ts';
 import { bench, run } from '../../recorded/kubectl/door.ts';
@@ -89,7 +89,7 @@ it('evaluates any template or says what is wrong', () => {
   fc.assert(
     fc.property(fc.array(bit, { maxLength: 14 }).map((b) => b.join('')), (template) => {
       try {
-        jsonPath(template, data);
+        jsonPath(parsePath(template), data);
       } catch (error) {
         expect(error).toBeInstanceOf(PathError);
       }
