@@ -26,7 +26,7 @@ export function statefulSet(set: KubeObject, s: Surroundings, w: Line): void {
   if (claims.length === 0) w(0, 'Volume Claims:\t<none>');
   else w(0, 'Volume Claims:');
   for (const one of claims) {
-    w(1, `Name:\t${one.metadata.name}\nStorageClass:\t${one.spec.storageClassName ?? ''}`.replace('\n', '\n  '));
+    w(1, `Name:\t${one.metadata.name}\nStorageClass:\t${one.spec.storageClassName ?? ''}`);
     const at: Line = (level, text) => w(level + 1, text);
     multi(at, 'Labels', one.metadata.labels);
     multi(at, 'Annotations', one.metadata.annotations, ': ');
