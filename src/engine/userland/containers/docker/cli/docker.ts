@@ -19,7 +19,8 @@ import { manifestInspect } from './manifest.ts';
 import { pull, push } from './pull.ts';
 import { attach, createCommand, exec, run, start } from './run.ts';
 import { stats } from './stats.ts';
-import { contextLs, df, events, info, prunes, search, version } from './system.ts';
+import { df, prunes } from './reclaim.ts';
+import { contextLs, events, info, search, version } from './system.ts';
 import { TemplateError } from '../../template.ts';
 
 const COMMANDS: readonly Command[] = [
