@@ -116,7 +116,7 @@ export function str(m: Machine, value: Value, format = 'CONVFMT'): string {
   if (value === undefined) return '';
   if (typeof value === 'object') return value.text;
   if (Number.isInteger(value)) return Math.abs(value) < 1e16 ? String(value) : decoded(formatted('%d', [BigInt(value).toString()]).text);
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? '-nan' : value > 0 ? 'inf' : '-inf';
   return decoded(formatted(str(m, cell(m, format).value), [String(value)]).text);
 }
 
@@ -144,10 +144,8 @@ export function binary(m: Machine, op: string, a: Value, b: Value): Value {
     case '-': return number(a) - number(b);
     case '*': return number(a) * number(b);
     case '/':
-      if (number(b) === 0) throw new Failed('division by zero', 2);
       return number(a) / number(b);
     case '%':
-      if (number(b) === 0) throw new Failed('division by zero in %', 2);
       return number(a) % number(b);
     case '^': return number(a) ** number(b);
     default: {

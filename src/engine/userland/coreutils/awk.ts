@@ -125,7 +125,7 @@ function* nextRecord(m: Machine): Call<string | null> {
           m.reader = createReader(word === '-' ? 0 : yield* sys('openat', AT_FDCWD, word, O_RDONLY));
         } catch (error) {
           if (!(error instanceof SysError)) throw error;
-          throw new Failed(`cannot open "${word}" (${strerror(error)})`, 2);
+          throw new Failed(`cannot open ${word} (${strerror(error)})`, 2);
         }
         cell(m, 'FILENAME').value = word;
         cell(m, 'FNR').value = 0;

@@ -30,8 +30,8 @@ export const gzip = command(function* (argv) {
       if (name === '-') yield* writeAll(1, convert(yield* drain(0), 'stdin'));
       else status = Math.max(status, yield* oneFile(o, name, convert, unpacking, toStdout));
     } catch (error) {
-      if (error instanceof SysError && error.errno !== 'EPIPE') yield* complain(`${called}: ${name}: ${strerror(error)}\n`);
-      else if (error instanceof Failed) yield* complain(`\n${called}: ${error.message}\n`);
+      if (error instanceof SysError && error.errno !== 'EPIPE') yield* complain(`gzip: ${unpacking && !/\.(gz|tgz|z)$/i.test(name) ? `${name}.gz` : name}: ${strerror(error)}\n`);
+      else if (error instanceof Failed) yield* complain(`\ngzip: ${error.message}\n`);
       else throw error;
       status = 1;
     }
@@ -39,11 +39,18 @@ export const gzip = command(function* (argv) {
   return status;
 });
 
-function* oneFile(o: Options, name: string, convert: (data: Uint8Array, name: string) => Uint8Array, unpacking: boolean, toStdout: boolean): Call<number> {
-  const stat = yield* sys('newfstatat', AT_FDCWD, name, 0);
+function* oneFile(o: Options, given: string, convert: (data: Uint8Array, name: string) => Uint8Array, unpacking: boolean, toStdout: boolean): Call<number> {
+  const bare = unpacking ? yield* attempt(sys('newfstatat', AT_FDCWD, given, 0), null, 'ENOENT') : null;
+  // what is to be unpacked may be named without its suffix
+  const name = unpacking && bare === null && !/\.(gz|tgz|z)$/i.test(given) ? `${given}.gz` : given;
+  const stat = bare ?? (yield* sys('newfstatat', AT_FDCWD, name, 0));
   if ((stat.mode & S_IFMT) === S_IFDIR) {
     yield* complain(`gzip: ${name} is a directory -- ignored\n`);
     return 2;
+  }
+  if (!unpacking && !toStdout && !o.on.has('force') && /\.(gz|tgz|z)$/i.test(name)) {
+    yield* complain(`gzip: ${name} already has ${/\.[^.]*$/.exec(name)![0]} suffix -- unchanged\n`);
+    return 0;
   }
   const target = unpacking ? name.replace(/\.(gz|z)$/i, '').replace(/\.tgz$/, '.tar') : `${name}.gz`;
   if (!toStdout && unpacking && target === name) {
@@ -55,6 +62,10 @@ function* oneFile(o: Options, name: string, convert: (data: Uint8Array, name: st
   if (toStdout) {
     yield* writeAll(1, out);
     return 0;
+  }
+  if (!o.on.has('force') && (yield* attempt(sys('newfstatat', AT_FDCWD, target, 0), null)) !== null) {
+    yield* complain(`gzip: ${target} already exists;\tnot overwritten\n`);
+    return 2;
   }
   const fd = yield* sys('openat', AT_FDCWD, target, O_WRONLY | O_CREAT | O_TRUNC, stat.mode & 0o777);
   yield* writeAll(fd, out);
