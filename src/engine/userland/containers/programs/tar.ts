@@ -74,7 +74,7 @@ function* create(o: Options): Call<number> {
 const shown = (e: TarEntry): string => (e.type === 'dir' ? `${e.name}/` : e.name);
 
 function* take(o: Options, list: boolean, raw: Uint8Array): Call<number> {
-  if (o.on.has('gzip') && raw.length > 0 && !(raw[0] === 0x1f && raw[1] === 0x8b)) {
+  if (o.gzip && raw.length > 0 && !(raw[0] === 0x1f && raw[1] === 0x8b)) {
     yield* complain('\ngzip: stdin: not in gzip format\n');
     throw new Failed('Child returned status 1\ntar: Error is not recoverable: exiting now', 2);
   }
