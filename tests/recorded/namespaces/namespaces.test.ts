@@ -43,3 +43,12 @@ test('namespaces transcript', () => {
   report('namespaces', { ...result, exact: result.exact - 1 });
   expect(unexplained(result, MISSES)).toEqual([]);
 });
+
+/** Debian 12's bash, coreutils and util-linux 2.38 on Linux 6.18, where the others are of Debian 13. */
+test('lines that each begin in namespaces of their own', () => {
+  const lines = readTranscript(new URL('fresh.jsonl', import.meta.url));
+  const result = replayTranscript({ scenario: 'recorded/namespaces', lines, normal: (text: string, _: Recorded) => normal(text) });
+  report('namespaces, fresh', result);
+  expect(result.differ).toEqual([]);
+  expect(result.exact).toBe(lines.length);
+});
