@@ -46,7 +46,7 @@ export function nodeFact(node: Node, info: NodeInfo | undefined): NodeFacts {
       ready: (node.status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True'),
       unschedulable: node.spec?.unschedulable ?? false,
       cpuMilli: amountOf('cpu', allocatable.cpu), memory: amountOf('memory', allocatable.memory), podsMax: amountOf('pods', allocatable.pods),
-      cpuRequested: info?.requested.get('cpu') ?? 0, memoryRequested: info?.requested.get('memory') ?? 0, pods: info?.pods.size ?? 0,
+      cpuRequested: info?.room.usedCpu[info.index] ?? 0, memoryRequested: info?.room.usedMemory[info.index] ?? 0, pods: info?.pods.size ?? 0,
       taints: (node.spec?.taints ?? []).map((t) => `${t.key}${t.value ? `=${t.value}` : ''}:${t.effect}`).join(','),
       zone: node.metadata.labels?.['topology.kubernetes.io/zone'] ?? '',
       ip: node.status?.addresses?.find((a) => a.type === 'InternalIP')?.address ?? '', version: node.status?.nodeInfo?.kubeletVersion ?? '',

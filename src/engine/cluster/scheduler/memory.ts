@@ -2,7 +2,7 @@
  * What the scheduler remembers of its decisions: the outcome of every one (node, how many fitted, who refused how many), the
  * lists by node of the newest. The whole of an older one comes back by replaying to its moment.
  */
-import type { Decision, PluginScores } from './cycle.ts';
+import { type Decision, noSpare, type Spare } from './decision.ts';
 
 export interface Memory {
   /** Newest decision of each pod, by key. */
@@ -11,8 +11,7 @@ export interface Memory {
   detailed: string[];
   head: number;
   rows: number;
-  /** Lists that are free to be used again. */
-  spare: PluginScores[];
+  spare: Spare;
 }
 
 const KEPT_DECISIONS = 200_000;
@@ -22,7 +21,7 @@ const KEPT_ROWS = 60_000;
 const KEPT_SPARE = 64;
 
 export function createMemory(): Memory {
-  return { decisions: new Map(), detailed: [], head: 0, rows: 0, spare: [] };
+  return { decisions: new Map(), detailed: [], head: 0, rows: 0, spare: noSpare() };
 }
 
 export function remember(memory: Memory, key: string, decision: Decision): void {
@@ -53,6 +52,11 @@ function thin(memory: Memory, key: string, newest: string): void {
   const old = memory.decisions.get(key);
   if (!old?.detail || key === newest) return;
   memory.rows -= rowsOf(old);
-  for (const scores of old.detail.scores) if (memory.spare.length < KEPT_SPARE) memory.spare.push(scores);
+  const { spare } = memory;
+  const { scores, totals, feasible, said } = old.detail;
+  for (const one of scores) if (!one.common && spare.scores.length < KEPT_SPARE) spare.scores.push(one);
+  if (totals.length > 0 && spare.totals.length < KEPT_SPARE) spare.totals.push(totals);
+  if (feasible.length > 0 && spare.places.length < KEPT_SPARE) spare.places.push(feasible);
+  if (said && spare.said.length < KEPT_SPARE) spare.said.push(said);
   old.detail = null;
 }

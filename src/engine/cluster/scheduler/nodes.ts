@@ -36,15 +36,27 @@ export function setNode(info: NodeInfo, node: Node): void {
 
 /** What a pod takes, and what the scores take it for. */
 export function demandOf(spec: PodSpec): Demand {
-  const known = demands.get(spec.containers);
+  const of = spec.containers?.length === 1 && !spec.initContainers && !spec.overhead && spec.containers[0]!.resources ? spec.containers[0]!.resources : spec.containers;
+  const known = demands.get(of);
   if (known && known.init === spec.initContainers && known.overhead === spec.overhead) return known.demand;
-  const demand = workOut(spec);
-  if (spec.containers) demands.set(spec.containers, { init: spec.initContainers, overhead: spec.overhead, demand });
+  const demand = oneOf(workOut(spec));
+  if (of) demands.set(of, { init: spec.initContainers, overhead: spec.overhead, demand });
   return demand;
 }
 
-/** Demands by the list of containers: pods of one template share it. */
+/** Demands by the only container's resources, or the list of containers: pods of one template share them. */
 const demands = new WeakMap<object, { init: unknown; overhead: unknown; demand: Demand }>();
+const distinct = new Map<string, Demand>();
+const KEPT_DEMANDS = 2000;
+
+function oneOf(demand: Demand): Demand {
+  const name = `${demand.nonzeroCpu} ${demand.nonzeroMemory} ${JSON.stringify([...demand.requests])}`;
+  const known = distinct.get(name);
+  if (known) return known;
+  if (distinct.size >= KEPT_DEMANDS) distinct.clear();
+  distinct.set(name, demand);
+  return demand;
+}
 
 function workOut(spec: PodSpec): Demand {
   const requests = podAmounts(spec, 'requests');
@@ -101,15 +113,19 @@ export function removePod(info: NodeInfo, pod: Pod): void {
 
 function account(info: NodeInfo, pod: Pod, sign: number): void {
   const demand = demandOf(pod.spec);
-  for (const [k, v] of demand.requests) info.requested.set(k, (info.requested.get(k) ?? 0) + sign * v);
-  const { room, index } = info;
+  if (demand.other) for (const [k, v] of demand.requests) if (k !== 'cpu' && k !== 'memory') info.requested.set(k, (info.requested.get(k) ?? 0) + sign * v);
+  load(info, demand, sign);
+  if (pod.spec.affinity) info.affine += sign;
+  if (sign > 0) for (const port of hostPorts(pod.spec)) info.ports.add(port);
+}
+
+/** Counts a pod's amounts in or out, and nothing else of it. */
+export function load({ room, index }: NodeInfo, demand: Demand, sign: number): void {
   room.pods[index]! += sign;
   room.usedCpu[index]! += sign * demand.cpu;
   room.usedMemory[index]! += sign * demand.memory;
   room.nonzeroCpu[index]! += sign * demand.nonzeroCpu;
   room.nonzeroMemory[index]! += sign * demand.nonzeroMemory;
-  if (pod.spec.affinity) info.affine += sign;
-  if (sign > 0) for (const port of hostPorts(pod.spec)) info.ports.add(port);
 }
 
 /** Succeeded and Failed pods take nothing, not even a slot. */

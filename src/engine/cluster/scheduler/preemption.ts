@@ -8,8 +8,9 @@ import { below, type Random } from '../../sim/random.ts';
 import type { KubeObject, Pod } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
 import { keyOf } from '../types/objects.ts';
-import { type Decision, anew, beginCycle, runFilters } from './cycle.ts';
-import { addPod, removePod } from './nodes.ts';
+import { anew, beginCycle, isPlain, judge } from './cycle.ts';
+import { type Decision, resolvable } from './decision.ts';
+import { addPod, demandOf, load, removePod } from './nodes.ts';
 import type { CycleState, NodeInfo, Profile } from './profile.ts';
 import type { PodVolumes } from './volumes.ts';
 
@@ -47,30 +48,53 @@ function byBudget(pods: readonly Pod[], budgets: readonly KubeObject[]): { viola
   return { violating, rest };
 }
 
+/** How a trial takes pods from a node and gives them back. Where no filter sees pods, their amounts are enough. */
+interface Trial {
+  take(pod: Pod): void;
+  give(pod: Pod): void;
+  passes(): boolean;
+  /** All that was taken has been given back. */
+  end(): void;
+}
+
+function trialOn(info: NodeInfo, state: CycleState, lower: readonly Pod[]): Trial {
+  if (!state.seesPods && !state.demand.other && lower.every(isPlain)) {
+    return { take: (pod) => load(info, demandOf(pod.spec), -1), give: (pod) => load(info, demandOf(pod.spec), 1), passes: () => judge(state, info.index) === null, end: () => {} };
+  }
+  const before = new Map(info.pods);
+  return {
+    take: (pod) => removePod(info, pod), give: (pod) => addPod(info, pod), passes: () => judge(anew(state), info.index) === null,
+    end() {
+      info.pods = before;
+    },
+  };
+}
+
 /** Who would have to leave this node; null when that would not help either. */
 export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly KubeObject[] = []): Candidate | null {
-  const before = new Map(info.pods);
-  const lower = [...before.values()].filter((p) => priority(p) < priority(state.pod));
+  const mine = priority(state.pod);
+  const lower: Pod[] = [];
+  for (const pod of info.pods.values()) if (priority(pod) < mine) lower.push(pod);
   if (lower.length === 0) return null;
-  const passes = (): boolean => runFilters(anew(state), info).plugin === null;
-  for (const pod of lower) removePod(info, pod);
+  const trial = trialOn(info, state, lower);
+  for (const pod of lower) trial.take(pod);
   const victims: Pod[] = [];
   let violations = 0;
-  const helps = passes();
+  const helps = trial.passes();
   if (helps) {
     const { violating, rest } = byBudget(lower.sort(importance), budgets);
     for (const [pods, counts] of [[violating, true], [rest, false]] as const) {
       for (const pod of pods) {
-        addPod(info, pod);
-        if (passes()) continue;
-        removePod(info, pod);
+        trial.give(pod);
+        if (trial.passes()) continue;
+        trial.take(pod);
         victims.push(pod);
         if (counts) violations++;
       }
     }
   }
-  for (const pod of lower) if (!info.pods.has(keyOf(pod.metadata))) addPod(info, pod);
-  info.pods = before;
+  for (const pod of helps ? victims : lower) trial.give(pod);
+  trial.end();
   return helps && victims.length > 0 ? { node: info.name, victims, violations } : null;
 }
 
@@ -87,9 +111,7 @@ export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: De
   const named = pod.status?.nominatedNodeName;
   const there = named ? nodes.find((n) => n.name === named) : undefined;
   if (there && [...there.pods.values()].some((p) => p.metadata.deletionTimestamp && priority(p) < priority(pod))) return [];
-  const refused = new Set<string>();
-  for (const v of decision.verdicts) if (v.resolvable && v.plugin !== null) refused.add(v.node);
-  const possible = nodes.filter((n) => refused.has(n.name));
+  const possible = decision.detail ? resolvable(decision.detail) : [];
   const state = beginCycle({ pod, nodes, profile, imageNodes: new Map(), volumes });
   const wanted = Math.min(possible.length, Math.max(100, Math.floor(nodes.length / 10)));
   const from = random && possible.length > wanted ? below(random, possible.length) : 0;

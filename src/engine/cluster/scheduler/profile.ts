@@ -20,6 +20,7 @@ export interface NodeInfo {
   node: Node;
   name: string;
   allocatable: Map<string, number>;
+  /** Of pods that ask for more than CPU and memory; those two are counted in `room`. */
   requested: Map<string, number>;
   /** CPU, memory and slots as numbers: what every cycle asks for. Those of a snapshot lie side by side. */
   room: Room;
@@ -56,7 +57,7 @@ export function roomFor(nodes: number): Room {
   return { cpu: one(), memory: one(), slots: one(), usedCpu: one(), usedMemory: one(), nonzeroCpu: one(), nonzeroMemory: one(), pods: one() };
 }
 
-/** What a pod asks for, computed once a cycle. */
+/** What a pod asks for; pods that ask for the same share it. */
 export interface Demand {
   requests: Map<string, number>;
   nonzeroCpu: number;
@@ -86,6 +87,8 @@ export interface CycleState {
   volumes: PodVolumes | null;
   /** The profile's filters without those that skip this pod. */
   filters: readonly FilterPlugin[];
+  /** Whether one of these sees pods. */
+  seesPods: boolean;
   /** What plugins compute once a cycle. */
   scratch: Map<string, unknown>;
 }
@@ -96,6 +99,10 @@ export interface FilterPlugin {
   skips?(state: CycleState): boolean;
   /** Whether the node at this place will do, told without looking at its record; false: ask `filter`. */
   passes?(state: CycleState, index: number): boolean;
+  /** The same of the first `n` of these places: moves those that will do to the front, in order, and says how many they are. */
+  sift?(state: CycleState, places: Int32Array, n: number): number;
+  /** Its answer depends on which pods are on nodes, not only on what they take together. */
+  seesPods?: boolean;
   /** null: the node will do. */
   filter(state: CycleState, info: NodeInfo): Refusal | null;
 }
@@ -116,6 +123,8 @@ export interface ScorePlugin {
   score(state: CycleState, index: number, operands: Operands): number;
   /** The same for all of `state.feasible` at once, where that is worth it; false: it is not, ask for each. */
   scoreAll?(state: CycleState, raw: Scores, operands: Operands, starts: Int32Array): boolean;
+  /** The raw scores are 0..100 already: `normalize` does nothing. */
+  plain?: boolean;
   /** From raw scores to 0..100, in place. */
   normalize(state: CycleState, scores: Scores): void;
   /** The arithmetic as text. */

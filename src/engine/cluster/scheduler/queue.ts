@@ -36,6 +36,8 @@ export interface Scheduler extends Memory {
   waiting: Map<string, Queued>;
   /** Pods for which others leave a node: pod's key to the pod. */
   nominated: Map<string, Pod>;
+  /** The same by that node. */
+  promised: Map<string, Pod[]>;
   /** Attempts so far of pods that have no node, by key. */
   attempts: Map<string, number>;
   /** Pods that have a node and wait for their volumes, by key. */
@@ -53,7 +55,7 @@ export const CYCLE = 1 * MS;
 
 export function createScheduler(profile: Profile): Scheduler {
   return {
-    ...createMemory(), profiles: new Map([[profile.schedulerName, profile]]), infos: new Map(), order: null, imageNodes: new Map(), active: createHeap(), waiting: new Map(), nominated: new Map(), attempts: new Map(), reserved: new Map(), start: 0, due: false, cycles: 0,
+    ...createMemory(), profiles: new Map([[profile.schedulerName, profile]]), infos: new Map(), order: null, imageNodes: new Map(), active: createHeap(), waiting: new Map(), nominated: new Map(), promised: new Map(), attempts: new Map(), reserved: new Map(), start: 0, due: false, cycles: 0,
   };
 }
 
@@ -154,8 +156,8 @@ function observePod(cluster: Cluster, change: Change): void {
     if (info && before !== here) addPod(info, pod);
     else if (info?.pods.has(key)) replacePod(info, pod);
   }
-  if (change.type !== 'DELETED' && !pod.spec.nodeName && pod.status?.nominatedNodeName) scheduler.nominated.set(key, pod);
-  else scheduler.nominated.delete(key);
+  if (change.type !== 'DELETED' && !pod.spec.nodeName && pod.status?.nominatedNodeName) nominate(scheduler, key, pod);
+  else if (scheduler.nominated.has(key)) nominate(scheduler, key, null);
   if (change.type === 'DELETED' || pod.spec.nodeName || pod.metadata.deletionTimestamp) {
     forget(scheduler, key);
     if (change.type === 'DELETED' || pod.metadata.deletionTimestamp) release(cluster, key);
@@ -165,6 +167,20 @@ function observePod(cluster: Cluster, change: Change): void {
     scheduler.waiting.delete(key);
     push(cluster, { key, priority: pod.spec.priority ?? 0, since: cluster.timeline.now, attempts: scheduler.attempts.get(key) ?? 0, tried: 0 });
   }
+}
+
+/** A pod is promised a node, another one, or none any more. */
+function nominate({ nominated, promised }: Scheduler, key: string, pod: Pod | null): void {
+  const old = nominated.get(key);
+  const rest = old ? promised.get(old.status.nominatedNodeName!)!.filter((p) => p !== old) : [];
+  if (old && rest.length > 0) promised.set(old.status.nominatedNodeName!, rest);
+  else if (old) promised.delete(old.status.nominatedNodeName!);
+  if (!pod) {
+    nominated.delete(key);
+    return;
+  }
+  nominated.set(key, pod);
+  promised.set(pod.status.nominatedNodeName!, [...(promised.get(pod.status.nominatedNodeName!) ?? []), pod]);
 }
 
 /** Gates keep a pod out of the queue altogether (the plugin SchedulingGates, at PreEnqueue). */
@@ -273,8 +289,8 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   const found = volumesOf(cluster, pod);
   const [refused, volumes] = typeof found === 'string' ? [found, null] : [null, found];
   const { decision, searched } = decide({
-    pod, nodes, profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused, volumes,
-    nominated: scheduler.nominated.size > 0 ? byNode(scheduler.nominated) : undefined, spare: scheduler.spare, at: timeline.now, attempt: entry.attempts + 1,
+    pod, key: entry.key, nodes, profile, random: cluster.random, start: scheduler.start, imageNodes: scheduler.imageNodes, defaultSelector: defaultSelector(cluster, pod), refused, volumes,
+    nominated: scheduler.promised, spare: scheduler.spare, at: timeline.now, attempt: entry.attempts + 1,
   });
   if (nodes.length > 0) scheduler.start = (scheduler.start + searched) % nodes.length;
   remember(scheduler, entry.key, decision);
@@ -291,12 +307,6 @@ function tryPod(cluster: Cluster, entry: Queued, pod: Pod): void {
   if (!decision.chosen) refuse(cluster, entry, pod, decision, profile, volumes);
   else if (!volumes || !reserve(cluster, entry.key, pod, volumes, decision.chosen)) bind(cluster, entry.key, pod, decision.chosen);
   cluster.cause = undefined;
-}
-
-function byNode(nominated: Map<string, Pod>): Map<string, Pod[]> {
-  const out = new Map<string, Pod[]>();
-  for (const pod of nominated.values()) out.set(pod.status.nominatedNodeName!, [...(out.get(pod.status.nominatedNodeName!) ?? []), pod]);
-  return out;
 }
 
 /** What the pod's Services and its ReplicaSet or StatefulSet select, as one selector; null when nothing does. */

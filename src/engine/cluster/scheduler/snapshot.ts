@@ -7,25 +7,36 @@ import type { Labels, LabelSelector, Pod } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
 import { type NodeInfo, type Room, roomFor } from './profile.ts';
 
-export interface Counter {
-  /** Matching pods by node index. */
+/** Pods of some sort: by node index, in all, and by the values of those topology keys that somebody asked for. */
+export interface Counts {
   counts: Int32Array;
   total: number;
+  sums: Map<string, Sums>;
+}
+
+export interface Sums {
+  /** By node index: the topology value's index, or -1. */
+  of: Int32Array;
+  /** By topology value. */
+  sums: Int32Array;
+  /** On nodes that have a value. */
+  total: number;
+}
+
+/** Pods that match. */
+export interface Counter extends Counts {
   matches(pod: Pod): boolean;
 }
 
 export type TermKind = 'likes' | 'avoids' | 'wants' | 'shuns';
 
 /** One (anti-)affinity term that pods on nodes have: wants and shuns are required, likes and avoids preferred. */
-export interface OwnedTerm {
+export interface OwnedTerm extends Counts {
   kind: TermKind;
   term: Term;
   weight: number;
-  /** Of the pods that have it. */
+  /** Of the pods that have it, which are counted. */
   namespace: string | undefined;
-  /** Pods that have it, by node index. */
-  counts: Int32Array;
-  total: number;
 }
 
 export interface Term {
@@ -39,6 +50,8 @@ export interface Topology {
   /** By node index: the value's index, or -1. */
   of: Int32Array;
   values: string[];
+  /** Every node has a value. */
+  complete: boolean;
 }
 
 export interface Snapshot {
@@ -52,6 +65,8 @@ export interface Snapshot {
   masks: Map<string, Uint8Array>;
   /** Some node is cordoned; has a taint that keeps pods away; has one that costs score. Null: not known now. */
   traits: { cordoned: boolean; tainted: boolean; dispreferred: boolean } | null;
+  /** Room for a cycle's list of nodes. */
+  places: Int32Array;
   /** Labels of namespaces, for terms that select them. */
   spaces: ReadonlyMap<string, Labels>;
 }
@@ -66,7 +81,7 @@ const known = new WeakMap<readonly NodeInfo[], Snapshot>();
 export function snapshotOf(nodes: readonly NodeInfo[]): Snapshot {
   let found = known.get(nodes);
   if (found) return found;
-  found = { nodes, room: roomFor(nodes.length), counters: new Map(), byHint: new Map(), terms: new Map(), topologies: new Map(), masks: new Map(), traits: null, spaces: NO_SPACES };
+  found = { nodes, room: roomFor(nodes.length), counters: new Map(), byHint: new Map(), terms: new Map(), topologies: new Map(), masks: new Map(), traits: null, places: new Int32Array(nodes.length), spaces: NO_SPACES };
   known.set(nodes, found);
   for (const [i, info] of nodes.entries()) {
     for (const column of Object.keys(found.room) as (keyof Room)[]) found.room[column][i] = info.room[column][info.index]!;
@@ -92,10 +107,36 @@ export function tally(snapshot: Snapshot, pod: Pod, index: number, sign: number)
 function bump(counters: readonly Counter[] | undefined, pod: Pod, index: number, sign: number): void {
   if (!counters) return;
   for (const counter of counters) {
-    if (!counter.matches(pod)) continue;
-    counter.counts[index]! += sign;
-    counter.total += sign;
+    if (counter.matches(pod)) count(counter, index, sign);
   }
+}
+
+function count(counts: Counts, index: number, sign: number): void {
+  counts.counts[index]! += sign;
+  counts.total += sign;
+  if (counts.sums.size === 0) return;
+  for (const one of counts.sums.values()) {
+    const value = one.of[index]!;
+    if (value < 0) continue;
+    one.sums[value]! += sign;
+    one.total += sign;
+  }
+}
+
+/** Counts by the values of a topology key: added up when they are first asked for, kept from then on. */
+export function sumsOf(snapshot: Snapshot, counts: Counts, key: string): Sums {
+  let found = counts.sums.get(key);
+  if (found) return found;
+  const { of, values } = topology(snapshot, key);
+  found = { of, sums: new Int32Array(values.length), total: 0 };
+  for (let i = 0; i < of.length; i++) {
+    const n = counts.counts[i]!;
+    if (n === 0 || of[i]! < 0) continue;
+    found.sums[of[i]!]! += n;
+    found.total += n;
+  }
+  counts.sums.set(key, found);
+  return found;
 }
 
 export function hintOf(namespace: string | undefined, selector: LabelSelector | undefined | null): string {
@@ -108,7 +149,7 @@ export function counter(snapshot: Snapshot, key: string, hint: string, matches: 
   const name = `${hint}\n${key}`;
   let found = snapshot.counters.get(name);
   if (found) return found;
-  found = { counts: new Int32Array(snapshot.nodes.length), total: 0, matches };
+  found = { counts: new Int32Array(snapshot.nodes.length), total: 0, sums: new Map(), matches };
   for (const [i, info] of snapshot.nodes.entries()) for (const pod of info.pods.values()) if (matches(pod)) found.counts[i]!++;
   for (const n of found.counts) found.total += n;
   if (snapshot.counters.size >= KEPT_COUNTERS) forgetOldest(snapshot);
@@ -136,14 +177,18 @@ export function topology(snapshot: Snapshot, key: string): Topology {
   if (found) return found;
   const index = new Map<string, number>();
   const of = new Int32Array(snapshot.nodes.length).fill(-1);
+  let complete = true;
   for (const [i, info] of snapshot.nodes.entries()) {
     const value = info.node.metadata.labels?.[key];
-    if (value === undefined) continue;
+    if (value === undefined) {
+      complete = false;
+      continue;
+    }
     let at = index.get(value);
     if (at === undefined) index.set(value, (at = index.size));
     of[i] = at;
   }
-  found = { of, values: [...index.keys()] };
+  found = { of, values: [...index.keys()], complete };
   snapshot.topologies.set(key, found);
   return found;
 }
@@ -176,7 +221,10 @@ export function traitsOf(snapshot: Snapshot): NonNullable<Snapshot['traits']> {
 export function nodeChanged(snapshot: Snapshot, labelsDiffer: boolean): void {
   snapshot.traits = null;
   if (snapshot.masks.size > 0) snapshot.masks.clear();
-  if (labelsDiffer) snapshot.topologies.clear();
+  if (!labelsDiffer) return;
+  snapshot.topologies.clear();
+  for (const counter of snapshot.counters.values()) counter.sums.clear();
+  for (const term of snapshot.terms.values()) term.sums.clear();
 }
 
 /** Whether a term of a pod of `namespace` means `pod`. */
@@ -228,9 +276,8 @@ function tallyTerms(snapshot: Snapshot, pod: Pod, index: number, sign: number): 
   for (const { kind, term, weight, name } of termsOf(pod)) {
     const key = `${namespace} ${name}`;
     let entry = snapshot.terms.get(key);
-    if (!entry) snapshot.terms.set(key, (entry = { kind, term, weight, namespace, counts: new Int32Array(snapshot.nodes.length), total: 0 }));
-    entry.counts[index]! += sign;
-    entry.total += sign;
+    if (!entry) snapshot.terms.set(key, (entry = { kind, term, weight, namespace, counts: new Int32Array(snapshot.nodes.length), total: 0, sums: new Map() }));
+    count(entry, index, sign);
     if (entry.total === 0) snapshot.terms.delete(key);
   }
 }

@@ -1,7 +1,7 @@
 /** NodeAffinity and nodeSelector: required terms are ORed, their expressions ANDed; preferred terms add their weights. */
 import type { Node, NodeSelectorTerm, Pod } from '../../types/objects.ts';
 import { matchesMap, meets, type Requirement } from '../../types/selectors.ts';
-import { type CycleState, type FilterPlugin, jot, type NodeInfo, type ScorePlugin } from '../profile.ts';
+import { type CycleState, type FilterPlugin, jot, type NodeInfo, type Refusal, type ScorePlugin } from '../profile.ts';
 import { mask } from '../snapshot.ts';
 import { normalizeTo100 } from './normalize.ts';
 
@@ -46,13 +46,22 @@ function admits(state: CycleState, info: NodeInfo): boolean {
   return nodeMask(state)?.[info.index] !== 0;
 }
 
+const MISMATCH: Refusal = { reasons: ["node(s) didn't match Pod's node affinity/selector"], resolvable: false };
+const OLD_MISMATCH: Refusal = { reasons: ["node(s) didn't match Pod's node affinity"], resolvable: false };
+
 export const affinityFilter: FilterPlugin = {
   name: 'NodeAffinity',
   skips: ({ pod }) => !choosesNodes(pod),
   passes: (state, index) => !byField(state.pod) && nodeMask(state)?.[index] === 1,
+  sift(state, places, all) {
+    const chosen = byField(state.pod) ? null : nodeMask(state);
+    let n = 0;
+    if (chosen) for (let k = 0; k < all; k++) if (chosen[places[k]!] === 1) places[n++] = places[k]!;
+    return n;
+  },
   filter(state, info) {
     if (admits(state, info)) return null;
-    return { reasons: [state.profile.legacy ? "node(s) didn't match Pod's node affinity" : "node(s) didn't match Pod's node affinity/selector"], resolvable: false };
+    return state.profile.legacy ? OLD_MISMATCH : MISMATCH;
   },
 };
 

@@ -1,6 +1,6 @@
 /** Filters that look at one node's own state: schedulable, named, host ports, resources. Source: pkg/scheduler/framework/plugins 1.32. */
 import { hostPorts } from '../nodes.ts';
-import type { FilterPlugin } from '../profile.ts';
+import type { FilterPlugin, Refusal } from '../profile.ts';
 import { traitsOf } from '../snapshot.ts';
 import { tolerates } from './taints.ts';
 
@@ -14,6 +14,7 @@ function once(scratch: Map<string, unknown>, name: string, make: () => string[])
 export const nodeUnschedulable: FilterPlugin = {
   name: 'NodeUnschedulable',
   skips: ({ snapshot }) => !traitsOf(snapshot).cordoned,
+  passes: ({ nodes }, index) => !nodes[index]!.node.spec?.unschedulable,
   filter({ pod }, info) {
     if (!info.node.spec?.unschedulable) return null;
     const taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
@@ -32,7 +33,9 @@ export const nodeName: FilterPlugin = {
 
 export const nodePorts: FilterPlugin = {
   name: 'NodePorts',
+  seesPods: true,
   skips: ({ pod, scratch }) => once(scratch, 'hostPorts', () => hostPorts(pod.spec)).length === 0,
+  passes: ({ nodes }, index) => nodes[index]!.ports.size === 0,
   filter({ pod, scratch }, info) {
     for (const wanted of once(scratch, 'hostPorts', () => hostPorts(pod.spec))) {
       const [ip, protocol, port] = wanted.split('/');
@@ -47,21 +50,42 @@ export const nodePorts: FilterPlugin = {
   },
 };
 
+/** Refusals for slots, CPU and memory, each combination once: bit 0, 1 and 2. */
+const LACKING: readonly (Refusal | null)[] = Array.from({ length: 8 }, (_, bits) => {
+  const reasons = ['Too many pods', 'Insufficient cpu', 'Insufficient memory'].filter((_, i) => (bits >> i) & 1);
+  return bits === 0 ? null : { reasons, resolvable: true };
+});
+const lacking = (slots: boolean, cpu: boolean, memory: boolean): Refusal | null => LACKING[(slots ? 1 : 0) | (cpu ? 2 : 0) | (memory ? 4 : 0)]!;
+
 export const nodeResourcesFit: FilterPlugin = {
   name: 'NodeResourcesFit',
+  sift({ demand, profile, snapshot: { room } }, places, all) {
+    if (demand.other || profile.legacy) return 0;
+    const { pods, slots, usedCpu, cpu, usedMemory, memory } = room;
+    let n = 0;
+    for (let k = 0; k < all; k++) {
+      const i = places[k]!;
+      if (pods[i]! < slots[i]! && (demand.cpu === 0 || demand.cpu + usedCpu[i]! <= cpu[i]!) && (demand.memory === 0 || demand.memory + usedMemory[i]! <= memory[i]!)) places[n++] = i;
+    }
+    return n;
+  },
   passes({ demand, profile, snapshot: { room } }, i) {
     if (room.pods[i]! >= room.slots[i]! || demand.other || profile.legacy) return false;
     return !demand.any || ((demand.cpu === 0 || demand.cpu + room.usedCpu[i]! <= room.cpu[i]!) && (demand.memory === 0 || demand.memory + room.usedMemory[i]! <= room.memory[i]!));
   },
-  filter({ demand, profile, scratch }, info) {
+  filter({ demand, profile, scratch, snapshot: { room } }, info) {
+    const i = info.index;
+    const full = room.pods[i]! + 1 > room.slots[i]!;
+    if (!demand.other && !profile.legacy) return lacking(full, demand.cpu > 0 && room.cpu[i]! < demand.cpu + room.usedCpu[i]!, demand.memory > 0 && room.memory[i]! < demand.memory + room.usedMemory[i]!);
     let reasons: string[] | null = null;
-    if (info.pods.size + 1 > (info.allocatable.get('pods') ?? 0)) reasons = ['Too many pods'];
+    if (full) reasons = ['Too many pods'];
     if (demand.any) {
       for (const name of once(scratch, 'resources', () => [...new Set(['cpu', 'memory', 'ephemeral-storage', ...demand.requests.keys()])])) {
         const wanted = demand.requests.get(name) ?? 0;
         const basic = name === 'cpu' || name === 'memory' || name === 'ephemeral-storage';
         if (wanted === 0 && !(profile.legacy && basic)) continue;
-        if ((info.allocatable.get(name) ?? 0) < wanted + (info.requested.get(name) ?? 0)) (reasons ??= []).push(`Insufficient ${name}`);
+        const used = name === 'cpu' ? room.usedCpu[i]! : name === 'memory' ? room.usedMemory[i]! : (info.requested.get(name) ?? 0);
+        if ((info.allocatable.get(name) ?? 0) < wanted + used) (reasons ??= []).push(`Insufficient ${name}`);
       }
     }
     return reasons ? { reasons, resolvable: true } : null;

@@ -36,6 +36,7 @@ export const imageLocality: ScorePlugin = {
     const clamped = Math.min(Math.max(sum, MIN), max);
     return Math.trunc((100 * (clamped - MIN)) / (max - MIN));
   },
+  plain: true,
   normalize: () => {},
   formula: ({ 0: sum = 0, 1: max = 1 }, raw) =>
     sum === 0 ? 'no image of the pod is on this node' : `100*(clamp(${Math.round(sum / 1048576)}Mi, 23Mi, ${Math.round(max / 1048576)}Mi) - 23Mi)/(${Math.round(max / 1048576)}Mi - 23Mi) = ${raw}`,

@@ -4,28 +4,7 @@
  */
 import type { Pod } from '../../types/objects.ts';
 import { type CycleState, type FilterPlugin, jot, type Refusal, type ScorePlugin } from '../profile.ts';
-import { type Counter, counter, hintOf, means, sideOf, type Snapshot, type Term, topology } from '../snapshot.ts';
-
-/** A sum by topology value. */
-interface Sums {
-  of: Int32Array;
-  sums: Float64Array;
-}
-
-/** Adds `weight` for every counted pod to the topology value of its node; whether there was any. */
-function gather(snapshot: Snapshot, by: Map<string, Sums>, key: string, counts: Int32Array, weight: number): boolean {
-  const { of, values } = topology(snapshot, key);
-  let into = by.get(key);
-  if (!into) by.set(key, (into = { of, sums: new Float64Array(values.length) }));
-  let any = false;
-  for (let i = 0; i < counts.length; i++) {
-    const n = counts[i]!;
-    if (n === 0 || of[i]! < 0) continue;
-    into.sums[of[i]!]! += n * weight;
-    any = true;
-  }
-  return any;
-}
+import { type Counter, counter, type Counts, hintOf, means, sideOf, type Snapshot, type Sums, sumsOf, type Term } from '../snapshot.ts';
 
 const hintFor = (term: Term, pod: Pod): string => (term.namespaceSelector || term.namespaces?.length ? '\n' : hintOf(pod.metadata.namespace, term.labelSelector));
 
@@ -35,103 +14,130 @@ function meant(snapshot: Snapshot, pod: Pod, terms: readonly Term[]): Counter {
   return counter(snapshot, `${own} means ${JSON.stringify(terms)}`, hintFor(terms[0]!, pod), (other) => terms.every((t) => means(t, own, other, snapshot.spaces)));
 }
 
-interface Counts {
-  wants: readonly Term[];
-  shuns: readonly Term[];
-  affinity: Map<string, Sums>;
-  anti: Map<string, Sums>;
-  existing: Map<string, Sums>;
+interface Met {
+  /** By required term of affinity and of anti-affinity: pods that all of the former mean, or this one. */
+  wanted: Sums[];
+  shunned: Sums[];
+  /** Owners of terms that shun this pod. */
+  existing: Sums[];
   /** No pod that the affinity terms mean is anywhere, and the pod itself would do. */
   first: boolean;
 }
 
-function count({ pod, snapshot }: CycleState): Counts | null {
+function meet({ pod, snapshot }: CycleState): Met | null {
   const wants = sideOf(pod, 'podAffinity').required;
   const shuns = sideOf(pod, 'podAntiAffinity').required;
-  const counts: Counts = { wants, shuns, affinity: new Map(), anti: new Map(), existing: new Map(), first: false };
+  const existing: Sums[] = [];
   for (const entry of snapshot.terms.values()) {
-    if (entry.kind === 'shuns' && means(entry.term, entry.namespace, pod, snapshot.spaces)) gather(snapshot, counts.existing, entry.term.topologyKey, entry.counts, 1);
+    if (entry.kind === 'shuns' && means(entry.term, entry.namespace, pod, snapshot.spaces)) existing.push(sumsOf(snapshot, entry, entry.term.topologyKey));
   }
-  if (wants.length > 0) {
-    const { counts: there } = meant(snapshot, pod, wants);
-    let any = false;
-    for (const term of wants) if (gather(snapshot, counts.affinity, term.topologyKey, there, 1)) any = true;
-    counts.first = !any && wants.every((t) => means(t, pod.metadata.namespace, pod, snapshot.spaces));
-  }
-  for (const term of shuns) gather(snapshot, counts.anti, term.topologyKey, meant(snapshot, pod, [term]).counts, 1);
-  return wants.length + shuns.length + counts.existing.size > 0 ? counts : null;
+  if (wants.length + shuns.length + existing.length === 0) return null;
+  const there = wants.length > 0 ? meant(snapshot, pod, wants) : null;
+  const wanted = wants.map((term) => sumsOf(snapshot, there!, term.topologyKey));
+  return {
+    wanted, shunned: shuns.map((term) => sumsOf(snapshot, meant(snapshot, pod, [term]), term.topologyKey)), existing,
+    first: wants.length > 0 && wanted.every((sums) => sums.total === 0) && wants.every((t) => means(t, pod.metadata.namespace, pod, snapshot.spaces)),
+  };
 }
 
-function counted(state: CycleState): Counts | null {
-  let found = state.scratch.get('interpod') as Counts | null | undefined;
-  if (found === undefined) state.scratch.set('interpod', (found = count(state)));
+function met(state: CycleState): Met | null {
+  let found = state.scratch.get('interpod') as Met | null | undefined;
+  if (found === undefined) state.scratch.set('interpod', (found = meet(state)));
   return found;
 }
 
-/** The sum of a node's topology value; undefined without the label. */
-function at(by: Map<string, Sums>, key: string, index: number): number | undefined {
-  const sums = by.get(key)!;
-  const value = sums.of[index]!;
-  return value < 0 ? undefined : sums.sums[value];
+/** The count of a node's topology value; -1 without the label. */
+function at({ of, sums }: Sums, index: number): number {
+  const value = of[index]!;
+  return value < 0 ? -1 : sums[value]!;
 }
+
+/** Affinity is met when each term's topology value is there and holds a pod that all terms mean, or when this is the first such pod. */
+function joins({ wanted, first }: Met, index: number): boolean {
+  let exist = true;
+  for (let i = 0; i < wanted.length; i++) {
+    const there = at(wanted[i]!, index);
+    if (there < 0) return false;
+    if (there === 0) exist = false;
+  }
+  return exist || first;
+}
+
+function any(all: readonly Sums[], index: number): boolean {
+  for (let i = 0; i < all.length; i++) if (at(all[i]!, index) > 0) return true;
+  return false;
+}
+
+const refusal = (reason: string, resolvable: boolean): readonly [today: Refusal, old: Refusal] => [
+  { reasons: [reason], resolvable }, { reasons: ["node(s) didn't match pod affinity/anti-affinity", reason], resolvable },
+];
+const APART = refusal("node(s) didn't match pod affinity rules", false);
+const SHUNNED = refusal("node(s) didn't match pod anti-affinity rules", true);
+const UNWANTED = refusal("node(s) didn't satisfy existing pods anti-affinity rules", true);
 
 export const interPodFilter: FilterPlugin = {
   name: 'InterPodAffinity',
-  skips: (state) => counted(state) === null,
-  filter(state, { index }) {
-    const counts = counted(state);
-    if (!counts) return null;
-    const says = (reason: string, resolvable: boolean): Refusal => ({
-      reasons: state.profile.legacy ? ["node(s) didn't match pod affinity/anti-affinity", reason] : [reason], resolvable,
-    });
-    let exist = true;
-    for (const term of counts.wants) {
-      const there = at(counts.affinity, term.topologyKey, index);
-      if (there === undefined) return says("node(s) didn't match pod affinity rules", false);
-      if (there === 0) exist = false;
+  seesPods: true,
+  skips: (state) => met(state) === null,
+  sift(state, places, all) {
+    const found = met(state)!;
+    let n = 0;
+    for (let k = 0; k < all; k++) {
+      const index = places[k]!;
+      if (joins(found, index) && !any(found.shunned, index) && !any(found.existing, index)) places[n++] = index;
     }
-    if (!exist && !counts.first) return says("node(s) didn't match pod affinity rules", false);
-    for (const term of counts.shuns) if (at(counts.anti, term.topologyKey, index)) return says("node(s) didn't match pod anti-affinity rules", true);
-    for (const key of counts.existing.keys()) if (at(counts.existing, key, index)) return says("node(s) didn't satisfy existing pods anti-affinity rules", true);
-    return null;
+    return n;
+  },
+  filter(state, { index }) {
+    const found = met(state);
+    if (!found) return null;
+    const says = (one: readonly [Refusal, Refusal]): Refusal => one[state.profile.legacy ? 1 : 0];
+    if (!joins(found, index)) return says(APART);
+    if (any(found.shunned, index)) return says(SHUNNED);
+    return any(found.existing, index) ? says(UNWANTED) : null;
   },
 };
 
-/** Score by topology value; empty when no term of either side met a pod. */
-function weigh({ pod, snapshot }: CycleState): Map<string, Sums> {
-  const scores = new Map<string, Sums>();
-  let any = false;
-  const add = (key: string, counts: Int32Array, weight: number): void => {
-    if (gather(snapshot, scores, key, counts, weight)) any = true;
-  };
-  for (const p of sideOf(pod, 'podAffinity').preferred) add(p.podAffinityTerm.topologyKey, meant(snapshot, pod, [p.podAffinityTerm]).counts, p.weight);
-  for (const p of sideOf(pod, 'podAntiAffinity').preferred) add(p.podAffinityTerm.topologyKey, meant(snapshot, pod, [p.podAffinityTerm]).counts, -p.weight);
-  for (const entry of snapshot.terms.values()) {
-    if (entry.kind !== 'shuns' && means(entry.term, entry.namespace, pod, snapshot.spaces)) add(entry.term.topologyKey, entry.counts, entry.weight);
-  }
-  if (!any) scores.clear();
-  return scores;
+interface Weighed {
+  sums: Sums;
+  weight: number;
 }
 
-const weighed = (state: CycleState): Map<string, Sums> => state.scratch.get('interpod-score') as Map<string, Sums>;
+/** Counts with their weights; none when no term of either side met a pod. */
+function weigh({ pod, snapshot }: CycleState): Weighed[] {
+  const out: Weighed[] = [];
+  const add = (key: string, counts: Counts, weight: number): void => {
+    if (counts.total === 0) return;
+    const sums = sumsOf(snapshot, counts, key);
+    if (sums.total > 0) out.push({ sums, weight });
+  };
+  for (const p of sideOf(pod, 'podAffinity').preferred) add(p.podAffinityTerm.topologyKey, meant(snapshot, pod, [p.podAffinityTerm]), p.weight);
+  for (const p of sideOf(pod, 'podAntiAffinity').preferred) add(p.podAffinityTerm.topologyKey, meant(snapshot, pod, [p.podAffinityTerm]), -p.weight);
+  for (const entry of snapshot.terms.values()) {
+    if (entry.kind !== 'shuns' && means(entry.term, entry.namespace, pod, snapshot.spaces)) add(entry.term.topologyKey, entry, entry.weight);
+  }
+  return out;
+}
+
+const weighed = (state: CycleState): Weighed[] => state.scratch.get('interpod-score') as Weighed[];
 
 export const interPodScore: ScorePlugin = {
   name: 'InterPodAffinity',
   applies(state) {
     const scores = weigh(state);
     state.scratch.set('interpod-score', scores);
-    return state.profile.legacy || scores.size > 0;
+    return state.profile.legacy || scores.length > 0;
   },
   score(state, index, operands) {
     const scores = weighed(state);
-    if (scores.size === 0) return 0;
+    if (scores.length === 0) return 0;
     let sum = 0;
-    for (const key of scores.keys()) sum += at(scores, key, index) ?? 0;
+    for (let i = 0; i < scores.length; i++) sum += Math.max(0, at(scores[i]!.sums, index)) * scores[i]!.weight;
     jot(operands, sum);
     return sum;
   },
   normalize(state, scores) {
-    if (weighed(state).size === 0) return;
+    if (weighed(state).length === 0) return;
     let min = state.profile.legacy ? 0 : Number.POSITIVE_INFINITY;
     let max = state.profile.legacy ? 0 : Number.NEGATIVE_INFINITY;
     for (const s of scores) {

@@ -59,6 +59,7 @@ export function leastAllocated(name: string): ScorePlugin {
       operands.length = at;
       return true;
     },
+    plain: true,
     normalize: () => {},
     formula({ 0: cpu = 0, 1: usedCpu = 0, 2: memory = 0, 3: usedMemory = 0 }, raw) {
       return `cpu (${cpu}m - ${usedCpu}m)*100/${cpu}m = ${least(usedCpu, cpu)}; memory (${mib(memory)} - ${mib(usedMemory)})*100/${mib(memory)} = ${least(usedMemory, memory)}; mean ${raw}`;
@@ -105,6 +106,7 @@ export const balancedAllocation: ScorePlugin = {
     operands.length = at;
     return true;
   },
+  plain: true,
   normalize: () => {},
   formula({ 0: f0 = 0, 1: f1 = 0, 2: legacy = 0 }, raw) {
     const a = f0.toFixed(4);

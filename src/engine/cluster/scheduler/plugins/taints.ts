@@ -19,6 +19,7 @@ export function untolerated(pod: Pod, info: NodeInfo): Taint | undefined {
 export const taintFilter: FilterPlugin = {
   name: 'TaintToleration',
   skips: ({ snapshot }) => !traitsOf(snapshot).tainted,
+  passes: ({ pod, nodes }, index) => nodes[index]!.taints.length === 0 || untolerated(pod, nodes[index]!) === undefined,
   filter({ pod, profile }, info) {
     const taint = untolerated(pod, info);
     if (taint === undefined) return null;

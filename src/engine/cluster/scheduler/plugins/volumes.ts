@@ -26,6 +26,7 @@ const disksOf = (pod: Pod): Json[] => (pod.spec.volumes ?? []).filter((v) => Obj
 
 export const volumeRestrictions: FilterPlugin = {
   name: 'VolumeRestrictions',
+  seesPods: true,
   skips: (state) => !state.volumes?.exclusive.length && disksOf(state.pod).length === 0,
   filter({ volumes, nodes, pod }, info) {
     const disks = disksOf(pod);
@@ -62,6 +63,7 @@ function onNode(store: Store, info: NodeInfo, driver: string): Set<string> {
 /** 1.20 counted EBS volumes that pods name themselves; today they belong to the driver that replaced them. */
 export const ebsLimits: FilterPlugin = {
   name: 'EBSLimits',
+  seesPods: true,
   skips: (state) => ebsOf(state.pod).length === 0,
   filter({ pod }, info) {
     const there = new Set([...info.pods.values()].flatMap(ebsOf));
@@ -74,6 +76,7 @@ const ebsOf = (pod: Pod): string[] => (pod.spec.volumes ?? []).flatMap((v) => (v
 
 export const nodeVolumeLimits: FilterPlugin = {
   name: 'NodeVolumeLimits',
+  seesPods: true,
   skips: without,
   filter({ volumes, pod }, info) {
     const { store } = volumes!;
@@ -92,6 +95,7 @@ export const nodeVolumeLimits: FilterPlugin = {
 
 export const volumeBinding: FilterPlugin = {
   name: 'VolumeBinding',
+  seesPods: true,
   skips: without,
   filter({ volumes }, info) {
     const reasons = refusals(volumes!, info.node);
@@ -103,6 +107,7 @@ const ZONES = ['failure-domain.beta.kubernetes.io/zone', 'failure-domain.beta.ku
 
 export const volumeZone: FilterPlugin = {
   name: 'VolumeZone',
+  seesPods: true,
   skips: (state) => !state.volumes?.bound.some((v) => ZONES.some((key) => v.metadata.labels?.[key] !== undefined)),
   filter({ volumes }, info) {
     const labels = info.node.metadata.labels ?? {};
