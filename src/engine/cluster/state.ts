@@ -75,6 +75,8 @@ export interface Cluster {
 export interface HollowNode {
   name: string;
   nextIp: number;
+  /** As it was last asked for. */
+  subnet?: { cidr: string; base: string };
 }
 
 /** A node that came from elsewhere has no kernel here: from now on it is hollow, and as alive as it was. */

@@ -5,6 +5,7 @@
  */
 import { create, remove, writePodStatus } from '../cluster/api.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { HollowNode } from '../cluster/state.ts';
 import { V1_20 } from '../cluster/scheduler/profiles.ts';
 import { emit } from '../cluster/controllers/events.ts';
 import { get, list, microStamp, put, stamp } from '../cluster/store.ts';
@@ -147,8 +148,7 @@ function start(cluster: Cluster, key: string): void {
   if (!pod || !hollow || pod.metadata.deletionTimestamp || pod.status.phase !== 'Pending') return;
   const node = get<Node>(cluster.store, 'Node', hollow.name);
   if (missingVolume(cluster, pod)) return;
-  const base = (node?.spec.podCIDR ?? '10.244.0.0/24').replace(/\.0\/24$/, '');
-  const podIP = joined([base, '.', String(hollow.nextIp)]);
+  const podIP = joined([baseOf(hollow, node?.spec.podCIDR ?? '10.244.0.0/24'), '.', String(hollow.nextIp)]);
   hollow.nextIp = hollow.nextIp >= 254 ? 2 : hollow.nextIp + 1;
   const now = stamp(cluster.timeline);
   const missing = missingConfig(cluster, pod);
@@ -162,6 +162,12 @@ function start(cluster: Cluster, key: string): void {
     conditions: conditionsOf(cluster, pod, !missing),
   }), key);
   if (missing && !kubemark(cluster)) emit(cluster, pod, 'Warning', 'Failed', `Error: ${missing}`, 'kubelet', hollow.name);
+}
+
+/** The first three numbers of the node's pod subnet. */
+function baseOf(hollow: HollowNode, cidr: string): string {
+  if (hollow.subnet?.cidr !== cidr) hollow.subnet = { cidr, base: cidr.replace(/\.0\/24$/, '') };
+  return hollow.subnet.base;
 }
 
 function containerId(cluster: Cluster, { metadata: { name, namespace = '', uid = '' } }: Pod, container: string): string {
@@ -179,7 +185,9 @@ const kubemark = (cluster: Cluster): boolean => cluster.serverVersion.startsWith
 
 /** A volume whose ConfigMap or Secret does not exist: the containers are never made. */
 function missingVolume(cluster: Cluster, pod: Pod): boolean {
-  return (pod.spec.volumes ?? []).some(
+  const { volumes } = pod.spec;
+  if (volumes === undefined) return false;
+  return volumes.some(
     (v) =>
       (v.secret && !v.secret.optional && !get(cluster.store, 'Secret', `${pod.metadata.namespace}/${v.secret.secretName}`)) ||
       (v.configMap && !v.configMap.optional && !get(cluster.store, 'ConfigMap', `${pod.metadata.namespace}/${v.configMap.name}`)),

@@ -31,9 +31,8 @@ export function emit(cluster: Cluster, about: KubeObject, type: 'Normal' | 'Warn
 function write(cluster: Cluster, about: KubeObject, type: string, reason: string, message: string, more: Partial<KubeEvent>): string {
   const { metadata, apiVersion } = about;
   const namespace = metadata.namespace ?? 'default';
-  const name = eventName(cluster.store, namespace, metadata.name, cluster.timeline.now);
+  const { name, key } = eventName(cluster.store, namespace, metadata.name, cluster.timeline.now);
   const involved = metadata.namespace ? { kind: about.kind, namespace, name: metadata.name } : { kind: about.kind, name: metadata.name };
-  const key = joined([namespace, '/', name]);
   const event: KubeEvent = {
     apiVersion: 'v1', kind: 'Event',
     metadata: { name, namespace, uid: uid(cluster.random), creationTimestamp: stamp(cluster.timeline), resourceVersion: '' },
@@ -49,7 +48,13 @@ const NOWHERE = {};
 /** What the scheduler says by the newer recorder, with the action that it was about. */
 const ACTIONS: Readonly<Record<string, string>> = { Scheduled: 'Binding', FailedScheduling: 'Scheduling', Preempted: 'Preempting' };
 /** The recorder's name on its machine. */
-const instanceOf = (component: string): string => `${component}-control-plane`;
+const instances = new Map<string, string>();
+
+function instanceOf(component: string): string {
+  let name = instances.get(component);
+  if (name === undefined) instances.set(component, (name = `${component}-control-plane`));
+  return name;
+}
 /** A series is written at its first repetition, then every 30 minutes, and when nothing was added for six. */
 const REFRESH = 1800 * SECOND;
 const FINISH = 360 * SECOND;
@@ -132,10 +137,11 @@ const EPOCH_HIGH = Number((BigInt(EPOCH_SECONDS) * BigInt(SECOND)) / BigInt(HALF
 const EPOCH_LOW = Number((BigInt(EPOCH_SECONDS) * BigInt(SECOND)) % BigInt(HALF));
 
 /** The object's name and the time in hexadecimal ns, as client-go names events: lists of them are in order of time. */
-function eventName(store: Store, namespace: string, about: string, now: number): string {
+function eventName(store: Store, namespace: string, about: string, now: number): { name: string; key: string } {
   for (let low = EPOCH_LOW + Math.floor(now); ; low++) {
     const name = joined([about, '.', (EPOCH_HIGH + Math.floor(low / HALF)).toString(16), (low % HALF).toString(16).padStart(8, '0')]);
-    if (!get(store, 'Event', `${namespace}/${name}`)) return name;
+    const key = joined([namespace, '/', name]);
+    if (!get(store, 'Event', key)) return { name, key };
   }
 }
 

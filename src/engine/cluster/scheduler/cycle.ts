@@ -115,6 +115,13 @@ function search(state: CycleState, input: CycleInput, decision: Decision, spare:
       if (++place === nodes.length) place = 0;
     }
     const sure = sift(state, places, many, promised);
+    if (sure === many) {
+      for (let i = 0; i < many; i++) fits[found + i] = places[i]!;
+      found += many;
+      searched += many;
+      at = (at + many) % nodes.length;
+      continue;
+    }
     for (let i = 0, k = 0; i < many; i++, searched++) {
       if (k < sure && places[k] === at) {
         fits[found++] = at;

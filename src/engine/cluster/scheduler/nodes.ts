@@ -27,6 +27,7 @@ export function setNode(info: NodeInfo, node: Node): void {
   if (info.home) nodeChanged(info.home, !same(before.metadata.labels, node.metadata.labels));
   info.taints = node.spec?.taints ?? [];
   info.allocatable = new Map(Object.entries(node.status?.allocatable ?? {}).map(([k, v]) => [k, amountOf(k, v)]));
+  info.room.changed[info.index]!++;
   info.room.cpu[info.index] = info.allocatable.get('cpu') ?? 0;
   info.room.memory[info.index] = info.allocatable.get('memory') ?? 0;
   info.room.slots[info.index] = info.allocatable.get('pods') ?? 0;
@@ -81,16 +82,14 @@ export function hostPorts(spec: PodSpec): string[] {
   return out;
 }
 
-export function addPod(info: NodeInfo, pod: Pod): void {
+export function addPod(info: NodeInfo, pod: Pod, key = keyOf(pod.metadata)): void {
   account(info, pod, 1);
-  info.pods.set(keyOf(pod.metadata), pod);
+  info.pods.set(key, pod);
   if (info.home) tally(info.home, pod, info.index, 1);
 }
 
 /** A pod that is there already was written again. */
-export function replacePod(info: NodeInfo, pod: Pod): void {
-  const key = keyOf(pod.metadata);
-  const old = info.pods.get(key)!;
+export function replacePod(info: NodeInfo, old: Pod, pod: Pod, key: string): void {
   info.pods.set(key, pod);
   if (old.spec.containers !== pod.spec.containers) {
     account(info, old, -1);
@@ -121,6 +120,7 @@ function account(info: NodeInfo, pod: Pod, sign: number): void {
 
 /** Counts a pod's amounts in or out, and nothing else of it. */
 export function load({ room, index }: NodeInfo, demand: Demand, sign: number): void {
+  room.changed[index]!++;
   room.pods[index]! += sign;
   room.usedCpu[index]! += sign * demand.cpu;
   room.usedMemory[index]! += sign * demand.memory;

@@ -50,11 +50,13 @@ export interface Room {
   nonzeroCpu: Float64Array;
   nonzeroMemory: Float64Array;
   pods: Float64Array;
+  /** Grows with every change of the others. */
+  changed: Float64Array;
 }
 
 export function roomFor(nodes: number): Room {
   const one = (): Float64Array => new Float64Array(nodes);
-  return { cpu: one(), memory: one(), slots: one(), usedCpu: one(), usedMemory: one(), nonzeroCpu: one(), nonzeroMemory: one(), pods: one() };
+  return { cpu: one(), memory: one(), slots: one(), usedCpu: one(), usedMemory: one(), nonzeroCpu: one(), nonzeroMemory: one(), pods: one(), changed: one() };
 }
 
 /** What a pod asks for; pods that ask for the same share it. */

@@ -153,11 +153,13 @@ function observePod(cluster: Cluster, change: Change): void {
   }
   if (here) {
     const info = scheduler.infos.get(here);
-    if (info && before !== here) addPod(info, pod);
-    else if (info?.pods.has(key)) replacePod(info, pod);
+    const there = info && before === here ? info.pods.get(key) : undefined;
+    if (info && before !== here) addPod(info, pod, key);
+    else if (info && there) replacePod(info, there, pod, key);
   }
   if (change.type !== 'DELETED' && !pod.spec.nodeName && pod.status?.nominatedNodeName) nominate(scheduler, key, pod);
   else if (scheduler.nominated.has(key)) nominate(scheduler, key, null);
+  if (change.type === 'MODIFIED' && here && before === here && !pod.metadata.deletionTimestamp) return;
   if (change.type === 'DELETED' || pod.spec.nodeName || pod.metadata.deletionTimestamp) {
     forget(scheduler, key);
     if (change.type === 'DELETED' || pod.metadata.deletionTimestamp) release(cluster, key);

@@ -9,23 +9,26 @@ import type { CycleState, Scores, ScorePlugin } from './profile.ts';
 export function score(state: CycleState, decision: Decision, random: Random, spare: Spare): void {
   const { feasible, scores } = decision.detail!;
   state.feasible = feasible;
-  const totals = totalsFor(feasible.length, spare);
-  for (const { plugin, weight } of state.profile.scores) {
-    const one = scoresOf(state, plugin, weight, spare);
-    if (one.applies) addUp(totals, one, weight);
-    scores.push(one);
-  }
+  for (const { plugin, weight } of state.profile.scores) scores.push(scoresOf(state, plugin, weight, spare));
+  const totals = addUp(totalsFor(feasible.length, spare), scores);
   const { best, ties } = highest(totals);
   decision.detail!.totals = totals;
   decision.ties = ties;
   decision.best = best;
-  let lot = ties === 1 ? 0 : below(random, ties);
-  for (let i = 0; i < totals.length && decision.chosen === null; i++) if (totals[i] === best && lot-- === 0) decision.chosen = state.nodes[feasible[i]!]!.name;
+  const at = drawn(totals, best, ties === 1 ? 0 : below(random, ties));
+  decision.chosen = state.nodes[feasible[at]!]!.name;
+}
+
+/** The place of the best total that the lot fell on. */
+function drawn(totals: Float64Array, best: number, lot: number): number {
+  let left = lot;
+  for (let i = 0; i < totals.length; i++) if (totals[i] === best && left-- === 0) return i;
+  return -1;
 }
 
 function totalsFor(n: number, spare: Spare): Float64Array {
   const used = spare.totals.pop();
-  return used?.length === n ? used.fill(0) : new Float64Array(n);
+  return used?.length === n ? used : new Float64Array(n);
 }
 
 function scoresOf(state: CycleState, plugin: ScorePlugin, weight: number, spare: Spare): PluginScores {
@@ -46,9 +49,16 @@ function scoresOf(state: CycleState, plugin: ScorePlugin, weight: number, spare:
   return one;
 }
 
-function addUp(totals: Float64Array, { norm, common }: PluginScores, weight: number): void {
-  if (common && norm[0] === 0) return;
-  for (let i = 0; i < totals.length; i++) totals[i]! += norm[i]! * weight;
+/** Weighted sums, all of whole numbers: those that every node has alike are summed apart. */
+function addUp(totals: Float64Array, scores: readonly PluginScores[]): Float64Array {
+  let base = 0;
+  for (const { applies, common, norm, weight } of scores) if (applies && common) base += norm[0]! * weight;
+  totals.fill(base);
+  for (const { applies, common, norm, weight } of scores) {
+    if (!applies || common) continue;
+    for (let i = 0; i < totals.length; i++) totals[i]! += norm[i]! * weight;
+  }
+  return totals;
 }
 
 function highest(totals: Float64Array): { best: number; ties: number } {

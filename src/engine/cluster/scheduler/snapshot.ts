@@ -5,6 +5,7 @@
  */
 import type { Labels, LabelSelector, Pod } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
+import { type Columns, noColumns } from './columns.ts';
 import { type NodeInfo, type Room, roomFor } from './profile.ts';
 
 /** Pods of some sort: by node index, in all, and by the values of those topology keys that somebody asked for. */
@@ -67,6 +68,7 @@ export interface Snapshot {
   traits: { cordoned: boolean; tainted: boolean; dispreferred: boolean } | null;
   /** Room for a cycle's list of nodes. */
   places: Int32Array;
+  columns: Columns;
   /** Labels of namespaces, for terms that select them. */
   spaces: ReadonlyMap<string, Labels>;
 }
@@ -81,7 +83,7 @@ const known = new WeakMap<readonly NodeInfo[], Snapshot>();
 export function snapshotOf(nodes: readonly NodeInfo[]): Snapshot {
   let found = known.get(nodes);
   if (found) return found;
-  found = { nodes, room: roomFor(nodes.length), counters: new Map(), byHint: new Map(), terms: new Map(), topologies: new Map(), masks: new Map(), traits: null, places: new Int32Array(nodes.length), spaces: NO_SPACES };
+  found = { nodes, room: roomFor(nodes.length), counters: new Map(), byHint: new Map(), terms: new Map(), topologies: new Map(), masks: new Map(), traits: null, places: new Int32Array(nodes.length), columns: noColumns(), spaces: NO_SPACES };
   known.set(nodes, found);
   for (const [i, info] of nodes.entries()) {
     for (const column of Object.keys(found.room) as (keyof Room)[]) found.room[column][i] = info.room[column][info.index]!;

@@ -20,8 +20,18 @@ export function rfc3339(seconds: number): string {
   return last.text;
 }
 
+/** The last time read: leases that were renewed together say the same. */
+const read: { text: string | null | undefined; seconds: number | null } = { text: null, seconds: null };
+
 /** Seconds since 1970; null for what is no time. */
 export function parseTime(text: string | null | undefined): number | null {
+  if (text === read.text) return read.seconds;
+  read.seconds = secondsOf(text);
+  read.text = text;
+  return read.seconds;
+}
+
+function secondsOf(text: string | null | undefined): number | null {
   const m = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?Z$/.exec(text ?? '');
   if (!m) return null;
   const days = daysBefore(Number(m[1]), Number(m[2]), Number(m[3]));

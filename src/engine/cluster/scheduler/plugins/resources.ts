@@ -2,6 +2,7 @@
  * Scores by free room. LeastAllocated: the emptier the better, floor((capacity - requested)*100/capacity) for CPU and
  * memory, mean of both. BalancedAllocation: CPU and memory in like proportion, (1 - |f0 - f1|/2)*100 (1.20: 1 - |f0 - f1|).
  */
+import { columnOf, least, share } from '../columns.ts';
 import { type CycleState, jot, reserve, type ScorePlugin } from '../profile.ts';
 import { milliOf, wholeOf } from '../../types/quantity.ts';
 
@@ -13,9 +14,6 @@ function wantedCpu(state: CycleState): number {
   if (!state.profile.legacy || overhead === undefined) return state.demand.nonzeroCpu;
   return state.demand.nonzeroCpu - milliOf(overhead) + wholeOf(overhead);
 }
-
-const least = (requested: number, capacity: number): number =>
-  capacity === 0 || requested > capacity ? 0 : Math.floor(((capacity - requested) * 100) / capacity);
 
 export function leastAllocated(name: string): ScorePlugin {
   return {
@@ -36,24 +34,21 @@ export function leastAllocated(name: string): ScorePlugin {
       return have === 0 ? 0 : Math.floor((least(usedCpu, cpu) + least(usedMemory, memory)) / have);
     },
     scoreAll(state, raw, operands, starts) {
-      const { feasible, demand, snapshot: { room: { cpu, memory, nonzeroCpu, nonzeroMemory } } } = state;
-      if (state.profile.legacy) return false;
+      const { feasible } = state;
+      const column = columnOf(state);
+      if (!column) return false;
+      const { least: scores, leastFrom: from } = column;
       const values = reserve(operands, feasible.length * 4);
       let at = operands.length;
       for (let i = 0; i < feasible.length; i++) {
         const n = feasible[i]!;
-        const c = cpu[n]!;
-        const m = memory[n]!;
-        const usedCpu = nonzeroCpu[n]! + demand.nonzeroCpu;
-        const usedMemory = nonzeroMemory[n]! + demand.nonzeroMemory;
         starts[i] = at;
-        values[at] = c;
-        values[at + 1] = usedCpu;
-        values[at + 2] = m;
-        values[at + 3] = usedMemory;
+        raw[i] = scores[n]!;
+        values[at] = from[4 * n]!;
+        values[at + 1] = from[4 * n + 1]!;
+        values[at + 2] = from[4 * n + 2]!;
+        values[at + 3] = from[4 * n + 3]!;
         at += 4;
-        const have = (c === 0 ? 0 : 1) + (m === 0 ? 0 : 1);
-        raw[i] = have === 0 ? 0 : Math.floor((least(usedCpu, c) + least(usedMemory, m)) / have);
       }
       starts[feasible.length] = at;
       operands.length = at;
@@ -69,7 +64,6 @@ export function leastAllocated(name: string): ScorePlugin {
 
 const mib = (bytes: number): string => `${Math.round((bytes / MIB) * 100) / 100}Mi`;
 
-const share = (used: number, capacity: number): number => (capacity === 0 ? 0 : Math.min(1, used / capacity));
 const oldShare = (used: number, capacity: number): number => (capacity === 0 ? 1 : used / capacity);
 
 export const balancedAllocation: ScorePlugin = {
@@ -87,20 +81,20 @@ export const balancedAllocation: ScorePlugin = {
     return Math.trunc((1 - Math.abs(f0 - f1) / 2) * 100);
   },
   scoreAll(state, raw, operands, starts) {
-    const { feasible, demand, snapshot: { room: { cpu, memory, usedCpu, usedMemory } } } = state;
-    if (state.profile.legacy) return false;
+    const { feasible } = state;
+    const column = columnOf(state);
+    if (!column) return false;
+    const { balanced, shares } = column;
     const values = reserve(operands, feasible.length * 3);
     let at = operands.length;
     for (let i = 0; i < feasible.length; i++) {
       const n = feasible[i]!;
-      const f0 = share(usedCpu[n]! + demand.cpu, cpu[n]!);
-      const f1 = share(usedMemory[n]! + demand.memory, memory[n]!);
       starts[i] = at;
-      values[at] = f0;
-      values[at + 1] = f1;
+      raw[i] = balanced[n]!;
+      values[at] = shares[2 * n]!;
+      values[at + 1] = shares[2 * n + 1]!;
       values[at + 2] = 0;
       at += 3;
-      raw[i] = Math.trunc((1 - Math.abs(f0 - f1) / 2) * 100);
     }
     starts[feasible.length] = at;
     operands.length = at;
