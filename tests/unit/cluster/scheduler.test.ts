@@ -1,6 +1,6 @@
 /** The scheduler's rules that no recording of 1.20 holds: newer fields of spreading, sidecars, nominated pods, budgets in preemption. */
 import { describe, expect, it } from 'vitest';
-import { type Decision, decide, imageCounts } from '../../../src/engine/cluster/scheduler/cycle.ts';
+import { type Decision, decide, imageCounts, type Promised, promiseOf } from '../../../src/engine/cluster/scheduler/cycle.ts';
 import { addPod, demandOf, nodeInfo } from '../../../src/engine/cluster/scheduler/nodes.ts';
 import { candidatesFor, pick, victimNames } from '../../../src/engine/cluster/scheduler/preemption.ts';
 import type { NodeInfo } from '../../../src/engine/cluster/scheduler/profile.ts';
@@ -17,7 +17,7 @@ const node = (name: string, zone: string, taint?: string, cpu = '4'): NodeInfo =
 const pod = (name: string, spec: object = {}, labels: Record<string, string> = { app: 'a' }): Pod =>
   ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default', uid: name, labels }, spec: { containers: [{ name: 'c', image: 'x' }], schedulerName: 'default-scheduler', ...spec }, status: {} }) as unknown as Pod;
 const cpu = (amount: string, more: object = {}): object => ({ containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: amount } } }], ...more });
-const tryOn = (nodes: NodeInfo[], one: Pod, nominated?: Map<string, Pod[]>): Decision =>
+const tryOn = (nodes: NodeInfo[], one: Pod, nominated?: Map<string, Promised[]>): Decision =>
   decide({ pod: one, nodes, profile: { ...DEFAULT, percentageOfNodesToScore: 100 }, random: createRandom(1), start: 0, imageNodes: imageCounts(nodes), at: 0, attempt: 1, ...(nominated ? { nominated } : {}) }).decision;
 
 describe('spread constraints', () => {
@@ -74,7 +74,7 @@ describe('preemption', () => {
   it('keeps the place of a nominated pod against pods of no higher priority', () => {
     const nodes = [node('n1', 'a')];
     const waits = pod('waits', cpu('3', { priority: 100 }));
-    const nominated = new Map([['n1', [waits]]]);
+    const nominated = new Map([['n1', [promiseOf(waits)]]]);
     expect(tryOn(nodes, pod('small', cpu('2', { priority: 100 })), nominated).feasible).toEqual([]);
     expect(tryOn(nodes, pod('great', cpu('2', { priority: 101 })), nominated).feasible).toEqual(['n1']);
     expect(tryOn(nodes, waits, nominated).feasible).toEqual(['n1']);

@@ -6,7 +6,7 @@ import type { Random } from '../../sim/random.ts';
 import type { LabelSelector, Pod } from '../types/objects.ts';
 import { blankDecision, type Decision, NOBODY, noSpare, noteRefusal, refusedBy, type Spare } from './decision.ts';
 import { addPod, demandOf, load, removePod } from './nodes.ts';
-import type { CycleState, NodeInfo, Profile, Refusal } from './profile.ts';
+import type { CycleState, Demand, NodeInfo, Profile, Refusal } from './profile.ts';
 import { score } from './scoring.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { PodVolumes } from './volumes.ts';
@@ -42,7 +42,7 @@ export interface CycleInput {
   /** What was said before any node was looked at (PreFilter): then none will do. */
   refused?: string | null;
   /** Pods that were promised a place by preemption, by node. */
-  nominated?: ReadonlyMap<string, readonly Pod[]> | undefined;
+  nominated?: ReadonlyMap<string, readonly Promised[]> | undefined;
   spare?: Spare;
   volumes?: PodVolumes | null;
   at: number;
@@ -160,29 +160,42 @@ function sift(state: CycleState, places: Int32Array, many: number, promised: Cyc
   return n;
 }
 
-/** Those of some nominated pods that go before this one. */
-function before(pod: Pod, nominated: readonly Pod[]): Pod[] {
-  return nominated.filter((p) => p.metadata.uid !== pod.metadata.uid && priorityOf(p) >= priorityOf(pod));
+export interface Promised {
+  pod: Pod;
+  demand: Demand;
+  /** A filter that sees no pods knows all of it by its amounts of CPU and memory, and none wakes because of it. */
+  plain: boolean;
+}
+
+export function promiseOf(pod: Pod): Promised {
+  const demand = demandOf(pod.spec);
+  return { pod, demand, plain: !pod.spec.affinity && !demand.other };
 }
 
 /** As if the nominated pods were there already; then as if they never came, for affinity could depend on either. */
-function withPromised(state: CycleState, info: NodeInfo, nominated: readonly Pod[]): Verdict | null {
-  const pods = before(state.pod, nominated);
-  if (pods.length === 0) return judge(state, info.index);
-  if (!state.seesPods && pods.every(isPlain)) {
-    for (const pod of pods) load(info, demandOf(pod.spec), 1);
+function withPromised(state: CycleState, info: NodeInfo, nominated: readonly Promised[]): Verdict | null {
+  const mine = state.pod;
+  const goes = ({ pod }: Promised): boolean => pod.metadata.uid !== mine.metadata.uid && priorityOf(pod) >= priorityOf(mine);
+  let some = false;
+  let plain = !state.seesPods;
+  for (const one of nominated) {
+    if (!goes(one)) continue;
+    some = true;
+    if (!one.plain) plain = false;
+  }
+  if (!some) return judge(state, info.index);
+  if (plain) {
+    for (const one of nominated) if (goes(one)) load(info, one.demand, 1);
     const verdict = judge(state, info.index);
-    for (const pod of pods) load(info, demandOf(pod.spec), -1);
+    for (const one of nominated) if (goes(one)) load(info, one.demand, -1);
     return verdict;
   }
-  for (const pod of pods) addPod(info, pod);
+  const first = nominated.filter(goes);
+  for (const { pod } of first) addPod(info, pod);
   const verdict = judge(anew(state), info.index);
-  for (const pod of pods) removePod(info, pod);
+  for (const { pod } of first) removePod(info, pod);
   return verdict ?? judge(state, info.index);
 }
-
-/** Of such pods a filter that sees no pods knows all by their amounts of CPU and memory, and none wakes because of them. */
-export const isPlain = (pod: Pod): boolean => !pod.spec.affinity && !demandOf(pod.spec).other;
 
 interface Verdict {
   plugin: string;

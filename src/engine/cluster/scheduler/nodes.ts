@@ -13,7 +13,7 @@ export function nodeInfo(node: Node): NodeInfo {
   const { name } = node.metadata;
   const info: NodeInfo = {
     node, name, allocatable: new Map(), requested: new Map(), room: roomFor(1),
-    pods: new Map(), affine: 0, taints: [], ports: new Set(), images: new Map(), passed: { node: name, plugin: null, reasons: PASSED, resolvable: true }, home: null, index: 0,
+    pods: new Map(), affine: 0, other: 0, ranked: null, taints: [], ports: new Set(), images: new Map(), passed: { node: name, plugin: null, reasons: PASSED, resolvable: true }, home: null, index: 0,
   };
   setNode(info, node);
   return info;
@@ -91,6 +91,7 @@ export function addPod(info: NodeInfo, pod: Pod, key = keyOf(pod.metadata)): voi
 /** A pod that is there already was written again. */
 export function replacePod(info: NodeInfo, old: Pod, pod: Pod, key: string): void {
   info.pods.set(key, pod);
+  info.ranked = null;
   if (old.spec.containers !== pod.spec.containers) {
     account(info, old, -1);
     account(info, pod, 1);
@@ -112,6 +113,8 @@ export function removePod(info: NodeInfo, pod: Pod): void {
 
 function account(info: NodeInfo, pod: Pod, sign: number): void {
   const demand = demandOf(pod.spec);
+  info.ranked = null;
+  if (demand.other) info.other += sign;
   if (demand.other) for (const [k, v] of demand.requests) if (k !== 'cpu' && k !== 'memory') info.requested.set(k, (info.requested.get(k) ?? 0) + sign * v);
   load(info, demand, sign);
   if (pod.spec.affinity) info.affine += sign;

@@ -2,16 +2,16 @@
  * DefaultPreemption: when no node takes a pod, look for a node that would if pods of lower priority left it. Remove them
  * all, then reprieve from the most important down, those first that a disruption budget protects. Choose: fewest violated budgets,
  * lowest top priority of victims, smallest sum of priorities, fewest victims, latest start. Source: framework/preemption/preemption.go.
- * The trials happen on the snapshot itself and are taken back.
+ * Trials happen on the snapshot itself and are taken back, or, where amounts alone decide, on paper.
  */
 import { below, type Random } from '../../sim/random.ts';
 import type { KubeObject, Pod } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
 import { keyOf } from '../types/objects.ts';
-import { anew, beginCycle, isPlain, judge } from './cycle.ts';
+import { anew, beginCycle, judge } from './cycle.ts';
 import { type Decision, resolvable } from './decision.ts';
-import { addPod, demandOf, load, removePod } from './nodes.ts';
-import type { CycleState, NodeInfo, Profile } from './profile.ts';
+import { addPod, demandOf, removePod } from './nodes.ts';
+import type { CycleState, Demand, NodeInfo, Profile } from './profile.ts';
 import type { PodVolumes } from './volumes.ts';
 
 export interface Candidate {
@@ -48,54 +48,72 @@ function byBudget(pods: readonly Pod[], budgets: readonly KubeObject[]): { viola
   return { violating, rest };
 }
 
-/** How a trial takes pods from a node and gives them back. Where no filter sees pods, their amounts are enough. */
-interface Trial {
-  take(pod: Pod): void;
-  give(pod: Pod): void;
-  passes(): boolean;
-  /** All that was taken has been given back. */
-  end(): void;
+/** Victims among the pods that were taken from a node, each given back that can be: those first that a budget protects. `stays` tells whether the pod still fits with this one, which then stays; it is told the place among all where they come in order. */
+function reprieve(node: string, lower: readonly Pod[], budgets: readonly KubeObject[], stays: (pod: Pod, at: number | null) => boolean): Candidate {
+  const victims: Pod[] = [];
+  if (budgets.length === 0) {
+    for (let i = 0; i < lower.length; i++) if (!stays(lower[i]!, i)) victims.push(lower[i]!);
+    return { node, victims, violations: 0 };
+  }
+  const { violating, rest } = byBudget(lower, budgets);
+  for (const pod of violating) if (!stays(pod, null)) victims.push(pod);
+  const violations = victims.length;
+  for (const pod of rest) if (!stays(pod, null)) victims.push(pod);
+  return { node, victims, violations };
 }
 
-function trialOn(info: NodeInfo, state: CycleState, lower: readonly Pod[]): Trial {
-  if (!state.seesPods && !state.demand.other && lower.every(isPlain)) {
-    return { take: (pod) => load(info, demandOf(pod.spec), -1), give: (pod) => load(info, demandOf(pod.spec), 1), passes: () => judge(state, info.index) === null, end: () => {} };
+function rankedOf(info: NodeInfo): NonNullable<NodeInfo['ranked']> {
+  if (!info.ranked) {
+    const pods = [...info.pods.values()].sort(importance);
+    info.ranked = { pods, demands: pods.map((pod) => demandOf(pod.spec)) };
   }
-  const before = new Map(info.pods);
-  return {
-    take: (pod) => removePod(info, pod), give: (pod) => addPod(info, pod), passes: () => judge(anew(state), info.index) === null,
-    end() {
-      info.pods = before;
-    },
-  };
+  return info.ranked;
+}
+
+/** Where no filter sees pods, CPU, memory and slots decide: nothing needs to be moved. */
+function byAmounts(info: NodeInfo, { demand, pod, snapshot: { room } }: CycleState, budgets: readonly KubeObject[]): Candidate | null {
+  const { pods, demands } = rankedOf(info);
+  const mine = priority(pod);
+  const i = info.index;
+  let slots = room.slots[i]! - room.pods[i]! - 1;
+  let cpu = room.cpu[i]! - room.usedCpu[i]! - demand.cpu;
+  let memory = room.memory[i]! - room.usedMemory[i]! - demand.memory;
+  const fits = (of: Demand): boolean => slots >= 1 && (demand.cpu === 0 || cpu >= of.cpu) && (demand.memory === 0 || memory >= of.memory);
+  let first = pods.length;
+  for (; first > 0 && priority(pods[first - 1]!) < mine; first--) {
+    slots++;
+    cpu += demands[first - 1]!.cpu;
+    memory += demands[first - 1]!.memory;
+  }
+  if (first === pods.length || slots < 0 || (demand.cpu > 0 && cpu < 0) || (demand.memory > 0 && memory < 0)) return null;
+  const found = reprieve(info.name, pods.slice(first), budgets, (one, at) => {
+    const of = at === null ? demandOf(one.spec) : demands[first + at]!;
+    if (!fits(of)) return false;
+    slots--;
+    cpu -= of.cpu;
+    memory -= of.memory;
+    return true;
+  });
+  return found.victims.length > 0 ? found : null;
 }
 
 /** Who would have to leave this node; null when that would not help either. */
 export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly KubeObject[] = []): Candidate | null {
-  const mine = priority(state.pod);
-  const lower: Pod[] = [];
-  for (const pod of info.pods.values()) if (priority(pod) < mine) lower.push(pod);
+  if (!state.seesPods && !state.demand.other && !state.profile.legacy && info.affine + info.other === 0) return byAmounts(info, state, budgets);
+  const before = new Map(info.pods);
+  const lower = [...before.values()].filter((p) => priority(p) < priority(state.pod)).sort(importance);
   if (lower.length === 0) return null;
-  const trial = trialOn(info, state, lower);
-  for (const pod of lower) trial.take(pod);
-  const victims: Pod[] = [];
-  let violations = 0;
-  const helps = trial.passes();
-  if (helps) {
-    const { violating, rest } = byBudget(lower.sort(importance), budgets);
-    for (const [pods, counts] of [[violating, true], [rest, false]] as const) {
-      for (const pod of pods) {
-        trial.give(pod);
-        if (trial.passes()) continue;
-        trial.take(pod);
-        victims.push(pod);
-        if (counts) violations++;
-      }
-    }
-  }
-  for (const pod of helps ? victims : lower) trial.give(pod);
-  trial.end();
-  return helps && victims.length > 0 ? { node: info.name, victims, violations } : null;
+  const passes = (): boolean => judge(anew(state), info.index) === null;
+  for (const pod of lower) removePod(info, pod);
+  const found = !passes() ? null : reprieve(info.name, lower, budgets, (pod) => {
+    addPod(info, pod);
+    if (passes()) return true;
+    removePod(info, pod);
+    return false;
+  });
+  for (const pod of found?.victims ?? lower) addPod(info, pod);
+  info.pods = before;
+  return found && found.victims.length > 0 ? found : null;
 }
 
 /** The node to be cleared for the pod, and of whom; null when no node would do. */
@@ -124,27 +142,45 @@ export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: De
 }
 
 export function pick(candidates: readonly Candidate[]): Candidate | null {
-  let best: Candidate | null = null;
-  let rank: readonly (number | string)[] = [];
+  let best: Rank | null = null;
   for (const candidate of candidates) {
     const mine = rankOf(candidate);
-    if (best && !better(mine, rank)) continue;
-    best = candidate;
-    rank = mine;
+    if (!best || better(mine, best)) best = mine;
   }
-  return best;
+  return best?.candidate ?? null;
 }
 
-function rankOf({ victims, violations }: Candidate): readonly (number | string)[] {
-  const top = victims.reduce((most, v) => Math.max(most, priority(v)), Number.NEGATIVE_INFINITY);
-  const earliest = victims.filter((v) => priority(v) === top).map(startOf).sort()[0] ?? '';
-  return [violations, top, victims.reduce((sum, v) => sum + priority(v) + 2 ** 31, 0), victims.length, earliest];
+interface Rank {
+  candidate: Candidate;
+  top: number;
+  sum: number;
 }
 
-/** The first four the smaller the better, the start the later the better. */
-function better(a: readonly (number | string)[], b: readonly (number | string)[]): boolean {
-  for (let i = 0; i < 4; i++) if (a[i] !== b[i]) return a[i]! < b[i]!;
-  return a[4]! > b[4]!;
+function rankOf(candidate: Candidate): Rank {
+  let top = Number.NEGATIVE_INFINITY;
+  let sum = 0;
+  for (const victim of candidate.victims) {
+    top = Math.max(top, priority(victim));
+    sum += priority(victim) + 2 ** 31;
+  }
+  return { candidate, top, sum };
+}
+
+/** When the first of the most important victims started. */
+function earliest({ candidate, top }: Rank): string {
+  let first = '';
+  for (const victim of candidate.victims) if (priority(victim) === top && (first === '' || startOf(victim) < first)) first = startOf(victim);
+  return first;
+}
+
+/** Violations, top priority, sum and number the smaller the better; then the start the later the better. */
+function better(a: Rank, b: Rank): boolean {
+  const [x, y] = [a.candidate, b.candidate];
+  if (x.violations !== y.violations) return x.violations < y.violations;
+  if (a.top !== b.top) return a.top < b.top;
+  if (a.sum !== b.sum) return a.sum < b.sum;
+  if (x.victims.length !== y.victims.length) return x.victims.length < y.victims.length;
+  return earliest(a) > earliest(b);
 }
 
 export const victimNames = (c: Candidate): string[] => c.victims.map((v) => keyOf(v.metadata));

@@ -27,6 +27,10 @@ export interface NodeInfo {
   pods: Map<string, Pod>;
   /** How many of them have affinity rules of their own. */
   affine: number;
+  /** How many ask for more than CPU and memory. */
+  other: number;
+  /** Its pods, the most important first, with what each asks for; null when that is not known now. */
+  ranked: { pods: Pod[]; demands: Demand[] } | null;
   taints: readonly Taint[];
   /** "ip/protocol/port" of host ports in use. */
   ports: Set<string>;

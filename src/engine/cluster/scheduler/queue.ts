@@ -15,7 +15,7 @@ import { claimsOf } from '../types/claims.ts';
 import { matchesMap } from '../types/selectors.ts';
 import { extended, keyOf, same } from '../types/objects.ts';
 import { ConfigError, readConfig } from './config.ts';
-import { type Decision, decide } from './cycle.ts';
+import { type Decision, decide, type Promised, promiseOf } from './cycle.ts';
 import { createHeap, enter, type Heap, leave, type Queued } from './heap.ts';
 import { createMemory, type Memory, remember } from './memory.ts';
 import { addPod, nodeInfo, occupies, removePod, replacePod, setNode } from './nodes.ts';
@@ -37,7 +37,7 @@ export interface Scheduler extends Memory {
   /** Pods for which others leave a node: pod's key to the pod. */
   nominated: Map<string, Pod>;
   /** The same by that node. */
-  promised: Map<string, Pod[]>;
+  promised: Map<string, Promised[]>;
   /** Attempts so far of pods that have no node, by key. */
   attempts: Map<string, number>;
   /** Pods that have a node and wait for their volumes, by key. */
@@ -174,7 +174,7 @@ function observePod(cluster: Cluster, change: Change): void {
 /** A pod is promised a node, another one, or none any more. */
 function nominate({ nominated, promised }: Scheduler, key: string, pod: Pod | null): void {
   const old = nominated.get(key);
-  const rest = old ? promised.get(old.status.nominatedNodeName!)!.filter((p) => p !== old) : [];
+  const rest = old ? promised.get(old.status.nominatedNodeName!)!.filter((p) => p.pod !== old) : [];
   if (old && rest.length > 0) promised.set(old.status.nominatedNodeName!, rest);
   else if (old) promised.delete(old.status.nominatedNodeName!);
   if (!pod) {
@@ -182,7 +182,7 @@ function nominate({ nominated, promised }: Scheduler, key: string, pod: Pod | nu
     return;
   }
   nominated.set(key, pod);
-  promised.set(pod.status.nominatedNodeName!, [...(promised.get(pod.status.nominatedNodeName!) ?? []), pod]);
+  promised.set(pod.status.nominatedNodeName!, [...(promised.get(pod.status.nominatedNodeName!) ?? []), promiseOf(pod)]);
 }
 
 /** Gates keep a pod out of the queue altogether (the plugin SchedulingGates, at PreEnqueue). */
