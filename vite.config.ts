@@ -15,6 +15,18 @@ const policy: Plugin = {
   transformIndexHtml: () => [{ tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: POLICY }, injectTo: 'head-prepend' }],
 };
 
+/** The page's own part is fetched with the first script, not after it: what that imports later is named in the head. */
+const ahead: Plugin = {
+  name: 'ahead',
+  apply: 'build',
+  transformIndexHtml: (_html, { chunk, bundle }) =>
+    (chunk?.dynamicImports ?? []).flatMap((file) => {
+      const later = bundle?.[file];
+      const styles = later?.type === 'chunk' ? [...(later.viteMetadata?.importedCss ?? [])] : [];
+      return [{ rel: 'modulepreload', href: `./${file}` }, ...styles.map((style) => ({ rel: 'stylesheet', href: `./${style}` }))].map((attrs) => ({ tag: 'link', attrs, injectTo: 'head' as const }));
+    }),
+};
+
 /** `vite --mode fixture`: the page against a worker with made-up rows, for working on pictures alone. */
 const fixture: Plugin = {
   name: 'fixture-worker',
@@ -30,7 +42,7 @@ const offline = VitePWA({
 
 export default defineConfig(({ mode }) => ({
   base: './',
-  plugins: [react(), policy, ...(mode === 'fixture' ? [fixture] : [offline])],
+  plugins: [react(), policy, ahead, ...(mode === 'fixture' ? [fixture] : [offline])],
   worker: { format: 'es' as const },
   build: { target: 'es2022', assetsInlineLimit: 0, outDir: mode === 'fixture' ? 'build/fixture' : 'dist', chunkSizeWarningLimit: 1500 },
 }));

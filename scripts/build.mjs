@@ -10,5 +10,5 @@ const run = (command, args) => {
 };
 if (cpuStale()) buildCpu();
 run(process.execPath, [join(root, 'scripts', 'build-cli.mjs')]);
-run(process.execPath, [join(root, 'scripts', 'build-guests.mjs')]);
+run(process.execPath, [join(root, 'scripts', 'build-ahead.mjs')]);
 run(join(root, 'node_modules', '.bin', 'vite'), ['build']);

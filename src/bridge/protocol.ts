@@ -101,6 +101,8 @@ export type Query = { view: string; arg?: Record<string, Cell>; where?: Record<s
 export interface Calls {
   /** Ends the current world and opens another. */
   open: { in: { recording: Recording; at?: number }; out: { scenario: string; seed: number } };
+  /** Opens the session this browser kept last, where that is asked for and there is one, else the fresh one. `problem`: why the kept one could not be opened. */
+  resume: { in: { fresh: Recording; kept: boolean }; out: { recording: Recording; problem: string | null } };
   act: { in: Action; out: null };
   play: { in: { running: boolean; speed?: number }; out: null };
   /** Runs to `t` (replaying from the start when it lies in the past). Acting in the past drops what came after. */
@@ -108,8 +110,6 @@ export interface Calls {
   /** Forward or back by one event of the trace. */
   step: { in: { by: 1 | -1 }; out: null };
   recording: { in: Record<string, never>; out: Recording };
-  /** The session this browser kept last, as it was when the page began. */
-  kept: { in: Record<string, never>; out: Recording | null };
   /** Keeps the present session no longer. */
   forget: { in: Record<string, never>; out: null };
   /** The rows of a view, once. */

@@ -1,7 +1,8 @@
-/** Loads what the engine is given: the processor's module from the build folder, the guests' sources from the bundle. */
+/** Loads what the engine is given: the processor's module from the build folder, every program, the guests' sources. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PROGRAMS } from '../engine/userland/table.ts';
 import type { Assets } from '../engine/world/world.ts';
 
 /** The project's folder: the bundle lies in build/, the sources in src/cli/. */
@@ -21,5 +22,5 @@ function sources(folder: string): Assets['guests'] {
 export function loadAssets(): Assets {
   const cpu = new WebAssembly.Module(readFileSync(join(root(), 'build', 'cpu.wasm')));
   guests ??= sources(join(root(), 'src/engine/hypervisor/guests'));
-  return { cpu, guests };
+  return { cpu, guests, programs: PROGRAMS };
 }

@@ -9,7 +9,7 @@
 import type { Calls, Cell, Frame, Input, Query, Recording, Row, ToPage, ToWorker } from '../bridge/protocol.ts';
 import { checkRecording } from '../engine/world/recording.ts';
 import {
-  act, advanceSome, type Assets, openRecording, takeOutput, toRecording, TTYS, type World,
+  act, advance, advanceSome, type Assets, openRecording, takeOutput, toRecording, TTYS, type World,
 } from '../engine/world/world.ts';
 import { assemble } from '../engine/machine/isa/assemble.ts';
 import { nextAt } from '../engine/sim/timeline.ts';
@@ -18,6 +18,7 @@ import { answer } from '../engine/views/match.ts';
 import { type CellFeed, closeFeed, openFeed, takeCells } from '../engine/views/cells.ts';
 import { diff, nothingSent, type Sent } from '../engine/views/diff.ts';
 import { VIEWS } from '../engine/views/views.ts';
+import { createGate, type Rest } from './gate.ts';
 
 /** What the surroundings give a session. */
 export interface Surroundings {
@@ -31,6 +32,8 @@ export interface Surroundings {
   later(callback: () => void, ms: number): void;
   /** Where the session is kept as it happens; without one it is not. */
   journal?: Journal;
+  /** Programs that come later; without it all are there. */
+  rest?: Rest;
 }
 
 /** Keeps the session beyond this page. Nothing here fails: what cannot be kept is said in `problem`. */
@@ -61,11 +64,15 @@ const LISTED = 12;
 const SCROLLBACK = 400_000;
 
 /** Calls that need no world. */
-const WORLDLESS = new Set<keyof Calls>(['open', 'views', 'assemble', 'kept', 'forget']);
+const WORLDLESS = new Set<keyof Calls>(['open', 'resume', 'views', 'assemble', 'forget']);
 /** Calls that wait for a replay to arrive: what is typed meanwhile is not lost. */
 const AFTER_REPLAY = new Set<keyof Calls>(['act', 'step', 'seek']);
 
 type Call = Extract<ToWorker, { type: 'call' }>;
+
+/** A session in which nobody has done anything is as good as new: nothing of it needs to be run again. */
+const sinceTouched = (recording: Recording): Recording =>
+  recording.inputs.every((input) => input.do === 'open' || input.do === 'resize') ? { ...recording, inputs: [], until: 0 } : recording;
 
 interface Subscription {
   view: string;
@@ -115,6 +122,13 @@ export function createServer(around: Surroundings): Server {
   let lastKept = 0;
   const { journal } = around;
   let ticking = false;
+  const gate = createGate(around.rest, (spoilt, failure, kept) => {
+    if (failure) stop(failure);
+    else if (spoilt) anew();
+    repace();
+    for (const message of kept) receive(message);
+    again();
+  });
 
   function start(world: World): Session {
     return {
@@ -129,12 +143,26 @@ export function createServer(around: Surroundings): Server {
     try {
       work();
     } catch (error) {
-      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      session.fault = { message, at: session.world.timeline.now };
-      session.running = false;
-      session.seek = null;
+      if (!gate.spoilt()) stop(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
+    gate.spoilt();
     dirty = true;
+  }
+
+  function stop(message: string): void {
+    session.fault = { message, at: session.world.timeline.now };
+    session.running = false;
+    session.seek = null;
+  }
+
+  /** The world as it would be if all programs had been there. */
+  function anew(): void {
+    const { world, running, seek } = session;
+    rebuild();
+    session.running = running;
+    if (seek) session.seek = { ...seek, from: 0 };
+    else guarded(() => advance(session.world, world.timeline.now));
+    collectOutput();
   }
 
   function collectOutput(): void {
@@ -149,14 +177,15 @@ export function createServer(around: Surroundings): Server {
 
   function tick(): void {
     ticking = false;
-    if (!open) return;
+    if (!open || gate.closed()) return;
     const began = around.now();
     // a slice ends when a frame is due
     const until = dirty && !inFlight ? Math.max(began + 1, Math.min(began + SLICE_MS, frameDue())) : began + SLICE_MS;
     const enough = (): boolean => around.now() >= until;
     if (session.seek) guarded(() => replaySlice(enough));
     else if (session.running && !session.fault) guarded(() => playSlice(began, enough));
-    while (held.length > 0 && !session.seek) perform(held.shift()!);
+    while (held.length > 0 && !session.seek && !gate.closed()) perform(held.shift()!);
+    if (gate.closed()) return;
     if (journal && session.running && around.now() - lastKept >= KEEP_MS) {
       lastKept = around.now();
       journal.reached(session.end);
@@ -169,7 +198,7 @@ export function createServer(around: Surroundings): Server {
 
   /** When to come back: at once while there is work, else when the next event or frame is due. */
   function again(): void {
-    if (ticking || !open) return;
+    if (ticking || !open || gate.closed()) return;
     if (session.seek || (session.running && !session.fault)) {
       ticking = true;
       const due = session.pace.real + (nextAt(session.world.timeline) - session.pace.sim) / 1e6 / session.speed;
@@ -241,6 +270,7 @@ export function createServer(around: Surroundings): Server {
     if (journal?.problem) frame.unkept = journal.problem;
     frameCost += (around.now() - lastFrame - frameCost) / 4;
     around.post(frame);
+    if (frame.term.some(({ data }) => data !== '')) gate.ask();
   }
 
   /** What a picture of cells has not seen; another world's begins anew. */
@@ -286,10 +316,23 @@ export function createServer(around: Surroundings): Server {
       const target = at ?? checked.until;
       for (const call of held.splice(0)) around.post({ type: 'reply', id: call.id, error: 'another session was opened' });
       replace({ ...start(world), end: Math.max(checked.until, target) });
-      if (target > 0) session.seek = { from: 0, to: target, running: true };
       open = true;
+      if (target > 0) {
+        session.seek = { from: 0, to: target, running: true };
+        gate.wait();
+      }
       journal?.begin(checked);
       return { scenario: checked.scenario, seed: checked.seed };
+    },
+    resume({ fresh, kept }) {
+      const recording = kept && journal?.last ? sinceTouched(journal.last) : fresh;
+      try {
+        return { recording: { ...recording, ...calls.open({ recording }) }, problem: null };
+      } catch (error) {
+        if (recording === fresh) throw error;
+        calls.open({ recording: fresh });
+        return { recording: fresh, problem: error instanceof Error ? error.message : String(error) };
+      }
     },
     act(action) {
       if (session.fault) throw new Error('the world has stopped');
@@ -338,9 +381,6 @@ export function createServer(around: Surroundings): Server {
     },
     recording() {
       return toRecording(session.world);
-    },
-    kept() {
-      return journal?.last ?? null;
     },
     forget() {
       journal?.forget();
@@ -395,26 +435,26 @@ export function createServer(around: Surroundings): Server {
   const waits = ({ name, in: input }: Call): boolean =>
     open && session.seek !== null && AFTER_REPLAY.has(name) && (held.length > 0 || name === 'act' || (name === 'step' && (input as Calls['step']['in']).by === 1));
 
-  return {
-    receive(message) {
-      if (message.type === 'ack') inFlight = false;
-      else if (message.type === 'subscribe') {
-        subscriptions.set(message.sub, { view: message.view, arg: message.arg ?? {}, sent: nothingSent(), broken: false, due: 0 });
-        dirty = true;
-      } else if (message.type === 'cells') {
-        feeds.set(message.sub, null);
-        dirty = true;
-      } else if (message.type === 'unsubscribe') {
-        subscriptions.delete(message.sub);
-        const feed = feeds.get(message.sub);
-        if (feed) closeFeed(feed);
-        feeds.delete(message.sub);
-      }
-      else if (waits(message)) held.push(message);
-      else perform(message);
-      again();
-    },
-  };
+  function receive(message: ToWorker): void {
+    if (gate.keep(message)) return;
+    if (message.type === 'ack') inFlight = false;
+    else if (message.type === 'subscribe') {
+      subscriptions.set(message.sub, { view: message.view, arg: message.arg ?? {}, sent: nothingSent(), broken: false, due: 0 });
+      dirty = true;
+    } else if (message.type === 'cells') {
+      feeds.set(message.sub, null);
+      dirty = true;
+    } else if (message.type === 'unsubscribe') {
+      subscriptions.delete(message.sub);
+      const feed = feeds.get(message.sub);
+      if (feed) closeFeed(feed);
+      feeds.delete(message.sub);
+    }
+    else if (waits(message)) held.push(message);
+    else perform(message);
+    again();
+  }
+  return { receive };
 }
 
 const timesOf = (world: World): Float64Array => Float64Array.from(world.trace.records, (record) => record.t);

@@ -45,7 +45,7 @@ const FLOORS: Record<string, Floor> = {
   'src/engine/views': { may: ['src/engine', 'src/bridge'], npm: [] },
   'src/bridge': { may: [], npm: [] },
   'src/labs': { may: ['src/bridge'], npm: ['valibot', 'yaml'] },
-  'src/worker': { may: ['src/bridge', 'src/engine', 'build/cpu.wasm', 'build/guests'], npm: [] },
+  'src/worker': { may: ['src/bridge', 'src/engine', 'build/cpu.wasm', 'build/ahead'], npm: [] },
   'src/cli': { may: ['src/bridge', 'src/engine', 'src/labs', 'src/worker'], npm: [] },
   'src/ui': {
     may: ['src/bridge', 'src/labs', 'src/worker/main.ts'],

@@ -68,6 +68,8 @@ export interface BootSpec {
   init: string;
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
+  /** ns that the kernel waits before its first program (rootdelay=). */
+  delay?: number;
 }
 
 export const RELEASE = '6.12.48+deb13-amd64';
@@ -150,6 +152,7 @@ function mountDev(kernel: Kernel, task: Task): void {
 }
 
 function* firstProgram(spec: BootSpec): Body {
+  if (spec.delay) yield* sys('nanosleep', spec.delay);
   yield* sys('execve', spec.init, spec.argv, spec.env);
 }
 

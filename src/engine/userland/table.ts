@@ -1,12 +1,15 @@
-/** The registry of programs: every area's table, and the map by name that a kernel looks binaries up in. */
-import type { Program } from '../kernel/sys.ts';
-import type { ProgramTable } from './programs.ts';
-import { base } from './base.ts';
+/** The programs of every area, joined: all that there are. */
+import { binutils } from './binutils/table.ts';
+import { containers } from './containers/table.ts';
+import { coreutils } from './coreutils/table.ts';
+import { init } from './init/table.ts';
+import { kube } from './kube/table.ts';
+import { net } from './net/table.ts';
+import { shell } from './sh/table.ts';
+import { remote } from './ssh/table.ts';
+import { tracing } from './strace/table.ts';
+import { allOf, type Programs } from './supply.ts';
+import { utilLinux } from './util-linux/table.ts';
+import { virt } from './virt/table.ts';
 
-/** Install path to program, for the host's file system. */
-export const INSTALLED: ProgramTable = base;
-
-/** Name, as a binary's content gives it, to program. */
-export const PROGRAMS: ReadonlyMap<string, Program> = new Map(
-  Object.entries(INSTALLED).map(([path, program]) => [path.slice(path.lastIndexOf('/') + 1), program]),
-);
+export const PROGRAMS: Programs = allOf({ ...init, ...shell, ...coreutils, ...utilLinux, ...tracing, ...net, ...virt, ...binutils, ...containers, ...kube, ...remote });

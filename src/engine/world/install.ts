@@ -8,18 +8,21 @@ import { assemble } from '../machine/isa/assemble.ts';
 import { CNI_PLUGINS } from '../userland/containers/cni/table.ts';
 import { imageSources } from '../userland/containers/images/sources.ts';
 import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
-import { INSTALLED } from '../userland/table.ts';
+import { nameOf, type Programs } from '../userland/supply.ts';
 import { NAME_SERVER } from './outside.ts';
 import { CSI_DISK_YAML, KEEPER_YAML, LOCAL_PATH_YAML } from './storage.ts';
 import { API_SERVER, bmcAddress, type HostSpec, POD_NETWORK, type ScenarioSpec, type Service } from './scenario.ts';
 
-/** What the engine is given from outside: the processor's module and the sources of its guests. */
+/** What the engine is given from outside: the processor's module, the programs and the sources of its guests. */
 export interface Assets {
   cpu: WebAssembly.Module;
+  programs: Programs;
   /** File name to assembly source, e.g. "tiny.asm". */
   guests: Readonly<Record<string, string>>;
   /** Images assembled from these sources beforehand, by the name of their source; the others are assembled when a world is built. */
   images?: Readonly<Record<string, Uint8Array>>;
+  /** Stores of container images worked out beforehand, by `storeName`; the others are filled when a world is built. */
+  stores?: Readonly<Record<string, Tree>>;
 }
 
 const UNITS: Record<Service, { exec: string; description: string; after: string }> = {
@@ -43,10 +46,9 @@ const dir = (mode = 0o755): Tree[string] => ({ type: 'dir', mode });
 export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): Tree {
   return {
     ...base(host, scenario),
-    ...binaries(),
+    ...binaries(assets.programs),
     ...units(host),
-    ...(host.services.includes('docker') && host.images.length > 0 ? imageSources() : {}),
-    ...(host.images.length > 0 ? preloadedImages(host.images, host.services.includes('docker') ? DOCKER : CONTAINERD) : {}),
+    ...(host.images.length > 0 ? (assets.stores?.[storeName(host)] ?? storeOf(host)) : {}),
     ...(host.services.includes('kubelet') ? { '/etc/crictl.yaml': file('runtime-endpoint: unix:///run/containerd/containerd.sock\nimage-endpoint: unix:///run/containerd/containerd.sock\ntimeout: 10\ndebug: false\n') } : {}),
     ...(scenario.cluster ? kubernetes(host, scenario.cluster.network ?? 'host-gw') : {}),
     ...domains(host, assets),
@@ -55,12 +57,21 @@ export function treeOf(host: HostSpec, scenario: ScenarioSpec, assets: Assets): 
   };
 }
 
+const hasDocker = (host: HostSpec): boolean => host.services.includes('docker');
+
+export const storeName = (host: HostSpec): string => `${hasDocker(host) ? 'docker' : 'containerd'} ${host.images.join(' ')}`;
+
+/** The images that lie on a host's disk, with docker what they are built from too. */
+export function storeOf(host: HostSpec): Tree {
+  return { ...(hasDocker(host) ? imageSources() : {}), ...preloadedImages(host.images, hasDocker(host) ? DOCKER : CONTAINERD) };
+}
+
 const SET_USER_ID = new Set(['newgidmap', 'newuidmap', 'ping', 'su', 'sudo']);
 
-function binaries(): Tree {
+function binaries({ installed }: Programs): Tree {
   const tree: Tree = {};
-  for (const path of Object.keys(INSTALLED)) {
-    const name = path.slice(path.lastIndexOf('/') + 1);
+  for (const path of installed) {
+    const name = nameOf(path);
     tree[path] = { type: 'program', name, mode: SET_USER_ID.has(name) ? 0o4755 : 0o755 };
   }
   return tree;

@@ -7,22 +7,26 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { ApiError } from '../cluster/errors.ts';
 import { strategicPatch } from '../cluster/patch.ts';
 import { note } from '../cluster/state.ts';
-import { copy } from '../cluster/types/objects.ts';
+import { copy, type Json } from '../cluster/types/objects.ts';
 import { findKind } from '../cluster/types/kinds.ts';
 import { ManifestError, readManifest } from '../userland/kube/kubectl/manifest.ts';
 
 export function applyManifests(cluster: Cluster, manifests: readonly string[]): void {
   for (const source of manifests) {
     try {
-      for (const { object } of readManifest(source, 'scenario')) {
-        const kind = findKind(String(object.apiVersion), String(object.kind));
-        if (kind) put(cluster, kind, object);
-        else note(cluster, 'manifest.refused', { why: `no matches for kind "${object.kind}"` });
-      }
+      applyObjects(cluster, readManifest(source, 'scenario').map(({ object }) => object));
     } catch (error) {
       if (!(error instanceof ManifestError)) throw error;
       note(cluster, 'manifest.refused', { why: error.message });
     }
+  }
+}
+
+export function applyObjects(cluster: Cluster, objects: readonly Json[]): void {
+  for (const object of objects) {
+    const kind = findKind(String(object.apiVersion), String(object.kind));
+    if (kind) put(cluster, kind, copy(object));
+    else note(cluster, 'manifest.refused', { why: `no matches for kind "${object.kind}"` });
   }
 }
 

@@ -16,7 +16,6 @@ import type { Tree } from '../kernel/vfs/build.ts';
 import type { Timeline } from '../sim/timeline.ts';
 import type { Trace } from '../sim/trace.ts';
 import { GiB, MS } from '../sim/units.ts';
-import { PROGRAMS } from '../userland/table.ts';
 
 /** Its machine's name. */
 export const OUTSIDE = 'outside';
@@ -83,8 +82,8 @@ function join(kernel: Kernel, near: NetNamespace, far: NetNamespace, prefix: str
 }
 
 /** Boots it on the wire of the lab. */
-export function bootOutside(timeline: Timeline, trace: Trace, seed: number, ghz: number, uplink: Uplink): Kernel {
-  const kernel = createKernel({ name: OUTSIDE, cpus: 1, memory: GiB, ghz, timeline, trace, seed, programs: PROGRAMS, hostname: OUTSIDE, network: null });
+export function bootOutside(timeline: Timeline, trace: Trace, seed: number, ghz: number, programs: Kernel['programs'], uplink: Uplink): Kernel {
+  const kernel = createKernel({ name: OUTSIDE, cpus: 1, memory: GiB, ghz, timeline, trace, seed, programs, hostname: OUTSIDE, network: null });
   kernel.uplink = uplink;
   const [gateway, provider, backbone] = [router(kernel), router(kernel), router(kernel)];
   const far = kernel.init.net;

@@ -14,11 +14,11 @@ import { BLOCK_STORE, type BlockStore, createBlockService, createBlockStore, plu
 import { fillCluster } from './bigcluster.ts';
 import { addHollowNodes } from './hollow.ts';
 import { ADDONS } from './addons.ts';
-import { applyManifests } from './manifests.ts';
+import { applyManifests, applyObjects } from './manifests.ts';
 import { createTimeline, runTo, step, type Timeline } from '../sim/timeline.ts';
 import { createTrace, mix, record, traceHash, type Trace } from '../sim/trace.ts';
 import { bytes, fromBase64, text } from '../sim/text.ts';
-import { PROGRAMS } from '../userland/table.ts';
+import { MS } from '../sim/units.ts';
 import { createLan, type Lan, serviceHangUp, serviceSend, uplinkOf, withdraw } from './lan.ts';
 import { bootOutside, GATEWAY, OUTSIDE } from './outside.ts';
 import { API_SERVER, BMC_PORT, bmcAddress, findScenario, type HostSpec, type ScenarioSpec } from './scenario.ts';
@@ -58,6 +58,9 @@ export type { Assets };
 /** Ghz of every modelled processor: cycles are converted with it. */
 export const GHZ = 2;
 
+/** The machine that people sit at is up first, ns: a prompt need not wait for the work of the others. */
+const ROOT_DELAY = 5 * MS;
+
 export const TTYS = ['tty1', 'tty2', 'tty3', 'tty4'];
 
 export function createWorld(assets: Assets, scenario: string, seed?: number): World {
@@ -75,7 +78,7 @@ export function createWorld(assets: Assets, scenario: string, seed?: number): Wo
   };
   world.rack = createRack(timeline, kernels, (kernel) => plugIn(world, assets, kernel));
   if (spec.cluster) joinCluster(world);
-  if (spec.outside) lan.wake = (address) => wakeOutside(world, address);
+  if (spec.outside) lan.wake = (address) => wakeOutside(world, assets, address);
   for (const host of spec.hosts) addHost(world, assets, host);
   world.host = kernels.get(spec.hosts[0]!.name)!;
   return world;
@@ -95,7 +98,8 @@ function joinCluster(world: World): void {
   lan.services.set(`${bmcAddress(API_SERVER.address)}:${BMC_PORT}`, bmcOfService(timeline, 'control-plane', power, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)));
   if (world.scenario.hosts.some((host) => host.services.includes('kubelet'))) joinBlockStore(world);
   addHollowNodes(cluster, world.scenario.cluster!);
-  applyManifests(cluster, [...(world.scenario.hosts.some((h) => h.services.includes('kubelet')) ? ADDONS : []), ...world.scenario.manifests]);
+  if (world.scenario.hosts.some((h) => h.services.includes('kubelet'))) applyObjects(cluster, ADDONS);
+  applyManifests(cluster, world.scenario.manifests);
   if (world.scenario.cluster!.podsPerNode) fillCluster(cluster, world.scenario.cluster!.hollow * world.scenario.cluster!.podsPerNode);
 }
 
@@ -120,7 +124,7 @@ function plugIn(world: World, assets: Assets, kernel: Kernel): void {
 function addHost(world: World, assets: Assets, host: HostSpec): void {
   const spec: KernelSpec = {
     name: host.name, cpus: host.cpus, memory: host.memory, ghz: GHZ, timeline: world.timeline, trace: world.trace,
-    seed: world.seed, programs: PROGRAMS, hostname: host.name, network: networkOf(world.scenario, host), crashes: world.crashes,
+    seed: world.seed, programs: assets.programs.byName, hostname: host.name, network: networkOf(world.scenario, host), crashes: world.crashes,
   };
   const kernel = createKernel(spec);
   const { lan, rack } = world;
@@ -128,14 +132,15 @@ function addHost(world: World, assets: Assets, host: HostSpec): void {
   plugIn(world, assets, kernel);
   mind(rack, kernel, spec);
   if (host.services.includes('kubelet')) lan.services.set(`${bmcAddress(host.address)}:${BMC_PORT}`, bmcOf(rack, host.name, (conn, data) => serviceSend(lan, conn, data), (conn) => serviceHangUp(lan, conn)));
-  boot(kernel, { tree: treeOf(host, world.scenario, assets), init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
+  const delay = host === world.scenario.hosts[0] ? 0 : ROOT_DELAY;
+  boot(kernel, { tree: treeOf(host, world.scenario, assets), delay, init: '/sbin/init', argv: ['/sbin/init'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: 'linux' } });
 }
 
 /** What is beyond the gateway is no machine of the lab: it is on the wire only, from when it is first looked for. */
-function wakeOutside(world: World, address: string): void {
+function wakeOutside(world: World, assets: Assets, address: string): void {
   const { lan } = world;
   if (address !== GATEWAY || lan.kernels.has(OUTSIDE)) return;
-  lan.kernels.set(OUTSIDE, bootOutside(world.timeline, world.trace, world.seed, GHZ, uplinkOf(lan)));
+  lan.kernels.set(OUTSIDE, bootOutside(world.timeline, world.trace, world.seed, GHZ, assets.programs.byName, uplinkOf(lan)));
 }
 
 /** What is for elsewhere goes to the gateway, where there is one; how pods of other nodes are reached is flanneld's to say. */

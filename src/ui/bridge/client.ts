@@ -4,7 +4,7 @@
  */
 import { useCallback, useEffect, useSyncExternalStore } from 'react';
 import type { Calls, Cell, CellPatch, Frame, Patch, Row, ToPage, ToWorker } from '../../bridge/protocol.ts';
-import { startWorker } from './start-worker.ts';
+import { FIRST_CALL, listen } from './start-worker.ts';
 
 type Arg = Record<string, Cell>;
 interface Shared {
@@ -24,11 +24,18 @@ let worker: Worker | null = null;
 let onFrame: (frame: Frame) => void = () => {};
 let serial = 1;
 
-export function connect(frame: (frame: Frame) => void, failed: (message: string) => void): void {
+/** Hears the worker; gives the session that it has opened. */
+export function connect(frame: (frame: Frame) => void, failed: (message: string) => void): Promise<Calls['resume']['out']> {
   onFrame = frame;
-  worker = startWorker();
-  worker.onmessage = (event: MessageEvent<ToPage>): void => receive(event.data);
-  worker.onerror = (event): void => failed(event.message || 'the engine could not be loaded');
+  const opened = answerTo<'resume'>(FIRST_CALL);
+  worker = listen(receive, failed);
+  return opened;
+}
+
+function answerTo<K extends keyof Calls>(id: number): Promise<Calls[K]['out']> {
+  return new Promise((resolve, reject) => {
+    pending.set(id, { resolve: resolve as (out: never) => void, reject });
+  });
 }
 
 function send(message: ToWorker): void {
@@ -76,10 +83,9 @@ function apply(one: Shared, patch: Patch): void {
 
 export function call<K extends keyof Calls>(name: K, input: Calls[K]['in']): Promise<Calls[K]['out']> {
   const id = serial++;
-  return new Promise((resolve, reject) => {
-    pending.set(id, { resolve: resolve as (out: never) => void, reject });
-    send({ type: 'call', id, name, in: input });
-  });
+  const answer = answerTo<K>(id);
+  send({ type: 'call', id, name, in: input });
+  return answer;
 }
 
 const cells = new Map<number, (patch: CellPatch) => void>();

@@ -1,17 +1,17 @@
 /** Opening, acting, keeping: everything the page asks of the world goes through here. */
 import type { Action, Frame, Recording } from '../../bridge/protocol.ts';
 import { call, connect } from '../bridge/client.ts';
+import { freshLab } from '../bridge/start-worker.ts';
 import { get, set, takeFrame, toast } from '../store.ts';
 import { receiveTerm, waitForTerminal } from '../terminal/buffers.ts';
 import { BadLink, fromHash, readRecording } from './link.ts';
 
 const LARGEST_FILE = 64 * 1024 * 1024;
-const fresh = (scenario = 'lab', seed = 1): Recording => ({ nestbox: 1, scenario, seed, inputs: [], until: 0 });
 
 let unkeptSaid = false;
 
 export async function begin(): Promise<void> {
-  connect((frame: Frame) => {
+  const opened = connect((frame: Frame) => {
     receiveTerm(frame.term);
     takeFrame(frame);
     if (frame.crashed) {
@@ -24,16 +24,13 @@ export async function begin(): Promise<void> {
     }
   }, (message) => set({ broken: message }));
   addEventListener('hashchange', () => void readHash());
-  const old = await call('kept', {}).catch(() => null);
-  if (old && !location.hash.startsWith('#s=')) {
-    try {
-      await openRecording(old);
-      return;
-    } catch (error) {
-      toast(`The kept session could not be opened: ${said(error)}. This is a fresh lab.`, true);
-    }
+  try {
+    const { recording, problem } = await opened;
+    if (problem) toast(`The kept session could not be opened: ${problem}. This is a fresh lab.`, true);
+    await tell(recording);
+  } catch (error) {
+    set({ broken: said(error) });
   }
-  await openFresh(undefined, undefined, false);
   await readHash();
 }
 
@@ -51,14 +48,19 @@ export const said = (error: unknown): string => (error instanceof Error ? error.
 
 export async function openRecording(recording: Recording): Promise<void> {
   set({ fault: null, selection: null, ready: false });
-  const { scenario, seed } = await call('open', { recording });
-  set({ scenario, seed, ...(recording.lab ? { lab: recording.lab } : {}) });
-  if (recording.inputs.length === 0) await call('act', { do: 'open', tty: 'tty1' }).catch(() => null);
+  await tell({ ...recording, ...(await call('open', { recording })) });
 }
+
+/** Says what has been opened; in a fresh lab somebody sits down at the first terminal. */
+async function tell({ scenario, seed, lab, inputs }: Recording): Promise<void> {
+  set({ scenario, seed, ...(lab ? { lab } : {}) });
+  if (inputs.length === 0) await call('act', { do: 'open', tty: 'tty1' }).catch(() => null);
+}
+
 export async function openFresh(scenario = 'lab', seed = 1, drop = true): Promise<void> {
   if (drop) await call('forget', {}).catch(() => null);
   try {
-    await openRecording(fresh(scenario, seed));
+    await openRecording(freshLab(scenario, seed));
   } catch (error) {
     set({ broken: said(error) });
   }

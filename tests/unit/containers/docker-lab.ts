@@ -37,14 +37,14 @@ export function lab(more: Partial<HostSpec> = {}): Lab {
   const kernels = new Map<string, Kernel>();
   registerKernels(timeline, kernels);
   const box: Lab['box'] = { todo: null, status: null, ready: false, terminal: false };
-  const programs = new Map(PROGRAMS);
+  const programs = new Map(PROGRAMS.byName);
   programs.set('init', () => init(box));
   const kernel = createKernel({
     name: 'lab', cpus: 2, memory: more.memory ?? 4 * GiB, ghz: 2, timeline, trace: createTrace(timeline), seed: 1, programs, hostname: more.name ?? 'lab', network: { address: '10.0.0.5/24' },
   });
   kernels.set('lab', kernel);
   const host: HostSpec = { name: 'lab', cpus: 2, memory: 4 * GiB, address: '10.0.0.5', services: ['containerd', 'docker'], images: ['busybox', 'stress', 'nginx', 'hello-world'], domains: [], ...more };
-  const tree: Tree = { ...treeOf(host, { name: 'lab', hosts: [host], cluster: null, manifests: [] }, { cpu: null as never, guests: {} }), '/sbin/init': { type: 'program', name: 'init', mode: 0o755 }, '/usr/sbin/init': { type: 'program', name: 'init', mode: 0o755 } };
+  const tree: Tree = { ...treeOf(host, { name: 'lab', hosts: [host], cluster: null, manifests: [] }, { cpu: null as never, programs: PROGRAMS, guests: {} }), '/sbin/init': { type: 'program', name: 'init', mode: 0o755 }, '/usr/sbin/init': { type: 'program', name: 'init', mode: 0o755 } };
   boot(kernel, { tree, init: '/sbin/init', argv: ['/sbin/init'], env: ENV });
   const m: Lab = { kernel, timeline, box };
   until(m, () => box.ready, 20 * SECOND);
