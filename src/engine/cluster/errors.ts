@@ -1,5 +1,5 @@
 /** Failures of the API as the real server words them: a Status with reason and code. */
-import { isObject, type Json, type Status } from './types/objects.ts';
+import { isObject, type Json, type KubeObject, type Status } from './types/objects.ts';
 import { type Kind, nameOf, qualified } from './types/kinds.ts';
 
 /** Thrown by every operation on the API; `status` is the body of the answer. */
@@ -69,4 +69,9 @@ export function goValue(value: unknown): string {
     return `map[string]string{${entries.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(String(v))}`).join(', ')}}`;
   }
   return String(value);
+}
+
+/** What an object is called by admission that changes objects: a name that is made up is not there yet. */
+export function givenName({ metadata: { name, generateName } }: KubeObject): string {
+  return generateName && name.startsWith(generateName) && name.length === generateName.length + 5 ? generateName : name;
 }

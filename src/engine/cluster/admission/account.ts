@@ -2,7 +2,7 @@
  * ServiceAccount: pods without one get "default", and every pod the volume through which it reaches the API server: a projected
  * token, certificate and namespace; before 1.21 the Secret of the account's token. Source: plugin/pkg/admission/serviceaccount 1.32.
  */
-import { forbidden } from '../errors.ts';
+import { forbidden, givenName } from '../errors.ts';
 import { type Cluster, safeEncode, suffix } from '../state.ts';
 import { get } from '../store.ts';
 import type { Kind } from '../types/kinds.ts';
@@ -26,9 +26,9 @@ export function accountOf(cluster: Cluster, kind: Kind, object: KubeObject): voi
   if (spec.serviceAccountName === undefined && spec.serviceAccount) spec.serviceAccountName = spec.serviceAccount;
   spec.serviceAccountName ||= 'default';
   spec.serviceAccount = spec.serviceAccountName;
-  const { namespace, name } = object.metadata;
+  const { namespace } = object.metadata;
   const account = get(cluster.store, 'ServiceAccount', `${namespace}/${spec.serviceAccountName}`);
-  if (!account && spec.serviceAccountName !== 'default') throw forbidden(kind, name, `error looking up service account ${namespace}/${spec.serviceAccountName}: serviceaccount ${JSON.stringify(spec.serviceAccountName)} not found`);
+  if (!account && spec.serviceAccountName !== 'default') throw forbidden(kind, givenName(object), `error looking up service account ${namespace}/${spec.serviceAccountName}: serviceaccount ${JSON.stringify(spec.serviceAccountName)} not found`);
   if (!spec.imagePullSecrets?.length && account?.imagePullSecrets?.length) spec.imagePullSecrets = account.imagePullSecrets;
   if ((spec.automountServiceAccountToken ?? account?.automountServiceAccountToken ?? true) && account) mount(cluster, object, account);
 }

@@ -77,7 +77,8 @@ function status(cluster: Cluster, rs: ReplicaSet, key: string, pods: readonly Po
   const ready = pods.filter(isReady);
   const available = rs.spec.minReadySeconds ? availableOf(cluster, ready, rs.spec.minReadySeconds, rs.kind.toLowerCase(), key).length : ready.length;
   const old: Condition | undefined = (rs.status as Json)?.conditions?.find((c: Condition) => c.type === 'ReplicaFailure');
-  const failure: Condition | null = refused === null ? null : { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: refused, lastTransitionTime: old?.lastTransitionTime ?? stamp(cluster.timeline) };
+  // What was refused first stays told: a message with a new name each time would make a new version each time.
+  const failure: Condition | null = refused === null ? null : (old ?? { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: refused, lastTransitionTime: stamp(cluster.timeline) });
   const next = {
     ...(available > 0 ? { availableReplicas: available } : {}), ...(failure ? { conditions: [failure] } : {}), ...(pods.length > 0 ? { fullyLabeledReplicas: pods.length } : {}), observedGeneration: rs.metadata.generation!,
     ...(ready.length > 0 ? { readyReplicas: ready.length } : {}), replicas: pods.length,

@@ -39,32 +39,108 @@ export function matchesMap(wanted: Labels | undefined, labels: Labels | undefine
   return Object.entries(wanted ?? {}).every(([key, value]) => labels !== undefined && labels[key] === value);
 }
 
+interface Token { kind: 'word' | 'end' | '(' | ')' | ',' | '!' | 'operator'; text: string }
+
+/** `in` and `notin` are operators only where one is looked for. */
+interface Tokens { all: Token[]; at: number }
+
+function tokens(text: string): Tokens {
+  const all: Token[] = [];
+  for (const m of text.matchAll(/\s+|([(),])|([=!<>]+)|([^\s(),=!<>]+)/g)) {
+    if (m[1]) all.push({ kind: m[1] as Token['kind'], text: m[1] });
+    else if (m[2]) for (const o of m[2].match(/==|!=|./g)!) all.push({ kind: o === '!' ? '!' : 'operator', text: o });
+    else if (m[3]) all.push({ kind: 'word', text: m[3] });
+  }
+  return { all, at: 0 };
+}
+
+const END: Token = { kind: 'end', text: '' };
+const peek = (t: Tokens): Token => t.all[t.at] ?? END;
+const take = (t: Tokens): Token => t.all[t.at++] ?? END;
+
+class SelectorError extends Error {}
+const wrong = (found: Token, expected: string): SelectorError => new SelectorError(`found '${found.text}', expected: ${expected}`);
+
 /** Parses `-l`; a string is the error's text. */
 export function parseSelector(text: string): Requirement[] | string {
+  try {
+    return requirements(tokens(text));
+  } catch (error) {
+    if (!(error instanceof SelectorError)) throw error;
+    return error.message;
+  }
+}
+
+function requirements(t: Tokens): Requirement[] {
   const out: Requirement[] = [];
-  const parts: string[] = [];
-  let depth = 0;
-  let from = 0;
-  for (let i = 0; i <= text.length; i++) {
-    if (text[i] === '(') depth++;
-    if (text[i] === ')') depth--;
-    if (i === text.length || (text[i] === ',' && depth === 0)) {
-      parts.push(text.slice(from, i).trim());
-      from = i + 1;
+  for (;;) {
+    const first = peek(t);
+    if (first.kind === 'end') return out;
+    if (first.kind !== 'word' && first.kind !== '!') throw wrong(first, "!, identifier, or 'end of string'");
+    try {
+      out.push(requirement(t));
+    } catch (error) {
+      throw error instanceof SelectorError ? new SelectorError(`unable to parse requirement: ${error.message}`) : error;
+    }
+    const next = take(t);
+    if (next.kind === 'end') return out;
+    if (next.kind !== ',') throw wrong(next, "',' or 'end of string'");
+    const after = peek(t);
+    if (after.kind !== 'word' && after.kind !== '!') throw wrong(after, "identifier after ','");
+  }
+}
+
+const OPERATORS = ['in', 'notin', '=', '==', '!=', 'gt', 'lt'];
+
+function requirement(t: Tokens): Requirement {
+  let word = take(t);
+  const none = word.kind === '!';
+  if (none) word = take(t);
+  if (word.kind !== 'word') throw wrong(word, 'identifier');
+  const key = word.text;
+  const fault = keyFault(key);
+  if (fault) throw new SelectorError(`<nil>: Invalid value: ${JSON.stringify(key)}: ${fault}`);
+  if (none) return { key, op: 'DoesNotExist', values: [] };
+  if (peek(t).kind === 'end' || peek(t).kind === ',') return { key, op: 'Exists', values: [] };
+  const operator = take(t);
+  const shown = operator.text === '>' ? 'gt' : operator.text === '<' ? 'lt' : operator.text;
+  if (!OPERATORS.includes(shown) || (operator.kind === 'word' && !['in', 'notin'].includes(operator.text))) throw wrong(operator, OPERATORS.join(', '));
+  if (shown === 'in' || shown === 'notin') return { key, op: shown === 'in' ? 'In' : 'NotIn', values: valueList(t) };
+  const value = peek(t).kind === 'end' || peek(t).kind === ',' ? '' : take(t);
+  if (value !== '' && value.kind !== 'word') throw wrong(value, 'identifier');
+  const values = [value === '' ? '' : value.text];
+  if ((shown === 'gt' || shown === 'lt') && !/^[-+]?\d+$/.test(values[0]!)) throw new SelectorError(`values[0]: Invalid value: ${JSON.stringify(values[0])}: for 'Gt', 'Lt' operators, the value must be an integer`);
+  return { key, op: shown === 'gt' ? 'Gt' : shown === 'lt' ? 'Lt' : shown === '!=' ? 'NotIn' : 'In', values };
+}
+
+/** "(a,b)"; an empty place is an empty value. */
+function valueList(t: Tokens): string[] {
+  const open = take(t);
+  if (open.kind !== '(') throw new SelectorError(`found '${open.text}' expected: '('`);
+  if (peek(t).kind === ')') throw new SelectorError("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
+  if (peek(t).kind !== 'word' && peek(t).kind !== ',') throw wrong(peek(t), "',', ')' or identifier");
+  const values = new Set<string>();
+  for (;;) {
+    const one = take(t);
+    if (one.kind === 'word') {
+      values.add(one.text);
+      if (peek(t).kind !== ',' && peek(t).kind !== ')') throw wrong(peek(t), "',' or ')'");
+    } else if (one.kind === ',') {
+      if (values.size === 0 || peek(t).kind === ')' || peek(t).kind === ',') values.add('');
+    } else throw wrong(one, "',', or identifier");
+    if (peek(t).kind === ')') {
+      t.at++;
+      return [...values].sort();
     }
   }
-  for (const part of parts) {
-    if (part === '') continue;
-    const set = /^(\S+)\s+(in|notin)\s*\((.*)\)$/.exec(part);
-    const equal = /^([^\s=!]+)\s*(==|=|!=)\s*(\S*)$/.exec(part);
-    const not = /^!\s*(\S+)$/.exec(part);
-    if (set) out.push({ key: set[1]!, op: set[2] === 'in' ? 'In' : 'NotIn', values: set[3]!.split(',').map((v) => v.trim()) });
-    else if (equal) out.push({ key: equal[1]!, op: equal[2] === '!=' ? 'NotIn' : 'In', values: [equal[3]!] });
-    else if (not) out.push({ key: not[1]!, op: 'DoesNotExist', values: [] });
-    else if (/^[A-Za-z0-9][A-Za-z0-9._/-]*$/.test(part)) out.push({ key: part, op: 'Exists', values: [] });
-    else return `unable to parse requirement: found '${part.split(/\s+/)[1] ?? part}', expected: in, notin, =, ==, !=, gt, lt`;
-  }
-  return out;
+}
+
+function keyFault(key: string): string | null {
+  const parts = key.split('/');
+  const name = parts.at(-1)!;
+  if (parts.length > 2) return "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+  if (/^(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/.test(name)) return null;
+  return "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 }
 
 /** "app=web,tier in (a,b)", as describe prints. */
@@ -98,7 +174,7 @@ export function fieldOf(object: KubeObject, field: string): string | undefined {
     const on = object.involvedObject ?? {};
     const fields: Record<string, string | undefined> = {
       'involvedObject.kind': on.kind, 'involvedObject.name': on.name, 'involvedObject.namespace': on.namespace, 'involvedObject.uid': on.uid,
-      reason: object.reason, type: object.type, source: object.source?.component,
+      reason: object.reason, type: object.type, source: object.source?.component || object.reportingComponent,
     };
     return Object.hasOwn(fields, field) ? (fields[field] ?? '') : undefined;
   }

@@ -38,7 +38,7 @@ function* doomed(client: Client, flags: Flags, problems: string[]): Call<Doomed[
   for (const t of yield* targets(client, flags.args)) {
     const namespace = t.kind.namespaced ? client.namespace : undefined;
     if (t.name !== null) {
-      if (selector !== undefined) throw new Fatal('error: name cannot be provided when a selector is specified');
+      if (selector !== undefined || fields !== undefined || on(flags, 'all')) throw new Fatal('error: name cannot be provided when a selector is specified');
       if (on(flags, 'all-namespaces') && t.kind.namespaced) throw new Fatal('error: a resource cannot be retrieved by name across all namespaces');
       wanted.push({ kind: t.kind, name: t.name, namespace, source: '' });
       continue;
@@ -206,6 +206,27 @@ export function* scale(client: Client, flags: Flags): Call<number> {
 
 export const LABEL_FLAGS = 'overwrite l/selector= all A/all-namespaces list resource-version= o/output= dry-run=?unchanged f/filename=* field-selector= local';
 
+/** "a=b" sets, "a-" takes away (null). Labels' values are checked here, keys by the server. */
+function editsOf(edits: readonly string[], field: 'labels' | 'annotations'): Record<string, string | null> {
+  const set: Record<string, string | null> = {};
+  const gone = edits.filter((e) => !e.includes('=')).map((e) => e.slice(0, -1));
+  for (const e of edits.filter((one) => one.includes('='))) {
+    const [key, value] = [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)];
+    const fault = field === 'labels' ? labelValue(value) : null;
+    if (fault) throw new Fatal(`error: invalid label value: ${JSON.stringify(e)}: ${fault}`);
+    if (gone.includes(key)) throw new Fatal(`error: can not both modify and remove ${field === 'labels' ? 'a label' : 'an annotation'} in the same command`);
+    set[key] = value;
+  }
+  for (const key of gone) set[key] = null;
+  return set;
+}
+
+function labelValue(value: string): string | null {
+  if (value.length > 63) return 'must be no more than 63 characters';
+  if (/^(?:(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/.test(value)) return null;
+  return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+}
+
 /** label and annotate are one thing on two fields. */
 export function* mark(client: Client, flags: Flags, field: 'labels' | 'annotations'): Call<number> {
   const word = field === 'labels' ? 'label' : 'annotation';
@@ -216,11 +237,8 @@ export function* mark(client: Client, flags: Flags, field: 'labels' | 'annotatio
   const edits = first < 0 ? [] : flags.args.slice(first);
   if (resources.length === 0) throw new Fatal(field === 'labels' ? 'error: at least one label update is required' : 'error: at least one annotation update is required');
   if (edits.length === 0 && !on(flags, 'list')) throw new Fatal(`error: at least one ${word} update is required`);
-  const set: Record<string, string | null> = {};
-  for (const e of edits) {
-    if (!e.includes('=')) set[e.slice(0, -1)] = null;
-    else set[e.slice(0, e.indexOf('='))] = e.slice(e.indexOf('=') + 1);
-  }
+  const set = editsOf(edits, field);
+  const version = flags.text.get('resource-version');
   const run = dryRun(flags);
   const all: { kind: Kind; object: KubeObject }[] = [];
   const wanted = yield* targets(client, resources);
@@ -249,7 +267,7 @@ export function* mark(client: Client, flags: Flags, field: 'labels' | 'annotatio
     const changes = Object.entries(set).some(([k, v]) => (v === null ? have[k] !== undefined : have[k] !== v));
     const removesOnly = Object.values(set).every((v) => v === null);
     if (run !== 'client' && changes) {
-      yield* ask(client, 'PATCH', `${pathOf(kind, object.metadata.namespace, object.metadata.name)}${query(flags, run)}`, { metadata: { [field]: set } }, 'merge');
+      yield* ask(client, 'PATCH', `${pathOf(kind, object.metadata.namespace, object.metadata.name)}${query(flags, run)}`, { metadata: { [field]: set, ...(version ? { resourceVersion: version } : {}) } }, 'merge');
     }
     const verb = field === 'labels' ? (!changes ? 'not labeled' : removesOnly ? 'unlabeled' : done) : done;
     if (flags.text.has('output')) yield* printAs(flags.text.get('output')!, [yield* mustFetch(client, kind, object.metadata.name, object.metadata.namespace)], true);

@@ -110,6 +110,7 @@ export function* kubectl(argv: readonly string[], env: Readonly<Record<string, s
 function* dispatch(argv: readonly string[], env: Readonly<Record<string, string>>): Call<number> {
   const at = positions(argv, '')[0];
   const name = at === undefined ? null : argv[at]!;
+  if (name === null) parseFlags('kubectl', argv, '');
   if (name === null || name === 'help') {
     const about = name === 'help' && at !== undefined ? argv.slice(at + 1).filter((a) => !a.startsWith('-')) : [];
     if (about.length > 0 && !COMMANDS[about[0]!]) throw new Fatal(`Unknown help topic [\`${about.join('` `')}\`]`);
@@ -143,7 +144,7 @@ function* start(name: string, command: Command, rest: readonly string[], env: Re
     const path = command.group ? full : `${full} ${flags.args[0] === 'svc' ? 'service' : flags.args[0]}`;
     const args = command.group ? flags.args : flags.args.slice(1);
     if (args.length > 0) throw new Fatal(`error: unknown command ${JSON.stringify(args.join(' '))}\nSee '${path} -h' for help and examples`);
-    yield* out(commandHelp(path.slice(8), row));
+    yield* out(commandHelp(path.slice(8), command.group ? row : ''));
     return 1;
   }
   if (below !== null && command.aliases?.[flags.args[0]!]) flags.args[0] = command.aliases[flags.args[0]!]!;

@@ -4,6 +4,7 @@
  */
 import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import type { Json } from '../../../cluster/types/objects.ts';
+import { chunks, yamlFault } from './yamlfaults.ts';
 
 export interface Item {
   object: Json;
@@ -17,12 +18,7 @@ export class ManifestError extends Error {}
 const MAX_BYTES = 3 * 1024 * 1024;
 const MAX_DEPTH = 100;
 
-const WORDS: Record<string, string> = {
-  TAB_AS_INDENT: 'found character that cannot start any token', BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',
-  BAD_INDENT: 'did not find expected key', MISSING_CHAR: 'did not find expected node content', UNEXPECTED_TOKEN: 'did not find expected node content',
-  BAD_SCALAR_START: 'found character that cannot start any token', MULTILINE_IMPLICIT_KEY: 'could not find expected \':\'', BAD_PROP_ORDER: 'did not find expected node content',
-  MISSING_ANCHOR: 'did not find expected alphabetic or numeric character', BAD_DQ_ESCAPE: 'found unknown escape character',
-};
+const OPTIONS = { version: '1.1', prettyErrors: false, merge: true, uniqueKeys: true, logLevel: 'silent' } as const;
 
 export function readManifest(text: string, source: string): Item[] {
   const broken = (why: string): ManifestError => new ManifestError(`error parsing ${source}: error converting YAML to JSON: ${why}`);
@@ -30,22 +26,18 @@ export function readManifest(text: string, source: string): Item[] {
   const counter = new LineCounter();
   let documents: Document[];
   try {
-    documents = parseAllDocuments(text, { version: '1.1', lineCounter: counter, prettyErrors: false, merge: true, uniqueKeys: true, logLevel: 'silent' }) as Document[];
+    documents = parseAllDocuments(text, { ...OPTIONS, lineCounter: counter }) as Document[];
   } catch (error) {
     throw broken(`yaml: ${error instanceof Error ? error.message : 'unreadable'}`);
   }
   const out: Item[] = [];
   for (const document of documents) {
-    const fault = document.errors[0];
-    if (fault) {
-      const unclosed = /end with a/.test(fault.message);
-      const line = counter.linePos(unclosed ? Math.min(fault.pos[0], Math.max(0, text.trimEnd().length - 1)) : fault.pos[0]).line;
-      const key = /Map keys must be unique/.test(fault.message) ? 'key already set in map' : null;
-      throw broken(`yaml: line ${line}: ${key ?? (unclosed ? WORDS.MISSING_CHAR : WORDS[fault.code]) ?? fault.message.replace(/\s+/g, ' ')}`);
-    }
+    if (document.errors.some((f) => f.code !== 'DUPLICATE_KEY')) throw broken(faultOf(text));
     let value: Json;
     try {
       if (isNode(document.contents) && depth(document.contents, 0) > MAX_DEPTH) throw broken('yaml: exceeded max depth');
+      const odd = isNode(document.contents) ? oddKey(document.contents) : null;
+      if (odd !== null) throw broken(`yaml: invalid map key: ${odd}`);
       value = document.toJS({ maxAliasCount: 100 });
     } catch (error) {
       if (error instanceof ManifestError) throw error;
@@ -64,6 +56,33 @@ export function readManifest(text: string, source: string): Item[] {
     } else out.push({ object: clean, source, lineOf });
   }
   return out;
+}
+
+/** What the first document that is broken by itself has. */
+function faultOf(text: string): string {
+  for (const chunk of chunks(text)) {
+    const faults = parseAllDocuments(chunk, OPTIONS).flatMap((d) => d.errors).filter((f) => f.code !== 'DUPLICATE_KEY');
+    if (faults.length > 0) return yamlFault(chunk, faults);
+  }
+  return 'yaml: document is broken';
+}
+
+/** A key that is itself a map or a list, as Go prints it: what a template that was not filled in looks like. */
+function oddKey(node: unknown): string | null {
+  const parts = isMap(node) ? node.items.flatMap((p) => [p.key, p.value]) : isSeq(node) ? node.items : [];
+  for (const key of isMap(node) ? node.items.map((p) => p.key) : []) if (isMap(key) || isSeq(key)) return goText(key);
+  for (const part of parts) {
+    const found = oddKey(part);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function goText(node: unknown): string {
+  if (isMap(node)) return `map[interface {}]interface {}{${node.items.map((p) => `${goText(p.key)}:${goText(p.value)}`).join(', ')}}`;
+  if (isSeq(node)) return `[]interface {}{${node.items.map(goText).join(', ')}}`;
+  const value = isScalar(node) ? node.value : null;
+  return value === null ? 'interface {}(nil)' : JSON.stringify(value);
 }
 
 function depth(node: unknown, level: number): number {

@@ -21,7 +21,7 @@ export function* nodesOf(client: Client, flags: Flags, names: readonly string[])
 
 export function* cordon(client: Client, flags: Flags, unschedulable: boolean): Call<number> {
   const word = unschedulable ? 'cordon' : 'uncordon';
-  if (flags.args.length === 0 && !flags.text.has('selector')) throw new Fatal(`error: USAGE: ${word} NODE [flags]`);
+  if (flags.args.length === 0 && !flags.text.has('selector')) throw new Fatal(`error: USAGE: ${word} NODE [flags]\nSee 'kubectl ${word} -h' for help and examples`);
   for (const node of yield* nodesOf(client, flags, flags.args)) yield* setCordon(client, flags, node, unschedulable, word);
   return 0;
 }

@@ -5,6 +5,7 @@ import { copy, type Json, type KubeObject, type Pod } from '../../../cluster/typ
 import { jsonPatch } from '../../../cluster/types/jsonpatch.ts';
 import { strategicPatch } from '../../../cluster/types/strategic.ts';
 import { sys } from '../../../kernel/sys.ts';
+import { parseReference } from '../../containers/oci.ts';
 import type { Call } from '../../lib/http.ts';
 import { attachTo } from './attach.ts';
 import { call, type Client, err, failed, Fatal, now, out } from './client.ts';
@@ -27,7 +28,9 @@ export function* run(client: Client, flags: Flags): Call<number> {
   const wet = dryRun(flags) === '';
   if (on(flags, 'tty') && !on(flags, 'stdin')) throw new Fatal('error: -i/--stdin is required for containers with -t/--tty=true');
   if (!['Always', 'OnFailure', 'Never'].includes(restart)) throw new Fatal(`error: invalid restart policy: ${restart}\nSee 'kubectl run -h' for help and examples`);
-  if (/\s/.test(flags.text.get('image')!) || flags.text.get('image') === '') throw new Fatal(flags.text.get('image') === '' ? 'error: --image is required' : `error: Invalid image name "${flags.text.get('image')}": invalid reference format`);
+  const asked = flags.text.get('image')!;
+  if (asked === '') throw new Fatal('error: --image is required');
+  if ('error' in parseReference(asked)) throw new Fatal(`error: Invalid image name ${JSON.stringify(asked)}: invalid reference format`);
   if (on(flags, 'rm') && !attached) throw new Fatal('error: --rm should only be used for attached containers');
   if (attached && !wet) throw new Fatal("error: --dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)");
   if (on(flags, 'expose') && !flags.text.has('port')) throw new Fatal('error: --port must be set when exposing a service');

@@ -7,6 +7,7 @@ import { pairsOf } from './create-objects.ts';
 import { type Flags, on } from './flags.ts';
 import { threeWay } from './merge.ts';
 import { printAs } from './print.ts';
+import { quantityFault } from '../../../cluster/types/quantity.ts';
 import { display, fetch, mustFetch, targets } from './resources.ts';
 import { dryRun, manifests, marks, query } from './write.ts';
 import type { Kind } from '../../../cluster/types/kinds.ts';
@@ -168,6 +169,8 @@ function resourcesChange(flags: Flags): Change {
   const parsed = (list: string): [string, string][] => (flags.text.get(list) ?? '').split(',').filter((p) => p !== '').map((pair) => {
     const parts = pair.split('=');
     if (parts.length !== 2) throw new Fatal(`error: Invalid argument syntax ${pair}, expected <resource>=<value>`);
+    const fault = quantityFault(parts[1]!);
+    if (fault) throw new Fatal(`error: ${fault}`);
     return parts as [string, string];
   });
   const wanted = { limits: parsed('limits'), requests: parsed('requests') };
