@@ -216,6 +216,7 @@ export type PodRow = R<{
   cpuMilli: number; memory: number; qos: string; createdAt: number; terminating: boolean; containers: string; oomKilled: boolean; spread: string;
 }>;
 /** () one row */
+export type ExportRow = R<{ name: string; text: string }>;
 export type ClusterSizeRow = R<{ nodes: number; pods: number; waiting: number; decided: number; revision: number; oldest: number }>;
 /** () */
 export type DeploymentRow = R<{ namespace: string; name: string; replicas: number; ready: number; updated: number; available: number; image: string; createdAt: number }>;

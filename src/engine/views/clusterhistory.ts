@@ -1,8 +1,10 @@
 /** What the store remembers of the past: who wrote what, how sets of pods grew and shrank, an object as it was at any revision. */
-import type { ObjectLineRow, ObjectRow, RevisionRow, RolloutRow, WriteRow } from '../../bridge/rows.ts';
+import type { ExportRow, ObjectLineRow, ObjectRow, RevisionRow, RolloutRow, WriteRow } from '../../bridge/rows.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { get, type Change } from '../cluster/store.ts';
 import type { KubeObject } from '../cluster/types/objects.ts';
+import { exportCluster } from '../cluster/transfer/export.ts';
+import { exportedFiles } from '../userland/kube/exported.ts';
 import { toYaml } from '../userland/kube/kubectl/yaml.ts';
 import { type Arg, columns, type View } from './view.ts';
 
@@ -149,3 +151,13 @@ function compare(before: string[] | null, now: string[]): { text: string; change
   }
   return out;
 }
+
+export const clusterExport: View = {
+  doc: 'All of the cluster as files that a real one, kind and KWOK take: what `lab export` writes. None without a cluster.',
+  arg: '',
+  columns: columns(`
+    name: of the file
+    text: all of it
+  `),
+  rows: ({ cluster }) => (cluster ? exportedFiles(exportCluster(cluster)) : []).map(([name, text]): ExportRow => ({ key: name, name, text })),
+};

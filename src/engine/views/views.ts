@@ -2,7 +2,7 @@
 import { cgroupCpu, cgroupResources } from './cgroupresources.ts';
 import { cgroupHistory, cgroups } from './cgroups.ts';
 import { budgets, clusterSize, deployments, kubeEvents, nodes, pods, services } from './cluster.ts';
-import { objects, objectText, revisions, rollouts, writes } from './clusterhistory.ts';
+import { clusterExport, objects, objectText, revisions, rollouts, writes } from './clusterhistory.ts';
 import { containers } from './containers.ts';
 import { costTable } from './costs.ts';
 import { decisions, filters, races, scores } from './decisions.ts';
@@ -56,6 +56,6 @@ export const VIEWS: Readonly<Record<string, View>> = {
   translation, translated, 'virtual-cpu': virtualCpu, sensitive,
   lanes, 'ledger-events': ledgerEvents, 'ledger-places': ledgerPlaces, spans, 'guest-marks': guestMarks, leaves, lockstep, serial, costs: costTable, papers,
   'cluster-size': clusterSize, nodes, pods, deployments, services, budgets, volumes, 'kube-events': kubeEvents, decisions, filters, scores, races,
-  writes, rollouts, objects, revisions, 'object-text': objectText,
+  writes, rollouts, objects, revisions, 'object-text': objectText, 'cluster-export': clusterExport,
   marks, why,
 };

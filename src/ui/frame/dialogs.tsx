@@ -54,6 +54,8 @@ function Palette() {
     ...pods.slice(0, 5000).map((pod): Item => ({ text: `${pod.namespace}/${pod.name}`, what: 'pod', go: () => { show('cluster'); select({ kind: 'pod', id: `${pod.namespace}/${pod.name}` }); } })),
     { text: 'Share this session', what: 'command', go: () => set({ dialog: 'share' }) },
     { text: 'Put a file into the lab', what: 'command', go: pickFile },
+    { text: 'Export manifests: the cluster as files for a real one, kind and KWOK', what: 'command', go: () => void import('../session/transfer.ts').then(({ exportManifests }) => exportManifests()) },
+    { text: 'Import dump: a real cluster’s kubectl get … -A -o json becomes part of this one', what: 'command', go: () => void import('../session/transfer.ts').then(({ importDump }) => importDump()) },
     { text: 'Assembly editor', what: 'picture', go: () => { set((s) => ({ mode: { ...s.mode, spectrum: 'editor' } })); show('spectrum'); } },
     { text: 'Download the recording', what: 'command', go: () => void download() },
     { text: 'Start a fresh lab', what: 'command', go: () => void openFresh() },

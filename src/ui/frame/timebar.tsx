@@ -112,7 +112,7 @@ function Scrubber() {
         e.preventDefault();
       }}>
       <svg aria-hidden="true">
-        {scale.ticks(Math.max(2, Math.floor(width / 140))).map((tick) => <g key={tick}><line x1={scale(tick)} x2={scale(tick)} y1={small ? 4 : 18} y2={height - 4} stroke="var(--line)" /><text x={scale(tick) + 4} y={14}>{small ? '' : `${tick / 1e9}${tick === 0 ? ' s' : ''}`}</text></g>)}
+        {scale.ticks(Math.max(2, Math.floor(width / 140))).map((tick) => <g key={tick}><line x1={scale(tick)} x2={scale(tick)} y1={small ? 4 : 18} y2={height - 4} stroke="var(--line)" /><text x={scale(tick) + (scale(tick) > width - 40 ? -4 : 4)} y={14} textAnchor={scale(tick) > width - 40 ? 'end' : 'start'}>{small ? '' : `${tick / 1e9}${tick === 0 ? ' s' : ''}`}</text></g>)}
         {LANES.map((name, i) => <g key={name}><text x={0} y={laneY(i, height) + 4}>{small ? '' : name}</text><line x1={GUTTER} x2={width - 4} y1={laneY(i, height)} y2={laneY(i, height)} stroke="var(--line)" /></g>)}
         <Marks marks={marks} scale={scale} height={height} t={shown} />
       </svg>

@@ -88,10 +88,11 @@ export async function run(line: string, tty = get().tty): Promise<void> {
   await act({ do: 'type', tty, data: `${line}\r` });
 }
 
-export async function putFile(file: File): Promise<void> {
+/** Puts a file under /root/uploads, or opens it when it is a recording. The name it has there, or null; a cluster's dump is taken in at once unless told not to. */
+export async function putFile(file: File, take = true): Promise<string | null> {
   if (file.size > LARGEST_FILE) {
     toast(`${file.name} is ${Math.round(file.size / 1048576)} MiB; files up to 64 MiB can be put into the lab`, true);
-    return;
+    return null;
   }
   if (/\.nestbox\.json$/.test(file.name)) {
     try {
@@ -99,16 +100,18 @@ export async function putFile(file: File): Promise<void> {
     } catch (error) {
       toast(`${file.name}: ${said(error)}`, true);
     }
-    return;
+    return null;
   }
   const name = file.name.replace(/[^A-Za-z0-9._+@=-]/g, '_').slice(-100) || 'file';
   const bytes = new Uint8Array(await file.arrayBuffer());
   let binary = '';
   for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  if (!(await act({ do: 'file', name, base64: btoa(binary) }))) return;
+  if (!(await act({ do: 'file', name, base64: btoa(binary) }))) return null;
+  if (!take) return name;
   // the dump of a cluster becomes part of the one here
   if (/^\s*\{/.test(binary.slice(0, 100)) && /"kind":\s*"(Node|Pod|Deployment)?List"/.test(binary.slice(0, 2000) + binary.slice(-2000))) void run(`lab import /root/uploads/${name}`);
   else toast(`The file is at /root/uploads/${name}`);
+  return name;
 }
 export async function download(): Promise<void> {
   const recording = await recordingNow();

@@ -7,10 +7,10 @@ import { SysError } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
 import { mkdirAll, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
+import { exportedFiles } from './exported.ts';
 import { call, type Client, connect, err, Fatal, failureText, out, readPath } from './kubectl/client.ts';
 import type { Flags } from './kubectl/flags.ts';
 import { ManifestError, readManifest } from './kubectl/manifest.ts';
-import { toYaml } from './kubectl/yaml.ts';
 
 const USAGE = `Usage: lab import FILE          a cluster's dump (kubectl get nodes,pods,deploy,... -A -o json) becomes part of this one
        lab export [FOLDER]      manifests for a real cluster, a kind configuration, KWOK nodes (default /root/export)
@@ -127,10 +127,8 @@ function* giveOut(client: Client, args: readonly string[]): Call<number> {
   const folder = (args[0] ?? '/root/export').replace(/\/$/, '');
   const { status, body } = yield* call(client, 'GET', '/nestbox/export');
   if (status !== 200) throw new Fatal(failureText(body, ''));
-  const many = (objects: Json[]): string => objects.map((o) => toYaml(o)).join('---\n');
-  const files: [string, string][] = [['manifests.yaml', many(body.manifests)], ['kind.yaml', toYaml(body.kind)], ['kwok.yaml', many(body.kwok)], ['README.txt', body.readme]];
   yield* mkdirAll(folder);
-  for (const [name, content] of files) {
+  for (const [name, content] of exportedFiles(body)) {
     yield* writeFile(`${folder}/${name}`, content);
     yield* out(`${folder}/${name}\n`);
   }

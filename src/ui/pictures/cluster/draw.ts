@@ -47,6 +47,8 @@ const LARGEST = 64;
 const GLYPHS_FROM = 10;
 /** With more tiles to draw than this the whole picture is as cheap. */
 const MANY = 400;
+/** Places for pods without a node that are kept free anyway. */
+const SPARE = 2000;
 
 export function draw(canvas: HTMLCanvasElement, drawing: Drawing): void {
   const ratio = devicePixelRatio;
@@ -79,7 +81,9 @@ function refresh(canvas: HTMLCanvasElement, drawing: Drawing, width: number, hei
   closeUp(model);
   const { painting } = drawing;
   const fitting = painting !== null && !model.grown && fits(painting.layout, model);
-  if (!drawing.all && fitting) {
+  // the room of pods that have found their nodes goes to the map again
+  const wasted = fitting && !drawing.moved && painting.layout.bandHolds > SPARE && model.at[0]!.length * 4 < painting.layout.bandHolds;
+  if (!drawing.all && fitting && !wasted) {
     if (painting.found) painting.found = searchAgain(model, drawing.query, painting.found, model.changed);
     const tiles = new Set<number>();
     paintChanges(painting, tiles);

@@ -19,7 +19,7 @@ export function Nodes({ nodes, pods, chosen }: { nodes: NodeRow[]; pods: PodRow[
             <div className={css.podsBox}>{pods.filter((pod) => pod.node === node.name).map((pod) => <Pod key={pod.key} pod={pod} on={pod === chosen} />)}</div>
             <div className={css.req}><span>cpu m</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.cpuRequested / node.cpuMilli) * 100)}%` }} /></span><span>{count(node.cpuRequested)} / {count(node.cpuMilli)}</span></div>
             <div className={css.req}><span>MiB</span><span className={css.trough}><i style={{ width: `${Math.min(100, (node.memoryRequested / node.memory) * 100)}%` }} /></span><span>{mib(node.memoryRequested)} / {mib(node.memory)}</span></div>
-            {node.taints ? <div className={css.req} style={{ gridTemplateColumns: '52px 1fr' }}><span>taints</span><code>{node.taints}</code></div> : null}
+            {node.taints ? <div className={css.req} style={{ gridTemplateColumns: '3.4em 1fr' }}><span>taints</span><code>{node.taints}</code></div> : null}
           </section>
         ))}
         {waiting.length > 0 ? <section className={css.node} style={{ borderStyle: 'dashed', borderColor: 'var(--line-strong)' }} aria-label="Waiting for a node"><div className={css.nodeHead}>no node yet<small>{waiting.length}</small></div><div className={css.podsBox}>{waiting.map((pod) => <Pod key={pod.key} pod={pod} on={pod === chosen} />)}</div></section> : null}

@@ -1,8 +1,11 @@
 /** Any object as YAML, as it is or as any write left it, with what that write added and took. */
+import { Download, Upload } from 'lucide-react';
 import { useState } from 'react';
 import type { ObjectLineRow, ObjectRow, RevisionRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
 import { count, seconds } from '../../format.ts';
+import { partsCss } from '../../parts/parts.tsx';
+import { exportManifests, importDump } from '../../session/transfer.ts';
 import { useStore } from '../../store.ts';
 import css from './cluster.module.css';
 import type { FaceProps } from './cluster.tsx';
@@ -28,6 +31,7 @@ export default function Objects({ chosen }: FaceProps) {
         <label>Kind <select className={css.pick} value={kind} onChange={(e) => { setKind(e.target.value); setObject(''); setRevision(null); }}>{kinds.map((one) => <option key={one.kind} value={one.kind}>{one.kind} ({count(one.revision)})</option>)}</select></label>
         <input type="search" className={css.search} aria-label="Search objects" placeholder="Part of a name" value={match} onChange={(e) => setMatch(e.target.value)} />
         <label>Object <select className={css.pick} value={name} onChange={(e) => { setObject(e.target.value); setRevision(null); }}>{name !== '' && !found.some((one) => one.key === name) ? <option>{name}</option> : null}{found.slice(0, 500).map((one) => <option key={one.key}>{one.key}</option>)}</select></label>
+        <span className={css.actions}><button type="button" className={partsCss.button} onClick={importDump}><Upload size={14} aria-hidden="true" />Import dump</button><button type="button" className={partsCss.button} onClick={() => void exportManifests()}><Download size={14} aria-hidden="true" />Export manifests</button></span>
       </div>
       {revisions.length > 0 ? (
         <div className={css.row}>

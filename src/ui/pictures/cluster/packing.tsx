@@ -24,7 +24,7 @@ export default function Packing({ pods }: FaceProps) {
   const empty = nodes.filter((n) => n.pods === 0).length;
   return (
     <section className={css.face} aria-label="Bin packing">
-      <div className={css.row}><h3>Requested of allocatable <small>cpu {Math.round(cpu * 100)} %, memory {Math.round(memory * 100)} %; {count(empty)} of {count(nodes.length)} nodes empty</small></h3><Segments label="Order" value={order} options={[['full', 'Fullest first'], ['name', 'By name']]} onChange={setOrder} /></div>
+      <div className={css.row}><h3>Requested of allocatable <small>cpu {Math.round(cpu * 100)} %, memory {Math.round(memory * 100)} %; {count(empty)} of {count(nodes.length)} nodes empty</small></h3><Segments label="Order" value={order} options={[['full', 'Fullest first'], ['name', 'By name']]} onChange={setOrder} /><span className={css.keys}><span><i className={css.cpuKey} />cpu, thousandths of a core</span><span><i className={css.memoryKey} />memory, MiB; one segment a pod</span></span></div>
       {nodes.length > 20 ? <Distribution shares={nodes.map((n) => [n.cpuRequested / Math.max(1, n.cpuMilli), n.memoryRequested / Math.max(1, n.memory)])} /> : null}
       <div className={css.pack}>
         {sorted.slice(0, MOST).map((node) => {
@@ -32,9 +32,9 @@ export default function Packing({ pods }: FaceProps) {
           return [
             <button key={`${node.key} b`} type="button" style={{ gridRow: 'span 2' }} onClick={() => select({ kind: 'node', id: node.name })}>{node.name}</button>,
             <span key={`${node.key} c`} className={css.bar} role="img" aria-label={`${node.name} cpu: ${node.cpuRequested}m of ${node.cpuMilli}m`}>{segments(mine.map((pod) => [podId(pod), pod.cpuMilli, `${pod.cpuMilli}m`]), node.cpuRequested, node.cpuMilli, '')}</span>,
-            <span key={`${node.key} d`}>{count(node.cpuRequested)} / {count(node.cpuMilli)} m</span>,
+            <span key={`${node.key} d`} className={css.n}>{count(node.cpuRequested)} / {count(node.cpuMilli)}</span>,
             <span key={`${node.key} m`} className={css.bar} role="img" aria-label={`${node.name} memory: ${mib(node.memoryRequested)} of ${mib(node.memory)} MiB`}>{segments(mine.map((pod) => [podId(pod), pod.memory, `${mib(pod.memory)} MiB`]), node.memoryRequested, node.memory, css.memory!)}</span>,
-            <span key={`${node.key} n`}>{mib(node.memoryRequested)} / {mib(node.memory)} Mi</span>,
+            <span key={`${node.key} n`} className={css.n}>{mib(node.memoryRequested)} / {mib(node.memory)}</span>,
           ];
         })}
       </div>

@@ -39,7 +39,7 @@ export function paletteOf(element: HTMLElement): Palette {
   const many: Ink[] = [];
   for (const glyph of GLYPHS) for (const hue of HUES) many.push(ink([hue, glyph]));
   return {
-    panel: css('--panel'), line: css('--line'), killed: css('--killed'), warn: css('--warn'), load: [css('--ink-2'), css('--ink-3')], ground: packed(css('--panel')), bad: packed(css('--killed')), cordoned: packed(css('--warn')), tint: mixed(packed(css('--line')), packed(css('--panel'))), ink: css('--ink-2'),
+    panel: css('--panel'), line: css('--line'), killed: css('--killed'), warn: css('--warn'), load: [css('--ink-2'), css('--ink-3')], ground: packed(css('--panel')), bad: packed(css('--killed')), cordoned: packed(css('--warn')), tint: packed(css('--line')), ink: css('--ink-2'),
     state: STATE_INKS.map(ink), qos: QOS_INKS.map(ink), many,
   };
 }

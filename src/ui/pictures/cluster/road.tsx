@@ -2,7 +2,7 @@
  * Roads between pods: what pods sent, over bridges, filters, wires and nodes, hop by hop; a Service's address turns into a pod's on the
  * way, a policy ends it. Nodes side by side under the wire that joins them, each with its own way down: interface, filters, bridge, pods.
  */
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import type { NodeRow, PacketRow, PodRow, ServiceRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
 import { count } from '../../format.ts';
@@ -13,6 +13,7 @@ import { ends, type Road, roadsOf } from '../containers/road.ts';
 import { RoadOf, Stepper, usePlay } from '../containers/steps.tsx';
 import box from '../containers/containers.module.css';
 import type { FaceProps } from './cluster.tsx';
+import { useType, useWidth } from './axis.tsx';
 import css from './cluster.module.css';
 import { podId } from './nodes.tsx';
 
@@ -21,6 +22,8 @@ const WIDE = 4;
 const DEEP = 6;
 /** Where the cable of a node's pods runs, from its left edge. */
 const TRUNK = 13;
+/** A node's box, px. */
+const [NARROWEST, WIDEST, GAP] = [236, 340, 14];
 
 export default function Roads({ pods, nodes }: FaceProps) {
   const services = useRows<ServiceRow>('services');
@@ -95,6 +98,9 @@ function podAt(row: PacketRow, road: Road | undefined, byIp: ReadonlyMap<string,
   return byIp.get(sender ? road.first.src : row.dst);
 }
 
+/** What tells pods of one set apart stands at the end of their names. */
+const middle = (name: string, most: number): string => (name.length <= most ? name : `${name.slice(0, most - 7)}…${name.slice(-6)}`);
+
 type Layer = 'wire' | 'nic' | 'filter' | 'bridge' | 'pod';
 const ROWS: Record<Layer, number> = { wire: 14, nic: 46, filter: 88, bridge: 130, pod: 188 };
 
@@ -109,12 +115,14 @@ function Plan({ nodes, pods, road, at, byIp }: { nodes: readonly NodeRow[]; pods
   const on = new Set(road?.steps.map((one) => one.host));
   const met = new Set(road?.steps.flatMap((one) => { const pod = podAt(one, road, byIp); return pod ? [podId(pod)] : []; }));
   const shown = [...nodes].sort((a, b) => Number(on.has(b.name)) - Number(on.has(a.name)) || (a.name < b.name ? -1 : 1)).slice(0, WIDE).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const width = 250;
+  const [ref, room] = useWidth<HTMLElement>();
+  const { letter } = useType();
+  const width = Math.max(letter > 8 ? 280 : NARROWEST, Math.min(WIDEST, Math.floor((room + GAP) / Math.max(1, shown.length)) - GAP));
   const places = shown.map((node, i) => {
     const mine = pods.filter((pod) => pod.node === node.name && pod.ip !== '').sort((a, b) => Number(met.has(podId(b))) - Number(met.has(podId(a))) || (a.name < b.name ? -1 : 1));
-    return { node, x: i * (width + 14), pods: mine.slice(0, DEEP), more: Math.max(0, mine.length - DEEP) };
+    return { node, x: i * (width + GAP), pods: mine.slice(0, DEEP), more: Math.max(0, mine.length - DEEP) };
   });
-  const total = Math.max(1, places.length) * (width + 14) - 14;
+  const total = Math.max(1, places.length) * (width + GAP) - GAP;
   const height = ROWS.pod + Math.max(1, ...places.map((p) => p.pods.length)) * 24 + 18;
   const pointOf = (row: PacketRow): [number, number] | null => {
     const place = places.find((one) => one.node.name === row.host);
@@ -147,16 +155,25 @@ function Plan({ nodes, pods, road, at, byIp }: { nodes: readonly NodeRow[]; pods
   const now = road?.steps[at];
   const here = now ? pointOf(now) : null;
   const bad = now?.action === 'drop' || now?.action === 'reject';
+  // where the packet is comes into sight: first its sender, then each node that it reaches
+  const hereX = here?.[0];
+  const nodeX = places.find((one) => hereX !== undefined && hereX >= one.x && hereX <= one.x + width)?.x;
+  useEffect(() => {
+    const box = ref.current!;
+    if (nodeX === undefined) return;
+    if (nodeX < box.scrollLeft || nodeX + width > box.scrollLeft + box.clientWidth) box.scrollLeft = nodeX - Math.max(0, (box.clientWidth - width) / 2);
+  }, [ref, nodeX, width]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <section style={{ overflowX: 'auto' }} tabIndex={0} aria-label="Nodes and the packet's road over them">
-      <svg className={css.chart} style={{ minWidth: Math.min(total, 560), maxWidth: total * 1.15, height: 'auto' }} viewBox={`0 0 ${total} ${height}`} role="img" aria-label={road ? `A packet from ${byIp.get(road.first.src)?.name ?? road.first.src} over ${[...on].join(', ')}: ${road.dropped ? 'dropped' : road.delivered ? 'delivered' : 'on its way'}` : 'Nodes with their pods'}>
+    <div>
+    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
+    <section ref={ref} style={{ overflowX: 'auto', position: 'relative' }} tabIndex={0} aria-label="Nodes and the packet's road over them">
+      <svg className={css.chart} style={{ width: total, maxWidth: 'none' }} width={total} height={height} role="img" aria-label={road ? `A packet from ${byIp.get(road.first.src)?.name ?? road.first.src} over ${[...on].join(', ')}: ${road.dropped ? 'dropped' : road.delivered ? 'delivered' : 'on its way'}` : 'Nodes with their pods'}>
         <path d={`M4 ${ROWS.wire}H${total - 4}`} stroke="var(--hardware)" strokeWidth={3} />
         {places.map(({ node, x, pods: mine, more }) => (
           <g key={node.key} transform={`translate(${x} 0)`}>
             <path d={`M${width / 2} ${ROWS.wire}V${ROWS.bridge}`} stroke="var(--line-strong)" />
             <rect x={0.5} y={32} width={width - 1} height={height - 34} fill="none" stroke={on.has(node.name) ? 'var(--host-kernel)' : 'var(--line)'} />
-            <text x={8} y={50} style={{ fontWeight: 600, fill: 'var(--ink)' }}>{node.name}</text><text x={8} y={64}>{node.ip}</text>
+            <text x={8} y={48} style={{ fontWeight: 600, fill: 'var(--ink)' }}>{node.name}</text><text x={8} y={66}>{node.ip}</text>
             {([['nic', 'eth0'], ['filter', 'routing and netfilter'], ['bridge', 'cni0']] as const).map(([layer, said]) => (
               <g key={layer}><rect x={layer === 'nic' ? width / 2 - 36 : 60} y={ROWS[layer] - 11} width={layer === 'nic' ? 72 : width - 72} height={22} fill="var(--raised)" stroke="var(--line-strong)" /><text x={layer === 'nic' ? width / 2 : 60 + (width - 72) / 2} y={ROWS[layer] + 4} textAnchor="middle">{said}</text></g>
             ))}
@@ -166,7 +183,7 @@ function Plan({ nodes, pods, road, at, byIp }: { nodes: readonly NodeRow[]; pods
                 <g key={pod.key}>
                   <path d={`M${width / 2} ${ROWS.bridge + 11}V${ROWS.pod - 18}H${TRUNK}V${y + 10}H26`} stroke="var(--line)" fill="none" />
                   <rect x={26} y={y} width={width - 36} height={21} fill={met.has(podId(pod)) ? 'var(--sunken)' : 'var(--panel)'} stroke={selection?.kind === 'pod' && selection.id === podId(pod) ? 'var(--now)' : 'var(--container)'} strokeWidth={met.has(podId(pod)) ? 2 : 1} />
-                  <text x={34} y={y + 14} style={{ fill: 'var(--ink)' }}>{pod.name.length > 21 ? `${pod.name.slice(0, 20)}…` : pod.name}</text><text x={width - 16} y={y + 14} textAnchor="end">{pod.ip}</text>
+                  <text x={34} y={y + 15} style={{ fill: 'var(--ink)' }}><title>{pod.name}</title>{middle(pod.name, Math.floor((width - 58 - pod.ip.length * letter) / (letter + 0.2)))}</text><text x={width - 16} y={y + 15} textAnchor="end">{pod.ip}</text>
                 </g>
               );
             })}
@@ -176,7 +193,8 @@ function Plan({ nodes, pods, road, at, byIp }: { nodes: readonly NodeRow[]; pods
         {road ? <><path d={path(points.slice(Math.max(0, reached - 1)))} fill="none" stroke="var(--ink-2)" strokeWidth={1.5} strokeDasharray="3 4" /><path d={path(points.slice(0, reached))} fill="none" stroke="var(--now)" strokeWidth={2.5} /></> : null}
         {here ? <g transform={`translate(${here[0]} ${here[1]})`}>{bad ? <><circle r={9} fill="var(--killed)" /><path d="m-4 -4 8 8M4 -4l-8 8" stroke="var(--on-killed)" strokeWidth={2} /></> : <><circle r={7} fill="var(--panel)" stroke="var(--now)" strokeWidth={2} /><circle r={4} fill="var(--now)" /></>}</g> : null}
       </svg>
-      <p className={css.quiet}><RoleMark place="host-kernel" size={10} /> a node's kernel, <RoleMark place="container" size={10} /> a pod's network namespace; the line above the nodes is the wire between them.</p>
     </section>
+    <p className={css.quiet}><RoleMark place="host-kernel" size={10} /> a node's kernel, <RoleMark place="container" size={10} /> a pod's network namespace; the line above the nodes is the wire between them.</p>
+    </div>
   );
 }

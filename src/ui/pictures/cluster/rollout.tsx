@@ -2,14 +2,14 @@
 import { useState } from 'react';
 import type { RolloutRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
-import { seconds } from '../../format.ts';
 import { Empty, RowsTable } from '../../parts/parts.tsx';
+import { TimeTicks, useWidth } from './axis.tsx';
 import { seek } from '../../session/session.ts';
 import { useStore } from '../../store.ts';
 import css from './cluster.module.css';
 
 const FILLS = ['var(--container)', 'var(--guest-kernel)', 'var(--host-kernel)', 'var(--hypervisor)', 'var(--ok)', 'var(--guest-user)'];
-const [W, H, L, B] = [660, 240, 40, 26];
+const [H, L, B] = [240, 40, 26];
 
 export default function Rollout() {
   const rows = useRows<RolloutRow>('rollouts');
@@ -33,6 +33,7 @@ export default function Rollout() {
 interface Step { t: number; by: Map<string, RolloutRow> }
 
 function Chart({ rows, now }: { rows: RolloutRow[]; now: number }) {
+  const [ref, W] = useWidth<SVGSVGElement>();
   const sets = [...new Set(rows.map((row) => row.set))];
   const steps: Step[] = [];
   const last = new Map<string, RolloutRow>();
@@ -46,10 +47,12 @@ function Chart({ rows, now }: { rows: RolloutRow[]; now: number }) {
   const most = Math.max(1, ...steps.map((s) => [...s.by.values()].reduce((sum, row) => sum + Math.max(row.pods, row.wanted), 0)));
   const x = (t: number): number => L + ((t - from) / (to - from)) * (W - L - 8);
   const y = (n: number): number => H - B - (n / most) * (H - B - 14);
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((f) => from + f * (to - from));
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the time bar is the way by keys
-    <svg className={css.chart} viewBox={`0 0 ${W} ${H}`} role="img" aria-label={`${sets.length} sets; the table below has every change`} onClick={(e) => { const box = e.currentTarget.getBoundingClientRect(); const f = ((e.clientX - box.left) / box.width) * W; if (f > L) void seek(from + ((f - L) / (W - L - 8)) * (to - from)); }}>
+    <div>
+    <div className={css.keys}>{sets.map((set, n) => <span key={set}><i style={{ width: 10, height: 10, background: FILLS[n % FILLS.length] }} />{set.replace('ReplicaSet/', '')}</span>)}</div>
+    {/* biome-ignore lint/a11y/useKeyWithClickEvents: the time bar is the way by keys */}
+    <svg ref={ref} className={css.chart} height={H} role="img" aria-label={`${sets.length} sets; the table below has every change`} onClick={(e) => { const box = e.currentTarget.getBoundingClientRect(); const f = e.clientX - box.left; if (f > L) void seek(from + ((f - L) / (W - L - 8)) * (to - from)); }}>
+      <TimeTicks from={from} to={to} left={L} right={W - 8} y={H - B} high={H - B - 14} />
       {steps.map((step, i) => {
         const end = steps[i + 1]?.t ?? to;
         let base = 0;
@@ -64,9 +67,8 @@ function Chart({ rows, now }: { rows: RolloutRow[]; now: number }) {
           <line x1={x(step.t)} x2={x(end)} y1={y([...step.by.values()].reduce((sum, row) => sum + row.wanted, 0))} y2={y([...step.by.values()].reduce((sum, row) => sum + row.wanted, 0))} stroke="var(--ink)" strokeDasharray="2 3" /></g>;
       })}
       {[0, most].map((n) => <text key={n} x={L - 6} y={y(n) + 4} textAnchor="end">{n}</text>)}
-      {ticks.map((t, i) => <text key={t} x={x(t)} y={H - 6} textAnchor={i === 0 ? 'start' : i === 4 ? 'end' : 'middle'}>{seconds(t)}</text>)}
       <line x1={L} x2={W - 8} y1={H - B} y2={H - B} stroke="var(--line-strong)" />
-      {sets.map((set, n) => <g key={set} transform={`translate(${L + 6 + (n % 3) * 205} ${12 + Math.floor(n / 3) * 14})`}><rect width={10} height={10} y={-9} fill={FILLS[n % FILLS.length]} /><text x={15}>{set.replace('ReplicaSet/', '')}</text></g>)}
     </svg>
+    </div>
   );
 }

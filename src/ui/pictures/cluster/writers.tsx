@@ -6,20 +6,27 @@ import { count, seconds } from '../../format.ts';
 import { Empty } from '../../parts/parts.tsx';
 import { seek } from '../../session/session.ts';
 import { select, set } from '../../store.ts';
+import { namesRoom, TimeTicks, useType, useWidth } from './axis.tsx';
 import css from './cluster.module.css';
 
-const [W, LANE, L] = [700, 24, 156];
 const SHAPES = ['circle', 'square', 'triangle', 'diamond', 'ring', 'bar'] as const;
 const FILLS = ['var(--container)', 'var(--guest-kernel)', 'var(--host-kernel)', 'var(--hypervisor)', 'var(--ok)', 'var(--trap)'];
 const KINDS = ['Pod', 'ReplicaSet', 'Deployment', 'Node', 'Service', 'EndpointSlice'];
 
 export default function Writers() {
   const rows = useRows<WriteRow>('writes');
+  if (rows.length === 0) return <Empty title="Nothing was written yet" line="kubectl create deployment web --image=nginx">Every loop reads and writes objects, and none calls another: here their writes are beside each other.</Empty>;
+  return <Lanes rows={rows} />;
+}
+
+function Lanes({ rows }: { rows: WriteRow[] }) {
   const [only, setOnly] = useState('');
+  const [ref, W] = useWidth<SVGSVGElement>();
   const kinds = [...new Set([...KINDS.filter((kind) => rows.some((row) => row.kind === kind)), ...rows.map((row) => row.kind)])];
   const shown = only === '' ? rows : rows.filter((row) => row.kind === only);
   const actors = [...new Set(rows.map((row) => row.by))].sort();
-  if (rows.length === 0) return <Empty title="Nothing was written yet" line="kubectl create deployment web --image=nginx">Every loop reads and writes objects, and none calls another: here their writes are beside each other.</Empty>;
+  const { letter, lane: LANE } = useType();
+  const L = namesRoom(actors, letter, W);
   const from = rows[0]!.t;
   const to = Math.max(from + 1e9, rows[rows.length - 1]!.t);
   const x = (t: number): number => L + ((t - from) / (to - from)) * (W - L - 12);
@@ -27,16 +34,16 @@ export default function Writers() {
   return (
     <section className={css.face} aria-label="Who wrote what">
       <div className={css.row}><label>Kind <select className={css.pick} value={only} onChange={(e) => setOnly(e.target.value)}><option value="">all</option>{kinds.map((kind) => <option key={kind}>{kind}</option>)}</select></label><span className={css.quiet}>the newest {count(rows.length)} writes but events and leases, {seconds(from)} to {seconds(to)}</span></div>
-      <svg className={css.chart} viewBox={`0 0 ${W} ${height}`} role="img" aria-label={`${rows.length} writes by ${actors.length} writers; the table below counts them`}>
+      <svg ref={ref} className={css.chart} height={height} role="img" aria-label={`${rows.length} writes by ${actors.length} writers; the table below counts them`}>
+        <TimeTicks from={from} to={to} left={L} right={W - 12} y={height - 22} high={height - 26} />
         {actors.map((actor, i) => <g key={actor}><line x1={L} x2={W - 8} y1={i * LANE + 14} y2={i * LANE + 14} stroke="var(--line)" /><text x={L - 8} y={i * LANE + 18} textAnchor="end">{actor}</text></g>)}
         {shown.map((row) => (
           // biome-ignore lint/a11y/noStaticElementInteractions: the table below has the same by keys
           // biome-ignore lint/a11y/useKeyWithClickEvents: the table below has the same by keys
           <g key={row.key} transform={`translate(${x(row.t)} ${actors.indexOf(row.by) * LANE + 14})`} style={{ cursor: 'pointer' }} onClick={() => go(row)}><title>{`${row.by} ${row.verb} ${row.kind} ${row.object} at ${seconds(row.t)}`}</title><Mark n={kinds.indexOf(row.kind)} verb={row.verb} /></g>
         ))}
-        {[from, to].map((t, i) => <text key={t} x={i === 0 ? L : W - 8} y={height - 6} textAnchor={i === 0 ? 'start' : 'end'}>{seconds(t)}</text>)}
       </svg>
-      <div className={css.row}>{kinds.map((kind, n) => <span key={kind} style={{ display: 'inline-flex', gap: 5, alignItems: 'center' }}><svg width="14" height="14" viewBox="-7 -7 14 14" aria-hidden="true"><Mark n={n} verb="update" /></svg>{kind}</span>)}<span className={css.quiet}>large: created; crossed: deleted</span></div>
+      <div className={css.keys}>{kinds.map((kind, n) => <span key={kind}><svg width="14" height="14" viewBox="-7 -7 14 14" aria-hidden="true"><Mark n={n} verb="update" /></svg>{kind}</span>)}<span className={css.quiet}>large: created; crossed: deleted</span></div>
       <Matrix rows={rows} actors={actors} kinds={kinds} />
     </section>
   );
@@ -49,7 +56,8 @@ function go(row: WriteRow): void {
 }
 
 function Mark({ n, verb }: { n: number; verb: string }) {
-  const fill = FILLS[n % FILLS.length];
+  // after six kinds the same shapes come in other hues
+  const fill = FILLS[(n + Math.floor(n / SHAPES.length)) % FILLS.length];
   const r = verb === 'create' ? 5.5 : 3.5;
   const shape = SHAPES[n % SHAPES.length];
   return (
@@ -66,8 +74,8 @@ function Matrix({ rows, actors, kinds }: { rows: readonly WriteRow[]; actors: re
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
     <section className={css.virtual} style={{ minHeight: 0, height: 'auto' }} tabIndex={0} aria-label="Writes by writer and kind"><table>
-      <thead><tr><th scope="col">writer</th>{kinds.map((kind) => <th key={kind} scope="col">{kind}</th>)}</tr></thead>
-      <tbody>{actors.map((by) => <tr key={by}><td>{by}</td>{kinds.map((kind) => <td key={kind}>{n(by, kind) || ''}</td>)}</tr>)}</tbody>
+      <thead><tr><th scope="col">writer</th>{kinds.map((kind) => <th key={kind} scope="col" className={css.n}>{kind}</th>)}</tr></thead>
+      <tbody>{actors.map((by) => <tr key={by}><td>{by}</td>{kinds.map((kind) => <td key={kind} className={css.n}>{n(by, kind) || ''}</td>)}</tr>)}</tbody>
     </table></section>
   );
 }
