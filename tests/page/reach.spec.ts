@@ -1,6 +1,8 @@
 /** Everybody can use it: keyboard alone, no axe violation in any scene and theme, a phone's width. */
+import { readFileSync } from 'node:fs';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
+import { strFromU8, unzipSync } from 'fflate';
 import { open, prompt, run, screen, watch } from './lab.ts';
 
 /** Pictures with several faces, each looked at. */
@@ -39,6 +41,42 @@ for (const theme of ['light', 'dark', 'projector']) {
     }
   });
 }
+
+for (const theme of ['light', 'dark', 'projector']) {
+  test(`no axe violation in any face of the cluster, ${theme}`, async ({ page }) => {
+    test.setTimeout(240_000);
+    await page.addInitScript((name) => localStorage.setItem('nestbox.page', JSON.stringify({ theme: name })), theme);
+    await open(page);
+    await run(page, 'kubectl apply -f web.yaml; kubectl wait --for=condition=Available deployment/web --timeout=60s', /condition met/);
+    await page.locator('#time').getByRole('button', { name: 'Pause' }).click();
+    await page.getByRole('tab', { name: /^\d Cluster$/ }).click();
+    for (const face of ['Scheduler', 'Packing', 'Workloads', 'Rollout', 'Roads', 'Volumes', 'Who wrote', 'Events', 'Objects']) {
+      await page.getByRole('group', { name: 'What Cluster shows' }).getByRole('button', { name: face, exact: true }).click();
+      await page.waitForTimeout(300);
+      const { violations } = await new AxeBuilder({ page }).include('#picture').include('#inspector').analyze();
+      expect(violations.map((v) => `${face}: ${v.id}: ${v.nodes[0]?.html.slice(0, 200)}`)).toEqual([]);
+    }
+  });
+}
+
+test('a cluster leaves as manifests and a dump comes in', async ({ page }) => {
+  await open(page);
+  await page.getByRole('tab', { name: /^\d Cluster$/ }).click();
+  await page.getByRole('group', { name: 'What Cluster shows' }).getByRole('button', { name: 'Objects', exact: true }).click();
+  const down = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Export manifests' }).click();
+  const zip = await down;
+  expect(zip.suggestedFilename()).toBe('lab-manifests.zip');
+  const bytes = unzipSync(new Uint8Array(readFileSync((await zip.path())!)));
+  expect(Object.keys(bytes).sort()).toEqual(['README.txt', 'kind.yaml', 'kwok.yaml', 'manifests.yaml'].map((name) => `lab-manifests/${name}`));
+  expect(strFromU8(bytes['lab-manifests/kind.yaml']!)).toContain('kind: Cluster');
+  const choosing = page.waitForEvent('filechooser');
+  await page.getByRole('button', { name: 'Import dump' }).click();
+  const dump = { apiVersion: 'v1', kind: 'List', items: [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'from-afar', namespace: 'default' }, data: { a: 'b' } }] };
+  await (await choosing).setFiles({ name: 'dump.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(dump)) });
+  await expect.poll(() => screen(page), { timeout: 30_000 }).toMatch(/imported 1 ConfigMap/);
+  await run(page, 'kubectl get configmap from-afar', /from-afar +1/);
+});
 
 test('keyboard only: terminal, scenes, search, time', async ({ page }) => {
   const faults = watch(page);

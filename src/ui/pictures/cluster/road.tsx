@@ -65,7 +65,7 @@ export default function Roads({ pods, nodes }: FaceProps) {
               <span>{one.dropped ? <OutcomeMark outcome="killed" size={11} /> : null}{one.first.proto}</span><b>{ends(one.first)}</b><span>{byIp.get(one.first.src)?.name ?? ''}</span>
             </button>
           ))}</section>
-          <RoadOf road={road} at={step} go={hold} placeOf={placeOf} />
+          <div><h4 className="sr">The packet's steps</h4><RoadOf road={road} at={step} go={hold} placeOf={placeOf} /></div>
         </div>
       ) : <div><p className={css.quiet}>No pod has sent anything{only ? ' of that kind' : ''} lately.</p><Runnable line="kubectl exec client -- wget -qO- http://web" /></div>}
     </section>
