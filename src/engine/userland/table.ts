@@ -5,6 +5,7 @@ import { coreutils } from './coreutils/table.ts';
 import { init } from './init/table.ts';
 import { kube } from './kube/table.ts';
 import { net } from './net/table.ts';
+import { python3 } from './python/table.ts';
 import { shell } from './sh/table.ts';
 import { remote } from './ssh/table.ts';
 import { tracing } from './strace/table.ts';
@@ -12,4 +13,4 @@ import { allOf, type Programs } from './supply.ts';
 import { utilLinux } from './util-linux/table.ts';
 import { virt } from './virt/table.ts';
 
-export const PROGRAMS: Programs = allOf({ ...init, ...shell, ...coreutils, ...utilLinux, ...tracing, ...net, ...virt, ...binutils, ...containers, ...kube, ...remote });
+export const PROGRAMS: Programs = allOf({ ...init, ...shell, ...coreutils, ...utilLinux, ...tracing, ...net, ...virt, ...binutils, ...containers, ...kube, ...remote, ...python3 });

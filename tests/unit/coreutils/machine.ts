@@ -5,6 +5,7 @@ import { bytes, text } from '../../../src/engine/sim/text.ts';
 import { drain, fork, list, reap, removeAll, writeFile } from '../../../src/engine/userland/lib/files.ts';
 import type { Call } from '../../../src/engine/userland/lib/http.ts';
 import { coreutils } from '../../../src/engine/userland/coreutils/table.ts';
+import { python3 } from '../../../src/engine/userland/python/table.ts';
 import { shell } from '../../../src/engine/userland/sh/table.ts';
 import { utilLinux } from '../../../src/engine/userland/util-linux/table.ts';
 import { machine, type Machine, until } from '../kernel/harness.ts';
@@ -26,7 +27,7 @@ export interface Outcome {
 export const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C.UTF-8' };
 
 const PROGRAMS = Object.fromEntries(
-  Object.entries({ ...shell, ...coreutils, ...utilLinux }).map(([path, program]) => [path.slice(path.lastIndexOf('/') + 1), program]),
+  Object.entries({ ...shell, ...coreutils, ...utilLinux, ...python3 }).map(([path, program]) => [path.slice(path.lastIndexOf('/') + 1), program]),
 );
 
 const EXISTING = new Set(Object.keys(PROGRAMS));

@@ -54,7 +54,7 @@ const PACKAGES = 'packages to install: the lab has no network beyond itself; `ls
 export const HINTS: Readonly<Record<string, Program>> = {
   nano: hint(EDIT), vi: hint(EDIT), vim: hint(EDIT), emacs: hint(EDIT),
   ...Object.fromEntries(['apt', 'apt-get', 'apt-cache', 'dpkg', 'yum', 'dnf', 'apk', 'snap', 'pip', 'pip3', 'npm'].map((name) => [name, hint(PACKAGES)])),
-  ...Object.fromEntries(['python', 'perl', 'ruby', 'node', 'php'].map((name) => [name, hint('interpreters of other languages; there is awk')])),
+  ...Object.fromEntries(['python', 'perl', 'ruby', 'node', 'php'].map((name) => [name, hint('this interpreter; there are python3 and awk')])),
   ...Object.fromEntries(['cc', 'g++', 'make', 'go', 'rustc', 'cargo'].map((name) => [name, hint("compilers; assemble guests with the lab's own assembler")])),
   ...Object.fromEntries(['rsync', 'sftp'].map((name) => [name, hint('this; scp copies a file, ssh runs a command')])),
   ...Object.fromEntries(['useradd', 'adduser', 'usermod', 'userdel', 'groupadd', 'passwd', 'chpasswd'].map((name) => [name, hint('keeping accounts; there is a user student, and /etc/passwd and /etc/group can be edited')])),
@@ -62,7 +62,7 @@ export const HINTS: Readonly<Record<string, Program>> = {
   ...Object.fromEntries(['screen', 'tmux', 'htop'].map((name) => [name, hint('this; there are four terminals, and top')])),
   ...Object.fromEntries(['man', 'info', 'apropos'].map((name) => [name, hint('manual pages; NAME --help and the lab\'s own reference tell what is here, `help` lists the shell\'s builtins')])),
   bc: hint('the calculator; the shell has $(( )), and there is awk'), git: hint('version control'), crontab: hint('timed jobs; use a loop with sleep'), telnet: hint('this; there is nc'),
-  python3: hint('interpreters of other languages; there is awk, and for a directory over HTTP busybox httpd -f -p 8000'), 'stress-ng': hint('stressors beyond those of stress'),
+  'stress-ng': hint('stressors beyond those of stress'),
   nerdctl: hint('this; docker, ctr and crictl talk to the same containerd'), podman: hint('this; there are docker and runc'), pscap: hint('libcap-ng; getpcaps PID and /proc/PID/status show capabilities'), keyctl: hint('key rings'), loginctl: hint('sessions; systemd-cgls shows user.slice'), busctl: hint('D-Bus'), gcc: hint('compilers; assemble guests with the lab\'s own assembler'),
 };
 
