@@ -5,7 +5,7 @@
 import type { Call } from '../lib/http.ts';
 import type { Expr } from './ast.ts';
 import { exceptionType, isException, makeException, osError, PyError, raised, typeError } from './errors.ts';
-import { heavy, weigh } from './heap.ts';
+import { heavy, made as counted, weigh } from './heap.ts';
 import { SysError } from '../../kernel/abi.ts';
 import { nested } from './trampoline.ts';
 import { type Builtin, dict, type Func, type Instance, isObj, type Kw, type Native, NO_KW, type Obj, tuple, type Type, typeName, typeOf, type Value, type Vars } from './values.ts';
@@ -204,6 +204,7 @@ function* callBuiltin(vm: Vm, f: Builtin, args: readonly Value[], kw: Kw): Call<
   try {
     const result = f.call ? f.call(vm, args, kw) : yield* f.run!(vm, args, kw);
     if (heavy(result)) yield* weigh(vm, result);
+    else counted(vm, result);
     const self = args[0];
     if (self !== undefined && heavy(self)) yield* weigh(vm, self);
     return result;

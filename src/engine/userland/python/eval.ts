@@ -7,7 +7,7 @@ import type { Arg, Clause, Expr, ExprOf, FPart, FunctionCode } from './ast.ts';
 import { call, getAttr, methodOf } from './call.ts';
 import { isError, raised, typeError } from './errors.ts';
 import { format } from './format.ts';
-import { heavy, weigh } from './heap.ts';
+import { heavy, made as counted, weigh } from './heap.ts';
 import { collect, hashable, iterate, iterOf } from './iterate.ts';
 import { binary, compare, truth, unary } from './ops.ts';
 import { resolve } from './parse-base.ts';
@@ -159,6 +159,7 @@ function* binaryExpr(vm: Vm, frame: Frame, e: ExprOf<'bin'>): Call<Value> {
   frame.at = e;
   const made = yield* binary(vm, e.op, l, r);
   if (heavy(made)) yield* weigh(vm, made);
+  else counted(vm, made);
   return made;
 }
 

@@ -87,6 +87,12 @@ function* release(vm: Vm, parts: readonly Part[]): Call<void> {
   for (const { address, length } of parts) yield* sys('munmap', address, length);
 }
 
+/** Counts a small object that an operation made. */
+export function made(vm: Vm, v: Value): void {
+  if (typeof v === 'string') vm.heap.since += 41 + v.length;
+  else if (typeof v === 'bigint' || typeof v === 'number') vm.heap.since += 28;
+}
+
 /** Before the program begins. */
 export function* warmUp(vm: Vm): Call<void> {
   vm.heap.arenas.push(yield* map(vm, START, true));
@@ -128,7 +134,7 @@ export function* tidy(vm: Vm): Call<void> {
   const { heap } = vm;
   heap.statements++;
   const wanted = heap.since > Math.max(MiB, heap.small / 2);
-  if (!wanted && (heap.held.size === 0 || heap.statements < heap.visited / 8)) return;
+  if (!wanted && (heap.held.size === 0 || heap.statements * 256 < heap.visited)) return;
   heap.statements = 0;
   const seen = new Set<object>();
   const small = reach(vm, seen);

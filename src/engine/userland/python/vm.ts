@@ -57,7 +57,7 @@ export interface Vm {
 }
 
 /** ns a step of the evaluator takes: about two of CPython's instructions. */
-export const STEP = 15;
+export const STEP = 20;
 const ENOUGH = 200_000;
 
 export function* settle(vm: Vm): Call<void> {

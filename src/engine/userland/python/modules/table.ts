@@ -29,7 +29,8 @@ const atexitModule: ModuleMaker = () => new Map<string, Value>([['register', cor
 /** Names of typing stand for themselves: annotations are not evaluated. */
 const typingModule: ModuleMaker = () => new Map<string, Value>(['Any', 'Optional', 'List', 'Dict', 'Tuple', 'Union', 'Callable', 'Iterable', 'Iterator'].map((name) => [name, defineType(name, undefined, 'typing')]));
 
-const gcModule: ModuleMaker = () => new Map<string, Value>([['collect', builtin('collect', (vm) => { vm.heap.statements = vm.heap.visited; return 0n; })], ['enable', builtin('enable', () => null)], ['disable', builtin('disable', () => null)]]);
+const gcModule: ModuleMaker = () => new Map<string, Value>([['collect', builtin('collect', (vm) => { vm.heap.statements = vm.heap.visited;
+  return 0n; })], ['enable', builtin('enable', () => null)], ['disable', builtin('disable', () => null)]]);
 
 setModules(new Map<string, ModuleMaker>([
   ['os', osModule], ['posix', osModule], ['os.path', osPath], ['posixpath', osPath], ['sys', sysModule], ['time', timeModule], ['errno', errnoModule], ['signal', signalModule], ['math', mathModule], ['json', jsonModule], ['socket', socketModule],
