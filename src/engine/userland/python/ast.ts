@@ -110,6 +110,8 @@ export interface Source {
 export class BadSyntax extends Error {
   readonly kind: 'SyntaxError' | 'IndentationError' | 'TabError';
   readonly at: Span;
+  /** Found by the compiler, which shows no line of a program that is no file. */
+  late = false;
   constructor(message: string, at: Span, kind: 'SyntaxError' | 'IndentationError' | 'TabError' = 'SyntaxError') {
     super(message);
     this.at = at;

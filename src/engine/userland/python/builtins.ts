@@ -4,7 +4,7 @@ import { call, delAttr, findAttr, getAttr, METHODS, methodOf, setAttr } from './
 import { EXCEPTIONS, isError, notModelled, raised, typeError, valueError } from './errors.ts';
 import { evaluate, lastReturn } from './eval.ts';
 import { filesBuiltins } from './files.ts';
-import { format } from './format.ts';
+import { exact, format } from './format.ts';
 import { collect, hashable, iterate, iterOf, nextOf, over } from './iterate.ts';
 import { binary, compare, equal, floorDiv, truth } from './ops.ts';
 import { parseExpression } from './parse.ts';
@@ -184,7 +184,7 @@ const ASYNC: Readonly<Record<string, Async>> = {
     return iterOf('enumerate', function* () {
       const v = yield* it.next();
       return v === undefined ? undefined : tuple([n++, v]);
-    });
+    }, it);
   },
   zip: function* (vm, a, kw) { return yield* zipped(vm, a, kw); },
   map: function* (vm, a) {
@@ -193,7 +193,7 @@ const ASYNC: Readonly<Record<string, Async>> = {
     return iterOf('map', function* () {
       const v = yield* nextOf(vm, source);
       return v === undefined ? undefined : yield* call(vm, a[0]!, isObj(v, 'tuple') ? v.items : []);
-    });
+    }, source);
   },
   filter: function* (vm, a) {
     const it = yield* iterate(vm, a[1]!);
@@ -202,7 +202,7 @@ const ASYNC: Readonly<Record<string, Async>> = {
         const v = yield* it.next();
         if (v === undefined || (yield* truth(vm, a[0] === null ? v : yield* call(vm, a[0]!, [v])))) return v;
       }
-    });
+    }, it);
   },
   reversed: function* (vm, a) {
     if (lengthOf(a[0]!) === undefined || isObj(a[0], 'set')) throw typeError(`'${typeName(a[0]!)}' object is not reversible`);
@@ -242,7 +242,7 @@ function* zipped(vm: Vm, a: readonly Value[], kw: Kw): Call<Value> {
       row.push(v);
     }
     return row.length === 0 ? undefined : tuple(row);
-  });
+  }, list(its));
 }
 
 /** Half to even, as IEEE and Python do. */
@@ -256,7 +256,8 @@ function rounded(v: Value, digits: Value, _text: string): Value {
     return twice > unit || (twice === unit && (low / unit) % 2n !== 0n) ? low + unit : low;
   }
   const x = numberArg(v);
-  if (digits !== null) return Number(x.toFixed(Math.max(0, intArg(digits))));
+  if (digits !== null && intArg(digits) < 0) return Math.round(x / 10 ** -intArg(digits)) * 10 ** -intArg(digits);
+  if (digits !== null) return Number.isFinite(x) ? Number(`${x < 0 ? '-' : ''}${exact(Math.abs(x), intArg(digits))}`) : x;
   if (!Number.isFinite(x)) throw Number.isNaN(x) ? valueError('cannot convert float NaN to integer') : raised('OverflowError', 'cannot convert float infinity to integer');
   const low = Math.floor(x);
   const half = x - low === 0.5;

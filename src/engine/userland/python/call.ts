@@ -23,8 +23,10 @@ export const setBodyRunner = (run: BodyRunner): void => {
 
 export function inType(type: Type, name: string): Value | undefined {
   for (const one of type.mro) {
-    const found = one.attrs.get(name) ?? METHODS.get(one.name)?.[name];
+    const found = one.attrs.get(name);
     if (found !== undefined) return found;
+    const method = METHODS.get(one.name)?.[name];
+    if (method !== undefined) return method;
   }
   return undefined;
 }
@@ -64,7 +66,7 @@ const isProperty = (v: Value | undefined): v is Native => isObj(v, 'native') && 
 export function* findAttr(vm: Vm, v: Value, name: string): Call<Value | undefined> {
   if (typeof v === 'object' && v !== null) {
     switch (v.t) {
-      case 'module': return v.vars.get(name) ?? (name === '__dict__' ? varsDict(v.vars) : undefined);
+      case 'module': return name === '__dict__' ? varsDict(v.vars) : v.vars.get(name);
       case 'type': return typeAttr(v, name);
       case 'func': if (v.attrs.has(name)) return v.attrs.get(name)!; return functionAttr(v, name);
       case 'super': return superAttr(v.type, v.self, name);
@@ -251,7 +253,7 @@ const LIMIT = 1000;
 export function* callFunction(vm: Vm, f: Func, args: readonly Value[], kw: Kw): Call<Value> {
   const vars = bindArguments(f, args, kw);
   if (vm.frames.length >= LIMIT) throw raised('RecursionError', 'maximum recursion depth exceeded');
-  const frame: Frame = { name: f.code.name, source: f.source, scope: f.code.scope, vars, globals: f.globals, outer: f.outer, at: f.code.body[0]!, hidden: false, depth: vm.frames.length };
+  const frame: Frame = { name: f.code.name, source: f.source, scope: f.code.scope, vars, globals: f.globals, outer: f.outer, at: f.code.body[0]!, hidden: false, depth: vm.frames.length, holds: [] };
   return yield* nested(runBody(vm, f, frame));
 }
 

@@ -32,7 +32,7 @@ export function* defineClass(vm: Vm, frame: Frame, s: Extract<Stmt, { k: 'class'
   const module = (frame.globals.get('__name__') as string | undefined) ?? '__main__';
   const type: Type = { t: 'type', name: s.name, module, bases, mro: [], attrs: new Map(), builtin: false, qualname: within };
   type.mro = [type, ...merged(s.name, bases)];
-  const inner: Frame = { name: s.name, source: frame.source, scope: s.scope, vars: type.attrs, globals: frame.globals, outer: frame, at: s, hidden: false, depth: frame.depth };
+  const inner: Frame = { name: s.name, source: frame.source, scope: s.scope, vars: type.attrs, globals: frame.globals, outer: frame, at: s, hidden: false, depth: frame.depth, holds: [] };
   inner.vars.set('__module__', module);
   vm.frames.push(inner);
   try {

@@ -37,7 +37,8 @@ export function lookup(vm: Vm, frame: Frame, e: ExprOf<'name'>): Value | undefin
     const up = resolve({ ...e.scope, bound: new Set() }, e.id);
     if (up > 0) return above(frame, up).vars.get(e.id);
   } else if (e.up > 0) return above(frame, e.up).vars.get(e.id);
-  return frame.globals.get(e.id) ?? vm.builtins.get(e.id);
+  const found = frame.globals.get(e.id);
+  return found === undefined ? vm.builtins.get(e.id) : found;
 }
 
 export function above(frame: Frame, up: number): Frame {
@@ -291,7 +292,7 @@ function* fstring(vm: Vm, frame: Frame, parts: readonly FPart[]): Call<string> {
 }
 
 function childFrame(frame: Frame, e: ExprOf<'comp'>, hidden: boolean): Frame {
-  return { name: hidden ? frame.name : '<genexpr>', source: frame.source, scope: e.scope, vars: new Map(), globals: frame.globals, outer: frame, at: e, hidden, depth: frame.depth };
+  return { name: hidden ? frame.name : '<genexpr>', source: frame.source, scope: e.scope, vars: new Map(), globals: frame.globals, outer: frame, at: e, hidden, depth: frame.depth, holds: [] };
 }
 
 function* comprehension(vm: Vm, frame: Frame, e: ExprOf<'comp'>): Call<Value> {
@@ -299,6 +300,7 @@ function* comprehension(vm: Vm, frame: Frame, e: ExprOf<'comp'>): Call<Value> {
   frame.at = e.clauses[0]!.iter;
   const source = yield* iterate(vm, first);
   const inner = childFrame(frame, e, e.kind !== 'gen');
+  inner.vars.set('.0', source);
   if (e.kind === 'gen') {
     return generator(vm, inner, (function* (): Call<Value> {
       yield* clauses(vm, inner, e.clauses, 0, source, function* () {
@@ -378,7 +380,7 @@ export function generator(vm: Vm, frame: Frame, body: Call<Value>): Value {
     }
   };
   const made: Obj = {
-    t: 'iter', name: 'generator', next: () => resume(() => body.next(null)), send: (v) => resume(() => body.next(v)),
+    t: 'iter', name: 'generator', vars: frame.vars, next: () => resume(() => body.next(null)), send: (v) => resume(() => body.next(v)),
     close: function* () {
       if (!over) yield* resume(() => body.return(null));
       over = true;

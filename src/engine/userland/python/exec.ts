@@ -12,7 +12,7 @@ import { collect, iterate } from './iterate.ts';
 import { binary, inPlace, truth } from './ops.ts';
 import { deleteItem, lengthOf, setItem } from './sequences.ts';
 import { noteTrace } from './traceback.ts';
-import { type Func, type Instance, isObj, type Type, typeName, type Value } from './values.ts';
+import { type Func, type Instance, isObj, type Iter, type Type, typeName, type Value } from './values.ts';
 import { catchUp, due, type Frame, STEP, type Vm } from './vm.ts';
 
 /** How a block ended: null at its end, 'break', 'continue', or a return. */
@@ -23,7 +23,7 @@ export function* execute(vm: Vm, frame: Frame, body: readonly Stmt[]): Call<Flow
     if (due(vm)) yield* catchUp(vm);
     frame.at = s;
     const flow = yield* statement(vm, frame, s);
-    if (vm.heap.held.size > 0 || vm.heap.since > 1_000_000) yield* tidy(vm);
+    if (vm.heap.held.size > 0 || vm.heap.files.size > 0 || vm.heap.since > 1_000_000) yield* tidy(vm);
     if (flow !== null) return flow;
   }
   return null;
@@ -122,6 +122,13 @@ function* forLoop(vm: Vm, frame: Frame, s: Extract<Stmt, { k: 'for' }>): Call<Fl
   const source = yield* evaluate(vm, frame, s.iter);
   frame.at = s.iter;
   const it = yield* iterate(vm, source);
+  frame.holds.push(it);
+  const flow = yield* forItems(vm, frame, s, it);
+  frame.holds.splice(frame.holds.indexOf(it), 1);
+  return flow;
+}
+
+function* forItems(vm: Vm, frame: Frame, s: Extract<Stmt, { k: 'for' }>, it: Iter): Call<Flow> {
   for (;;) {
     frame.at = s.iter;
     const v = yield* it.next();
@@ -340,10 +347,12 @@ function* withItems(vm: Vm, frame: Frame, s: Extract<Stmt, { k: 'with' }>, at: n
     throw typeError(`'${typeName(manager)}' object does not support the context manager protocol${half ? ' (missed __exit__ method)' : ''}`);
   }
   const entered = yield* call(vm, enter, []);
+  frame.holds.push(manager);
   if (item.target) yield* assign(vm, frame, item.target, entered);
   let flow: Flow;
   try {
     flow = yield* withItems(vm, frame, s, at + 1);
+    frame.holds.pop();
   } catch (error) {
     const found = caught(vm, frame, error);
     vm.handling.push(found.value);

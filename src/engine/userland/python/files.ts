@@ -53,6 +53,7 @@ export function makeFile(vm: Vm, fd: number, name: Value, mode: string, over: Pa
   const made: Native = { t: 'native', type, attrs: new Map<string, Value>([['name', name], ['mode', mode], ['closed', false]]), data: file };
   if (text) made.attrs.set('encoding', file.encoding).set('errors', file.errors);
   vm.files.add({ flush: () => flush(vm, file) });
+  if (fd > 2) vm.heap.files.set(made, { depth: vm.frames.length, close: () => closeFile(vm, made) });
   return made;
 }
 
@@ -240,6 +241,7 @@ function* writeLong(vm: Vm, f: File, unit: string, count: number): Call<Value> {
 
 export function* closeFile(vm: Vm, v: Native): Call<void> {
   const f = fileOf(v);
+  vm.heap.files.delete(v);
   if (f.closed) return;
   try {
     yield* flush(vm, f);

@@ -101,8 +101,18 @@ function formatFloat(v: number, s: Spec): string {
 }
 
 export function exact(v: number, digits: number): string {
+  if (v < 1e15 && digits <= 60 && isTie(v, digits)) return toEven(v, digits);
   if (v < 1e21 && digits <= 100) return v.toFixed(digits);
   return `${BigInt(Math.round(v))}${digits > 0 ? `.${'0'.repeat(digits)}` : ''}`;
+}
+
+/** Whether a number lies exactly between two of so many digits. */
+const isTie = (v: number, digits: number): boolean => /^\d*\.?\d*50*$/.test(v.toFixed(digits + 40)) && /^50*$/.test(v.toFixed(digits + 40).slice(-40));
+
+function toEven(v: number, digits: number): string {
+  const whole = v.toFixed(digits + 40);
+  const cut = whole.slice(0, whole.length - 40).replace(/\.$/, '');
+  return Number(cut.at(-1)) % 2 === 0 ? cut : v.toFixed(digits);
 }
 
 function floatBody(v: number, s: Spec): string {

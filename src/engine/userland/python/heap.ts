@@ -23,6 +23,8 @@ export interface Holding {
 
 export interface Heap {
   held: Map<Obj, Holding>;
+  /** Open files: closed when nothing reaches them any more. */
+  files: Map<Obj, { depth: number; close: () => Call<void> }>;
   arenas: Part[];
   small: number;
   /** Bytes of small objects made since the last look. */
@@ -37,7 +39,7 @@ const START = 5 * MiB;
 const PAGE = 4096;
 
 export function createHeap(): Heap {
-  return { held: new Map(), arenas: [], small: 0, since: 0, statements: 0, visited: 0 };
+  return { held: new Map(), files: new Map(), arenas: [], small: 0, since: 0, statements: 0, visited: 0 };
 }
 
 /** Bytes as sys.getsizeof tells them. */
@@ -134,7 +136,7 @@ export function* tidy(vm: Vm): Call<void> {
   const { heap } = vm;
   heap.statements++;
   const wanted = heap.since > Math.max(MiB, heap.small / 2);
-  if (!wanted && (heap.held.size === 0 || heap.statements * 256 < heap.visited)) return;
+  if (!wanted && (heap.held.size + heap.files.size === 0 || heap.statements * 256 < heap.visited)) return;
   heap.statements = 0;
   const seen = new Set<object>();
   const small = reach(vm, seen);
@@ -143,6 +145,11 @@ export function* tidy(vm: Vm): Call<void> {
     if (seen.has(owner) || holding.depth < vm.frames.length) continue;
     heap.held.delete(owner);
     yield* release(vm, holding.parts);
+  }
+  for (const [file, { depth, close }] of [...heap.files]) {
+    if (seen.has(file) || depth < vm.frames.length) continue;
+    heap.files.delete(file);
+    yield* close();
   }
   heap.since = 0;
   yield* arenas(vm, START + small);
@@ -176,7 +183,7 @@ function reach(vm: Vm, seen: Set<object>): number {
     else if (typeof v === 'number' || (typeof v === 'bigint' && (v > 256n || v < -5n))) small += 28;
   };
   for (const module of vm.modules.values()) if (module.file !== null) for (const v of module.vars.values()) look(v);
-  for (const frame of vm.frames) for (let f: typeof frame | null = frame; f; f = f.outer) for (const v of f.vars.values()) look(v);
+  for (const frame of vm.frames) for (let f: typeof frame | null = frame; f; f = f.outer) for (const v of [...f.vars.values(), ...f.holds]) look(v);
   for (const e of vm.handling) look(e);
   while (todo.length > 0) small += visit(todo.pop()! as Obj, look, vm.heap);
   return small;
@@ -192,6 +199,7 @@ function visit(o: Obj, look: (v: Value | undefined) => void, heap: Heap): number
     case 'method': look(o.self); look(o.func); break;
     case 'func': for (const v of o.defaults.values()) look(v); for (let f = o.outer; f; f = f.outer) for (const v of f.vars.values()) look(v); break;
     case 'builtin': look(o.self); break;
+    case 'iter': look(o.source); if (o.vars) for (const v of o.vars.values()) look(v); break;
     default: break;
   }
   return heap.held.has(o) ? 0 : sizeOf(o);

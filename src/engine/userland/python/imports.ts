@@ -78,7 +78,7 @@ function* runFile(vm: Vm, name: string, file: string, content: string, place: st
   if (place !== null) module.vars.set('__path__', place);
   vm.modules.set(name, module);
   const { body, scope } = parse(content);
-  const frame: Frame = { name: '<module>', source: { file: cwd, lines: content.split('\n') }, scope, vars: module.vars, globals: module.vars, outer: null, at: body[0] ?? { line: 1, col: 0, eline: 1, ecol: 0 }, hidden: false, depth: 0 };
+  const frame: Frame = { name: '<module>', source: { file: cwd, lines: content.split('\n') }, scope, vars: module.vars, globals: module.vars, outer: null, at: body[0] ?? { line: 1, col: 0, eline: 1, ecol: 0 }, hidden: false, depth: 0, holds: [] };
   try {
     yield* runModule(vm, frame, body);
   } catch (error) {
@@ -87,6 +87,9 @@ function* runFile(vm: Vm, name: string, file: string, content: string, place: st
   }
   return module;
 }
+
+const BUILT_IN = new Set(['sys', 'time', 'errno', 'math', 'posix', 'builtins', 'gc', 'atexit']);
+const libraryFile = (name: string): string => (BUILT_IN.has(name) ? 'unknown location' : `/usr/lib/python3.13/${name === 'json' ? 'json/__init__' : name === 'os.path' ? 'posixpath' : name}.py`);
 
 export function* importFrom(vm: Vm, frame: Frame, s: Extract<Stmt, { k: 'from' }>, assign: (target: Expr, value: Value) => Call<void>): Call<void> {
   if (s.module.startsWith('.')) throw raised('ImportError', 'attempted relative import with no known parent package');
@@ -99,7 +102,7 @@ export function* importFrom(vm: Vm, frame: Frame, s: Extract<Stmt, { k: 'from' }
     let v = yield* findAttr(vm, module, name);
     if (v === undefined && (known.has(`${s.module}.${name}`) || module.vars.has('__path__'))) v = yield* importModule(vm, `${s.module}.${name}`);
     if (v === undefined) {
-      const error = raised('ImportError', `cannot import name '${name}' from '${s.module}' (${module.file ?? 'unknown location'})`);
+      const error = raised('ImportError', `cannot import name '${name}' from '${s.module}' (${module.file ?? libraryFile(module.name)})`);
       throw error;
     }
     yield* assign(target, v);

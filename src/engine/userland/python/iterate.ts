@@ -6,7 +6,7 @@ import { longText } from './repr.ts';
 import { dataOf, isObj, type Iter, keyOf, type Key, typeName, type Value } from './values.ts';
 import { STEP, type Vm } from './vm.ts';
 
-export const iterOf = (name: string, next: () => Call<Value | undefined>): Iter => ({ t: 'iter', name, next });
+export const iterOf = (name: string, next: () => Call<Value | undefined>, source?: Value): Iter => (source === undefined ? { t: 'iter', name, next } : { t: 'iter', name, next, source });
 
 /** An iterator over a JavaScript one. */
 export function over(name: string, values: Iterator<Value>): Iter {
@@ -60,7 +60,7 @@ function* iterateObject(vm: Vm, v: Extract<Value, { t: 'inst' | 'native' }>): Ca
     if (isObj(made, 'iter')) return made;
     const step = isObj(made, 'inst') || isObj(made, 'native') ? methodOf(made, '__next__') : undefined;
     if (step === undefined) throw typeError(`iter() returned non-iterator of type '${typeName(made)}'`);
-    return iterOf(typeName(made), () => stepOf(vm, step));
+    return iterOf(typeName(made), () => stepOf(vm, step), made);
   }
   const item = methodOf(v, '__getitem__');
   if (item === undefined) throw typeError(`'${typeName(v)}' object is not iterable`);

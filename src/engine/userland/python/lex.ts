@@ -33,17 +33,23 @@ interface Lexer {
 }
 
 export function tokens(text: string): Token[] {
+  const { all, unclosed } = lexed(text);
+  if (unclosed) throw new BadSyntax(`'${unclosed.text}' was never closed`, unclosed);
+  return all;
+}
+
+/** The tokens, and the bracket that the text ends within. */
+export function lexed(text: string): { all: Token[]; unclosed: Token | undefined } {
   const l: Lexer = { text, at: 0, line: 1, start: 0, open: [], indents: [0], out: [] };
   while (l.at < text.length) {
     if (l.at === l.start && l.open.length === 0 && indentation(l)) continue;
     token(l);
   }
   const unclosed = l.open.at(-1);
-  if (unclosed) throw new BadSyntax(`'${unclosed.text}' was never closed`, unclosed);
   if (l.out.length > 0 && l.out.at(-1)!.type !== 'newline') push(l, 'newline', '', l.at);
   for (let i = 1; i < l.indents.length; i++) push(l, 'dedent', '', l.at);
   push(l, 'end', '', l.at);
-  return l.out;
+  return { all: l.out, unclosed };
 }
 
 function push(l: Lexer, type: Token['type'], text: string, from: number, line = l.line, col = from - l.start): Token {

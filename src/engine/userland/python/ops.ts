@@ -25,7 +25,9 @@ export function* binary(vm: Vm, op: string, a: Value, b: Value, augmented = fals
     const made = typeof l === 'bigint' && typeof r === 'bigint' ? integers(op, l, r) : floats(op, l, r);
     if (made !== undefined) return made;
   }
-  const found = (yield* userOp(vm, op, a, b, augmented)) ?? (yield* sequenceOp(vm, op, a, b));
+  const own = yield* userOp(vm, op, a, b, augmented);
+  if (own !== undefined) return own;
+  const found = yield* sequenceOp(vm, op, a, b);
   if (found !== undefined) return found;
   const sign = augmented ? `${op}=` : op === '**' ? '** or pow()' : op;
   const hint = op === '>>' && isObj(a, 'builtin') && a.name === 'print' ? '. Did you mean "print(<message>, file=<output_stream>)"?' : '';

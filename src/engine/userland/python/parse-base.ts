@@ -52,7 +52,7 @@ export function take(p: Parser, text: string): Token | null {
 export function expect(p: Parser, text: string): Token {
   const token = take(p, text);
   if (token) return token;
-  if (text === ':') throw new BadSyntax("expected ':'", peek(p));
+  if (text === ':' && peek(p).type === 'newline') throw new BadSyntax("expected ':'", peek(p));
   throw invalid(p);
 }
 

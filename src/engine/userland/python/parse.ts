@@ -1,6 +1,6 @@
 /** Statements and blocks. Source: Python 3.13 language reference, chapters 7 and 8. Left out: async, match, type parameters. */
 import { BadSyntax, type Expr, type FunctionCode, type Handler, type Span, type Stmt } from './ast.ts';
-import { tokens } from './lex.ts';
+import { lexed, tokens } from './lex.ts';
 import { bind, bindName, expect, identifier, invalid, is, KEYWORDS, nameNode, next, type Parser, peek, scopeOf, span, take } from './parse-base.ts';
 import { callArgs, expression, expressions, primary, RULES, startsExpression, walrus, yielding } from './parse-expr.ts';
 import { targets } from './parse-display.ts';
@@ -14,9 +14,16 @@ export interface Parsed {
 /** Parses a whole program. Throws BadSyntax. */
 export function parse(text: string): Parsed {
   const scope = scopeOf('module', null);
-  const p: Parser = { tokens: tokens(text.replace(/\r\n?/g, '\n')), at: 0, scope, marks: [], loops: 0, noIn: false, rules: RULES };
+  const { all, unclosed } = lexed(text.replace(/\r\n?/g, '\n'));
+  const p: Parser = { tokens: all, at: 0, scope, marks: [], loops: 0, noIn: false, rules: RULES };
   const body: Stmt[] = [];
-  while (peek(p).type !== 'end') body.push(...statement(p));
+  try {
+    while (peek(p).type !== 'end') body.push(...statement(p));
+  } catch (error) {
+    // What is wrong on a later line than an open bracket is the bracket's fault.
+    const blamed = unclosed && error instanceof BadSyntax && (error.at.eline > unclosed.line || peek(p).type === 'newline' || peek(p).type === 'end');
+    throw blamed ? new BadSyntax(`'${unclosed.text}' was never closed`, unclosed) : error;
+  }
   return { body, scope };
 }
 
@@ -41,6 +48,13 @@ function statement(p: Parser): Stmt[] {
   if (compound) return [compound(p)];
   if (t.type === 'name' && t.text === 'match' && peek(p, 1).type === 'name' && !KEYWORDS.has(peek(p, 1).text)) throw new BadSyntax('not modelled: the match statement', t);
   return simpleLine(p);
+}
+
+/** What the compiler finds, after the parser was content. */
+function late(message: string, at: Span): BadSyntax {
+  const error = new BadSyntax(message, at);
+  error.late = true;
+  return error;
 }
 
 /** The whole of the line's text so far, which indentation errors point to the end of. */
@@ -124,7 +138,7 @@ const SIMPLE: Readonly<Record<string, (p: Parser) => Stmt>> = {
   continue: (p) => inLoop(p, 'continue'),
   return: (p) => {
     const first = next(p);
-    if (p.marks.length === 0) throw new BadSyntax("'return' outside function", first);
+    if (p.marks.length === 0) throw late("'return' outside function", first);
     return { k: 'return', value: startsExpression(p) ? expressions(p) : null, ...span(p, first) };
   },
   raise: (p) => {
@@ -153,7 +167,7 @@ const SIMPLE: Readonly<Record<string, (p: Parser) => Stmt>> = {
 
 function inLoop(p: Parser, k: 'break' | 'continue'): Stmt {
   const first = next(p);
-  if (p.loops === 0) throw new BadSyntax(k === 'break' ? "'break' outside loop" : "'continue' not properly in loop", first);
+  if (p.loops === 0) throw late(k === 'break' ? "'break' outside loop" : "'continue' not properly in loop", first);
   return { k, ...span(p, first) };
 }
 
@@ -162,8 +176,8 @@ function declared(p: Parser, into: 'globals' | 'nonlocals'): Stmt {
   do {
     const name = identifier(p);
     const word = into === 'globals' ? 'global' : 'nonlocal';
-    if (p.scope.bound.has(name.text) && p.scope.kind !== 'module') throw new BadSyntax(`name '${name.text}' is assigned to before ${word} declaration`, span(p, first));
-    if (into === 'nonlocals' && p.scope.kind === 'module') throw new BadSyntax('nonlocal declaration not allowed at module level', span(p, first));
+    if (p.scope.bound.has(name.text) && p.scope.kind !== 'module') throw late(`name '${name.text}' is assigned to before ${word} declaration`, span(p, first));
+    if (into === 'nonlocals' && p.scope.kind === 'module') throw late('nonlocal declaration not allowed at module level', span(p, first));
     p.scope[into].add(name.text);
   } while (take(p, ','));
   return { k: 'global', ...span(p, first) };

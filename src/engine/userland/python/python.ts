@@ -173,7 +173,7 @@ function* runMain(vm: Vm, task: Task, loaded: Loaded): Call<number> {
   try {
     const { body, scope } = parse(loaded.source);
     const shown = task.kind === 'stdin' ? { ...source, lines: [] } : source;
-    const frame: Frame = { name: '<module>', source: shown, scope, vars: vm.main.vars, globals: vm.main.vars, outer: null, at: body[0] ?? { line: 1, col: 0, eline: 1, ecol: 0 }, hidden: false, depth: 0 };
+    const frame: Frame = { name: '<module>', source: shown, scope, vars: vm.main.vars, globals: vm.main.vars, outer: null, at: body[0] ?? { line: 1, col: 0, eline: 1, ecol: 0 }, hidden: false, depth: 0, holds: [] };
     yield* within(vm, frame, () => execute(vm, frame, body));
     yield* catchUp(vm);
   } catch (error) {
@@ -210,7 +210,7 @@ function* uncaught(vm: Vm, error: unknown): Call<number> {
 }
 
 function emptyFrame(vm: Vm): Frame {
-  return { name: '<module>', source: { file: '<string>', lines: [] }, scope: { kind: 'module', parent: null, bound: new Set(), globals: new Set(), nonlocals: new Set() }, vars: new Map(), globals: vm.main.vars, outer: null, at: { line: 1, col: 0, eline: 1, ecol: 0 }, hidden: false, depth: 0 };
+  return { name: '<module>', source: { file: '<string>', lines: [] }, scope: { kind: 'module', parent: null, bound: new Set(), globals: new Set(), nonlocals: new Set() }, vars: new Map(), globals: vm.main.vars, outer: null, at: { line: 1, col: 0, eline: 1, ecol: 0 }, hidden: false, depth: 0, holds: [] };
 }
 
 function* exitStatus(vm: Vm, e: Instance): Call<number> {

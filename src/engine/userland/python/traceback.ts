@@ -132,9 +132,14 @@ export function* report(vm: Vm, e: Instance, seen: Set<Value> = new Set()): Call
   return out + (yield* lastLine(vm, e));
 }
 
+/** Modules of the standard library that a forgotten import is likely about. */
+const STDLIB = new Set('argparse array ast asyncio atexit base64 bisect calendar codecs collections configparser contextlib copy csv ctypes dataclasses datetime decimal difflib dis email enum errno fcntl fnmatch fractions functools gc getopt getpass glob gzip hashlib heapq hmac html http importlib inspect io itertools json keyword locale logging math mmap multiprocessing operator os pathlib pickle platform pprint pty pwd queue random re resource sched secrets select shlex shutil signal socket socketserver sqlite3 ssl stat statistics string struct subprocess sys sysconfig tarfile tempfile termios textwrap threading time timeit token tokenize trace traceback tty types typing unittest urllib uuid venv warnings weakref xml zipfile zlib'.split(' '));
+
 export function* lastLine(vm: Vm, e: Instance): Call<string> {
   const text = yield* str(vm, e);
   const name = e.type.module === '__main__' ? (e.type.qualname ?? e.type.name) : typePath(e.type);
+  const missing = e.type.name === 'NameError' ? /^name '(\w+)' is not defined$/.exec(text)?.[1] : undefined;
+  if (missing !== undefined && STDLIB.has(missing)) return `${name}: ${text}. Did you forget to import '${missing}'?\n`;
   let out = text === '' ? `${name}\n` : `${name}: ${text}\n`;
   const notes = e.attrs.get('__notes__');
   if (isObj(notes, 'list')) for (const note of notes.items) out += `${yield* str(vm, note)}\n`;
@@ -146,10 +151,11 @@ export function syntaxReport(error: BadSyntax, source: Source): string {
   const { at } = error;
   const line = source.lines[at.line - 1];
   let out = `  File "${source.file}", line ${at.line}\n`;
-  if (line !== undefined && line.trim() !== '') {
+  if (line !== undefined && line.trim() !== '' && !(error.late && source.file.startsWith('<'))) {
     const cut = line.length - line.trimStart().length;
     const width = at.eline === at.line ? Math.max(1, at.ecol - at.col) : Math.max(1, line.length - at.col);
-    out += `    ${line.trim()}\n    ${' '.repeat(Math.max(0, at.col - cut))}${'^'.repeat(width)}\n`;
+    out += `    ${line.trim()}\n`;
+    if (error.message !== 'unexpected indent') out += `    ${' '.repeat(Math.max(0, at.col - cut))}${'^'.repeat(width)}\n`;
   }
   return `${out}${error.kind}: ${error.message}\n`;
 }

@@ -28,7 +28,7 @@ export interface Method { t: 'method'; self: Value; func: Value }
 export interface Type { t: 'type'; name: string; module: string; bases: readonly Type[]; mro: readonly Type[]; attrs: Vars; make?: Async; builtin: boolean; qualname?: string }
 export interface Instance { t: 'inst'; type: Type; attrs: Vars; /** Of exceptions. */ args?: readonly Value[]; trace?: TraceEntry[]; cause?: Value; context?: Value; suppress?: boolean; native?: Value }
 export interface Module { t: 'module'; name: string; vars: Vars; file: string | null }
-export interface Iter { t: 'iter'; name: string; next: () => Call<Value | undefined>; close?: () => Call<void>; send?: (value: Value) => Call<Value | undefined> }
+export interface Iter { t: 'iter'; name: string; next: () => Call<Value | undefined>; close?: () => Call<void>; send?: (value: Value) => Call<Value | undefined>; /** What it goes over, and a generator's variables. */ source?: Value; vars?: Vars }
 /** Something of a module written here: files, sockets, and the like; `type` finds its methods. */
 export interface Native { t: 'native'; type: Type; attrs: Vars; data: unknown }
 export interface Super { t: 'super'; type: Type; self: Value }

@@ -23,6 +23,8 @@ export interface Frame {
   /** Comprehensions have no line of their own in a traceback. */
   hidden: boolean;
   depth: number;
+  /** What its loops and with statements hold, unnamed. */
+  holds: Value[];
 }
 
 export interface Vm {

@@ -3,7 +3,7 @@ import * as abi from '../../../kernel/abi.ts';
 import { entriesAt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { argument, bytesArg, calling, counted, intArg, numberArg, pathArg, plain, textArg } from '../arguments.ts';
-import { osError, raised, typeError } from '../errors.ts';
+import { osError, type PyError, raised, typeError } from '../errors.ts';
 import { makeFile } from '../files.ts';
 import { collect, over } from '../iterate.ts';
 import { setItem } from '../sequences.ts';
@@ -142,9 +142,7 @@ function* makedirs(vm: Vm, name: string, mode: Value, existing: boolean): Call<V
     if (!(error instanceof abi.SysError)) throw error;
     const there = yield* present(name);
     if (existing && there && (there.mode & abi.S_IFMT) === abi.S_IFDIR) return null;
-    const failed = osError(error, name);
-    failed.value.trace = [{ source: { file: '<frozen os>', lines: [] }, name: 'makedirs', line: 227, span: null }];
-    throw failed;
+    throw frozen(osError(error, name), 'makedirs', 227);
   }
   return null;
 }
@@ -345,11 +343,16 @@ function environ(vm: Vm): Native {
   const made: Native = { t: 'native', type: ENVIRON, attrs: new Map(), data };
   return made;
 }
+/** An error that the library's own frozen code raises, with its line. */
+function frozen(error: PyError, name: string, line: number): PyError {
+  error.value.trace = [{ source: { file: '<frozen os>', lines: [] }, name, line, span: null }];
+  return error;
+}
 const held = (v: Value): ReturnType<typeof dict> => (v as Native).data as ReturnType<typeof dict>;
 for (const [name, f] of Object.entries(plain({
   __getitem__: (_vm, a) => {
     const found = held(a[0]!).map.get(`s${textArg(a[1]!, 'str expected')}`);
-    if (!found) throw raised('KeyError', a[1]!);
+    if (!found) throw frozen(raised('KeyError', a[1]!), '__getitem__', 716);
     return found[1];
   },
   __setitem__: (vm, a) => {

@@ -139,7 +139,8 @@ const DICT: Readonly<Record<string, Sync>> = {
   items: (_vm, a) => view('dict_items', [...pairs(a[0]!).values()].map((p) => tuple([...p]))),
   get: (_vm, a) => {
     counted('get', a, 1, 2, true);
-    return pairs(a[0]!).get(hashable(a[1]!))?.[1] ?? a[2] ?? null;
+    const found = pairs(a[0]!).get(hashable(a[1]!));
+    return found ? found[1] : (a[2] ?? null);
   },
   setdefault: (_vm, a) => {
     const found = pairs(a[0]!).get(hashable(a[1]!));
