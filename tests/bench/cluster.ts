@@ -37,13 +37,15 @@ function create({ cluster }: Bench, pods: object[]): void {
 }
 
 /** Milliseconds of processor time until the scheduler has tried all that waits, and so many pods in all have been given a node. */
-function drain(bench: Bench, wanted: number, patience = 600_000): number {
+function drain(bench: Bench, wanted: number, patience = 60_000): number {
   const { world, cluster } = bench;
   const began = process.cpuUsage();
-  const wall = performance.now();
-  while ((cluster.scheduler.active.members.size > 0 || bench.placed < wanted) && performance.now() - wall < patience) advance(world, world.timeline.now + 1e8);
-  const used = process.cpuUsage(began);
-  return (used.user + used.system) / 1000;
+  for (;;) {
+    const { user, system } = process.cpuUsage(began);
+    const ms = (user + system) / 1000;
+    if ((cluster.scheduler.active.members.size === 0 && bench.placed >= wanted) || ms > patience) return ms;
+    advance(world, world.timeline.now + 1e8);
+  }
 }
 
 const rate = (n: number, ms: number): number => Math.round((n / ms) * 1000);
@@ -62,10 +64,11 @@ function shape(nodes: number, { init, measured, count }: Shape): Record<string, 
   return { initPods: first, pods: then, placed, cpuMs: Math.round(ms), podsPerSecond: rate(placed, ms), decisions: bench.cluster.scheduler.decisions.size };
 }
 
-/** From `kubectl create` to every pod running. */
+/** From `kubectl create` to every pod running; the rate is of processor time. */
 function endToEnd(pods: number, nodes: number): Record<string, number> {
   const bench = open(nodes);
   const began = performance.now();
+  const used = process.cpuUsage();
   create(bench, Array.from({ length: pods }, (_, i) => small(i)));
   let running = 0;
   while (running < pods && performance.now() - began < 60_000) {
@@ -73,8 +76,9 @@ function endToEnd(pods: number, nodes: number): Record<string, number> {
     running = 0;
     for (const pod of bench.cluster.store.tables.get('Pod')!.values()) if (pod.status.phase === 'Running') running++;
   }
-  const ms = performance.now() - began;
-  return { running, ms: Math.round(ms), podsPerSecond: rate(running, ms) };
+  const { user, system } = process.cpuUsage(used);
+  const ms = (user + system) / 1000;
+  return { running, cpuMs: Math.round(ms), wallMs: Math.round(performance.now() - began), podsPerSecond: rate(running, ms) };
 }
 
 function big(nodes: number, pods: number): Record<string, number> {
@@ -83,7 +87,7 @@ function big(nodes: number, pods: number): Record<string, number> {
   const made = process.cpuUsage();
   create(bench, Array.from({ length: pods }, (_, i) => SHAPES.SchedulingBasic!.measured(i)));
   const creating = process.cpuUsage(made);
-  const ms = drain(bench, pods);
+  const ms = drain(bench, pods, 600_000);
   advance(bench.world, bench.world.timeline.now + 5e9);
   globalThis.gc?.();
   const { heapUsed, external, arrayBuffers, rss } = process.memoryUsage();
@@ -102,13 +106,26 @@ const GROWTH: Record<string, (nodes: number) => Shape['count']> = {
   PodAntiAffinity: () => ({ init: 1000, measured: 3000 }),
 };
 
+/** The run in the middle by its rate, and the first one, which compiles as it goes. */
+function repeated(times: number, run: () => Record<string, number>): Record<string, number> {
+  const runs = Array.from({ length: times }, run);
+  const middle = [...runs].sort((a, b) => a.podsPerSecond! - b.podsPerSecond!)[Math.floor(times / 2)]!;
+  return { ...middle, firstPodsPerSecond: runs[0]!.podsPerSecond! };
+}
+
+/** Small clusters come first, and would else pay for what the engine compiles once. */
+function warmed<T>(run: () => T): T {
+  for (const [name, count] of Object.entries(GROWTH)) shape(250, { ...SHAPES[name]!, count: count(250) });
+  return run();
+}
+
 export function cluster(): Record<string, unknown> {
   const only = process.env.NESTBOX_BENCH_PART;
   const parts: Record<string, () => unknown> = {
-    endToEnd: () => ({ pods1000nodes10: endToEnd(1000, 10), webernetes: 'not in the npm registry: nothing to compare with' }),
+    endToEnd: () => ({ pods1000nodes10: repeated(5, () => endToEnd(1000, 10)), webernetes: 'not in the npm registry: nothing to compare with' }),
     big: () => big(5000, Number(process.env.NESTBOX_BENCH_PODS ?? 150_000)),
     shapes: () => Object.fromEntries(Object.entries(SHAPES).map(([name, one]) => [name, { ...shape(5000, one), publishedFloor: FLOORS[name] ?? null }])),
-    growth: () => SIZES.map((nodes) => ({ nodes, ...Object.fromEntries(Object.entries(GROWTH).map(([name, count]) => [name, shape(nodes, { ...SHAPES[name]!, count: count(nodes) }).podsPerSecond])) })),
+    growth: () => warmed(() => SIZES.map((nodes) => ({ nodes, ...Object.fromEntries(Object.entries(GROWTH).map(([name, count]) => [name, shape(nodes, { ...SHAPES[name]!, count: count(nodes) }).podsPerSecond])) }))),
   };
   return Object.fromEntries(Object.entries(parts).filter(([name]) => only === undefined || only === name).map(([name, run]) => [name, run()]));
 }

@@ -232,13 +232,27 @@ export interface EventFacts {
   source: string;
 }
 
+/** Events that are told of at most: the newest. */
+const MOST_EVENTS = 5000;
+
+/** Sorted by name; where there are very many, those made last, and those that were said again. */
+function newestEvents(cluster: Cluster, namespace: string | undefined): KubeEvent[] {
+  const all = (cluster.store.tables.get('Event') ?? new Map()) as ReadonlyMap<string, KubeEvent>;
+  if (all.size <= MOST_EVENTS) return list<KubeEvent>(cluster.store, 'Event', namespace);
+  const found: [key: string, event: KubeEvent][] = [];
+  let older = all.size - MOST_EVENTS;
+  for (const [key, event] of all) if ((older-- <= 0 || event.series || (event.count ?? 1) > 1) && (namespace === undefined || event.metadata.namespace === namespace)) found.push([key, event]);
+  return found.sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([, event]) => event);
+}
+
 export function eventFacts(cluster: Cluster, namespace?: string): EventFacts[] {
-  return list<KubeEvent>(cluster.store, 'Event', namespace)
+  return newestEvents(cluster, namespace)
     .map((e) => ({
       namespace: e.metadata.namespace!, object: `${e.involvedObject.kind.toLowerCase()}/${e.involvedObject.name}`, type: e.type, reason: e.reason, message: e.message,
       count: e.series?.count ?? e.count ?? 1, lastAt: nsOf(saidAt(e)), source: e.source?.component || String(e.reportingComponent ?? ''),
     }))
-    .sort((a, b) => a.lastAt - b.lastAt);
+    .sort((a, b) => a.lastAt - b.lastAt)
+    .slice(-MOST_EVENTS);
 }
 
 /** Pods that hold resources on a node. */

@@ -45,10 +45,17 @@ export interface Store {
   owned: Map<string, Map<string, KubeObject>>;
   /** Keys of pods by node and by label: see `termsOf`. */
   pods: PodIndex;
-  /** Keys of a kind in order; absent when it is not known. */
-  sorted: Map<string, string[]>;
+  /** Keys of a kind in order, as of when they were last asked for, and what has changed since. */
+  sorted: Map<string, Sorted>;
   /** Values that many objects have alike, kept once. */
   shared: Sharing;
+}
+
+interface Sorted {
+  keys: string[];
+  added: string[];
+  /** Some of the keys may be gone. */
+  dropped: boolean;
 }
 
 const HISTORY = 20_000;
@@ -95,9 +102,27 @@ export function list<T extends KubeObject = KubeObject>(store: Store, kind: stri
 }
 
 function keysOf(store: Store, kind: string, rows: Map<string, KubeObject>): string[] {
-  let keys = store.sorted.get(kind);
-  if (!keys) store.sorted.set(kind, (keys = [...rows.keys()].sort()));
+  const known = store.sorted.get(kind);
+  if (known && known.added.length === 0 && !known.dropped) return known.keys;
+  const keys = known && known.added.length < rows.size / 4 ? merged(known, rows) : [...rows.keys()].sort();
+  store.sorted.set(kind, { keys, added: [], dropped: false });
   return keys;
+}
+
+/** The keys that are left and those that came, in order, each once. */
+function merged({ keys, added }: Sorted, rows: Map<string, KubeObject>): string[] {
+  const out: string[] = [];
+  const fresh = added.sort();
+  let at = 0;
+  const take = (key: string): void => {
+    if (key !== out[out.length - 1] && rows.has(key)) out.push(key);
+  };
+  for (const key of keys) {
+    while (at < fresh.length && fresh[at]! <= key) take(fresh[at++]!);
+    take(key);
+  }
+  while (at < fresh.length) take(fresh[at++]!);
+  return out;
 }
 
 /** Pods bound to a node, sorted by name. */
@@ -176,7 +201,7 @@ export function put(store: Store, object: KubeObject, key = storedKey(object)): 
   const rows = table(store, kind);
   const old = rows.get(key);
   if (!old) {
-    store.sorted.delete(kind);
+    store.sorted.get(kind)?.added.push(key);
     if (kind === 'Pod') share(store.shared, object as Pod);
   }
   if (kind === 'Pod') indexPod(store.pods, key, old as Pod | undefined, object as Pod);
@@ -196,7 +221,8 @@ export function drop(store: Store, object: KubeObject): void {
   const old = table(store, object.kind).get(key);
   if (!old) return;
   table(store, object.kind).delete(key);
-  store.sorted.delete(object.kind);
+  const known = store.sorted.get(object.kind);
+  if (known) known.dropped = true;
   if (object.kind === 'Pod') indexPod(store.pods, key, old as Pod, undefined);
   index(store, old, undefined);
   const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(++store.revision) } };

@@ -91,6 +91,16 @@ describe('preemption', () => {
     const found = pick(candidatesFor(big, nodes, tryOn(nodes, big), DEFAULT, [budget]))!;
     expect([found.node, found.violations, victimNames(found)]).toEqual([chosen, violations, [chosen === 'n1' ? 'default/held' : 'default/free']]);
   });
+  it('leaves to a pod that was promised a node what was freed for it', () => {
+    const nodes = [node('n1', 'a'), node('n2', 'b')];
+    for (const [i, one] of nodes.entries()) addPod(one, pod(`low${i}`, cpu('3', { priority: 1 })));
+    const nominated = new Map([['n1', [promiseOf(pod('first', cpu('3', { priority: 10 })))]]]);
+    const second = pod('second', cpu('3', { priority: 10 }));
+    const among = (one: Pod): string[] => candidatesFor(one, nodes, tryOn(nodes, one, nominated), DEFAULT, [], null, undefined, nominated).map((c) => c.node);
+    expect(among(second)).toEqual(['n2']);
+    expect(among(pod('greater', cpu('3', { priority: 11 })))).toEqual(['n1', 'n2']);
+    expect(among(pod('ported', cpu('3', { priority: 10, containers: [{ name: 'c', image: 'x', ports: [{ containerPort: 1, hostPort: 1 }], resources: { requests: { cpu: '3' } } }] })))).toEqual(['n2']);
+  });
   it('breaks a budget when there is no other way', () => {
     const nodes = [node('n1', 'a')];
     addPod(nodes[0]!, pod('held', cpu('3', { priority: 1 }), { app: 'held' }));

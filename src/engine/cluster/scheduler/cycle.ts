@@ -172,10 +172,13 @@ export function promiseOf(pod: Pod): Promised {
   return { pod, demand, plain: !pod.spec.affinity && !demand.other };
 }
 
+/** Whether a pod that was promised a place has it before another one. */
+export const goesFirst = ({ pod }: Promised, other: Pod): boolean => pod.metadata.uid !== other.metadata.uid && priorityOf(pod) >= priorityOf(other);
+
 /** As if the nominated pods were there already; then as if they never came, for affinity could depend on either. */
 function withPromised(state: CycleState, info: NodeInfo, nominated: readonly Promised[]): Verdict | null {
   const mine = state.pod;
-  const goes = ({ pod }: Promised): boolean => pod.metadata.uid !== mine.metadata.uid && priorityOf(pod) >= priorityOf(mine);
+  const goes = (one: Promised): boolean => goesFirst(one, mine);
   let some = false;
   let plain = !state.seesPods;
   for (const one of nominated) {

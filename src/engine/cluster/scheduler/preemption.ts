@@ -8,7 +8,7 @@ import { below, type Random } from '../../sim/random.ts';
 import type { KubeObject, Pod } from '../types/objects.ts';
 import { matchesSelector } from '../types/selectors.ts';
 import { keyOf } from '../types/objects.ts';
-import { anew, beginCycle, judge } from './cycle.ts';
+import { anew, beginCycle, goesFirst, judge, type Promised } from './cycle.ts';
 import { type Decision, resolvable } from './decision.ts';
 import { addPod, demandOf, removePod } from './nodes.ts';
 import type { CycleState, Demand, NodeInfo, Profile } from './profile.ts';
@@ -71,13 +71,18 @@ function rankedOf(info: NodeInfo): NonNullable<NodeInfo['ranked']> {
 }
 
 /** Where no filter sees pods, CPU, memory and slots decide: nothing needs to be moved. */
-function byAmounts(info: NodeInfo, { demand, pod, snapshot: { room } }: CycleState, budgets: readonly KubeObject[]): Candidate | null {
+function byAmounts(info: NodeInfo, { demand, pod, snapshot: { room } }: CycleState, budgets: readonly KubeObject[], promised: readonly Promised[]): Candidate | null {
   const { pods, demands } = rankedOf(info);
   const mine = priority(pod);
   const i = info.index;
   let slots = room.slots[i]! - room.pods[i]! - 1;
   let cpu = room.cpu[i]! - room.usedCpu[i]! - demand.cpu;
   let memory = room.memory[i]! - room.usedMemory[i]! - demand.memory;
+  for (const one of promised) {
+    slots--;
+    cpu -= one.demand.cpu;
+    memory -= one.demand.memory;
+  }
   const fits = (of: Demand): boolean => slots >= 1 && (demand.cpu === 0 || cpu >= of.cpu) && (demand.memory === 0 || memory >= of.memory);
   let first = pods.length;
   for (; first > 0 && priority(pods[first - 1]!) < mine; first--) {
@@ -97,13 +102,19 @@ function byAmounts(info: NodeInfo, { demand, pod, snapshot: { room } }: CycleSta
   return found.victims.length > 0 ? found : null;
 }
 
-/** Who would have to leave this node; null when that would not help either. */
-export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly KubeObject[] = []): Candidate | null {
-  if (!state.seesPods && !state.demand.other && !state.profile.legacy && info.affine + info.other === 0) return byAmounts(info, state, budgets);
+/** Who would have to leave this node; null when that would not help either. Pods that were promised a place there and go first have it. */
+export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly KubeObject[] = [], promised: readonly Promised[] = []): Candidate | null {
+  if (!state.seesPods && !state.demand.other && !state.profile.legacy && info.affine + info.other === 0 && promised.every((one) => one.plain)) return byAmounts(info, state, budgets, promised);
   const before = new Map(info.pods);
   const lower = [...before.values()].filter((p) => priority(p) < priority(state.pod)).sort(importance);
   if (lower.length === 0) return null;
-  const passes = (): boolean => judge(anew(state), info.index) === null;
+  const fits = (): boolean => judge(anew(state), info.index) === null;
+  const passes = (): boolean => {
+    for (const { pod } of promised) addPod(info, pod);
+    const beside = fits();
+    for (const { pod } of promised) removePod(info, pod);
+    return beside && (promised.length === 0 || fits());
+  };
   for (const pod of lower) removePod(info, pod);
   const found = !passes() ? null : reprieve(info.name, lower, budgets, (pod) => {
     addPod(info, pod);
@@ -117,15 +128,15 @@ export function candidateOn(info: NodeInfo, state: CycleState, budgets: readonly
 }
 
 /** The node to be cleared for the pod, and of whom; null when no node would do. */
-export function findVictims(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null, random?: Random): Candidate | null {
-  return pick(candidatesFor(pod, nodes, decision, profile, budgets, volumes, random));
+export function findVictims(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null, random?: Random, nominated?: ReadonlyMap<string, readonly Promised[]>): Candidate | null {
+  return pick(candidatesFor(pod, nodes, decision, profile, budgets, volumes, random, nominated));
 }
 
 /**
  * Nodes that would take the pod, and who would have to go there: a tenth of those that could, a hundred at least, from a place
  * drawn by lot. None, while victims of an earlier search are still going.
  */
-export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null, random?: Random): Candidate[] {
+export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: Decision, profile: Profile, budgets: readonly KubeObject[], volumes: PodVolumes | null = null, random?: Random, nominated?: ReadonlyMap<string, readonly Promised[]>): Candidate[] {
   const named = pod.status?.nominatedNodeName;
   const there = named ? nodes.find((n) => n.name === named) : undefined;
   if (there && [...there.pods.values()].some((p) => p.metadata.deletionTimestamp && priority(p) < priority(pod))) return [];
@@ -135,7 +146,8 @@ export function candidatesFor(pod: Pod, nodes: readonly NodeInfo[], decision: De
   const from = random && possible.length > wanted ? below(random, possible.length) : 0;
   const found: Candidate[] = [];
   for (let i = 0; i < possible.length && found.length < wanted; i++) {
-    const one = candidateOn(possible[(from + i) % possible.length]!, state, budgets);
+    const info = possible[(from + i) % possible.length]!;
+    const one = candidateOn(info, state, budgets, nominated?.get(info.name)?.filter((p) => goesFirst(p, pod)));
     if (one) found.push(one);
   }
   return found;

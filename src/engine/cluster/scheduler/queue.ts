@@ -338,7 +338,7 @@ function bind(cluster: Cluster, key: string, pod: Pod, node: string): void {
 
 function refuse(cluster: Cluster, entry: Queued, pod: Pod, decision: Decision, profile: Profile, volumes: PodVolumes | null): void {
   const { scheduler } = cluster;
-  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, profile, list(cluster.store, 'PodDisruptionBudget'), volumes, cluster.random);
+  const found = pod.spec.preemptionPolicy === 'Never' ? null : findVictims(pod, scheduler.order ?? [], decision, profile, list(cluster.store, 'PodDisruptionBudget'), volumes, cluster.random, scheduler.promised);
   if (found) decision.message = decision.message.replace(/ preemption: .*$/, '');
   emit(cluster, pod, 'Warning', 'FailedScheduling', decision.message, pod.spec.schedulerName ?? 'default-scheduler');
   mutate<Pod>(cluster, 'Pod', entry.key, (p) => {
