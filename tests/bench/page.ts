@@ -16,10 +16,10 @@ export async function page(): Promise<Record<string, unknown>> {
   }
   const html = readFileSync(join(dist, 'index.html'), 'utf8');
   const first = new Set([...html.matchAll(/assets\/([^"]+\.(?:js|css))"/g)].map((m) => m[1]!));
-  const sizes: Record<string, number> = { firstLab: 0, worker: 0, wasm: 0, rest: 0 };
+  const sizes: Record<string, number> = { firstLab: 0, worker: 0, workerLater: 0, wasm: 0, rest: 0 };
   for (const file of readdirSync(join(dist, 'assets'))) {
     const bytes = gzipSync(readFileSync(join(dist, 'assets', file)), { level: 9 }).length;
-    const kind = first.has(file) ? 'firstLab' : file.endsWith('.wasm') ? 'wasm' : /^main-.*\.js$/.test(file) ? 'worker' : 'rest';
+    const kind = first.has(file) ? 'firstLab' : file.endsWith('.wasm') ? 'wasm' : /^main-.*\.js$/.test(file) ? 'worker' : /^rest-.*\.js$/.test(file) ? 'workerLater' : 'rest';
     sizes[kind]! += bytes;
   }
   return { gzipBytes: sizes, usableMs: await usable() };
