@@ -20,6 +20,8 @@ interface Scope {
   variables: Variables;
   /** What maps lack is an error (missingkey=error). */
   strict: boolean;
+  /** Decoded JSON, all of whose values Go knows as interface {}. */
+  decoded: boolean;
 }
 
 /** A function refused its arguments. */
@@ -41,7 +43,7 @@ export function parseTemplate(source: string, more: readonly string[] = []): Tem
 
 /** The text of a template over data. A key that a map lacks fails ("map has no entry for key") unless `absent` is given. */
 export function execute(template: Template, data: unknown, absent: string | null = null): string {
-  return run(template, { dot: data, variables: { own: new Map([['$', data]]), up: null }, strict: absent === null });
+  return run(template, { dot: data, variables: { own: new Map([['$', data]]), up: null }, strict: absent === null, decoded: absent !== '' });
 }
 
 const inner = (scope: Scope): Scope => ({ ...scope, variables: { own: new Map(), up: scope.variables } });
@@ -166,7 +168,7 @@ function value(o: Operand, scope: Scope, called = false): unknown {
 }
 
 function field(base: unknown, key: string, o: Operand, scope: Scope): unknown {
-  if (typeof base === 'object' && base !== null) {
+  if (typeof base === 'object' && base !== null && !(scope.decoded && Array.isArray(base))) {
     if (Object.hasOwn(base, key)) return (base as Record<string, unknown>)[key];
     const type = typeOf(base);
     if (type?.fields) throw new TemplateError(`${where(o.at, o.source)}can't evaluate field ${key} in type ${type.name}`);
@@ -176,7 +178,7 @@ function field(base: unknown, key: string, o: Operand, scope: Scope): unknown {
   if (base === undefined && !scope.strict) return undefined;
   if (base === null || base === undefined) throw new TemplateError(`${where(o.at, o.source)}nil pointer evaluating interface {}.${key}`);
   const type = typeof base === 'number' ? (scope.strict ? 'json.Number' : 'int') : typeof base === 'boolean' ? 'bool' : Array.isArray(base) ? '[]interface {}' : 'string';
-  throw new TemplateError(`${where(o.at, o.source)}can't evaluate field ${key} in type ${scope.strict ? 'interface {}' : type}`);
+  throw new TemplateError(`${where(o.at, o.source)}can't evaluate field ${key} in type ${scope.decoded ? 'interface {}' : type}`);
 }
 
 type Fn = (args: unknown[]) => unknown;
@@ -282,7 +284,7 @@ function truthy(x: unknown): boolean {
 /** The heads of a table's columns by the template of its rows: what changes a value leaves a head as it is. */
 export function headings(template: Template, titles: Readonly<Record<string, string>>): string {
   const label = (name: string): string => name.split('.').at(-1)!.replace(/[-_]/g, ' ');
-  return run(plainCalls(template), { dot: told({ ...titles, Label: label }, { name: 'formatter.SubHeaderContext', fields: null }), variables: { own: new Map(), up: null }, strict: false });
+  return run(plainCalls(template), { dot: told({ ...titles, Label: label }, { name: 'formatter.SubHeaderContext', fields: null }), variables: { own: new Map(), up: null }, strict: false, decoded: false });
 }
 
 const UNCHANGED = new Set(['json', 'lower', 'upper', 'title', 'truncate', 'join', 'split']);
