@@ -74,7 +74,9 @@ const CONFIG = 'kube-system/kube-scheduler';
 function configure(cluster: Cluster, { type, object }: Change): void {
   const { scheduler } = cluster;
   try {
-    const profiles = type === 'DELETED' ? [DEFAULT] : readConfig(String(object.data?.['config.yaml'] ?? ''));
+    const source = object.data?.['config.yaml'];
+    if (type !== 'DELETED' && source === undefined) throw new ConfigError(`the ConfigMap has no key of that name (it has ${Object.keys(object.data ?? {}).join(', ') || 'none'})`);
+    const profiles = type === 'DELETED' ? [DEFAULT] : readConfig(String(source));
     scheduler.profiles = new Map(profiles.map((p) => [p.schedulerName, p]));
     if (type !== 'DELETED') emit(cluster, object, 'Normal', 'Configured', `profiles: ${profiles.map((p) => p.schedulerName).join(', ')}`, 'kube-scheduler');
     readmitAll(cluster);
