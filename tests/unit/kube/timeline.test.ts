@@ -56,6 +56,17 @@ describe('table 20: kube-proxy', () => {
   }, 300_000);
 });
 
+it('the bridge of a node keeps its MAC while pods come and go, so that others may remember it', () => {
+  const mac = (): string => /link\/ether (\S+)/.exec(d.run('ssh node-1 ip link show cni0'))![1]!;
+  const before = mac();
+  for (let i = 0; i < 4; i++) d.run(`kubectl run m${i} --image=busybox --overrides='{"spec":{"nodeName":"node-1","terminationGracePeriodSeconds":0}}' --command -- sleep 100`);
+  d.wait(4);
+  expect(mac()).toBe(before);
+  d.run('kubectl delete pod m0 m1 m2 m3 best burst sure');
+  d.wait(3);
+  expect(mac()).toBe(before);
+}, 300_000);
+
 describe('table 20: CrashLoopBackOff', () => {
   const starts = (file: string): number[] => d.run(`ssh node-1 cat /var/tmp/${file}`).trim().split('\n').map(Number);
   const gaps = (times: number[]): number[] => times.slice(1).map((t, i) => t - times[i]!);

@@ -81,7 +81,7 @@ function* address(i: Invocation, conf: BridgeConf, host: string): Call<CniResult
   yield* sys('netlink', { type: 'addr.add', ns, dev: i.ifname, address: own, prefix: Number(prefix) });
   yield* sys('netlink', { type: 'link.set', ns, name: i.ifname, up: true });
   if (conf.isGateway || conf.isDefaultGateway) {
-    yield* attempt(sys('netlink', { type: 'addr.add', dev: name, address: gateway, prefix: Number(prefix) }), null, 'EEXIST');
+    yield* gatewayAt(name, gateway, Number(prefix));
     yield* attempt(poke('/proc/sys/net/ipv4/ip_forward', '1'), undefined);
   }
   const routes = [...(leased.routes ?? []), ...(conf.isDefaultGateway && !(leased.routes ?? []).some((r) => r.dst === '0.0.0.0/0') ? [{ dst: '0.0.0.0/0', gw: gateway }] : [])];
@@ -95,6 +95,13 @@ function* address(i: Invocation, conf: BridgeConf, host: string): Call<CniResult
     cniVersion: conf.cniVersion, interfaces: [{ name, ...(yield* mac(name)) }, { name: host, ...(yield* mac(host)) }, { name: i.ifname, ...(yield* mac(i.ifname, ns)), sandbox: i.netns }],
     ips: [{ interface: 2, address: given.address, gateway }], routes, dns: (conf.dns as object) ?? {},
   };
+}
+
+/** The bridge's own address; and its MAC, set to what it is, or it would change as ports with lower ones come and go. */
+function* gatewayAt(name: string, address: string, prefix: number): Call<void> {
+  if ((yield* attempt(sys('netlink', { type: 'addr.add', dev: name, address, prefix }), null, 'EEXIST')) === null) return;
+  const link = yield* linkOf(name);
+  if (link?.mac) yield* sys('netlink', { type: 'link.set', name, address: link.mac });
 }
 
 /** Is everything still as ADD left it? */
