@@ -125,9 +125,9 @@ export const objectText: View = {
   },
 };
 
-/** As kubectl shows it: without who owns which field. */
+/** As kubectl shows it: without who owns which field; a kind of one's own without the group that it is stored under. */
 function linesOf({ metadata: { managedFields: _, ...metadata }, ...object }: KubeObject): string[] {
-  return toYaml({ ...object, metadata }).trimEnd().split('\n');
+  return toYaml({ ...object, kind: object.kind.split('.')[0], metadata }).trimEnd().split('\n');
 }
 
 /** Lines of both in order, by the longest common subsequence; without an older text all lines are as they are. */

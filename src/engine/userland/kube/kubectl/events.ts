@@ -4,6 +4,7 @@ import { type KubeEvent, type KubeObject, saidAt } from '../../../cluster/types/
 import { parseTime } from '../../../cluster/types/time.ts';
 import type { Call } from '../../lib/http.ts';
 import { type Client, err, Fatal, listKind, nextEvent, now, out, watch } from './client.ts';
+import { discover } from './custom.ts';
 import { type Flags, on } from './flags.ts';
 import { checkFormat, printAs } from './print.ts';
 import { ageText } from './describe-parts.ts';
@@ -18,7 +19,7 @@ export function* events(client: Client, flags: Flags): Call<number> {
   if (format !== '') checkFormat(format, false);
   const types = (flags.many.get('types') ?? []).flatMap((t) => t.split(','));
   for (const t of types) if (!/^(?:normal|warning)$/i.test(t)) throw new Fatal('error: valid --types are Normal or Warning');
-  const about = yield* subject(flags.text.get('for'));
+  const about = yield* subject(client, flags.text.get('for'));
   const wanted = (e: KubeObject): boolean => types.length === 0 || types.some((t) => t.toLowerCase() === String(e.type).toLowerCase());
   const namespace = all ? undefined : client.namespace;
   const found = yield* listKind(client, kindNamed('Event'), namespace, { fieldSelector: about });
@@ -45,12 +46,11 @@ export function* events(client: Client, flags: Flags): Call<number> {
 const timeOf = (e: KubeObject): number | null => parseTime(saidAt(e as KubeEvent));
 
 /** "deploy/web" or "pod/a" as a selection of events. */
-// biome-ignore lint/correctness/useYield: asks nobody
-function* subject(about: string | undefined): Call<string | undefined> {
+function* subject(client: Client, about: string | undefined): Call<string | undefined> {
   if (about === undefined) return undefined;
   const [kind = '', name, more] = about.split('/');
   if (!name || more !== undefined) throw new Fatal(`error: --for must be in resource/name form`);
-  const found = findResource(kind);
+  const found = findResource(kind) ?? (yield* discover(client, kind));
   if (!found) throw new Fatal(`error: the server doesn't have a resource type "${kind}"`);
   return `involvedObject.kind=${found.kind},involvedObject.name=${name}`;
 }
