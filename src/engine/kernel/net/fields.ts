@@ -42,7 +42,7 @@ const request = record({
   master: (value) => value === null || text(value), peer: record({ name: text, netns: ns, address: text }), dev: text, prefix: number, broadcast: text, label: text, scope: text,
   to: text, from: text, via: text, src: text, proto: text, metric: number, onlink: flag, noPrefixRoute: flag, mac: text, id: number, table: text, chain: text,
   rule: (value) => netfilterRule(value) || policyRule(value), at: number, policy: text, since: number, t: number, link: text, port: number, remote: text, ttl: number, learning: flag, alias: text, group: number, promisc: flag, multicast: flag, arp: flag,
-  dst: text, append: flag, pref: number, how: text, handle: text, spec: (value) => isRecord(value) && Object.values(value).every((one) => typeof one === 'number'), oif: text, mark: number,
+  dst: text, append: flag, state: (value) => ['PERMANENT', 'REACHABLE', 'NOARP', 'STALE', 'INCOMPLETE', 'DELAY', 'PROBE', 'FAILED'].includes(String(value)), pref: number, how: text, handle: text, spec: (value) => isRecord(value) && Object.values(value).every((one) => typeof one === 'number'), oif: text, mark: number,
 });
 
 /** What a request cannot do without. */

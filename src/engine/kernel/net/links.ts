@@ -201,6 +201,8 @@ export function disableIpv6(kernel: Kernel, ns: NetNamespace, name: string, disa
 }
 
 /** Adds an IPv4 address, and the route to its prefix when the link is up. Throws EEXIST. */
+const SCOPES: Readonly<Record<Address['scope'], number>> = { global: 0, link: 253, host: 254 };
+
 export function addAddress(
   _kernel: Kernel, ns: NetNamespace, link: Link,
   one: { address: string; prefix: number; scope?: Address['scope']; broadcast?: string | null; label?: string; noPrefixRoute?: boolean },
@@ -213,7 +215,9 @@ export function addAddress(
     family: 'inet', address: one.address, prefix: one.prefix, scope: one.scope ?? (Math.floor(n / 16777216) === 127 ? 'host' : 'global'),
     broadcast: one.broadcast ?? null, label: one.label ?? link.name, proto: '', tentativeUntil: 0, secondary, ...(one.noPrefixRoute ? { noPrefixRoute: true } : {}),
   };
-  const at = link.addresses.findIndex((a) => a.family === 'inet6');
+  // What is seen from nearer comes first, before all that reach further.
+  const wide = SCOPES[made.scope];
+  const at = link.addresses.findIndex((a) => a.family === 'inet6' || (!secondary && !a.secondary && SCOPES[a.scope] < wide));
   link.addresses.splice(at < 0 ? link.addresses.length : at, 0, made);
   if (link.up) connect(ns, link, made);
 }

@@ -50,7 +50,7 @@ import { checkKind, fdbAdd, fdbDel, fdbList, finishKind } from './rtkinds.ts';
 import { isLinkDown, routeAdd, routeDel, routeGet, sortedRoutes } from './rtroutes.ts';
 import { qdiscDel, qdiscList, qdiscSet, ruleAdd, ruleDel, rulesOf } from './rtrules.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, operState, peerOf } from './state.ts';
-import type { Hop, Link, LinkKind, NetNamespace } from './types.ts';
+import type { Hop, Link, LinkKind, Neighbour, NetNamespace } from './types.ts';
 import { frameBytes } from './wire.ts';
 
 export type NsRef = { pid: number } | { fd: number } | { path: string };
@@ -292,7 +292,8 @@ function neighAdd(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkR
   const link = linkNamed(ns, asked.dev);
   const address = String(asked.address);
   if (ns.neighbours.some((one) => one.address === address && one.dev === link.name)) throw new SysError('EEXIST');
-  ns.neighbours.push({ address, dev: link.name, mac: macOf(asked.mac)!, state: 'PERMANENT', at: timeOf(kernel), probes: 0, pending: [] });
+  const state = String(asked.state ?? 'PERMANENT') as Neighbour['state'];
+  ns.neighbours.push({ address, dev: link.name, mac: macOf(asked.mac)!, state, at: timeOf(kernel), probes: 0, pending: [] });
   return {};
 }
 

@@ -57,6 +57,12 @@ export function routeAdd(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: 
   if (asked.table !== undefined) (ns.tables ??= new Set()).add(String(asked.table));
   const route = routeOf(ns, asked);
   const at = ns.routes.findIndex((r) => sameKey(r, route));
+  if (at >= 0 && asked.append === true) {
+    const alike = ns.routes.filter((r) => sameKey(r, route));
+    if (alike.some((r) => r.via === route.via && r.dev === route.dev && r.type === route.type)) throw new SysError('EEXIST');
+    ns.routes.splice(ns.routes.indexOf(alike.at(-1)!) + 1, 0, route);
+    return {};
+  }
   if (at >= 0 && asked.type === 'route.add') throw new SysError('EEXIST');
   if (at >= 0) ns.routes[at] = route;
   else ns.routes.push(route);
@@ -121,5 +127,5 @@ export function sortedRoutes(ns: NetNamespace, table = 'main'): Route[] {
 /** A route whose link is up without a carrier. */
 export function isLinkDown(ns: NetNamespace, route: Route): boolean {
   const link = linkByName(ns, route.dev);
-  return link?.up === true && !hasCarrier(ns, link);
+  return route.type !== 'local' && link?.up === true && !hasCarrier(ns, link);
 }

@@ -52,5 +52,9 @@ export function operState(ns: NetNamespace, link: Link): string {
   if (link.kind === 'loopback' || link.kind === 'dummy' || link.kind === 'vxlan') return 'UNKNOWN';
   if (link.kind === 'bridge') return !carrier ? 'DOWN' : link.hadPort ? 'UP' : 'UNKNOWN';
   if (carrier) return 'UP';
-  return link.kind === 'veth' || link.lower ? 'LOWERLAYERDOWN' : 'DOWN';
+  // The other end is looked for by its index in this namespace, wherever it is.
+  const other = peerOf(link)?.link ?? link.lower?.link;
+  if (!other || other.index === link.index) return 'DOWN';
+  const below = ns.links.find(({ index }) => index === other.index);
+  return below && hasCarrier(ns, below) ? 'DOWN' : 'LOWERLAYERDOWN';
 }

@@ -7,7 +7,7 @@ import { complain, print } from '../lib/io.ts';
 import { sys } from '../../kernel/sys.ts';
 import { ipNumber } from './addresses.ts';
 import { complaining } from './ip/ip.ts';
-import { flagsOf, nameOf } from './ip/show.ts';
+import { flagsOf } from './ip/show.ts';
 import { ask, Complaint } from './rtnl.ts';
 
 function* device(argv: readonly string[]): Call<string | null> {
@@ -23,10 +23,13 @@ const PORT = '    hairpin off guard off root_block off fastleave off learning on
 
 function* bridgeLink(argv: readonly string[], detailed: boolean): Call<number> {
   const dev = yield* device(argv);
-  for (const link of yield* ask<LinkInfo[]>({ type: 'link.list' })) {
+  const all = yield* ask<LinkInfo[]>({ type: 'link.list' });
+  for (const link of all) {
     if (!link.master || (dev !== null && link.name !== dev)) continue;
     const state = link.up && link.carrier ? 'forwarding' : 'disabled';
-    yield* print(`${link.index}: ${nameOf(link)}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost 2 \n${detailed ? PORT : ''}`);
+    // Which namespace the other end is in is not told here: its index is looked up in this one.
+    const name = link.peerIndex === null ? link.name : `${link.name}@${all.find(({ index }) => index === link.peerIndex)?.name ?? `if${link.peerIndex}`}`;
+    yield* print(`${link.index}: ${name}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost 2 \n${detailed ? PORT : ''}`);
   }
   return 0;
 }

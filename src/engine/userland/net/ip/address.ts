@@ -20,15 +20,16 @@ function* show(words: Words, options: IpOptions): Call<number> {
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'scope') filters.scope = need(words);
+    else if (word === 'to') filters.to = addressOf(need(words)).address;
     else rest.push(word);
   }
   const chosen = selection({ argv: rest, at: 0 });
   const known = yield* knownIds();
   const rows: unknown[] = [];
   for (const one of (yield* links(chosen.dev)).filter(chosenBy(chosen))) {
-    const shown = one.addresses.filter((a) => (options.family === 'any' || a.family === options.family) && (filters.scope === undefined || a.scope === filters.scope));
-    // a link without any address is left out only where a family is asked for
-    if (shown.length === 0 && (options.family !== 'any' || (filters.scope !== undefined && one.addresses.length > 0))) continue;
+    const shown = one.addresses.filter((a) => (options.family === 'any' || a.family === options.family) && (filters.scope === undefined || a.scope === filters.scope) && (filters.to === undefined || a.address === filters.to));
+    // a link without any address is left out only where a family or an address is asked for
+    if (shown.length === 0 && (options.family !== 'any' || filters.to !== undefined || (filters.scope !== undefined && one.addresses.length > 0))) continue;
     if (options.json) rows.push({ ...linkJson(one, 'addr'), addr_info: shown.map(addressJson) });
     else yield* print(addressesText(one, shown, known, options));
   }

@@ -249,6 +249,7 @@ function* set(words: Words): Call<number> {
     else if (word === 'promisc' || word === 'arp' || word === 'multicast') request[word] = onOff(need(words), word);
     else if (word === 'alias') request.alias = need(words);
     else if (word === 'group') request.group = groupOf(need(words));
+    else if (word === 'type') throw new Complaint(`not modelled: ip link set type ${words.argv.slice(words.at).join(' ')}`, 255);
     else if (request.name === undefined) request.name = word;
     else throw garbage(word);
   }

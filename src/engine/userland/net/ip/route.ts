@@ -17,12 +17,12 @@ const TYPES: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable
 
 type Shown = Route & { linkdown: boolean };
 
-function routeText(route: Shown, style: IpOptions['style'] = 'iproute2', table: 'all' | null = null): string {
+function routeText(route: Shown, { style, details }: IpOptions, table: 'all' | null = null): string {
   if (style === 'busybox') {
     const via = route.via ? `via ${route.via} ` : '';
     return `${route.to} ${via}dev ${route.dev} ${route.scope === 'global' ? '' : `scope ${route.scope} `}${route.src ? ` src ${route.src} ` : ''}${route.metric ? ` metric ${route.metric} ` : ''}\n`;
   }
-  let text = route.type === 'unicast' ? `${route.to} ` : `${route.type} ${route.to} `;
+  let text = route.type === 'unicast' && !details ? `${route.to} ` : `${route.type} ${route.to} `;
   if (route.via) text += `via ${route.via} `;
   if (route.type === 'unicast' || route.type === 'local' || route.type === 'broadcast') text += `dev ${route.dev} `;
   if (table !== null && (route.table ?? 'main') !== 'main') text += `table ${route.table} `;
@@ -48,6 +48,7 @@ function* show(words: Words, options: IpOptions): Call<number> {
   let to: string | undefined;
   let proto: string | undefined;
   let via: string | undefined;
+  let type: string | undefined;
   let table = 'main';
   let how = 'exact';
   for (let word = peek(words); word !== undefined; word = peek(words)) {
@@ -65,17 +66,19 @@ function* show(words: Words, options: IpOptions): Call<number> {
         to = need(words);
       }
       to = prefixOf(to, options.family);
-    } else if (word === 'scope' || word === 'type') need(words);
+    } else if (word === 'type') type = need(words);
+    else if (word === 'scope') need(words);
+    else if (TYPES.has(word)) type = word;
     else to = prefixOf(word, options.family);
   }
   if (options.family === 'inet6') return yield* show6(dev);
   if (dev !== undefined) yield* requireDevice(dev);
   const listed = yield* routesOf(table);
   const found = listed.filter(
-    (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (to === undefined || isWanted(r.to, to, how)),
+    (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (type === undefined || r.type === type) && (to === undefined || isWanted(r.to, to, how)),
   );
   if (options.json) yield* print(jsonText(found.map(routeJson), options));
-  else for (const route of found) yield* print(dev === undefined ? routeText(route, options.style, table === 'all' ? 'all' : null) : routeText(route, options.style, table === 'all' ? 'all' : null).replace(` dev ${dev}`, ''));
+  else for (const route of found) yield* print(routeText(route, options, table === 'all' ? 'all' : null).replace(dev === undefined ? '\0' : ` dev ${dev}`, ''));
   return 0;
 }
 
@@ -114,7 +117,7 @@ function isWanted(to: string, wanted: string, how: string): boolean {
 function* show6(dev: string | undefined): Call<number> {
   for (const link of yield* ask<LinkInfo[]>({ type: 'link.list' })) {
     if (dev !== undefined && dev !== link.name) continue;
-    if (link.up && link.addresses.some((a) => a.family === 'inet6' && a.scope === 'link')) yield* print(`fe80::/64 ${dev === undefined ? `dev ${link.name} ` : ''}proto kernel metric 256 pref medium\n`);
+    if (link.up && link.addresses.some((a) => a.family === 'inet6' && a.scope === 'link')) yield* print(`fe80::/64 ${dev === undefined ? `dev ${link.name} ` : ''}proto kernel metric 256 ${link.carrier ? '' : 'linkdown '}pref medium\n`);
   }
   return 0;
 }
@@ -132,8 +135,8 @@ function gatewayOf(word: string): string {
   return word;
 }
 
-function* change(words: Words, options: IpOptions, type: 'route.add' | 'route.replace' | 'route.del'): Call<number> {
-  const request: NetlinkRequest = { type };
+function* change(words: Words, options: IpOptions, type: 'route.add' | 'route.replace' | 'route.del', append = false): Call<number> {
+  const request: NetlinkRequest = { type, ...(append ? { append } : {}) };
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'via') {
@@ -173,7 +176,7 @@ function* get(words: Words): Call<number> {
     else request.to = word === 'to' ? need(words) : word;
   }
   const to = String(request.to ?? '').replace(/\/\d+$/, '');
-  if (request.to === undefined) throw new Complaint('need at least a destination address', 255);
+  if (request.to === undefined) throw new Complaint('need at least a destination address', 1);
   if (ipNumber(to) === null) throw new Complaint(`Error: any valid prefix is expected rather than "${to}".`, 1);
   if (request.oif !== undefined) yield* requireDevice(String(request.oif));
   const found = yield* ask<{ type: string; via: string | null; dev: string; src: string; table: string; mtu: number | null }>({ ...request, to });
@@ -189,10 +192,26 @@ function* get(words: Words): Call<number> {
 
 function* flush(words: Words): Call<number> {
   if (peek(words) === 'cache') return 0;
-  const dev = peek(words) === 'dev' ? words.argv[words.at + 1] : undefined;
-  if (dev === undefined) throw new Complaint('"ip route flush" requires arguments.', 255);
-  for (const route of yield* ask<Shown[]>({ type: 'route.list' })) {
-    if (route.dev === dev) yield* ask({ type: 'route.del', to: route.to, dev, metric: route.metric });
+  if (peek(words) === undefined) throw new Complaint('"ip route flush" requires arguments.', 255);
+  let dev: string | undefined;
+  let proto: string | undefined;
+  let table = 'main';
+  let to: string | undefined;
+  let how = 'exact';
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'dev') dev = need(words);
+    else if (word === 'proto') proto = need(words);
+    else if (word === 'table') table = tableName(need(words));
+    else if (word === 'root' || word === 'match' || word === 'exact') {
+      how = word;
+      to = prefixOf(need(words));
+    } else to = prefixOf(word === 'to' ? need(words) : word);
+  }
+  if (dev !== undefined) yield* requireDevice(dev);
+  for (const route of yield* routesOf(table)) {
+    if (route.table === 'local' || (dev !== undefined && route.dev !== dev) || (proto !== undefined && route.proto !== proto) || (to !== undefined && !isWanted(route.to, to, how))) continue;
+    yield* ask({ type: 'route.del', to: route.to, dev: route.dev, metric: route.metric, table: route.table ?? 'main' });
   }
   return 0;
 }
@@ -203,7 +222,7 @@ export function* route(words: Words, options: IpOptions): Call<number> {
   words.at++;
   switch (matching(word, COMMANDS)) {
     case 'add': case 'append':
-      return yield* change(words, options, 'route.add');
+      return yield* change(words, options, 'route.add', matching(word, COMMANDS) === 'append');
     case 'replace': case 'change': case 'chg':
       return yield* change(words, options, 'route.replace');
     case 'delete':
@@ -256,23 +275,50 @@ export function* neighbour(words: Words, options: IpOptions): Call<number> {
   const word = peek(words);
   if (word === undefined) return yield* neighShow(words, options);
   words.at++;
-  const command = matching(word, ['add', 'replace', 'delete', 'list', 'show', 'flush']);
+  const command = matching(word, ['add', 'change', 'chg', 'replace', 'delete', 'get', 'list', 'show', 'flush']);
   if (command === 'list' || command === 'show') return yield* neighShow(words, options);
+  if (command === 'get') return yield* neighGet(words);
   if (command === undefined) throw new Complaint(`Command "${word}" is unknown, try "ip neigh help".`, 255);
   const request: NetlinkRequest = { type: command === 'delete' ? 'neigh.del' : 'neigh.add' };
   for (let one = peek(words); one !== undefined; one = peek(words)) {
     words.at++;
     if (one === 'dev') request.dev = need(words);
     else if (one === 'lladdr') request.mac = need(words);
-    else if (one === 'nud') need(words);
+    else if (one === 'nud') request.state = stateOf(need(words));
     else request.address = gatewayOf(one);
   }
   if (command === 'flush') return yield* neighFlush(request.dev);
   if (request.dev === undefined || request.address === undefined) throw new Complaint('Device and destination are required arguments.', 255);
   yield* requireDevice(String(request.dev));
   if (request.type === 'neigh.add' && request.mac === undefined) throw new Complaint('Error: No link layer address given.', 2);
+  if (command === 'change' || command === 'chg') yield* ask({ ...request, type: 'neigh.del' });
   if (command === 'replace') yield* attemptDelete({ ...request, type: 'neigh.del' });
   yield* ask(request);
+  return 0;
+}
+
+const STATES: readonly string[] = ['PERMANENT', 'REACHABLE', 'NOARP', 'NONE', 'STALE', 'INCOMPLETE', 'DELAY', 'PROBE', 'FAILED'];
+
+function stateOf(word: string): string {
+  const state = word.toUpperCase();
+  if (!STATES.includes(state)) throw wrong(word, 'nud state is bad');
+  return state;
+}
+
+/** One entry by its address and device. */
+function* neighGet(words: Words): Call<number> {
+  let dev: string | undefined;
+  let address: string | undefined;
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    if (word === 'dev') dev = need(words);
+    else address = gatewayOf(word === 'to' ? need(words) : word);
+  }
+  if (dev === undefined || address === undefined) throw new Complaint('Device and address are required arguments.', 255);
+  yield* requireDevice(dev);
+  const found = (yield* ask<Neighbour[]>({ type: 'neigh.list', dev })).find((one) => one.address === address);
+  if (!found) throw new Complaint('Error: Neighbour entry not found.', 2);
+  yield* print(`${found.address} dev ${found.dev} ${found.mac ? `lladdr ${found.mac} ` : ''}${found.state} \n`);
   return 0;
 }
 

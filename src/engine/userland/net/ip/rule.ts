@@ -51,6 +51,7 @@ function mark(word: string): { value: number; mask: number } {
   return { value: Number(value), mask: mask === undefined ? 0xffffffff : Number(mask) };
 }
 
+const PREFERENCE: readonly string[] = ['preference', 'order', 'priority'];
 const ACTIONS: ReadonlySet<string> = new Set(['unreachable', 'prohibit', 'blackhole']);
 
 /** The words of add and delete, as a request. */
@@ -71,7 +72,7 @@ function requestOf(words: Words, type: 'rule.add' | 'rule.del'): NetlinkRequest 
       const given = /^(\d+)-(\d+)$/.exec(need(words));
       if (!given) throw wrong(words.argv[words.at - 1]!, 'invalid UID range');
       rule.uids = [Number(given[1]), Number(given[2])];
-    } else if (word === 'pref' || word === 'preference' || word === 'priority' || word === 'order') {
+    } else if (PREFERENCE.some((keyword) => keyword.startsWith(word))) {
       const pref = need(words);
       if (!/^\d+$/.test(pref)) throw wrong(pref, 'preference value is invalid');
       request.pref = Number(pref);

@@ -36,9 +36,15 @@ function busyboxLine(link: LinkInfo): string {
 /** `names` are the namespaces of /run/netns by the ids that this one knows them under. */
 export function macLine(link: LinkInfo, names: ReadonlyMap<number, string>, style: IpOptions['style'] = 'iproute2'): string {
   const loop = link.kind === 'loopback';
-  const name = link.peerNsid === null ? undefined : names.get(link.peerNsid);
-  const where = link.peerNsid === null || style === 'busybox' ? '' : name ? ` link-netns ${name}` : ` link-netnsid ${link.peerNsid}`;
+  const where = style === 'busybox' ? '' : otherEnd(link, names);
   return `    link/${loop ? 'loopback' : 'ether'} ${link.mac} brd ${loop ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff'}${where}`;
+}
+
+/** In which namespace the other end is, if it is another one. */
+function otherEnd({ peerNsid }: LinkInfo, names: ReadonlyMap<number, string>): string {
+  if (peerNsid === null) return '';
+  const name = names.get(peerNsid);
+  return name ? ` link-netns ${name}` : ` link-netnsid ${peerNsid}`;
 }
 
 export function addressText(one: AddressInfo, style: IpOptions['style'] = 'iproute2'): string {
@@ -102,7 +108,7 @@ export function linkText(link: LinkInfo, names: ReadonlyMap<number, string>, opt
 export function addressesText(link: LinkInfo, shown: readonly AddressInfo[], names: ReadonlyMap<number, string>, options: IpOptions): string {
   if (options.brief) return `${nameOf(link).padEnd(16)} ${link.operstate.padEnd(14)} ${shown.map((one) => `${one.address}/${one.prefix} `).join('')}\n`;
   if (options.oneline) return shown.map((one) => `${link.index}: ${link.name}    ${addressText(one)}\\${LIFETIME}\n`).join('');
-  const head = options.family === 'any' ? [firstLine(link, 'addr', options.style), macLine(link, names, options.style)] : [firstLine(link, 'addr', options.style)];
+  const head = options.family === 'any' ? [firstLine(link, 'addr', options.style), macLine(link, names, options.style)] : [`${firstLine(link, 'addr', options.style)}${options.style === 'busybox' ? '' : otherEnd(link, names)}`];
   const rows = shown.flatMap((one) => [`    ${addressText(one, options.style)}`, LIFETIME]);
   return `${[...head, ...rows, ...(options.statistics ? statLines(link) : [])].join('\n')}\n`;
 }

@@ -199,7 +199,7 @@ function refusal(one: Command, errno: string, message: string): IptablesError {
   const failed = (what: string): IptablesError => new IptablesError(`${VERSION}:  ${what} failed (${message}): `, 4);
   if (errno === 'EPERM') return new IptablesError(`${VERSION}: Could not fetch rule set generation id: Permission denied (you must be root)`, 4);
   if (one.does === 'N' && errno === 'EEXIST') return new IptablesError('iptables: Chain already exists.', 1);
-  if (one.does === 'E') return new IptablesError('iptables: File exists.', 1);
+  if (one.does === 'E' && errno !== 'ENOENT') return new IptablesError('iptables: File exists.', 1);
   if (one.does === 'X' && errno === 'EBUSY') return new IptablesError(`${failed('CHAIN_DEL').message}chain ${one.chain}`, 4);
   if ('DC'.includes(one.does) && errno === 'ENOENT') return new IptablesError(one.at === undefined ? BAD_RULE : 'iptables: Index of deletion too big.', 1);
   if (one.does === 'R' && errno === 'ENOENT') return new IptablesError('iptables: Index of replacement too big.', 1);
