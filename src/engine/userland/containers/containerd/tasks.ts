@@ -101,6 +101,8 @@ function* deleteTask(d: Daemon, task: Task): Call<Responses['Delete']> {
   let answer: Responses['Delete'];
   try {
     answer = yield* toShim(task, 'Delete', { containerId: task.id });
+    // From here on its shim ends as it should: who watches it has nothing to clear away.
+    d.tasks.delete(key(task.namespace, task.id));
     yield* shutdown(task);
     yield* removeAll(task.bundle);
   } catch (error) {

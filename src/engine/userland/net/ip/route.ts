@@ -205,8 +205,8 @@ function* flush(words: Words): Call<number> {
     else if (word === 'table') table = tableName(need(words));
     else if (word === 'root' || word === 'match' || word === 'exact') {
       how = word;
-      to = prefixOf(need(words));
-    } else to = prefixOf(word === 'to' ? need(words) : word);
+      to = prefixOf(need(words), 'any');
+    } else to = prefixOf(word === 'to' ? need(words) : word, 'any');
   }
   if (dev !== undefined) yield* requireDevice(dev);
   for (const route of yield* routesOf(table)) {

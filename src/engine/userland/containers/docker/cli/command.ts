@@ -3,6 +3,7 @@ import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
 import { type Client, Stop } from './client.ts';
 import { BadFlag, type Flags, parseFlags, readFlags } from './flags.ts';
+import { columns, flagUsages } from './usage.ts';
 
 export interface Command {
   /** Every name, the shown one first: "run", "container run". */
@@ -29,7 +30,7 @@ export function* runCommand(client: Client, command: Command, name: string, argv
     return 125;
   }
   if (flags.has('help')) {
-    yield* print(`\n${usageOf(command, name)}`);
+    yield* print(`\n${usageOf(command, name, yield* columns())}`);
     return 0;
   }
   const wrong = arity(command.args, flags.args.length);
@@ -49,14 +50,11 @@ function arity([least, most]: readonly [number, number], given: number): string 
   return given < least || given > most ? `requires at least ${least} and at most ${most} ${word(most)}` : null;
 }
 
-function usageOf(command: Command, name: string): string {
+function usageOf(command: Command, name: string, width: number): string {
   const aliases =
     command.names.length > 1
-      ? `\nAliases:\n  ${[...command.names]
-          .sort((a, b) => b.length - a.length)
-          .map((n) => `docker ${n}`)
-          .join(', ')}\n`
+      ? `\nAliases:\n  ${[...command.names.filter((n) => n.includes(' ')), ...command.names.filter((n) => !n.includes(' '))].map((n) => `docker ${n}`).join(', ')}\n`
       : '';
-  const options = command.options.trim() === '' ? '' : `\nOptions:\n${command.options.replace(/^\n|\s+$/g, '')}\n`;
+  const options = command.options.trim() === '' ? '' : `\nOptions:\n${flagUsages(command.options, width)}\n`;
   return `Usage:  docker ${name} ${command.usage}\n\n${command.short}\n${aliases}${options}`;
 }

@@ -227,17 +227,23 @@ export const networks: readonly Command[] = [
     options: `
       --attachable           Enable manual container attachment
       --aux-address map      Auxiliary IPv4 or IPv6 addresses used by Network driver (default map[])
+      --config-from string   The network from which to copy the configuration
+      --config-only          Create a configuration only network
   -d, --driver string        Driver to manage the Network (default "bridge")
-      --gateway list         IPv4 or IPv6 Gateway for the master subnet
+      --gateway strings      IPv4 or IPv6 Gateway for the master subnet
+      --ingress              Create swarm routing-mesh network
       --internal             Restrict external access to the network
-      --ip-range list        Allocate container ip from a sub-range
+      --ip-range strings     Allocate container ip from a sub-range
       --ipam-driver string   IP Address Management Driver (default "default")
+      --ipam-opt map         Set IPAM driver specific options (default map[])
       --ipv6                 Enable IPv6 networking
       --label list           Set metadata on a network
   -o, --opt map              Set driver specific options (default map[])
-      --subnet list          Subnet in CIDR format that represents a network segment
+      --scope string         Control the network's scope
+      --subnet strings       Subnet in CIDR format that represents a network segment
 `,
     *run(client, flags) {
+      for (const absent of ['config-from', 'config-only', 'ingress', 'ipam-opt', 'scope']) if (flags.on.has(absent)) throw new Stop(`not modelled: docker network create --${absent}`);
       const subnets = flags.all('subnet');
       const gateways = flags.all('gateway');
       const ranges = flags.all('ip-range');
@@ -360,7 +366,7 @@ export const volumes: readonly Command[] = [
     short: 'Create a volume',
     args: [0, 1],
     options:
-      '\n  -d, --driver string         Specify volume driver name (default "local")\n      --label list            Set metadata for a volume\n      --name string           Specify volume name\n  -o, --opt map               Set driver specific options (default map[])\n',
+      '\n  -d, --driver string         Specify volume driver name (default "local")\n      --label list            Set metadata for a volume\n      --name string          \n  -o, --opt map               Set driver specific options (default map[])\n',
     *run(client, flags) {
       const made = yield* api(client, 'POST', '/volumes/create', {
         body: {

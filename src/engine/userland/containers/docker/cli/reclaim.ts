@@ -159,8 +159,7 @@ function* pruneOf(
   return { text: names.length > 0 ? `${title}\n${names.map((n) => `${n}\n`).join('')}\n` : '', space: gone.SpaceReclaimed ?? 0 };
 }
 
-const FORCE =
-  '      --filter filter   Provide filter values (e.g. "label=<key>=<value>")\n  -f, --force           Do not prompt for confirmation\n';
+const force = (example: string): string => `      --filter filter   Provide filter values (e.g. "${example}")\n  -f, --force           Do not prompt for confirmation\n`;
 
 function pruner(
   names: string[],
@@ -174,7 +173,7 @@ function pruner(
     usage: '[OPTIONS]',
     short,
     args: [0, 0],
-    options: `\n${more}${FORCE}`,
+    options: `\n${more}${force(kind === 'volumes' ? 'label=<label>' : 'until=<timestamp>')}`,
     *run(client, flags) {
       if (!(yield* prompt(flags, warning(flags)))) return 0;
       const filters = [
@@ -215,7 +214,7 @@ export const prunes: readonly Command[] = [
     usage: '[OPTIONS]',
     short: 'Remove unused data',
     args: [0, 0],
-    options: `\n  -a, --all             Remove all unused images not just dangling ones\n${FORCE}      --volumes         Prune anonymous volumes\n`,
+    options: `\n  -a, --all             Remove all unused images not just dangling ones\n${force('label=<key>=<value>')}      --volumes         Prune anonymous volumes\n`,
     *run(client, flags) {
       const all = flags.has('all');
       const list = [

@@ -18,7 +18,7 @@ const DEFAULT_KEYS = 'ctrl-p,ctrl-q';
 const RUN_OPTIONS = CREATE_OPTIONS.replace(
   '      --device list',
   '  -d, --detach                           Run container in background and print container ID\n      --detach-keys string               Override the key sequence for detaching a container\n      --device list',
-).replace('before creating ("always"', 'before running ("always"').replace(
+).replace('before creating ("always", "|missing"', 'before running ("always", "missing"').replace(
   '      --stop-signal',
   '      --sig-proxy                        Proxy received signals to the process (default true)\n      --stop-signal',
 );
