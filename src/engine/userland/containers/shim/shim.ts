@@ -19,8 +19,28 @@ import { METHODS } from './tasks.ts';
 
 const LISTENING = 3;
 
+const FLAGS = ['address', 'bundle', 'debug', 'id', 'namespace', 'publish-binary', 'socket'];
+
+/** What Go's flag package says before its usage; null: these are flags that there are. */
+function refusal(argv: readonly string[]): string | null {
+  for (let i = 1; i < argv.length; i++) {
+    const m = /^--?([^-=][^=]*)(=.*)?$/.exec(argv[i]!);
+    if (!m) return /^-(-?=|--)/.test(argv[i]!) ? `bad flag syntax: ${argv[i]}` : null;
+    if (!FLAGS.includes(m[1]!)) return m[1] === 'h' || m[1] === 'help' ? '' : `flag provided but not defined: -${m[1]}`;
+    if (m[1] === 'debug') {
+      if (m[2] !== undefined && !/^=(1|0|t|f|true|false|T|F|TRUE|FALSE|True|False)$/.test(m[2])) return `invalid boolean value "${m[2].slice(1)}" for -debug: parse error`;
+    } else if (m[2] === undefined && argv[++i] === undefined) return `flag needs an argument: -${m[1]}`;
+  }
+  return null;
+}
+
 export function* shim(argv: readonly string[]): Body {
-  const o = parseOptions('debug namespace= id= address= bundle= publish-binary= socket=', argv.slice(1).map((a) => a.replace(/^-(?=[a-z]{2})/, '--')));
+  const wrong = refusal(argv);
+  if (wrong !== null) {
+    yield* complain(`${wrong === '' ? '' : `${wrong}\n`}Usage of ${argv[0]}:\n${FLAGS.map((flag) => `  -${flag}${flag === 'debug' ? '' : ' string'}\n`).join('')}`);
+    return wrong === '' ? 0 : 2;
+  }
+  const o = parseOptions('debug namespace= id= address= bundle= publish-binary= socket=', argv.slice(1).map((a) => a.replace(/^--?(?=[a-z]{2})/, '--').replace(/^--debug=.*/, '--debug')));
   const namespace = valueIn(o, 'namespace') ?? '';
   const id = valueIn(o, 'id') ?? '';
   if (namespace === '' || id === '') {
