@@ -1,5 +1,7 @@
 /** Numbers and times as the lab writes them: thousands by comma, fractions of a second in groups of three. */
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US');
+/** A number with its noun: 1 exit, 2 exits. */
+export const plural = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 export const mib = (bytes: number): string => (bytes / 1048576 >= 100 ? count(bytes / 1048576) : (bytes / 1048576).toFixed(1));
 export function size(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
@@ -25,7 +27,7 @@ export function big(text: unknown): bigint {
 /** Names of 64 digits shortened, the first letter large: a recorded sentence as a line to read. */
 export function sentence(text: string): string {
   const short = text.replace(/\b([0-9a-f]{7})[0-9a-f]{57}\b/g, '$1…');
-  const named = /^(pid|cgroup|kubectl|docker|virsh|\/)/.test(short) || (/ (ended|started)$/.test(short) && !/^(a|the) /.test(short));
+  const named = /^([a-z]+_[a-z_]+\b|pid|cgroup|kubectl|docker|virsh|\/)/.test(short) || (/ (ended|started)$/.test(short) && !/^(a|the) /.test(short));
   return named ? short : short.charAt(0).toUpperCase() + short.slice(1);
 }
 /** "max", "67108864" → bytes or null when there is no limit */

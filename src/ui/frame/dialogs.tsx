@@ -76,7 +76,7 @@ function Palette() {
   };
   return (
     <div className={css.palette}>
-      <input type="text" role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant={`found-${chosen}`} aria-label="Find anything" placeholder="A scene, lab, container, pod, or a command to run" value={query}
+      <input type="text" role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant={`found-${chosen}`} aria-label="Find anything" placeholder="Scene, lab, pod, or command to run" value={query}
         onChange={(e) => { setQuery(e.target.value); setAt(0); }}
         onKeyDown={(e) => {
           if (e.key === 'ArrowDown') setAt((chosen + 1) % found.length);

@@ -5,7 +5,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import type { NodeRow, PacketRow, PodRow, ServiceRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
-import { count } from '../../format.ts';
+import { plural } from '../../format.ts';
 import { OutcomeMark, RoleMark } from '../../parts/marks.tsx';
 import { Empty, Runnable } from '../../parts/parts.tsx';
 import { select, useStore } from '../../store.ts';
@@ -50,8 +50,8 @@ export default function Roads({ pods, nodes }: FaceProps) {
       <div className={css.row}>
         <h3>Roads between pods <small>a Service's address becomes a pod's on the way</small></h3>
         <label>of <select className={css.pick} value={only} onChange={(e) => { narrow(e.target.value); ask(null); go(0); }}>
-          <option value="">all pods ({count(roads.length)})</option>
-          {dropped > 0 ? <option value="dropped">dropped on the way ({dropped})</option> : null}
+          <option value="">all pods, {plural(roads.length, 'packet')}</option>
+          {dropped > 0 ? <option value="dropped">dropped on the way, {plural(dropped, 'packet')}</option> : null}
           {services.map((one) => <option key={one.key} value={one.key}>Service {one.namespace === 'default' ? '' : `${one.namespace}/`}{one.name} {one.clusterIp}</option>)}
         </select></label>
       </div>

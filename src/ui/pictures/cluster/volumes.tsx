@@ -1,7 +1,7 @@
 /** Volumes where they are: on the node that has the disk, or that they cannot leave, with the pods that use them and what is on them. */
 import type { NodeRow, VolumeRow } from '../../../bridge/rows.ts';
 import { useRows } from '../../bridge/client.ts';
-import { mib } from '../../format.ts';
+import { mib, plural } from '../../format.ts';
 import { OutcomeMark, RoleMark } from '../../parts/marks.tsx';
 import { Empty, RowsTable } from '../../parts/parts.tsx';
 import { select } from '../../store.ts';
@@ -31,7 +31,7 @@ export default function Volumes() {
 function Place({ name, volumes }: { name: string; volumes: VolumeRow[] }) {
   return (
     <section className={css.node} style={name === '' ? { borderStyle: 'dashed', borderColor: 'var(--line-strong)' } : {}} aria-label={name === '' ? 'Attached nowhere' : `Volumes on ${name}`}>
-      <div className={css.nodeHead}>{name === '' ? 'attached nowhere' : name}<small>{volumes.length}</small></div>
+      <div className={css.nodeHead}>{name === '' ? 'attached nowhere' : name}<small>{plural(volumes.length, 'volume')}</small></div>
       {volumes.map((v) => <Card key={v.key} v={v} />)}
     </section>
   );
