@@ -8,7 +8,7 @@ const KINDS: readonly [number, string][] = [
   [abi.CLONE_NEWUTS, 'uts'], [abi.CLONE_NEWCGROUP, 'cgroup'], [abi.CLONE_NEWTIME, 'time'],
 ];
 
-function namespaces(flags: number): string {
+export function namespaces(flags: number): string {
   return KINDS.filter(([bit]) => flags & bit).map(([, name]) => name).join(', ');
 }
 

@@ -3,6 +3,7 @@
  * The one place where a record's kind meets English; marks and why-chains read it.
  */
 import type { TraceRecord } from '../sim/trace.ts';
+import { namespaces } from './runphrase.ts';
 
 export interface Sentence {
   text: string;
@@ -33,8 +34,8 @@ const SENTENCES: Record<string, Row> = {
   'task.exec': [true, 'containers', '', (d) => `${d.args ?? d.path ?? 'a program'} started`, (d) => `pid ${d.pid}`, (d) => String(d.pid)],
   'task.exit': [true, 'containers', '', (d) => `${d.comm ?? 'a process'} ended`, (d) => (d.signal ? `signal ${d.signal}` : `status ${d.code ?? d.status ?? 0}`), (d) => String(d.pid)],
   'signal.kill': [true, 'containers', 'killed', (d) => `SIGKILL to pid ${d.pid}`],
-  'ns.unshare': [true, 'containers', '', (d) => `new namespaces: ${d.types ?? d.flags}`],
-  'ns.clone': [true, 'containers', '', (d) => `child in new namespaces: ${d.types ?? d.flags}`],
+  'ns.unshare': [true, 'containers', '', (d) => `new namespaces: ${d.types ?? namespaces(Number(d.flags))}`],
+  'ns.clone': [true, 'containers', '', (d) => `child in new namespaces: ${d.types ?? namespaces(Number(d.flags))}`],
   'cgroup.make': [true, 'containers', '', (d) => `cgroup ${d.cgroup ?? d.path} made`, undefined, (d) => String(d.cgroup ?? d.path)],
   'cgroup.write': [false, 'containers', '', (d) => `${d.value} written to ${d.file} of ${d.cgroup ?? d.path}`, undefined, (d) => String(d.cgroup ?? d.path)],
   'cgroup.attach': [false, 'containers', '', (d) => `pid ${d.pid} moved into ${d.cgroup ?? d.path}`],

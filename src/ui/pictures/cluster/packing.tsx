@@ -60,16 +60,16 @@ function Distribution({ shares }: { shares: [number, number][] }) {
   const [cpu, memory] = [tenths(0), tenths(1)];
   const most = Math.max(1, ...cpu, ...memory);
   return (
-    <svg className={css.chart} viewBox="0 0 640 120" role="img" aria-label={`Nodes by share of cpu requested, tenth by tenth: ${cpu.join(', ')}; by memory: ${memory.join(', ')}`}>
+    <div className={css.tenths}><svg className={css.chart} viewBox="0 0 640 120" role="img" aria-label={`Nodes by share of cpu requested, tenth by tenth: ${cpu.join(', ')}; by memory: ${memory.join(', ')}`}>
       {cpu.map((n, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the tenth is the key
-        <g key={i} transform={`translate(${i * 62 + 20} 0)`}>
-          <rect x={0} width={22} y={94 - (n / most) * 78} height={(n / most) * 78} fill="var(--container)" />
-          <rect x={24} width={22} y={94 - (memory[i]! / most) * 78} height={(memory[i]! / most) * 78} fill="var(--panel)" stroke="var(--guest-kernel)" strokeWidth={2} />
-          {n > 0 ? <text x={11} y={90 - (n / most) * 78} textAnchor="middle">{n}</text> : null}{memory[i]! > 0 ? <text x={35} y={90 - (memory[i]! / most) * 78} textAnchor="middle">{memory[i]}</text> : null}
-          <text x={23} y={110} textAnchor="middle">{i * 10}–{i * 10 + 10} %</text>
+        <g key={i} transform={`translate(${i * 62 + 10} 0)`}>
+          <rect x={0} width={28} y={94 - (n / most) * 78} height={(n / most) * 78} fill="var(--container)" />
+          <rect x={31} width={27} y={94 - (memory[i]! / most) * 78} height={(memory[i]! / most) * 78} fill="var(--panel)" stroke="var(--guest-kernel)" strokeWidth={2} />
+          {n > 0 ? <text x={14} y={90 - (n / most) * 78} textAnchor="middle">{count(n)}</text> : null}{memory[i]! > 0 ? <text x={45} y={90 - (memory[i]! / most) * 78} textAnchor="middle">{count(memory[i]!)}</text> : null}
+          <text x={29} y={110} textAnchor="middle">{i * 10}–{i * 10 + 10} %</text>
         </g>
       ))}
-    </svg>
+    </svg></div>
   );
 }
