@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
@@ -27,22 +26,15 @@ const ahead: Plugin = {
     }),
 };
 
-/** `vite --mode fixture`: the page against a worker with made-up rows, for working on pictures alone. */
-const fixture: Plugin = {
-  name: 'fixture-worker',
-  enforce: 'pre',
-  resolveId: (id) => (id.endsWith('/start-worker.ts') ? fileURLToPath(new URL('./tests/page/fixture/start-worker.ts', import.meta.url)) : null),
-};
-
 /** After the first visit the lab opens without a network: everything it needs is kept by a service worker. */
 const offline = VitePWA({
   registerType: 'autoUpdate', injectRegister: 'script', manifest: false,
   workbox: { globPatterns: ['**/*.{html,js,css,wasm,img,svg,woff2,webmanifest}'], maximumFileSizeToCacheInBytes: 8_000_000, navigateFallback: 'index.html', cleanupOutdatedCaches: true },
 });
 
-export default defineConfig(({ mode }) => ({
+export default defineConfig({
   base: './',
-  plugins: [react(), policy, ahead, ...(mode === 'fixture' ? [fixture] : [offline])],
+  plugins: [react(), policy, ahead, offline],
   worker: { format: 'es' as const },
-  build: { target: 'es2022', assetsInlineLimit: 0, outDir: mode === 'fixture' ? 'build/fixture' : 'dist', chunkSizeWarningLimit: 1500 },
-}));
+  build: { target: 'es2022', assetsInlineLimit: 0, outDir: 'dist', chunkSizeWarningLimit: 1500 },
+});

@@ -1,6 +1,6 @@
-// `node scripts/differential.mjs NAME [options]`: the long comparisons of tests/differential, each a program: native, encodings, bytes, containers, docker-lines, kubectl-lines.
+// `node scripts/differential.mjs NAME [options]`: the long comparisons of tests/differential, each a program; without NAME it lists them.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -10,7 +10,9 @@ const root = new URL('..', import.meta.url).pathname;
 const [name, ...args] = process.argv.slice(2);
 const entry = join(root, 'tests', 'differential', `${name}.ts`);
 if (!name || !existsSync(entry)) {
-  console.error(`differential: ${name ? `no comparison '${name}'` : 'which?'}: native, encodings, bytes, containers, docker-lines, kubectl-lines`);
+  // those with a command line of their own say so in their first lines
+  const names = readdirSync(join(root, 'tests', 'differential')).filter((file) => file.endsWith('.ts') && readFileSync(join(root, 'tests', 'differential', file), 'utf8').slice(0, 600).includes('scripts/differential.mjs'));
+  console.error(`differential: ${name ? `no comparison '${name}'` : 'which?'}: ${names.map((file) => file.slice(0, -3)).join(', ')}`);
   process.exit(64);
 }
 if (cpuStale()) buildCpu();

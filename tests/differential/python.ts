@@ -1,7 +1,8 @@
 /**
- * The modelled python3 against a real CPython 3.13 (PYTHON names it, else python3.13) on tests/differential/python/snippets.txt:
- * snippets parted by ====, run by -c, or by `#!stdin` or `#!file ARG…` in their first line. `--write 1` keeps those that agree
- * as the pairs of tests/unit/python. Library paths, set orders and SyntaxWarnings are known to differ.
+ * `node scripts/differential.mjs python [--write 1]`: the modelled python3 against a real CPython 3.13 (PYTHON names it, else
+ * python3.13) on tests/differential/python/snippets.txt: snippets parted by ====, run by -c, or by `#!stdin` or `#!file ARG…` in
+ * their first line. `--write` keeps those that agree as the pairs of tests/unit/python. Library paths, set orders and
+ * SyntaxWarnings are known to differ.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
