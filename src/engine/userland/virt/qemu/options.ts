@@ -210,9 +210,25 @@ function model(options: Options, props: Record<string, string>): void {
   const name = props[''] ?? '';
   if (!/^(host|max|qemu64|kvm64|base)$/.test(name) && !Object.hasOwn(GENERATIONS, name)) throw new Failed(`unable to find CPU model '${name}'`);
   options.generation = GENERATIONS[name] ?? null;
-  if (props.ept !== undefined && !/^(on|off)$/.test(props.ept)) throw new Failed(`can't apply global ${name}-x86_64-cpu.ept=${props.ept}: Parameter 'ept' expects 'on' or 'off'`);
-  options.ept = props.ept !== 'off';
+  for (const [key, value] of Object.entries(props)) {
+    if (key === '') continue;
+    const signed = /^[+-]/.test(key);
+    const property = signed ? key.slice(1) : key;
+    if (!CPU_PROPERTIES.has(property)) throw new Failed(signed ? `Property '${name}-x86_64-cpu.${property}' not found` : `can't apply global ${name}-x86_64-cpu.${property}=${value}: Property '${name}-x86_64-cpu.${property}' not found`);
+    if (!signed && !/^(on|off)$/.test(value)) throw new Failed(`can't apply global ${name}-x86_64-cpu.${property}=${value}: Parameter '${property}' expects 'on' or 'off'`);
+    const on = signed ? key.startsWith('+') : value === 'on';
+    if (property === 'ept' || property === 'vmx-ept') options.ept = on;
+    else if (CPU_PROPERTIES.get(property) !== on && CPU_PROPERTIES.get(property) !== null) throw new Failed(`not modelled: -cpu ${name} with ${property} ${on ? 'on' : 'off'}`);
+  }
 }
+
+/** Properties of -cpu as they stand; null: whichever, guests see the same. */
+const CPU_PROPERTIES: ReadonlyMap<string, boolean | null> = new Map<string, boolean | null>([
+  ['ept', true], ['vmx-ept', true],
+  ...'vmx svm hypervisor fpu monitor invtsc migratable check enforce kvm pmu host-phys-bits l3-cache host-cache-info'.split(' ').map((key) => [key, null] as const),
+  ...'de pse tsc msr pae cx8 apic sep pge cmov pat pse36 fxsr syscall nx pdpe1gb rdtscp lm cx16 pcid popcnt lahf-lm lahf_lm smep invpcid smap umip x2apic tsc-deadline'.split(' ').map((key) => [key, true] as const),
+  ...'vme mtrr mce mca clflush mmx sse sse2 ssse3 sse3 pni sse4.1 sse4_1 sse4.2 sse4_2 avx avx2 avx512f aes xsave fma f16c fsgsbase bmi1 bmi2 movbe rdrand rdseed adx sha-ni pku la57 erms'.split(' ').map((key) => [key, false] as const),
+]);
 
 const ICOUNT = new Set(['', 'shift', 'align', 'sleep', 'rr', 'rrfile', 'rrsnapshot']);
 
