@@ -33,7 +33,6 @@ const MISSES: readonly (readonly [string, string])[] = [
   ['for f in cgroup.* cpu.stat memory.stat io.stat', 'what that machine had run since it booted, and its two other disks'],
   ['dmesg -C; cat m1/memory.stat', 'kernel memory that a group itself costs (slab, percpu) is not modelled'],
   ['exec hog 2 20) & sleep .5; hog 50', 'how a shell prints a command in parentheses again; a subshell stays a process of its own'],
-  ['dmesg | grep -E "oom|Killed|\\[ +[0-9]+\\]"', 'the table of tasks of that case: one subshell more'],
   ['of=/var/tmp/f bs=1M count=100', 'active and inactive lists, slab, and how many pages reclaim looked at'],
   ['of=/dev/shm/f bs=1M count=50', 'a write that is killed half way leaves what it wrote; here a write of 1 MiB is charged as a whole'],
   ['cat cpu.pressure memory.pressure io.pressure', 'how slow that machine was'],

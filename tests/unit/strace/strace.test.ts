@@ -72,7 +72,7 @@ describe('what it prints', () => {
   });
 
   it('a handler and its return', () => {
-    const { stderr } = sh(m, 'strace -e trace=rt_sigreturn,wait4 sh -c \'trap "echo got" USR1; (sleep 0.01; kill -USR1 $$) & wait; true\'');
+    const { stderr } = sh(m, 'strace -e trace=rt_sigreturn,wait4 sh -c \'trap "echo got" USR1; (sleep 0.01; kill -USR1 $$; sleep 0.01) & wait; true\'');
     expect(plain(stderr)).toMatch(/^wait4\(-1, ADDR, 0, NULL\) +\s*= \? ERESTARTSYS \(To be restarted if SA_RESTART is set\)\n--- SIGUSR1 .*\n(--- SIGCHLD .*\n)?rt_sigreturn\(\{mask=\[\]\}\) +\s*= -1 EINTR \(Interrupted system call\)\n/);
   });
 });

@@ -72,11 +72,11 @@ function leadsBack(ns: NetNamespace, table: string, from: string, to: string, se
 }
 
 export function renameChain(ns: NetNamespace, asked: NetlinkRequest): object {
-  const chain = chainOf(ns, asked);
   const name = String(asked.newName);
   const chains = tableOf(ns, String(asked.table));
-  if (chain.policy !== null) throw new SysError('EOPNOTSUPP');
   if (chains.some((one) => one.name === name)) throw new SysError('EEXIST');
+  const chain = chainOf(ns, asked);
+  if (chain.policy !== null) throw new SysError('EOPNOTSUPP');
   for (const one of chains) for (const rule of one.rules) if (rule.target === chain.name) rule.target = name;
   chain.name = name;
   return {};
