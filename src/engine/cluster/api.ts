@@ -13,7 +13,7 @@ import { allocate, keepAllocated } from './allocate.ts';
 import { qosOf, setDefaults } from './defaults.ts';
 import { decode } from './types/schema.ts';
 import { causeOf, type Cluster, note, setCause, suffix, uid } from './state.ts';
-import { drop, get, list, ownedBy, put, stamp, table } from './store.ts';
+import { drop, get, ownedBy, put, stamp, table } from './store.ts';
 import { apiVersionOf, type Kind, kindNamed } from './types/kinds.ts';
 import { copy, extended, isObject, type Json, keyOf, type KubeObject, type Pod, same } from './types/objects.ts';
 import { admitStorage } from './storage/defaults.ts';

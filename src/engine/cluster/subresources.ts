@@ -1,5 +1,5 @@
 /** What hangs below an object's path: scale, binding, eviction, finalize, ephemeralcontainers, token. Status is a plain write. */
-import { mutate, read, remove, update, type WriteOptions } from './api.ts';
+import { mutate, read, update, type WriteOptions } from './api.ts';
 import { at, place } from './custom/objects.ts';
 import { ApiError, badRequest, conflict, invalid, noSuchPath } from './errors.ts';
 import { evict } from './eviction.ts';

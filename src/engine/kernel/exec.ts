@@ -16,7 +16,6 @@ import { threadsOf } from './membership.ts';
 import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
 import { enterTime } from './namespaces.ts';
 import type { Kernel, Task } from './records.ts';
-import { alive } from './signals.ts';
 import type { Program } from './sys.ts';
 import { programOf } from './vfs/build.ts';
 import { closeOnExec, copyFiles, makeFile } from './vfs/descriptors.ts';

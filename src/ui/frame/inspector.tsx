@@ -6,7 +6,6 @@ import { useRows } from '../bridge/client.ts';
 import { big, count, seconds, sentence, size } from '../format.ts';
 import { eptFields, type Field, guestFields } from '../pictures/entries.ts';
 import { argOf, useVm } from '../pictures/walk/machine.ts';
-import { podId } from '../pictures/cluster/cluster.tsx';
 import { Chip, type Outcome, OutcomeMark, RoleMark, roleOfFloor } from '../parts/marks.tsx';
 import { Address, Facts, partsCss } from '../parts/parts.tsx';
 import { seek } from '../session/session.ts';

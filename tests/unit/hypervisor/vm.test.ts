@@ -3,7 +3,6 @@ import { expect, it } from 'vitest';
 import { guestRegister } from '../../../src/engine/hypervisor/state.ts';
 import { exitName } from '../../../src/engine/hypervisor/exits.ts';
 import { createRandom, uint32 } from '../../../src/engine/sim/random.ts';
-import { assemble } from '../../../src/engine/machine/isa/assemble.ts';
 import { type Walk, walk } from '../../../src/engine/machine/machine.ts';
 import { type Bench, go, key, MS, power, tiny } from './bench.ts';
 

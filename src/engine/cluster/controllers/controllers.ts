@@ -2,7 +2,7 @@
 import { after } from '../../sim/timeline.ts';
 import { definitionsWoken, syncDefinition } from '../custom/controller.ts';
 import { causeOf, type Cluster, setCause } from '../state.ts';
-import { type Change, list } from '../store.ts';
+import { type Change } from '../store.ts';
 import { type KubeEvent, keyOf, type Node, type Pod, same, type Service } from '../types/objects.ts';
 import { matchesMap } from '../types/selectors.ts';
 import { attachmentsWoken, syncAttachments } from './attach.ts';

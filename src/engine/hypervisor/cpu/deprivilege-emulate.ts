@@ -5,12 +5,12 @@
  */
 import { enabled } from '../../machine/devices/apic.ts';
 import { DR0, DR6, DR7 } from '../../../cpu/layout.ts';
-import { general, register, segment, setGeneral, setRegister, setSegment, setSlot, slot } from '../../machine/machine.ts';
+import { general, segment, setGeneral, setSegment, setSlot, slot } from '../../machine/machine.ts';
 import { cpuid } from '../cpuid.ts';
 import type { Vm, VmExit } from '../vm.ts';
 import type { Parts } from '../../machine/isa/parts.ts';
 import { deliver, EXCEPTION, SOFTWARE, systemCall, systemEnter, systemExit, systemReturn } from './deprivilege-deliver.ts';
-import { canonical, gp, missing, readNumber, stopped, ud, writeAt, bytesOf, writeNumber } from './deprivilege-memory.ts';
+import { canonical, gp, missing, readNumber, stopped, ud, writeAt, bytesOf } from './deprivilege-memory.ts';
 import { readVirtualMsr, writeVirtualMsr } from './deprivilege-msr.ts';
 import { after, type Emulation, getRegister, ioplAllows, linearOf, next, putRegister, readRm, reachOf, SEGMENT_ORDER, writeRm } from './deprivilege-operands.ts';
 import { ports } from './deprivilege-ports.ts';

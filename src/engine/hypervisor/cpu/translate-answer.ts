@@ -6,7 +6,7 @@
  */
 import { register, run, setRegister } from '../../machine/machine.ts';
 import { emulateWrite } from '../memory/shadow-emulate.ts';
-import { giveUpTracing, shadowOf } from '../memory/shadow.ts';
+import { shadowOf } from '../memory/shadow.ts';
 import type { Vm } from '../vm.ts';
 import { type Parts, partsOf } from '../../machine/isa/parts.ts';
 import { emulate, knows } from './deprivilege-emulate.ts';

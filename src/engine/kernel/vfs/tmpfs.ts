@@ -6,7 +6,7 @@
 import { chargeFile } from '../cgroup/cache.ts';
 import { PAGE } from '../../sim/units.ts';
 import { unchargeFile } from '../cgroup/charge.ts';
-import { O_DIRECT, O_TRUNC, RENAME_EXCHANGE, RENAME_NOREPLACE, SysError } from '../abi.ts';
+import { O_DIRECT, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
 import { FILE_CAPS } from '../filecaps.ts';
 import { readShared } from '../cgroup/cache.ts';
 import { dropShared } from '../swap.ts';

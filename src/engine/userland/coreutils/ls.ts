@@ -2,7 +2,7 @@
  * ls: entries of directories, long or in columns as wide as the terminal. Source: coreutils ls(1), man 7 xattr for the
  * lack of "+". Colours are not modelled: --color is taken and ignored.
  */
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFDIR, S_IFIFO, S_IFLNK, S_IFSOCK, type Stat, SysError, TIOCGWINSZ, type Winsize } from '../../kernel/abi.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFIFO, S_IFLNK, S_IFSOCK, type Stat, SysError, TIOCGWINSZ, type Winsize } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { bytes } from '../../sim/text.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';

@@ -8,7 +8,7 @@ import { call, getAttr, methodOf } from './call.ts';
 import { isError, raised, typeError } from './errors.ts';
 import { format } from './format.ts';
 import { heavy, made as counted, weigh } from './heap.ts';
-import { collect, hashable, iterate, iterOf } from './iterate.ts';
+import { collect, hashable, iterate } from './iterate.ts';
 import { binary, compare, truth, unary } from './ops.ts';
 import { resolve } from './parse-base.ts';
 import { repr, str, stringRepr } from './repr.ts';

@@ -6,7 +6,7 @@ import { percentFormat } from './format.ts';
 import { collect, hashable } from './iterate.ts';
 import { concat, repeated } from './sequences.ts';
 import { longText } from './repr.ts';
-import { dataOf, isObj, keyOf, NOT_IMPLEMENTED, type SetObj, type Obj, typeName, typeOf, type Value } from './values.ts';
+import { dataOf, isObj, NOT_IMPLEMENTED, type SetObj, type Obj, typeName, typeOf, type Value } from './values.ts';
 import type { Vm } from './vm.ts';
 
 const DUNDER: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
  * Simple commands: assignments, expansion, look-up (function, builtin, PATH), redirections, and fork and execve for programs.
  * Source: bash(1) "Simple Command Expansion", COMMAND EXECUTION.
  */
-import type { AndOr, ArrayValue, Assignment, Command, CommandArgument, CompoundList, PipelineNode } from 'unbash';
+import type { AndOr, Assignment, Command, CommandArgument, CompoundList, PipelineNode } from 'unbash';
 import { compute, sys } from '../../kernel/sys.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';

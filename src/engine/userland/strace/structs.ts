@@ -2,6 +2,7 @@
 import * as abi from '../../kernel/abi.ts';
 import type { CapSets, SigAction, SockAddr, Statfs, Termios, WaitResult } from '../../kernel/sys.ts';
 import type { Stat } from '../../kernel/abi.ts';
+import { civilOf } from '../../sim/calendar.ts';
 import { type Bits, type Cx, flags, imagePointer, octal, pathText, signalText } from './values.ts';
 
 const KINDS: readonly [number, string][] = [
@@ -18,19 +19,9 @@ const device = ([major, minor]: readonly [number, number]): string => `makedev(0
 
 /** "2025-09-20T10:00:00+0000", and with a fraction as strace adds it. */
 function stamp(seconds: number): string {
-  const whole = Math.floor(seconds);
-  const days = Math.floor(whole / 86400);
-  const z = days + 719468;
-  const era = Math.floor(z / 146097);
-  const doe = z - era * 146097;
-  const yoe = Math.floor((doe - Math.floor(doe / 1460) + Math.floor(doe / 36524) - Math.floor(doe / 146096)) / 365);
-  const doy = doe - (365 * yoe + Math.floor(yoe / 4) - Math.floor(yoe / 100));
-  const mp = Math.floor((5 * doy + 2) / 153);
-  const month = mp < 10 ? mp + 3 : mp - 9;
+  const { year, month, day, hour, minute, second, nanosecond } = civilOf(seconds);
   const pad = (n: number): string => String(n).padStart(2, '0');
-  const at = whole - days * 86400;
-  const fraction = Math.round((seconds - whole) * 1e9);
-  return `${yoe + era * 400 + (month <= 2 ? 1 : 0)}-${pad(month)}-${pad(doy - Math.floor((153 * mp + 2) / 5) + 1)}T${pad(Math.floor(at / 3600))}:${pad(Math.floor(at / 60) % 60)}:${pad(at % 60)}${fraction > 0 ? `.${String(fraction).padStart(9, '0')}` : ''}+0000`;
+  return `${year}-${pad(month)}-${pad(day)}T${pad(hour)}:${pad(minute)}:${pad(second)}${nanosecond > 0 ? `.${String(nanosecond).padStart(9, '0')}` : ''}+0000`;
 }
 
 export function statText(cx: Cx, s: Stat): string {

@@ -11,7 +11,7 @@ import { bytes, text } from '../../sim/text.ts';
 import { readAccounts, userName } from '../coreutils/accounts.ts';
 import { signalOf } from '../coreutils/signals.ts';
 import { execvp } from '../coreutils/run.ts';
-import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, drain, fork, poke, reap, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';

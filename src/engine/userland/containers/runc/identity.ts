@@ -6,7 +6,7 @@ import { AT_FDCWD, CLOSE_RANGE_CLOEXEC, S_IFDIR, S_IFMT, SysError } from '../../
 import { sys } from '../../../kernel/sys.ts';
 import { attempt, tryRead } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
-import type { Process, Spec } from './spec.ts';
+import type { Process } from './spec.ts';
 
 /** What could not be done, in runc's words. */
 export class Refused extends Error {}

@@ -8,7 +8,7 @@ import { type Body, type SockAddr, sys } from '../../../kernel/sys.ts';
 
 import type { Call } from '../../lib/http.ts';
 import { api } from '../api.ts';
-import { createQueue, drainQueue, enqueue, good, inCluster, keep, type Queue, tellEvent, why } from './informer.ts';
+import { createQueue, drainQueue, enqueue, good, inCluster, keep, type Queue, tellEvent } from './informer.ts';
 import { klog, rpc, RpcError } from './rpc.ts';
 
 const FINALIZER = 'external-provisioner.volume.kubernetes.io/finalizer';

@@ -1,5 +1,5 @@
 /** What descriptions of several kinds are made of: labels, events, pod templates, containers, volumes. Source: kubectl pkg/describe/describe.go 1.32. */
-import type { Container, ContainerState, ContainerStatus, Json, KubeEvent, KubeObject, Labels, Node, Pod, Toleration } from '../../../cluster/types/objects.ts';
+import type { Container, ContainerState, ContainerStatus, Json, KubeEvent, KubeObject, Labels, Pod, Toleration } from '../../../cluster/types/objects.ts';
 import { canonical } from '../../../cluster/types/quantity.ts';
 import { parseTime, rfc1123 } from '../../../cluster/types/time.ts';
 import { ageOf } from './columns.ts';

@@ -3,7 +3,7 @@
  * builder does. Only stages that the target needs are built. Source: moby builder, buildkit frontend/dockerfile, util/progress.
  */
 import { isoNano, nowNs } from '../../../lib/clock.ts';
-import { beginStream, type Call, endStream, type Exchange, writeChunk } from '../../../lib/http.ts';
+import { beginStream, type Call, endStream, type Exchange } from '../../../lib/http.ts';
 import { parseReference } from '../../oci.ts';
 import { addImage, findImage } from '../../store.ts';
 import { readTar, TarError } from '../../tar.ts';
@@ -18,7 +18,7 @@ import { BadDockerfile, excerpt, flagOf, type Instruction, parse } from './docke
 import { BadWord, fillIn } from './expand.ts';
 import { tagImage, unreachable } from './imageapi.ts';
 import { offline } from './registry.ts';
-import { type Any, type Daemon, Refused } from './state.ts';
+import { type Daemon, Refused } from './state.ts';
 
 const PLATFORM: readonly (readonly [string, string])[] = ['TARGET', 'BUILD'].flatMap((k) => [[`${k}PLATFORM`, 'linux/amd64'], [`${k}OS`, 'linux'], [`${k}ARCH`, 'amd64'], [`${k}VARIANT`, '']] as const);
 
