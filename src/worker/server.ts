@@ -94,7 +94,7 @@ interface Session {
   end: number;
   /** Replay in progress: from `from` to `to`, then `then`. */
   seek: { from: number; to: number; running: boolean } | null;
-  /** Simulated ns of the records of a world that was rebuilt, ascending: where a step back can go while the replay has not come there. */
+  /** Simulated ns of the records, ascending, as far as this history was ever seen: where a step back can go before a replay has come there. */
   known: Float64Array;
   scrollback: Map<string, string>;
   pendingTerm: Frame['term'];
@@ -339,6 +339,8 @@ export function createServer(around: Surroundings): Server {
       const { world } = session;
       const from = world.applied;
       guarded(() => act(world, action));
+      // what was seen of another course of events is no guide any more
+      session.known = new Float64Array(0);
       session.end = world.timeline.now;
       journal?.inputs(from, world.inputs.slice(from), session.end);
       collectOutput();
@@ -373,7 +375,8 @@ export function createServer(around: Surroundings): Server {
         const target = Math.min(next, input);
         if (target !== Number.POSITIVE_INFINITY) session.seek = { from: world.timeline.now, to: target, running: false };
       } else {
-        const target = lastBefore(seek ? session.known : timesOf(world), seek ? seek.to : world.timeline.now);
+        learn();
+        const target = lastBefore(session.known, seek ? seek.to : world.timeline.now);
         if (target < world.timeline.now) rebuild();
         session.seek = { from: session.world.timeline.now, to: target, running: false };
       }
@@ -415,8 +418,13 @@ export function createServer(around: Surroundings): Server {
   function rebuild(): void {
     const { world, end, speed } = session;
     const recording: Recording = { nestbox: 1, scenario: world.source, seed: world.seed, inputs: world.inputs, until: world.timeline.now };
-    const known = world.trace.records.length > session.known.length ? timesOf(world) : session.known;
-    replace({ ...start(openRecording(around.assets, recording)), end, speed, known, crashesTold: session.crashesTold, running: false });
+    learn();
+    replace({ ...start(openRecording(around.assets, recording)), end, speed, known: session.known, crashesTold: session.crashesTold, running: false });
+  }
+
+  function learn(): void {
+    const { records } = session.world.trace;
+    if ((records.at(-1)?.t ?? 0) > (session.known.at(-1) ?? -1)) session.known = Float64Array.from(records, (record) => record.t);
   }
 
   function perform({ id, name, in: input }: Call): void {
@@ -456,8 +464,6 @@ export function createServer(around: Surroundings): Server {
   }
   return { receive };
 }
-
-const timesOf = (world: World): Float64Array => Float64Array.from(world.trace.records, (record) => record.t);
 
 /** The last of ascending times that lies before `t`; 0 if none does. */
 function lastBefore(times: Float64Array, t: number): number {

@@ -47,6 +47,8 @@ function page() {
       for (let n = 0; n < turns && due.length > 0; n++) due.shift()!();
     },
     reply: (of: number) => replies.get(of),
+    /** What the last call was answered. */
+    said: () => replies.get(id)?.out,
     at: () => at,
     screen: () => screen,
   };
@@ -97,6 +99,30 @@ describe('while a replay is on its way', () => {
     expect(times.size).toBe(12);
     expect(quick.at()).toBe(slow.at());
     expect(quick.at()).toBeLessThan(recording.until);
+  });
+
+  it('after acting in the past, steps go by what happened since', () => {
+    const one = opened();
+    one.ask('seek', { t: recording.inputs.find((input) => input.do === 'type')!.t });
+    one.pass();
+    one.ask('act', { do: 'type', tty: 'tty1', data: 'sleep 0.001; true\r' });
+    one.ask('play', { running: true });
+    one.pass(8);
+    one.ask('play', { running: false });
+    const other = page();
+    one.pass();
+    expect(one.at()).toBeLessThan(recording.until);
+    one.ask('recording', {});
+    other.ask('open', { recording: one.said() as Recording });
+    other.ask('play', { running: false });
+    other.pass();
+    for (let n = 0; n < 3; n++) {
+      for (const each of [one, other]) {
+        each.ask('step', { by: -1 });
+        each.pass();
+      }
+      expect(one.at()).toBe(other.at());
+    }
   });
 
   it('a step on waits, and a step back after it keeps its turn', () => {

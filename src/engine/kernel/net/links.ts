@@ -200,9 +200,9 @@ export function disableIpv6(kernel: Kernel, ns: NetNamespace, name: string, disa
   }
 }
 
-/** Adds an IPv4 address, and the route to its prefix when the link is up. Throws EEXIST. */
 const SCOPES: Readonly<Record<Address['scope'], number>> = { global: 0, link: 253, host: 254 };
 
+/** Adds an IPv4 address, and the route to its prefix when the link is up. Throws EEXIST. */
 export function addAddress(
   _kernel: Kernel, ns: NetNamespace, link: Link,
   one: { address: string; prefix: number; scope?: Address['scope']; broadcast?: string | null; label?: string; noPrefixRoute?: boolean },
