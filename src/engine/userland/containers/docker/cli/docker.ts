@@ -20,7 +20,8 @@ import { pull, push } from './pull.ts';
 import { attach, createCommand, exec, run, start } from './run.ts';
 import { stats } from './stats.ts';
 import { df, prunes } from './reclaim.ts';
-import { contextLs, events, info, search, version } from './system.ts';
+import { contextInspect, contextLs, contextShow, contextUse } from './contexts.ts';
+import { events, info, search, version } from './system.ts';
 import { TemplateError } from '../../template.ts';
 
 const COMMANDS: readonly Command[] = [
@@ -62,7 +63,7 @@ const COMMANDS: readonly Command[] = [
   events,
   df,
   ...prunes,
-  contextLs,
+  contextInspect, contextLs, contextShow, contextUse,
   search,
 ];
 

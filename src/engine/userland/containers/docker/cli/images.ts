@@ -2,7 +2,7 @@
 import { AT_FDCWD, O_CREAT, O_TRUNC, O_WRONLY } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { decimalSize, goTime, humanDuration, isoSeconds, nowNs } from '../../../lib/clock.ts';
-import { attempt, drain, readBytes } from '../../../lib/files.ts';
+import { attempt, drain, isDir, readBytes, statOf } from '../../../lib/files.ts';
 import { type Call, writeAll } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
 import { isTerminal } from './attach.ts';
@@ -201,6 +201,15 @@ export const load: Command = {
   },
 };
 
+/** What speaks against a file that does not exist yet or is to be written anew. Source: docker/cli command/utils.go ValidateOutputPath. */
+function* badOutput(path: string): Call<string | null> {
+  const slash = path.replace(/\/+$/, '').lastIndexOf('/');
+  const dir = slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash);
+  if (!(yield* statOf(dir))) return `invalid output path: directory ${JSON.stringify(dir)} does not exist`;
+  const stat = yield* statOf(path);
+  return stat && isDir(stat) ? `invalid output path: ${JSON.stringify(path)} must be a regular file` : null;
+}
+
 /** Writes a stream's bytes to a file, or to standard output when that is no terminal. */
 export function* save(
   client: Client,
@@ -211,6 +220,10 @@ export function* save(
 ): Call<number> {
   if (output === undefined && (yield* isTerminal(1)))
     throw new Stop('cowardly refusing to save to a terminal. Use the -o flag or redirect');
+  if (output !== undefined) {
+    const why = yield* badOutput(output);
+    if (why !== null) throw new Stop(`failed to ${path.endsWith('/export') ? 'export container' : 'save image'}: ${why}`);
+  }
   const opened = yield* stream(client, method, path, { query });
   const fd = output === undefined ? 1 : yield* sys('openat', AT_FDCWD, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
   for (;;) {

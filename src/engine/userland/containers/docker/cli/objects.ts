@@ -51,7 +51,7 @@ function byTemplate(template: Template, one: Any): string {
   }
 }
 
-class Missing extends Error {}
+export class Missing extends Error {}
 
 const KINDS: readonly { type: string; path: (name: string, size: boolean) => string }[] = [
   { type: 'container', path: (n, size) => `/containers/${n}/json${size ? '?size=1' : ''}` },

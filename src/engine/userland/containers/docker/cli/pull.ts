@@ -46,6 +46,7 @@ export const pull: Command = {
   *run(client, flags) {
     const image = flags.args[0]!;
     const { name, tag, digest } = reference(image);
+    if (flags.has('all-tags') && /:[^/]*$|@/.test(image)) throw new Stop("tag can't be used with --all-tags/-a");
     const quiet = flags.has('quiet');
     if (!/:[^/]*$|@/.test(image) && !quiet) yield* print(`Using default tag: ${tag}\n`);
     yield* pullTo(client, image, 1, quiet);
@@ -68,7 +69,8 @@ export const push: Command = {
   *run(client, flags) {
     const image = flags.args[0]!;
     const { name, tag } = reference(image);
-    if (!/:[^/]*$|@/.test(image)) yield* print(`Using default tag: ${tag}\n`);
+    if (flags.has('all-tags') && /:[^/]*$|@/.test(image)) throw new Stop("tag can't be used with --all-tags/-a");
+    if (!flags.has('all-tags') && !/:[^/]*$|@/.test(image)) yield* print(`Using default tag: ${tag}\n`);
     const opened = yield* stream(client, 'POST', `/images/${encodeURIComponent(name)}/push`, { query: { tag } });
     try {
       yield* progress(opened, 1, flags.has('quiet'));

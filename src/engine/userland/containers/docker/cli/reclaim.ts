@@ -3,7 +3,7 @@ import { decimalSize, humanDuration, nowNs } from '../../../lib/clock.ts';
 import type { Call } from '../../../lib/http.ts';
 import { print } from '../../../lib/io.ts';
 import { tabulate } from '../../../kube/kubectl/tabwriter.ts';
-import { type Any, api, type Client, filtersOf } from './client.ts';
+import { type Any, api, type Client, filtersOf, Stop } from './client.ts';
 import type { Command } from './command.ts';
 import type { Flags } from './flags.ts';
 import { ellipsisOfId } from './containers.ts';
@@ -216,6 +216,7 @@ export const prunes: readonly Command[] = [
     args: [0, 0],
     options: `\n  -a, --all             Remove all unused images not just dangling ones\n${force('label=<key>=<value>')}      --volumes         Prune anonymous volumes\n`,
     *run(client, flags) {
+      if (flags.has('volumes') && flags.all('filter').some((v) => v.startsWith('until='))) throw new Stop('ERROR: The "until" filter is not supported with "--volumes"');
       const all = flags.has('all');
       const list = [
         'all stopped containers',

@@ -250,24 +250,6 @@ function eventText(e: Any): string {
   return `${time} ${e.Type} ${e.Action} ${e.Actor.ID}${attributes.length > 0 ? ` (${attributes.join(', ')})` : ''}`;
 }
 
-export const contextLs: Command = {
-  names: ['context ls', 'context list'],
-  usage: '[OPTIONS]',
-  short: 'List contexts',
-  args: [0, 0],
-  options: '\n      --format string   Format output using a custom template\n  -q, --quiet           Only show context names\n',
-  *run(client, flags) {
-    const rows = [{ Name: 'default *', Description: 'Current DOCKER_HOST based configuration', DockerEndpoint: client.host, Error: '' }];
-    yield* printRows(
-      flags.get('format') ?? '',
-      'Name Description DockerEndpoint Error',
-      { Name: 'NAME', Description: 'DESCRIPTION', DockerEndpoint: 'DOCKER ENDPOINT', Error: 'ERROR' },
-      rows,
-    );
-    return 0;
-  },
-};
-
 export const search: Command = {
   names: ['search'],
   usage: '[OPTIONS] TERM',

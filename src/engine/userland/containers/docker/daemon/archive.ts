@@ -263,17 +263,25 @@ export function* loadImages(daemon: Daemon, data: Uint8Array, x: Exchange): Call
   yield* endStream(x);
 }
 
+/** A name without tag or digest is every tag of its repository, in order, if there are any. */
+function taggedAs(daemon: Daemon, name: string): string[] {
+  const parsed = parseReference(name);
+  if ('error' in parsed || parsed.digest || /:[^/]*$/.test(name)) return [name];
+  const tags = [...daemon.store.repositories.keys()].filter((t) => t.slice(0, t.lastIndexOf(':')) === parsed.name).sort();
+  return tags.length > 0 ? tags : [name];
+}
+
 /** GET /images/get: both layouts in one archive, as docker 25 and later write. */
 export function* saveImages(daemon: Daemon, names: readonly string[], x: Exchange): Call<void> {
   const wanted = new Map<StoredImage, string[]>();
-  for (const name of names) {
+  for (const name of names.flatMap((n) => taggedAs(daemon, n))) {
     const image = getImage(daemon, name);
     const parsed = parseReference(name);
     const byName = !('error' in parsed) && daemon.store.repositories.get(`${parsed.name}:${parsed.tag}`) === image.id;
     const tags = byName
       ? name.includes(':')
         ? [`${parsed.name}:${parsed.tag}`]
-        : image.tags.filter((t) => t.startsWith(`${parsed.name}:`))
+        : [`${parsed.name}:${parsed.tag}`]
       : [];
     wanted.set(image, [...(wanted.get(image) ?? []), ...tags]);
   }

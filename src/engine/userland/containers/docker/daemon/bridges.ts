@@ -18,6 +18,8 @@ export function ipNumber(address: string): number {
   return address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
 }
 
+const isAddress = (text: string): boolean => /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && text.split('.').every((p) => Number(p) < 256) && text !== '0.0.0.0';
+
 export function ipText(n: number): string {
   return `${(n >>> 24) & 255}.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${n & 255}`;
 }
@@ -86,6 +88,7 @@ function blank(Name: string, Id: string, Created: string, Driver: string): Netwo
     Options: {},
     Labels: {},
     leases: {},
+    pooled: false,
     bridge: '',
   };
 }
@@ -177,6 +180,9 @@ function* raise(n: Network): Call<void> {
   for (const target of ['DOCKER-ISOLATION-STAGE-1', 'DOCKER-USER']) yield* ensure('nf.insert', 'filter', 'FORWARD', { target });
 }
 
+/** What com.docker.network.driver.mtu asks for. */
+export const mtuOf = (n: Network): number => Number(n.Options?.['com.docker.network.driver.mtu'] ?? 1500) || 1500;
+
 /** POST /networks/create. Throws Refused. */
 export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   const name = String(body?.Name ?? '').trim();
@@ -195,6 +201,7 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   const subnet = asked?.Subnet ? readSubnet(asked.Subnet) : freeSubnet(daemon);
   const text = `${ipText(subnet.first)}/${subnet.prefix}`;
   if (asked?.Subnet && overlaps(daemon, subnet)) throw new Refused(403, 'Pool overlaps with other one on this address space');
+  if (asked?.IPRange) checkRange(asked.IPRange, subnet, text);
   const Gateway = asked?.Gateway ?? ipText(subnet.first + 1);
   const network = blank(name, yield* newId(), isoNano(yield* nowNs()), driver);
   network.IPAM = {
@@ -202,6 +209,7 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
     Options: {},
     Config: [{ Subnet: text, ...(asked?.IPRange ? { IPRange: asked.IPRange } : {}), Gateway }],
   };
+  network.pooled = !asked?.Subnet;
   network.Internal = body.Internal === true;
   network.Attachable = body.Attachable === true;
   network.Options = sorted(body.Options ?? {});
@@ -212,6 +220,13 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   yield* saveNetworks(daemon);
   yield* publish(daemon, 'network', 'create', network.Id, { name, type: driver });
   return network;
+}
+
+/** Throws Refused for a range that is none of the subnet's. */
+function checkRange(range: string, s: Subnet, text: string): void {
+  const r = readSubnet(range);
+  const why = r.prefix < s.prefix ? `CIDR block is bigger than its parent subnet ${text}` : r.first < s.first || r.first >= s.first + s.size ? `parent subnet ${text} doesn't contain ip-range` : null;
+  if (why !== null) throw new Refused(400, `invalid network config:\ninvalid ip-range ${range}: ${why}`);
 }
 
 const sorted = (record: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -294,8 +309,9 @@ export function lease(n: Network, container: string, asked: string | undefined):
   const gateway = ipNumber(n.IPAM.Config[0]!.Gateway!);
   if (asked) {
     const at = ipNumber(asked);
-    if (at <= subnet.first || at >= subnet.first + subnet.size - 1)
-      throw new Refused(400, `invalid config for network ${n.Name}: no configured subnet contains IP address ${asked}`);
+    const why = !isAddress(asked) ? `invalid IPv4 address: ${asked}` : n.pooled ? 'user specified IP address is supported only when connecting to networks with user configured subnets'
+      : at < subnet.first || at >= subnet.first + subnet.size ? `no configured subnet or ip-range contain the IP address ${asked}` : null;
+    if (why !== null) throw new Refused(400, `invalid config for network ${n.Name}: invalid endpoint settings:\n${why}`);
     if (n.leases[asked] !== undefined || at === gateway) throw new Refused(403, 'Address already in use');
     n.leases[asked] = container;
     return asked;

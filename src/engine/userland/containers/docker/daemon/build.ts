@@ -15,7 +15,7 @@ import { type Build, Failed, baseOf, fromsOf, needed, object, type Stage, stageN
 import { type Built, copyOf, environment, scratch, USUAL_PATH } from './buildstate.ts';
 import { imageOf, type Outcome, RunFailed, step } from './buildsteps.ts';
 import { BadDockerfile, excerpt, flagOf, type Instruction, parse } from './dockerfile.ts';
-import { BadWord, fillIn } from './expand.ts';
+import { BadWord, expand, fillShown } from './expand.ts';
 import { tagImage, unreachable } from './imageapi.ts';
 import { offline } from './registry.ts';
 import { type Daemon, Refused } from './state.ts';
@@ -144,7 +144,7 @@ function* rehearse(b: Build, all: readonly Stage[], stages: readonly Stage[]): C
   for (const s of stages) {
     const below = baseOf(all, s);
     const start = below ? ends.get(below.index)! : s.image === 'scratch' ? scratch() : yield* builtFrom(b.daemon, findImage(b.daemon.store, s.image)!);
-    const built: Built = { ...copyOf(start), config: withPath(start.config), args: new Map() };
+    const built: Built = { ...copyOf(start), config: withPath(start.config) };
     for (const one of s.steps) {
       if (one.word === 'WORKDIR') workdir(b.context, built, one);
       else if (one.word === 'COPY' || one.word === 'ADD') copyWords(b.context, built, one);
@@ -188,7 +188,7 @@ function* plainStage(b: Build, stages: readonly Stage[], s: Stage): Call<Built> 
   const label = stages.length > 1 ? `${s.name || `stage-${s.index}`} ` : '';
   const below = baseOf(stages, s);
   const start = below ? context.stages.get(String(below.index))! : s.image === 'scratch' ? scratch() : yield* builtFrom(daemon, findImage(daemon.store, s.image)!);
-  let built: Built = { ...copyOf(start), config: withPath(start.config), args: new Map() };
+  let built: Built = { ...copyOf(start), config: withPath(start.config) };
   const triggers = below ? [] : yield* triggersOf(b, built, s);
   if (built.config.OnBuild && !below) built.config = { ...built.config, OnBuild: null };
   const steps = [...triggers, ...s.steps];
@@ -230,18 +230,19 @@ function withPath(config: Built['config']): Built['config'] {
   return env.some((e) => e.startsWith('PATH=')) ? config : { ...config, Env: [USUAL_PATH, ...env] };
 }
 
-/** An instruction as BuildKit shows it, variables of ARG put in. */
+/** An instruction as BuildKit shows it, variables put in: RUN keeps its quotes and what has no value. */
 function shownStep(scope: Scope, built: Built, one: Instruction): string {
   const first = one.heredocs[0];
-  const words = [one.word, ...one.flags, one.word === 'RUN' ? quietly(one.rest, built, scope) : one.rest].join(' ');
-  if (!first || one.word !== 'RUN') return words;
+  const words = [one.word, ...one.flags, one.rest].join(' ');
+  const shown = one.heredocs.length > 0 && one.word !== 'RUN' ? words : quietly(words, built, scope, one.word === 'RUN');
+  if (!first || one.word !== 'RUN') return shown;
   const lines = first.content.trim().split('\n');
-  return `${words} (${lines[0]}${lines.length > 1 ? '...' : ''})`;
+  return `${shown} (${lines[0]}${lines.length > 1 ? '...' : ''})`;
 }
 
-function quietly(source: string, built: Built, scope: Scope): string {
+function quietly(source: string, built: Built, scope: Scope, raw: boolean): string {
   try {
-    return fillIn(source, new Map([...built.args, ...environment(built)].filter(([k]) => built.args.has(k))), scope.escape).replace(/\s*\n\s*/g, ' ');
+    return raw ? fillShown(source, environment(built), scope.escape).replace(/\s*\n\s*/g, ' ') : expand(source, environment(built), scope.escape);
   } catch (error) {
     if (error instanceof BadWord) return source;
     throw error;
@@ -277,7 +278,7 @@ function* plainStep(b: Build, built: Built, one: Instruction, title: string): Ca
   const log = function* (data: string): Call<void> {
     const parts = (held + data).split('\n');
     held = parts.pop()!;
-    for (const p of parts) if (p.trim() !== '') yield* line(p.replace(/\r$/, ''));
+    for (const p of parts) yield* line(p.replace(/\r$/, ''));
   };
   let outcome: Outcome;
   try {

@@ -1,9 +1,12 @@
 /** Instructions that only change an image's configuration, and how its history tells of each. Source: buildkit dockerfile2llb/convert.go, instructions; moby builder/dockerfile/dispatchers.go for the classic words. */
+import { goDuration } from '../../../lib/duration.ts';
 import { durationNs } from '../cli/values.ts';
 import { type Built, environment, shellOf } from './buildstate.ts';
 import { BadDockerfile, flagOf, type Instruction, jsonList, pairs, splitWords } from './dockerfile.ts';
 import { BadWord, expand } from './expand.ts';
 import { applyChanges } from './changes.ts';
+import { signalNumber } from './signals.ts';
+import type { Any } from './state.ts';
 
 export interface Scope {
   buildArgs: Readonly<Record<string, string>>;
@@ -14,7 +17,18 @@ export interface Scope {
 }
 
 const list = (items: readonly string[]): string => `[${items.map((i) => JSON.stringify(i)).join(' ')}]`;
-export const nop = (classic: boolean, plain: string, shown: string): string => (classic ? `/bin/sh -c #(nop) ${plain}` : shown);
+/** How history tells a step: the classic builder puts it behind the shell of the image so far. */
+export const nop = (classic: boolean, built: Built, plain: string, shown: string): string => (classic ? `${shellOf(built).join(' ')} #(nop) ${plain}` : shown);
+
+/** A health check as Go's %q prints the record. */
+function quotedHealth(h: Any): string {
+  const times = [h.Interval, h.Timeout, h.StartPeriod, h.StartInterval].map((ns) => JSON.stringify(goDuration(ns ?? 0)));
+  const retries: number = h.Retries ?? 0;
+  const rune = retries < 32 || retries === 127 ? (ESCAPES[retries] ?? `\\x${retries.toString(16).padStart(2, '0')}`) : String.fromCodePoint(Math.min(retries, 0x10ffff)).replace(/['\\]/, '\\$&');
+  return `&{${list(h.Test)} ${times.join(' ')} '${rune}'}`;
+}
+
+const ESCAPES: Readonly<Record<number, string>> = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 11: '\\v', 12: '\\f', 13: '\\r' };
 
 export function commandOf(rest: string, built: Built): string[] {
   return jsonList(rest) ?? [...shellOf(built), rest];
@@ -38,7 +52,7 @@ const CONFIGURE: Readonly<Record<string, Configure>> = {
       const cut = w.indexOf('=');
       const name = cut < 0 ? w : w.slice(0, cut);
       const chosen = scope.buildArgs[name] ?? (cut < 0 ? scope.globals.get(name) : word(w.slice(cut + 1)));
-      if (chosen !== undefined) built.args.set(name, chosen);
+      if (chosen !== undefined || (!scope.classic && !built.args.has(name))) built.args.set(name, chosen);
       return scope.classic ? w : chosen === undefined ? name : `${name}=${chosen}`;
     });
     return `ARG ${shown.join(' ')}`;
@@ -57,7 +71,7 @@ const CONFIGURE: Readonly<Record<string, Configure>> = {
   },
   SHELL(built, one) {
     built.config.Shell = jsonList(one.rest)!;
-    return `SHELL ${list(built.config.Shell)}`;
+    return `SHELL [${shellOf(built).join(' ')}]`;
   },
   HEALTHCHECK(built, one) {
     const kind = /^(\S+)\s*([\s\S]*)$/.exec(one.rest)!;
@@ -70,12 +84,12 @@ const CONFIGURE: Readonly<Record<string, Configure>> = {
         ...(flagOf(one, 'retries') === undefined ? {} : { Retries: Number(flagOf(one, 'retries')) }),
       };
     }
-    return `HEALTHCHECK ${[...one.flags, one.rest].join(' ')}`;
+    return `HEALTHCHECK ${quotedHealth(built.config.Healthcheck)}`;
   },
   EXPOSE(built, one, _scope, word) {
     const ports = splitWords(one.rest).map(word).join(' ').split(/\s+/).filter((p) => p !== '').flatMap((p) => portsOf(p, one));
     built.config = applyChanges(built.config, `EXPOSE ${ports.join(' ')}`) as Built['config'];
-    return { shown: `EXPOSE map[${ports.map((p) => `${p}:{}`).join(' ')}]`, plain: ` EXPOSE ${ports.join(' ')}` };
+    return { shown: `EXPOSE map[${ports.slice().sort().map((p) => `${p}:{}`).join(' ')}]`, plain: ` EXPOSE ${ports.join(' ')}` };
   },
   VOLUME(built, one, _scope, word) {
     const paths = (jsonList(one.rest) ?? splitWords(one.rest)).map(word);
@@ -99,13 +113,18 @@ const CONFIGURE: Readonly<Record<string, Configure>> = {
     built.config.Labels = { ...(built.config.Labels ?? {}), ...Object.fromEntries(set) };
     return `LABEL ${set.map(([k, v]) => `${k}=${v}`).join(' ')}`;
   },
-  MAINTAINER: (_built, one) => `MAINTAINER ${one.rest}`,
+  MAINTAINER(built, one) {
+    built.author = one.rest;
+    return `MAINTAINER ${one.rest}`;
+  },
   USER(built, one, _scope, word) {
     built.config.User = word(one.rest);
     return `USER ${built.config.User}`;
   },
   STOPSIGNAL(built, one, _scope, word) {
-    built.config.StopSignal = word(one.rest);
+    const signal = word(one.rest);
+    if (signalNumber(signal) === null) throw new BadDockerfile(`invalid signal: ${signal}`, one.from);
+    built.config.StopSignal = signal;
     return `STOPSIGNAL ${built.config.StopSignal}`;
   },
   ONBUILD(built, one) {
@@ -128,7 +147,7 @@ export function configure(scope: Scope, built: Built, one: Instruction): string 
   const told = CONFIGURE[one.word]!(built, one, scope, (source) => filled(source, built, one, scope.escape));
   if (!scope.classic && /^(CMD|ENTRYPOINT)$/.test(one.word)) built.config.ArgsEscaped = true;
   const { shown, plain } = typeof told === 'string' ? { shown: told, plain: ` ${told}` } : told;
-  return nop(scope.classic, plain, shown);
+  return nop(scope.classic, built, plain, shown);
 }
 
 /** WORKDIR: the new directory's path without its leading slash. */

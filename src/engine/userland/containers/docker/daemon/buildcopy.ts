@@ -156,7 +156,7 @@ export function copyEntries(scope: Scope, built: Built, one: Instruction, all: r
   const owned = [...above.there, ...above.made.map((e) => own(e, false)), ...kept.map((e) => own(e, true))].sort((a, b) => (a.name < b.name ? -1 : 1));
   const shown = `${one.word} ${[...one.flags.filter((f) => !f.startsWith('--from=')), ...names.map((n) => (heredocOf(one, n) ? `<<${heredocOf(one, n)!.name}` : n))].join(' ')} ${target}`;
   const content = digestOf(writeTar(owned)).slice(7);
-  return { entries: owned, by: nop(scope.classic, `${one.word} ${names.length > 1 ? 'multi' : entries.some((e) => e.type === 'dir') ? 'dir' : 'file'}:${content} in ${target} `, `${shown} # buildkit`) };
+  return { entries: owned, by: nop(scope.classic, built, `${one.word} ${names.length > 1 ? 'multi' : entries.some((e) => e.type === 'dir') ? 'dir' : 'file'}:${content} in ${target} `, `${shown} # buildkit`) };
 }
 
 function ownerIn(files: Files, owner: string): [number, number] {

@@ -20,7 +20,10 @@ export interface Built {
   key: string;
   /** An image of it in the store, or empty. */
   image: string;
-  args: Map<string, string>;
+  /** ARG of this stage and the stages below it, without a value too. */
+  args: Map<string, string | undefined>;
+  /** MAINTAINER. */
+  author?: string;
   /** CMD was given after FROM. */
   cmdGiven?: true;
 }
@@ -31,9 +34,12 @@ export const scratch = (): Built => ({ config: { Env: [USUAL_PATH], WorkingDir: 
 
 export const copyOf = (b: Built): Built => ({ ...b, config: { ...b.config }, layers: b.layers.slice(), history: b.history.slice(), args: new Map(b.args) });
 
+/** ARG that have a value. */
+export const valued = (built: Built): [string, string][] => [...built.args].flatMap(([k, v]): [string, string][] => (v === undefined ? [] : [[k, v]]));
+
 /** Variables that words of the next instruction see: ENV over ARG. */
 export const environment = (built: Built): Map<string, string> =>
-  new Map([...built.args, ...((built.config.Env ?? []) as string[]).map((e): [string, string] => [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)])]);
+  new Map([...valued(built), ...((built.config.Env ?? []) as string[]).map((e): [string, string] => [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)])]);
 
 export const shellOf = (built: Built): string[] => built.config.Shell ?? ['/bin/sh', '-c'];
 

@@ -16,7 +16,7 @@ import { commandOf, configure, nop, workdir } from './buildconfig.ts';
 import { builtFrom, type Context } from './buildcontext.ts';
 import { copyEntries, copyWords, heredocOf, type Source, sourcesIn } from './buildcopy.ts';
 import { runMounts, tidy } from './buildmounts.ts';
-import { type Built, copyOf, filesOf, finishStep, follow } from './buildstate.ts';
+import { type Built, copyOf, filesOf, finishStep, follow, valued } from './buildstate.ts';
 import { createContainer } from './create.ts';
 import { BadDockerfile, flagOf, type Instruction } from './dockerfile.ts';
 import { rwDir } from './layers.ts';
@@ -36,8 +36,8 @@ export class RunFailed extends Error {
   readonly code: number;
   readonly output: string;
   readonly command: string[];
-  constructor(command: string[], code: number, output: string) {
-    super(`process ${JSON.stringify(command.join(' '))} did not complete successfully: exit code: ${code}`);
+  constructor(command: string[], code: number, output: string, why = `exit code: ${code}`) {
+    super(`process ${JSON.stringify(command.join(' '))} did not complete successfully: ${why}`);
     this.code = code;
     this.output = output;
     this.command = command;
@@ -48,7 +48,7 @@ export class RunFailed extends Error {
 export function* imageOf(daemon: Daemon, built: Built, more: Any = {}): Call<string> {
   const created = built.history.at(-1)?.created ?? '1970-01-01T00:00:00Z';
   const config: ImageConfig = {
-    architecture: 'amd64', config: built.config, created, history: built.history, os: 'linux', rootfs: { type: 'layers', diff_ids: built.layers.map((l) => l.diffId) }, ...more,
+    architecture: 'amd64', config: built.config, created, history: built.history, os: 'linux', rootfs: { type: 'layers', diff_ids: built.layers.map((l) => l.diffId) }, ...(built.author ? { author: built.author } : {}), ...more,
   };
   return yield* store(daemon, config, built.layers.map((l) => l.tar), []);
 }
@@ -74,7 +74,7 @@ export function* step(daemon: Daemon, context: Context, before: Built, one: Inst
     const path = workdir(context, built, one);
     const files = filesOf(built);
     const entries = path === '' || files.get(follow(files, path, true))?.type === 'dir' ? [] : missingDirs(files, path);
-    const by = nop(context.classic, `WORKDIR ${built.config.WorkingDir}`, `WORKDIR ${built.config.WorkingDir}`);
+    const by = nop(context.classic, built, `WORKDIR ${built.config.WorkingDir}`, `WORKDIR ${built.config.WorkingDir}`);
     return yield* remembered(daemon, context, built, one, by, context.classic && entries.length === 0 ? null : writeTar(entries));
   }
   return yield* remembered(daemon, context, built, one, configure(context, built, one), null);
@@ -149,7 +149,7 @@ function runCommand(built: Built, one: Instruction): string[] {
 
 function* runStep(daemon: Daemon, context: Context, built: Built, one: Instruction): Call<Outcome> {
   const command = runCommand(built, one);
-  const args = [...built.args].map(([k, v]) => `${k}=${v}`);
+  const args = [...built.args].map(([k, v]) => `${k}=${v ?? ''}`);
   const shown = `${args.length > 0 ? `|${args.length} ${args.join(' ')} ` : ''}${command.join(' ')}`;
   const by = context.classic ? shown : `RUN ${shown} # buildkit`;
   const key = digestOf(`${context.classic} ${built.key} RUN ${one.flags.join(' ')} ${by}`);
@@ -164,7 +164,7 @@ function* runStep(daemon: Daemon, context: Context, built: Built, one: Instructi
   if (!['default', 'none', 'host'].includes(network)) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: unsupported network mode ${JSON.stringify(network)}`, one.from);
   const c = yield* hiddenContainer(daemon, built.image || (yield* wayside(daemon, built)), {
     Cmd: command, HostConfig: { ...(network === 'default' ? {} : { NetworkMode: network }), Mounts: mounts.mounts, ...(flagOf(one, 'security') === 'insecure' ? { Privileged: true } : {}) },
-    Env: [...((built.config.Env ?? []) as string[]), ...args.filter((a) => !((built.config.Env ?? []) as string[]).some((e) => e.startsWith(`${a.split('=')[0]}=`)))],
+    Env: [...((built.config.Env ?? []) as string[]), ...valued(built).map(([k, v]) => `${k}=${v}`).filter((a) => !((built.config.Env ?? []) as string[]).some((e) => e.startsWith(`${a.split('=')[0]}=`)))],
   });
   const output = yield* runToEnd(daemon, context, c, command);
   yield* mounts.done();
@@ -203,6 +203,8 @@ function* runToEnd(daemon: Daemon, context: Context, c: Container, command: read
     yield* attempt(sys('close', read), 0);
     yield* removeContainer(daemon, c, { force: true, volumes: true });
     if (!(error instanceof Refused) || context.classic) throw error;
+    const nobody = /unable to find (?:user|group) [^\n]*?(?= *$|: unknown)/.exec(error.message)?.[0];
+    if (nobody) throw new RunFailed([...command], 1, '', nobody);
     const why = `runc run failed: ${error.message.replace(/^.*?(unable to start container process)/s, '$1').replace(/: unknown$/, '')}\n`;
     yield* context.log(why);
     throw new RunFailed([...command], 1, why);

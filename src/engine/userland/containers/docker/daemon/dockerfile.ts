@@ -40,6 +40,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   FROM: ['platform'], COPY: ['from', 'chown', 'chmod', 'link', 'parents', 'exclude'], ADD: ['chown', 'chmod', 'link', 'keep-git-dir', 'checksum', 'exclude'], RUN: ['mount', 'network', 'security'],
   HEALTHCHECK: ['interval', 'timeout', 'start-period', 'start-interval', 'retries'],
 };
+const MOUNTS = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'];
 const MAX_LINES = 20_000;
 
 export interface Parsed {
@@ -166,7 +167,7 @@ const NEEDS: Readonly<Record<string, string>> = {
 
 function check(one: Instruction): void {
   const at = (why: string): BadDockerfile => new BadDockerfile(`dockerfile parse error on line ${one.from}: ${why}`, one.from);
-  const { word, rest } = one;
+  const { word, rest, flags } = one;
   if (!WORDS.includes(word)) {
     const near = nearest(word, WORDS);
     throw at(`unknown instruction: ${word}${near ? ` (did you mean ${near}?)` : ''}`);
@@ -182,6 +183,12 @@ function check(one: Instruction): void {
   if (/^(WORKDIR|USER|STOPSIGNAL)$/.test(word) && word !== 'WORKDIR' && /\S\s+\S/.test(rest)) throw at(`${word} requires exactly one argument`);
   if (word === 'SHELL' && !jsonList(rest)) throw at('SHELL requires the arguments to be in JSON form');
   if (word === 'HEALTHCHECK') checkHealth(one, at);
+  for (const mount of flags.filter((f) => f.startsWith('--mount='))) {
+    const type = /(?:^|,)type=([^,]*)/.exec(mount.slice(8))?.[1]?.toLowerCase() ?? 'bind';
+    if (MOUNTS.includes(type) || type.includes('$')) continue;
+    const near = nearest(type, MOUNTS);
+    throw at(`unsupported mount type ${JSON.stringify(type)}${near ? ` (did you mean ${near}?)` : ''}`);
+  }
   if (word === 'ONBUILD') {
     const inner = (/^(\S+)/.exec(rest)?.[1] ?? '').toUpperCase();
     if (inner === 'ONBUILD') throw at("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
@@ -272,11 +279,28 @@ export function pairs(one: Instruction): [string, string][] {
   });
 }
 
+/** A line on each side at a time until they are enough: as buildkit's errdefs/source.go counts. */
+function padded(from: number, to: number, all: number): { first: number; last: number } {
+  const enough = from === to ? 4 : 2;
+  let first = from;
+  let last = Math.min(to, all);
+  for (let p = 0; p < enough; p++) {
+    if (first > 1) {
+      first--;
+      p++;
+    }
+    if (last !== all) {
+      last++;
+      p++;
+    }
+  }
+  return { first, last };
+}
+
 /** The lines round a fault, as BuildKit shows them. */
 export function excerpt(data: Uint8Array, name: string, from: number, to: number): string {
   const lines = text(data).split('\n');
-  const first = Math.max(1, from - 4);
-  const last = Math.min(lines.length, to + 4);
+  const { first, last } = padded(from, to, lines.length);
   let out = `${name}:${from}\n--------------------\n`;
   for (let n = first; n <= last; n++) out += `${String(n).padStart(4)} | ${n >= from && n <= to ? '>>>' : '   '} ${lines[n - 1]}\n`;
   return `${out}--------------------\n`;

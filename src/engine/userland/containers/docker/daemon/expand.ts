@@ -10,42 +10,49 @@ interface Reader {
   values: Values;
   escape: string;
   depth: number;
+  /** Quotes are taken away, kept where they stand, or mean nothing. */
+  quotes: 'gone' | 'kept' | 'text';
+  /** What has no value stays as it is written. */
+  skip: boolean;
 }
+
+const reader = (source: string, values: Values, escape: string, quotes: Reader['quotes'], skip = false): Reader => ({ source, at: 0, values, escape, depth: 0, quotes, skip });
 
 /** A word with its quotes gone and its variables put in. Throws BadWord. */
 export function expand(source: string, values: Values, mark = '\\'): string {
-  const r: Reader = { source, at: 0, values, escape: mark, depth: 0 };
   try {
-    return read(r, '', true);
+    return read(reader(source, values, mark, 'gone'), '');
   } catch (error) {
     if (error instanceof BadWord) throw new BadWord(`failed to process ${JSON.stringify(source)}: ${error.message}`);
     throw error;
   }
 }
 
-/** As expand, but quotes stay: text of a heredoc, a command as it is shown. */
-export function fillIn(source: string, values: Values, mark = '\\'): string {
-  return read({ source, at: 0, values, escape: mark, depth: 0 }, '', false);
-}
+/** Text of a heredoc: quotes mean nothing. */
+export const fillIn = (source: string, values: Values, mark = '\\'): string => read(reader(source, values, mark, 'text'), '');
 
-function read(r: Reader, until: string, quotes: boolean): string {
+/** A command as it is shown: quotes stay, and what has no value. Throws BadWord. */
+export const fillShown = (source: string, values: Values, mark = '\\'): string => read(reader(source, values, mark, 'kept', true), '');
+
+function read(r: Reader, until: string): string {
   let out = '';
+  const kept = (quote: string): string => (r.quotes === 'kept' ? quote : '');
   while (r.at < r.source.length) {
     const c = r.source[r.at]!;
     if (until !== '' && c === until) return out;
     r.at++;
-    if (c === '$') out += variable(r, quotes);
+    if (c === '$') out += variable(r);
     else if (c === r.escape) {
       const next = r.source[r.at];
-      if (next === undefined) return out + (quotes ? '' : c);
+      if (next === undefined) return out + (r.quotes === 'text' ? c : '');
       r.at++;
-      out += quotes || next === '$' ? next : c + next;
-    } else if (quotes && c === "'") {
+      out += r.quotes !== 'text' || next === '$' ? next : c + next;
+    } else if (r.quotes !== 'text' && c === "'") {
       const end = r.source.indexOf("'", r.at);
       if (end < 0) throw new BadWord('unexpected end of statement while looking for matching single-quote');
-      out += r.source.slice(r.at, end);
+      out += kept("'") + r.source.slice(r.at, end) + kept("'");
       r.at = end + 1;
-    } else if (quotes && c === '"') out += doubled(r);
+    } else if (r.quotes !== 'text' && c === '"') out += kept('"') + doubled(r) + kept('"');
     else out += c;
   }
   if (until === '}') throw new BadWord("syntax error: missing '}'");
@@ -57,20 +64,21 @@ function doubled(r: Reader): string {
   while (r.at < r.source.length) {
     const c = r.source[r.at++]!;
     if (c === '"') return out;
-    if (c === '$') out += variable(r, true);
-    else if (c === r.escape && /["$\\`]/.test(r.source[r.at] ?? '')) out += r.source[r.at++]!;
+    if (c === '$') out += variable(r);
+    else if (c === r.escape && (r.source[r.at] === '"' || r.source[r.at] === '$' || r.source[r.at] === r.escape)) out += r.source[r.at++]!;
     else out += c;
   }
   throw new BadWord('unexpected end of statement while looking for matching double-quote');
 }
 
-function variable(r: Reader, quotes: boolean): string {
+function variable(r: Reader): string {
+  const from = r.at - 1;
   if (r.depth > 20) throw new BadWord('syntax error: too deep');
   if (r.source[r.at] !== '{') {
     const name = /^([A-Za-z_]\w*|[@*#?$!-]|\d)/.exec(r.source.slice(r.at, r.at + 300))?.[0];
     if (name === undefined) return '$';
     r.at += name.length;
-    return r.values.get(name) ?? '';
+    return r.values.get(name) ?? (r.skip ? `$${name}` : '');
   }
   r.at++;
   const name = /^([A-Za-z_]\w*|[@*#?$!-]|\d+)/.exec(r.source.slice(r.at, r.at + 300))?.[0];
@@ -80,7 +88,7 @@ function variable(r: Reader, quotes: boolean): string {
   const c = r.source[r.at];
   if (c === '}') {
     r.at++;
-    return value ?? '';
+    return value ?? (r.skip ? `\${${name}}` : '');
   }
   if (c === undefined) throw new BadWord("syntax error: missing '}'");
   const colon = c === ':';
@@ -90,9 +98,10 @@ function variable(r: Reader, quotes: boolean): string {
   if (!/[-+?#%]/.test(op) || (colon && /[#%]/.test(op))) throw new BadWord(`unsupported modifier (${op}) in substitution`);
   const greedy = /[#%]/.test(op) && r.source[r.at] === op ? (r.at++, true) : false;
   r.depth++;
-  const word = read(r, '}', quotes);
+  const word = read(r, '}');
   r.depth--;
   r.at++;
+  if (r.skip && value === undefined) return r.source.slice(from, r.at);
   return modified(name, value, op, colon, word, greedy);
 }
 

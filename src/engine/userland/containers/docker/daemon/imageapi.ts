@@ -81,6 +81,9 @@ function referenceMatches(tag: string, pattern: string): boolean {
   return test(tag) || test(tag.slice(0, tag.lastIndexOf(':')));
 }
 
+/** As Go writes a map: in order of its keys. */
+const byKey = <T extends object | null | undefined>(map: T): T => (map ? (Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))) as T) : map);
+
 export function* inspectImage(daemon: Daemon, image: StoredImage): Call<Any> {
   const { config } = image;
   const c = config.config;
@@ -102,7 +105,7 @@ export function* inspectImage(daemon: Daemon, image: StoredImage): Call<Any> {
       AttachStdin: false,
       AttachStdout: false,
       AttachStderr: false,
-      ...(c.ExposedPorts ? { ExposedPorts: c.ExposedPorts } : {}),
+      ...(c.ExposedPorts ? { ExposedPorts: byKey(c.ExposedPorts) } : {}),
       Tty: false,
       OpenStdin: false,
       StdinOnce: false,
@@ -111,12 +114,13 @@ export function* inspectImage(daemon: Daemon, image: StoredImage): Call<Any> {
       ...((c as Any).Healthcheck ? { Healthcheck: (c as Any).Healthcheck } : {}),
       ...((c as Any).ArgsEscaped ? { ArgsEscaped: true } : {}),
       Image: c.Image ?? '',
-      Volumes: c.Volumes ?? null,
+      Volumes: byKey(c.Volumes) ?? null,
       WorkingDir: c.WorkingDir ?? '',
       Entrypoint: c.Entrypoint ?? null,
       OnBuild: c.OnBuild ?? null,
-      Labels: c.Labels ?? null,
+      Labels: byKey(c.Labels) ?? null,
       ...(c.StopSignal ? { StopSignal: c.StopSignal } : {}),
+      ...((c as Any).Shell ? { Shell: (c as Any).Shell } : {}),
     },
     Architecture: config.architecture,
     Os: config.os,

@@ -26,7 +26,7 @@ import { findContainer, saveContainer } from './record.ts';
 import { pullImage, pushImage } from './registry.ts';
 import { connectLater, disconnectLater } from './sandbox.ts';
 import { resourcesOf } from './spec.ts';
-import { type Any, type Container, type Daemon, Refused } from './state.ts';
+import { type Any, type Container, type Daemon, type Network, Refused } from './state.ts';
 import { createStreams, frame, serveAttached } from './streams.ts';
 import { updateContainer } from './update.ts';
 import { waitWhile } from './waiters.ts';
@@ -117,9 +117,14 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['GET', /^\/networks$/, give(200, function* (d, x) {
     const f = readFilters(x.query.filters);
     checkFilters(f, ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
+    const kind = f.type?.find((v) => v !== 'builtin' && v !== 'custom');
+    if (kind !== undefined) throw new Refused(400, `invalid filter: 'type'='${kind}'`);
+    const idle = f.dangling?.[0];
+    if (idle !== undefined && !/^(true|false|1|0)$/.test(idle)) throw new Refused(400, `invalid filter 'dangling=[${idle}]'`);
+    const loose = (n: Network): boolean => !['bridge', 'host', 'none'].includes(n.Name) && membersOf(d, n).length === 0;
     const any = (name: string, test: (v: string) => boolean): boolean => !f[name] || f[name].some(test);
     return [...d.networks.values()].filter((n) => any('name', (v) => n.Name.includes(v)) && any('id', (v) => n.Id.includes(v)) && any('driver', (v) => v === n.Driver) && any('scope', (v) => v === n.Scope)
-      && any('type', (v) => (v === 'builtin') === ['bridge', 'host', 'none'].includes(n.Name)) && (f.label ?? []).every((l) => labelled(n.Labels, l))).map((n) => networkJson(d, n, false));
+      && (idle === undefined || loose(n) === /^(true|1)$/.test(idle)) && any('type', (v) => (v === 'builtin') === ['bridge', 'host', 'none'].includes(n.Name)) && (f.label ?? []).every((l) => labelled(n.Labels, l))).map((n) => networkJson(d, n, false));
   })],
   ['POST', /^\/networks\/create$/, give(201, function* (d, x) { return { Id: (yield* createNetwork(d, body(x))).Id, Warning: '' }; })],
   ['POST', /^\/networks\/prune$/, give(200, function* (d, x) {

@@ -7,7 +7,7 @@ import { AT_FDCWD, MNT_DETACH, MS_BIND } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { attempt, exists, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
-import { type Bridged, bridged, findNetwork, ipText, lease, readSubnet, release } from './bridges.ts';
+import { type Bridged, bridged, findNetwork, ipText, lease, mtuOf, readSubnet, release } from './bridges.ts';
 import { publish } from './events.ts';
 import { publishPorts, releasePorts, reservePorts } from './ports.ts';
 import { directoryOf, findContainer, newId } from './record.ts';
@@ -19,7 +19,8 @@ export function* connectNetworks(daemon: Daemon, c: Container): Call<void> {
   c.network.sandbox = yield* newId();
   c.network.sandboxKey = `/var/run/docker/netns/${c.network.sandbox.slice(0, 12)}`;
   for (const name of Object.keys(c.network.endpoints).sort()) {
-    const n = findNetwork(daemon, name);
+    const known = c.network.endpoints[name]!.NetworkID;
+    const n = known === '' ? findNetwork(daemon, name) : findNetwork(daemon, known);
     yield* attach(c, n, c.network.endpoints[name]!);
     yield* publish(daemon, 'network', 'connect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
   }
@@ -79,6 +80,7 @@ function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string):
   const inside = `veth${yield* newId(8)}`.slice(0, 11);
   yield* sys('netlink', { type: 'link.add', name: host, kind: 'veth', txqlen: 0, peer: { name: inside, address: e.MacAddress } });
   c.live.links[name] = host;
+  if (mtuOf(n) !== 1500) for (const end of [host, inside]) yield* sys('netlink', { type: 'link.set', name: end, mtu: mtuOf(n) });
   yield* sys('netlink', { type: 'link.set', name: host, master: n.bridge });
   yield* sys('netlink', { type: 'link.set', name: inside, netns: { pid } });
   const ns = { pid };

@@ -208,6 +208,8 @@ export interface Network {
   Labels: Record<string, string>;
   /** Addresses taken, to the id of the container. */
   leases: Record<string, string>;
+  /** Its subnet is one of the daemon's pools, not asked for. */
+  pooled?: boolean;
   bridge: string;
 }
 
