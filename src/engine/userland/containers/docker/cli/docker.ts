@@ -20,6 +20,7 @@ import { pull, push } from './pull.ts';
 import { attach, createCommand, exec, run, start } from './run.ts';
 import { stats } from './stats.ts';
 import { df, prunes } from './reclaim.ts';
+import { login, logout } from './login.ts';
 import { contextInspect, contextLs, contextShow, contextUse } from './contexts.ts';
 import { events, info, search, version } from './system.ts';
 import { TemplateError } from '../../template.ts';
@@ -63,7 +64,7 @@ const COMMANDS: readonly Command[] = [
   events,
   df,
   ...prunes,
-  contextInspect, contextLs, contextShow, contextUse,
+  login, logout, contextInspect, contextLs, contextShow, contextUse,
   search,
 ];
 
@@ -71,8 +72,6 @@ const BY_NAME: ReadonlyMap<string, Command> = new Map(COMMANDS.flatMap((c) => c.
 
 /** Commands that are part of docker, or of its plugins, and have no mechanism here. */
 const ABSENT: Readonly<Record<string, string>> = {
-  login: 'docker login',
-  logout: 'docker logout',
   swarm: 'docker swarm',
   stack: 'docker stack',
   service: 'docker service',

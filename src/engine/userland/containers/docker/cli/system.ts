@@ -4,7 +4,7 @@ import { print } from '../../../lib/io.ts';
 import { execute, goJson, parseTemplate, type Template, TemplateError, told } from '../../template.ts';
 import { type Any, api, ApiError, filtersOf, lines, Stop, stream } from './client.ts';
 import type { Command } from './command.ts';
-import { parsed, printRows } from './table.ts';
+import { parsed } from './table.ts';
 import { BUILD } from '../version.ts';
 import { timestamp } from './when.ts';
 

@@ -16,7 +16,7 @@ interface Reader {
   skip: boolean;
 }
 
-const reader = (source: string, values: Values, escape: string, quotes: Reader['quotes'], skip = false): Reader => ({ source, at: 0, values, escape, depth: 0, quotes, skip });
+const reader = (source: string, values: Values, mark: string, quotes: Reader['quotes'], skip = false): Reader => ({ source, at: 0, values, escape: mark, depth: 0, quotes, skip });
 
 /** A word with its quotes gone and its variables put in. Throws BadWord. */
 export function expand(source: string, values: Values, mark = '\\'): string {

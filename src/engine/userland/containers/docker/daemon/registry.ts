@@ -38,6 +38,19 @@ function* located(reference: Reference): Call<Found> {
   throw new Refused(500, yield* unreachable(`https://${host}/v2/`));
 }
 
+/** POST /auth: a registry that answers takes any name and password, for the lab's has no accounts. Throws Refused. */
+export function* authenticate(server: string): Call<Any> {
+  const host = server.replace(/^https?:\/\//, '').split('/')[0]!;
+  const own = host !== '' && host !== 'index.docker.io';
+  try {
+    if (yield* reach(own ? `${host}/any` : 'library/any')) return { IdentityToken: '', Status: 'Login Succeeded' };
+  } catch (error) {
+    if (!known(error)) throw error;
+    throw new Refused(500, error.message);
+  }
+  throw new Refused(500, yield* unreachable(`https://${own ? host : HUB}/v2/`));
+}
+
 /** POST /images/create?fromImage. */
 export function* pullImage(daemon: Daemon, name: string, tag: string, x: Exchange): Call<void> {
   const parsed = parseReference(/^sha256:/.test(tag) ? `${name}@${tag}` : `${name}:${tag || 'latest'}`);

@@ -23,7 +23,7 @@ import { pidsOf, serveStats } from './metrics.ts';
 import { createVolume, removeVolume, usersOf, volumeJson } from './mounts.ts';
 import { durationNs } from '../cli/values.ts';
 import { findContainer, saveContainer } from './record.ts';
-import { pullImage, pushImage } from './registry.ts';
+import { authenticate, pullImage, pushImage } from './registry.ts';
 import { connectLater, disconnectLater } from './sandbox.ts';
 import { resourcesOf } from './spec.ts';
 import { type Any, type Container, type Daemon, type Network, Refused } from './state.ts';
@@ -108,6 +108,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['POST', /^\/images\/load$/, function* (d, x) { yield* loadImages(d, x.data, x); }],
   ['GET', /^\/images\/get$/, function* (d, x) { yield* saveImages(d, (x.query.names ?? '').split(',').filter((n) => n !== ''), x); }],
   ['POST', /^\/images\/prune$/, give(200, (d, x) => pruneImages(d, readFilters(x.query.filters)))],
+  ['POST', /^\/auth$/, give(200, (_d, x) => authenticate(String(body(x).serveraddress ?? '')))],
   ['GET', /^\/images\/search$/, give(200, function* (_d, x) { throw new Refused(500, yield* unreachable(`https://index.docker.io/v1/search?q=${x.query.term ?? ''}&n=${x.query.limit ?? 25}`)); })],
   ['GET', /^\/images\/(.+)\/json$/, give(200, (d, _x, name) => inspectImage(d, getImage(d, name)))],
   ['GET', /^\/images\/(.+)\/history$/, give(200, (d, _x, name) => historyOf(d, getImage(d, name)))],
