@@ -47,6 +47,8 @@ export interface ReplayOptions {
   /** A reason not to run a line, or null. */
   pass?(line: Recorded): string | null;
   typed?: boolean;
+  /** The recording had no controlling terminal either. */
+  detached?: boolean;
   /** Simulated seconds that pass after each line: recordings were made on a slow machine. */
   pause?: number | ((line: Recorded, index: number) => number);
   /** What the recording's driver did before this line. */
@@ -80,7 +82,7 @@ export function replayTranscript(options: ReplayOptions): Replayed {
     let mine: Difference['mine'];
     typist.expired = afterEvents(world, LINE_EVENTS);
     try {
-      mine = options.typed ? typedLine(typist, one) : scriptLine(typist, one);
+      mine = options.typed ? typedLine(typist, one) : scriptLine(typist, one, options.detached ? 'setsid -w ' : '');
     } catch (error) {
       if (!(error instanceof TimeUp)) throw error;
       mine = { stdout: '', stderr: `(never came back: ${error.message})`, exit: null };
@@ -108,10 +110,10 @@ function typedLine(typist: Typist, one: Recorded): Difference['mine'] {
 
 const AT = '/var/tmp';
 
-function scriptLine(typist: Typist, one: Recorded): Difference['mine'] {
+function scriptLine(typist: Typist, one: Recorded, by: string): Difference['mine'] {
   perform(typist, { do: 'file', name: 'line.sh', base64: toBase64(bytes(`${one.cmd}\n`)) });
   perform(typist, { do: 'file', name: 'line.in', base64: toBase64(bytes(one.stdin ?? '')) });
-  const done = line(typist, `bash -c "$(cat /root/uploads/line.sh)" < /root/uploads/line.in > ${AT}/line.out 2> ${AT}/line.err`)!;
+  const done = line(typist, `${by}bash -c "$(cat /root/uploads/line.sh)" < /root/uploads/line.in > ${AT}/line.out 2> ${AT}/line.err`)!;
   return { stdout: fileText(typist.world.host, `${AT}/line.out`), stderr: fileText(typist.world.host, `${AT}/line.err`), exit: done.exit };
 }
 

@@ -10,7 +10,8 @@ import { namespaceScenarios } from './recorded/namespaces.ts';
 import { networkScenario } from './recorded/network.ts';
 import { overlayScenarios } from './recorded/overlayfs.ts';
 import { runcScenario } from './recorded/runc.ts';
+import { machineScenario } from './recorded/machine.ts';
 
 export const recordedScenarios: Record<string, () => ScenarioSpec> = {
-  ...kubectlScenarios, ...virshScenarios, ...namespaceScenarios, ...cgroupScenarios, ...overlayScenarios, docker: dockerScenario, network: networkScenario, runc: runcScenario, probe: probeScenario, 'qemu-img': qemuImgScenario,
+  ...kubectlScenarios, ...virshScenarios, ...namespaceScenarios, ...cgroupScenarios, ...overlayScenarios, docker: dockerScenario, machine: machineScenario, network: networkScenario, runc: runcScenario, probe: probeScenario, 'qemu-img': qemuImgScenario,
 };

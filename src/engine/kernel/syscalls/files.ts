@@ -185,10 +185,11 @@ export const fileHandlers = {
     const kind = kinds[mode & 0o170000];
     if (!kind) throw new SysError('EINVAL');
     const whiteout = kind === 'chr' && major === 0 && minor === 0;
-    if ((kind === 'chr' || kind === 'blk') && !whiteout && !capableEverywhere(task, 'mknod')) throw new SysError('EPERM');
     const found = find(kernel, task, startOf(task, dirfd, path), path, false);
     if (found.target) throw new SysError('EEXIST');
     if (found.slash) throw new SysError('ENOENT');
+    requireWritableDir(task, found.parent);
+    if ((kind === 'chr' || kind === 'blk') && !whiteout && !capableEverywhere(task, 'mknod')) throw new SysError('EPERM');
     make(kernel, task, found, kind, mode & 0o7777 & ~task.fs.umask, [major, minor]);
     return 0;
   },

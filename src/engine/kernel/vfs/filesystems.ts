@@ -9,7 +9,7 @@ import { createOverlay } from './overlay.ts';
 import { createPseudo, fixed } from './pseudo.ts';
 import { procRoot } from './proc.ts';
 import { sysfsRoot } from './sysfs.ts';
-import { mountOptions } from './options.ts';
+import { mountOptions, sizeIn, tmpfsText } from './options.ts';
 import { createTmpfs } from './tmpfs.ts';
 import { tracefsRoot } from './tracefs.ts';
 import type { SuperBlock } from './types.ts';
@@ -25,8 +25,6 @@ function shared(kernel: Kernel, name: string, make: () => SuperBlock): SuperBloc
   return sb;
 }
 
-const SIZE_UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
 /** What tmpfs(5) takes; of these size and mode have an effect. */
 const TMPFS_OPTIONS = new Set(['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'huge', 'mpol', 'inode32', 'inode64', 'noswap', 'quota', 'usrquota', 'grpquota']);
 
@@ -36,17 +34,11 @@ const tmpfs: MakeFileSystem = (kernel, task, source, data) => {
   const size = options.get('size');
   const parsed = size === undefined ? null : /^(\d+)([kmg%]?)$/i.exec(size);
   if (size !== undefined && !parsed) throw new SysError('EINVAL');
-  const shown: string[] = [];
-  if (parsed && parsed[2] !== '%') shown.push(`size=${(Number(parsed[1]) * SIZE_UNITS[parsed[2]!.toLowerCase()]!) / 1024}k`);
   const mode = options.get('mode');
-  if (mode !== undefined) {
-    if (!/^[0-7]{1,4}$/.test(mode)) throw new SysError('EINVAL');
-    if (Number.parseInt(mode, 8) !== 0o1777) shown.push(`mode=${mode.replace(/^0+(?=.)/, '')}`);
-  }
-  shown.push('inode64');
-  const sb = createTmpfs(kernel, 'tmpfs', source, shown.join(','), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
+  if (mode !== undefined && !/^[0-7]{1,4}$/.test(mode)) throw new SysError('EINVAL');
+  const sb = createTmpfs(kernel, 'tmpfs', source, tmpfsText(options), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
   if (parsed && Number(parsed[1]) > 0) {
-    const bytes = parsed[2] === '%' ? (kernel.memory * Number(parsed[1])) / 100 : Number(parsed[1]) * SIZE_UNITS[parsed[2]!.toLowerCase()]!;
+    const bytes = parsed[2] === '%' ? (kernel.memory * Number(parsed[1])) / 100 : sizeIn(size!)!;
     sb.space = { pages: Math.ceil(bytes / 4096), used: 0, kept: 0 };
   }
   sb.root.inode.uid = task.cred.euid;

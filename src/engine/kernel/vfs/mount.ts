@@ -7,6 +7,7 @@ import {
   MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_UNBINDABLE, SysError,
 } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
+import { mountOptions, tmpfsText } from './options.ts';
 import { record } from '../../sim/trace.ts';
 import { forgetPages, isMounted } from '../block.ts';
 import { nsCapable } from '../credentials.ts';
@@ -42,6 +43,9 @@ function mayMount(task: Task): void {
 /** File systems that the root of a user namespace may mount anew (FS_USERNS_MOUNT). */
 const FOR_ALL: ReadonlySet<string> = new Set(['tmpfs', 'proc', 'sysfs', 'cgroup2', 'devpts', 'mqueue', 'overlay']);
 
+/** File systems of which each mount(2) is another one, read-only as a whole when mounted so. */
+const OWN_SUPER: ReadonlySet<string> = new Set(['tmpfs', 'sysfs', 'overlay']);
+
 export function mount(kernel: Kernel, task: Task, source: string, target: string, type: string, flags: number, data: string): 0 {
   mayMount(task);
   const at = lookup(kernel, task, task.fs.cwd, target);
@@ -55,6 +59,7 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
   if (type === 'proc' && !nsCapable(task, task.ns.pid.owner, 'sys_admin')) throw new SysError('EPERM');
   if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   const sb = make(kernel, task, source, data);
+  if (flags & MS_RDONLY && OWN_SUPER.has(type)) sb.readonly = true;
   attach(kernel, at, (place) => createMount(kernel, place.mount.ns, sb, sb.root, place, flags, source || 'none'));
   record(kernel.trace, 'kernel', kernel.name, 'mount', { type, target, source, pid: task.pid });
   return 0;
@@ -76,7 +81,8 @@ function attach(kernel: Kernel, at: Path, make: (place: Path) => Mount): Mount {
 function bind(kernel: Kernel, task: Task, source: string, at: Path, flags: number): 0 {
   const from = lookup(kernel, task, task.fs.cwd, source);
   if ((from.dentry.inode.kind === 'dir') !== (at.dentry.inode.kind === 'dir')) throw new SysError('ENOTDIR');
-  const below = flags & MS_REC ? from.mount.ns.mounts.filter((m) => m !== from.mount && under(m, from)) : [];
+  if (from.mount.unbindable) throw new SysError('EINVAL');
+  const below = flags & MS_REC ? from.mount.ns.mounts.filter((m) => m !== from.mount && !m.unbindable && under(m, from)) : [];
   const made = attach(kernel, at, (place) => {
     const copy = createMount(kernel, place.mount.ns, from.mount.sb, from.dentry, place, from.mount.flags, from.mount.source);
     setPeers(kernel, copy, from.mount.shared, 0);
@@ -121,7 +127,7 @@ function remount(at: Path, flags: number, data: string): 0 {
   target.flags = (flags & ATIME_FLAGS ? flags : flags | (target.flags & ATIME_FLAGS)) & KEPT_FLAGS;
   if (!(flags & MS_BIND)) {
     target.sb.readonly = (flags & MS_RDONLY) !== 0;
-    if (data !== '') target.sb.options = data;
+    if (data !== '') target.sb.options = target.sb.type === 'tmpfs' ? tmpfsText(mountOptions(`${target.sb.options},${data}`)) : data;
   }
   return 0;
 }
@@ -132,6 +138,7 @@ function propagate(kernel: Kernel, at: Path, flags: number): 0 {
   for (const one of all) {
     if (flags & MS_SHARED) setPeers(kernel, one, one.shared || kernel.mounts.nextGroup++, one.master);
     else setPeers(kernel, one, 0, flags & MS_SLAVE ? one.shared || one.master : 0);
+    one.unbindable = (flags & MS_UNBINDABLE) !== 0;
   }
   return 0;
 }

@@ -23,8 +23,8 @@ export function readonlyAt(path: Path): boolean {
 
 /** The directory must take a new or lose an old name. */
 export function requireWritableDir(task: Task, dir: Path): void {
-  requireAccess(task, dir.dentry.inode, MAY_WRITE | MAY_EXEC);
   if (readonlyAt(dir)) throw new SysError('EROFS');
+  requireAccess(task, dir.dentry.inode, MAY_WRITE | MAY_EXEC);
 }
 
 /** What somebody runs is not written to. Throws ETXTBSY. */
@@ -65,6 +65,7 @@ export function openPath(kernel: Kernel, task: Task, start: Path, text: string, 
   if (flags & O_DIRECTORY && inode.kind !== 'dir') throw new SysError('ENOTDIR');
   if (flags & O_PATH) return makeFile(path, inode, {}, flags, null);
   if (inode.kind === 'dir' && ((flags & O_ACCMODE) !== 0 || flags & O_CREAT)) throw new SysError('EISDIR');
+  if (flags & O_TRUNC && (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path)) throw new SysError('EROFS');
   requireAccess(task, inode, accessOf(flags));
   if ((flags & O_ACCMODE || flags & O_TRUNC) && (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path)) throw new SysError('EROFS');
   if (flags & O_ACCMODE || flags & O_TRUNC) refuseRunning(kernel, inode);

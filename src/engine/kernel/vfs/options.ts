@@ -10,3 +10,25 @@ export function mountOptions(data: string): Map<string, string> {
   }
   return options;
 }
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** Bytes of "64m"; null for a share of memory or what is no size. */
+export function sizeIn(text: string): number | null {
+  const [, count, unit] = /^(\d+)([kmg]?)$/i.exec(text) ?? [];
+  return count === undefined ? null : Number(count) * SIZE_UNITS[unit!.toLowerCase()]!;
+}
+
+/** A tmpfs's options as /proc/mounts shows them: what is not the default, in the kernel's order. */
+export function tmpfsText(options: ReadonlyMap<string, string>): string {
+  const shown: string[] = [];
+  const size = sizeIn(options.get('size') ?? '');
+  if (size !== null) shown.push(`size=${Math.ceil(size / 4096) * 4}k`);
+  const inodes = options.get('nr_inodes');
+  if (inodes !== undefined) shown.push(`nr_inodes=${sizeIn(inodes) ?? inodes}`);
+  const mode = options.get('mode');
+  if (mode !== undefined && Number.parseInt(mode, 8) !== 0o1777) shown.push(`mode=${mode.replace(/^0+(?=.)/, '')}`);
+  for (const id of ['uid', 'gid']) if (Number(options.get(id) ?? 0) !== 0) shown.push(`${id}=${options.get(id)}`);
+  shown.push('inode64');
+  return shown.join(',');
+}

@@ -78,6 +78,8 @@ export interface Mount {
   /** Peer group: 0 private. */
   shared: number;
   master: number;
+  /** May not be bound elsewhere. */
+  unbindable?: boolean;
   source: string;
   ns: MountNamespace;
   /** Neither unmounted nor gone with its namespace. */

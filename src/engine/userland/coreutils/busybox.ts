@@ -132,8 +132,13 @@ function graded(program: Program, name: string): Program {
 /** id tells of groups only where there are supplementary ones. */
 function withoutGroups(id: Program): Program {
   return function* (argv, env): Body {
-    const none = argv.length === 1 && (yield* sys('getgroups')).length === 0;
-    return yield* (none ? reworded(id, [], (line) => line.replace(/ groups=.*$/, '')) : id)(argv, env);
+    const groups = argv.length === 1 ? yield* sys('getgroups') : [];
+    const gid = String(yield* sys('getegid'));
+    const supplementary = (line: string): string => {
+      if (groups.length === 0) return line.replace(/ groups=.*$/, '');
+      return groups.includes(Number(gid)) ? line : line.replace(/ groups=[^,]*,/, ' groups=');
+    };
+    return yield* (argv.length === 1 ? reworded(id, [], supplementary) : id)(argv, env);
   };
 }
 

@@ -2,12 +2,15 @@
  * Tables as libsmartcols prints them: columns as wide as their widest cell, numbers to the right, trees with └─, raw, pairs
  * and JSON. Source: util-linux scols output of lsns, findmnt, lsblk, prlimit.
  */
+import { bytes } from '../../sim/text.ts';
 
 export interface ColumnSpec {
   name: string;
   align?: 'right';
   /** In JSON this is a number. */
   number?: boolean;
+  /** At least so wide, unless its heading is wider than all of its cells. */
+  hint?: number;
 }
 
 export interface TableOptions {
@@ -16,6 +19,8 @@ export interface TableOptions {
   /** JSON's outer name. */
   title: string;
   ascii?: boolean;
+  /** Raw output shows the tree too. */
+  rawTree?: boolean;
 }
 
 /** A row's cells by column name; children make a tree under the first tree column. */
@@ -34,16 +39,20 @@ const PLAIN_BRANCH = { mid: '|-', last: '`-', bar: '| ', gap: '  ' };
 /** `tree` names the column that shows the tree, or null. */
 export function render(rows: readonly Row[], columns: readonly ColumnSpec[], tree: string | null, options: TableOptions): string {
   if (options.style === 'json') return json(rows, columns, options.title, tree !== null);
-  const lines = flatten(rows, tree, options.style === 'table' ? (options.ascii ? PLAIN_BRANCH : BRANCH) : null);
+  const lines = flatten(rows, tree, options.style === 'table' || (options.style === 'raw' && options.rawTree) ? (options.ascii ? PLAIN_BRANCH : BRANCH) : null);
   if (options.style === 'raw') return raw(lines, columns, options.headings);
   if (options.style === 'pairs') return lines.map((l) => `${columns.map((c) => `${c.name.replace(/[^A-Z0-9]/g, '_')}="${(l[c.name] ?? '').replace(/["\\$`]/g, '\\$&')}"`).join(' ')}\n`).join('');
   const all = options.headings ? [Object.fromEntries(columns.map((c) => [c.name, c.name])), ...lines] : lines;
-  const widths = columns.map((c) => Math.max(0, ...all.map((l) => [...(l[c.name] ?? '')].length)));
+  const widths = columns.map((c) => {
+    const data = Math.max(0, ...lines.map((l) => [...(l[c.name] ?? '')].length));
+    const head = options.headings ? c.name.length : 0;
+    return data < head ? head : Math.max(data, c.hint ?? 0);
+  });
   return all.map((l) => `${columns.map((c, i) => {
     const cell = l[c.name] ?? '';
     const gap = ' '.repeat(widths[i]! - [...cell].length);
-    return c.align === 'right' ? gap + cell : cell + gap;
-  }).join(' ').trimEnd()}\n`).join('');
+    return c.align === 'right' ? gap + cell : i === columns.length - 1 ? cell : cell + gap;
+  }).join(' ')}\n`).join('');
 }
 
 function flatten(rows: readonly Row[], tree: string | null, branch: typeof BRANCH | null): Record<string, string>[] {
@@ -60,7 +69,9 @@ function flatten(rows: readonly Row[], tree: string | null, branch: typeof BRANC
   return out;
 }
 
-const rawCell = (text: string): string => text.replace(/[\x00-\x20\x7f\\]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+/** Blanks, controls and what is not ASCII as \\xNN, a byte each. */
+const rawCell = (cell: string): string =>
+  cell.replace(/[\x00-\x20\x7f\\]|[^\x00-\x7f]+/g, (c) => [...bytes(c)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join(''));
 
 function raw(lines: readonly Record<string, string>[], columns: readonly ColumnSpec[], headings: boolean): string {
   const head = headings ? `${columns.map((c) => c.name).join(' ')}\n` : '';

@@ -91,7 +91,7 @@ function propagation(row: MountRow): string {
   const kinds = row.propagation.map((p) => p.split(':')[0]!);
   const shared = kinds.includes('shared');
   const slave = kinds.includes('master');
-  return `${shared ? 'shared' : 'private'}${slave ? ',slave' : ''}${kinds.includes('unbindable') ? ',unbindable' : ''}`.replace(/^private,(unbindable)$/, 'unbindable');
+  return `${shared ? 'shared' : 'private'}${slave ? ',slave' : ''}${kinds.includes('unbindable') ? ',unbindable' : ''}`;
 }
 
 export const mountpoint = command(function* (argv) {

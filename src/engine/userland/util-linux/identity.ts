@@ -142,8 +142,11 @@ export const capsh = command(function* (argv, env) {
     const arg = args[i]!;
     const value = arg.slice(arg.indexOf('=') + 1);
     if (arg === '--print') yield* printCaps();
-    else if (arg.startsWith('--drop=')) yield* said('failed to drop', sys('capset', { bounding: without((yield* sys('capget', 0)).bounding, value) }));
-    else if (arg.startsWith('--decode=')) yield* print(`0x${value.replace(/^0x/, '').padStart(16, '0')}=${decode(value).join(',')}\n`);
+    else if (arg.startsWith('--drop=') && unknownCap(value) !== null) {
+      yield* complain(`capability [${unknownCap(value)}] is unknown to libcap\n`);
+      return 1;
+    } else if (arg.startsWith('--drop=')) yield* said('failed to drop', sys('capset', { bounding: without((yield* sys('capget', 0)).bounding, value) }));
+    else if (arg.startsWith('--decode=')) yield* print(`0x${(/^(?:0x)?([0-9a-f]*)/i.exec(value)![1] ?? '').padStart(16, '0')}=${decode(value).join(',')}\n`);
     else if (arg.startsWith('--has-p=')) {
       if (!(yield* sys('capget', 0)).permitted.includes(value.replace(/^cap_/, ''))) throw new Failed(`cap[${value}] not permitted`);
     } else if (arg.startsWith('--uid=') || arg.startsWith('--user=')) {
@@ -176,6 +179,11 @@ const without = (set: readonly string[], spec: string): string[] => {
   const gone = new Set(spec === 'all' ? CAPABILITIES : spec.split(',').map((n) => n.replace(/^cap_/, '')));
   return set.filter((c) => !gone.has(c));
 };
+
+/** The first word of a list that is no capability's name, or null. */
+function unknownCap(names: string): string | null {
+  return names.split(',').find((name) => name !== 'all' && !CAPABILITIES.includes(name.toLowerCase().replace(/^cap_/, ''))) ?? null;
+}
 
 function decode(hex: string): string[] {
   // as strtoull: what is no digit ends the number
@@ -224,9 +232,11 @@ export const getpcaps = command(function* (argv) {
       yield* print(`${pid}: ${capText(yield* sys('capget', Number(pid)))}\n`);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      throw new Failed(`Failed to get cap's for process ${pid}: (${strerror(error)})`);
+      yield* complain(`Failed to get cap's for process ${pid}: (${strerror(error)})\n`);
+      return 1;
     }
   }
+  return 0;
 });
 
 const LIMITS: readonly [resource: string, description: string, units: string, name: string, letter: string][] = [

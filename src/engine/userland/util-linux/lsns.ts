@@ -24,10 +24,17 @@ interface Namespace {
 const SPEC = 'J/json H/list-columns l/list n/noheadings o/output= p/task= P/persistent Q/filter= r/raw t/type= T/tree? u/notruncate W/nowrap output-all';
 
 const COLUMNS: Readonly<Record<string, ColumnSpec>> = {
-  NS: { name: 'NS', align: 'right', number: true }, TYPE: { name: 'TYPE' }, PATH: { name: 'PATH' }, NPROCS: { name: 'NPROCS', align: 'right', number: true }, PID: { name: 'PID', align: 'right', number: true },
-  PPID: { name: 'PPID', align: 'right', number: true }, COMMAND: { name: 'COMMAND' }, UID: { name: 'UID', align: 'right', number: true }, USER: { name: 'USER' }, NETNSID: { name: 'NETNSID', align: 'right' }, NSFS: { name: 'NSFS' },
+  NS: { name: 'NS', align: 'right', number: true, hint: 10 }, TYPE: { name: 'TYPE', hint: 5 }, PATH: { name: 'PATH' }, NPROCS: { name: 'NPROCS', align: 'right', number: true, hint: 5 }, PID: { name: 'PID', align: 'right', number: true, hint: 5 },
+  PPID: { name: 'PPID', align: 'right', number: true, hint: 5 }, COMMAND: { name: 'COMMAND' }, UID: { name: 'UID', align: 'right', number: true }, USER: { name: 'USER' }, NETNSID: { name: 'NETNSID', align: 'right' }, NSFS: { name: 'NSFS' },
   PNS: { name: 'PNS', align: 'right', number: true }, ONS: { name: 'ONS', align: 'right', number: true },
 };
+
+const MEANINGS: readonly (readonly [string, string, string])[] = [
+  ['NS', 'integer', 'namespace identifier (inode number)'], ['TYPE', 'string', 'kind of namespace'], ['PATH', 'string', 'path to the namespace'], ['NPROCS', 'integer', 'number of processes in the namespace'],
+  ['PID', 'integer', 'lowest PID in the namespace'], ['PPID', 'integer', 'PPID of the PID'], ['COMMAND', 'string', 'command line of the PID'], ['UID', 'integer', 'UID of the PID'], ['USER', 'string', 'username of the PID'],
+  ['NETNSID', 'string', 'namespace ID as used by network subsystem'], ['NSFS', 'string', 'nsfs mountpoint (usually used network subsystem)'], ['PNS', 'integer', 'parent namespace identifier (inode number)'],
+  ['ONS', 'integer', 'owner namespace identifier (inode number)'],
+];
 
 export const lsns = command(function* (argv) {
   const o = parseOptions(SPEC, argv.slice(1));
@@ -36,19 +43,25 @@ export const lsns = command(function* (argv) {
   const task = lastValue(o, 'task');
   if (task !== undefined && !/^\d+$/.test(task)) throw new Failed(`invalid PID argument: '${task}'`);
   if (o.words.length > 0 && !/^\d+$/.test(o.words[0]!)) throw new Failed(`invalid namespace argument: '${o.words[0]!}'`);
+  if (o.on.has('list-columns')) {
+    yield* print(MEANINGS.map(([name, kind, text]) => `${name.padStart(7)} <${kind}>${' '.repeat(8 - kind.length)}${text}\n`).join(''));
+    return 0;
+  }
   let found = yield* collect();
+  if (o.on.has('persistent')) found = found.filter((n) => n.members.length === 0);
   if (types.length > 0) found = found.filter((n) => types.includes(n.type));
   if (task !== undefined) found = found.filter((n) => n.members.some((p) => p.pid === Number(task)));
   const accounts = yield* readAccounts();
-  if (o.words.length > 0) return yield* members(found.find((n) => n.ino === Number(o.words[0])), accounts);
+  if (o.words.length > 0) return yield* members(o.words[0]!, found, accounts);
   const onlyNet = types.length === 1 && types[0] === 'net';
   const names = columnNames(lastValue(o, 'output'), onlyNet, o.on.has('output-all'));
   const rows = new Map<number, Row>();
   for (const ns of found) rows.set(ns.ino, rowOf(yield* cellsOf(ns, accounts, names)));
-  const treeOf = o.on.has('tree') ? (lastValue(o, 'tree') ?? 'process') : null;
-  const top = treeOf === null ? [...rows.values()] : tree(found, rows, treeOf);
   const style = o.on.has('json') ? 'json' : o.on.has('raw') ? 'raw' : 'table';
-  yield* print(found.length === 0 && style !== 'json' ? '' : render(top, names.map((n) => COLUMNS[n]!), treeOf ? 'NS' : null, { headings: !o.on.has('noheadings'), style, title: 'namespaces' }));
+  const treeOf = o.on.has('tree') ? (lastValue(o, 'tree') ?? 'parent') : o.on.has('list') || style === 'json' ? null : 'process';
+  const top = treeOf === null ? [...rows.values()] : treeOf === 'process' ? processTree(found, rows) : tree(found, rows);
+  const treeColumn = treeOf === null ? null : treeOf === 'process' ? 'COMMAND' : 'NS';
+  yield* print(found.length === 0 && style !== 'json' ? '' : render(top, names.map((n) => COLUMNS[n]!), treeColumn, { headings: !o.on.has('noheadings'), style, title: 'namespaces', rawTree: true }));
   return 0;
 });
 
@@ -99,21 +112,34 @@ function* pinned(ino: number): Call<string> {
   return rows.filter((r) => r.type === 'nsfs' && r.root.includes(`[${ino}]`)).map((r) => r.target).join('\\n');
 }
 
+/** Each under the last one shown before it whose first member is the parent of its own. */
+function processTree(found: readonly Namespace[], rows: ReadonlyMap<number, Row>): Row[] {
+  const top: Row[] = [];
+  const lastOf = new Map<number, Row>();
+  for (const ns of found) {
+    const { pid, ppid } = ns.members[0]!;
+    const row = rows.get(ns.ino)!;
+    (lastOf.get(ppid)?.children ?? top).push(row);
+    lastOf.set(pid, row);
+  }
+  return top;
+}
+
 /** Namespaces under the one of the first member's parent process. */
-function tree(found: readonly Namespace[], rows: ReadonlyMap<number, Row>, by: string): Row[] {
+function tree(found: readonly Namespace[], rows: ReadonlyMap<number, Row>): Row[] {
   const top: Row[] = [];
   for (const ns of found) {
-    const ppid = ns.members[0]!.ppid;
-    const parent = by === 'process' || by === 'parent' ? found.find((x) => x !== ns && x.type === ns.type && x.members.some((p) => p.pid === ppid)) : undefined;
-    if (parent) rows.get(parent.ino)!.children.push(rows.get(ns.ino)!);
-    else top.push(rows.get(ns.ino)!);
+    const { ppid } = ns.members[0]!;
+    const parent = found.find((x) => x !== ns && x.type === ns.type && x.members.some((p) => p.pid === ppid));
+    (parent ? rows.get(parent.ino)!.children : top).push(rows.get(ns.ino)!);
   }
   return top;
 }
 
 /** `lsns NAMESPACE`: its processes. */
-function* members(ns: Namespace | undefined, accounts: Accounts): Call<number> {
-  if (!ns) throw new Failed('not found namespace');
+function* members(ino: string, found: readonly Namespace[], accounts: Accounts): Call<number> {
+  const ns = found.find((one) => one.ino === Number(ino));
+  if (!ns) throw new Failed(`not found namespace: ${ino}`);
   const columns: ColumnSpec[] = [COLUMNS.PID!, COLUMNS.PPID!, COLUMNS.USER!, COLUMNS.COMMAND!];
   const rows = ns.members.map((p) => rowOf({ PID: String(p.pid), PPID: String(p.ppid), USER: userName(accounts, p.uid), COMMAND: p.args.join(' ') || p.comm }));
   yield* print(render(rows, columns, null, { headings: true, style: 'table', title: 'processes' }));

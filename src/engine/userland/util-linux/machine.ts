@@ -65,7 +65,7 @@ export const lsblk = command(function* (argv) {
   const right = new Set(['SIZE', 'RM', 'RO']);
   for (const name of names) if (!['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS', 'MOUNTPOINT', 'FSTYPE', 'UUID', 'LABEL', 'SERIAL'].includes(name)) throw new BadOption(`unknown column: ${name}`);
   const style = o.on.has('json') ? 'json' : o.on.has('raw') ? 'raw' : o.on.has('pairs') ? 'pairs' : 'table';
-  yield* print(render(top, names.map((name) => (right.has(name) ? { name, align: 'right' } : { name })), o.on.has('list') ? null : 'NAME', { headings: !o.on.has('noheadings'), style, title: 'blockdevices', ascii: o.on.has('ascii') }));
+  yield* print(render(top, names.map((name) => (right.has(name) ? { name, align: 'right' } : { name })), o.on.has('list') || style === 'raw' ? null : 'NAME', { headings: !o.on.has('noheadings'), style, title: 'blockdevices', ascii: o.on.has('ascii') }));
   return 0;
 });
 

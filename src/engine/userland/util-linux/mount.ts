@@ -136,6 +136,10 @@ function* mountAll(o: Options): Call<number> {
 
 function* mountOne(source: string | null, target: string, type: string | null, wish: Wish, o: Options): Call<number> {
   const { flags, propagation } = wish;
+  if (wish.data.some((word) => word === 'loop' || word.startsWith('loop=')) && source !== null && (yield* statOf(source)) === null) {
+    yield* complain(`mount: ${target}: failed to setup loop device for ${source}.\n`);
+    return 32;
+  }
   const at = yield* attempt(realPath(target, 'none'), null);
   if (at === null && o.on.has('mkdir')) yield* attempt(sys('mkdirat', -100, target, 0o755), 0);
   const where = at ?? target;
@@ -152,7 +156,7 @@ function* mountOne(source: string | null, target: string, type: string | null, w
     if (!(error instanceof SysError)) throw error;
     return yield* explain(error, { source, target: at ?? target, type, flags, remaking });
   }
-  if (o.on.has('verbose')) yield* print(`mount: ${source ?? where} mounted on ${where}.\n`);
+  if (o.on.has('verbose')) yield* print(`mount: ${source ?? where} ${flags & MS_BIND ? 'bound' : flags & MS_MOVE ? 'moved' : 'mounted'} ${flags & MS_MOVE ? 'to' : 'on'} ${where}.\n`);
   return 0;
 }
 
@@ -213,6 +217,7 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     return tried.flags & (MS_BIND | MS_MOVE) || (yield* statOf(source)) === null && source.startsWith('/') ? `special device ${source} does not exist.` : `mount(2) system call failed: ${strerror(error)}.`;
   }
   if (error.errno === 'EINVAL' || (error.errno === 'ENOTDIR' && tried.flags & MS_BIND)) {
+    if (tried.flags & MS_MOVE && mountAt(yield* readMounts(), source)) return 'bad option; moving a mount residing under a shared mount is unsupported.';
     if (tried.remaking || tried.flags & (MS_REMOUNT | MS_MOVE)) return 'not mount point or bad option.';
     return `wrong fs type, bad option, bad superblock on ${source}, missing codepage or helper program, or other error.`;
   }
@@ -287,6 +292,6 @@ function* detach(o: Options, target: string): Call<number> {
     if (!o.on.has('quiet') || error.errno !== 'EINVAL') yield* complain(`umount: ${target}: ${texts[error.errno] ?? `${strerror(error)}.`}\n`);
     return 32;
   }
-  if (o.on.has('verbose')) yield* print(`umount: ${target} unmounted\n`);
+  if (o.on.has('verbose')) yield* complain(`umount: ${target} unmounted\n`);
   return 0;
 }

@@ -14,7 +14,8 @@ import { chrt, taskset } from './sched.ts';
 import { ionice, script } from './script.ts';
 import { newgidmap, newuidmap } from './subids.ts';
 import { mkswap, swapoff, swapon } from './swap.ts';
-import { nsenter, unshare } from './unshare.ts';
+import { nsenter } from './nsenter.ts';
+import { unshare } from './unshare.ts';
 import { getfattr, setfattr } from './xattr.ts';
 
 const programs: ProgramTable = {

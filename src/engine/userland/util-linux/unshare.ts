@@ -1,14 +1,14 @@
 /**
- * unshare and nsenter of util-linux 2.41. Source: unshare(1), nsenter(1): the order of steps, defaults of propagation, the
+ * unshare of util-linux 2.41. Source: unshare(1): the order of steps, defaults of propagation, the
  * exit statuses of a child (128 + signal is not used: the parent kills itself with the same signal).
  */
 import {
-  AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, exited, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID,
-  MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, O_RDONLY, SIG, SysError, termSignal,
+  CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, exited, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID,
+  MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, SIG, SysError, termSignal,
 } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
-import { readAccounts, userName } from '../coreutils/accounts.ts';
+import { type Accounts, findGroup, findUser, readAccounts, userName } from '../coreutils/accounts.ts';
 import { signalOf } from '../coreutils/signals.ts';
 import { execvp } from '../coreutils/run.ts';
 import { type Options, parseOptions, lastValue } from '../lib/args.ts';
@@ -17,7 +17,7 @@ import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
 
 /** Option, namespace file and flag, in the order in which they are entered and pinned. */
-const KINDS: readonly [option: string, file: string, flag: number][] = [
+export const KINDS: readonly [option: string, file: string, flag: number][] = [
   ['user', 'user', CLONE_NEWUSER], ['cgroup', 'cgroup', CLONE_NEWCGROUP], ['ipc', 'ipc', CLONE_NEWIPC], ['uts', 'uts', CLONE_NEWUTS], ['net', 'net', CLONE_NEWNET],
   ['pid', 'pid', CLONE_NEWPID], ['mount', 'mnt', CLONE_NEWNS], ['time', 'time', CLONE_NEWTIME],
 ];
@@ -33,7 +33,14 @@ export const unshare = command(function* (argv, env) {
   const { on } = o;
   const uid = yield* sys('geteuid');
   const gid = yield* sys('getegid');
-  const maps = mapsOf(o, uid, gid);
+  const accounts = yield* readAccounts();
+  const maps = mapsOf(o, uid, gid, accounts);
+  const ids = {
+    uid: o.values.has('setuid') ? idOf('uid', lastValue(o, 'setuid')!, accounts) : undefined, gid: o.values.has('setgid') ? idOf('gid', lastValue(o, 'setgid')!, accounts) : undefined,
+  };
+  const policy = lastValue(o, 'setgroups');
+  if (policy !== undefined && policy !== 'allow' && policy !== 'deny') throw new Failed(`unsupported --setgroups argument '${policy}'`);
+  if (policy === 'allow' && singleGroup(o)) throw new Failed('options --setgroups=allow and --map-group are mutually exclusive');
   const auto = o.on.has('map-auto') || (o.values.get('map-users') ?? []).includes('auto') || (o.values.get('map-groups') ?? []).includes('auto');
   if (auto) yield* addSubordinate(o, maps, uid);
   const offsets = (['boottime', 'monotonic'] as const).flatMap((name): [string, string][] => (on.has(name) ? [[name, lastValue(o, name)!]] : []));
@@ -47,7 +54,8 @@ export const unshare = command(function* (argv, env) {
   const killWith = on.has('kill-child') ? signalOf(lastValue(o, 'kill-child') ?? 'KILL') : null;
   if (on.has('kill-child') && killWith === null) throw new Failed(`unknown signal: ${lastValue(o, 'kill-child')}`);
   const pins = KINDS.flatMap(([option, file]) => (o.values.has(option) ? [{ file: file === 'pid' || file === 'time' ? `${file}_for_children` : file, path: lastValue(o, option)! }] : []));
-  const helper = auto ? yield* mapHelper(o) : null;
+  const ranges = auto || o.on.has('map-users') || o.on.has('map-groups');
+  const helper = ranges ? yield* mapHelper(o, uid === 0) : null;
   const outside = flags & CLONE_NEWNS && pins.length > 0 ? yield* binder(pins) : null;
   try {
     yield* sys('unshare', flags);
@@ -63,7 +71,7 @@ export const unshare = command(function* (argv, env) {
   if (flags & CLONE_NEWNS && propagation !== 0) {
     yield* named('cannot change root filesystem propagation', sys('mount', 'none', '/', '', propagation, ''));
   }
-  const rest = (): Call<number> => inside(o, env);
+  const rest = (): Call<number> => inside(o, env, ids, (flags & CLONE_NEWUSER) !== 0 && on.has('keep-caps'));
   if (on.has('fork') || on.has('kill-child')) return yield* asParent(rest, killWith);
   return yield* rest();
 });
@@ -73,7 +81,25 @@ interface Maps {
   groups: string[];
 }
 
-function mapsOf(o: Options, uid: number, gid: number): Maps {
+/** A user's or group's number, by name or number. */
+function idOf(kind: 'uid' | 'gid', given: string, accounts: Accounts): number {
+  const id = /^\d+$/.test(given) ? Number(given) : kind === 'uid' ? findUser(accounts, given)?.uid : findGroup(accounts, given);
+  if (id === undefined || id === null) throw new Failed(`failed to parse ${kind}: '${given}'`);
+  return id;
+}
+
+const singleGroup = (o: Options): boolean => o.on.has('map-root-user') || o.on.has('map-current-user') || o.on.has('map-group');
+
+/** OUTER,INNER,COUNT or INNER:OUTER:COUNT as a line of a map. */
+function rangeOf(given: string): string {
+  const [, outer, inner, count] = /^(\d+),(\d+),(\d+)$/.exec(given) ?? [];
+  if (outer !== undefined) return `${inner} ${outer} ${count}`;
+  const colons = /^(\d+):(\d+):(\d+)$/.exec(given);
+  if (!colons) throw new Failed(`invalid mapping '${given}'`);
+  return colons.slice(1).join(' ');
+}
+
+function mapsOf(o: Options, uid: number, gid: number, accounts: Accounts): Maps {
   const maps: Maps = { users: [], groups: [] };
   if (o.on.has('map-root-user')) {
     maps.users.push(`0 ${uid} 1`);
@@ -83,9 +109,9 @@ function mapsOf(o: Options, uid: number, gid: number): Maps {
     maps.users.push(`${uid} ${uid} 1`);
     maps.groups.push(`${gid} ${gid} 1`);
   }
-  if (o.on.has('map-user')) maps.users = [`${lastValue(o, 'map-user')} ${uid} 1`];
-  if (o.on.has('map-group')) maps.groups = [`${lastValue(o, 'map-group')} ${gid} 1`];
-  const ranges = (name: string): string[] => (o.values.get(name) ?? []).filter((v) => v !== 'auto').map((v) => (v.includes(':') ? v.split(':').join(' ') : v.split(',').join(' ')));
+  if (o.on.has('map-user')) maps.users = [`${idOf('uid', lastValue(o, 'map-user')!, accounts)} ${uid} 1`];
+  if (o.on.has('map-group')) maps.groups = [`${idOf('gid', lastValue(o, 'map-group')!, accounts)} ${gid} 1`];
+  const ranges = (name: string): string[] => (o.values.get(name) ?? []).filter((v) => v !== 'auto').map(rangeOf);
   maps.users.push(...ranges('map-users'));
   maps.groups.push(...ranges('map-groups'));
   return maps;
@@ -116,13 +142,14 @@ function* addSubordinate(o: Options, maps: Maps, uid: number): Call<void> {
   }
 }
 
-/** A child outside that has newuidmap and newgidmap write the maps: only they may give ids that are not one's own. */
-function* mapHelper(o: Options): Call<(maps: Maps) => Call<void>> {
+/** A child outside that writes the maps: itself as root, else by newuidmap and newgidmap, as only they may give ids that are not one's own. */
+function* mapHelper(o: Options, privileged: boolean): Call<(maps: Maps) => Call<void>> {
   const parent = yield* sys('getpid');
   const [go, tell] = yield* sys('pipe2', 0);
   const child = yield* fork(function* (): Body {
     yield* sys('close', tell);
     const lines = text(yield* drain(go)).split('\n');
+    if (privileged) return yield* reported('unshare', writeFrom(parent, lines));
     for (const [program, map] of [['newuidmap', lines[0] ?? ''], ['newgidmap', lines[1] ?? '']] as const) {
       if (map === '') continue;
       const pid = yield* fork(function* (): Body {
@@ -148,9 +175,15 @@ function* mapHelper(o: Options): Call<(maps: Maps) => Call<void>> {
   };
 }
 
+function* writeFrom(pid: number, [users = '', groups = '']: readonly string[]): Call<number> {
+  const rows = (words: string): string => words.split(' ').map((word, i) => word + (i % 3 === 2 ? '\n' : ' ')).join('');
+  if (users !== '') yield* named(`write failed /proc/${pid}/uid_map`, poke(`/proc/${pid}/uid_map`, rows(users)));
+  if (groups !== '') yield* named(`write failed /proc/${pid}/gid_map`, poke(`/proc/${pid}/gid_map`, rows(groups)));
+  return 0;
+}
+
 function* writeMaps(o: Options, maps: Maps): Call<void> {
   const policy = lastValue(o, 'setgroups');
-  if (policy !== undefined && policy !== 'allow' && policy !== 'deny') throw new Failed(`unsupported --setgroups argument '${policy}'`);
   const write = function* (file: string, text: string): Call<void> {
     try {
       yield* poke(`/proc/self/${file}`, text);
@@ -160,9 +193,9 @@ function* writeMaps(o: Options, maps: Maps): Call<void> {
     }
   };
   if (maps.users.length > 0) yield* write('uid_map', maps.users.join('\n'));
-  if (policy !== undefined) yield* write('setgroups', policy);
-  else if (maps.groups.length > 0 && (o.on.has('map-root-user') || o.on.has('map-current-user') || o.on.has('map-group'))) yield* write('setgroups', 'deny');
+  if (singleGroup(o)) yield* write('setgroups', 'deny');
   if (maps.groups.length > 0) yield* write('gid_map', maps.groups.join('\n'));
+  if (policy !== undefined) yield* write('setgroups', policy);
 }
 
 interface Pin {
@@ -198,7 +231,7 @@ function* binder(pins: readonly Pin[]): Call<() => Call<boolean>> {
   };
 }
 
-function* named(what: string, call: Call<unknown>): Call<void> {
+export function* named(what: string, call: Call<unknown>): Call<void> {
   try {
     yield* call;
   } catch (error) {
@@ -229,7 +262,7 @@ function* asParent(run: () => Call<number>, killWith: number | null): Call<numbe
 }
 
 /** A child's own complaint, as `command` prints the parent's. */
-function* reported(who: string, run: Call<number>): Body {
+export function* reported(who: string, run: Call<number>): Body {
   try {
     return yield* run;
   } catch (error) {
@@ -239,7 +272,19 @@ function* reported(who: string, run: Call<number>): Body {
   }
 }
 
-function* inside(o: Options, env: Readonly<Record<string, string>>): Call<number> {
+interface Ids {
+  uid: number | undefined;
+  gid: number | undefined;
+}
+
+/** --keep-caps: what is permitted becomes ambient, so that execve leaves it. */
+function* keepCapabilities(): Call<void> {
+  const { permitted } = yield* sys('capget', 0);
+  yield* named('capset failed', sys('capset', { inheritable: permitted }));
+  for (const cap of permitted) yield* sys('prctl', 'PR_CAP_AMBIENT', cap);
+}
+
+function* inside(o: Options, env: Readonly<Record<string, string>>, { uid, gid }: Ids, keep: boolean): Call<number> {
   const root = lastValue(o, 'root');
   const wd = lastValue(o, 'wd');
   if (root !== undefined) {
@@ -253,18 +298,17 @@ function* inside(o: Options, env: Readonly<Record<string, string>>): Call<number
     yield* attempt(sys('mount', 'none', where, '', MS_PRIVATE | MS_REC, ''), 0);
     yield* named(`mount ${where} failed`, sys('mount', 'proc', where, 'proc', MS_NOSUID | MS_NOEXEC | MS_NODEV, ''));
   }
-  const gid = lastValue(o, 'setgid');
-  const uid = lastValue(o, 'setuid');
   if (gid !== undefined) {
-    yield* attempt(sys('setgroups', []), 0);
-    yield* named('setgid failed', sys('setresgid', Number(gid), Number(gid), Number(gid)));
+    yield* named('setgroups failed', sys('setgroups', []));
+    yield* named('setgid() failed', sys('setresgid', gid, gid, gid));
   }
-  if (uid !== undefined) yield* named('setuid failed', sys('setresuid', Number(uid), Number(uid), Number(uid)));
+  if (uid !== undefined) yield* named('setuid() failed', sys('setresuid', uid, uid, uid));
+  if (keep) yield* keepCapabilities();
   return yield* execOrShell('unshare', o.words, env);
 }
 
 /** Becomes the command, or the user's shell when none is given. */
-function* execOrShell(who: string, words: readonly string[], env: Readonly<Record<string, string>>): Call<number> {
+export function* execOrShell(who: string, words: readonly string[], env: Readonly<Record<string, string>>): Call<number> {
   const shell = env.SHELL ?? '/bin/sh';
   const line = words.length > 0 ? words : [`-${shell.slice(shell.lastIndexOf('/') + 1)}`];
   try {
@@ -274,127 +318,5 @@ function* execOrShell(who: string, words: readonly string[], env: Readonly<Recor
     if (!(error instanceof SysError)) throw error;
     yield* complain(`${who}: failed to execute ${words[0] ?? shell}: ${strerror(error)}\n`);
     return error.errno === 'ENOENT' ? 127 : 126;
-  }
-}
-
-const NSENTER =
-  'a/all t/target= N/net-socket= m/mount? u/uts? i/ipc? n/net? p/pid? C/cgroup? U/user? T/time? S/setuid= G/setgid= preserve-credentials keep-caps r/root? w/wd? W/wdns? F/no-fork e/env c/join-cgroup Z';
-
-export const nsenter = command(function* (argv, env) {
-  // The short options take a file directly after the letter: -n/run/netns/x, or "-n=…".
-  const args = argv.slice(1).flatMap((a) => {
-    const m = /^-([muinpCUTrwW])(=?\/.*)$/.exec(a);
-    return m ? [`--${{ m: 'mount', u: 'uts', i: 'ipc', n: 'net', p: 'pid', C: 'cgroup', U: 'user', T: 'time', r: 'root', w: 'wd', W: 'wdns' }[m[1] as 'm']}=${m[2]!.replace(/^=/, '')}`] : [a];
-  });
-  const o = parseOptions(NSENTER, args, 'in-order');
-  const on = (name: string): boolean => o.on.has(name);
-  const target = lastValue(o, 'target');
-  if (target !== undefined && !/^\d+$/.test(target)) throw new Failed(`failed to parse pid: '${target}'`);
-  const chosen: { fd: number; file: string; flag: number; path: string }[] = [];
-  for (const [option, file, flag] of KINDS) {
-    const path = lastValue(o, option) ?? (target === undefined ? undefined : `/proc/${target}/ns/${file}`);
-    if (!o.on.has(option) && !o.on.has('all')) continue;
-    if (path === undefined) throw new Failed(on('all') ? 'no target PID specified for --all' : `neither filename nor target pid supplied for ns/${file}`);
-    if (o.on.has('all') && !o.on.has(option) && (yield* isOwn(path, file))) continue;
-    chosen.push({ fd: yield* opened(path), file, flag, path });
-  }
-  const follow = target === undefined ? undefined : `/proc/${target}/`;
-  const rootPath = o.on.has('root') ? (lastValue(o, 'root') ?? `${follow}root`) : null;
-  const wdPath = o.on.has('wd') ? (lastValue(o, 'wd') ?? `${follow}cwd`) : null;
-  const rootFd = rootPath === null ? null : yield* opened(rootPath);
-  const wdFd = wdPath === null ? null : yield* opened(wdPath);
-  const environment = o.on.has('env') ? (target === undefined ? null : yield* environmentOf(target)) : env;
-  if (environment === null) throw new Failed('--env can only be used with --target');
-  if (on('join-cgroup')) yield* joinCgroup(target);
-  if (on('net-socket')) throw new Failed('not modelled: --net-socket');
-  yield* enter(chosen);
-  if (rootFd !== null) {
-    yield* named('change directory by root file descriptor failed', sys('fchdir', rootFd));
-    yield* named('chroot failed', sys('chroot', '.'));
-  }
-  if (wdFd !== null) yield* named('change directory by working directory file descriptor failed', sys('fchdir', wdFd));
-  const ids = { uid: lastValue(o, 'setuid'), gid: lastValue(o, 'setgid'), user: chosen.some((c) => c.file === 'user') && !o.on.has('preserve-credentials') };
-  const rest = function* (): Call<number> {
-    yield* become(ids);
-    return yield* execOrShell('nsenter', o.words, environment);
-  };
-  const forks = chosen.some((c) => c.file === 'pid') && !o.on.has('no-fork');
-  return forks ? yield* waitFor(rest) : yield* rest();
-});
-
-/** -c: into the target's control group. */
-function* joinCgroup(target: string | undefined): Call<void> {
-  if (target === undefined) throw new Failed('--join-cgroup can only be used with --target');
-  const path = ((yield* tryRead(`/proc/${target}/cgroup`)) ?? '').split('\n').find((line) => line.startsWith('0::'))?.slice(3);
-  if (path === undefined) throw new Failed(`failed to get cgroup path`);
-  const file = `/sys/fs/cgroup${path}/cgroup.procs`;
-  yield* named(`write failed ${file}`, poke(file, String(yield* sys('getpid'))));
-}
-
-function* opened(path: string): Call<number> {
-  try {
-    return yield* sys('openat', AT_FDCWD, path, O_RDONLY);
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    throw new Failed(`cannot open ${path}: ${strerror(error)}`);
-  }
-}
-
-/** -a leaves out the namespaces it is in already. */
-function* isOwn(path: string, file: string): Call<boolean> {
-  const theirs = yield* attempt(sys('newfstatat', AT_FDCWD, path, 0), null);
-  const own = yield* attempt(sys('newfstatat', AT_FDCWD, `/proc/self/ns/${file}`, 0), null);
-  return theirs !== null && own !== null && theirs.ino === own.ino;
-}
-
-/** The user namespace first where that gives the right to the others, else last. */
-function* enter(chosen: readonly { fd: number; file: string; flag: number }[]): Call<void> {
-  let left = [...chosen];
-  for (const pass of ['first', 'last'] as const) {
-    const later: typeof left = [];
-    for (const one of left) {
-      try {
-        yield* sys('setns', one.fd, one.flag);
-      } catch (error) {
-        if (!(error instanceof SysError)) throw error;
-        if (pass === 'last' || one.file !== 'user') throw new Failed(`reassociate to namespace '${one.file === 'mnt' ? 'ns/mnt' : `ns/${one.file}`}' failed: ${strerror(error)}`);
-        later.push(one);
-      }
-    }
-    left = later;
-  }
-}
-
-function* become(ids: { uid: string | undefined; gid: string | undefined; user: boolean }): Call<void> {
-  const gid = ids.gid ?? (ids.user ? '0' : undefined);
-  const uid = ids.uid ?? (ids.user ? '0' : undefined);
-  if (gid !== undefined) {
-    yield* attempt(sys('setgroups', []), 0);
-    yield* named('setgid() failed', sys('setresgid', Number(gid), Number(gid), Number(gid)));
-  }
-  if (uid !== undefined) yield* named('setuid() failed', sys('setresuid', Number(uid), Number(uid), Number(uid)));
-}
-
-function* environmentOf(pid: string): Call<Record<string, string>> {
-  const source = (yield* tryRead(`/proc/${pid}/environ`)) ?? '';
-  return Object.fromEntries(source.split('\0').filter((e) => e.includes('=')).map((e) => [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)]));
-}
-
-function* waitFor(run: () => Call<number>): Call<number> {
-  const child = yield* fork(function* (): Body {
-    return yield* reported('nsenter', run());
-  });
-  for (;;) {
-    const { status } = yield* sys('wait4', child, 2);
-    if ((status & 0xff) === 0x7f) {
-      // The child stopped: stop as well, and let it go on when continued.
-      yield* sys('kill', yield* sys('getpid'), SIG.STOP);
-      yield* sys('kill', child, SIG.CONT);
-      continue;
-    }
-    const signal = termSignal(status);
-    if (signal === null) return exited(status) ?? 1;
-    yield* sys('kill', yield* sys('getpid'), signal);
-    return 128 + signal;
   }
 }

@@ -24,7 +24,7 @@ const BUSYBOX = 2_024_968;
 const HOG = 787_510;
 const TOTAL = 3_600_028;
 
-function busyboxRoot(): Tree {
+export function busyboxRoot(): Tree {
   const tree: Tree = {};
   for (const dir of ['bin', 'dev', 'etc', 'proc', 'root', 'sys', 'tmp']) tree[`/root/bb/${dir}`] = { type: 'dir', mode: dir === 'tmp' ? 0o1777 : 0o755 };
   tree['/root/bb/bin/busybox'] = binary('busybox', BUSYBOX);

@@ -72,7 +72,7 @@ export function writeSetgroups(ns: UserNamespace, writer: Task, text: string): v
   const word = text.trim();
   if (word !== 'allow' && word !== 'deny') throw new SysError('EINVAL');
   if (!nsCapable(writer, ns, 'sys_admin') && writer.cred.euid !== ns.owner) throw new SysError('EPERM');
-  if (word === 'deny' && ns.gidMap && ns.setgroups !== 'deny') throw new SysError('EPERM');
+  if (word === 'deny' && ns.gidMap) throw new SysError('EPERM');
   if (word === 'allow' && ns.setgroups === 'deny') throw new SysError('EPERM');
   ns.setgroups = word;
 }

@@ -51,7 +51,7 @@ export function mountinfoText(task: Task): string {
   return reachable(task)
     .map(({ mount, at }) => {
       const { sb } = mount;
-      const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}`;
+      const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}${mount.unbindable ? ' unbindable' : ''}`;
       const parent = mount.parent === mount ? 1 : mount.parent.id;
       return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount))} ${escaped(at)} ${optionText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${sb.readonly ? 'ro' : 'rw'}${sb.options ? `,${sb.options}` : ''}\n`;
     })

@@ -15,7 +15,7 @@ function devText(ns: NetNamespace): string {
   const head = 'Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
   const row = ({ name, stats }: Link): string => {
     const rx = `${String(stats.rxBytes).padStart(7)} ${String(stats.rxPackets).padStart(7)}    0 ${String(stats.rxDropped).padStart(4)}    0     0          0         0`;
-    const tx = `${String(stats.txBytes).padStart(7)} ${String(stats.txPackets).padStart(7)}    0 ${String(stats.txDropped).padStart(4)}    0     0       0          0`;
+    const tx = `${String(stats.txBytes).padStart(8)} ${String(stats.txPackets).padStart(7)}    0 ${String(stats.txDropped).padStart(4)}    0     0       0          0`;
     return `${name.padStart(6)}: ${rx} ${tx}\n`;
   };
   return head + ns.links.map(row).join('');

@@ -12,14 +12,16 @@ import type { Resources } from './spec.ts';
 
 export const CGROUP_ROOT = '/sys/fs/cgroup';
 
-/** The directory for a cgroupsPath, or the driver's default. */
-export function cgroupDir(id: string, cgroupsPath: string | undefined, systemd: boolean): string {
+/** The directory for a cgroupsPath, or the driver's default: beside the group that runc is in. */
+export function* cgroupDir(id: string, cgroupsPath: string | undefined, systemd: boolean): Call<string> {
   if (systemd) {
     const [slice = '', prefix = 'runc', name = id] = (cgroupsPath ?? 'system.slice:runc:').split(':');
     const parent = slice === '' ? 'system.slice' : slice;
     return `${CGROUP_ROOT}/${expandSlice(parent)}/${prefix}-${name || id}.scope`;
   }
-  return `${CGROUP_ROOT}/${(cgroupsPath ?? `/${id}`).replace(/^\/+/, '')}`;
+  if (cgroupsPath) return `${CGROUP_ROOT}/${cgroupsPath.replace(/^\/+/, '')}`;
+  const own = /^0::(.*)$/m.exec((yield* tryRead('/proc/self/cgroup')) ?? '')?.[1] ?? '/';
+  return `${CGROUP_ROOT}${own.slice(0, own.lastIndexOf('/'))}/${id}`;
 }
 
 /** "kubepods-burstable.slice" is kubepods.slice/kubepods-burstable.slice. */
@@ -41,11 +43,22 @@ export function* makeCgroup(dir: string): Call<void> {
 
 export class CgroupError extends Error {}
 
+/** Of memory and swap together, what is swap; -1 without a limit, 0 when nothing is to be written or left. */
+function swapOf(limit: number, both: number): number {
+  if (both === 0) return limit < 0 ? -1 : 0;
+  if (both < 0) return -1;
+  if (limit === 0 || limit === -1) throw new CgroupError('unable to set swap limit without memory limit');
+  if (limit < 0) throw new CgroupError(`invalid memory value: ${limit}`);
+  if (both < limit) throw new CgroupError('memory+swap limit should be >= memory limit');
+  return both - limit;
+}
+
 /** Writes the resources. Throws CgroupError in runc's words. */
 export function* setResources(dir: string, r: Resources, systemd: boolean): Call<void> {
   const { memory, cpu, pids } = r;
+  const swap = swapOf(memory?.limit ?? 0, memory?.swap ?? 0);
   if (memory?.limit) yield* put(dir, 'memory.max', memory.limit < 0 ? 'max' : String(memory.limit));
-  if (memory?.swap) yield* put(dir, 'memory.swap.max', memory.swap < 0 ? 'max' : String(Math.max(0, memory.swap - (memory.limit ?? 0))));
+  if (swap !== 0 || memory?.swap) yield* put(dir, 'memory.swap.max', swap < 0 ? 'max' : String(swap));
   if (memory?.reservation) yield* put(dir, 'memory.low', String(memory.reservation));
   if (cpu?.shares) {
     if (systemd && cpu.shares < 2) throw new CgroupError('unable to set unit properties: Value specified in CPUWeight is out of range');

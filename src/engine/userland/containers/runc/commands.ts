@@ -1,5 +1,6 @@
 /** runc's subcommands as data: usage, description and options; the parser and the help texts read the same rows. */
 import { tabulate } from '../../kube/kubectl/tabwriter.ts';
+import { WORDS } from './words.ts';
 
 interface CommandHelp {
   usage: string;
@@ -51,14 +52,29 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
   ]),
   exec: plain('execute new process inside the container', '<container-id> <command> [command options]  || -p process.json <container-id>', [1, 1 << 20],
     'console-socket= cwd= e/env= t/tty u/user= g/additional-gids= p/process= d/detach pid-file= process-label= apparmor= no-new-privs c/cap= preserve-fds= cgroup= ignore-paused', [
-      SOCKET, ['--cwd value', 'current working directory in the container'], ['--env value, -e value', 'set environment variables'], ['--tty, -t', 'allocate a pseudo-TTY'],
-      ['--user value, -u value', 'UID (format: <uid>[:<gid>])'], ['--additional-gids value, -g value', 'additional gids'], ['--process value, -p value', 'path to the process.json'],
-      ["--detach, -d", "detach from the container's process"], PID_FILE, ['--no-new-privs', 'set the no new privileges value for the process'],
-      ['--cap value, -c value', 'add a capability to the bounding set for the process'], ['--ignore-paused', 'allow exec in a paused container'],
+      ['--console-socket value', 'path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console\'s pseudoterminal'],
+      ['--cwd value', 'current working directory in the container'],
+      ['--env value, -e value', 'set environment variables'],
+      ['--tty, -t', 'allocate a pseudo-TTY'],
+      ['--user value, -u value', 'UID (format: <uid>[:<gid>])'],
+      ['--additional-gids value, -g value', 'additional gids'],
+      ['--process value, -p value', 'path to the process.json'],
+      ['--detach, -d', 'detach from the container\'s process'],
+      ['--pid-file value', 'specify the file to write the process id to'],
+      ['--process-label value', 'set the asm process label for the process commonly used with selinux'],
+      ['--apparmor value', 'set the apparmor profile for the process'],
+      ['--no-new-privs', 'set the no new privileges value for the process'],
+      ['--cap value, -c value', 'add a capability to the bounding set for the process'],
+      ['--preserve-fds value', 'Pass N additional file descriptors to the container (stdio + $LISTEN_FDS + N in total) (default: 0)'],
+      ['--cgroup value', 'run the process in an (existing) sub-cgroup(s). Format is [<controller>:]<cgroup>.'],
+      ['--ignore-paused', 'allow exec in a paused container'],
     ]),
-  features: plain('show the enabled features', ' ', [0, 0]),
-  kill: plain('kill sends the specified signal (default: SIGTERM) to the container\'s init process', '<container-id> [signal]', [1, 2], 'a/all', [['--all, -a', '(obsoleted, do not use)']]),
-  list: plain('lists containers started by runc with the given root', ' ', [0, 1 << 20], 'f/format= q/quiet', [
+  features: plain('show the enabled features', '[arguments...]', [0, 0]),
+  kill: plain('kill sends the specified signal (default: SIGTERM) to the container\'s init process', '<container-id> [signal]', [1, 2],
+    'a/all', [
+      ['--all, -a', 'send the specified signal to all processes inside the container'],
+    ]),
+  list: plain('lists containers started by runc with the given root', '', [0, 1 << 20], 'f/format= q/quiet', [
     ['--format value, -f value', 'select one of: table or json (default: "table")'], ['--quiet, -q', 'display only container IDs'],
   ]),
   pause: plain('pause suspends all processes inside the container', '<container-id>', [1, 1]),
@@ -72,25 +88,73 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       ['--no-subreaper', 'disable the use of the subreaper used to reap reparented processes'], NO_PIVOT, KEYRING, PRESERVE,
     ],
   },
-  spec: plain('create a new specification file', ' ', [0, 0], 'b/bundle= rootless', [['--bundle value, -b value', 'path to the root of the bundle directory'], ['--rootless', 'generate a configuration for a rootless container']]),
+  spec: plain('create a new specification file', '[arguments...]', [0, 0], 'b/bundle= rootless', [['--bundle value, -b value', 'path to the root of the bundle directory'], ['--rootless', 'generate a configuration for a rootless container']]),
   start: plain('executes the user defined process in a created container', '<container-id>', [1, 1]),
   state: plain('output the state of a container', '<container-id>', [1, 1]),
   update: plain('update container resource constraints', '<container-id>', [1, 1],
-    'r/resources= blkio-weight= cpu-period= cpu-quota= cpu-share= cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems= memory= memory-reservation= memory-swap= pids-limit= cpu-idle=', [
-      ['--resources value, -r value', "path to the file containing the resources to update or '-' to read from the standard input"], ['--cpu-period value', 'CPU CFS period to be used for hardcapping (in usecs). 0 to use system default'],
-      ['--cpu-quota value', 'CPU CFS hardcap limit (in usecs). Allowed cpu time in a given period'], ['--cpu-share value', 'CPU shares (relative weight vs. other containers)'],
-      ['--cpuset-cpus value', 'CPU(s) to use'], ['--cpuset-mems value', 'Memory node(s) to use'], ['--memory value', 'Memory limit (in bytes)'],
-      ['--memory-reservation value', 'Memory reservation or soft_limit (in bytes)'], ['--memory-swap value', 'Total memory usage (memory + swap); set \'-1\' to enable unlimited swap'],
-      ['--pids-limit value', 'Maximum number of pids allowed in the container (default: 0)'], ['--cpu-idle value', 'set cgroup SCHED_IDLE or not, 0: default behavior, 1: SCHED_IDLE'],
+    'r/resources= blkio-weight= cpu-period= cpu-quota= cpu-share= cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems= memory= memory-reservation= memory-swap= pids-limit= l3-cache-schema= mem-bw-schema=', [
+      ['--resources value, -r value', 'path to the file containing the resources to update or \'-\' to read from the standard input\n\nThe accepted format is as follow (unchanged values can be omitted):\n\n{\n  "memory": {\n    "limit": 0,\n    "reservation": 0,\n    "swap": 0\n  },\n  "cpu": {\n    "shares": 0,\n    "quota": 0,\n    "period": 0,\n    "realtimeRuntime": 0,\n    "realtimePeriod": 0,\n    "cpus": "",\n    "mems": ""\n  },\n  "blockIO": {\n    "weight": 0\n  }\n}\n\nNote: if data is to be read from a file or the standard input, all\nother options are ignored.'],
+      ['--blkio-weight value', 'Specifies per cgroup weight, range is from 10 to 1000 (default: 0)'],
+      ['--cpu-period value', 'CPU CFS period to be used for hardcapping (in usecs). 0 to use system default'],
+      ['--cpu-quota value', 'CPU CFS hardcap limit (in usecs). Allowed cpu time in a given period'],
+      ['--cpu-share value', 'CPU shares (relative weight vs. other containers)'],
+      ['--cpu-rt-period value', 'CPU realtime period to be used for hardcapping (in usecs). 0 to use system default'],
+      ['--cpu-rt-runtime value', 'CPU realtime hardcap limit (in usecs). Allowed cpu time in a given period'],
+      ['--cpuset-cpus value', 'CPU(s) to use'],
+      ['--cpuset-mems value', 'Memory node(s) to use'],
+      ['--memory value', 'Memory limit (in bytes)'],
+      ['--memory-reservation value', 'Memory reservation or soft_limit (in bytes)'],
+      ['--memory-swap value', 'Total memory usage (memory + swap); set \'-1\' to enable unlimited swap'],
+      ['--pids-limit value', 'Maximum number of pids allowed in the container (default: 0)'],
+      ['--l3-cache-schema value', 'The string of Intel RDT/CAT L3 cache schema'],
+      ['--mem-bw-schema value', 'The string of Intel RDT/MBA memory bandwidth schema'],
     ]),
-  checkpoint: plain('checkpoint a running container', '<container-id>', [1, 1]),
-  restore: plain('restore a container from a previous checkpoint', '<container-id>', [1, 1]),
+  checkpoint: plain('checkpoint a running container', '<container-id>', [1, 1],
+    'image-path= work-path= parent-path= leave-running tcp-established ext-unix-sk shell-job lazy-pages status-fd= page-server= file-locks pre-dump manage-cgroups-mode= empty-ns= auto-dedup', [
+      ['--image-path value', 'path for saving criu image files'],
+      ['--work-path value', 'path for saving work files and logs'],
+      ['--parent-path value', 'path for previous criu image files in pre-dump'],
+      ['--leave-running', 'leave the process running after checkpointing'],
+      ['--tcp-established', 'allow open tcp connections'],
+      ['--ext-unix-sk', 'allow external unix sockets'],
+      ['--shell-job', 'allow shell jobs'],
+      ['--lazy-pages', 'use userfaultfd to lazily restore memory pages'],
+      ['--status-fd value', 'criu writes \\0 to this FD once lazy-pages is ready (default: -1)'],
+      ['--page-server value', 'ADDRESS:PORT of the page server'],
+      ['--file-locks', 'handle file locks, for safety'],
+      ['--pre-dump', 'dump container\'s memory information only, leave the container running after this'],
+      ['--manage-cgroups-mode value', 'cgroups mode: \'soft\' (default), \'full\' and \'strict\''],
+      ['--empty-ns value', 'create a namespace, but don\'t restore its properties'],
+      ['--auto-dedup', 'enable auto deduplication of memory images'],
+    ]),
+  restore: plain('restore a container from a previous checkpoint', '<container-id>', [1, 1],
+    'console-socket= image-path= work-path= tcp-established ext-unix-sk shell-job file-locks manage-cgroups-mode= b/bundle= d/detach pid-file= no-subreaper no-pivot empty-ns= auto-dedup lazy-pages lsm-profile= lsm-mount-context=', [
+      ['--console-socket value', 'path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console\'s pseudoterminal'],
+      ['--image-path value', 'path to criu image files for restoring'],
+      ['--work-path value', 'path for saving work files and logs'],
+      ['--tcp-established', 'allow open tcp connections'],
+      ['--ext-unix-sk', 'allow external unix sockets'],
+      ['--shell-job', 'allow shell jobs'],
+      ['--file-locks', 'handle file locks, for safety'],
+      ['--manage-cgroups-mode value', 'cgroups mode: \'soft\' (default), \'full\' and \'strict\''],
+      ['--bundle value, -b value', 'path to the root of the bundle directory'],
+      ['--detach, -d', 'detach from the container\'s process'],
+      ['--pid-file value', 'specify the file to write the process id to'],
+      ['--no-subreaper', 'disable the use of the subreaper used to reap reparented processes'],
+      ['--no-pivot', 'do not use pivot root to jail process inside rootfs.  This should be used whenever the rootfs is on top of a ramdisk'],
+      ['--empty-ns value', 'create a namespace, but don\'t restore its properties'],
+      ['--auto-dedup', 'enable auto deduplication of memory images'],
+      ['--lazy-pages', 'use userfaultfd to lazily restore memory pages'],
+      ['--lsm-profile value', 'Specify an LSM profile to be used during restore in the form of TYPE:NAME.'],
+      ['--lsm-mount-context value', 'Specify an LSM mount context to be used during restore.'],
+    ]),
 };
 
 export function helpOf(name: string): string {
   const c = COMMANDS[name]!;
-  const usage = `NAME:\n   runc ${name} - ${c.usage}\n\nUSAGE:\n   runc ${name} ${c.options.length > 0 ? '[command options] ' : ''}${c.args}${c.where}\n`;
-  const description = c.description === '' ? '' : `\nDESCRIPTION:\n${c.description}\n`;
+  const usage = `NAME:\n   runc ${name} - ${c.usage}\n\nUSAGE:\n   runc ${name} ${c.options.length > 0 ? '[command options] ' : ''}${c.args}${WORDS[name]?.where ?? c.where}\n`;
+  const words = WORDS[name]?.description ?? c.description;
+  const description = words === '' ? '' : `\nDESCRIPTION:\n${words}\n`;
   const options = c.options.length === 0 ? '' : `\nOPTIONS:\n${tabulate(c.options.map(([flag, what]) => `   ${flag}\t${what}`).join('\n'), 0, 2)}\n   \n`;
   return usage + description + options;
 }
@@ -128,6 +192,10 @@ USAGE:
 
 VERSION:
    1.1.15+ds1
+commit: 1.1.15+ds1-2+b4
+spec: 1.2.0
+go: go1.24.4
+libseccomp: 2.6.0
 
 COMMANDS:
 ${tabulate(rows.join('\n'), 0, 2)}

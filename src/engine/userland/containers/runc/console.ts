@@ -11,6 +11,7 @@ import { sys } from '../../../kernel/sys.ts';
 import { bytes } from '../../../sim/text.ts';
 import { attempt } from '../../lib/files.ts';
 import { type Call, writeAll } from '../../lib/http.ts';
+import { Fatal } from './log.ts';
 
 export function* makeConsole(socket: number, size: { height: number; width: number } | undefined, where: 'with /dev/console' | 'without /dev/console'): Call<void> {
   const master = yield* sys('openat', AT_FDCWD, '/dev/ptmx', O_RDWR | O_NOCTTY);
@@ -37,6 +38,17 @@ export function* receiveMaster(socket: number): Call<number> {
   if (fds[0] === undefined) throw new SysError('EIO');
   yield* sys('fcntl', fds[0], 'setfd', 1);
   return fds[0];
+}
+
+/** The terminal that somebody sits at: a standard stream, else /dev/tty. Throws Fatal where there is none. */
+export function* hostConsole(): Call<number> {
+  for (const fd of [2, 1, 0]) if (yield* attempt(sys('ioctl', fd, TCGETS), null)) return fd;
+  try {
+    return yield* sys('openat', AT_FDCWD, '/dev/tty', O_RDWR);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Fatal(`open /dev/tty: ${error.message.toLowerCase()}`);
+  }
 }
 
 /** Puts the terminal at `fd` into raw mode; what it was before, or null when it is none. */

@@ -9,7 +9,7 @@ import { nowIso } from '../../lib/clock.ts';
 import { attempt, exists, mkdirAll, readText, reap, statOf, writeFile } from '../../lib/files.ts';
 import { type Call, dial } from '../../lib/http.ts';
 import { cgroupDir, makeCgroup, pidsIn, removeCgroup } from './cgroup.ts';
-import { followSize, rawMode, receiveMaster, relay, restoreMode } from './console.ts';
+import { followSize, hostConsole, rawMode, receiveMaster, relay, restoreMode } from './console.ts';
 import { type Boot, launch } from './launch.ts';
 import { Fatal, type Settings } from './log.ts';
 import { checkSpec, type Spec } from './spec.ts';
@@ -85,7 +85,7 @@ function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boo
   yield* mkdirAll(stateDir, 0o711);
   yield* sys('mknodat', AT_FDCWD, `${stateDir}/${FIFO}`, S_IFIFO | 0o622, 0, 0);
   yield* sys('fchmodat', AT_FDCWD, `${stateDir}/${FIFO}`, 0o622);
-  const cgroup = cgroupDir(o.id, spec.linux.cgroupsPath, settings.systemd);
+  const cgroup = yield* cgroupDir(o.id, spec.linux.cgroupsPath, settings.systemd);
   const saved: Saved = {
     id: o.id, bundle: o.bundle, rootfs, initPid: 0, initStart: '', created: yield* nowIso(), cgroup, systemd: settings.systemd, spec,
   };
@@ -94,6 +94,7 @@ function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boo
   try {
     yield* compute(10 * MS);
     yield* makeCgroup(cgroup);
+    if (keepMaster) yield* hostConsole();
     const sockets = terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : { ours: -1, theirs: -1 };
     const boot = bootOf(spec);
     const config = { kind: 'standard' as const, spec, process: spec.process, rootfs, console: terminal, fifo: true };
@@ -120,7 +121,7 @@ export function* consoleSockets(path: string, keepMaster: boolean): Call<{ ours:
       return { ours: -1, theirs };
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      throw new Fatal(`unable to start container process: dial unix ${path}: connect: ${error.message.toLowerCase()}`);
+      throw new Fatal(`dial unix ${path}: connect: ${error.message.toLowerCase()}`);
     }
   }
   const [ours, theirs] = yield* sys('socketpair', AF_UNIX, SOCK_STREAM);
@@ -134,7 +135,7 @@ function checkTerminal(spec: Spec, o: CreateOptions): void {
   if (spec.process.terminal && o.detach && o.consoleSocket === '') throw new Fatal('cannot allocate tty if runc will detach without setting console socket');
 }
 
-function* enterBundle(bundle: string): Call<string> {
+export function* enterBundle(bundle: string): Call<string> {
   if (bundle === '') return yield* sys('getcwd');
   try {
     yield* sys('chdir', bundle);
@@ -170,8 +171,9 @@ export function* run(settings: Settings, given: CreateOptions): Call<number> {
 
 /** Stays with a process until it ends: its terminal, or the signals that we are sent; its exit status. */
 export function* foreground(pid: number, master: number, begin: Call<void> | null): Call<number> {
-  const before = master >= 0 ? yield* rawMode(0) : null;
-  if (master >= 0) yield* followSize(0, master);
+  const seat = master >= 0 ? yield* hostConsole() : -1;
+  const before = master >= 0 ? yield* rawMode(seat) : null;
+  if (master >= 0) yield* followSize(seat, master);
   for (const signal of [SIG.HUP, SIG.INT, SIG.QUIT, SIG.TERM, SIG.USR1, SIG.USR2]) {
     yield* sys('rt_sigaction', signal, {
       restart: true,
@@ -183,7 +185,7 @@ export function* foreground(pid: number, master: number, begin: Call<void> | nul
   if (begin) yield* begin;
   if (master >= 0) yield* relay(master, 0, 1);
   const status = yield* reap(pid);
-  yield* restoreMode(0, before);
+  yield* restoreMode(seat, before);
   return exited(status) ?? 128 + (termSignal(status) ?? 0);
 }
 

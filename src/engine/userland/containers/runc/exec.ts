@@ -4,7 +4,7 @@ import { sys } from '../../../kernel/sys.ts';
 import { attempt, readText, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { foreground, consoleSockets, NAMESPACES } from './create.ts';
-import { receiveMaster } from './console.ts';
+import { hostConsole, receiveMaster } from './console.ts';
 import { launch } from './launch.ts';
 import { Fatal, type Settings } from './log.ts';
 import type { Process } from './spec.ts';
@@ -34,9 +34,11 @@ export function* exec(settings: Settings, o: ExecOptions): Call<number> {
   if (status === 'stopped') throw new Fatal('cannot exec in a stopped container');
   if (status === 'paused' && !o.ignorePaused) throw new Fatal('cannot exec in a paused container (use --ignore-paused to override)');
   const process = o.processFile === '' ? processOf(saved, o) : yield* readProcess(o.processFile);
+  checkProcess(process);
   if (process.terminal && o.detach && o.consoleSocket === '') throw new Fatal('cannot allocate tty if runc will detach without setting console socket');
   if (!o.detach) yield* attempt(sys('prctl', 'PR_SET_CHILD_SUBREAPER', 1), 0);
   const keepMaster = process.terminal === true && !o.detach;
+  if (keepMaster) yield* hostConsole();
   const sockets = process.terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : { ours: -1, theirs: -1 };
   const pid = yield* launch({
     boot: { make: 0, join: joinOf(saved), uidMap: '', gidMap: '' },
@@ -49,6 +51,12 @@ export function* exec(settings: Settings, o: ExecOptions): Call<number> {
   return o.detach ? 0 : yield* foreground(pid, master, null);
 }
 
+function checkProcess({ cwd, args }: Process): void {
+  if (!cwd) throw new Fatal('Cwd property must not be empty');
+  if (!cwd.startsWith('/')) throw new Fatal('Cwd must be an absolute path');
+  if (!args || args.length === 0) throw new Fatal('process args cannot be empty');
+}
+
 function joinOf(saved: Saved): { type: number; path: string }[] {
   return Object.entries(NAMESPACES)
     .filter(([type]) => saved.spec.linux.namespaces.some((n) => n.type === type))
@@ -57,7 +65,6 @@ function joinOf(saved: Saved): { type: number; path: string }[] {
 
 function processOf(saved: Saved, o: ExecOptions): Process {
   const base = saved.spec.process;
-  if (o.args.length === 0) throw new Fatal('exec args cannot be empty');
   const [uid, gid] = o.user === '' ? [base.user.uid, base.user.gid] : numbers(o.user, base.user.gid);
   const capabilities = { ...base.capabilities };
   if (o.caps.length > 0) for (const set of ['bounding', 'effective', 'permitted'] as const) capabilities[set] = [...(capabilities[set] ?? []), ...o.caps];
@@ -79,6 +86,6 @@ function* readProcess(path: string): Call<Process> {
     return JSON.parse(yield* readText(path)) as Process;
   } catch (error) {
     if (error instanceof SysError) throw new Fatal(`open ${path}: ${error.message.toLowerCase()}`);
-    throw new Fatal('unexpected end of JSON input');
+    throw new Fatal('unexpected EOF');
   }
 }

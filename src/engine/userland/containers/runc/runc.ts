@@ -12,12 +12,12 @@ import { tabulate } from '../../kube/kubectl/tabwriter.ts';
 import { text } from '../../../sim/text.ts';
 import { pidsIn } from './cgroup.ts';
 import { COMMANDS, generalHelp, GLOBAL_SPEC, helpOf } from './commands.ts';
-import { create, type CreateOptions, deleteCommand, run, startCommand } from './create.ts';
+import { create, type CreateOptions, deleteCommand, enterBundle, run, startCommand } from './create.ts';
 import { exec } from './exec.ts';
 import { featuresText } from './features.ts';
 import { init } from './init.ts';
 import { fatal, Fatal, type Settings } from './log.ts';
-import { exampleSpec } from './spec.ts';
+import { exampleSpec, rootlessSpec } from './spec.ts';
 import { containersIn, described, load, ownerOf, statusOf } from './state.ts';
 import { events, freeze, update } from './stats.ts';
 
@@ -78,6 +78,10 @@ function* subcommand(settings: Settings, name: string, argv: readonly string[]):
   let o: Options;
   try {
     o = options(`${help.spec} h/help`, argv);
+    for (const name of ['pids-limit', 'blkio-weight', 'preserve-fds']) {
+      const given = valueIn(o, name);
+      if (given !== undefined && !/^-?\d+$/.test(given)) throw new BadOption(`invalid value ${JSON.stringify(given)} for flag -${name}: parse error`);
+    }
   } catch (error) {
     if (!(error instanceof BadOption)) throw error;
     yield* print(`Incorrect Usage: ${error.message}\n\n${helpOf(name)}`);
@@ -151,9 +155,9 @@ const RUN: Readonly<Record<string, Command>> = {
   },
   *spec(_settings, o) {
     const bundle = valueIn(o, 'bundle');
-    if (bundle !== undefined) yield* sys('chdir', bundle);
+    if (bundle !== undefined) yield* enterBundle(bundle);
     if (yield* exists('config.json')) throw new Fatal('File config.json exists. Remove it first');
-    yield* writeFile('config.json', JSON.stringify(exampleSpec(), null, '\t'), 0o666);
+    yield* writeFile('config.json', JSON.stringify(o.on.has('rootless') ? rootlessSpec(yield* sys('geteuid'), yield* sys('getegid')) : exampleSpec(), null, '\t'), 0o666);
     return 0;
   },
   features: () => say(featuresText()),
@@ -186,15 +190,24 @@ function* killCommand(settings: Settings, o: Options, [id, word]: readonly strin
     if (!o.on.has('all')) throw new Fatal('container not running');
   }
   if (o.on.has('all')) for (const pid of yield* pidsIn(saved.cgroup)) yield* attempt(sys('kill', pid, signal), 0);
-  else yield* sys('kill', saved.initPid, signal);
+  else {
+    try {
+      yield* sys('kill', saved.initPid, signal);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      throw new Fatal(`unable to signal init: ${error.message.toLowerCase()}`);
+    }
+  }
   return 0;
 }
 
 /** Runs ps(1) and shows its lines of processes in the container's cgroup. */
 function* psCommand(settings: Settings, o: Options, [id, ...rest]: readonly string[]): Call<number> {
   const saved = yield* load(settings, id!);
+  const format = valueIn(o, 'format') ?? 'table';
+  if (format !== 'json' && format !== 'table') throw new Fatal('invalid format option');
   const pids = yield* pidsIn(saved.cgroup);
-  if ((valueIn(o, 'format') ?? 'table') === 'json') return yield* say(`${JSON.stringify(pids)}\n`);
+  if (format === 'json') return yield* say(`${JSON.stringify(pids)}\n`);
   const [from, to] = yield* sys('pipe2', 0);
   const child = yield* fork(function* () {
     yield* sys('dup3', to, 1, 0);

@@ -138,3 +138,20 @@ export function exampleSpec(): Spec {
     },
   };
 }
+
+/** What `runc spec --rootless` writes for these ids. */
+export function rootlessSpec(uid: number, gid: number): Spec {
+  const spec = exampleSpec();
+  const mounts = spec.mounts.map((m) => {
+    if (m.destination === '/sys') return { destination: '/sys', type: 'none', source: '/sys', options: ['rbind', 'nosuid', 'noexec', 'nodev', 'ro'] };
+    return m.options ? { ...m, options: m.options.filter((option) => !/^[ug]id=/.test(option)) } : m;
+  });
+  return {
+    ...spec, mounts,
+    linux: {
+      uidMappings: [{ containerID: 0, hostID: uid, size: 1 }], gidMappings: [{ containerID: 0, hostID: gid, size: 1 }],
+      namespaces: [...spec.linux.namespaces.filter(({ type }) => type !== 'network'), { type: 'user' }],
+      maskedPaths: DEFAULT_MASKED, readonlyPaths: DEFAULT_READONLY,
+    },
+  };
+}

@@ -7,7 +7,7 @@ import { drain, poke, readText, tryRead } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
 import { keyed, setResources, CgroupError } from './cgroup.ts';
-import { Fatal, type Settings } from './log.ts';
+import { Fatal, log, type Settings } from './log.ts';
 import type { Resources } from './spec.ts';
 import { load, save, statusOf } from './state.ts';
 
@@ -83,8 +83,8 @@ export function* events(settings: Settings, id: string, once: boolean, intervalN
   }
   let kills = yield* keyed(`${saved.cgroup}/memory.events`, 'oom_kill');
   while ((yield* statusOf(settings, saved)) !== 'stopped') {
-    yield* print(eventLine('stats', id, yield* statsOf(saved.cgroup)));
     yield* sys('nanosleep', intervalNs);
+    yield* print(eventLine('stats', id, yield* statsOf(saved.cgroup)));
     const now = yield* keyed(`${saved.cgroup}/memory.events`, 'oom_kill');
     for (; kills < now; kills++) yield* print(eventLine('oom', id));
   }
@@ -105,8 +105,10 @@ export function* update(settings: Settings, id: string, value: (name: string) =>
   try {
     yield* setResources(saved.cgroup, r, false);
   } catch (error) {
-    if (error instanceof CgroupError) throw new Fatal(error.message);
-    throw error;
+    if (!(error instanceof CgroupError)) throw error;
+    // What was there before is to be set again; the refused value is among it already.
+    yield* log(settings, 'warning', `Setting back cgroup configs failed due to error: ${error.message}, your state.json and actual configs might be inconsistent.`);
+    throw new Fatal(error.message);
   }
   const { resources } = saved.spec.linux;
   saved.spec.linux.resources = { ...resources, ...r, memory: { ...resources?.memory, ...r.memory }, cpu: { ...resources?.cpu, ...r.cpu } };
