@@ -164,7 +164,8 @@ function* mountOne(source: string | null, target: string, type: string | null, w
 function* bindMount(from: string, where: string, wish: Wish): Call<void> {
   yield* sys('mount', from, where, 'none', wish.flags & (MS_BIND | MS_REC), '');
   const rest = wish.flags & ~(MS_BIND | MS_REC);
-  if (rest) yield* sys('mount', 'none', where, 'none', rest | MS_BIND | MS_REMOUNT, '');
+  const kept = readOptions([mountAt(yield* readMounts(), where)?.options ?? '']).flags;
+  if (rest) yield* sys('mount', 'none', where, 'none', rest | kept | MS_BIND | MS_REMOUNT, '');
 }
 
 function* absolute(source: string): Call<string> {
@@ -211,12 +212,13 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     ENXIO: `${source} is not a valid block device.`,
     ELOOP: 'too many levels of symbolic links.',
   };
+  if (plain && error.errno === 'ENOENT' && targetThere && tried.type === 'overlay') return `special device ${source} does not exist.`;
   if (plain && ['ENODEV', 'ENOTBLK', 'ENOENT'].includes(error.errno) && targetThere && !(yield* isBlock(source))) return `fsconfig() failed: ${source}: Can't lookup blockdev.`;
   if (error.errno === 'ENOENT') {
     if (!targetThere) return 'mount point does not exist.';
     return tried.flags & (MS_BIND | MS_MOVE) || (yield* statOf(source)) === null && source.startsWith('/') ? `special device ${source} does not exist.` : `mount(2) system call failed: ${strerror(error)}.`;
   }
-  if (error.errno === 'EINVAL' || (error.errno === 'ENOTDIR' && tried.flags & MS_BIND)) {
+  if (error.errno === 'EINVAL' || (error.errno === 'ENOTDIR' && (plain || tried.flags & MS_BIND))) {
     if (tried.flags & MS_MOVE && mountAt(yield* readMounts(), source)) return 'bad option; moving a mount residing under a shared mount is unsupported.';
     if (tried.remaking || tried.flags & (MS_REMOUNT | MS_MOVE)) return 'not mount point or bad option.';
     return `wrong fs type, bad option, bad superblock on ${source}, missing codepage or helper program, or other error.`;
