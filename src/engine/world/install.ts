@@ -8,6 +8,7 @@ import { assemble } from '../machine/isa/assemble.ts';
 import { CNI_PLUGINS } from '../userland/containers/cni/table.ts';
 import { imageSources } from '../userland/containers/images/sources.ts';
 import { CONTAINERD, DOCKER, preloadedImages } from '../userland/containers/store.ts';
+import { sizeOfProgram } from '../userland/sizes.ts';
 import { nameOf, type Programs } from '../userland/supply.ts';
 import { NAME_SERVER } from './outside.ts';
 import { CSI_DISK_YAML, KEEPER_YAML, LOCAL_PATH_YAML } from './storage.ts';
@@ -72,7 +73,7 @@ function binaries({ installed }: Programs): Tree {
   const tree: Tree = {};
   for (const path of installed) {
     const name = nameOf(path);
-    tree[path] = { type: 'program', name, mode: SET_USER_ID.has(name) ? 0o4755 : 0o755 };
+    tree[path] = { type: 'program', name, size: sizeOfProgram(name), mode: SET_USER_ID.has(name) ? 0o4755 : 0o755 };
   }
   return tree;
 }

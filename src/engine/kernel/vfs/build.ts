@@ -10,8 +10,8 @@ export type TreeEntry = { mode?: number; uid?: number; gid?: number } & (
   | { type: 'dir' }
   | { type: 'file'; data: string | Uint8Array }
   | { type: 'link'; target: string }
-  /** A binary that names a program. */
-  | { type: 'program'; name: string }
+  /** A binary that names a program; `size` in bytes, where it is larger than the name: the rest reads as zeros. */
+  | { type: 'program'; name: string; size?: number | undefined }
   | { type: 'chr' | 'blk'; major: number; minor: number }
   /** Another name of a file of this tree. */
   | { type: 'hard'; target: string }
@@ -32,6 +32,13 @@ export function programOf(head: Uint8Array): string | null {
   let name = '';
   for (let i = mark.length; i < head.length && head[i] !== 10; i++) name += String.fromCharCode(head[i]!);
   return name;
+}
+
+/** What a whole file is in a tree: a program, if it is nothing but a binary that names one. */
+export function fileEntry(data: Uint8Array, mode: number): TreeEntry {
+  const name = programOf(data.subarray(0, 128));
+  if (name === null || !data.subarray(binaryOf(name).length).every((byte) => byte === 0)) return { type: 'file', data, mode };
+  return { type: 'program', name, size: data.length, mode };
 }
 
 /** Fills a file system of the tmpfs kind. Nothing is charged: it is the disk, not its cache. */
@@ -98,8 +105,8 @@ function build(kernel: Kernel, sb: SuperBlock, mode: number, entry: TreeEntry): 
   }
   const data = entry.type === 'program' ? binaryOf(entry.name) : entry.type === 'file' ? (typeof entry.data === 'string' ? bytes(entry.data) : entry.data) : new Uint8Array(0);
   const inode = makeInode(kernel, sb, 'file', mode, sharedContent(data) satisfies Content);
-  inode.size = data.length;
-  if (sb.space) sb.space.used += Math.ceil(data.length / 4096);
+  inode.size = entry.type === 'program' ? Math.max(data.length, entry.size ?? 0) : data.length;
+  if (sb.space) sb.space.used += Math.ceil(inode.size / 4096);
   return inode;
 }
 

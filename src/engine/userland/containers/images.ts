@@ -4,7 +4,7 @@ import { builtOf, configOf } from './images/build.ts';
 import { RECIPES } from './images/dockerfiles.ts';
 import { readTar, type TarEntry } from './tar.ts';
 
-export { APPLETS, BUSYBOX_TREE, marker } from './images/rootfs.ts';
+export { APPLETS } from './images/rootfs.ts';
 
 /** An image with its layers' entries at hand, so that no tar needs to be read to lay it on disk. */
 export interface BuiltImage extends ReadImage {

@@ -6,7 +6,7 @@
  */
 import { AT_FDCWD, S_IFBLK, S_IFCHR, S_IFIFO } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import type { Tree } from '../../kernel/vfs/build.ts';
+import { fileEntry, type Tree } from '../../kernel/vfs/build.ts';
 import { bytes } from '../../sim/text.ts';
 import type { Call } from '../lib/http.ts';
 import { attempt, exists, list, mkdirAll, readBytes, readJson, removeAll, tryRead, writeFile } from '../lib/files.ts';
@@ -107,19 +107,12 @@ function layerTrees(image: BuiltImage, layout: Layout): Tree {
     tree[`${dir}/${layout.files}`] = { type: 'dir', mode: 0o755 };
     for (const e of image.entries[i]!) {
       const path = `${dir}/${layout.files}/${e.name}`;
-      const program = e.type === 'file' ? programOf(e.data) : null;
       if (e.type === 'dir') tree[path] = { type: 'dir', mode: e.mode };
       else if (e.type === 'link') tree[path] = { type: 'link', target: e.target };
-      else if (program !== null) tree[path] = { type: 'program', name: program, mode: e.mode };
-      else if (e.type === 'file') tree[path] = { type: 'file', data: e.data, mode: e.mode };
+      else if (e.type === 'file') tree[path] = fileEntry(e.data, e.mode);
     }
   });
   return tree;
-}
-
-export function programOf(data: Uint8Array): string | null {
-  if (data[0] !== 0x7f || data.length > 100) return null;
-  return /^.ELFnestbox:(.+)\n$/.exec(String.fromCharCode(...data))?.[1] ?? null;
 }
 
 function sizeOf(entries: readonly TarEntry[]): number {

@@ -4,17 +4,12 @@
  */
 import type { Tree, TreeEntry } from '../../kernel/vfs/build.ts';
 import { bytes } from '../../sim/text.ts';
-import { APPLETS, marker } from '../../userland/containers/images.ts';
+import { APPLETS } from '../../userland/containers/images.ts';
 import type { ScenarioSpec } from '../scenario.ts';
 
 const file = (data: string | Uint8Array, mode = 0o644): TreeEntry => ({ type: 'file', data, mode });
 
-/** A binary of this many bytes: what names its program, then nothing. */
-function binary(program: string, size: number): TreeEntry {
-  const data = new Uint8Array(size);
-  data.set(marker(program));
-  return file(data, 0o755);
-}
+const binary = (name: string, size: number): TreeEntry => ({ type: 'program', name, size, mode: 0o755 });
 
 /** Of which 3,123,863,552 bytes are MemTotal. */
 const MEMORY = 3_220_480_000;

@@ -3,7 +3,7 @@
  * under /usr/share/nestbox/images on a machine with docker too, to be read and built again.
  */
 import { type TarEntry, writeTar } from '../tar.ts';
-import { ALPINE_TREE, BUSYBOX_TREE, DEBIAN_TREE, dir, file, NGINX_TREE, program } from './rootfs.ts';
+import { alpineTree, busyboxTree, debianTree, dir, file, nginxTree, program } from './rootfs.ts';
 
 export interface Recipe {
   tags: readonly string[];
@@ -14,23 +14,27 @@ export interface Recipe {
 
 const below = (name: string, entries: readonly TarEntry[]): TarEntry[] => [dir(name), ...entries.map((e) => ({ ...e, name: `${name}/${e.name}` }))];
 
+/** Bytes of the binaries in hello-world:latest and pause:3.10. */
+const HELLO = 10_072;
+const PAUSE = 735_000;
+
 export const RECIPES: Readonly<Record<string, Recipe>> = {
   busybox: {
-    tags: ['busybox:latest', 'busybox:1.37'], context: () => [file('busybox.tar', writeTar(BUSYBOX_TREE))],
+    tags: ['busybox:latest', 'busybox:1.37'], context: () => [file('busybox.tar', writeTar(busyboxTree()))],
     dockerfile: `FROM scratch
 ADD busybox.tar /
 CMD ["sh"]
 `,
   },
   alpine: {
-    tags: ['alpine:latest', 'alpine:3.22'], context: () => [file('alpine-minirootfs.tar', writeTar(ALPINE_TREE))],
+    tags: ['alpine:latest', 'alpine:3.22'], context: () => [file('alpine-minirootfs.tar', writeTar(alpineTree()))],
     dockerfile: `FROM scratch
 ADD alpine-minirootfs.tar /
 CMD ["/bin/sh"]
 `,
   },
   debian: {
-    tags: ['debian:latest', 'debian:13'], context: () => [file('rootfs.tar', writeTar(DEBIAN_TREE))],
+    tags: ['debian:latest', 'debian:13'], context: () => [file('rootfs.tar', writeTar(debianTree()))],
     dockerfile: `FROM scratch
 ADD rootfs.tar /
 CMD ["bash"]
@@ -45,7 +49,7 @@ CMD ["--help"]
 `,
   },
   nginx: {
-    tags: ['nginx:latest', 'nginx:1.29'], context: () => below('rootfs', NGINX_TREE),
+    tags: ['nginx:latest', 'nginx:1.29'], context: () => below('rootfs', nginxTree()),
     dockerfile: `FROM busybox
 LABEL maintainer="nestbox lab"
 ENV NGINX_VERSION=1.29.3
@@ -67,7 +71,7 @@ CMD ["redis-server"]
 `,
   },
   'hello-world': {
-    tags: ['hello-world:latest'], context: () => [program('hello', 'hello')],
+    tags: ['hello-world:latest'], context: () => [program('hello', 'hello', HELLO)],
     dockerfile: `FROM scratch
 COPY hello /
 CMD ["/hello"]
@@ -114,7 +118,7 @@ CMD ["sleep", "86400"]
 `,
   },
   'registry.k8s.io/pause': {
-    tags: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/pause:latest'], context: () => [dir('bin'), program('bin/pause', 'pause')],
+    tags: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/pause:latest'], context: () => [dir('bin'), program('bin/pause', 'pause', PAUSE)],
     dockerfile: `FROM scratch
 ADD bin/pause /pause
 USER 65535:65535

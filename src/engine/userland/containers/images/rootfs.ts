@@ -1,8 +1,9 @@
 /**
- * What the Dockerfiles of the lab's images copy: root file systems and files, as entries of tars. Binaries are markers of
- * some sixty bytes that name a modelled program, so the sizes shown are small.
+ * What the Dockerfiles of the lab's images copy: root file systems and files, as entries of tars. Binaries name a
+ * modelled program and are as large as the real ones, except those of Go (tens of megabytes), which are as short as their names.
  */
 import { bytes } from '../../../sim/text.ts';
+import { binaryFile } from '../../sizes.ts';
 import { entry, type TarEntry } from '../tar.ts';
 
 /** Applets that the modelled busybox answers to; each is a link in /bin. */
@@ -14,13 +15,8 @@ export const APPLETS = (
   'time timeout top touch tr true truncate tty umount uname uniq unlink unshare uptime vi watch wc wget which who whoami xargs yes'
 ).split(' ');
 
-/** The content of a binary that stands for a modelled program. */
-export function marker(program: string): Uint8Array {
-  return bytes(`\x7fELFnestbox:${program}\n`);
-}
-
 export const dir = (name: string, mode = 0o755): TarEntry => entry(name, { type: 'dir', mode });
-export const program = (name: string, what: string): TarEntry => entry(name, { mode: 0o755, data: marker(what) });
+export const program = (name: string, what: string, size?: number): TarEntry => entry(name, { mode: 0o755, data: binaryFile(what, size) });
 export const file = (name: string, data: string | Uint8Array, mode = 0o644): TarEntry => entry(name, { mode, data: typeof data === 'string' ? bytes(data) : data });
 export const link = (name: string, target: string): TarEntry => entry(name, { type: 'link', mode: 0o777, target });
 
@@ -33,14 +29,21 @@ const SKELETON: TarEntry[] = [
   file('etc/shadow', 'root:*:::::::\n', 0o600),
 ];
 
-export const BUSYBOX_TREE: TarEntry[] = [...SKELETON, program('bin/busybox', 'busybox'), ...APPLETS.map((a) => link(`bin/${a}`, 'busybox'))];
+const busybox = (size?: number): TarEntry[] => [...SKELETON, program('bin/busybox', 'busybox', size), ...APPLETS.map((a) => link(`bin/${a}`, 'busybox'))];
 
-export const ALPINE_TREE: TarEntry[] = [
-  ...BUSYBOX_TREE, file('etc/alpine-release', '3.22.2\n'), file('etc/os-release', 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.22.2\nPRETTY_NAME="Alpine Linux v3.22"\n'),
+/** A whole tree is made when an image is built of it: its binaries take megabytes. */
+export const busyboxTree = (): TarEntry[] => busybox();
+
+/** Alpine 3.22's busybox and musl, in bytes. */
+const ALPINE_BUSYBOX = 808_712;
+const MUSL = 667_656;
+
+export const alpineTree = (): TarEntry[] => [
+  ...busybox(ALPINE_BUSYBOX), dir('lib'), file('lib/ld-musl-x86_64.so.1', new Uint8Array(MUSL), 0o755), link('lib/libc.musl-x86_64.so.1', 'ld-musl-x86_64.so.1'), file('etc/alpine-release', '3.22.2\n'), file('etc/os-release', 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.22.2\nPRETTY_NAME="Alpine Linux v3.22"\n'),
 ];
 
-export const DEBIAN_TREE: TarEntry[] = [
-  ...BUSYBOX_TREE, link('bin/bash', 'busybox'), file('etc/debian_version', '13.1\n'), file('etc/os-release', 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nNAME="Debian GNU/Linux"\nVERSION_ID="13"\nID=debian\n'),
+export const debianTree = (): TarEntry[] => [
+  ...busybox(), link('bin/bash', 'busybox'), file('etc/debian_version', '13.1\n'), file('etc/os-release', 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nNAME="Debian GNU/Linux"\nVERSION_ID="13"\nID=debian\n'),
 ];
 
 const NGINX_CONF = `user  nginx;
@@ -66,7 +69,7 @@ const NGINX_INDEX = `<!DOCTYPE html>
 `;
 
 /** Below rootfs/ of nginx's context. */
-export const NGINX_TREE: TarEntry[] = [
+export const nginxTree = (): TarEntry[] => [
   dir('usr'), dir('usr/sbin'), program('usr/sbin/nginx', 'nginx'), dir('etc'), dir('etc/nginx'), file('etc/nginx/nginx.conf', NGINX_CONF),
   file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnginx:x:101:101:nginx user:/nonexistent:/bin/false\nnobody:x:65534:65534:nobody:/home:/bin/false\n'),
   dir('usr/share'), dir('usr/share/nginx'), dir('usr/share/nginx/html'), file('usr/share/nginx/html/index.html', NGINX_INDEX),

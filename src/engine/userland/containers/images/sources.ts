@@ -1,6 +1,5 @@
 /** The Dockerfiles of the lab's images with their contexts, as files of a machine. */
-import type { Tree } from '../../../kernel/vfs/build.ts';
-import { programOf } from '../store.ts';
+import { fileEntry, type Tree } from '../../../kernel/vfs/build.ts';
 import { RECIPES } from './dockerfiles.ts';
 
 const AT = '/usr/share/nestbox/images';
@@ -12,11 +11,9 @@ export function imageSources(): Tree {
     tree[`${folder}/Dockerfile`] = { type: 'file', data: recipe.dockerfile, mode: 0o644 };
     for (const e of recipe.context()) {
       const path = `${folder}/${e.name}`;
-      const program = e.type === 'file' ? programOf(e.data) : null;
       if (e.type === 'dir') tree[path] = { type: 'dir', mode: e.mode };
       else if (e.type === 'link') tree[path] = { type: 'link', target: e.target };
-      else if (program !== null) tree[path] = { type: 'program', name: program, mode: e.mode };
-      else tree[path] = { type: 'file', data: e.data, mode: e.mode };
+      else tree[path] = fileEntry(e.data, e.mode);
     }
   }
   return tree;
