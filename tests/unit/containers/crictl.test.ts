@@ -64,7 +64,7 @@ it('crictl shows what the runtime has, and says what it refuses', () => {
     `^CONTAINER           IMAGE               CREATED                  STATE               NAME                ATTEMPT             POD ID              POD                 NAMESPACE\n${short}       [0-9a-f]{13}       Less than a second ago   Running             main                2                   ${pod.slice(0, 13)}       web                 default\n$`,
   ));
   expect(did.pods!.stdout).toBe(`${pod}\n`);
-  expect(did.images!.stdout).toMatch(/^IMAGE {23}TAG {17}IMAGE ID {12}SIZE\ndocker\.io\/library\/busybox {3}1\.37 {16}[0-9a-f]{13} {7}\d+B\n/);
+  expect(did.images!.stdout).toMatch(/^IMAGE {23}TAG {17}IMAGE ID {12}SIZE\ndocker\.io\/library\/busybox {3}1\.37 {16}[0-9a-f]{13} {7}2\.02MB\n/);
   expect(did.exec).toEqual({ stdout: 'hi\n', stderr: '', exit: 0 });
   expect(did.sync).toEqual({ stdout: 'out\n', stderr: 'err\n', exit: 3 });
   expect(did.fails!.exit).toBe(1);
