@@ -48,18 +48,19 @@ export function exclusiveOf(kernel: Kernel, cgroup: Cgroup): number[] {
   if (!cgroup.parent) return Array.from({ length: kernel.cpus }, (_, i) => i);
   if (!holds(cgroup) && cgroup.cpuset.exclusive === '') return [];
   const { parent } = cgroup;
-  return parent.parent ? meet(asked(kernel, cgroup), granted(kernel, parent)) : asked(kernel, cgroup);
+  return parent.parent ? meet(asked(kernel, cgroup), exclusiveOf(kernel, parent)) : asked(kernel, cgroup);
 }
 
 const siblings = (cgroup: Cgroup): Cgroup[] => [...cgroup.parent!.children.values()].filter((one) => one !== cgroup);
 
-/** Why a group cannot be a partition, or null. */
-function partitionFault(kernel: Kernel, cgroup: Cgroup): string | null {
+/** Why a group cannot be a partition, or null. One that asks below a member would be remote: first it needs processors from above. */
+function partitionFault(kernel: Kernel, cgroup: Cgroup, asks: boolean): string | null {
   const { cpus, exclusive } = cgroup.cpuset;
   const parent = cgroup.parent!;
-  if (!holds(parent)) return 'Parent is not a partition root';
+  if (!asks && !holds(parent)) return 'Parent is not a partition root';
   if (cpus === '' && exclusive === '') return 'cpuset.cpus and cpuset.cpus.exclusive are empty';
   const mine = asked(kernel, cgroup);
+  if (!holds(parent)) return meet(mine, exclusiveOf(kernel, parent)).length === 0 ? 'Invalid cpu list in cpuset.cpus.exclusive' : 'Parent is not a partition root';
   for (const one of siblings(cgroup)) {
     const its = listOf(one.cpuset.exclusive || one.cpuset.cpus, kernel.cpus);
     if (meet(its, mine).length > 0) return 'Cpu list in cpuset.cpus not exclusive';
@@ -71,12 +72,12 @@ function partitionFault(kernel: Kernel, cgroup: Cgroup): string | null {
 }
 
 /** After a change: does a partition hold, and those below it? */
-function review(kernel: Kernel, cgroup: Cgroup): void {
+function review(kernel: Kernel, cgroup: Cgroup, asks = false): void {
   const { cpuset } = cgroup;
   if (cpuset.partition !== 'member') {
     // Looked at as a newcomer: what it takes now must not count against it.
     cpuset.fault = '';
-    cpuset.fault = partitionFault(kernel, cgroup);
+    cpuset.fault = partitionFault(kernel, cgroup, asks);
   }
   for (const child of cgroup.children.values()) if (child.cpuset.partition !== 'member' && (child.cpuset.fault === null || holds(cgroup) !== holds(child))) review(kernel, child);
 }
@@ -85,7 +86,7 @@ export function setPartition(kernel: Kernel, cgroup: Cgroup, partition: Partitio
   const { cpuset } = cgroup;
   cpuset.partition = partition;
   cpuset.fault = null;
-  review(kernel, cgroup);
+  review(kernel, cgroup, true);
   for (const child of cgroup.children.values()) if (child.cpuset.partition !== 'member') review(kernel, child);
   changed(kernel, cgroup);
 }

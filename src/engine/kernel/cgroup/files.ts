@@ -31,6 +31,8 @@ export interface CgroupFile {
   mode?: number;
   /** Only on some machines. */
   when?(kernel: Kernel): boolean;
+  /** Only while the group has it so. */
+  shown?(cgroup: Cgroup): boolean;
   channel?(cgroup: Cgroup): string;
   read?(kernel: Kernel, cgroup: Cgroup, task: Task): string;
   write?(kernel: Kernel, cgroup: Cgroup, text: string, task: Task, opener: Opener): void;
@@ -58,8 +60,10 @@ function pidIn(reader: Task, task: Task): number {
   return n !== undefined && ns.tasks.get(n) === task ? n : 0;
 }
 
+/** A threaded domain's processes are those of all its threaded groups. */
 function pidList(cgroup: Cgroup, reader: Task, leaders: 'leaders' | 'all'): string {
-  return liveTasks(cgroup)
+  const below = leaders === 'leaders' && typeOf(cgroup) === 'domain threaded' ? descendants(cgroup).filter((one) => typeOf(one) === 'threaded') : [];
+  return [cgroup, ...below].flatMap(liveTasks)
     .filter((task) => leaders === 'all' || task === task.leader)
     .map((task) => pidIn(reader, task))
     .sort((a, b) => a - b)
@@ -102,7 +106,7 @@ function countOrMax(text: string): number | null {
   return count === INT_MAX ? null : count;
 }
 
-const pressure = (resource: 'cpu' | 'memory' | 'io'): CgroupFile => everywhere(`${resource}.pressure`, { ...pressureFile((_k, c) => c!, resource), mode: 0o644 });
+const pressure = (resource: 'cpu' | 'memory' | 'io'): CgroupFile => everywhere(`${resource}.pressure`, { ...pressureFile((_k, c) => c!, resource), mode: 0o644, shown: (c) => c.pressure });
 
 /** No line at all when there is none to name. */
 const names = (controllers: readonly Controller[]): string => (controllers.length === 0 ? '' : line(controllers.join(' ')));

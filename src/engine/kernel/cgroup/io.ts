@@ -9,18 +9,22 @@ import type { Cgroup } from './types.ts';
 export const DISK = '254:0';
 const KEYS = ['rbps', 'wbps', 'riops', 'wiops'] as const;
 
-/** "254:0 wbps=1048576 wiops=max" */
+const UINT_MAX = 2 ** 32 - 1;
+
+/** "254:0 wbps=1048576 wiops=max": numbers as sscanf reads them (digits, whatever follows); 1 is too little. */
 export function writeIoMax(cgroup: Cgroup, text: string): void {
   const [device, ...settings] = text.trim().split(/\s+/);
   if (!/^\d+:\d+$/.test(device ?? '')) throw new SysError('EINVAL');
   if (device !== DISK) throw new SysError('ENODEV');
   const next = { rbps: null, wbps: null, riops: null, wiops: null, ...cgroup.io.max.get(DISK) } as Record<(typeof KEYS)[number], number | null>;
   for (const one of settings) {
-    const match = /^(rbps|wbps|riops|wiops)=(max|\d+)$/.exec(one);
+    const match = /^([^=]*)=(?:max$|(\d+))/.exec(one);
     if (!match) throw new SysError('EINVAL');
-    const value = match[2] === 'max' ? null : Number(match[2]);
+    const key = KEYS.find((name) => name === match[1]);
+    const value = match[2] === undefined ? null : Number(match[2]);
     if (value === 0) throw new SysError('ERANGE');
-    next[match[1] as (typeof KEYS)[number]] = value;
+    if (!key || value === 1) throw new SysError('EINVAL');
+    next[key] = value !== null && key.endsWith('iops') && value >= UINT_MAX ? null : value;
   }
   if (KEYS.every((key) => next[key] === null)) cgroup.io.max.delete(DISK);
   else cgroup.io.max.set(DISK, next);
@@ -54,8 +58,12 @@ export function countIo(cgroup: Cgroup, kind: 'read' | 'write', bytes: number): 
 /** "default N" or "N"; by device only with a scheduler that shares by weight. */
 export function writeIoWeight(cgroup: Cgroup, text: string): void {
   const value = text.trim();
-  if (/^\d+:\d+\s/.test(value)) throw new SysError('EOPNOTSUPP');
-  const match = /^(?:default\s+)?(\d+)$/.exec(value);
+  if (value.includes(':')) {
+    const device = /^(\d+:\d+)(?:\s|$)/.exec(value);
+    if (!device) throw new SysError('EINVAL');
+    throw new SysError(device[1] === DISK ? 'EOPNOTSUPP' : 'ENODEV');
+  }
+  const match = /^(?:default\s+)?(\d+)/.exec(value);
   const weight = match ? Number(match[1]) : 0;
   if (weight < 1 || weight > 10_000) throw new SysError('EINVAL');
   cgroup.io.weight = weight;

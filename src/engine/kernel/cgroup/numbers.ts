@@ -49,18 +49,24 @@ export function unsigned(text: string, min: number, max: number, outside: 'ERANG
   return bare(text, min, max, outside);
 }
 
-/** A list such as "0-2,4" within `limit` items, in order. Throws EINVAL, ERANGE. */
+/**
+ * A list such as "0-2,4", "all", "0-N" or "0-7:2/4" (of every four the first two) within `limit` items, in order; commas and blanks
+ * part it. Source: bitmap_parselist of 6.12. Throws EINVAL, ERANGE.
+ */
 export function listOf(text: string, limit: number): number[] {
   const found = new Set<number>();
-  for (const part of text.trim().split(',')) {
-    if (part === '') continue;
-    const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
+  for (const region of text.split(/[\s,]+/)) {
+    if (region === '') continue;
+    const match = /^(?:all|(\d+|N)(?:-(\d+|N))?)(?::(\d+)\/(\d+))?$/.exec(region);
     if (!match) throw new SysError('EINVAL');
-    const from = Number(match[1]);
-    const to = Number(match[2] ?? match[1]);
-    if (to < from) throw new SysError('EINVAL');
+    const bit = (word: string): number => (word === 'N' ? limit - 1 : Number(word));
+    const from = match[1] === undefined ? 0 : bit(match[1]);
+    const to = match[1] === undefined ? limit - 1 : bit(match[2] ?? match[1]);
+    const used = Number(match[3] ?? 1);
+    const group = Number(match[4] ?? 1);
+    if (to < from || group === 0 || used > group) throw new SysError('EINVAL');
     if (to >= limit) throw new SysError('ERANGE');
-    for (let i = from; i <= to; i++) found.add(i);
+    for (let i = from; i <= to; i++) if ((i - from) % group < used) found.add(i);
   }
   return [...found].sort((a, b) => a - b);
 }

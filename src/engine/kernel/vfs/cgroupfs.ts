@@ -20,7 +20,8 @@ function shows(kernel: Kernel, cgroup: Cgroup, file: CgroupFile): boolean {
   if (file.where === 'root' && cgroup.parent) return false;
   if (file.where === 'below' && !cgroup.parent) return false;
   if (file.controller !== null && !hasController(cgroup, file.controller)) return false;
-  return file.when?.(kernel) ?? true;
+  if (file.when && !file.when(kernel)) return false;
+  return file.shown?.(cgroup) ?? true;
 }
 
 function modeOf(file: CgroupFile): number {
@@ -43,8 +44,10 @@ function fileNode(cgroup: Cgroup, file: CgroupFile): Node {
       : {}),
     ...(write
       ? {
-          write(kernel, task, text, opener) {
+          write(kernel, task, written, opener) {
             if (cgroup.removed) throw new SysError('ENODEV');
+            // The handlers read a string of C.
+            const text = written.split('\0', 1)[0]!;
             write(kernel, cgroup, text, task, opener);
             record(kernel.trace, 'kernel', kernel.name, 'cgroup.write', { cgroup: cgroupPath(cgroup), file: file.name, value: text.trim().slice(0, 80), pid: task.pid });
           },

@@ -10,6 +10,7 @@ import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { complain, strerror } from '../lib/io.ts';
 import { createHeap, hold, type Heap } from './heap.ts';
+import { listed } from './quote.ts';
 
 export const READ = 65536;
 
@@ -142,7 +143,7 @@ export interface Input {
  * is complained of as "WHO: NAME: why". Returns 1 when any failed, else 0.
  */
 export function* eachInput(
-  who: string, names: readonly string[], use: (input: Input) => Call<void>, phrase: (name: string) => string = (name) => name,
+  who: string, names: readonly string[], use: (input: Input) => Call<void>, phrase: (name: string) => string = listed,
 ): Call<number> {
   let status = 0;
   for (const name of names.length === 0 ? ['-'] : names) {

@@ -44,7 +44,7 @@ function* unitTrees(names: readonly string[], all: boolean): Call<number> {
   for (const word of names) {
     const name = /\.(service|slice|scope|socket|mount)$/.test(word) ? word : `${word}.service`;
     const path = yield* groupNamed('', name);
-    if (path === null) throw new Failed(`Failed to query unit control group path: Unit ${name} not loaded.`);
+    if (path === null) throw new Failed(`Unit ${name} not found.`);
     yield* print(`Unit ${name} (${path}):\n${yield* treeOfCgroup(path, '', all)}`);
   }
   return 0;
@@ -66,8 +66,11 @@ export const cgls: Program = command(unprefixed(function* (argv) {
   if (given.on.has('unit')) return yield* unitTrees([...(given.values.get('unit') ?? []), ...given.words], given.on.has('all'));
   const wanted = given.words.length > 0 ? given.words : ['/'];
   for (const word of wanted) {
+    if (!word.startsWith('/') && !/^(?:cpu|cpuset|io|memory|pids|name=\w+|_?[a-z]*):/.test(word) && word.includes('.')) throw new Failed(`Failed to split argument ${word}: Invalid argument\nFailed to list cgroup tree: Invalid argument`);
     const path = word.startsWith(ROOT) ? word.slice(ROOT.length) || '/' : word.startsWith('/') ? word : `/${word}`;
-    if (!(yield* exists(path === '/' ? ROOT : ROOT + path))) throw new Failed(`Failed to list cgroup tree: No such file or directory`);
+    const there = yield* exists(path === '/' ? ROOT : ROOT + path);
+    if (!there) yield* print(`CGroup ${path}:\n`);
+    if (!there) throw new Failed(`Failed to list cgroup tree: No such file or directory`);
     yield* print(`CGroup ${path}:\n${path === '/' ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'), given.on.has('k'))}`);
   }
   return 0;

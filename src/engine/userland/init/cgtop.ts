@@ -1,8 +1,9 @@
 /** systemd-cgtop: control groups by what they use of the processors, memory and disks. Source: systemd-cgtop(1), 257, src/cgtop/cgtop.c. */
+import { TCGETS } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { closeScreen, nextKey, openScreen, type Screen, sizeOf } from '../coreutils/screen.ts';
 import { type Options, parseOptions, lastValue } from '../lib/args.ts';
-import { exists, list, tryRead } from '../lib/files.ts';
+import { attempt, exists, list, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';
 import { unprefixed } from './messages.ts';
@@ -39,6 +40,8 @@ interface Look {
   processes: boolean;
   depth: number;
   root: string;
+  /** Names over the columns are for people. */
+  terminal: boolean;
 }
 
 function* usageOf(path: string, look: Look): Call<Usage> {
@@ -115,7 +118,7 @@ function shorter(path: string, width: number): string {
 }
 
 function table(rows: readonly Row[], look: Look, width: number): string {
-  const head = `${'CGroup'.padEnd(width)} ${(look.processes ? 'Procs' : 'Tasks').padStart(7)} ${look.time ? 'CPU Time'.padStart(8) : '  %CPU'} ${'Memory'.padStart(8)} ${'Input/s'.padStart(8)} ${'Output/s'.padStart(8)}\n`;
+  const head = !look.terminal ? '' : `${'CGroup'.padEnd(width)} ${(look.processes ? 'Procs' : 'Tasks').padStart(7)} ${look.time ? 'CPU Time'.padStart(8) : '  %CPU'} ${'Memory'.padStart(8)} ${'Input/s'.padStart(8)} ${'Output/s'.padStart(8)}\n`;
   const cell = (n: number | null): string => (n === null ? '-' : size(n, look.raw)).padStart(8);
   return head + rows.map((r) => {
     const cpu = look.time ? (r.cpu === null ? '-' : span(r.cpu)).padStart(8) : (r.percent === null ? '-' : r.percent.toFixed(1)).padStart(6);
@@ -129,7 +132,7 @@ function numberOf(o: Options, name: string, what: string, least: number): number
   const given = lastValue(o, name);
   if (given === undefined) return null;
   const m = /^(\d+(?:\.\d+)?)(ms|s|min)?$/.exec(given);
-  if (!m || (name !== 'delay' && m[2]) || Number(m[1]) < least) throw new Failed(`Failed to parse ${what}: ${given}`);
+  if (!m || (name !== 'delay' && m[2]) || Number(m[1]) < least) throw new Failed(`Failed to parse ${what} '${given}': Invalid argument`);
   return Number(m[1]) * ({ ms: 0.001, s: 1, min: 60 }[m[2] ?? 's'] ?? 1);
 }
 
@@ -142,7 +145,7 @@ function lookOf(o: Options): Look {
   const path = root === undefined || root === '/' ? '' : root.startsWith(ROOT) ? root.slice(ROOT.length) : root.startsWith('/') ? root : `/${root}`;
   return {
     order: (asked as Order | undefined) ?? Object.entries(KEYS).find(([letter]) => o.on.has(letter))?.[1] ?? 'cpu', raw: o.on.has('raw'), time: o.on.has('cpu') && cpu !== 'percentage', processes: o.on.has('P') || o.on.has('k'),
-    depth: numberOf(o, 'depth', 'depth parameter', 0) ?? 3, root: path,
+    depth: numberOf(o, 'depth', 'depth parameter', 0) ?? 3, root: path, terminal: false,
   };
 }
 
@@ -162,6 +165,7 @@ export const cgtop: Program = command(unprefixed(function* (argv) {
   const o = parseOptions(SPEC, argv.slice(1));
   if (o.on.has('machine')) throw new Failed('not modelled: --machine');
   const look = lookOf(o);
+  look.terminal = (yield* attempt(sys('ioctl', 1, TCGETS), null)) !== null;
   if (o.words.length > 1) throw new Failed('Too many arguments.');
   if (look.root !== '' && !(yield* exists(ROOT + look.root))) throw new Failed(`Failed to refresh: No such file or directory`);
   const delay = numberOf(o, 'delay', 'delay parameter', 0) ?? 1;

@@ -12,7 +12,7 @@ import type { Properties } from './resources.ts';
 export const SOCKET = '/run/systemd/private';
 
 export interface Order {
-  verb: 'start' | 'stop' | 'restart' | 'list' | 'reload' | 'poweroff' | 'reboot' | 'reset-failed' | 'kill' | 'run' | 'scope' | 'set';
+  verb: 'start' | 'stop' | 'restart' | 'list' | 'reload' | 'poweroff' | 'reboot' | 'reset-failed' | 'kill' | 'forget' | 'run' | 'scope' | 'set';
   units: readonly string[];
   signal?: number;
   /** Of run and scope: a unit that no file has; of set: its settings alone count. */
@@ -35,6 +35,14 @@ export interface Transient {
   collect: boolean;
   uid: number | null;
   gid: number | null;
+  /** What a service starts with beside its groups: Nice=, OOMScoreAdjust=, Limit…=; ns until a restart; stays active when it has ended well. */
+  nice?: number;
+  oomScoreAdjust?: number;
+  limits?: Readonly<Record<string, string>>;
+  restartAfter?: number;
+  remain?: boolean;
+  /** Somebody waits: kept when it has ended, until told to forget. */
+  wait?: boolean;
 }
 
 export interface UnitRow {
@@ -55,6 +63,16 @@ export interface UnitRow {
   result: string;
   cgroup: string;
   restarts: number;
+  restart: string;
+  type: string;
+  killMode: string;
+  nice: number;
+  oomScoreAdjust: number;
+  /** When it ran and what that took: monotonic ns between start and end, CPU ns, bytes at most; 0 unknown. */
+  ran: number;
+  cpu: number;
+  peak: number;
+  exec: readonly string[];
   /** Resource settings. */
   properties: Properties;
 }
@@ -69,12 +87,14 @@ export interface Answer {
   error?: string;
 }
 
-/** Asks process 1. Throws SysError when there is no manager. */
-export function* ask(order: Order): Call<Answer> {
+/** Asks process 1, descriptors sent along. Throws SysError when there is no manager. */
+export function* ask(order: Order, fds: readonly number[] = []): Call<Answer> {
   const fd = yield* sys('socket', AF_UNIX, SOCK_STREAM, 0);
   try {
     yield* sys('connect', fd, { family: 'unix', path: SOCKET });
-    yield* writeAll(fd, bytes(`${JSON.stringify(order)}\n`));
+    const line = bytes(`${JSON.stringify(order)}\n`);
+    if (fds.length > 0) yield* sys('sendmsg', fd, line, fds);
+    else yield* writeAll(fd, line);
     const parts: Uint8Array[] = [];
     for (;;) {
       const data = yield* sys('read', fd, 65536);

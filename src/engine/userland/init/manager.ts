@@ -21,6 +21,7 @@ const IDLE_NS = 5e9;
 
 export function* manage(terminals: readonly string[], getty: string, env: Readonly<Record<string, string>>): Call<void> {
   yield* makeSlices();
+  yield* mkdirAll('/run/systemd/system');
   yield* openJournal();
   const m: Manager = { services: [], connections: [], children: yield* childPipe(), listener: yield* listen(), notified: yield* listenNotify(), queue: [], idleUntil: 0, getty, env, sessions: 0 };
   const units = inOrder(yield* readUnits());
@@ -118,7 +119,7 @@ function* turn(m: Manager): Call<void> {
 
 function* accept(m: Manager): Call<void> {
   const { fd } = yield* sys('accept4', m.listener, O_CLOEXEC);
-  m.connections.push({ fd, held: '', order: null, failed: new Set(), error: '', missing: [] });
+  m.connections.push({ fd, held: '', fds: [], order: null, failed: new Set(), error: '', missing: [] });
 }
 
 function* reapAll(m: Manager): Call<void> {

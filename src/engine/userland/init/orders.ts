@@ -5,16 +5,17 @@
 import { O_CLOEXEC, O_RDONLY, SIG } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
-import { attempt, mkdirAll, poke } from '../lib/files.ts';
+import { attempt, exists, mkdirAll, poke, tryRead } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import type { Answer, Order, Transient, UnitRow } from './control.ts';
 import { apply, BadProperty, wholeOf, writesOf } from './resources.ts';
 import { become, type Connection, created, forget, type Manager, say, type Service, signalAll, startService, stopService, title } from './service.ts';
-import { sliceDir, slicePath } from './slices.ts';
+import { isSlice, sliceDir, slicePath } from './slices.ts';
 import { inOrder, readUnits, type UnitFile } from './units.ts';
 
 export function* receive(m: Manager, connection: Connection): Call<void> {
-  const data = yield* attempt(sys('read', connection.fd, 65536), new Uint8Array(0));
+  const { data, fds } = yield* attempt(sys('recvmsg', connection.fd, 65536), { data: new Uint8Array(0), fds: [] as number[] });
+  connection.fds.push(...fds);
   connection.held += text(data);
   if (!connection.held.includes('\n')) {
     if (data.length === 0 || connection.held.length > 65536) yield* hangUp(m, connection);
@@ -29,8 +30,13 @@ export function* receive(m: Manager, connection: Connection): Call<void> {
   }
   connection.order = order;
   if (order.verb === 'start' || order.verb === 'restart') yield* reload(m);
-  connection.missing = order.units.filter((name) => !m.services.some((s) => s.unit.name === name));
-  connection.error = yield* obey(m, order);
+  connection.missing = [];
+  for (const name of order.units) {
+    const known = m.services.some((s) => s.unit.name === name) || (isSlice(name) && (yield* exists(`/sys/fs/cgroup${slicePath(name)}`)));
+    if (!known) connection.missing.push(name);
+  }
+  connection.error = yield* obey(m, order, connection.fds);
+  for (const fd of connection.fds.splice(0)) yield* attempt(sys('close', fd), 0);
 }
 
 function* hangUp(m: Manager, connection: Connection): Call<void> {
@@ -42,25 +48,30 @@ function* hangUp(m: Manager, connection: Connection): Call<void> {
 
 const RUN_DIR = '/run/systemd/transient';
 
+/** DefaultTasksMax=. */
+const DEFAULTS: Readonly<Record<string, string>> = { TasksMax: '15%' };
+
 /** A service, or a scope around a process that runs. Why not, or ''. */
-function* makeTransient(m: Manager, t: Transient, scope: boolean): Call<string> {
+function* makeTransient(m: Manager, t: Transient, scope: boolean, streams: readonly number[]): Call<string> {
   if (m.services.some((s) => s.unit.name === t.name)) return `Failed to start transient ${scope ? 'scope' : 'service'} unit: Unit ${t.name} was already loaded or has a fragment file.`;
   const unit: UnitFile = {
-    name: t.name, path: `${RUN_DIR}/${t.name}`, description: t.description, after: [], exec: t.exec, environment: t.environment, cwd: t.cwd, type: 'simple', restart: t.restart, restartAfter: 100e6,
-    killMode: 'control-group', installable: false, slice: t.slice, openFiles: null, properties: t.properties,
+    name: t.name, path: `${RUN_DIR}/${t.name}`, description: t.description, after: [], exec: t.exec, environment: t.environment, cwd: t.cwd, type: 'simple', restart: t.restart, restartAfter: t.restartAfter ?? 100e6,
+    killMode: 'control-group', installable: false, slice: t.slice, openFiles: null, properties: { ...DEFAULTS, ...t.properties },
   };
   const service = { ...created(unit, null), transient: t };
   if (!scope) {
     m.services.push(service);
-    yield* startService(m, service);
+    yield* startService(m, service, streams);
     return '';
   }
   const dir = `/sys/fs/cgroup${service.cgroup}`;
   yield* sliceDir(t.slice);
   yield* mkdirAll(dir);
-  yield* apply(dir, t.properties);
+  yield* apply(dir, unit.properties);
   if ((yield* attempt(poke(`${dir}/cgroup.procs`, String(t.pid)), null)) === null) return `Failed to start transient scope unit: Process with ID ${t.pid} does not exist.`;
   service.events = yield* attempt(sys('openat', -100, `${dir}/cgroup.events`, O_RDONLY | O_CLOEXEC), -1);
+  // What is read now is what a change is told against.
+  if (service.events >= 0) yield* attempt(sys('pread64', service.events, 4096, 0), null);
   m.services.push(service);
   yield* become(service, 'active', 'running');
   yield* say(service, `Started ${title(service)}.`);
@@ -73,7 +84,15 @@ export function* leaveScope(m: Manager, scope: Service): Call<void> {
   if (data !== null && !/^populated 0$/m.test(text(data))) return;
   yield* attempt(sys('close', scope.events), 0);
   scope.events = -1;
+  const starved = Number(/^oom_kill (\d+)/m.exec((yield* tryRead(`/sys/fs/cgroup${scope.cgroup}/memory.events`)) ?? '')?.[1] ?? 0) > 0;
   yield* attempt(sys('unlinkat', -100, `/sys/fs/cgroup${scope.cgroup}`, 0x200), 0);
+  if (starved) {
+    scope.result = 'oom-kill';
+    yield* become(scope, 'failed', 'failed');
+    yield* say(scope, `${scope.unit.name}: Failed with result 'oom-kill'.`, 4);
+    if (scope.transient?.collect) forget(m, scope);
+    return;
+  }
   yield* become(scope, 'inactive', 'dead');
   yield* say(scope, `${scope.unit.name}: Deactivated successfully.`);
   forget(m, scope);
@@ -98,21 +117,27 @@ function* fault(order: Order): Call<string> {
   }
 }
 
-function* obey(m: Manager, order: Order): Call<string> {
+function* obey(m: Manager, order: Order, streams: readonly number[]): Call<string> {
   const wrong = yield* fault(order);
   if (wrong !== '') return wrong;
-  if (order.transient && (order.verb === 'run' || order.verb === 'scope')) return yield* makeTransient(m, order.transient, order.verb === 'scope');
+  if (order.transient && (order.verb === 'run' || order.verb === 'scope')) return yield* makeTransient(m, order.transient, order.verb === 'scope', streams);
   if (order.transient && order.verb === 'set') yield* setProperties(m, order.transient);
   if (order.verb === 'poweroff' || order.verb === 'reboot') yield* shutDown(order.verb);
   if (order.verb === 'reload') yield* reload(m);
-  for (const name of order.units) {
+  // A slice takes what lies in it along.
+  const slices = order.verb === 'stop' ? order.units.filter(isSlice).map(slicePath) : [];
+  const within = m.services.filter((s) => slices.some((path) => s.cgroup.startsWith(`${path}/`))).map((s) => s.unit.name);
+  for (const name of [...order.units, ...within]) {
     const service = m.services.find((s) => s.unit.name === name);
     if (!service) continue;
-    if (order.verb === 'start' && service.pid === 0) {
+    if (order.verb === 'start' && service.pid === 0 && service.active !== 'active') {
       service.starts = [];
       yield* startService(m, service);
     } else if (order.verb === 'stop' && service.events >= 0) yield* attempt(poke(`/sys/fs/cgroup${service.cgroup}/cgroup.kill`, '1'), undefined);
-    else if (order.verb === 'stop') yield* stopService(service);
+    else if (order.verb === 'stop') {
+      yield* stopService(service);
+      if (service.transient && service.pid === 0 && service.active === 'inactive') forget(m, service);
+    }
     else if (order.verb === 'restart') {
       service.starts = [];
       if (service.pid === 0) yield* startService(m, service);
@@ -120,6 +145,9 @@ function* obey(m: Manager, order: Order): Call<string> {
         service.again = true;
         yield* stopService(service);
       }
+    } else if (order.verb === 'forget' && service.transient) {
+      service.transient = { ...service.transient, wait: false };
+      if (service.pid === 0 && service.restartAt === 0 && (service.transient.collect || service.active === 'inactive')) forget(m, service);
     } else if (order.verb === 'kill') yield* signalAll(service, order.signal ?? SIG.TERM);
     else if (order.verb === 'reset-failed' && service.active === 'failed') {
       yield* become(service, 'inactive', 'dead');
@@ -166,6 +194,7 @@ export function* settleOrder(m: Manager, connection: Connection): Call<void> {
 function rowOf(s: Service): UnitRow {
   return {
     name: s.unit.name, description: s.unit.description, path: s.unit.path, active: s.active, sub: s.sub, pid: s.pid, since: s.since, code: s.code, status: s.status, exitedPid: s.exitedPid,
-    result: s.result, cgroup: s.cgroup, restarts: s.restarts, properties: s.unit.properties,
+    result: s.result, cgroup: s.cgroup, restarts: s.restarts, restart: s.unit.restart, type: s.unit.type, killMode: s.unit.killMode, nice: s.transient?.nice ?? 0, oomScoreAdjust: s.transient?.oomScoreAdjust ?? 0,
+    ran: s.ran, cpu: s.cpu, peak: s.peak, exec: s.unit.exec, properties: s.unit.properties,
   };
 }

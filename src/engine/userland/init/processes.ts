@@ -2,7 +2,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_RDWR, SIG, SysError } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
 import { bytes } from '../../sim/text.ts';
-import { attempt, mkdirAll } from '../lib/files.ts';
+import { attempt, mkdirAll, poke } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 
 export interface Started {
@@ -17,6 +17,10 @@ export interface Started {
   openFiles?: number | null;
   /** Whom it becomes; null stays who it is. */
   user?: { uid: number | null; gid: number | null };
+  /** What becomes its descriptors 0, 1 and 2 (--pipe). */
+  streams?: readonly number[];
+  /** Nice=, OOMScoreAdjust=, Limit…= of a transient service. */
+  terms?: { nice?: number; oomScoreAdjust?: number; limits?: Readonly<Record<string, string>> };
 }
 
 /** Forks and executes; the child's pid. Throws SysError when the fork fails; a failed execve is exit status 203. */
@@ -43,6 +47,7 @@ function* become(what: Started): Body {
   if (what.output !== null) for (const fd of [1, 2]) yield* sys('dup3', what.output, fd, 0);
   if (nothing > 2) yield* sys('close', nothing);
   if (what.openFiles) yield* attempt(sys('prlimit64', 0, 'NOFILE', { cur: what.openFiles, max: what.openFiles }), null);
+  yield* terms(what);
   yield* attempt(sys('chdir', what.cwd), 0);
   const { gid, uid } = what.user ?? { gid: null, uid: null };
   if (gid !== null) yield* attempt(sys('setresgid', gid, gid, gid), 0);
@@ -53,6 +58,20 @@ function* become(what: Started): Body {
     if (!(error instanceof SysError)) throw error;
   }
   return 203;
+}
+
+/** "soft:hard" or one for both; infinity is none. */
+const limitOf = (text: string): number => (text === 'infinity' ? Number.POSITIVE_INFINITY : Number(text));
+
+function* terms({ terms: { nice, oomScoreAdjust, limits } = {}, streams = [] }: Started): Call<void> {
+  if (nice !== undefined) yield* attempt(sys('setpriority', 0, 0, nice), 0);
+  if (oomScoreAdjust !== undefined) yield* attempt(poke('/proc/self/oom_score_adj', String(oomScoreAdjust)), undefined);
+  for (const [resource, value] of Object.entries(limits ?? {})) {
+    const [cur = '', max = cur] = value.split(':');
+    yield* attempt(sys('prlimit64', 0, resource, { cur: limitOf(cur), max: limitOf(max) }), null);
+  }
+  for (const [i, fd] of streams.entries()) yield* sys('dup3', fd, i, 0);
+  for (const fd of streams) yield* attempt(sys('close', fd), 0);
 }
 
 /** A pipe that SIGCHLD writes to: its reading end, to be polled, so that no child's end is missed. */

@@ -88,6 +88,8 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
   TasksMax: (value, key, _all, whole) => {
     if (value === 'infinity' || value === '') return [['pids.max', 'max']];
     const percent = percentOf(value);
+    if (percent === null && /^-\d+$/.test(value)) throw new BadProperty(`Failed to parse ${key}=${value}: Numerical result out of range`);
+    if (percent === null && /^0+$/.test(value)) throw new BadProperty(`Value specified in ${key} is out of range`);
     if (percent === null && !/^\d+$/.test(value)) throw failed(key, value);
     return [['pids.max', String(percent === null ? Number(value) : Math.floor((whole.threads * percent) / 100))]];
   },
@@ -141,6 +143,7 @@ export function parseAssignments(words: readonly string[]): Record<string, strin
 /** What `systemctl show` says of a setting. */
 export function shownSetting(key: string, value: string | undefined, whole: Whole): [string, string] {
   if (key === 'CPUQuota') return ['CPUQuotaPerSecUSec', value === undefined || value === '' ? 'infinity' : quota(percentOf(value) ?? 0)];
+  if (key === 'AllowedCPUs' || key === 'AllowedMemoryNodes') return [key, (value ?? '').trim().split(/[\s,]+/).join(' ')];
   if (key === 'CPUQuotaPeriodSec') return ['CPUQuotaPeriodUSec', value ?? 'infinity'];
   const limits = /^(MemoryHigh|MemoryMax|MemorySwapMax|TasksMax)$/.test(key);
   if (value === undefined) return [key, limits ? 'infinity' : /^(CPUWeight|IOWeight)$/.test(key) ? '[not set]' : /^Memory(Min|Low)$/.test(key) ? '0' : ''];

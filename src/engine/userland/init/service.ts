@@ -39,12 +39,19 @@ export interface Service {
   again: boolean;
   /** What no file has: forgotten when it is over. */
   transient: Transient | null;
+  /** What its last run took: ns from start to end, CPU ns, bytes at most. */
+  began: number;
+  ran: number;
+  cpu: number;
+  peak: number;
   /** Of a scope: cgroup.events, which tells when nobody is in it any more; -1 none. */
   events: number;
 }
 
 export interface Connection {
   fd: number;
+  /** Received with the order: standard streams for what it starts. */
+  fds: number[];
   held: string;
   order: Order | null;
   failed: Set<string>;
@@ -82,7 +89,7 @@ export const NOTIFY = '/run/systemd/notify';
 export function created(unit: UnitFile, tty: string | null): Service {
   return {
     unit, active: 'inactive', sub: 'dead', pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', restarts: 0, cgroup: `${slicePath(unit.slice)}/${unit.name}`, output: -1, partial: '',
-    restartAt: 0, killAt: 0, starts: [], tty, again: false, transient: null, events: -1,
+    restartAt: 0, killAt: 0, starts: [], tty, again: false, transient: null, events: -1, began: 0, ran: 0, cpu: 0, peak: 0,
   };
 }
 
@@ -102,7 +109,8 @@ export function* say(service: Service, message: string, priority = 6): Call<void
 
 export const title = (service: Service): string => `${service.unit.name} - ${service.unit.description}`;
 
-export function* startService(m: Manager, service: Service): Call<void> {
+/** Its standard streams are `streams`, or /dev/null and the journal. */
+export function* startService(m: Manager, service: Service, streams: readonly number[] = []): Call<void> {
   const now = yield* monotonic();
   service.restartAt = 0;
   service.starts = [...service.starts.filter((t) => now - t < INTERVAL_NS), now];
@@ -119,7 +127,7 @@ export function* startService(m: Manager, service: Service): Call<void> {
       yield* mkdirAll(`/sys/fs/cgroup${service.cgroup}`);
       yield* apply(`/sys/fs/cgroup${service.cgroup}`, { ...unit.properties, ...(yield* dropIns(unit.name)) });
     }
-    service.pid = yield* start({ ...(service.transient ? { user: service.transient } : {}), cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, cwd: unit.cwd, openFiles: unit.openFiles });
+    service.pid = yield* start({ ...(service.transient ? { user: service.transient, terms: service.transient } : {}), cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, streams, cwd: unit.cwd, openFiles: unit.openFiles });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     service.result = 'resources';
@@ -133,6 +141,7 @@ export function* startService(m: Manager, service: Service): Call<void> {
   service.output = pipe?.[0] ?? -1;
   service.result = 'success';
   service.code = '';
+  service.began = now;
   if (unit.type === 'notify') {
     service.killAt = now + START_NS;
     yield* become(service, 'activating', 'start');
@@ -188,6 +197,7 @@ export function* ended(m: Manager, service: Service, status: number): Call<void>
   if (service.output >= 0) yield* takeOutput(service);
   yield* signalAll(service, SIG.KILL);
   const starved = service.tty === null && Number(/^oom_kill (\d+)/m.exec((yield* tryRead(`/sys/fs/cgroup${service.cgroup}/memory.events`)) ?? '')?.[1] ?? 0) > 0;
+  yield* account(service);
   yield* attempt(sys('unlinkat', -100, `/sys/fs/cgroup${service.cgroup}`, 0x200), 0);
   const clean = stopping || code === 0 || [SIG.TERM, SIG.INT, SIG.HUP, SIG.PIPE].some((s) => s === termSignal(status));
   service.result = clean ? 'success' : starved ? 'oom-kill' : code === null ? 'signal' : 'exit-code';
@@ -200,19 +210,39 @@ export function* ended(m: Manager, service: Service, status: number): Call<void>
     if (service.again) {
       service.again = false;
       yield* startService(m, service);
-    } else if (service.transient) forget(m, service);
+    } else if (service.transient && !service.transient.wait) forget(m, service);
     return;
   }
   yield* afterEnd(service, clean);
-  if (service.transient && service.pid === 0 && service.restartAt === 0 && (service.transient.collect || service.active === 'inactive')) forget(m, service);
+  if (service.transient && service.pid === 0 && service.restartAt === 0 && !service.transient.wait && (service.transient.collect || service.active === 'inactive')) forget(m, service);
+}
+
+/** What its control group tells of the run that is over. */
+function* account(service: Service): Call<void> {
+  const dir = `/sys/fs/cgroup${service.cgroup}`;
+  service.ran = (yield* monotonic()) - service.began;
+  service.cpu = Number(/^usage_usec (\d+)/m.exec((yield* tryRead(`${dir}/cpu.stat`)) ?? '')?.[1] ?? 0) * 1000;
+  service.peak = Number((yield* tryRead(`${dir}/memory.peak`)) ?? 0);
 }
 
 const SIGNAL_NAMES = new Map<number, string>(Object.entries(SIG).map(([name, number]) => [number, name]));
-const exitName = (code: number): string => (code === 0 ? 'SUCCESS' : code === 1 ? 'FAILURE' : code === 203 ? 'EXEC' : 'n/a');
+
+/** Names of exit statuses: libc's, LSB's, the manager's own. Source: systemd.exec(5). */
+const EXIT_NAMES: Readonly<Record<number, string>> = {
+  0: 'SUCCESS', 1: 'FAILURE', 2: 'INVALIDARGUMENT', 3: 'NOTIMPLEMENTED', 4: 'NOPERMISSION', 5: 'NOTINSTALLED', 6: 'NOTCONFIGURED', 7: 'NOTRUNNING', 64: 'USAGE', 65: 'DATAERR', 66: 'NOINPUT', 67: 'NOUSER',
+  68: 'NOHOST', 69: 'UNAVAILABLE', 70: 'SOFTWARE', 71: 'OSERR', 72: 'OSFILE', 73: 'CANTCREAT', 74: 'IOERR', 75: 'TEMPFAIL', 76: 'PROTOCOL', 77: 'NOPERM', 78: 'CONFIG', 200: 'CHDIR', 201: 'NICE', 202: 'FDS', 203: 'EXEC',
+  204: 'MEMORY', 205: 'LIMITS', 206: 'OOM_ADJUST', 216: 'GROUP', 217: 'USER', 255: 'EXCEPTION',
+};
+export const exitName = (code: number): string => EXIT_NAMES[code] ?? 'n/a';
+export const signalName = (signal: number): string => SIGNAL_NAMES.get(signal) ?? '?';
 
 /** Restart=, with ever longer waits, or the end. */
 function* afterEnd(service: Service, clean: boolean): Call<void> {
   const { unit } = service;
+  if (clean && service.transient?.remain) {
+    yield* become(service, 'active', 'exited');
+    return;
+  }
   const now = yield* monotonic();
   const wanted = unit.restart === 'always' || (unit.restart === 'on-failure' && !clean);
   const recent = service.starts.filter((t) => now - t < INTERVAL_NS).length;
@@ -233,7 +263,7 @@ function* afterEnd(service: Service, clean: boolean): Call<void> {
 export function* stopService(service: Service): Call<void> {
   service.restartAt = 0;
   if (service.pid === 0) {
-    if (service.active !== 'inactive') yield* become(service, 'inactive', 'dead');
+    if (service.active !== 'inactive' && service.active !== 'failed') yield* become(service, 'inactive', 'dead');
     return;
   }
   if (service.active === 'deactivating') return;

@@ -2,60 +2,110 @@
 import { SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { strftime } from '../coreutils/calendar.ts';
+import { globOf } from '../coreutils/ls.ts';
 import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
-import { attempt, exists, list, mkdirAll, tryRead, writeFile } from '../lib/files.ts';
+import { attempt, list, mkdirAll, tryRead, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print } from '../lib/io.ts';
 import { treeOfCgroup } from './cgls.ts';
 import { type Answer, ask, type Order, type UnitRow } from './control.ts';
 import { lastLines } from './journal.ts';
+import { unprefixed } from './messages.ts';
 import { BadProperty, CONTROL_DIR, dropIns, parseAssignments, RESOURCES, RUNTIME_CONTROL_DIR, shownSetting, wholeOf, writesOf } from './resources.ts';
+import { parseSignal } from '../sh/signals.ts';
+import { exitName, signalName } from './service.ts';
 import { isSlice, slicePath } from './slices.ts';
-import { parseUnit, readUnits, UNIT_DIR, WANTS_DIR } from './units.ts';
+import { parseUnit, readUnits, unitPath, WANTS_DIR } from './units.ts';
 
-const SPEC = 'runtime a/all t/type= state= l/full n/lines= no-pager no-legend q/quiet now H/host= o/output= p/property= s/signal= f/force plain failed no-block value';
+const SPEC = 'runtime a/all t/type= state= l/full n/lines= no-pager no-legend q/quiet now H/host= o/output= p/property= P= version s/signal= f/force plain failed no-block value';
 
 const full = (name: string): string => (/\.(service|slice|scope|target|socket|mount)$/.test(name) ? name : `${name}.service`);
 
-export const systemctl: Program = command(function* (argv) {
+const VERSION =
+  'systemd 257 (257.13-1~deb13u1)\n+PAM +AUDIT +SELINUX +APPARMOR +IMA +IPE +SMACK +SECCOMP +GCRYPT -GNUTLS +OPENSSL +ACL +BLKID +CURL +ELFUTILS +FIDO2 +IDN2 -IDN +IPTC +KMOD +LIBCRYPTSETUP +LIBCRYPTSETUP_PLUGINS +LIBFDISK +PCRE2 +PWQUALITY +P11KIT +QRENCODE +TPM2 +BZIP2 +LZ4 +XZ +ZLIB +ZSTD +BPF_FRAMEWORK +BTF -XKBCOMMON -UTMP +SYSVINIT +LIBARCHIVE\n';
+
+const TYPES = new Set(['service', 'mount', 'swap', 'socket', 'target', 'device', 'automount', 'timer', 'path', 'slice', 'scope', 'loaded', 'not-found', 'bad-setting', 'error', 'masked', 'stub', 'merged']);
+
+export const systemctl: Program = command(unprefixed(function* (argv) {
   const given = parseOptions(SPEC, argv.slice(1));
+  if (given.on.has('version')) {
+    yield* print(VERSION);
+    return 0;
+  }
+  const type = optionValue(given, 'type');
+  if (type !== undefined && !type.split(',').every((one) => TYPES.has(one))) {
+    yield* complain(`Unknown unit type or load state '${type}'.\nUse -t help to see a list of allowed values.\n`);
+    return 1;
+  }
   const [verb = 'list-units', ...words] = given.words;
   const units = words.map(full);
   try {
-    return yield* run(verb, units, words, given.on, (name) => optionValue(given, name));
+    return yield* run(verb, units, words, given.on, (name) => (name === 'property' ? [...(given.values.get('property') ?? []), ...(given.values.get('P') ?? [])].join(',') || undefined : optionValue(given, name)));
   } catch (error) {
     if (!(error instanceof SysError) || !['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(error.errno)) throw error;
     yield* complain("System has not been booted with systemd as init system (PID 1). Can't operate.\nFailed to connect to bus: Host is down\n");
     return 1;
   }
-});
+}));
 
 function* run(verb: string, units: readonly string[], words: readonly string[], on: ReadonlyMap<string, number>, value: (name: string) => string | undefined): Call<number> {
   switch (verb) {
     case 'start': case 'stop': case 'restart': case 'try-restart': case 'reload-or-restart':
       return yield* job(verb === 'start' || verb === 'stop' ? verb : 'restart', verb, units);
     case 'status': return units.length === 0 ? yield* machineStatus() : yield* statuses(units, on, Number(value('lines') ?? 10));
-    case 'is-active': return yield* isState(units, on, (u) => u?.active ?? 'inactive', 'active', 3);
-    case 'is-failed': return yield* isState(units, on, (u) => u?.active ?? 'inactive', 'failed', 1);
+    case 'is-active': return yield* isState(units, on, 'active', 3);
+    case 'is-failed': return yield* isState(units, on, 'failed', 1);
     case 'is-enabled': return yield* enabledStates(units);
     case 'enable': case 'disable': return yield* enable(verb, units, on.has('now'));
-    case 'list-units': return yield* listUnits(on, value('type'), value('state'));
+    case 'list-units': return yield* listUnits(on, words, value('type'), value('state'));
     case 'list-unit-files': return yield* listUnitFiles(on);
     case 'daemon-reload': yield* ask({ verb: 'reload', units: [] }); return 0;
     case 'reset-failed': yield* ask({ verb: 'reset-failed', units }); return 0;
-    case 'kill': yield* ask({ verb: 'kill', units, signal: Number(value('signal') ?? 15) || 15 }); return 0;
+    case 'kill': return yield* kill(units, value('signal') ?? 'TERM');
     case 'set-property': return yield* setProperty(words, on.has('runtime'));
     case 'cat': return yield* cat(units);
-    case 'show': return yield* showProperties(units, value('property'));
+    case 'show': return yield* showProperties(units, value('property'), on.has('value') || on.has('P'));
     case 'is-system-running': return yield* running();
     case 'poweroff': case 'reboot': case 'halt': yield* ask({ verb: verb === 'reboot' ? 'reboot' : 'poweroff', units: [] }); return 0;
     default:
-      yield* complain(/^[a-z-]+$/.test(verb) && KNOWN.has(verb) ? `systemctl: not modelled: ${verb}\n` : `Unknown command verb ${verb}.\n`);
-      return words.length < 0 ? 0 : 1;
+      yield* complain(/^[a-z-]+$/.test(verb) && KNOWN.has(verb) ? `systemctl: not modelled: ${verb}\n` : `Unknown command verb '${verb}'${meant(verb)}\n`);
+      return 1;
   }
 }
 
 const KNOWN = new Set(['mask', 'unmask', 'edit', 'isolate', 'list-dependencies', 'list-timers', 'list-sockets', 'list-jobs', 'reload', 'preset', 'daemon-reexec', 'suspend', 'get-default', 'set-default', 'link', 'revert']);
+
+const VERBS = [
+  'list-units', 'list-unit-files', 'list-timers', 'list-sockets', 'list-jobs', 'list-dependencies', 'start', 'stop', 'restart', 'try-restart', 'reload', 'reload-or-restart', 'kill', 'is-active', 'is-failed', 'is-enabled', 'is-system-running',
+  'show', 'cat', 'status', 'help', 'daemon-reload', 'daemon-reexec', 'enable', 'disable', 'mask', 'unmask', 'edit', 'set-property', 'reset-failed', 'isolate', 'freeze', 'thaw', 'halt', 'poweroff', 'reboot', 'suspend', 'get-default', 'set-default',
+];
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** The nearest verb, when one is near. */
+function meant(verb: string): string {
+  const near = VERBS.map((one) => ({ one, far: one.startsWith(verb) ? 0 : distance(verb, one) })).sort((a, b) => a.far - b.far)[0]!;
+  return near.far <= 5 ? `, did you mean '${near.one}'?` : '.';
+}
+
+function* kill(units: readonly string[], signal: string): Call<number> {
+  const number = parseSignal(signal);
+  if (typeof number !== 'number') {
+    yield* complain(`Failed to parse signal string ${signal}.\n`);
+    return 1;
+  }
+  const { missing } = yield* ask({ verb: 'kill', units, signal: number });
+  for (const name of missing) yield* complain(`Failed to kill unit ${name}: Unit ${name} not loaded.\n`);
+  return missing.length > 0 ? 1 : 0;
+}
 
 function* job(verb: Order['verb'], typed: string, units: readonly string[]): Call<number> {
   if (units.length === 0) {
@@ -111,7 +161,7 @@ function* statusText(row: UnitRow): Call<string> {
   const result = row.active === 'failed' ? ` (Result: ${row.result})` : row.active === 'activating' && row.result !== 'success' ? ` (auto-restart) (Result: ${row.result})` : row.active === 'inactive' ? ' (dead)' : ` (${row.sub})`;
   const since = row.since > 0 ? ` since ${strftime('%a %Y-%m-%d %H:%M:%S UTC', row.since / 1e9)}; ${ago(now - row.since)} ago` : '';
   let out = `${dot} ${row.name} - ${row.description}\n     Loaded: loaded${row.path === '' ? '' : ` (${row.path}${state})`}\n${row.path.startsWith('/run/systemd/transient/') ? '  Transient: yes\n' : ''}     Active: ${row.active}${result}${since}\n`;
-  if (row.pid === 0 && row.code !== '') out += `   Main PID: ${row.exitedPid} (code=${row.code}, status=${row.status}${row.code === 'exited' ? `/${row.status === 0 ? 'SUCCESS' : 'FAILURE'}` : ''})\n`;
+  if (row.pid === 0 && row.code !== '') out += endedText(row);
   if (row.pid > 0 || (row.active === 'active' && row.cgroup !== '')) {
     const comm = (yield* tryRead(`/proc/${row.pid}/comm`))?.trim() ?? '';
     if (row.pid > 0) out += `   Main PID: ${row.pid} (${comm})\n`;
@@ -123,6 +173,14 @@ function* statusText(row: UnitRow): Call<string> {
     out += `     CGroup: ${row.cgroup}\n${yield* treeOfCgroup(row.cgroup, '             ')}`;
   }
   return out;
+}
+
+function endedText(row: UnitRow): string {
+  const how = row.code === 'exited' ? `code=exited, status=${row.status}/${exitName(row.status)}` : `code=killed, signal=${signalName(row.status)}`;
+  return [
+    ...(row.ran > 0 ? [`   Duration: ${span(row.ran / 1000)}`] : []), `    Process: ${row.exitedPid} ExecStart=${row.exec.join(' ')} (${how})`, `   Main PID: ${row.exitedPid} (${how})`,
+    ...(row.peak > 0 ? [`   Mem peak: ${human(row.peak)}`] : []), ...(row.cpu > 0 ? [`        CPU: ${span(row.cpu / 1000)}`] : []),
+  ].map((one) => `${one}\n`).join('');
 }
 
 function* taskLine(dir: string, tasks: string | null): Call<string> {
@@ -161,7 +219,7 @@ function span(us: number): string {
   return `${(us / 1e6).toFixed(3)}s`;
 }
 
-function human(n: number): string {
+export function human(n: number): string {
   const units = ['B', 'K', 'M', 'G'];
   let value = n;
   let i = 0;
@@ -172,15 +230,18 @@ function human(n: number): string {
   return i === 0 ? `${value}B` : `${value.toFixed(1)}${units[i]}`;
 }
 
-function* isState(units: readonly string[], on: ReadonlyMap<string, number>, of: (row: UnitRow | undefined) => string, wanted: string, otherwise: number): Call<number> {
-  const answer = yield* ask({ verb: 'list', units });
+/** 0 when any is so; 4 when there is none of them. */
+function* isState(units: readonly string[], on: ReadonlyMap<string, number>, wanted: string, otherwise: number): Call<number> {
+  const rows = [...(yield* ask({ verb: 'list', units })).units, ...(yield* groups())];
   let any = false;
+  let known = false;
   for (const name of units) {
-    const state = of(answer.units.find((u) => u.name === name));
-    any ||= state === wanted;
-    if (!on.has('quiet')) yield* print(`${state}\n`);
+    const row = rows.find((u) => u.name === name);
+    known ||= row !== undefined;
+    any ||= row?.active === wanted;
+    if (!on.has('quiet')) yield* print(`${row?.active ?? 'inactive'}\n`);
   }
-  return any ? 0 : otherwise;
+  return any ? 0 : known ? otherwise : 4;
 }
 
 function* enabledState(name: string, path: string): Call<string> {
@@ -191,25 +252,43 @@ function* enabledState(name: string, path: string): Call<string> {
 }
 
 function* enabledStates(units: readonly string[]): Call<number> {
-  let good = false;
+  let [good, known] = [false, false];
   for (const name of units) {
-    if (!(yield* exists(`${UNIT_DIR}/${name}`))) {
-      yield* complain(`Failed to get unit file state for ${name}: No such file or directory\n`);
-      continue;
-    }
-    const state = yield* enabledState(name, `${UNIT_DIR}/${name}`);
-    good ||= state !== 'disabled';
+    const path = yield* unitPath(name);
+    const transient = path === null && (yield* ask({ verb: 'list', units: [name] })).units[0]?.path.startsWith('/run/systemd/transient/');
+    const state = transient ? 'transient' : path === null ? 'not-found' : yield* enabledState(name, path);
+    known ||= state !== 'not-found';
+    good ||= ['enabled', 'static', 'transient'].includes(state);
     yield* print(`${state}\n`);
   }
-  return good ? 0 : 1;
+  return good ? 0 : known ? 1 : 4;
 }
+
+const NO_INSTALL = `The unit files have no installation config (WantedBy=, RequiredBy=, UpheldBy=,
+Also=, or Alias= settings in the [Install] section, and DefaultInstance= for
+template units). This means they are not meant to be enabled or disabled using systemctl.
+ 
+Possible reasons for having these kinds of units are:
+• A unit may be statically enabled by being symlinked from another unit's
+  .wants/, .requires/, or .upholds/ directory.
+• A unit's purpose may be to act as a helper for some other unit which has
+  a requirement dependency on it.
+• A unit may be started when needed via activation (socket, path, timer,
+  D-Bus, udev, scripted systemctl call, ...).
+• In case of template units, the unit is meant to be enabled with some
+  instance name specified.
+`;
 
 function* enable(verb: string, units: readonly string[], now: boolean): Call<number> {
   for (const name of units) {
-    const path = `${UNIT_DIR}/${name}`;
-    if (!(yield* exists(path))) {
-      yield* complain(`Failed to ${verb} unit: Unit file ${name} does not exist.\n`);
+    const path = yield* unitPath(name);
+    if (path === null) {
+      yield* complain(`Failed to ${verb} unit: Unit ${name} does not exist\n`);
       return 1;
+    }
+    if (!parseUnit(name, path, (yield* tryRead(path)) ?? '').installable) {
+      yield* complain(NO_INSTALL);
+      continue;
     }
     yield* mkdirAll(WANTS_DIR);
     const link = `${WANTS_DIR}/${name}`;
@@ -239,20 +318,23 @@ function* slicesBelow(dir: string, out: UnitRow[], row: (name: string, descripti
 /** Slices and scopes that exist, from the cgroup tree. */
 function* groups(): Call<UnitRow[]> {
   const row = (name: string, description: string, sub: string): UnitRow => ({
-    name, description, path: '', active: 'active', sub, pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', cgroup: slicePath(name), restarts: 0, properties: {},
+    name, description, path: '', active: 'active', sub, pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', cgroup: slicePath(name), restarts: 0, restart: 'no', type: '', killMode: 'control-group', nice: 0, oomScoreAdjust: 0, ran: 0, cpu: 0, peak: 0, exec: [], properties: {},
   });
   const out = [row('init.scope', 'System and Service Manager', 'running'), row('-.slice', 'Root Slice', 'active')];
   yield* slicesBelow('/sys/fs/cgroup', out, row);
   return out;
 }
 
-function* listUnits(on: ReadonlyMap<string, number>, type: string | undefined, state: string | undefined): Call<number> {
+/** A shell pattern; a bare name is a service's. */
+const matches = (pattern: string, name: string): boolean => globOf(/[*?[.]/.test(pattern) ? pattern : `${pattern}.service`).test(name);
+
+function* listUnits(on: ReadonlyMap<string, number>, patterns: readonly string[], type: string | undefined, state: string | undefined): Call<number> {
   const rows = [...(yield* ask({ verb: 'list', units: [] })).units, ...(yield* groups())]
-    .filter((u) => (type === undefined || u.name.endsWith(`.${type}`)) && (on.has('failed') ? u.active === 'failed' : state ? u.active === state || u.sub === state : on.has('all') || u.active !== 'inactive'))
+    .filter((u) => (type === undefined || type.split(',').some((one) => u.name.endsWith(`.${one}`))) && (patterns.length === 0 || patterns.some((one) => matches(one, u.name))) && (on.has('failed') ? u.active === 'failed' : state ? u.active === state || u.sub === state : on.has('all') || u.active !== 'inactive'))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const wide = (pick: (u: UnitRow) => string, head: string): number => Math.max(head.length, ...rows.map((u) => pick(u).length));
   const [n, a, s] = [wide((u) => u.name, 'UNIT'), wide((u) => u.active, 'ACTIVE'), wide((u) => u.sub, 'SUB')];
-  const line = (mark: string, name: string, load: string, active: string, sub: string, description: string): string => `${mark} ${name.padEnd(n)} ${load.padEnd(6)} ${active.padEnd(a)} ${sub.padEnd(s)} ${description}\n`;
+  const line = (mark: string, name: string, load: string, active: string, sub: string, description: string): string => `${on.has('plain') ? '' : `${mark} `}${name.padEnd(n)} ${load.padEnd(6)} ${active.padEnd(a)} ${sub.padEnd(s)} ${description}\n`;
   let out = rows.length === 0 || on.has('no-legend') ? '' : line(' ', 'UNIT', 'LOAD', 'ACTIVE', 'SUB', 'DESCRIPTION');
   for (const u of rows) out += line(u.active === 'failed' ? '●' : ' ', u.name, 'loaded', u.active, u.sub, u.description);
   if (!on.has('no-legend')) {
@@ -273,33 +355,55 @@ function* listUnitFiles(on: ReadonlyMap<string, number>): Call<number> {
 }
 
 function* cat(units: readonly string[]): Call<number> {
+  let first = true;
   for (const name of units) {
-    const source = yield* tryRead(`${UNIT_DIR}/${name}`);
-    if (source === null) {
+    const path = yield* unitPath(name);
+    const files = path === null ? [] : [path];
+    for (const dir of [CONTROL_DIR, RUNTIME_CONTROL_DIR]) for (const one of yield* list(`${dir}/${name}.d`)) files.push(`${dir}/${name}.d/${one.name}`);
+    if (files.length === 0) {
       yield* complain(`No files found for ${name}.\n`);
       return 1;
     }
-    yield* print(`# ${UNIT_DIR}/${name}\n${source}`);
+    for (const file of files) {
+      yield* print(`${first ? '' : '\n'}# ${file}\n${(yield* tryRead(file)) ?? ''}`);
+      first = false;
+    }
   }
   return 0;
 }
 
-function* showProperties(units: readonly string[], only: string | undefined): Call<number> {
+/** Properties in the manager's order: the kind of unit's, its control group's, its processes', every unit's. */
+function* propertiesOf(name: string, row: UnitRow | undefined): Call<Record<string, string>> {
+  const whole = yield* wholeOf();
+  const own: Record<string, string> = { ...row?.properties, ...(yield* dropIns(name)) };
+  const dir = `/sys/fs/cgroup${row?.cgroup ?? '/nowhere'}`;
+  const read = function* (file: string): Call<string> { return (yield* tryRead(`${dir}/${file}`))?.trim() ?? '[not set]'; };
+  const set = (...keys: string[]): Record<string, string> => Object.fromEntries(keys.map((key) => shownSetting(key, own[key], whole)));
+  const service = name.endsWith('.service');
+  const cgroup = row?.active === 'active' || row?.active === 'deactivating' || row?.path === '' ? row.cgroup : '';
+  return {
+    ...(service ? { Type: row?.type ?? 'simple', Restart: row?.restart ?? 'no', MainPID: String(row?.pid ?? 0) } : {}),
+    ...(name.endsWith('.slice') ? {} : { Result: row?.result ?? 'success' }),
+    ...(service ? { NRestarts: String(row?.restarts ?? 0) } : {}),
+    ...(name.endsWith('.slice') ? {} : { OOMPolicy: own.OOMPolicy ?? 'stop' }),
+    ...(service ? { ExecMainPID: String(row?.pid || row?.exitedPid || 0), ExecMainCode: row?.code === 'exited' ? '1' : row?.code === 'killed' ? '2' : '0', ExecMainStatus: String(row?.status ?? 0) } : {}),
+    Slice: row ? sliceOf(row) : '', ControlGroup: cgroup, MemoryCurrent: yield* read('memory.current'), MemoryPeak: yield* read('memory.peak'),
+    CPUUsageNSec: usage(yield* tryRead(`${dir}/cpu.stat`)), TasksCurrent: yield* read('pids.current'), Delegate: own.Delegate ?? 'no', CPUAccounting: 'yes',
+    ...set('CPUWeight', 'CPUQuota', 'CPUQuotaPeriodSec', 'AllowedCPUs', 'AllowedMemoryNodes'), IOAccounting: own.IOAccounting ?? 'no', ...set('IOWeight', 'IOReadBandwidthMax', 'IOWriteBandwidthMax', 'IOReadIOPSMax', 'IOWriteIOPSMax'), MemoryAccounting: 'yes',
+    ...set('MemoryMin', 'MemoryLow', 'MemoryHigh', 'MemoryMax', 'MemorySwapMax'), TasksAccounting: 'yes', ...set('TasksMax'),
+    ...(service ? { OOMScoreAdjust: String(row?.oomScoreAdjust ?? 0), Nice: String(row?.nice ?? 0) } : {}), ...(name.endsWith('.slice') ? {} : { KillMode: row?.killMode ?? 'control-group' }),
+    Id: name, Names: name, Description: row?.description ?? name, LoadState: row ? 'loaded' : 'not-found', ActiveState: row?.active ?? 'inactive', SubState: row?.sub ?? 'dead', FragmentPath: row?.path ?? '',
+    UnitFileState: row?.path ? (row.path.startsWith('/run/systemd/transient/') ? 'transient' : yield* enabledState(name, row.path)) : '', Transient: row?.path.startsWith('/run/systemd/transient/') ? 'yes' : 'no',
+  };
+}
+
+function* showProperties(units: readonly string[], only: string | undefined, bare: boolean): Call<number> {
   const answer: Answer = yield* ask({ verb: 'list', units });
   answer.units.push(...(yield* groups()).filter((u) => units.includes(u.name)));
-  const whole = yield* wholeOf();
-  for (const name of units) {
-    const row = answer.units.find((u) => u.name === name);
-    const own: Record<string, string> = { ...row?.properties, ...(yield* dropIns(name)) };
-    const dir = `/sys/fs/cgroup${row?.cgroup ?? '/nowhere'}`;
-    const all: Record<string, string> = {
-      Id: name, Description: row?.description ?? name, LoadState: row ? 'loaded' : 'not-found', ActiveState: row?.active ?? 'inactive', SubState: row?.sub ?? 'dead', MainPID: String(row?.pid ?? 0),
-      NRestarts: String(row?.restarts ?? 0), Result: row?.result ?? 'success', ControlGroup: row?.cgroup ?? '', FragmentPath: row?.path ?? '', UnitFileState: row?.path ? yield* enabledState(name, row.path) : '',
-      MemoryCurrent: (yield* tryRead(`${dir}/memory.current`))?.trim() ?? '[not set]', MemoryPeak: (yield* tryRead(`${dir}/memory.peak`))?.trim() ?? '[not set]', TasksCurrent: (yield* tryRead(`${dir}/pids.current`))?.trim() ?? '[not set]',
-      CPUUsageNSec: usage(yield* tryRead(`${dir}/cpu.stat`)), Slice: row ? sliceOf(row.cgroup) : '', ...Object.fromEntries(RESOURCES.filter((key) => !key.endsWith('Accounting')).map((key) => shownSetting(key, own[key], whole))),
-    };
-    const wanted = only?.split(',');
-    yield* print(Object.entries(all).filter(([key]) => !wanted || wanted.includes(key)).map(([key, v]) => `${key}=${v}\n`).join(''));
+  const wanted = only?.split(',');
+  for (const [i, name] of units.entries()) {
+    const shown = Object.entries(yield* propertiesOf(name, answer.units.find((u) => u.name === name))).filter(([key]) => !wanted || wanted.includes(key));
+    yield* print((i > 0 ? '\n' : '') + shown.map(([key, v]) => `${bare ? '' : `${key}=`}${v}\n`).join(''));
   }
   return 0;
 }
@@ -309,7 +413,8 @@ const usage = (stat: string | null): string => {
   return usec === undefined ? '[not set]' : `${usec}000`;
 };
 
-const sliceOf = (cgroup: string): string => cgroup.split('/').filter((part) => part.endsWith('.slice')).at(-1) ?? '-.slice';
+/** The slice that a unit lies in: of a slice, the one above. */
+const sliceOf = (row: UnitRow): string => (row.name === '-.slice' ? '' : (row.cgroup.split('/').filter((part) => part.endsWith('.slice') && part !== row.name).at(-1) ?? '-.slice'));
 
 /** Settings into drop-ins, and at once into the unit's control group. */
 function* setProperty(words: readonly string[], runtime: boolean): Call<number> {
@@ -319,23 +424,26 @@ function* setProperty(words: readonly string[], runtime: boolean): Call<number> 
     return 1;
   }
   const name = full(unit);
-  const known = [...(yield* ask({ verb: 'list', units: [] })).units, ...(yield* groups())].some((u) => u.name === name);
+  const row = [...(yield* ask({ verb: 'list', units: [] })).units, ...(yield* groups())].find((u) => u.name === name);
   try {
     const properties = parseAssignments(assignments);
-    writesOf(properties, yield* wholeOf());
-    if (!known && !isSlice(name)) throw new BadProperty(`Failed to set unit properties on ${name}: Unit ${name} not found.`);
+    const whole = yield* wholeOf();
+    writesOf(properties, whole);
+    if (!row && !isSlice(name)) throw new BadProperty(`Failed to set unit properties on ${name}: Unit ${name} not found.`);
     const { error = '' } = yield* ask({ verb: 'set', units: [], transient: { name, description: '', slice: '', exec: [], environment: {}, cwd: '/', restart: 'no', pid: 0, properties, collect: false, uid: null, gid: null } });
     if (error !== '') throw new BadProperty(error);
+    // What no file has keeps its settings no longer than itself.
+    if (row?.path.startsWith('/run/systemd/transient/')) return 0;
     const dir = `${runtime ? RUNTIME_CONTROL_DIR : CONTROL_DIR}/${name}.d`;
     yield* mkdirAll(dir);
     const section = name.split('.').at(-1)!;
     for (const [key, value] of Object.entries(properties)) {
-      yield* writeFile(`${dir}/50-${key}.conf`, `# This is a drop-in unit file extension, created via "systemctl set-property"\n# or an equivalent operation. Do not edit.\n[${section[0]!.toUpperCase()}${section.slice(1)}]\n${key}=${value}\n`);
+      yield* writeFile(`${dir}/50-${key}.conf`, `# This is a drop-in unit file extension, created via "systemctl set-property"\n# or an equivalent operation. Do not edit.\n[${section[0]!.toUpperCase()}${section.slice(1)}]\n${key}=${key.startsWith('Memory') && !key.endsWith('Accounting') ? shownSetting(key, value, whole)[1] : value}\n`);
     }
     return 0;
   } catch (error) {
     if (!(error instanceof BadProperty)) throw error;
-    yield* complain(`${error.message}\n`);
+    yield* complain(`${error.message.startsWith('Value specified') ? `Failed to set unit properties on ${name}: ` : ''}${error.message}\n`);
     return 1;
   }
 }

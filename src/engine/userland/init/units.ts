@@ -1,9 +1,11 @@
 /** Unit files of services: /etc/systemd/system/*.service as systemd.unit(5) and systemd.service(5) have them, the keys that matter here. */
-import { list, readText } from '../lib/files.ts';
+import { exists, list, readText } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { type Properties, RESOURCES } from './resources.ts';
 
 export const UNIT_DIR = '/etc/systemd/system';
+/** Where units are looked for: what comes first wins. Source: systemd.unit(5). */
+export const UNIT_DIRS: readonly string[] = [UNIT_DIR, '/run/systemd/system', '/usr/lib/systemd/system'];
 export const WANTS_DIR = `${UNIT_DIR}/multi-user.target.wants`;
 
 export interface UnitFile {
@@ -84,13 +86,21 @@ function environmentOf(lines: readonly string[]): Record<string, string> {
   return env;
 }
 
+/** The file of a unit, or null. */
+export function* unitPath(name: string): Call<string | null> {
+  for (const dir of UNIT_DIRS) if (yield* exists(`${dir}/${name}`)) return `${dir}/${name}`;
+  return null;
+}
+
 /** Every service's unit file, sorted by name. */
 export function* readUnits(): Call<UnitFile[]> {
-  const units: UnitFile[] = [];
-  for (const { name } of yield* list(UNIT_DIR)) {
-    if (name.endsWith('.service')) units.push(parseUnit(name, `${UNIT_DIR}/${name}`, yield* readText(`${UNIT_DIR}/${name}`)));
+  const units = new Map<string, UnitFile>();
+  for (const dir of UNIT_DIRS) {
+    for (const { name } of yield* list(dir)) {
+      if (name.endsWith('.service') && !name.includes('@.') && !units.has(name)) units.set(name, parseUnit(name, `${dir}/${name}`, yield* readText(`${dir}/${name}`)));
+    }
   }
-  return units;
+  return [...units.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** So that each comes after those it names in After=; a circle is broken where it is met. */

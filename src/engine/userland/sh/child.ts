@@ -54,10 +54,18 @@ function* fork(sh: Shell, run: () => Body): Call<number> {
       if (error.errno !== 'EAGAIN' || seconds > MAX_FORK_SECONDS) throw new Bad(refused, { status: 254, whole: true });
       yield* attempt(complain(`${nameOf(sh)}: fork: retry: ${strerror(error)}\n`), undefined);
       yield* poll(sh);
-      yield* attempt(sys('nanosleep', seconds * 1_000_000_000), 0, 'EINTR');
-      if (sh.pending.length > 0) throw new Bad(refused, { status: 254, whole: true });
+      if (!(yield* undisturbed(sh, seconds))) throw new Bad(`fork: ${strerror(new SysError('EINTR'))}`, { status: 254, whole: true });
     }
   }
+}
+
+/** Sleeps; false when a signal came, the end of a child among them. */
+function* undisturbed(sh: Shell, seconds: number): Call<boolean> {
+  const caught = sh.traps.has('CHLD') || sh.ignored.has(SIG.CHLD);
+  if (!caught) yield* sys('rt_sigaction', SIG.CHLD, { *handler() {}, restart: false });
+  const slept = yield* attempt(sys('nanosleep', seconds * 1_000_000_000), null, 'EINTR');
+  if (!caught) yield* defaultSignal(SIG.CHLD);
+  return slept !== null && sh.pending.length === 0;
 }
 
 function* childBody(child: Shell, part: Part, plumbing: Plumbing, pgid: number): Body {

@@ -6,6 +6,7 @@ import { nsCapable } from '../../credentials.ts';
 import { badness } from '../../oom.ts';
 import type { Kernel, PidNamespace, Task } from '../../records.ts';
 import { cgroupPath } from '../../cgroup/charge.ts';
+import { whole } from '../../cgroup/numbers.ts';
 import type { Cgroup } from '../../cgroup/types.ts';
 import { threadsOf } from '../../membership.ts';
 import { pidIn } from '../../task.ts';
@@ -60,10 +61,18 @@ function oomScore(kernel: Kernel, task: Task): string {
 
 /** Below what it is, if that is negative, or below 0, only with CAP_SYS_RESOURCE. */
 function writeOomAdj(kernel: Kernel, task: Task, writer: Task, text: string): void {
-  const value = text.trim();
-  if (!/^[+-]?\d+$/.test(value)) throw new SysError('EINVAL');
-  const adj = Number(value);
-  if (adj < -1000 || adj > 1000) throw new SysError('EINVAL');
+  setOomAdj(kernel, task, writer, whole(text, -1000, 1000, 'EINVAL'));
+}
+
+/** The older file, -17 to 15: a scale of its own, on which -17 is never. */
+const oldAdj = (adj: number): number => (adj === 1000 ? 15 : Math.trunc((adj * 17) / 1000));
+
+function writeOldAdj(kernel: Kernel, task: Task, writer: Task, text: string): void {
+  const value = whole(text, -17, 15, 'EINVAL');
+  setOomAdj(kernel, task, writer, value === 15 ? 1000 : Math.trunc((value * 1000) / 17));
+}
+
+function setOomAdj(kernel: Kernel, task: Task, writer: Task, adj: number): void {
   if (adj < Math.min(0, task.leader.oomScoreAdj) && !nsCapable(writer, kernel.init.user, 'sys_resource')) throw new SysError('EACCES');
   task.leader.oomScoreAdj = adj;
 }
@@ -106,7 +115,7 @@ const FILES: Readonly<Record<string, { only?: Shown['what']; make(shown: Shown):
   fd: { make: ({ task }) => fdDir(task) },
   fdinfo: { make: ({ ns, task }) => fdInfoDir(ns, task) },
   gid_map: { make: (shown) => changes(shown, (_kernel, looker) => mapText(shown.task.ns.user, 'gidMap', looker), (writer, text) => writeMap(shown.task.ns.user, 'gidMap', writer, text)) },
-  limits: { make: (shown) => says(shown, () => limitsText(shown.task)) },
+  limits: { make: (shown) => says(shown, (kernel) => limitsText(kernel, shown.task)) },
   loginuid: { make: (shown) => says(shown, () => '4294967295') },
   maps: { make: (shown) => guarded(shown, (_kernel, looker) => mapsText(shown.task, looker)) },
   mountinfo: { make: (shown) => guarded(shown, () => mountinfoText(shown.task)) },
@@ -114,6 +123,7 @@ const FILES: Readonly<Record<string, { only?: Shown['what']; make(shown: Shown):
   mountstats: { make: (shown) => guarded(shown, () => mountstatsText(shown.task), 0o400) },
   net: { make: ({ task }) => netDir(task) },
   ns: { make: ({ task }) => nsDir(task) },
+  oom_adj: { make: (shown) => changes(shown, () => `${oldAdj(shown.task.leader.oomScoreAdj)}\n`, (writer, text, kernel) => writeOldAdj(kernel, shown.task, writer, text)) },
   oom_score: { make: (shown) => says(shown, (kernel) => oomScore(kernel, shown.task.leader)) },
   oom_score_adj: { make: (shown) => changes(shown, () => `${shown.task.leader.oomScoreAdj}\n`, (writer, text, kernel) => writeOomAdj(kernel, shown.task, writer, text)) },
   root: { make: ({ task }) => placeLink(task, (one) => one.fs.root) },
@@ -154,8 +164,14 @@ function rollup(task: Task): string {
   const all = rss.anon + rss.file + rss.shmem;
   const first = areas[0]?.start ?? 0;
   const last = areas.at(-1);
-  const row = (name: string, pages: number): string => `${`${name}:`.padEnd(16)}${String((pages * PAGE) / 1024).padStart(8)} kB\n`;
-  return `${first.toString(16)}-${(last ? last.start + last.length : 0).toString(16)} ---p 00000000 00:00 0 ${' '.repeat(26)}[rollup]\n${row('Rss', all)}${row('Pss', all)}${row('Anonymous', rss.anon)}${row('Swap', task.mm.swapped)}`;
+  const file = rss.file + rss.shmem;
+  const rows: readonly [string, number][] = [
+    ['Rss', all], ['Pss', all], ['Pss_Dirty', rss.anon], ['Pss_Anon', rss.anon], ['Pss_File', rss.file], ['Pss_Shmem', rss.shmem], ['Shared_Clean', 0], ['Shared_Dirty', 0], ['Private_Clean', file], ['Private_Dirty', rss.anon],
+    ['Referenced', all], ['Anonymous', rss.anon], ['KSM', 0], ['LazyFree', 0], ['AnonHugePages', 0], ['ShmemPmdMapped', 0], ['FilePmdMapped', 0], ['Shared_Hugetlb', 0], ['Private_Hugetlb', 0], ['Swap', task.mm.swapped],
+    ['SwapPss', task.mm.swapped], ['Locked', 0],
+  ];
+  const text = rows.map(([name, pages]) => `${`${name}:`.padEnd(16)}${String((pages * PAGE) / 1024).padStart(8)} kB\n`).join('');
+  return `${first.toString(16)}-${(last ? last.start + last.length : 0).toString(16)} ---p 00000000 00:00 0 ${' '.repeat(26)}[rollup]\n${text}`;
 }
 
 /** /proc/PID. */

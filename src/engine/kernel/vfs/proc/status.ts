@@ -9,6 +9,7 @@ import { mappedBytes } from '../../memory.ts';
 import { residentPages } from '../../oom.ts';
 import type { Area, Kernel, PidNamespace, Task } from '../../records.ts';
 import { settleAll } from '../../sched.ts';
+import { resourceLimits } from '../../syscalls/limits.ts';
 import { pidIn } from '../../task.ts';
 import { queueLimit } from '../../signals.ts';
 
@@ -177,20 +178,18 @@ export function statmText(task: Task): string {
   return `${size} ${residentPages(task)} ${rss.file + rss.shmem} 0 0 ${size} 0\n`;
 }
 
-const LIMITS: readonly [name: string, resource: string, unit: string, otherwise: number | null][] = [
-  ['Max cpu time', 'RLIMIT_CPU', 'seconds', null], ['Max file size', 'RLIMIT_FSIZE', 'bytes', null], ['Max data size', 'RLIMIT_DATA', 'bytes', null],
-  ['Max stack size', 'RLIMIT_STACK', 'bytes', 8388608], ['Max core file size', 'RLIMIT_CORE', 'bytes', 0], ['Max resident set', 'RLIMIT_RSS', 'bytes', null],
-  ['Max processes', 'RLIMIT_NPROC', 'processes', null], ['Max open files', 'RLIMIT_NOFILE', 'files', 1024],
-  ['Max locked memory', 'RLIMIT_MEMLOCK', 'bytes', 8388608], ['Max address space', 'RLIMIT_AS', 'bytes', null], ['Max file locks', 'RLIMIT_LOCKS', 'locks', null],
-  ['Max pending signals', 'RLIMIT_SIGPENDING', 'signals', null], ['Max msgqueue size', 'RLIMIT_MSGQUEUE', 'bytes', 819200], ['Max nice priority', 'RLIMIT_NICE', '', 0],
-  ['Max realtime priority', 'RLIMIT_RTPRIO', '', 0], ['Max realtime timeout', 'RLIMIT_RTTIME', 'us', null],
+const LIMITS: readonly [name: string, resource: string, unit: string][] = [
+  ['Max cpu time', 'CPU', 'seconds'], ['Max file size', 'FSIZE', 'bytes'], ['Max data size', 'DATA', 'bytes'], ['Max stack size', 'STACK', 'bytes'], ['Max core file size', 'CORE', 'bytes'],
+  ['Max resident set', 'RSS', 'bytes'], ['Max processes', 'NPROC', 'processes'], ['Max open files', 'NOFILE', 'files'], ['Max locked memory', 'MEMLOCK', 'bytes'], ['Max address space', 'AS', 'bytes'],
+  ['Max file locks', 'LOCKS', 'locks'], ['Max pending signals', 'SIGPENDING', 'signals'], ['Max msgqueue size', 'MSGQUEUE', 'bytes'], ['Max nice priority', 'NICE', ''], ['Max realtime priority', 'RTPRIO', ''],
+  ['Max realtime timeout', 'RTTIME', 'us'],
 ];
 
-export function limitsText(task: Task): string {
-  const show = (value: number | null | undefined): string => (value === null || value === undefined || !Number.isFinite(value) ? 'unlimited' : String(value));
-  const rows = LIMITS.map(([name, resource, unit, otherwise]) => {
-    const limit = task.limits[resource];
-    return `${name.padEnd(25)} ${show(limit ? limit.cur : otherwise).padEnd(20)} ${show(limit ? limit.max : otherwise).padEnd(20)} ${unit.padEnd(10)}\n`;
+export function limitsText(kernel: Kernel, task: Task): string {
+  const show = (value: number): string => (Number.isFinite(value) ? String(value) : 'unlimited').padEnd(20);
+  const rows = LIMITS.map(([name, resource, unit]) => {
+    const { cur, max } = resourceLimits(kernel, task, resource);
+    return `${name.padEnd(25)} ${show(cur)} ${show(max)} ${unit === '' ? '' : unit.padEnd(10)}\n`;
   });
   return `${'Limit'.padEnd(25)} ${'Soft Limit'.padEnd(20)} ${'Hard Limit'.padEnd(20)} ${'Units'.padEnd(10)}\n${rows.join('')}`;
 }

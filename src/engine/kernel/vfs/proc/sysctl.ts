@@ -6,6 +6,7 @@ import { hex } from '../../../sim/random.ts';
 import { SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
 import { disableIpv6 } from '../../net/links.ts';
+import { threadsMax } from '../../syscalls/limits.ts';
 import type { Kernel, Task, UserNamespace } from '../../records.ts';
 import { fixed, type Node } from '../pseudo.ts';
 
@@ -116,11 +117,6 @@ function pingGroups(): Node {
 
 const LIMITED = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
-/** Pages of the initial ramdisk, which is still in memory when the limit is set: 26.5 MB. */
-const INITRD = 6470;
-/** fork_init: an eighth of the machine's memory in stacks of 16 KiB. */
-const threadsMax = (kernel: Kernel): number => Math.max(20, Math.floor((kernel.frames.total - INITRD) / 32));
-
 const WATCHES: Readonly<Record<string, number>> = { max_fanotify_groups: 128, max_fanotify_marks: 8192, max_inotify_instances: 128, max_inotify_watches: 8192 };
 
 function userLimits(): Record<string, Node> {
@@ -137,6 +133,13 @@ function ptraceScope(): Node {
     kernel.drivers.set('yama', value);
   }, 0, 3);
 }
+
+/** What the memory manager goes by and nobody sets here; read only, as that has no effect. */
+const VM: Readonly<Record<string, Node>> = Object.fromEntries(Object.entries({
+  admin_reserve_kbytes: 8192, compaction_proactiveness: 20, dirty_background_bytes: 0, dirty_background_ratio: 10, dirty_bytes: 0, dirty_expire_centisecs: 3000, dirty_ratio: 20, dirty_writeback_centisecs: 500,
+  dirtytime_expire_seconds: 43200, extfrag_threshold: 500, laptop_mode: 0, mmap_min_addr: 65536, nr_hugepages: 0, nr_overcommit_hugepages: 0, oom_dump_tasks: 1, oom_kill_allocating_task: 0, overcommit_kbytes: 0,
+  'page-cluster': 3, panic_on_oom: 0, stat_interval: 1, vfs_cache_pressure: 100, watermark_boost_factor: 15000, watermark_scale_factor: 10, zone_reclaim_mode: 0,
+}).map(([key, value]) => [key, says(() => value)]));
 
 export function sysDir(): Extract<Node, { kind: 'dir' }> {
   return fixed({
@@ -156,7 +159,7 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       ns_last_pid: number((_kernel, task) => task.ns.pid.next - 1, (_kernel, task, value) => {
         task.ns.pid.next = value + 1;
       }, 0, 4194303, (_kernel, task) => task.ns.pid.owner),
-      osrelease: says((kernel) => kernel.release), ostype: says(() => 'Linux'), overflowgid: says(() => 65534), overflowuid: says(() => 65534),
+      osrelease: says((kernel) => kernel.release), panic: says(() => 0), sched_rt_period_us: says(() => 1_000_000), sched_rt_runtime_us: says(() => 950_000), ostype: says(() => 'Linux'), overflowgid: says(() => 65534), overflowuid: says(() => 65534),
       pid_max: says(() => 4194304),
       random: fixed({ boot_id: says(bootId), uuid: says(uuid), entropy_avail: says(() => 256), poolsize: says(() => 256) }),
       seccomp: fixed({ actions_avail: says(() => 'kill_process kill_thread trap errno trace log allow'), actions_logged: says(() => 'kill_process kill_thread trap errno trace log') }),
@@ -181,7 +184,7 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       overcommit_memory: number((kernel) => kernel.overcommit, (kernel, _task, value) => {
         kernel.overcommit = value;
       }, 0, 2),
-      overcommit_ratio: says(() => 50), max_map_count: kept('max_map_count', 65530, 0, 2147483647), swappiness: says(() => 60),
+      overcommit_ratio: says(() => 50), max_map_count: kept('max_map_count', 1048576, 0, 2147483647), swappiness: kept('swappiness', 60, 0, 200), ...VM,
     }),
   });
 }
