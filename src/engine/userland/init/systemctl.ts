@@ -11,7 +11,7 @@ import { treeOfCgroup } from './cgls.ts';
 import { type Answer, ask, type Order, type UnitRow } from './control.ts';
 import { lastLines } from './journal.ts';
 import { unprefixed } from './messages.ts';
-import { BadProperty, CONTROL_DIR, dropIns, parseAssignments, RESOURCES, RUNTIME_CONTROL_DIR, shownSetting, wholeOf, writesOf } from './resources.ts';
+import { BadProperty, CONTROL_DIR, dropIns, parseAssignments, RUNTIME_CONTROL_DIR, shownSetting, wholeOf, writesOf } from './resources.ts';
 import { parseSignal } from '../sh/signals.ts';
 import { exitName, signalName } from './service.ts';
 import { isSlice, slicePath } from './slices.ts';
