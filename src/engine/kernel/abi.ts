@@ -212,6 +212,15 @@ export class SysError extends Error {
   }
 }
 
+/** EINVAL with what a file system wrote into the log of its context, which mount(8) reads and prints. Source: fs_context(9). */
+export class ContextRefused extends SysError {
+  readonly said: string;
+  constructor(said: string) {
+    super('EINVAL', said);
+    this.said = said;
+  }
+}
+
 export interface Stat {
   dev: number;
   ino: number;

@@ -19,6 +19,8 @@ function normal(text: string): string {
     .replace(/\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b/g, 'MAC')
     .replace(/ +$/gm, '')
     .replace(/v1\.8\.\d+/g, 'VERSION')
+    // 1.8.11 names the long options, and ends without an empty line; where 1.8.9 lacked one it has one.
+    .replace(/Can't use -i with/g, "Can't use --in-interface with").replace(/Can't use -o with/g, "Can't use --out-interface with").replace(/\n\nTry `/g, '\nTry `')
     .replace(/ on \w{3} \w{3} +\d+ [\d:]{8} \d{4}$/gm, ' on DATE')
     // 1.8.9 shows numbers of protocols with -n, 1.8.11 names again.
     .replace(/^(.{0,40}?)\b(0|1|6|17|132) +(--|-f) /gm, (_all, head: string, n: string, opt: string) => `${head}${PROTOCOLS[n]!.padEnd(4)} ${opt} `);

@@ -22,14 +22,19 @@ const BLANK: RouteKey = {};
 export function routeFor(ns: NetNamespace, to: string, key: RouteKey = BLANK): { route: Route; src: string } | null {
   const address = parseIp(to);
   if (address === null) return null;
-  if (ns.rules.length === 0) return inTable(ns, address, to, 'main', key) ?? inTable(ns, address, to, 'default', key);
+  if (ns.rules.length === 0) return lookedUp(inTable(ns, address, to, 'main', key)) ?? lookedUp(inTable(ns, address, to, 'default', key));
   for (const rule of ns.rules) {
     if (ruleFits(rule, to, key) === rule.not) continue;
     if (rule.action !== 'table') return { route: { to: 'default', via: null, dev: 'lo', src: null, proto: 'kernel', scope: 'global', metric: 0, type: rule.action, onlink: false }, src: '0.0.0.0' };
-    const found = inTable(ns, address, to, rule.table, key);
-    if (found && found.route.type !== 'throw') return found;
+    const found = lookedUp(inTable(ns, address, to, rule.table, key));
+    if (found) return found;
   }
   return null;
+}
+
+/** A route of type throw ends the search in its table. */
+function lookedUp<Found extends { route: Route }>(found: Found | null): Found | null {
+  return found?.route.type === 'throw' ? null : found;
 }
 
 /** The packet's key, where it is routed. */

@@ -12,14 +12,14 @@ import { OVERHEAD, ZERO } from './vxlan.ts';
 /** Checks what a kind needs before the link is made. `here` is where the request was sent: what the link stands on is there. */
 export function checkKind(here: NetNamespace, kind: string, asked: NetlinkRequest): void {
   if (kind === 'vlan' || kind === 'macvlan') {
-    if (asked.link === undefined) throw kind === 'vlan' ? new Refused('EINVAL', 'link not specified') : new SysError('EINVAL');
+    if (asked.link === undefined) throw kind === 'vlan' ? new Refused('EINVAL', '8021q: link not specified') : new SysError('EINVAL');
     const lower = linkNamed(here, asked.link);
     if (kind === 'vlan') {
       const id = Number(asked.id);
-      if (asked.id === undefined) throw new Refused('EINVAL', 'VLAN properties not specified');
-      if (id >= 4095) throw new Refused('ERANGE', 'Invalid VLAN id');
-      if (lower.kind === 'loopback') throw new Refused('EOPNOTSUPP', 'VLANs not supported on device');
-      if (lower.uppers.some(({ link }) => link.kind === 'vlan' && link.vlan === id)) throw new Refused('EEXIST', 'VLAN device already exists');
+      if (asked.id === undefined) throw new Refused('EINVAL', '8021q: VLAN properties not specified');
+      if (id >= 4095) throw new Refused('ERANGE', '8021q: Invalid VLAN id');
+      if (lower.kind === 'loopback') throw new Refused('EOPNOTSUPP', '8021q: VLANs not supported on device');
+      if (lower.uppers.some(({ link }) => link.kind === 'vlan' && link.vlan === id)) throw new Refused('EEXIST', '8021q: VLAN device already exists');
     }
     if (kind === 'macvlan' && lower.kind === 'loopback') throw new SysError('EINVAL');
   }

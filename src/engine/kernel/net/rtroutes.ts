@@ -95,12 +95,14 @@ export function routeGet(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: 
 
 /** What the kernel keeps in the table local: the addresses of links and their broadcasts. */
 function localTable(ns: NetNamespace): Route[] {
-  return ns.links.filter((link) => link.up).flatMap((link) =>
+  return ns.links.flatMap((link) =>
     link.addresses.filter((a) => a.family === 'inet').flatMap(({ address, prefix }): Route[] => {
       const row = (to: string, type: string, scope: string): Route => ({ to, via: null, dev: link.name, src: address, proto: 'kernel', scope, metric: 0, type, onlink: false, table: 'local' });
       const network = networkOf(parseIp(address)!, prefix);
       const last = formatIp(network + 2 ** (32 - prefix) - 1);
       const loopback = link.kind === 'loopback' && prefix < 32 ? [row(`${formatIp(network)}/${prefix}`, 'local', 'host')] : [];
+      // The rows of networks and broadcasts wait for the link to be up.
+      if (!link.up) return [row(address, 'local', 'host')];
       return [...loopback, row(address, 'local', 'host'), ...(prefix < 31 ? [row(last, 'broadcast', 'link')] : [])];
     }),
   );

@@ -4,13 +4,14 @@
  * What index=on adds is in overlayindex.ts. Left out: xino, nfs_export.
  */
 import { bytes, text } from '../../sim/text.ts';
-import { O_ACCMODE, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
+import { ContextRefused, O_ACCMODE, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
+import { logLine } from '../log.ts';
 import type { Kernel, Task } from '../records.ts';
 import { createSuperBlock, makeDentry } from './inode.ts';
 import { mountOptions } from './options.ts';
 import { noteUser, openIndex, requireUnused } from './overlayindex.ts';
 import { featuresOf, shownOptions, uuidMode } from './overlayoptions.ts';
-import { lookup as lookupPath, sameFile } from './path.ts';
+import { lookup as lookupPath } from './path.ts';
 import type { Dentry, FileOps, FsOps, Path, SuperBlock } from './types.ts';
 import { below, clearWhiteout, copyUp, endLinks, forget, makeOpaque, markImpure, remove, removeUpper, startLinks, whiteout, syncDir } from './overlaycopyup.ts';
 import { attribute, copyAttributes, dataOf, dataSource, entriesOf, isDataless, isOpaque, type Layers, layersOf, list, look, mark, merged, needUpper, type OverlayData, real, REDIRECT_MAX, standIn } from './overlaylayers.ts';
@@ -231,35 +232,87 @@ function forgetNames(a: Dentry, b: Dentry): void {
   }
 }
 
+/** The lower directories by their texts: of lowerdir=, divided at colons that no backslash stands before, or of each lowerdir+=. */
+function lowerTextsOf(data: string, options: ReadonlyMap<string, string>): string[] {
+  const added = data.split(',').filter((one) => one.startsWith('lowerdir+=')).map((one) => one.slice('lowerdir+='.length));
+  const lowerdir = options.get('lowerdir');
+  if (lowerdir !== undefined && (added.length > 0 || options.has('datadir+'))) throw new ContextRefused('overlay: lowerdir+ and datadir+ cannot follow lowerdir');
+  if (options.has('datadir+')) throw new SysError('EINVAL', 'data-only layers are not modelled');
+  if (added.length > 0) return added;
+  const texts = (lowerdir ?? '').split(/(?<!\\):/).map((one) => one.replace(/\\(.)/g, '$1'));
+  if (texts.includes('')) throw new SysError('EINVAL');
+  return texts;
+}
+
+function shownLowers(options: ReadonlyMap<string, string>, texts: readonly string[]): string[] {
+  return options.has('lowerdir') ? [`lowerdir=${options.get('lowerdir')}`] : texts.map((one) => `lowerdir+=${one}`);
+}
+
+function isWithin(entry: Dentry, dir: Dentry): boolean {
+  for (let at = entry; ; at = at.parent) {
+    if (at.inode === dir.inode) return true;
+    if (at.parent === at) return false;
+  }
+}
+
+/** No lower layer may lie in another: what is seen of one would be seen again below. Throws ELOOP. */
+function refuseOverlaps(kernel: Kernel, lowers: readonly Dentry[]): void {
+  for (const [i, one] of lowers.entries()) {
+    if (!lowers.some((other, j) => j !== i && isWithin(one, other))) continue;
+    logLine(kernel, 3, 'overlayfs: overlapping lowerdir path');
+    throw new SysError('ELOOP');
+  }
+}
+
+/** A work directory says of a volatile mount that its files may have been lost; only who removes the mark may mount again. */
+function markVolatile(kernel: Kernel, task: Task, work: Dentry): void {
+  const made = (dir: Dentry, name: string, kind: 'dir' | 'file', mode: number): Dentry =>
+    dir.sb.ops.lookup(kernel, dir, name) ?? dir.sb.ops.create!(kernel, task, dir, name, kind, mode, [0, 0], '');
+  made(made(made(made(work, 'work', 'dir', 0), 'incompat', 'dir', 0o700), 'volatile', 'dir', 0o700), 'dirty', 'file', 0o700);
+}
+
+function refuseVolatile(kernel: Kernel, work: Dentry): void {
+  const at = (dir: Dentry | null, name: string): Dentry | null => (dir ? dir.sb.ops.lookup(kernel, dir, name) : null);
+  if (!at(at(at(work, 'work'), 'incompat'), 'volatile')) return;
+  logLine(kernel, 3, "overlayfs: incompat feature 'volatile' cannot be mounted");
+  throw new SysError('EINVAL');
+}
+
 /** mount -t overlay -o lowerdir=A:B,upperdir=U,workdir=W. Errors as mount(2) gives them. */
 export function createOverlay(kernel: Kernel, task: Task, source: string, data: string): SuperBlock {
   const options = mountOptions(data);
   const features = featuresOf(options);
   const { redirect } = features;
-  const lowerdir = options.get('lowerdir');
-  if (!lowerdir) throw new SysError('EINVAL');
+  const lowerTexts = lowerTextsOf(data, options);
   const directory = (text: string): Path => {
     const path = lookupPath(kernel, task, task.fs.cwd, text);
-    if (path.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
+    if (path.dentry.inode.kind !== 'dir') throw new ContextRefused(`overlay: ${text} is not a directory`);
     return path;
   };
-  const lowers = lowerdir.split(':').map((one) => directory(one.replaceAll('\\:', ':')));
+  const lowers = lowerTexts.map(directory);
   const upperText = options.get('upperdir');
   const workText = options.get('workdir');
   if (upperText !== undefined && workText === undefined) throw new SysError('EINVAL');
   const upper = upperText === undefined ? null : directory(upperText);
   const work = upper ? directory(workText!) : null;
   if (upper && work) {
-    if (upper.dentry.sb !== work.dentry.sb || sameFile(upper, work)) throw new SysError('EINVAL');
+    if (upper.dentry.sb !== work.dentry.sb || isWithin(upper.dentry, work.dentry) || isWithin(work.dentry, upper.dentry)) {
+      logLine(kernel, 3, upper.dentry.sb === work.dentry.sb ? 'overlayfs: workdir and upperdir must be separate subtrees' : 'overlayfs: workdir and upperdir must reside under the same mount');
+      throw new SysError('EINVAL');
+    }
+    if (work.dentry.sb.ops.lookup(kernel, work.dentry, 'work')) refuseVolatile(kernel, work.dentry);
     if (!work.dentry.sb.ops.lookup(kernel, work.dentry, 'work')) work.dentry.sb.ops.create!(kernel, task, work.dentry, 'work', 'dir', 0, [0, 0], '');
-  } else if (lowers.length < 2 && !upper) {
-    if (lowers.length < 1) throw new SysError('EINVAL');
+  } else if (lowers.length < 2) {
+    logLine(kernel, 3, 'overlayfs: at least 2 lowerdir are needed while upperdir nonexistent');
+    throw new SysError('EINVAL');
   }
+  refuseOverlaps(kernel, lowers.map((path) => path.dentry));
+  if (features.volatile && work) markVolatile(kernel, task, work.dentry);
   const own = features.userxattr ? 'user.overlay.' : 'trusted.overlay.';
   if (features.index && upper) requireUnused(kernel, upper.dentry);
   const index = features.index && upper && work ? openIndex(kernel, task, own, work.dentry, upper.dentry, lowers[0]!.dentry) : null;
   const uuid = uuidMode(kernel, task, options, upper?.dentry ?? null, own);
-  const shown = shownOptions(features, uuid, [`lowerdir=${lowerdir}`, ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : [])]);
+  const shown = shownOptions(features, uuid, [...shownLowers(options, lowerTexts), ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : [])]);
   const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown);
   sb.readonly = upper === null;
   sb.nextIno = 1;

@@ -1,9 +1,9 @@
 /**
  * Options of an overlay: which features are on, what they need of each other, what identity it has, and how /proc/mounts shows it.
- * Source: kernel doc filesystems/overlayfs, fs/overlayfs/params.c. Left out: nfs_export, xino=on, verity, data-only layers.
+ * Source: kernel doc filesystems/overlayfs, fs/overlayfs/params.c. Left out: nfs_export, verity, data-only layers; xino has nothing to change, as inode numbers here are small.
  */
 import { uint32 } from '../../sim/random.ts';
-import { SysError } from '../abi.ts';
+import { ContextRefused, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Dentry } from './types.ts';
 
@@ -18,25 +18,25 @@ export interface Features {
 type Options = ReadonlyMap<string, string>;
 
 const CHOICES: Readonly<Record<string, readonly string[] | null>> = {
-  lowerdir: null, upperdir: null, workdir: null, redirect_dir: ['on', 'off', 'follow', 'nofollow'], index: ['on', 'off'], metacopy: ['on', 'off'], nfs_export: ['on', 'off'],
+  lowerdir: null, 'lowerdir+': null, 'datadir+': null, fsync: ['volatile', 'auto', 'strict'], verity: ['on', 'off', 'require'], upperdir: null, workdir: null, redirect_dir: ['on', 'off', 'follow', 'nofollow'], index: ['on', 'off'], metacopy: ['on', 'off'], nfs_export: ['on', 'off'],
   xino: ['on', 'off', 'auto'], uuid: ['off', 'null', 'auto', 'on'], userxattr: null, volatile: null,
 };
 
 /** Throws EINVAL for what is unknown, contradicts itself or is not modelled. */
 export function featuresOf(options: Options): Features {
   for (const [name, value] of options) {
-    if (!Object.hasOwn(CHOICES, name) || CHOICES[name]?.includes(value) === false) throw new SysError('EINVAL');
+    if (!Object.hasOwn(CHOICES, name)) throw new ContextRefused(`overlay: Unknown parameter '${name}'`);
+    if (CHOICES[name]?.includes(value) === false) throw new ContextRefused(`overlay: Bad value for '${name}'`);
   }
-  if (options.get('nfs_export') === 'on') throw new SysError('EINVAL');
+  if (options.get('nfs_export') === 'on' || (options.get('verity') ?? 'off') !== 'off') throw new SysError('EINVAL');
   const asked = options.get('redirect_dir');
   const metacopy = options.get('metacopy') === 'on';
   const userxattr = options.has('userxattr');
   if (userxattr && (asked === 'on' || asked === 'follow' || metacopy)) throw new SysError('EINVAL');
   // Data that stays below is found by redirects.
-  if (metacopy && asked !== undefined && asked !== 'on' && !(asked === 'follow' && !options.has('upperdir'))) throw new SysError('EINVAL');
-  if (options.has('volatile') && !options.has('upperdir')) throw new SysError('EINVAL');
+  if (metacopy && asked !== undefined && asked !== 'on' && !((asked === 'follow' || asked === 'off') && !options.has('upperdir'))) throw new SysError('EINVAL');
   const redirect = metacopy ? 'on' : redirectMode(asked, userxattr);
-  return { redirect: redirect === 'follow' && !options.has('upperdir') ? 'on' : redirect, index: options.get('index') === 'on' && options.has('upperdir'), metacopy, userxattr, volatile: options.has('volatile') };
+  return { redirect: redirect === 'follow' && !options.has('upperdir') ? 'on' : redirect, index: options.get('index') === 'on' && options.has('upperdir'), metacopy, userxattr, volatile: options.has('upperdir') && (options.has('volatile') || options.get('fsync') === 'volatile') };
 }
 
 /** off follows what is there, as this kernel is built; unprivileged mounts (userxattr) follow nothing. */
@@ -65,6 +65,6 @@ export function shownOptions(features: Features, uuid: UuidMode, dirs: readonly 
   const { redirect, index, metacopy, userxattr } = features;
   return [
     ...dirs, ...(redirect === 'follow' ? [] : [`redirect_dir=${redirect}`]), ...(index ? ['index=on'] : []), ...(uuid === 'auto' ? [] : [`uuid=${uuid}`]), ...(metacopy ? ['metacopy=on'] : []),
-    ...(features.volatile ? ['volatile'] : []), ...(userxattr ? ['userxattr'] : []),
+    ...(features.volatile ? ['fsync=volatile'] : []), ...(userxattr ? ['userxattr'] : []),
   ].join(',');
 }

@@ -7,6 +7,7 @@ import { complain, print } from '../lib/io.ts';
 import { sys } from '../../kernel/sys.ts';
 import { ipNumber } from './addresses.ts';
 import { complaining } from './ip/ip.ts';
+import { switchTo } from './ip/netns.ts';
 import { flagsOf } from './ip/show.ts';
 import { ask, Complaint } from './rtnl.ts';
 
@@ -81,18 +82,32 @@ function* fdbChange(command: string, argv: readonly string[]): Call<number> {
 function* bridgeFdb(argv: readonly string[]): Call<number> {
   const [command = 'show', ...rest] = argv;
   if (['add', 'del', 'delete', 'append', 'replace'].includes(command)) return yield* fdbChange(command, rest);
+  if (!/^(show|list|lst|l|s|sh|dev|br|brport|dynamic|state)$/.test(command)) throw new Complaint(`Command "${command}" is unknown, try "bridge fdb help".`, 255);
   const dev = yield* device(argv);
   const br = argv.indexOf('br') >= 0 ? argv[argv.indexOf('br') + 1] : undefined;
   const ports = br === undefined ? [] : (yield* ask<LinkInfo[]>({ type: 'link.list' })).filter(({ master }) => master === br).map(({ name }) => name);
   for (const row of yield* ask<FdbRow[]>({ type: 'fdb.list' })) {
+    if (argv.includes('dynamic') && (row.fixed || row.own)) continue;
     if ((dev === null || dev === row.dev || dev === row.master) && (br === undefined || br === row.master || (row.master === '' && (br === row.dev || ports.includes(row.dev))))) yield* print(fdbText(row, dev !== null && dev === row.dev ? dev : null));
   }
   return 0;
 }
 
+/** Options up to the object; -n joins a named namespace. */
+function* bridgeOptions(argv: readonly string[]): Call<{ words: string[]; detailed: boolean }> {
+  let detailed = false;
+  let at = 0;
+  for (; argv[at]?.startsWith('-'); at++) {
+    const name = argv[at]!.replace(/^--?/, '');
+    if (name !== '' && 'netns'.startsWith(name)) yield* switchTo(argv[++at] ?? '');
+    else if (name !== '' && 'details'.startsWith(name)) detailed = true;
+    else if (!/^(s|stat.*|o|oneline|c|color.*|t|timestamp|4|6)$/.test(name)) throw new Complaint(/^(j|json|p|pretty)$/.test(name) ? `not modelled: bridge -${name}` : `Option "-${name}" is unknown, try "bridge help".`, 255);
+  }
+  return { words: argv.slice(at), detailed };
+}
+
 export const bridge: Program = complaining(function* (argv) {
-  const detailed = argv.slice(1).some((word) => /^-d/.test(word));
-  const words = argv.slice(1).filter((word) => !word.startsWith('-'));
+  const { words, detailed } = yield* bridgeOptions(argv.slice(1));
   const object = words[0];
   if (object === undefined) throw new Complaint('Usage: bridge [ OPTIONS ] OBJECT { COMMAND | help }\nwhere  OBJECT := { link | fdb | mdb | vlan | vni | monitor }', 255);
   if ('link'.startsWith(object)) return yield* bridgeLink(words.slice(1), detailed);
@@ -101,7 +116,8 @@ export const bridge: Program = complaining(function* (argv) {
     yield* print('port              vlan-id  \n');
     return 0;
   }
-  throw new Complaint(`not modelled: bridge ${object}`, 255);
+  if (['vlan', 'mdb', 'vni', 'mst', 'monitor'].some((name) => name.startsWith(object))) throw new Complaint(`not modelled: bridge ${words.join(' ')}`, 255);
+  throw new Complaint(`Object "${object}" is unknown, try "bridge help".`, 255);
 });
 
 function* linkNamed(name: string): Call<LinkInfo | null> {

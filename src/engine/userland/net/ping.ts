@@ -5,7 +5,7 @@
 import { AF_INET, POLLIN, SIG, SOCK_DGRAM, SOCK_RAW, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
-import { attempt } from '../lib/files.ts';
+import { attempt, readText } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import type { LinkInfo } from '../../kernel/net/rtnetlink.ts';
@@ -73,8 +73,15 @@ function* send(ping: Ping, seq: number): Call<void> {
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     ping.errors += error.errno === 'EMSGSIZE' ? 1 : 0;
-    yield* complain(error.errno === 'EMSGSIZE' ? `ping: local error: message too long, mtu=${yield* mtuOf(ping.address)}\n` : `ping: sendmsg: ${strerror(error)}\n`);
+    yield* complain(error.errno === 'EMSGSIZE' && (yield* groupMayPing()) ? `ping: local error: message too long, mtu=${yield* mtuOf(ping.address)}\n` : `ping: sendmsg: ${strerror(error)}\n`);
   }
+}
+
+/** Where net.ipv4.ping_group_range has this group, ping's socket is one for echoes only, and is told of errors by the queue; a raw one is not. */
+function* groupMayPing(): Call<boolean> {
+  const [low = 1, high = 0] = (yield* readText('/proc/sys/net/ipv4/ping_group_range')).trim().split(/\s+/).map(Number);
+  const gid = yield* sys('getgid');
+  return gid >= low && gid <= high;
 }
 
 /** The MTU of the link that leads to an address. */
@@ -179,6 +186,7 @@ function* probe(address: string, what: string): Call<void> {
   try {
     yield* sys('connect', fd, { family: 'inet', address, port: 1025 });
   } catch (error) {
+    if (error instanceof SysError && error.errno === 'EACCES' && what === 'connect') throw new Failed('Do you want to ping broadcast? Then -b. If not, check your local firewall rules', 2);
     if (error instanceof SysError) throw new Failed(`${what}: ${strerror(error)}`, what === 'connect' ? 2 : 1);
     throw error;
   } finally {

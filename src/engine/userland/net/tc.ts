@@ -5,6 +5,7 @@ import type { Call } from '../lib/http.ts';
 import { print } from '../lib/io.ts';
 import { complaining } from './ip/ip.ts';
 import { requireDevice } from './ip/link.ts';
+import { switchTo } from './ip/netns.ts';
 import { ask, Complaint } from './rtnl.ts';
 
 const USAGE = `Usage:	tc [ OPTIONS ] OBJECT { COMMAND | help }
@@ -108,6 +109,8 @@ function netem(words: Cursor): Record<string, number> {
   return spec;
 }
 
+const TBF_USAGE = 'Usage: ... tbf limit BYTES burst BYTES[/BYTES] rate KBPS [ mtu BYTES[/BYTES] ]\n	[ peakrate KBPS ] [ latency TIME ] [ overhead BYTES ] [ linklayer TYPE ]';
+
 function tbf(words: Cursor): Record<string, number> {
   const spec: Record<string, number> = {};
   while (words.at < words.argv.length) {
@@ -117,10 +120,13 @@ function tbf(words: Cursor): Record<string, number> {
     else if (word === 'latency') spec.latency = value(words, time, illegal('latency'));
     else if (word === 'limit') spec.limit = value(words, size, illegal('limit'));
     else if (word === 'mtu' || word === 'minburst' || word === 'mpu' || word === 'peakrate' || word === 'overhead') throw new Complaint(`not modelled: tbf ${word}`, 1);
-    else throw new Complaint(`What is "${word}"?\nUsage: ... tbf limit BYTES burst BYTES[/BYTES] rate KBPS [ mtu BYTES[/BYTES] ]\n	[ peakrate KBPS ] [ latency TIME ] [ overhead BYTES ] [ linklayer TYPE ]`, 1);
+    else throw new Complaint(`What is "${word}"?\n${TBF_USAGE}`, 1);
   }
-  if (!spec.rate || !spec.burst) throw new Complaint('Both "rate" and "burst" are required.', 1);
-  if (!spec.latency && !spec.limit) throw new Complaint('Either "limit" or "latency" is required.', 1);
+  const lacks = [
+    ...(spec.rate ? [] : ['tbf: the "rate" parameter is mandatory.']), ...(spec.burst ? [] : ['tbf: the "burst" parameter is mandatory.']),
+    ...(spec.latency || spec.limit ? [] : ['tbf: either "limit" or "latency" is required.']),
+  ];
+  if (lacks.length > 0) throw new Complaint(`${lacks.join('\n')}\n${TBF_USAGE}`, 255);
   return spec;
 }
 
@@ -196,17 +202,18 @@ export const tc: Program = complaining(function* (argv) {
       yield* print('tc utility, iproute2-6.15.0, libbpf 1.5.0\n');
       return 0;
     }
-    if (flag.startsWith('-s')) statistics = true;
+    if (flag.length > 1 && '-netns'.startsWith(flag)) yield* switchTo(words.argv[words.at++] ?? '');
+    else if (flag.startsWith('-s')) statistics = true;
     else if (!/^-(d|details?|r|raw|p|pretty|o|oneline|c|color)$/.test(flag)) throw new Complaint(`not modelled: tc ${flag}`, 1);
   }
   const object = words.argv[words.at++];
   if (object === undefined || object === 'help') throw new Complaint(USAGE, object === undefined ? 255 : 0);
   if (!'qdisc'.startsWith(object)) {
     if (['class', 'filter', 'chain', 'action', 'monitor', 'exec'].some((name) => name.startsWith(object))) throw new Complaint(`not modelled: tc ${object}`, 1);
-    throw new Complaint(`Object "${object}" is unknown, try "tc help".`, 1);
+    throw new Complaint(`Object "${object}" is unknown, try "tc help".`, 255);
   }
   const command = words.argv[words.at++] ?? 'show';
   if (['show', 'list', 'ls'].includes(command)) return yield* show(words, statistics);
   if (['add', 'del', 'delete', 'change', 'replace'].includes(command)) return yield* change(words, command);
-  throw new Complaint(`Command "${command}" is unknown, try "tc qdisc help".`, 1);
+  throw new Complaint(`Command "${command}" is unknown, try "tc qdisc help".`, 255);
 });

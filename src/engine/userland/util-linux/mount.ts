@@ -3,7 +3,7 @@
  * Source: mount(8), libmount's context_mount.c behaviour.
  */
 import {
-  type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, S_IFBLK, SysError,
+  ContextRefused, type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, S_IFBLK, SysError,
 } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
@@ -212,7 +212,11 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     ENXIO: `${source} is not a valid block device.`,
     ELOOP: 'too many levels of symbolic links.',
   };
-  if (plain && error.errno === 'ENOENT' && targetThere && tried.type === 'overlay') return `special device ${source} does not exist.`;
+  if (error instanceof ContextRefused) return `fsconfig() failed: ${error.said}.`;
+  if (plain && tried.type === 'overlay' && targetThere) {
+    if (error.errno === 'ENOENT') return `special device ${source} does not exist.`;
+    if (error.errno === 'ELOOP') return `fsconfig() failed: ${strerror(error)}.`;
+  }
   if (plain && ['ENODEV', 'ENOTBLK', 'ENOENT'].includes(error.errno) && targetThere && !(yield* isBlock(source))) return `fsconfig() failed: ${source}: Can't lookup blockdev.`;
   if (error.errno === 'ENOENT') {
     if (!targetThere) return 'mount point does not exist.';

@@ -28,7 +28,7 @@ const escaped = (text: string): string => text.replace(/[ \t\n\\]/g, (c) => `\\$
 
 export function mountsText(task: Task): string {
   return reachable(task)
-    .map(({ mount, at }) => `${escaped(mount.source)} ${escaped(at)} ${mount.sb.type} ${mount.sb.readonly ? optionText(mount).replace(/^rw/, 'ro') : optionText(mount)}${mount.sb.options ? `,${mount.sb.options}` : ''} 0 0\n`)
+    .map(({ mount, at }) => `${escaped(mount.source)} ${escaped(at)} ${mount.sb.type} ${mount.sb.readonly ? optionText(mount).replace(/^rw/, 'ro') : optionText(mount)}${mount.sb.options ? `,${escaped(mount.sb.options)}` : ''} 0 0\n`)
     .join('');
 }
 
@@ -53,7 +53,7 @@ export function mountinfoText(task: Task): string {
       const { sb } = mount;
       const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}${mount.unbindable ? ' unbindable' : ''}`;
       const parent = mount.parent === mount ? 1 : mount.parent.id;
-      return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount))} ${escaped(at)} ${optionText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${sb.readonly ? 'ro' : 'rw'}${sb.options ? `,${sb.options}` : ''}\n`;
+      return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount))} ${escaped(at)} ${optionText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${sb.readonly ? 'ro' : 'rw'}${sb.options ? `,${escaped(sb.options)}` : ''}\n`;
     })
     .join('');
 }

@@ -1,35 +1,76 @@
 /** ip address. Source: ip-address(8). */
 import type { AddressInfo } from '../../../kernel/net/rtnetlink.ts';
-import type { NetlinkRequest } from '../../../kernel/sys.ts';
+import { type NetlinkRequest, sys } from '../../../kernel/sys.ts';
+import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
 import { ask, Complaint } from '../rtnl.ts';
-import { broadcastOf, parseAddress } from '../addresses.ts';
+import { broadcastOf, networkText, parseAddress } from '../addresses.ts';
 import { chosenBy, links, requireDevice, selection } from './link.ts';
 import { knownIds } from './netns.ts';
 import { type IpOptions, jsonText } from './options.ts';
 import { addressesText, addressJson, linkJson } from './show.ts';
 import { usageOf } from './usage.ts';
-import { garbage, matching, need, peek, type Words } from './words.ts';
+import { garbage, matching, need, peek, type Words, wrong } from './words.ts';
 
 const COMMANDS = ['add', 'change', 'replace', 'delete', 'show', 'list', 'lst', 'flush', 'help'];
 
-function* show(words: Words, options: IpOptions): Call<number> {
-  const filters: { scope?: string; to?: string } = {};
+interface Filters {
+  scope?: string;
+  to?: { address: string; prefix: number };
+  label?: RegExp;
+  secondary?: boolean;
+}
+
+/** The words about addresses taken out of those about links. */
+function filtersOf(words: Words): { filters: Filters; rest: Words } {
+  const filters: Filters = {};
   const rest: string[] = [];
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
-    if (word === 'scope') filters.scope = need(words);
-    else if (word === 'to') filters.to = addressOf(need(words)).address;
+    if (word === 'scope') filters.scope = scopeOf(need(words));
+    else if (word === 'to') filters.to = addressOf(need(words));
+    else if (word === 'label') filters.label = pattern(need(words));
+    else if (word === 'primary') filters.secondary = false;
+    else if (word === 'secondary' || word === 'temporary') filters.secondary = true;
     else rest.push(word);
   }
-  const chosen = selection({ argv: rest, at: 0 });
+  return { filters, rest: { argv: rest, at: 0 } };
+}
+
+const SCOPES: Readonly<Record<string, string>> = { 0: 'global', 200: 'site', 253: 'link', 254: 'host', 255: 'nowhere' };
+
+function scopeOf(word: string): string {
+  const named = SCOPES[word] ?? word;
+  if (!/^(global|site|link|host|nowhere|all)$/.test(named)) throw wrong(word, 'invalid "scope"');
+  return named;
+}
+
+/** A label as fnmatch(3) reads it. */
+function pattern(word: string): RegExp {
+  return new RegExp(`^${word.replace(/[.+^${}()|\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')}$`);
+}
+
+function wanted(one: AddressInfo, { scope, to, label, secondary }: Filters, { family }: IpOptions): boolean {
+  if (family !== 'any' && one.family !== family) return false;
+  if (scope !== undefined && scope !== 'all' && one.scope !== scope) return false;
+  if (label && !(one.family === 'inet' && label.test(one.label))) return false;
+  if (secondary !== undefined && one.secondary !== secondary) return false;
+  if (to === undefined) return true;
+  if (one.family === 'inet6' || to.address.includes(':')) return one.address === to.address;
+  return one.prefix >= to.prefix && networkText(one.address, to.prefix) === networkText(to.address, to.prefix);
+}
+
+function* show(words: Words, options: IpOptions): Call<number> {
+  const { filters, rest } = filtersOf(words);
+  const chosen = selection(rest);
+  const filtered = filters.to !== undefined || filters.label !== undefined || filters.secondary !== undefined;
   const known = yield* knownIds();
   const rows: unknown[] = [];
   for (const one of (yield* links(chosen.dev)).filter(chosenBy(chosen))) {
-    const shown = one.addresses.filter((a) => (options.family === 'any' || a.family === options.family) && (filters.scope === undefined || a.scope === filters.scope) && (filters.to === undefined || a.address === filters.to));
+    const shown = one.addresses.filter((a) => wanted(a, filters, options));
     // a link without any address is left out only where a family or an address is asked for
-    if (shown.length === 0 && (options.family !== 'any' || filters.to !== undefined || (filters.scope !== undefined && one.addresses.length > 0))) continue;
+    if (shown.length === 0 && (options.family !== 'any' || filtered || (filters.scope !== undefined && one.addresses.length > 0))) continue;
     if (options.json) rows.push({ ...linkJson(one, 'addr'), addr_info: shown.map(addressJson) });
     else yield* print(addressesText(one, shown, known, options));
   }
@@ -51,7 +92,7 @@ function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<numb
     else if (word === 'noprefixroute') request.noPrefixRoute = true;
     else if (word === 'valid_lft' || word === 'preferred_lft' || word === 'peer') throw new Complaint(`not modelled: ip address ${command} ${word}`, 255);
     else if (local === undefined) local = addressOf(word);
-    else throw garbage(word);
+    else throw garbage(word, 'local');
   }
   if (request.dev === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 1);
   if (!local) throw new Complaint('RTNETLINK answers: Invalid argument', 2);
@@ -74,15 +115,22 @@ function addressOf(word: string): { address: string; prefix: number } {
   return found;
 }
 
-function* flush(words: Words): Call<number> {
-  const { dev } = selection(words);
-  if (dev === undefined) throw new Complaint('Flush requires arguments.', 255);
-  yield* requireDevice(dev);
+function* flush(words: Words, options: IpOptions): Call<number> {
+  const { filters, rest } = filtersOf(words);
+  if (words.argv.length === words.at && rest.argv.length === 0 && Object.keys(filters).length === 0) throw new Complaint('Flush requires arguments.\n', 255);
+  const { dev } = selection(rest);
+  if (dev !== undefined && (yield* attempt(sys('netlink', { type: 'link.list', name: dev }), null, 'ENODEV')) === null) throw new Complaint(`Device "${dev}" does not exist.`, 1);
+  let deleted = 0;
   for (;;) {
-    const one = (yield* ask<AddressInfo[]>({ type: 'addr.list', dev }))[0];
-    if (!one) return 0;
-    yield* ask({ type: 'addr.del', dev, address: one.address, prefix: one.prefix });
+    const all = yield* ask<(AddressInfo & { dev: string })[]>({ type: 'addr.list', ...(dev === undefined ? {} : { dev }) });
+    const one = all.find((a) => wanted(a, filters, options));
+    if (!one) break;
+    if (deleted === 0) deleted = all.filter((a) => wanted(a, filters, options)).length;
+    yield* ask({ type: 'addr.del', dev: one.dev, address: one.address, prefix: one.prefix });
   }
+  if (!options.statistics) return 0;
+  yield* print(deleted === 0 ? 'Nothing to flush.\n' : `\n*** Round 1, deleting ${deleted} addresses ***\n*** Flush is complete after 1 round ***\n`);
+  return 0;
 }
 
 export function* address(words: Words, options: IpOptions): Call<number> {
@@ -96,7 +144,7 @@ export function* address(words: Words, options: IpOptions): Call<number> {
     case 'change':
       return yield* change(words, 'replace');
     case 'flush':
-      return yield* flush(words);
+      return yield* flush(words, options);
     case 'show': case 'list': case 'lst':
       return yield* show(words, options);
     case 'help':

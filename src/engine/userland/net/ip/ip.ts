@@ -36,7 +36,7 @@ const OBJECTS: readonly [name: string, run: Run | null][] = [
   ['address', address], ['addrlabel', null], ['maddress', null], ['route', route], ['rule', rule], ['neighbor', neighbour], ['neighbour', neighbour],
   ['ntable', null], ['ntbl', null], ['link', link], ['l2tp', null], ['fou', null], ['ila', null], ['macsec', null], ['tunnel', null], ['tuntap', (words) => nothing(words)],
   ['tap', null], ['token', null], ['tcpmetrics', null], ['tcp_metrics', null], ['monitor', null], ['xfrm', null], ['mroute', null], ['mrule', null],
-  ['netns', (words, _options, env) => netns(words, env)], ['netconf', null], ['vrf', null], ['sr', null], ['nexthop', null], ['mptcp', null], ['ioam', null], ['stats', null],
+  ['netns', netns], ['netconf', null], ['vrf', null], ['sr', null], ['nexthop', null], ['mptcp', null], ['ioam', null], ['stats', null],
 ];
 
 /** Of these there are none. */

@@ -141,6 +141,8 @@ function* attribute(words: Words, word: string, request: NetlinkRequest): Call<b
   }
 }
 
+const MACVLAN_MODES: readonly string[] = ['private', 'vepa', 'bridge', 'passthru', 'source'];
+
 /** What follows `type KIND`: the options of VLANs, macvlans and VXLANs. */
 function kindOptions(words: Words, request: NetlinkRequest): void {
   const { kind } = request;
@@ -150,9 +152,10 @@ function kindOptions(words: Words, request: NetlinkRequest): void {
     if (kind === 'macvlan') {
       if (word !== 'mode') throw new Complaint(`macvlan: unknown command "${word}"?`, 255);
       const mode = need(words);
+      if (!MACVLAN_MODES.includes(mode)) throw new Complaint(`Error: argument of "mode" must be "private", "vepa", "bridge", "passthru" or "source", not "${mode}"`, 255);
       if (mode !== 'bridge') throw new Complaint(`not modelled: macvlan mode ${mode}`, 255);
     } else if (kind === 'vlan') {
-      if (word === 'id') request.id = numberIn(need(words), 4095, 'id is invalid');
+      if (word === 'id') request.id = numberIn(need(words), 65535, 'id is invalid');
       else if (word === 'protocol') {
         const protocol = need(words);
         if (protocol.toLowerCase() !== '802.1q') throw new Complaint(`not modelled: vlan protocol ${protocol}`, 255);
@@ -253,7 +256,7 @@ function* set(words: Words): Call<number> {
     else if (request.name === undefined) request.name = word;
     else throw garbage(word);
   }
-  if (request.name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 1);
+  if (request.name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 255);
   yield* requireDevice(String(request.name));
   yield* ask(request);
   return 0;

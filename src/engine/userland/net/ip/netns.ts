@@ -7,6 +7,7 @@ import { attempt, entriesAt, list } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print, strerror } from '../../lib/io.ts';
 import { Complaint } from '../rtnl.ts';
+import { type IpOptions, jsonText } from './options.ts';
 import { usageOf } from './usage.ts';
 import { need, peek, type Words } from './words.ts';
 
@@ -140,18 +141,23 @@ function* identify(pid: string): Call<number> {
   return 0;
 }
 
-function* show(): Call<number> {
+function* show(options: IpOptions): Call<number> {
   const ids = new Map([...(yield* knownIds())].map(([id, name]) => [name, id]));
+  if (options.json) {
+    const rows = (yield* names()).map((one) => ({ name: one, ...(ids.has(one) ? { id: ids.get(one) } : {}) }));
+    if (rows.length > 0) yield* print(jsonText(rows, options));
+    return 0;
+  }
   for (const name of yield* names()) yield* print(`${name}${ids.has(name) ? ` (id: ${ids.get(name)})` : ''}\n`);
   return 0;
 }
 
-export function* netns(words: Words, env: Readonly<Record<string, string>>): Call<number> {
+export function* netns(words: Words, options: IpOptions, env: Readonly<Record<string, string>>): Call<number> {
   const command = peek(words) ?? 'list';
   words.at++;
   switch (command) {
     case 'list': case 'show': case 'lst': case 'l': case 'ls':
-      return yield* show();
+      return yield* show(options);
     case 'add': case 'a':
       return yield* add(name(words), null);
     case 'attach': {

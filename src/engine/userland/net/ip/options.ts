@@ -19,8 +19,18 @@ export function noOptions(): IpOptions {
 }
 
 /** JSON as iproute2 prints it: on one line, or with -p indented by four. */
-export function jsonText(rows: unknown, options: IpOptions): string {
-  return `${options.pretty ? JSON.stringify(rows, null, 4) : JSON.stringify(rows)}\n`;
+export function jsonText(rows: unknown, options: Pick<IpOptions, 'pretty'>): string {
+  return `${options.pretty ? prettyText(rows, 0) : JSON.stringify(rows)}\n`;
+}
+
+/** json_writer.c: what an array holds stands beside its bracket, what an object holds on lines of their own. */
+function prettyText(value: unknown, depth: number): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  const indent = ' '.repeat(4 * (depth + 1));
+  if (Array.isArray(value)) return value.length === 0 ? '[ ]' : `[ ${value.map((one) => prettyText(one, depth + 1)).join(',')}${typeof value[0] === 'object' ? `\n${' '.repeat(4 * depth)}` : ''} ]`.replace(/\n +\]$/, ' ]');
+  const members = Object.entries(value);
+  if (members.length === 0) return '{}';
+  return `{\n${members.map(([name, held]) => `${indent}${JSON.stringify(name)}: ${prettyText(held, depth + 1)}`).join(',\n')}\n${' '.repeat(4 * depth)}}`;
 }
 
 /** With -o a record is one line. */

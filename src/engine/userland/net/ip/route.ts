@@ -13,7 +13,7 @@ import { usageOf } from './usage.ts';
 import { garbage, matching, need, peek, take, type Words, wrong } from './words.ts';
 
 const COMMANDS = ['list', 'show', 'add', 'append', 'change', 'chg', 'replace', 'delete', 'get', 'flush', 'help'];
-const TYPES: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable', 'prohibit']);
+const TYPES: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable', 'prohibit', 'throw']);
 
 type Shown = Route & { linkdown: boolean };
 
@@ -87,7 +87,7 @@ const TABLES: Readonly<Record<string, string>> = { 254: 'main', 255: 'local', 25
 /** A table by number or by the names that rt_tables begins with. */
 export function tableName(word: string): string {
   if (/^(main|local|default|all)$/.test(word)) return word;
-  if (!/^\d+$/.test(word) || Number(word) > 0xffffffff) throw wrong(word, '"table" value is invalid');
+  if (!/^\d+$/.test(word) || Number(word) > 0xffffffff) throw wrong(word, 'table id value is invalid');
   return TABLES[word] ?? word;
 }
 

@@ -62,12 +62,12 @@ export function statLines({ stats }: LinkInfo, more = false): string[] {
   const row = (bytes: number, packets: number, dropped: number): string =>
     `    ${String(bytes).padStart(10)} ${String(packets).padStart(7)} ${'0'.padStart(6)} ${String(dropped).padStart(7)} ${'0'.padStart(7)} ${'0'.padStart(7)} `;
   return [
-    '    RX:  bytes packets errors dropped  missed   mcast           ', row(stats.rxBytes, stats.rxPackets, stats.rxDropped), ...(more ? ['    RX errors:  length    crc   frame    fifo overrun           ', ERRORS] : []),
-    '    TX:  bytes packets errors dropped carrier collsns           ', row(stats.txBytes, stats.txPackets, stats.txDropped), ...(more ? ['    TX errors: aborted   fifo  window heartbt transns           ', ERRORS] : []),
+    '    RX:  bytes packets errors dropped  missed   mcast           ', row(stats.rxBytes, stats.rxPackets, stats.rxDropped), ...(more ? ['    RX errors:  length    crc   frame    fifo overrun', ERRORS] : []),
+    '    TX:  bytes packets errors dropped carrier collsns           ', row(stats.txBytes, stats.txPackets, stats.txDropped), ...(more ? ['    TX errors: aborted   fifo  window heartbt transns', ERRORS] : []),
   ];
 }
 
-const QUEUES = (n: number): string => `addrgenmode eui64 numtxqueues ${n} numrxqueues ${n} gso_max_size 65536 gso_max_segs 65535 tso_max_size 524280 tso_max_segs 65535 gro_max_size 65536 gso_ipv4_max_size 65536 gro_ipv4_max_size 65536 `;
+const QUEUES = (n: number, tso = 524280): string => `addrgenmode eui64 numtxqueues ${n} numrxqueues ${n} gso_max_size 65536 gso_max_segs 65535 tso_max_size ${tso} tso_max_segs 65535 gro_max_size 65536 gso_ipv4_max_size 65536 gro_ipv4_max_size 65536 `;
 
 function vxlanText({ vni, port, local, remote, dev, ttl, learning }: NonNullable<LinkInfo['vxlan']>): string {
   const far = remote === '' ? '' : `${Number(remote.split('.')[0]) >= 224 ? 'group' : 'remote'} ${remote} `;
@@ -91,7 +91,7 @@ function kindText(link: LinkInfo): string {
 function details(link: LinkInfo): { tail: string; rows: string[] } {
   const limits = link.kind === 'loopback' || link.kind === 'dummy' ? [0, 0] : link.kind === 'vlan' ? [0, 65535] : [68, 65535];
   const promiscuity = ` promiscuity ${link.promisc || link.master ? 1 : 0} allmulti ${link.master ? 1 : 0} minmtu ${limits[0]} maxmtu ${limits[1]} `;
-  const queues = QUEUES(link.kind === 'veth' ? 2 : 1);
+  const queues = QUEUES(link.kind === 'veth' ? 2 : 1, link.kind === 'dummy' ? 65536 : 524280);
   if (link.kind === 'loopback' || link.kind === 'ether') return { tail: `${promiscuity}${queues}`, rows: [] };
   if (!link.master) return { tail: promiscuity, rows: [`    ${kindText(link)} ${queues}`] };
   const slave = `bridge_slave state ${link.up && link.carrier ? 'forwarding' : 'disabled'} priority 32 cost 2 hairpin off guard off root_block off fastleave off learning on flood on port_id 0x${(0x8000 + link.portNo).toString(16)} port_no 0x${link.portNo.toString(16)}`;

@@ -33,8 +33,9 @@ export function matching(word: string, keywords: readonly string[]): string | un
   return keywords.find((one) => one.startsWith(word));
 }
 
-export function garbage(word: string): Complaint {
-  return new Complaint(`Error: either "dev" is duplicate, or "${word}" is a garbage.`, 255);
+/** `keyword` is the one that a word without any stands for. */
+export function garbage(word: string, keyword = 'dev'): Complaint {
+  return new Complaint(`Error: either "${keyword}" is duplicate, or "${word}" is garbage.`, 255);
 }
 
 /** The same without that line. */

@@ -63,7 +63,7 @@ function command(out: Command, argv: readonly string[], from: number, letter: st
   else if (letter === 'L' && out.does === 'Z') {
     out.zero = true;
     out.does = 'L';
-  } else if (out.does !== '' && out.does !== letter) throw usage(`Cannot use -${letter} with -${out.does}`);
+  } else if (out.does !== '') throw usage(`Cannot use -${letter} with -${out.does}`);
   else out.does = letter;
   let i = from;
   const next = argv[i];
@@ -76,7 +76,7 @@ function command(out: Command, argv: readonly string[], from: number, letter: st
     if (Number(after) === 0) throw usage(`Invalid rule number \`${after}'`);
     out.at = Number(after);
     i++;
-  }
+  } else if ('LSZ'.includes(letter) && out.chain !== undefined && after !== undefined && !after.startsWith('-') && after !== '!') throw usage(`Invalid rule number \`${after}'`);
   if (letter === 'R' && out.at === undefined) throw usage('-R requires a rule number');
   if (letter === 'P' || letter === 'E') {
     if (after === undefined || after.startsWith('-')) throw usage(letter === 'P' ? '-P requires a chain and a policy' : '-E requires old-chain-name and new-chain-name');
@@ -222,13 +222,13 @@ function* send(one: Command, request: NetlinkRequest): Call<void> {
   }
 }
 
-const NOT_INPUT: Readonly<Record<string, string>> = { OUTPUT: '-i', POSTROUTING: '-i', INPUT: '-o', PREROUTING: '-o' };
+const NOT_INPUT: Readonly<Record<string, string>> = { OUTPUT: '--in-interface', POSTROUTING: '--in-interface', INPUT: '--out-interface', PREROUTING: '--out-interface' };
 
 /** The rules of a command, checked against the chains that there are. */
 function rulesFor(one: Command, chains: readonly Chain[]): Rule[] {
   const { rule } = one.draft;
   const wrong = NOT_INPUT[one.chain ?? ''];
-  if (wrong && (wrong === '-i' ? rule.in : rule.out)) throw usage(`Can't use ${wrong} with ${one.chain}\n`);
+  if (wrong && (wrong === '--in-interface' ? rule.in : rule.out)) throw usage(`Can't use ${wrong} with ${one.chain}`);
   const { target } = rule;
   if (target !== '' && !TARGETS[target] && !chains.some((chain) => chain.name === target && chain.policy === null)) throw usage(`Chain '${target}' does not exist`);
   const made = rulesOf(one.draft);
@@ -263,6 +263,8 @@ function* change(one: Command): Call<void> {
     return;
   }
   const named = chosen(chains, one.does === 'F' || one.does === 'X' || one.does === 'Z' ? one.chain : undefined);
+  // A built-in chain without rules can go: it is back when a rule or a policy needs it.
+  if (one.does === 'X' && one.chain !== undefined && named.every((chain) => chain.policy === 'ACCEPT' && chain.rules.length === 0)) return;
   yield* send(one, { ...base, ...(one.does === 'P' ? { policy: one.second } : one.does === 'E' ? { newName: one.second } : {}) });
   if (!one.verbose) return;
   const said: Record<string, string> = { F: 'Flushing chain', Z: 'Zeroing chain', X: 'Deleting chain' };

@@ -133,7 +133,7 @@ function stateMatch(name: '--ctstate' | '--state', says: 'ctstate' | 'state', ba
   return {
     options: { [name]: one((rule, value, inverted) => void (rule.ctstate = { is: parse(value), not: inverted })) },
     check(rule) {
-      if (!rule.ctstate) throw usage(says === 'state' ? 'state: option "--state" must be specified' : 'conntrack: At least one option is required');
+      if (!rule.ctstate) throw usage(says === 'state' ? 'state: option "--state" must be specified\n' : 'conntrack: At least one option is required');
     },
     save: ({ ctstate }) => (ctstate ? ` ${not(ctstate)}${name} ${ctstate.is.join(',')}` : ''),
     list: ({ ctstate }) => (ctstate ? ` ${not(ctstate)}${says} ${ctstate.is.join(',')}` : ''),

@@ -24,8 +24,8 @@ function network(word: string): string {
   const [address, mask] = word.split('/') as [string, string | undefined];
   const host = address === 'localhost' ? '127.0.0.1' : address === 'anywhere' || address === 'any' ? '0.0.0.0' : address;
   const short = /^\d{1,3}(\.\d{1,3}){0,2}$/.test(host) && mask !== undefined ? `${host}${'.0'.repeat(4 - host.split('.').length)}` : host;
-  if (ipNumber(short) === null) throw usage(`host/network \`${address}' not found`);
   const prefix = mask === undefined ? 32 : maskLength(mask);
+  if (ipNumber(short) === null) throw usage(`host/network \`${address}' not found`);
   return `${networkText(short, prefix)}/${prefix}`;
 }
 
