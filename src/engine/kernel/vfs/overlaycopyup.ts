@@ -44,6 +44,13 @@ export function copyUp(kernel: Kernel, task: Task, entry: Dentry, what: 'all' | 
   return layers.upper;
 }
 
+/** The file that holds the bytes: a lower layer may itself be in an overlay. */
+function bottom(entry: Dentry): Dentry {
+  let at = dataSource(entry);
+  while (at.sb.type === 'overlay') at = dataSource(at);
+  return at;
+}
+
 /** A copy of the lower file, link or directory in a directory of the upper file system: the name's own, or the index. */
 function makeCopy(kernel: Kernel, task: Task, entry: Dentry, dir: Dentry, name: string, what: 'all' | 'no data' | 'attributes'): Dentry {
   const from = layersOf(entry).lower[0]!.inode;
@@ -56,7 +63,7 @@ function makeCopy(kernel: Kernel, task: Task, entry: Dentry, dir: Dentry, name: 
   const { own, metacopy, index } = dataOf(entry.sb);
   const dataless = metacopy && what === 'attributes' && from.kind === 'file';
   if (dataless) ops.setattr!(kernel, task, copy, { size: from.size });
-  else if (from.kind === 'file' && what !== 'no data') copyData(kernel, task, copy, dataSource(entry).inode);
+  else if (from.kind === 'file' && what !== 'no data') copyData(kernel, task, copy, bottom(entry).inode);
   const xattrs = [...(from.xattrs ?? [])].filter(([one]) => !one.startsWith(own) || one.startsWith(`${own}overlay.`));
   if (xattrs.length > 0) to.xattrs = new Map(xattrs);
   if (dataless) mark(kernel, task, entry.sb, copy, 'metacopy', new Uint8Array(0));
@@ -87,7 +94,7 @@ function bringData(kernel: Kernel, task: Task, entry: Dentry, what: 'all' | 'no 
   const layers = layersOf(entry);
   const upper = layers.upper!;
   const { atime, mtime } = upper.inode;
-  if (what === 'all') copyData(kernel, task, upper, dataSource(entry).inode);
+  if (what === 'all') copyData(kernel, task, upper, bottom(entry).inode);
   Object.assign(upper.inode, { atime, mtime });
   upper.sb.ops.setxattr?.(kernel, task, upper, `${dataOf(entry.sb).own}metacopy`, null);
   copyAttributes(entry.inode, layers);

@@ -1,5 +1,5 @@
 /** cmp and diff (normal and unified). The differences are the shortest edit script, by Myers' method. */
-import { AT_FDCWD, O_RDONLY, SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, O_RDONLY, S_IFBLK, S_IFCHR, S_IFMT, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { isDir, list, statOf } from '../lib/files.ts';
@@ -156,6 +156,15 @@ function* pair(o: Options, a0: string, b0: string, words: readonly string[]): Ca
   return 1;
 }
 
+/** What diff -r opens; of the others it only says what they are. */
+const READABLE: ReadonlySet<string> = new Set(['file', 'reg', 'link']);
+const KINDS: Readonly<Record<string, string>> = { file: 'regular file', reg: 'regular file', link: 'symbolic link', dir: 'directory', fifo: 'fifo', socket: 'socket', sock: 'socket', chr: 'character special file', blk: 'block special file' };
+
+function* sameDevice(a: string, b: string): Call<boolean> {
+  const [x, y] = [yield* statOf(a), yield* statOf(b)];
+  return x !== null && y !== null && (x.mode & S_IFMT) === (y.mode & S_IFMT) && ((x.mode & S_IFMT) === S_IFCHR || (x.mode & S_IFMT) === S_IFBLK) && x.rdev[0] === y.rdev[0] && x.rdev[1] === y.rdev[1];
+}
+
 function* directories(o: Options, a: string, b: string, words: readonly string[]): Call<number> {
   const [left, right] = [yield* list(a), yield* list(b)];
   const names = [...new Set([...left, ...right].map((e) => e.name))].sort();
@@ -168,6 +177,10 @@ function* directories(o: Options, a: string, b: string, words: readonly string[]
     } else if ((inA ?? inB)!.type === 'dir' && (inB ?? inA)!.type === 'dir') {
       if (o.on.has('recursive')) status = Math.max(status, yield* directories(o, joined(a, name), joined(b, name), words));
       else yield* putOut(encoded(`Common subdirectories: ${joined(a, name)} and ${joined(b, name)}\n`));
+    } else if (inA && inB && !(READABLE.has(inA.type) && READABLE.has(inB.type))) {
+      if (yield* sameDevice(joined(a, name), joined(b, name))) continue;
+      yield* putOut(encoded(`File ${joined(a, name)} is a ${KINDS[inA.type] ?? inA.type} while file ${joined(b, name)} is a ${KINDS[inB.type] ?? inB.type}\n`));
+      status = 1;
     } else {
       const before = o.on.has('brief') ? '' : `diff ${words.filter((w) => w.startsWith('-')).join(' ')} ${joined(a, name)} ${joined(b, name)}\n`.replace('diff  ', 'diff ');
       const [p, q] = [inA ? yield* contents('diff', joined(a, name)) : '', inB ? yield* contents('diff', joined(b, name)) : ''];
