@@ -55,3 +55,10 @@ it('lines that each begin in namespaces of their own', () => {
   expect(result.differ).toEqual([]);
   expect(result.exact).toBe(lines.length);
 });
+
+it('iproute2, iptables, ping and traceroute between namespaces joined by a router', () => {
+  const lines = readTranscript(new URL('./tools.jsonl', import.meta.url));
+  const result = replayTranscript({ scenario: 'recorded/network', lines, normal: (text) => normal(text).replace(/[\d.]+ ms\b/g, 'T ms').replace(/after \d+ ms/g, 'after T ms') });
+  report('network, tools', result);
+  expect(result.differ).toEqual([]);
+});

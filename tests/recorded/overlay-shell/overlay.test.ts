@@ -22,3 +22,10 @@ test('overlayfs transcript', () => {
   report('overlayfs', result);
   expect(unexplained(result, MISSES)).toEqual([]);
 });
+
+test('mount options and what they refuse, on ext4', () => {
+  const lines = readTranscript(new URL('options.jsonl', import.meta.url));
+  const result = replayTranscript({ scenario: 'recorded/overlayfs', lines, normal: (text: string, _: Recorded) => normal(text).replaceAll('/root/fresh.sh: ', '') });
+  report('overlay options', result);
+  expect(result.differ).toEqual([]);
+});

@@ -216,7 +216,7 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
   if (error instanceof ContextRefused) return `fsconfig() failed: ${error.said}.`;
   if (plain && tried.type === 'overlay' && targetThere) {
     if (error.errno === 'ENOENT') return `special device ${source} does not exist.`;
-    if (error.errno === 'ELOOP') return `fsconfig() failed: ${strerror(error)}.`;
+    if (error.errno === 'ELOOP' || error.errno === 'ESTALE') return `fsconfig() failed: ${strerror(error)}.`;
   }
   if (plain && ['ENODEV', 'ENOTBLK', 'ENOENT'].includes(error.errno) && targetThere && !(yield* isBlock(source))) return `fsconfig() failed: ${source}: Can't lookup blockdev.`;
   if (error.errno === 'ENOENT') {
