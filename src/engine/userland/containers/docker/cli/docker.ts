@@ -135,7 +135,7 @@ function* dispatch(client: Client, words: readonly string[]): Call<number> {
     const command = second === undefined ? undefined : BY_NAME.get(`${first} ${second}`);
     if (command) return yield* runCommand(client, command, `${first} ${second}`, words.slice(2));
     if (second === undefined) {
-      yield* complain(group);
+      yield* (/^build/.test(first) ? print : complain)(group);
       return 0;
     }
     if (second === '--help' || second === '-h') {

@@ -102,33 +102,43 @@ function group(name: string, short: string, commands: string): string {
   return `\nUsage:  docker ${name} COMMAND\n\n${short}\n\nCommands:\n${lines}\nRun 'docker ${name} COMMAND --help' for more information on a command.\n`;
 }
 
+/** The plugin's own words; `docker builder` is another name of it. */
+const BUILDX = `Extended build capabilities with BuildKit
+
+Usage:  docker buildx [OPTIONS] COMMAND
+
+Extended build capabilities with BuildKit
+
+Options:
+      --builder string   Override the configured builder instance
+                         (default "default")
+
+Management Commands:
+  imagetools  Commands to work on images in registry
+
+Commands:
+  bake        Build from a file
+  build       Start a build
+  create      Create a new builder instance
+  dial-stdio  Proxy current stdio streams to builder instance
+  du          Disk usage
+  inspect     Inspect current builder instance
+  ls          List builder instances
+  prune       Remove build cache
+  rm          Remove one or more builder instances
+  stop        Stop builder instance
+  use         Set the current builder instance
+  version     Show buildx version information
+
+Run 'docker buildx COMMAND --help' for more information on a command.
+
+Experimental commands and flags are hidden. Set BUILDX_EXPERIMENTAL=1 to show them.
+`;
+
 /** What a group of commands prints when asked for none of them. */
 export const MANAGEMENT: Readonly<Record<string, string>> = {
-  builder: group(
-    'builder',
-    'Manage builds',
-    `
-build       Build an image from a Dockerfile
-prune       Remove build cache
-`,
-  ),
-  buildx: group(
-    'buildx',
-    'Extended build capabilities with BuildKit',
-    `
-bake        Build from a file
-build       Start a build
-create      Create a new builder instance
-du          Disk usage
-inspect     Inspect current builder instance
-ls          List builder instances
-prune       Remove build cache
-rm          Remove one or more builder instances
-stop        Stop builder instance
-use         Set the current builder instance
-version     Show buildx version information
-`,
-  ),
+  builder: BUILDX,
+  buildx: BUILDX,
   container: group(
     'container',
     'Manage containers',

@@ -196,7 +196,12 @@ export const load: Command = {
   *run(client, flags) {
     if (flags.get('input') === undefined && (yield* isTerminal(0))) throw new Stop('requested load from stdin, but stdin is empty');
     const raw = yield* input(flags.get('input'));
-    yield* progress(yield* stream(client, 'POST', '/images/load', { raw, query: { quiet: flags.has('quiet') ? 1 : 0 } }), 1);
+    const opened = yield* stream(client, 'POST', '/images/load', { raw, query: { quiet: flags.has('quiet') ? 1 : 0 } });
+    try {
+      yield* progress(opened, 1);
+    } catch (error) {
+      throw error instanceof ApiError ? new Stop(error.message) : error;
+    }
     return 0;
   },
 };

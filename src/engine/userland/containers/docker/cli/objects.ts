@@ -131,7 +131,7 @@ function remover(names: string[], usage: string, short: string, path: string): C
         }
       }
       if (errors.length > 0 && names[0] === 'network rm') {
-        yield* complain(`${errors.join('\n')}\nexit status 1\n`);
+        yield* complain(`${errors.join('\n')}\n`);
         return 1;
       }
       if (errors.length > 0) throw new Stop(errors.join('\n'));

@@ -16,6 +16,7 @@ import { getImage } from './imageapi.ts';
 import { rwDir, withMounted } from './layers.ts';
 import { ignoreRefusal, NS } from './containerd.ts';
 import { tasks } from '../../containerd/api.ts';
+import { newId } from './record.ts';
 import { type Any, type Container, type Daemon, Refused } from './state.ts';
 
 /** Where a path of the container leads, symbolic links followed inside its root. */
@@ -198,8 +199,7 @@ export function* importImage(
     tar = inflate(data);
     readTar(tar);
   } catch (error) {
-    if (error instanceof TarError)
-      throw new Refused(500, error.message === 'unexpected EOF' ? 'archive/tar: invalid tar header' : error.message);
+    if (error instanceof TarError) throw new Refused(500, error.message);
     throw error;
   }
   const created = isoNano(yield* nowNs());
@@ -245,8 +245,12 @@ export function* loadImages(daemon: Daemon, data: Uint8Array, x: Exchange): Call
   try {
     images = readArchive(data);
   } catch (error) {
-    if (error instanceof TarError || error instanceof ImageError) throw new Refused(500, error.message);
-    throw error;
+    if (!(error instanceof TarError) && !(error instanceof ImageError)) throw error;
+    const message = error.message.replace('/docker-import/', `/docker-import-${Number.parseInt(yield* newId(8), 16)}/`);
+    yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
+    yield* writeChunk(x, `${JSON.stringify({ errorDetail: { message }, error: message })}\n`);
+    yield* endStream(x);
+    return;
   }
   const say = (line: Any): Call<void> => writeChunk(x, `${JSON.stringify(line)}\n`);
   const done: string[] = [];

@@ -209,6 +209,7 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
     Options: {},
     Config: [{ Subnet: text, ...(asked?.IPRange ? { IPRange: asked.IPRange } : {}), Gateway }],
   };
+  network.unasked = asked?.Subnet !== undefined && asked.Gateway === undefined;
   network.pooled = !asked?.Subnet;
   network.Internal = body.Internal === true;
   network.Attachable = body.Attachable === true;
@@ -303,15 +304,28 @@ export function* removeNetwork(daemon: Daemon, n: Network): Call<void> {
 /** No free address of the network's range is below this. */
 const lowest = new WeakMap<Network, number>();
 
+/** What speaks against an address asked for in a network. Source: moby api/types/network/endpoint.go. */
+export function addressFaults(n: Network, asked: string): string[] {
+  const { first, size } = readSubnet(n.IPAM.Config[0]!.Subnet);
+  const at = isAddress(asked) ? ipNumber(asked) : -1;
+  return [
+    ...(at < 0 ? [`invalid IPv4 address: ${asked}`] : []),
+    ...(n.pooled ? ['user specified IP address is supported only when connecting to networks with user configured subnets'] : at < first || at >= first + size ? [`no configured subnet or ip-range contain the IP address ${asked}`] : []),
+  ];
+}
+
+/** One fault follows plainly, several as a list. Throws Refused. */
+export function refuseFaults(network: string, faults: readonly string[]): void {
+  if (faults.length > 0) throw new Refused(400, `invalid config for network ${network}: invalid endpoint settings:\n${faults.length === 1 ? faults[0] : faults.map((f) => `* ${f}`).join('\n')}`);
+}
+
 /** The lowest free address, or the one asked for. Throws Refused. */
 export function lease(n: Network, container: string, asked: string | undefined): string {
   const subnet = readSubnet(n.IPAM.Config[0]!.Subnet);
   const gateway = ipNumber(n.IPAM.Config[0]!.Gateway!);
   if (asked) {
     const at = ipNumber(asked);
-    const why = !isAddress(asked) ? `invalid IPv4 address: ${asked}` : n.pooled ? 'user specified IP address is supported only when connecting to networks with user configured subnets'
-      : at < subnet.first || at >= subnet.first + subnet.size ? `no configured subnet or ip-range contain the IP address ${asked}` : null;
-    if (why !== null) throw new Refused(400, `invalid config for network ${n.Name}: invalid endpoint settings:\n${why}`);
+    refuseFaults(n.Name, addressFaults(n, asked));
     if (n.leases[asked] !== undefined || at === gateway) throw new Refused(403, 'Address already in use');
     n.leases[asked] = container;
     return asked;
@@ -356,7 +370,7 @@ export function networkJson(daemon: Daemon, n: Network, whole: boolean): Any {
     Scope: n.Scope,
     Driver: n.Driver,
     EnableIPv6: n.EnableIPv6,
-    IPAM: n.Driver === 'bridge' ? n.IPAM : { ...n.IPAM, Config: null },
+    IPAM: n.Driver === 'bridge' ? (n.unasked ? { ...n.IPAM, Config: n.IPAM.Config.map(({ Gateway: _, ...rest }) => rest) } : n.IPAM) : { ...n.IPAM, Config: null },
     Internal: n.Internal,
     Attachable: n.Attachable,
     Ingress: n.Ingress,

@@ -8,6 +8,7 @@ import { parseReference } from '../../oci.ts';
 import { addImage, findImage } from '../../store.ts';
 import { readTar, TarError } from '../../tar.ts';
 import { configure, type Scope, workdir } from './buildconfig.ts';
+import { mountsOf } from './buildmounts.ts';
 import { builtFrom, type Context } from './buildcontext.ts';
 import { copyWords, heredocOf } from './buildcopy.ts';
 import { classicBuild } from './buildclassic.ts';
@@ -113,8 +114,8 @@ function* plainStages(b: Build, remote: boolean): Call<void> {
     for (const one of s.steps) for (const f of fromsOf(one)) if (!stageNamed(all, f, s.index)) images.set(f, images.get(f) ?? one);
   }
   for (const [image, one] of images) yield* metadata(b, image, one);
-  if (!remote) yield* vertex(b, '[internal] load .dockerignore', [`transferring context: ${b.x.query.ignore ?? 2}B`]);
   yield* rehearse(b, all, stages);
+  if (!remote) yield* vertex(b, '[internal] load .dockerignore', [`transferring context: ${b.x.query.ignore ?? 2}B`]);
   let built = scratch();
   for (const s of stages) {
     built = yield* plainStage(b, all, s);
@@ -148,7 +149,8 @@ function* rehearse(b: Build, all: readonly Stage[], stages: readonly Stage[]): C
     for (const one of s.steps) {
       if (one.word === 'WORKDIR') workdir(b.context, built, one);
       else if (one.word === 'COPY' || one.word === 'ADD') copyWords(b.context, built, one);
-      else if (one.word !== 'RUN') configure(b.context, built, one);
+      else if (one.word === 'RUN') mountsOf(b.context, built, one);
+      else configure(b.context, built, one);
     }
     ends.set(s.index, built);
   }
@@ -185,7 +187,8 @@ function* sweep(daemon: Daemon, built: Built, id: string): Call<void> {
 
 function* plainStage(b: Build, stages: readonly Stage[], s: Stage): Call<Built> {
   const { daemon, context } = b;
-  const label = stages.length > 1 ? `${s.name || `stage-${s.index}`} ` : '';
+  const implied = stages.some((o) => o.steps.some((one) => fromsOf(one).some((f) => !stageNamed(stages, f, o.index))));
+  const label = stages.length > 1 || implied ? `${s.name || `stage-${s.index}`} ` : '';
   const below = baseOf(stages, s);
   const start = below ? context.stages.get(String(below.index))! : s.image === 'scratch' ? scratch() : yield* builtFrom(daemon, findImage(daemon.store, s.image)!);
   let built: Built = { ...copyOf(start), config: withPath(start.config) };
@@ -193,7 +196,8 @@ function* plainStage(b: Build, stages: readonly Stage[], s: Stage): Call<Built> 
   if (built.config.OnBuild && !below) built.config = { ...built.config, OnBuild: null };
   const steps = [...triggers, ...s.steps];
   const image = s.image !== 'scratch' && !below;
-  const total = steps.filter((one) => LAYERING.has(one.word)).length + (image ? 1 : 0);
+  // Triggers are not counted, though they are numbered.
+  const total = s.steps.filter((one) => LAYERING.has(one.word)).length + (image ? 1 : 0);
   const width = String(total).length;
   let at = image ? 1 : 0;
   if (image) yield* fromVertex(b, s, built, steps, `[${label}${'1'.padStart(width)}/${total}]`);

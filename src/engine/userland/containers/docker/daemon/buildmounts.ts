@@ -4,11 +4,11 @@ import type { Call } from '../../../lib/http.ts';
 import { hexOf } from '../../oci.ts';
 import { findImage, unpack } from '../../store.ts';
 import type { TarEntry } from '../../tar.ts';
-import { filled } from './buildconfig.ts';
+import { filled, type Scope } from './buildconfig.ts';
 import { builtFrom, type Context } from './buildcontext.ts';
 import { sourcesIn } from './buildcopy.ts';
 import { type Built, type Files, filesOf } from './buildstate.ts';
-import { BadDockerfile, type Instruction } from './dockerfile.ts';
+import { BadDockerfile, type Instruction, nearest } from './dockerfile.ts';
 import { newId } from './record.ts';
 import { type Any, type Daemon, Refused, ROOT } from './state.ts';
 
@@ -27,19 +27,32 @@ function fieldsOf(spec: string, one: Instruction): Record<string, string> {
   for (const part of spec.split(',')) {
     const cut = part.indexOf('=');
     const key = (cut < 0 ? part : part.slice(0, cut)).toLowerCase();
-    if (!KEYS.includes(key)) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: unexpected key '${key}' in '${part}'`, one.from);
+    if (!KEYS.includes(key)) throw new BadDockerfile(`unexpected key '${key}' in '${part}'`, one.from);
     out[{ src: 'source', dst: 'target', destination: 'target', ro: 'readonly', rw: 'readwrite' }[key] ?? key] = cut < 0 ? 'true' : part.slice(cut + 1);
   }
   return { type: 'bind', ...out };
 }
 
+const TYPES = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'];
+
+/** The fields of each mount that a RUN asks for. Throws BadDockerfile. */
+export function mountsOf(scope: Scope, built: Built, one: Instruction): { fields: Record<string, string>; target: string }[] {
+  return one.flags.filter((f) => f.startsWith('--mount=')).map((flag) => {
+    const fields = fieldsOf(filled(flag.slice(8), built, one, scope.escape), one);
+    if (!TYPES.includes(fields.type!)) {
+      const near = nearest(fields.type!, TYPES);
+      throw new BadDockerfile(`unsupported mount type ${JSON.stringify(fields.type)}${near ? ` (did you mean ${near}?)` : ''}`, one.from);
+    }
+    const target = fields.target ?? (fields.type === 'secret' ? `/run/secrets/${fields.id ?? ''}` : fields.type === 'ssh' ? '' : undefined);
+    if (target === undefined) throw new BadDockerfile('target is required', one.from);
+    return { fields, target };
+  });
+}
+
 export function* runMounts(daemon: Daemon, context: Context, built: Built, one: Instruction): Call<Mounts> {
   const scratchDirs: string[] = [];
   const out: Mounts = { mounts: [], targets: [], *done() { for (const dir of scratchDirs) yield* removeAll(dir); } };
-  for (const flag of one.flags.filter((f) => f.startsWith('--mount='))) {
-    const m = fieldsOf(filled(flag.slice(8), built, one, context.escape), one);
-    const target = m.target ?? (m.type === 'secret' ? `/run/secrets/${m.id ?? ''}` : undefined);
-    if (target === undefined) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: target is required`, one.from);
+  for (const { fields: m, target } of mountsOf(context, built, one)) {
     const absolute = target.startsWith('/') ? target : `${built.config.WorkingDir || ''}/${target}`;
     const add = (mount: Any): void => {
       out.mounts.push({ Target: absolute, ...mount });

@@ -5,6 +5,7 @@ import { attempt, isDir, mkdirAll, statOf, tryRead } from '../../../lib/files.ts
 import { findImage, type StoredImage } from '../../store.ts';
 import { parseReference } from '../../oci.ts';
 import { resolve } from './archive.ts';
+import { addressFaults, refuseFaults } from './bridges.ts';
 import { knownCapability } from './capabilities.ts';
 import { emit } from './events.ts';
 import { createLayer, withMounted } from './layers.ts';
@@ -323,7 +324,7 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
   if (h.UTSMode === 'host' && body.Hostname) throw new Refused(400, 'conflicting options: hostname and the UTS mode');
   if (h.CgroupParent !== '' && daemon.cgroupDriver === 'systemd' && !h.CgroupParent.endsWith('.slice'))
     throw new Refused(400, 'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"');
-  verifyModes(body, h);
+  verifyModes(daemon, body, h);
   if (h.NetworkMode === 'host' && Object.keys(h.PortBindings).length > 0) warnings.push('Published ports are discarded when using host network mode');
   for (const key of Object.keys(h.PortBindings))
     if (!/^\d+\/(tcp|udp|sctp)$/.test(key)) throw new Refused(400, `invalid port specification: ${JSON.stringify(key)}`);
@@ -345,7 +346,7 @@ const DRIVERS = ['awslogs', 'etwlogs', 'fluentd', 'gcplogs', 'gelf', 'journald',
 const LOG_OPTIONS = ['max-file', 'max-size', 'compress', 'labels', 'labels-regex', 'env', 'env-regex', 'tag', 'mode', 'max-buffer-size'];
 
 /** What is chosen from a list of names. Throws Refused. */
-function verifyModes(body: Any, h: HostConfig): void {
+function verifyModes(daemon: Daemon, body: Any, h: HostConfig): void {
   if (h.Isolation !== '' && h.Isolation !== 'default') throw new Refused(400, `invalid isolation '${h.Isolation}' on linux`);
   if (!/^(?:none|private|shareable|host|container:.+)?$/.test(h.IpcMode)) throw new Refused(400, `invalid IPC mode: ${h.IpcMode}`);
   if (!RUNTIMES.includes(String(h.Runtime))) throw new Refused(400, `unknown or invalid runtime name: ${h.Runtime}`);
@@ -362,19 +363,24 @@ function verifyModes(body: Any, h: HostConfig): void {
     const ns = body.Healthcheck?.[field] ?? 0;
     if (ns !== 0 && ns < 1e6) throw new Refused(400, `${shown} in Healthcheck cannot be less than 1ms`);
   }
-  verifyEndpoints(body, h);
+  verifyEndpoints(daemon, body, h);
 }
 
 /** Addresses and aliases are for networks that people make. */
-function verifyEndpoints(body: Any, h: HostConfig): void {
+function verifyEndpoints(daemon: Daemon, body: Any, h: HostConfig): void {
   const given = (body.NetworkingConfig?.EndpointsConfig ?? {}) as Record<string, Any>;
   for (const [name, e] of Object.entries(given)) {
-    if (!/^(?:bridge|host|none|default)$/.test(name)) continue;
+    if (!/^(?:bridge|host|none|default)$/.test(name)) {
+      const n = [...daemon.networks.values()].find((o) => o.Name === name || o.Id === name);
+      const asked = e?.IPAMConfig?.IPv4Address;
+      if (n?.Driver === 'bridge' && asked) refuseFaults(name, addressFaults(n, asked));
+      continue;
+    }
     const faults = [
       ...(e?.IPAMConfig?.IPv4Address || e?.IPAMConfig?.IPv6Address ? ['user specified IP address is supported on user defined networks only'] : []),
       ...((e?.Aliases ?? []).length > 0 ? ['network-scoped alias is supported only for containers in user defined networks'] : []),
     ];
-    if (faults.length > 0) throw new Refused(400, `invalid config for network ${name === 'default' ? h.NetworkMode : name}: invalid endpoint settings:\n${faults.join('\n')}`);
+    refuseFaults(name === 'default' ? h.NetworkMode : name, faults);
   }
 }
 

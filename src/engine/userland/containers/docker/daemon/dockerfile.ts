@@ -40,7 +40,6 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   FROM: ['platform'], COPY: ['from', 'chown', 'chmod', 'link', 'parents', 'exclude'], ADD: ['chown', 'chmod', 'link', 'keep-git-dir', 'checksum', 'exclude'], RUN: ['mount', 'network', 'security'],
   HEALTHCHECK: ['interval', 'timeout', 'start-period', 'start-interval', 'retries'],
 };
-const MOUNTS = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'];
 const MAX_LINES = 20_000;
 
 export interface Parsed {
@@ -155,7 +154,8 @@ function takeFlags(one: Instruction): void {
 
 export const flagOf = (one: Instruction, name: string): string | undefined => one.flags.find((f) => f === `--${name}` || f.startsWith(`--${name}=`))?.replace(/^--[\w-]+=?/, '');
 
-function nearest(word: string, known: readonly string[]): string | undefined {
+/** The known word that differs in one or two letters. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
   return known.map((w) => [w, distance(w, word)] as const).filter(([, d]) => d < 3).sort(([, a], [, b]) => a - b)[0]?.[0];
 }
 
@@ -167,7 +167,7 @@ const NEEDS: Readonly<Record<string, string>> = {
 
 function check(one: Instruction): void {
   const at = (why: string): BadDockerfile => new BadDockerfile(`dockerfile parse error on line ${one.from}: ${why}`, one.from);
-  const { word, rest, flags } = one;
+  const { word, rest } = one;
   if (!WORDS.includes(word)) {
     const near = nearest(word, WORDS);
     throw at(`unknown instruction: ${word}${near ? ` (did you mean ${near}?)` : ''}`);
@@ -183,12 +183,6 @@ function check(one: Instruction): void {
   if (/^(WORKDIR|USER|STOPSIGNAL)$/.test(word) && word !== 'WORKDIR' && /\S\s+\S/.test(rest)) throw at(`${word} requires exactly one argument`);
   if (word === 'SHELL' && !jsonList(rest)) throw at('SHELL requires the arguments to be in JSON form');
   if (word === 'HEALTHCHECK') checkHealth(one, at);
-  for (const mount of flags.filter((f) => f.startsWith('--mount='))) {
-    const type = /(?:^|,)type=([^,]*)/.exec(mount.slice(8))?.[1]?.toLowerCase() ?? 'bind';
-    if (MOUNTS.includes(type) || type.includes('$')) continue;
-    const near = nearest(type, MOUNTS);
-    throw at(`unsupported mount type ${JSON.stringify(type)}${near ? ` (did you mean ${near}?)` : ''}`);
-  }
   if (word === 'ONBUILD') {
     const inner = (/^(\S+)/.exec(rest)?.[1] ?? '').toUpperCase();
     if (inner === 'ONBUILD') throw at("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");

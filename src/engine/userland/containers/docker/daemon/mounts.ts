@@ -129,6 +129,15 @@ function* fill(volume: Volume, destination: string, image: StoredImage): Call<vo
 
 const sorted = (record: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 
+/** Source: moby volume/local/local_unix.go. */
+function optionFault(options: Record<string, string>): string | null {
+  const bad = Object.keys(options).sort().find((o) => !['type', 'o', 'device', 'size'].includes(o));
+  if (bad !== undefined) return `invalid option: ${JSON.stringify(bad)}`;
+  if (Object.keys(options).length === 0 || Object.keys(options).every((o) => o === 'size')) return null;
+  const missing = ['device', 'type'].find((o) => !options[o]);
+  return missing ? `missing required option: ${JSON.stringify(missing)}` : null;
+}
+
 /** Makes a volume, or gives the one of this name. Throws Refused. */
 export function* createVolume(
   daemon: Daemon,
@@ -147,6 +156,8 @@ export function* createVolume(
         : `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;
     throw new Refused(400, `create ${name}: ${why}`);
   }
+  const fault = optionFault(options);
+  if (fault !== null) throw new Refused(400, `create ${name}: ${fault}`);
   const id = name === '' ? yield* newId() : name;
   const Mountpoint = `${VOLUMES}/${id}/_data`;
   const anonymous = name === '';

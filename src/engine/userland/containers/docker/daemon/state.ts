@@ -210,6 +210,8 @@ export interface Network {
   leases: Record<string, string>;
   /** Its subnet is one of the daemon's pools, not asked for. */
   pooled?: boolean;
+  /** Nobody asked for its gateway: inspect does not tell it. */
+  unasked?: boolean;
   bridge: string;
 }
 
