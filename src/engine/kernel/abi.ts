@@ -2,6 +2,7 @@
  * The numbers and shapes both sides of the door agree on: flags, errno names, signals, structures.
  * Values are Linux x86-64's (uapi headers). Userland may import this file and `sys.ts`, nothing else of the kernel.
  */
+import { bytes } from '../sim/text.ts';
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
@@ -358,4 +359,18 @@ export interface PerfEventAttr {
   ringBytes: number;
   /** A poll is woken when so many bytes lie in the ring. */
   wakeupBytes: number;
+}
+
+/** The bytes of a binary that stands for a program. */
+export function binaryOf(name: string): Uint8Array {
+  return bytes(`\x7fELFnestbox:${name}\n`);
+}
+
+/** The program that a binary's bytes name, or null. */
+export function programOf(head: Uint8Array): string | null {
+  const mark = '\x7fELFnestbox:';
+  for (let i = 0; i < mark.length; i++) if (head[i] !== mark.charCodeAt(i)) return null;
+  let name = '';
+  for (let i = mark.length; i < head.length && head[i] !== 10; i++) name += String.fromCharCode(head[i]!);
+  return name;
 }

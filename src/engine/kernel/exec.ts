@@ -5,7 +5,7 @@
  * of the file (filecaps.ts). Source: execve(2). Left out: binfmt_misc.
  */
 import { record } from '../sim/trace.ts';
-import { SysError } from './abi.ts';
+import { programOf, SysError } from './abi.ts';
 import { cgroupPath } from './cgroup/charge.ts';
 import { idInside, nsCapable } from './credentials.ts';
 import { errandAtExec } from './errands.ts';
@@ -17,7 +17,6 @@ import { dropAddressSpace, loadImage, newAddressSpace } from './memory.ts';
 import { enterTime } from './namespaces.ts';
 import type { Kernel, Task } from './records.ts';
 import type { Program } from './sys.ts';
-import { programOf } from './vfs/build.ts';
 import { closeOnExec, copyFiles, makeFile } from './vfs/descriptors.ts';
 import { MAY_EXEC, permitted } from './vfs/inode.ts';
 import { lookup } from './vfs/path.ts';

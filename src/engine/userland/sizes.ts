@@ -2,7 +2,8 @@
  * How many bytes the binaries of programs have: of Debian 13's amd64 packages (of Debian 12's where 13 lacks one), as `stat` gives them.
  * A modelled program's file begins with its name and reads as zeros from there to this size.
  */
-import { binaryOf } from '../kernel/vfs/build.ts';
+import { binaryOf, programOf } from '../kernel/abi.ts';
+import type { TreeEntry } from '../kernel/vfs/build.ts';
 
 const TABLE = (
   '1080 which, 1973 zcat, 2335 gunzip, 14576 getcap getpcaps setcap, 14584 clear, 14648 pwdx uptime wrmsr, 14720 renice, 14728 rev setsid pivot_root mkfs, 14960 rdmsr,' +
@@ -45,4 +46,11 @@ export function binaryFile(name: string, size = SIZES.get(name)): Uint8Array {
   const data = new Uint8Array(Math.max(head.length, size ?? 0));
   data.set(head);
   return data;
+}
+
+/** What a whole file is in a tree: a program, if it is nothing but a binary that names one. */
+export function fileEntry(data: Uint8Array, mode: number): TreeEntry {
+  const name = programOf(data.subarray(0, 128));
+  if (name === null || !data.subarray(binaryOf(name).length).every((byte) => byte === 0)) return { type: 'file', data, mode };
+  return { type: 'program', name, size: data.length, mode };
 }

@@ -1,5 +1,6 @@
 /** File systems from a Tree: what a disk holds before the machine boots, and files that arrive from outside. */
 import { bytes } from '../../sim/text.ts';
+import { binaryOf } from '../abi.ts';
 import type { Kernel } from '../records.ts';
 import { type Content, sharedContent } from './content.ts';
 import { makeDentry, makeInode, wallClock } from './inode.ts';
@@ -19,27 +20,6 @@ export type TreeEntry = { mode?: number; uid?: number; gid?: number } & (
 
 /** Absolute path to what is there; directories on the way are made as needed, symbolic links on the way are followed. */
 export type Tree = Record<string, TreeEntry>;
-
-/** The bytes of a binary that stands for a program. */
-export function binaryOf(name: string): Uint8Array {
-  return bytes(`\x7fELFnestbox:${name}\n`);
-}
-
-/** The program that a binary's bytes name, or null. */
-export function programOf(head: Uint8Array): string | null {
-  const mark = '\x7fELFnestbox:';
-  for (let i = 0; i < mark.length; i++) if (head[i] !== mark.charCodeAt(i)) return null;
-  let name = '';
-  for (let i = mark.length; i < head.length && head[i] !== 10; i++) name += String.fromCharCode(head[i]!);
-  return name;
-}
-
-/** What a whole file is in a tree: a program, if it is nothing but a binary that names one. */
-export function fileEntry(data: Uint8Array, mode: number): TreeEntry {
-  const name = programOf(data.subarray(0, 128));
-  if (name === null || !data.subarray(binaryOf(name).length).every((byte) => byte === 0)) return { type: 'file', data, mode };
-  return { type: 'program', name, size: data.length, mode };
-}
 
 /** Fills a file system of the tmpfs kind. Nothing is charged: it is the disk, not its cache. */
 export function populate(kernel: Kernel, sb: SuperBlock, tree: Tree): void {

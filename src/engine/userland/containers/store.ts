@@ -6,7 +6,7 @@
  */
 import { AT_FDCWD, S_IFBLK, S_IFCHR, S_IFIFO } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { fileEntry, type Tree } from '../../kernel/vfs/build.ts';
+import type { Tree } from '../../kernel/vfs/build.ts';
 import { bytes } from '../../sim/text.ts';
 import type { Call } from '../lib/http.ts';
 import { attempt, exists, list, mkdirAll, readBytes, readJson, removeAll, tryRead, writeFile } from '../lib/files.ts';
@@ -14,6 +14,7 @@ import { buildImage, type BuiltImage } from './images.ts';
 import { chainIds, hashOf, hexOf, type ImageConfig, parseReference, readConfig, type ReadImage } from './oci.ts';
 import { pack } from './registry.ts';
 import { readTar, staysInside, type TarEntry, TarError } from './tar.ts';
+import { fileEntry } from '../sizes.ts';
 
 export interface Layout {
   /** Metadata: repositories, configs, layer records. */

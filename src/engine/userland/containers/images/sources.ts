@@ -1,6 +1,7 @@
 /** The Dockerfiles of the lab's images with their contexts, as files of a machine. */
-import { fileEntry, type Tree } from '../../../kernel/vfs/build.ts';
+import type { Tree } from '../../../kernel/vfs/build.ts';
 import { RECIPES } from './dockerfiles.ts';
+import { fileEntry } from '../../sizes.ts';
 
 const AT = '/usr/share/nestbox/images';
 
