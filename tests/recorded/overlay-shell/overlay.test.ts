@@ -10,7 +10,7 @@ function normal(text: string): string {
     .replace(/^\d+ \d+ \d+:\d+ /gm, 'ID ID DEV ').replace(/ shared:\d+/g, '')
     .replace(/(trusted\.overlay\.(?:uuid|origin))=.*$/gm, '$1=VALUE')
     .replace(/\bdev=\d+ ino=\d+/g, 'dev=N ino=N').replace(/^\d+ (l1|merged|upper)\//gm, 'INO $1/').replace(/^(upper\/\S+) \d+ (\d)$/gm, '$1 INO $2')
-    .replace(/^Filesystem +Type +.*$/gm, 'HEAD').replace(/^(overlay +overlay) +\d+ +\d+ +\d+/gm, '$1 SIZES');
+    .replace(/^Filesystem +Type +.*$/gm, 'HEAD').replace(/^(overlay +overlay) +\d+ +\d+ +\d+ +\d+%/gm, '$1 SIZES');
 }
 
 /** What does not hold, each with its reason: a line that comes to hold must leave this table. */
