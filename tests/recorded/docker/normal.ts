@@ -45,3 +45,18 @@ const RULES: readonly (readonly [RegExp, string])[] = [
 export function normal(text: string, _line: Recorded): string {
   return RULES.reduce((t, [rule, by]) => t.replace(rule, by), text);
 }
+
+/** Beside those: process ids and times of `docker top`, the image's size and digest, the order of a map's labels. */
+const CONTAINERS: readonly (readonly [RegExp, string])[] = [
+  [/^root +PID +\d+ +\d+ +\d\d:\d\d +(\S+) +[\d:]+/gm, 'root PID PPID C STIME $1 TIME'],
+  [/^root +\d+ +\d+ +\d+ +\d\d:\d\d +(\S+) +[\d:]+/gm, 'root PID PPID C STIME $1 TIME'],
+  [/^ *\d+ +(?=\/sbin\/docker-init|sleep)/gm, 'PID '],
+  [/^ *\d+ +(\?) +(\w+) +\d:\d\d/gm, 'PID $1 $2 TIME'],
+  [/\b3\.(?:59|6)MB\b/g, 'SIZE'],
+  [/sha256:[0-9a-f]{3}$/gm, 'sha256:HEX'],
+  [/tier=front,app=web/g, 'app=web,tier=front'],
+];
+
+export function containersNormal(text: string, line: Recorded): string {
+  return CONTAINERS.reduce((t, [rule, by]) => t.replace(rule, by), normal(text, line));
+}

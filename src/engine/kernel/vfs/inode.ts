@@ -51,7 +51,7 @@ export function modeBits(inode: Inode): number {
 export function statOf(inode: Inode): Stat {
   return {
     dev: inode.sb.dev, ino: inode.ino, mode: modeBits(inode), nlink: inode.nlink, uid: inode.uid, gid: inode.gid, rdev: inode.rdev,
-    size: inode.size, blocks: inode.kind === 'file' ? (Math.ceil(inode.size / 4096) - ((inode.data as { holes?: number } | null)?.holes ?? 0)) * 8 : 0, blksize: 4096,
+    size: inode.size, blocks: inode.kind === 'dir' ? Math.floor(inode.size / 4096) * 8 : inode.kind === 'file' ? (Math.ceil(inode.size / 4096) - ((inode.data as { holes?: number } | null)?.holes ?? 0)) * 8 : 0, blksize: 4096,
     atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime,
   };
 }

@@ -16,6 +16,8 @@ export interface GoType {
   pointer?: boolean;
   /** What it was made from, for JSON. */
   original?: unknown;
+  /** It has a MarshalJSON of its own, in which <, > and & are escaped. */
+  marshals?: boolean;
   /** Printed so instead of field by field: a moment. */
   text?: string;
 }
@@ -39,9 +41,9 @@ function originalOf(x: unknown): unknown {
   return Object.fromEntries(Object.entries(x).filter(([, v]) => typeof v !== 'function').map(([k, v]) => [k, originalOf(v)]));
 }
 
-/** JSON as Go's encoder writes it: <, > and & escaped. */
-export function goJson(x: unknown, indent?: string): string {
-  return JSON.stringify(originalOf(x) ?? null, null, indent).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** JSON as docker's encoders write it; of a type that marshals itself, or where asked, as json.Marshal does: <, > and & escaped. */
+export function goJson(x: unknown, indent?: string, escaped = typeOf(x)?.marshals === true): string {
+  return JSON.stringify(originalOf(x) ?? null, null, indent).replace(escaped ? /[<>&\u2028\u2029]/g : /[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Go's %v. */

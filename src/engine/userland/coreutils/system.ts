@@ -73,7 +73,11 @@ export const hostname = command(function* (argv) {
   if (o.on.has('all-ip-addresses')) yield* print(`${(yield* addresses()).map((a) => `${a} `).join('')}\n`);
   else if (o.on.has('ip-address')) yield* print(`${(yield* hostAddress(name)) ?? '127.0.0.1'}\n`);
   else if (o.on.has('short')) yield* print(`${name.split('.')[0]!}\n`);
-  else if (o.on.has('domain')) yield* print(`${name.split('.').slice(1).join('.')}${name.includes('.') ? '\n' : ''}`);
+  else if (o.on.has('fqdn') || o.on.has('long')) yield* print(`${yield* canonical(name)}\n`);
+  else if (o.on.has('domain')) {
+    const domain = (yield* canonical(name)).split('.').slice(1).join('.');
+    yield* print(domain === '' ? '' : `${domain}\n`);
+  }
   else yield* print(`${name}\n`);
   return 0;
 });
@@ -87,11 +91,20 @@ function* nameIn(file: string): Call<string> {
   }
 }
 
-/** This machine's name in /etc/hosts. */
+/** This machine's name in full: the first of its line in /etc/hosts. */
+function* canonical(name: string): Call<string> {
+  return (yield* hostLine(name))?.[1] ?? name;
+}
+
+/** This machine's address in /etc/hosts. */
 function* hostAddress(name: string): Call<string | null> {
+  return (yield* hostLine(name))?.[0] ?? null;
+}
+
+function* hostLine(name: string): Call<string[] | null> {
   const hosts = yield* attempt(readText('/etc/hosts'), '');
   const line = hosts.split('\n').find((l) => !l.startsWith('#') && l.split(/\s+/).slice(1).includes(name));
-  return line ? line.split(/\s+/)[0]! : null;
+  return line ? line.split(/\s+/) : null;
 }
 
 /** Addresses of all links but loopback. */

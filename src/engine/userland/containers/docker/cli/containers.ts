@@ -70,6 +70,10 @@ ${FORMAT_HELP}
       return 0;
     }
     const now = yield* nowNs();
+    if (format === 'raw') {
+      yield* print(found.map((c: Any) => rawRow(psRow(c, whole, now), flags.has('size'))).join(''));
+      return 0;
+    }
     const columns = `ID Image Command RunningFor Status Ports Names${flags.has('size') ? ' Size' : ''}`;
     yield* printRows(
       format,
@@ -80,6 +84,13 @@ ${FORMAT_HELP}
     return 0;
   },
 };
+
+/** A container as `--format raw` tells of it: a field a line, then an empty one. */
+function rawRow(row: Row, size: boolean): string {
+  const padded = (text: string | undefined): string => (text ? ` ${text}` : '');
+  const { ID, Image, Command, CreatedAt, State, Status, Names, Labels, Ports, Size } = row;
+  return `container_id: ${ID}\nimage: ${Image}\ncommand: ${Command}\ncreated_at: ${CreatedAt}\nstate:${padded(State)}\nstatus:${padded(Status)}\nnames: ${Names}\nlabels:${padded(Labels)}\nports:${padded(Ports)}\n${size ? `size: ${Size}\n` : ''}\n`;
+}
 
 function psRow(c: Any, whole: boolean, now: number): Row {
   const mounts: Any[] = c.Mounts ?? [];

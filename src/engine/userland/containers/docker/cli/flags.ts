@@ -140,7 +140,6 @@ const NAMED: Readonly<Record<string, (value: string) => string | null>> = {
   dns: (v) => (isAddress(v.trim()) ? null : `IP address is not correctly formatted: ${v}`),
   'dns-search': (v) => (v.trim() === '.' || /^[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?)*\.?$/i.test(v.trim()) ? null : `invalid domain: ${v}`),
   sysctl: (v) => (SYSCTL.test(v) ? null : `sysctl '${v}' is not allowed`),
-  device: (v) => deviceFault(v),
   'device-cgroup-rule': (v) => (/^[acb] (?:\d+|\*):(?:\d+|\*) [rwm]{1,3}$/.test(v) ? null : `invalid device cgroup format '${v}'`),
   'blkio-weight-device': (v) => weightFault(v),
   'device-read-bps': (v) => rateFault(v, true), 'device-write-bps': (v) => rateFault(v, true),
@@ -154,13 +153,6 @@ const NAMED: Readonly<Record<string, (value: string) => string | null>> = {
 };
 
 const SYSCTL = /^(?:kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|(?:net|fs\.mqueue)\.[^=]*)=/;
-
-function deviceFault(v: string): string | null {
-  const parts = v.split(':');
-  if (parts.length > 3) return `invalid device specification: ${v}`;
-  const mode = parts.length === 3 ? parts[2]! : null;
-  return mode !== null && !/^[rwm]{1,3}$/.test(mode) ? `bad mode specified: ${mode}` : null;
-}
 
 /** "/dev/NAME:RATE"; bytes may have units. */
 function rateFault(v: string, bytes: boolean): string | null {

@@ -20,7 +20,7 @@ const LIST_FORMAT = FORMAT.replace('  -f, --', '      --').replace(
 
 /** Prints what each name stands for, as an array or by a template; what went wrong is told after. */
 export function* inspectAll(names: readonly string[], format: string, find: (name: string) => Call<Any>): Call<number> {
-  const template = format === '' || format === 'json' ? null : parsed(format, 64);
+  const template = format === '' || format === 'json' ? null : parsed(format, 'template parsing error', 64);
   const found: Any[] = [];
   const errors: string[] = [];
   let text = '';
@@ -82,9 +82,7 @@ export const inspect: Command = {
   *run(client, flags) {
     const type = flags.get('type') ?? '';
     if (!['', ...KINDS.map((k) => k.type)].includes(type))
-      throw new Stop(
-        `unknown type: ${JSON.stringify(type)}: must be one of "config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"`,
-      );
+      throw new Stop(`${JSON.stringify(type)} is not a valid value for --type`);
     return yield* inspectAll(flags.args, flags.get('format') ?? '', (name) => findAny(client, name, type, flags.has('size')));
   },
 };

@@ -251,8 +251,6 @@ function hostConfigOf(flags: Flags, { securityOpt, network, binds, mounts, tmpfs
   const throttles = (name: string): Any[] => flags.all(name).map((one) => ({ Path: one.slice(0, one.indexOf(':')), Rate: sizeBytes(one.slice(one.indexOf(':') + 1)) ?? 0 }));
   const list = (name: string): string[] | null => (flags.on.has(name) ? flags.all(name) : null);
   checkModes(flags);
-  if (flags.has('cpus') && (flags.has('cpu-period') || flags.has('cpu-quota')))
-    throw new Stop('conflicting options: cannot specify both --cpus and --cpu-period or --cpu-quota');
   return {
     Binds: binds.length > 0 ? binds : null,
     ContainerIDFile: flags.get('cidfile') ?? '',
@@ -333,10 +331,17 @@ function pair(text: string): [string, string] {
   return cut < 0 ? [text, ''] : [text.slice(0, cut), text.slice(cut + 1)];
 }
 
+const DEVICE_MODE = /^(?!.*(.).*\1)[rwm]+$/;
+
+/** "HOST[:INSIDE][:rwm]". Throws Stop. */
 function deviceOf(text: string): Any {
-  const [host, inside, perms] = text.split(':');
-  if (!host || (inside && /^[rwm]+$/.test(inside))) return { PathOnHost: host, PathInContainer: host, CgroupPermissions: inside ?? 'rwm' };
-  return { PathOnHost: host, PathInContainer: inside ?? host, CgroupPermissions: perms ?? 'rwm' };
+  const [host, inside, perms, ...more] = text.split(':');
+  if (!host || more.length > 0) throw new Stop(`bad format for path: ${text}`);
+  if (perms !== undefined && !DEVICE_MODE.test(perms)) throw new Stop(`bad mode specified: ${perms}`);
+  const mode = perms === undefined && DEVICE_MODE.test(inside ?? '') ? inside : undefined;
+  const path = mode === undefined ? (inside ?? host) : host;
+  if (!path.startsWith('/')) throw new Stop(`${path} is not an absolute path`);
+  return { PathOnHost: host, PathInContainer: path, CgroupPermissions: mode ?? perms ?? 'rwm' };
 }
 
 function ulimitOf(text: string): Any {

@@ -74,7 +74,7 @@ function eventType(e: Any): Any {
 
 /** Throws Stop with what is wrong with the format. */
 function byFormat(format: string, data: Any): string {
-  const template = parsed(format, 64);
+  const template = parsed(format, 'template parsing error', 64);
   try {
     return execute(template, data, '');
   } catch (error) {

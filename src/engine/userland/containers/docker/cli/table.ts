@@ -18,7 +18,7 @@ export function* printRows(format: string, columns: string, titles: Row, rows: r
 /** `type` is the Go type that a row is, as errors name it. */
 export function rowsText(format: string, columns: string, titles: Row, rows: readonly Row[], type = 'formatter.ContainerContext'): string {
   if (format === '' || format === 'table') return table(columns.split(' ').map((c) => `{{.${c}}}`).join('\t'), titles, rows, type);
-  if (format === 'json') return rows.map((row) => `${goJson(sorted(row))}\n`).join('');
+  if (format === 'json') return rows.map((row) => `${goJson(sorted(row), undefined, true)}\n`).join('');
   const m = /^table\s+([\s\S]*)$/.exec(format);
   if (m) return table(withTabs(m[1]!), titles, rows, type);
   const template = parsed(withTabs(format));
@@ -39,13 +39,13 @@ function sorted(row: Row): Row {
   return Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Parses a format; its fault in docker's words. */
-export function parsed(source: string, status = 1): Template {
+/** Parses a format; its fault in docker's words, which are others for what is inspected. */
+export function parsed(source: string, fault = 'failed to parse template', status = 1): Template {
   try {
     return parseTemplate(source);
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    throw new Stop(`template parsing error: ${error.message}`, status);
+    throw new Stop(`${fault}: ${error.message}`, status);
   }
 }
 
@@ -59,9 +59,9 @@ function filled(template: Template, row: Row, type: string): string {
   const json = sorted(row);
   const fields = [...Object.keys(json), 'Label'];
   try {
-    return execute(template, told({ ...json, ...('Labels' in row ? { Label: labelOf(row) } : {}) }, { name: `*${type}`, fields, original: json }));
+    return execute(template, told({ ...json, ...('Labels' in row ? { Label: labelOf(row) } : {}) }, { name: `*${type}`, fields, original: json, marshals: true }));
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    throw new Stop(`template parsing error: ${error.message}`);
+    throw new Stop(`failed to execute template: ${error.message}`);
   }
 }

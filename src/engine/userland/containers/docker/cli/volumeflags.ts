@@ -13,6 +13,7 @@ export interface Volumes {
 export function volumesOf(volume: readonly string[], mount: readonly string[], tmpfs: readonly string[], directory: string): Volumes {
   const out: Volumes = { binds: [], volumes: {}, mounts: mount.map(mountOf), tmpfs: {} };
   for (const one of volume) {
+    checkSections(one);
     if (one.includes(':')) out.binds.push(fromHere(one, directory));
     else out.volumes[one] = {};
   }
@@ -21,6 +22,14 @@ export function volumesOf(volume: readonly string[], mount: readonly string[], t
     out.tmpfs[cut < 0 ? one : one.slice(0, cut)] = cut < 0 ? '' : one.slice(cut + 1);
   }
   return out;
+}
+
+/** Throws Stop for colons with nothing between them, or too many. */
+function checkSections(spec: string): void {
+  if (spec === '') throw new Stop('invalid empty volume spec');
+  const parts = spec.split(':');
+  if (spec.length > 2 && parts.includes('')) throw new Stop(`invalid spec: ${spec}: empty section between colons`);
+  if (parts.length > 3) throw new Stop(`invalid spec: ${spec}: too many colons`);
 }
 
 /** A source of "." or "./x" is where the command stands; any other that is no absolute path names a volume. */

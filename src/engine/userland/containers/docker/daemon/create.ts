@@ -282,7 +282,7 @@ function hostConfigOf(h: Any): HostConfig {
     DeviceRequests: Array.isArray(h.DeviceRequests) ? h.DeviceRequests : null,
     MemoryReservation: n(h.MemoryReservation),
     MemorySwap: n(h.MemorySwap) || (memory > 0 ? 2 * memory : 0),
-    MemorySwappiness: null,
+    MemorySwappiness: typeof h.MemorySwappiness === 'number' && h.MemorySwappiness !== -1 ? h.MemorySwappiness : null,
     OomKillDisable: h.OomKillDisable === true ? true : null,
     PidsLimit: h.PidsLimit ? h.PidsLimit : null,
     Ulimits: h.Ulimits ?? [],
@@ -422,7 +422,7 @@ function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void 
   if (h.CpuQuota > 0 && h.CpuQuota < 1000) throw new Refused(400, 'CPU cfs quota can not be less than 1ms (i.e. 1000)');
   if (h.CpusetCpus !== '') {
     const list = h.CpusetCpus.split(',').map((p) => /^(\d+)(?:-(\d+))?$/.exec(p));
-    if (list.some((m) => !m)) throw new Refused(400, `Invalid value ${h.CpusetCpus} for cpuset cpus`);
+    if (list.some((m) => !m)) throw new Refused(400, `Invalid value ${h.CpusetCpus} for cpuset cpus: invalid format: ${h.CpusetCpus}`);
     if (list.some((m) => Number(m![2] ?? m![1]) >= cpus))
       throw new Refused(
         400,
@@ -431,6 +431,10 @@ function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void 
   }
   const weight = Number(h.BlkioWeight ?? 0);
   if (weight > 0 && (weight < 10 || weight > 1000)) throw new Refused(400, 'Range of blkio weight is from 10 to 1000');
+  if ((h.MemorySwappiness ?? -1) !== -1) {
+    warnings.push('Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.');
+    h.MemorySwappiness = null;
+  }
   if (h.OomKillDisable) warnings.push('Your kernel does not support OomKillDisable. OomKillDisable discarded.');
 }
 

@@ -19,11 +19,17 @@ export function running(c: Container): void {
   if (c.State.Restarting) throw new Refused(409, `Container ${c.ID} is restarting, wait until the container is running`);
 }
 
+/** Throws Refused for keys that are none: single characters, ctrl- and one of a-z @ [ \\ ] ^ _. Source: moby/term ascii.go. */
+export function checkDetachKeys(keys: string): void {
+  if (keys.split(',').some((key) => [...key].length !== 1 && !/^ctrl-[a-z@[\\\]^_]$/.test(key))) throw new Refused(400, `Invalid escape keys (${keys}) provided`);
+}
+
 const commandOf = (body: Any): string => (body.Cmd as string[]).join(' ');
 
 export function* createExec(daemon: Daemon, c: Container, body: Any): Call<Exec> {
   running(c);
   if (!Array.isArray(body?.Cmd) || body.Cmd.length === 0) throw new Refused(400, 'No exec command specified');
+  if (body.DetachKeys) checkDetachKeys(String(body.DetachKeys));
   const exec: Exec = { ID: yield* newId(), container: c.ID, Running: false, ExitCode: null, Pid: 0, body, exit: new Set(), streams: null };
   daemon.execs.set(exec.ID, exec);
   c.live.execs.push(exec.ID);
@@ -79,11 +85,7 @@ export function* startExec(daemon: Daemon, exec: Exec): Call<void> {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     exec.Running = false;
-    exec.ExitCode = /permission denied/.test(error.message)
-      ? 126
-      : /executable file not found|no such file or directory/.test(error.message)
-        ? 126
-        : 128;
+    exec.ExitCode = 126;
     yield* ignoreRefusal(tasks(NS, 'Delete', { containerId: c.ID, execId: exec.ID }));
     throw new Refused(400, error.message);
   } finally {

@@ -226,7 +226,7 @@ export function* waitExit(c: Container, ns = -1): Call<boolean> {
 
 export function* killContainer(daemon: Daemon, c: Container, signal: string): Call<void> {
   const number = signalNumber(signal === '' ? 'KILL' : signal);
-  if (number === null) throw new Refused(400, `invalid signal: ${signal}`);
+  if (number === null) throw new Refused(400, /^[1-9]\d*$/.test(signal) ? `the linux daemon does not support signal ${signal}` : `invalid signal: ${signal}`);
   if (!c.State.Running) throw new Refused(409, `container ${c.ID} is not running`);
   if (c.State.Restarting) {
     yield* giveUpRestart(c);

@@ -76,6 +76,7 @@ function* mountPoint(daemon: Daemon, c: Container, m: Any, image: StoredImage): 
   const bad = (why: string): Refused => new Refused(400, `invalid mount config for type "${m.Type}": ${why}`);
   if (!String(m.Target ?? '').startsWith('/')) throw bad(`invalid mount path: '${m.Target ?? ''}' mount path must be absolute`);
   const Destination = clean(m.Target);
+  if (m.Type === 'tmpfs' && m.Source) throw bad('field Source must not be specified');
   if (m.Type === 'tmpfs')
     return { Type: 'tmpfs', Source: '', Destination, Mode: tmpfsMode(m.TmpfsOptions), RW: !m.ReadOnly, Propagation: '' };
   if (m.Type === 'bind') {
@@ -90,7 +91,7 @@ function* mountPoint(daemon: Daemon, c: Container, m: Any, image: StoredImage): 
       Propagation: m.BindOptions?.Propagation ?? 'rprivate',
     };
   }
-  if (m.Type !== 'volume') throw new Refused(400, `mount type unknown: "${m.Type}"`);
+  if (m.Type !== 'volume') throw bad('mount type unknown');
   const volume = yield* createVolume(daemon, m.Source ?? '', {}, m.VolumeOptions?.Labels ?? {});
   return { ...(yield* volumePoint(c, volume, m.Target, m.VolumeOptions?.NoCopy ? 'nocopy' : 'z', image)), RW: !m.ReadOnly };
 }

@@ -248,7 +248,7 @@ function* serveWait(daemon: Daemon, x: Exchange, name: string): Call<void> {
 function* rename(daemon: Daemon, c: Container, x: Exchange): Call<undefined> {
   const name = (x.query.name ?? '').replace(/^\//, '');
   if (name === '') throw new Refused(400, 'Neither old nor new names may be empty');
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) throw new Refused(400, `Error when allocating new name: Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) throw new Refused(400, `Error when allocating new name: Invalid container name (/${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
   if (c.Name === `/${name}`) throw new Refused(400, `Renaming a container with the same name as its current name`);
   try {
     checkFree(daemon, name);

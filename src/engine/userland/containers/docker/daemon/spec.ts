@@ -81,10 +81,12 @@ export function* userOf(text: string, root: string, more: readonly string[]): Ca
   };
   const passwd = yield* rows('passwd');
   const group = yield* rows('group');
-  const [name = '', wanted] = (text || '0').split(':');
-  const numeric = /^\d+$/.test(name);
+  const [given = '', wanted] = text.split(':');
+  const name = given || '0';
+  const numeric = /^[-+]?\d+$/.test(name);
   const entry = passwd.find((p) => p[0] === name) ?? (numeric ? passwd.find((p) => p[2] === name) : undefined);
   if (!entry && !numeric) throw new Refused(400, `unable to find user ${name}: no matching entries in passwd file`);
+  if (!entry) checkRange(name);
   const user: User = {
     uid: entry ? Number(entry[2]) : Number(name),
     gid: entry ? Number(entry[3]) : 0,
@@ -94,14 +96,21 @@ export function* userOf(text: string, root: string, more: readonly string[]): Ca
   if (numeric && !entry) user.gid = 0;
   if (wanted !== undefined && wanted !== '') user.gid = groupId(group, wanted);
   else if (entry) user.groups = group.filter((g) => (g[3] ?? '').split(',').includes(entry[0]!)).map((g) => Number(g[2]));
-  user.groups = [...new Set([user.gid, ...user.groups, ...more.map((g) => groupId(group, g, `Unable to find group ${g}`))])];
+  user.groups = [...new Set([user.gid, ...user.groups, ...more.map((g) => groupId(group, g, `Unable to find group ${g}: no matching entries in group file`))])];
   return user;
+}
+
+function checkRange(id: string): void {
+  if (Number(id) < 0 || Number(id) > 2147483647) throw new Refused(400, 'uids and gids must be in range 0-2147483647');
 }
 
 function groupId(group: readonly string[][], name: string, missing = `unable to find group ${name}: no matching entries in group file`): number {
   const entry = group.find((g) => g[0] === name);
   if (entry) return Number(entry[2]);
-  if (/^\d+$/.test(name)) return Number(name);
+  if (/^[-+]?\d+$/.test(name)) {
+    checkRange(name);
+    return Number(name);
+  }
   throw new Refused(400, missing);
 }
 
