@@ -16,6 +16,7 @@ import { loadNetworks } from './bridges.ts';
 import { emit } from './events.ts';
 import { handleExecExit } from './exec.ts';
 import { unmountLayer } from './layers.ts';
+import { unmountVolumes } from './volumemounts.ts';
 import { ignoreRefusal, NS } from './containerd.ts';
 import { handleExit, removeContainer, startContainer, stopContainer } from './lifecycle.ts';
 import { loadVolumes } from './mounts.ts';
@@ -133,6 +134,7 @@ function* revive(daemon: Daemon): Call<void> {
       c.State = { ...c.State, Status: 'exited', Running: false, Paused: false, Restarting: false, Pid: 0, ExitCode: 255 };
       yield* leaveNetworks(daemon, c);
       yield* unmountLayer(c);
+      yield* unmountVolumes(daemon, c);
       yield* saveContainer(c);
     }
     const { Name } = c.HostConfig.RestartPolicy;

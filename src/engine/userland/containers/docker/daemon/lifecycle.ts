@@ -33,6 +33,7 @@ import {
   type Streams,
 } from './streams.ts';
 import { waitWhile, wake, withLock } from './waiters.ts';
+import { mountVolumes, unmountVolumes } from './volumemounts.ts';
 
 export function streamsOf(c: Container): Streams {
   c.live.streams ??= createStreams(c.Config.Tty, c.HostConfig.LogConfig.Type === 'json-file' ? logPath(c) : '', c.live.logged);
@@ -72,6 +73,7 @@ function translated(error: Error): Refused {
 function* failed(daemon: Daemon, c: Container, refused: Refused): Call<void> {
   yield* leaveNetworks(daemon, c);
   yield* unmountLayer(c);
+  yield* unmountVolumes(daemon, c);
   const code = /executable file not found|no such file or directory/.test(refused.message)
     ? 127
     : /permission denied|is a directory/.test(refused.message)
@@ -87,6 +89,7 @@ function* failed(daemon: Daemon, c: Container, refused: Refused): Call<void> {
 
 function* launch(daemon: Daemon, c: Container): Call<void> {
   const root = yield* mountLayer(c);
+  yield* mountVolumes(daemon, c);
   yield* connectNetworks(daemon, c);
   yield* writeNetworkFiles(daemon, c);
   const spec = yield* specOf(daemon, c, root);
@@ -173,6 +176,7 @@ function* exited(daemon: Daemon, c: Container, exitStatus: number): Call<void> {
   yield* ignoreRefusal(tasks(NS, 'Delete', { containerId: c.ID }));
   yield* leaveNetworks(daemon, c);
   yield* unmountLayer(c);
+  yield* unmountVolumes(daemon, c);
   for (const m of c.MountPoints)
     if (m.Type === 'volume') yield* publish(daemon, 'volume', 'unmount', m.Name!, { container: c.ID, driver: 'local' });
   const now = yield* nowNs();

@@ -8,6 +8,7 @@ import type { TarEntry } from '../../tar.ts';
 import { publish } from './events.ts';
 import { findContainer, newId } from './record.ts';
 import { type Any, type Container, type Daemon, type MountPoint, Refused, ROOT, type Volume } from './state.ts';
+import { populating } from './volumemounts.ts';
 
 const VOLUMES = `${ROOT}/volumes`;
 const MODES = /^(rw|ro|z|Z|nocopy|r?shared|r?slave|r?private|consistent|cached|delegated)$/;
@@ -103,7 +104,10 @@ function tmpfsMode(options: Any): string {
 }
 
 function* volumePoint(_c: Container, volume: Volume, destination: string, mode: string, image: StoredImage): Call<MountPoint> {
-  if (mode !== 'nocopy' && (yield* list(volume.Mountpoint)).length === 0) yield* fill(volume, clean(destination), image);
+  if (mode !== 'nocopy')
+    yield* populating(volume, function* () {
+      if ((yield* list(volume.Mountpoint)).length === 0) yield* fill(volume, clean(destination), image);
+    });
   return {
     Type: 'volume',
     Name: volume.Name,
@@ -134,7 +138,8 @@ const sorted = (record: Record<string, string>): Record<string, string> => Objec
 function optionFault(options: Record<string, string>): string | null {
   const bad = Object.keys(options).sort().find((o) => !['type', 'o', 'device', 'size'].includes(o));
   if (bad !== undefined) return `invalid option: ${JSON.stringify(bad)}`;
-  if (Object.keys(options).length === 0 || Object.keys(options).every((o) => o === 'size')) return null;
+  if (options.size !== undefined) return 'quota size requested but no quota support';
+  if (Object.keys(options).length === 0) return null;
   const missing = ['device', 'type'].find((o) => !options[o]);
   return missing ? `missing required option: ${JSON.stringify(missing)}` : null;
 }
