@@ -109,7 +109,7 @@ function units(host: HostSpec): Tree {
   for (const service of host.services) {
     const { exec, description, after } = UNITS[service];
     tree[`/etc/systemd/system/${service}.service`] = file(
-      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nType=${NOTIFIES.has(service) ? 'notify' : 'simple'}\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'LimitNOFILE=infinity\nDelegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
+      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nType=${NOTIFIES.has(service) ? 'notify' : 'simple'}\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'LimitNPROC=infinity\nLimitCORE=infinity\nLimitNOFILE=infinity\nDelegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
     );
   }
   return tree;

@@ -52,7 +52,7 @@ const JOURNEYS: Record<string, Case[]> = {
     { run: 'docker commit fs mine:1 > /dev/null; docker save mine:1 -o /root/mine.tar; docker rmi mine:1 > /dev/null; docker load -i /root/mine.tar', out: 'Loaded image: mine:1\n' },
     { run: 'docker run --rm mine:1 cat /new', out: 'x\n' },
     { run: 'docker run --rm mine:1 test -e /bin/wget', exit: 1 },
-    { run: 'head -c 5000 /root/mine.tar > /root/cut.tar; docker load -i /root/cut.tar', exit: 1, err: /^Error response from daemon: .*\n$/ },
+    { run: 'head -c 5000 /root/mine.tar > /root/cut.tar; docker load -i /root/cut.tar', exit: 1, err: 'unexpected EOF\n' },
     { run: 'docker rm fs', out: 'fs\n' },
   ],
   'networks of one\'s own': [

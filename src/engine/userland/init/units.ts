@@ -28,6 +28,8 @@ export interface UnitFile {
   slice: string;
   /** LimitNOFILE=; null leaves the manager's. */
   openFiles: number | null;
+  /** Other Limit…=, by the resource's name; "soft:hard" or one for both, infinity. */
+  limits: Readonly<Record<string, string>>;
   /** Resource settings; resources.ts. */
   properties: Properties;
 }
@@ -56,6 +58,7 @@ export function parseUnit(name: string, path: string, source: string): UnitFile 
     type: one('Service.Type') || 'simple', restart: restart === 'always' || restart === 'on-failure' ? restart : 'no', restartAfter: seconds(delay === '' ? '100ms' : delay),
     killMode: one('Service.KillMode') === 'process' ? 'process' : 'control-group',
     installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice', openFiles: openFiles(one('Service.LimitNOFILE')),
+    limits: Object.fromEntries([...values.keys()].filter((key) => /^Service\.Limit(?!NOFILE)[A-Z]+$/.test(key)).map((key) => [key.slice('Service.Limit'.length), one(key)])),
     properties: Object.fromEntries(RESOURCES.flatMap((key) => { const value = one(`Service.${key}`); return value === '' ? [] : [[key, value]]; })),
   };
 }

@@ -365,7 +365,7 @@ export const port: Command = {
       `${b.HostIp.includes(':') ? `[${b.HostIp}]` : b.HostIp}:${b.HostPort}`;
     if (wanted !== undefined) {
       const [number, proto = 'tcp'] = wanted.split('/');
-      if (!/^\d+$/.test(number!)) throw new Stop(`invalid port (${wanted})`);
+      if (!/^\d+$/.test(number!)) throw new Stop(`Error: invalid port (${wanted}): strconv.ParseUint: parsing ${JSON.stringify(number)}: invalid syntax`);
       const bound = ports[`${number}/${proto}`];
       if (!bound) throw new Stop(`Error: No public port '${wanted}' published for ${name}`);
       yield* print(bound.map((b) => `${host(b)}\n`).join(''));

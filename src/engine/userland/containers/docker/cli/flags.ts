@@ -182,6 +182,8 @@ function check(flag: Flag, value: string): void {
 
 function durationFault(v: string): string | null {
   if (/^[-+]?(0|(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))*$/.test(v)) return null;
+  const odd = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))*(?:\d+\.?\d*|\.\d+)([^\d.]+)/.exec(v)?.[1];
+  if (odd !== undefined) return `time: unknown unit ${JSON.stringify(odd)} in duration ${JSON.stringify(v)}`;
   return /^\d+(\.\d+)?$/.test(v) ? `time: missing unit in duration ${JSON.stringify(v)}` : `time: invalid duration ${JSON.stringify(v)}`;
 }
 

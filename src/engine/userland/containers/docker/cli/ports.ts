@@ -14,7 +14,7 @@ export function portsOf(publish: readonly string[], expose: readonly string[]): 
     const [range = '', proto = 'tcp'] = one.split('/');
     if (range.includes(':')) throw new Stop(`invalid port format for --expose: ${one}`);
     const ports = rangeOf(range);
-    if (!ports) throw new Stop(`invalid range format for --expose: ${range}, error: invalid syntax`);
+    if (!ports) throw new Stop(`invalid range format for --expose: ${range}, error: strconv.ParseUint: parsing ${JSON.stringify(range.split('-').find((part) => !/^\d+$/.test(part)) ?? range)}: invalid syntax`);
     for (let p = ports[0]; p <= ports[1]; p++) out.exposed[`${p}/${proto.toLowerCase()}`] = {};
   }
   return out;
@@ -28,6 +28,7 @@ function bind(out: Ports, spec: string): void {
   const container = parts.at(-1)!;
   const host = parts.length > 1 ? parts.at(-2)! : '';
   const ip = v6 ? v6[1]! : parts.length > 2 ? parts.slice(0, -2).join(':') : '';
+  if (!v6 && ip.includes(':')) throw new Stop(`Invalid ip address ${ip}: address ${ip}:: too many colons in address`);
   if (ip !== '' && !isAddress(ip)) throw new Stop(`Invalid ip address: ${ip}`);
   if (container === '') throw new Stop(`No port specified: ${spec}<empty>`);
   const inside = rangeOf(container);

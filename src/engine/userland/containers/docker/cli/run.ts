@@ -34,7 +34,7 @@ export const run: Command = {
     const fail = refusal('run');
     const attached = !flags.has('detach');
     if (!attached && flags.on.has('attach'))
-      return yield* fail('conflicting options: cannot attach streams to container running in detached mode', 'help');
+      throw new Stop('Conflicting options: -a and -d', 1);
     const made = yield* create(client, flags, 'run');
     if (typeof made === 'number') return made;
     const { id, body } = made;

@@ -203,6 +203,9 @@ interface NetworkAsked {
   ip?: string;
 }
 
+/** Networks that nobody made. */
+const builtin = (name: string): boolean => /^(?:bridge|host|none|default|container:.*)$/.test(name);
+
 /** "--network nn" or "--network name=nn,alias=x,ip=172.18.0.9", as often as one likes. */
 function networksOf(flags: Flags): NetworkAsked[] {
   const asked = [...flags.all('network'), ...flags.all('net')].filter((v) => v !== '').map((value) => {
@@ -211,7 +214,6 @@ function networksOf(flags: Flags): NetworkAsked[] {
     const all = (key: string): string[] => pairs.filter(([k]) => k.toLowerCase() === key).map(([, v]) => v);
     return { name: all('name')[0] ?? '', aliases: all('alias'), ...(all('ip')[0] ? { ip: all('ip')[0]! } : {}) };
   });
-  const builtin = (name: string): boolean => /^(?:bridge|host|none|default|container:.*)$/.test(name);
   if (asked.some((n) => builtin(n.name)) && asked.some((n) => !builtin(n.name))) throw new Stop('conflicting options: cannot attach both user-defined and non-user-defined network-modes');
   const twice = asked.find((n, i) => asked.findIndex((o) => o.name === n.name) < i);
   if (twice) throw new Stop(`network ${JSON.stringify(twice.name)} is specified multiple times`);
@@ -221,6 +223,7 @@ function networksOf(flags: Flags): NetworkAsked[] {
 /** Flags of their own are about the first network. */
 function networkingOf(flags: Flags, networks: readonly NetworkAsked[]): Any {
   const aliases = [...flags.all('network-alias'), ...flags.all('net-alias')];
+  if (networks.some((n, i) => (aliases.length > 0 && i === 0 ? true : n.aliases.length > 0) && builtin(n.name))) throw new Stop('docker: network-scoped aliases are only supported for user-defined networks.', 125);
   return {
     EndpointsConfig: Object.fromEntries(networks.map((n, i) => {
       const ip = (i === 0 ? flags.get('ip') : undefined) ?? n.ip;

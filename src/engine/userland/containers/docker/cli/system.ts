@@ -216,7 +216,7 @@ export const events: Command = {
 `,
   *run(client, flags) {
     const now = yield* nowNs();
-    const when = (name: string): string | undefined => (flags.get(name) ? timestamp(flags.get(name)!, now, name) : undefined);
+    const when = (name: string): string | undefined => (flags.get(name) ? timestamp(flags.get(name)!, now) : undefined);
     const format = flags.get('format') ?? '';
     const template = format === '' || format === 'json' ? null : formatOf(format);
     const opened = yield* stream(client, 'GET', '/events', {

@@ -233,6 +233,7 @@ export function* importImage(
     rootfs: { type: 'layers', diff_ids: [digestOf(tar)] },
   };
   const id = yield* guarded(store(daemon, config, [tar], o.repo === '' ? [] : [`${o.repo}:${o.tag || 'latest'}`]));
+  if (o.repo !== '') yield* publish(daemon, 'image', 'tag', id, { name: `${o.repo}:${o.tag || 'latest'}` });
   yield* publish(daemon, 'image', 'import', id, { name: id });
   yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
   yield* writeChunk(x, `${JSON.stringify({ status: id })}\n`);

@@ -10,7 +10,7 @@ import { knownCapability } from './capabilities.ts';
 import { emit } from './events.ts';
 import { createLayer, withMounted } from './layers.ts';
 import { mountPoints } from './mounts.ts';
-import { createDirectory, generateName, newId, newLive, removeDirectory, saveContainer } from './record.ts';
+import { createDirectory, findContainer, generateName, newId, newLive, removeDirectory, saveContainer } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { type Any, type Config, type Container, type Daemon, type HostConfig, NEVER, Refused } from './state.ts';
 
@@ -320,6 +320,10 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
     throw new Refused(400, `Invalid value ${h.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
   if (h.NetworkMode.startsWith('container:') && Object.keys(h.PortBindings).length > 0)
     throw new Refused(400, 'conflicting options: port publishing and the container type network mode');
+  if (h.PidMode.startsWith('container:')) findContainer(daemon, h.PidMode.slice('container:'.length));
+  if (h.NetworkMode === 'container:') throw new Refused(400, 'Invalid network mode: invalid container format container:<name|id>');
+  if (h.NetworkMode.startsWith('container:') && h.Dns.length > 0) throw new Refused(400, 'conflicting options: dns and the network mode');
+  if (h.NetworkMode.startsWith('container:') && (h.ExtraHosts ?? []).length > 0) throw new Refused(400, 'conflicting options: custom host-to-IP mapping and the network mode');
   if (h.NetworkMode.startsWith('container:') && body.Hostname) throw new Refused(400, 'conflicting options: hostname and the network mode');
   if (h.UTSMode === 'host' && body.Hostname) throw new Refused(400, 'conflicting options: hostname and the UTS mode');
   if (h.CgroupParent !== '' && daemon.cgroupDriver === 'systemd' && !h.CgroupParent.endsWith('.slice'))
@@ -352,7 +356,7 @@ function verifyModes(daemon: Daemon, body: Any, h: HostConfig): void {
   if (!RUNTIMES.includes(String(h.Runtime))) throw new Refused(400, `unknown or invalid runtime name: ${h.Runtime}`);
   const { Type, Config: options } = h.LogConfig;
   if (DRIVERS.includes(Type)) throw new Refused(501, `not modelled: logging driver ${Type}`);
-  if (Type !== 'json-file' && Type !== 'none') throw new Refused(400, `logger: no log driver named '${Type}' is registered`);
+  if (Type !== 'json-file' && Type !== 'none') throw new Refused(400, `error looking up logging plugin ${Type}: plugin ${JSON.stringify(Type)} not found`);
   const odd = Type === 'json-file' ? Object.keys(options).find((name) => !LOG_OPTIONS.includes(name)) : undefined;
   if (odd !== undefined) throw new Refused(400, `unknown log opt '${odd}' for json-file log driver`);
   for (const path of Object.keys(h.Tmpfs ?? {})) {

@@ -93,6 +93,8 @@ function* launch(daemon: Daemon, c: Container): Call<void> {
   yield* connectNetworks(daemon, c);
   yield* writeNetworkFiles(daemon, c);
   const spec = yield* specOf(daemon, c, root);
+  const most = c.HostConfig.LogConfig.Config['max-size'];
+  if (most !== undefined && !/^\d+(?:\.\d+)? ?[kmgtp]?i?b?$/i.test(most)) throw new Refused(500, `failed to create task for container: failed to initialize logging driver: invalid size: '${most}'`);
   const s = streamsOf(c);
   const fifos = yield* makeFifos(c.ID, 'init', { stdin: c.Config.OpenStdin, tty: c.Config.Tty });
   for (const m of c.MountPoints)

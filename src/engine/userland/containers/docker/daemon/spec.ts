@@ -132,7 +132,9 @@ function* mountsOf(c: Container, init: boolean): Call<SpecMount[]> {
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
     ...(h.IpcMode === 'host'
       ? [{ destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', 'rprivate'] }]
-      : [
+      : h.IpcMode === 'none'
+        ? []
+        : [
           {
             destination: '/dev/shm',
             type: 'tmpfs',
@@ -201,7 +203,7 @@ export function runningPid(daemon: Daemon, name: string, what: string): number {
   const other = findContainer(daemon, name);
   if (!other.State.Running) throw new Refused(409, `cannot join ${what} of a non running container: ${other.ID}`);
   if (what === 'IPC' && !/^(?:shareable|host)$/.test(other.HostConfig.IpcMode))
-    throw new Refused(409, `cannot join IPC of container ${other.ID}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`);
+    throw new Refused(409, `failed to join IPC namespace: container ${other.ID}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`);
   return other.State.Pid;
 }
 
