@@ -69,7 +69,7 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
 function attach(kernel: Kernel, at: Path, make: (place: Path) => Mount): Mount {
   const first = make(at);
   if (at.mount.shared === 0) return first;
-  setPeers(kernel, first, first.shared || kernel.mounts.nextGroup++, first.master);
+  setPeers(kernel, first, kernel.mounts.nextGroup++, first.master);
   for (const peer of peersOf(kernel, at.mount)) {
     const copy = make({ mount: peer, dentry: at.dentry });
     if (peer.shared === at.mount.shared) setPeers(kernel, copy, first.shared, copy.master);
