@@ -38,11 +38,15 @@ it('needs no data that is thrown away', () => {
   expect(say('chown 5 m/d/g; > m/d/g; getfattr -d -m metacopy u/d/g; stat -c "%u %s" m/d/g')).toBe('5 0\n');
 });
 
-test.each([['metacopy=on,redirect_dir=off'], ['metacopy=on,redirect_dir=nofollow'], ['metacopy=on,userxattr'], ['metacopy=maybe']])('refuses %s', (options) => {
+test.each([['metacopy=on,redirect_dir=off'], ['metacopy=on,redirect_dir=nofollow'], ['metacopy=on,userxattr']])('refuses %s', (options) => {
   expect(say(`mkdir -p u2 w2 m2; mount -t overlay overlay -o lowerdir=l,upperdir=u2,workdir=w2,${options} m2`)).toContain('wrong fs type, bad option');
 });
 
 it('refuses data elsewhere where it is off, and data that is gone', () => {
   expect(say('echo e > l/e; mkdir u3 w3 m3; mount -t overlay overlay -o lowerdir=l,upperdir=u3,workdir=w3,metacopy=on m3; chmod 600 m3/e; umount m3; mount -t overlay overlay -o lowerdir=l,upperdir=u3,workdir=w3 m3; cat m3/e; umount m3')).toBe('cat: m3/e: Operation not permitted\n');
   expect(say('rm l/e; mount -t overlay overlay -o lowerdir=l,upperdir=u3,workdir=w3,metacopy=on m3; cat m3/e; umount m3')).toBe('cat: m3/e: Input/output error\n');
+});
+
+it('refuses a value that is none of its own when it is set', () => {
+  expect(say('mkdir -p u3 w3 m3; mount -t overlay overlay -o lowerdir=l,upperdir=u3,workdir=w3,metacopy=maybe m3')).toContain('m3: fsconfig() failed: ');
 });
