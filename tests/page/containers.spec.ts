@@ -99,7 +99,7 @@ test('no axe violation in any face of Containers and any theme; nothing overflow
   for (const name of MODES) {
     await mode(page, name);
     await page.waitForTimeout(150);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), name).toBe(true);
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), name).toBe(true);
   }
   expect(faults).toEqual([]);
 });
