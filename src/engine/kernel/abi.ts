@@ -361,16 +361,17 @@ export interface PerfEventAttr {
   wakeupBytes: number;
 }
 
+const MARK = '\x7fELFnestbox:';
+
 /** The bytes of a binary that stands for a program. */
 export function binaryOf(name: string): Uint8Array {
-  return bytes(`\x7fELFnestbox:${name}\n`);
+  return bytes(`${MARK}${name}\n`);
 }
 
 /** The program that a binary's bytes name, or null. */
 export function programOf(head: Uint8Array): string | null {
-  const mark = '\x7fELFnestbox:';
-  for (let i = 0; i < mark.length; i++) if (head[i] !== mark.charCodeAt(i)) return null;
+  for (let i = 0; i < MARK.length; i++) if (head[i] !== MARK.charCodeAt(i)) return null;
   let name = '';
-  for (let i = mark.length; i < head.length && head[i] !== 10; i++) name += String.fromCharCode(head[i]!);
+  for (let i = MARK.length; i < head.length && head[i] !== 10; i++) name += String.fromCharCode(head[i]!);
   return name;
 }

@@ -12,6 +12,7 @@ import { groupStopped, isTraceStop, noteChild, noteSignal, stopsForSignal } from
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, enqueue } from './sched.ts';
 import { type SigAction } from './sys.ts';
+import { resourceLimits } from './syscalls/limits.ts';
 import { abandonOpen } from './vfs/descriptors.ts';
 import { makeRunnable, stopWaiting, wake } from './wait.ts';
 
@@ -148,9 +149,9 @@ export function signalPending(task: Task): boolean {
   return pending.some((signal) => !blocked.includes(signal) || signal === SIG.STOP);
 }
 
-/** Signals that a user may have waiting: RLIMIT_SIGPENDING, half of the threads that fit into memory unless it was set. */
+/** Signals that a user may have waiting. */
 export function queueLimit(kernel: Kernel, task: Task): number {
-  return task.limits?.RLIMIT_SIGPENDING?.cur ?? Math.floor(kernel.frames.total / 64);
+  return resourceLimits(kernel, task, 'RLIMIT_SIGPENDING').cur;
 }
 
 /** The lowest pending signal that is not blocked; 0 when there is none. */

@@ -5,11 +5,11 @@ import type { Kernel, Task } from '../records.ts';
 
 const INFINITE = Number.POSITIVE_INFINITY;
 
-/** In the order of their numbers, with what a process begins with. */
-export const LIMITS: Readonly<Record<string, readonly [cur: number, max: number]>> = {
+/** In the order of their numbers, with what a process begins with; null: half of the threads that fit into the machine. */
+const LIMITS: Readonly<Record<string, readonly [cur: number, max: number] | null>> = {
   RLIMIT_CPU: [INFINITE, INFINITE], RLIMIT_FSIZE: [INFINITE, INFINITE], RLIMIT_DATA: [INFINITE, INFINITE], RLIMIT_STACK: [8_388_608, INFINITE],
-  RLIMIT_CORE: [0, INFINITE], RLIMIT_RSS: [INFINITE, INFINITE], RLIMIT_NPROC: [INFINITE, INFINITE], RLIMIT_NOFILE: [1024, 524_288],
-  RLIMIT_MEMLOCK: [8_388_608, 8_388_608], RLIMIT_AS: [INFINITE, INFINITE], RLIMIT_LOCKS: [INFINITE, INFINITE], RLIMIT_SIGPENDING: [15_600, 15_600],
+  RLIMIT_CORE: [0, INFINITE], RLIMIT_RSS: [INFINITE, INFINITE], RLIMIT_NPROC: null, RLIMIT_NOFILE: [1024, 524_288],
+  RLIMIT_MEMLOCK: [8_388_608, 8_388_608], RLIMIT_AS: [INFINITE, INFINITE], RLIMIT_LOCKS: [INFINITE, INFINITE], RLIMIT_SIGPENDING: null,
   RLIMIT_MSGQUEUE: [819_200, 819_200], RLIMIT_NICE: [0, 0], RLIMIT_RTPRIO: [0, 0], RLIMIT_RTTIME: [INFINITE, INFINITE],
 };
 
@@ -20,18 +20,16 @@ const INITRD = 6470;
 /** fork_init: an eighth of the machine's memory in stacks of 16 KiB. */
 export const threadsMax = (kernel: Kernel): number => Math.max(20, Math.floor((kernel.frames.total - INITRD) / 32));
 
-/** What holds for a process: what it was given, or began with; processes and signals are half of the threads that fit. Throws EINVAL. */
+/** What holds for a process: what it was given, or began with. Throws EINVAL. */
 export function resourceLimits(kernel: Kernel, task: Task, resource: string): { cur: number; max: number } {
   const name = named(resource);
   const first = LIMITS[name];
-  if (!first) throw new SysError('EINVAL');
+  if (first === undefined) throw new SysError('EINVAL');
   const given = task.limits[name];
   if (given) return given;
-  if (name === 'RLIMIT_NPROC' || name === 'RLIMIT_SIGPENDING') {
-    const half = Math.floor(threadsMax(kernel) / 2);
-    return { cur: half, max: half };
-  }
-  return { cur: first[0], max: first[1] };
+  const half = Math.floor(threadsMax(kernel) / 2);
+  const [cur, max] = first ?? [half, half];
+  return { cur, max };
 }
 
 export function setLimit(

@@ -48,10 +48,16 @@ export function modeBits(inode: Inode): number {
   return TYPE_BITS[inode.kind] | inode.mode;
 }
 
+/** Pages that its content takes: of a file those that are no holes, of a directory those of a disk. */
+function pagesOf({ kind, size, data }: Inode): number {
+  if (kind === 'dir') return Math.floor(size / 4096);
+  return kind === 'file' ? Math.ceil(size / 4096) - ((data as { holes?: number } | null)?.holes ?? 0) : 0;
+}
+
 export function statOf(inode: Inode): Stat {
   return {
     dev: inode.sb.dev, ino: inode.ino, mode: modeBits(inode), nlink: inode.nlink, uid: inode.uid, gid: inode.gid, rdev: inode.rdev,
-    size: inode.size, blocks: inode.kind === 'dir' ? Math.floor(inode.size / 4096) * 8 : inode.kind === 'file' ? (Math.ceil(inode.size / 4096) - ((inode.data as { holes?: number } | null)?.holes ?? 0)) * 8 : 0, blksize: 4096,
+    size: inode.size, blocks: pagesOf(inode) * 8, blksize: 4096,
     atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime,
   };
 }

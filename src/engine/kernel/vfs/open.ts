@@ -65,9 +65,10 @@ export function openPath(kernel: Kernel, task: Task, start: Path, text: string, 
   if (flags & O_DIRECTORY && inode.kind !== 'dir') throw new SysError('ENOTDIR');
   if (flags & O_PATH) return makeFile(path, inode, {}, flags, null);
   if (inode.kind === 'dir' && ((flags & O_ACCMODE) !== 0 || flags & O_CREAT)) throw new SysError('EISDIR');
-  if (flags & O_TRUNC && (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path)) throw new SysError('EROFS');
+  const onReadonly = (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path);
+  if (flags & O_TRUNC && onReadonly) throw new SysError('EROFS');
   requireAccess(task, inode, accessOf(flags));
-  if ((flags & O_ACCMODE || flags & O_TRUNC) && (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path)) throw new SysError('EROFS');
+  if (flags & O_ACCMODE && onReadonly) throw new SysError('EROFS');
   if (flags & O_ACCMODE || flags & O_TRUNC) refuseRunning(kernel, inode);
   if (inode.kind === 'fifo' && fifoWaits(kernel, task, path, flags)) return null;
   return description(kernel, task, path, flags);

@@ -301,7 +301,7 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
       throw new SysError('EINVAL');
     }
     if (work.dentry.sb.ops.lookup(kernel, work.dentry, 'work')) refuseVolatile(kernel, work.dentry);
-    if (!work.dentry.sb.ops.lookup(kernel, work.dentry, 'work')) work.dentry.sb.ops.create!(kernel, task, work.dentry, 'work', 'dir', 0, [0, 0], '');
+    else work.dentry.sb.ops.create!(kernel, task, work.dentry, 'work', 'dir', 0, [0, 0], '');
   } else if (lowers.length < 2) {
     logLine(kernel, 3, 'overlayfs: at least 2 lowerdir are needed while upperdir nonexistent');
     throw new SysError('EINVAL');

@@ -157,8 +157,8 @@ function* pair(o: Options, a0: string, b0: string, words: readonly string[]): Ca
 }
 
 /** What diff -r opens; of the others it only says what they are. */
-const READABLE: ReadonlySet<string> = new Set(['file', 'reg', 'link']);
-const KINDS: Readonly<Record<string, string>> = { file: 'regular file', reg: 'regular file', link: 'symbolic link', dir: 'directory', fifo: 'fifo', socket: 'socket', sock: 'socket', chr: 'character special file', blk: 'block special file' };
+const READABLE: ReadonlySet<string> = new Set(['file', 'link']);
+const KINDS: Readonly<Record<string, string>> = { file: 'regular file', link: 'symbolic link', dir: 'directory', fifo: 'fifo', sock: 'socket', chr: 'character special file', blk: 'block special file' };
 
 function* sameDevice(a: string, b: string): Call<boolean> {
   const [x, y] = [yield* statOf(a), yield* statOf(b)];

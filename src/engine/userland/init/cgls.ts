@@ -68,10 +68,9 @@ export const cgls: Program = command(unprefixed(function* (argv) {
   for (const word of wanted) {
     if (!word.startsWith('/') && !/^(?:cpu|cpuset|io|memory|pids|name=\w+|_?[a-z]*):/.test(word) && word.includes('.')) throw new Failed(`Failed to split argument ${word}: Invalid argument\nFailed to list cgroup tree: Invalid argument`);
     const path = word.startsWith(ROOT) ? word.slice(ROOT.length) || '/' : word.startsWith('/') ? word : `/${word}`;
-    const there = yield* exists(path === '/' ? ROOT : ROOT + path);
-    if (!there) yield* print(`CGroup ${path}:\n`);
-    if (!there) throw new Failed(`Failed to list cgroup tree: No such file or directory`);
-    yield* print(`CGroup ${path}:\n${path === '/' ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'), given.on.has('k'))}`);
+    yield* print(`CGroup ${path}:\n`);
+    if (!(yield* exists(path === '/' ? ROOT : ROOT + path))) throw new Failed(`Failed to list cgroup tree: No such file or directory`);
+    yield* print(`${path === '/' ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'), given.on.has('k'))}`);
   }
   return 0;
 }));

@@ -94,7 +94,7 @@ export function* isEnabled(unit: UnitFile): Call<boolean> {
 function gettyUnit(tty: string, getty: string): UnitFile {
   return {
     name: `getty@${tty}.service`, path: '/usr/lib/systemd/system/getty@.service', description: `Getty on ${tty}`, after: [], exec: [getty, '--autologin', 'root', tty], environment: {}, cwd: '/',
-    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice', openFiles: null, limits: {}, properties: {},
+    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice', limits: {}, properties: {},
   };
 }
 

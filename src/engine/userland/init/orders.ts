@@ -56,7 +56,7 @@ function* makeTransient(m: Manager, t: Transient, scope: boolean, streams: reado
   if (m.services.some((s) => s.unit.name === t.name)) return `Failed to start transient ${scope ? 'scope' : 'service'} unit: Unit ${t.name} was already loaded or has a fragment file.`;
   const unit: UnitFile = {
     name: t.name, path: `${RUN_DIR}/${t.name}`, description: t.description, after: [], exec: t.exec, environment: t.environment, cwd: t.cwd, type: 'simple', restart: t.restart, restartAfter: t.restartAfter ?? 100e6,
-    killMode: 'control-group', installable: false, slice: t.slice, openFiles: null, limits: {}, properties: { ...DEFAULTS, ...t.properties },
+    killMode: 'control-group', installable: false, slice: t.slice, limits: {}, properties: { ...DEFAULTS, ...t.properties },
   };
   const service = { ...created(unit, null), transient: t };
   if (!scope) {

@@ -13,13 +13,11 @@ export interface Started {
   /** Standard output and error; null gives /dev/null. */
   output: number | null;
   cwd: string;
-  /** How many descriptors it may have; null leaves it as it is. */
-  openFiles?: number | null;
   /** Whom it becomes; null stays who it is. */
   user?: { uid: number | null; gid: number | null };
   /** What becomes its descriptors 0, 1 and 2 (--pipe). */
   streams?: readonly number[];
-  /** Nice=, OOMScoreAdjust=, Limit…= of a transient service. */
+  /** Limit…=, and of a transient service Nice= and OOMScoreAdjust=. */
   terms?: { nice?: number; oomScoreAdjust?: number; limits?: Readonly<Record<string, string>> };
 }
 
@@ -46,7 +44,6 @@ function* become(what: Started): Body {
   if (nothing >= 0) for (const fd of [0, ...(what.output === null ? [1, 2] : [])]) if (fd !== nothing) yield* sys('dup3', nothing, fd, 0);
   if (what.output !== null) for (const fd of [1, 2]) yield* sys('dup3', what.output, fd, 0);
   if (nothing > 2) yield* sys('close', nothing);
-  if (what.openFiles) yield* attempt(sys('prlimit64', 0, 'NOFILE', { cur: what.openFiles, max: what.openFiles }), null);
   yield* terms(what);
   yield* attempt(sys('chdir', what.cwd), 0);
   const { gid, uid } = what.user ?? { gid: null, uid: null };

@@ -127,7 +127,7 @@ export function* startService(m: Manager, service: Service, streams: readonly nu
       yield* mkdirAll(`/sys/fs/cgroup${service.cgroup}`);
       yield* apply(`/sys/fs/cgroup${service.cgroup}`, { ...unit.properties, ...(yield* dropIns(unit.name)) });
     }
-    service.pid = yield* start({ ...(service.transient ? { user: service.transient, terms: service.transient } : { terms: { limits: unit.limits } }), cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, streams, cwd: unit.cwd, openFiles: unit.openFiles });
+    service.pid = yield* start({ ...(service.transient ? { user: service.transient, terms: service.transient } : { terms: { limits: unit.limits } }), cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, streams, cwd: unit.cwd });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     service.result = 'resources';

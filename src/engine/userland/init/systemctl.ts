@@ -16,6 +16,7 @@ import { parseSignal } from '../sh/signals.ts';
 import { exitName, signalName } from './service.ts';
 import { isSlice, slicePath } from './slices.ts';
 import { parseUnit, readUnits, unitPath, WANTS_DIR } from './units.ts';
+import { editDistance } from '../lib/nearest.ts';
 
 const SPEC = 'runtime a/all t/type= state= l/full n/lines= no-pager no-legend q/quiet now H/host= o/output= p/property= P= version s/signal= f/force plain failed no-block value';
 
@@ -80,19 +81,9 @@ const VERBS = [
   'show', 'cat', 'status', 'help', 'daemon-reload', 'daemon-reexec', 'enable', 'disable', 'mask', 'unmask', 'edit', 'set-property', 'reset-failed', 'isolate', 'freeze', 'thaw', 'halt', 'poweroff', 'reboot', 'suspend', 'get-default', 'set-default',
 ];
 
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
-}
-
 /** The nearest verb, when one is near. */
 function meant(verb: string): string {
-  const near = VERBS.map((one) => ({ one, far: one.startsWith(verb) ? 0 : distance(verb, one) })).sort((a, b) => a.far - b.far)[0]!;
+  const near = VERBS.map((one) => ({ one, far: one.startsWith(verb) ? 0 : editDistance(verb, one) })).sort((a, b) => a.far - b.far)[0]!;
   return near.far <= 5 ? `, did you mean '${near.one}'?` : '.';
 }
 

@@ -26,9 +26,7 @@ export interface UnitFile {
   /** Says where it wants to be enabled; without, it is static. */
   installable: boolean;
   slice: string;
-  /** LimitNOFILE=; null leaves the manager's. */
-  openFiles: number | null;
-  /** Other Limit…=, by the resource's name; "soft:hard" or one for both, infinity. */
+  /** Limit…=, by the resource's name: "soft:hard" or one for both, infinity. */
   limits: Readonly<Record<string, string>>;
   /** Resource settings; resources.ts. */
   properties: Properties;
@@ -57,17 +55,17 @@ export function parseUnit(name: string, path: string, source: string): UnitFile 
     exec: splitWords(one('Service.ExecStart').replace(/^[-@:+!]+/, '')), environment: environmentOf(values.get('Service.Environment') ?? []), cwd: one('Service.WorkingDirectory') || '/',
     type: one('Service.Type') || 'simple', restart: restart === 'always' || restart === 'on-failure' ? restart : 'no', restartAfter: seconds(delay === '' ? '100ms' : delay),
     killMode: one('Service.KillMode') === 'process' ? 'process' : 'control-group',
-    installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice', openFiles: openFiles(one('Service.LimitNOFILE')),
-    limits: Object.fromEntries([...values.keys()].filter((key) => /^Service\.Limit(?!NOFILE)[A-Z]+$/.test(key)).map((key) => [key.slice('Service.Limit'.length), one(key)])),
+    installable: values.has('Install.WantedBy'), slice: one('Service.Slice') || 'system.slice', limits: limitsOf(values),
     properties: Object.fromEntries(RESOURCES.flatMap((key) => { const value = one(`Service.${key}`); return value === '' ? [] : [[key, value]]; })),
   };
 }
 
-/** fs.nr_open is as many as infinity can be. */
-const MOST_FILES = 1_048_576;
+/** fs.nr_open is as many files as infinity can be. */
+const MOST_FILES = '1048576';
 
-function openFiles(text: string): number | null {
-  return text === 'infinity' ? MOST_FILES : /^\d+$/.test(text) ? Math.min(Number(text), MOST_FILES) : null;
+function limitsOf(values: ReadonlyMap<string, readonly string[]>): Record<string, string> {
+  const all = [...values].filter(([key]) => /^Service\.Limit[A-Z]+$/.test(key)).map(([key, [...given]]): [string, string] => [key.slice('Service.Limit'.length), given.at(-1)!]);
+  return Object.fromEntries(all.map(([name, value]) => [name, name === 'NOFILE' ? value.replaceAll('infinity', MOST_FILES) : value]));
 }
 
 function seconds(text: string): number {

@@ -1,4 +1,4 @@
-/** Durations as Go's time package prints them. */
+/** Durations as Go's time package prints and reads them. */
 
 /** ns to "1m30s", "1h0m0s", "250ms". */
 export function goDuration(ns: number): string {
@@ -14,4 +14,21 @@ export function secondsIn(text: string): number {
   let total = 0;
   for (const [, n, unit] of text.matchAll(/(-?\d+(?:\.\d+)?)(ms|h|m|s)/g)) total += Number(n) * { ms: 0.001, s: 1, m: 60, h: 3600 }[unit as 's'];
   return total;
+}
+
+const UNITS: ReadonlySet<string> = new Set(['ns', 'us', 'µs', 'μs', 'ms', 's', 'm', 'h']);
+
+/** Why time.ParseDuration would not take a text, in its words; null when it would. */
+export function durationFault(text: string): string | null {
+  const quoted = JSON.stringify(text);
+  let rest = text.replace(/^[-+]/, '');
+  if (rest === '0') return null;
+  do {
+    const [whole = '', , unit = ''] = /^(\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest) ?? [];
+    if (whole === '') return `time: invalid duration ${quoted}`;
+    if (unit === '') return `time: missing unit in duration ${quoted}`;
+    if (!UNITS.has(unit)) return `time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`;
+    rest = rest.slice(whole.length);
+  } while (rest !== '');
+  return null;
 }

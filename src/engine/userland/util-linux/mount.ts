@@ -149,6 +149,7 @@ function* mountOne(source: string | null, target: string, type: string | null, w
     if (!remaking) {
       const from = source === null ? yield* sourceOf(where) : flags & (MS_BIND | MS_MOVE) ? yield* absolute(source) : source;
       if (flags & MS_BIND && !(flags & MS_REMOUNT)) yield* bindMount(from, where, wish);
+      // What mount(2) passes over here, fsconfig(2), which mount(8) calls, refuses.
       else if (flags & MS_REMOUNT && !(flags & MS_BIND) && mountAt(yield* readMounts(), where)?.type === 'overlay') throw new ContextRefused('overlay: No changes allowed in reconfigure');
       else yield* sys('mount', from, where, plain ? (type ?? (yield* guessType(from))) : (type ?? 'none'), flags, wish.data.join(','));
     }

@@ -31,7 +31,7 @@ export const nsenter = command(function* (argv, env) {
     if (path === undefined) throw new Failed('no target PID specified');
     if (o.on.has('all') && !o.on.has(option) && (yield* isOwn(path, file))) continue;
     const byTarget = !o.values.has(option);
-    chosen.push({ fd: byTarget ? yield* openedOf(path) : yield* opened(path), file, flag, path, byTarget });
+    chosen.push({ fd: yield* opened(path, byTarget), file, flag, path, byTarget });
   }
   if (!['all', 'root', 'wd', 'wdns', 'net-socket', 'join-cgroup', ...KINDS.map(([option]) => option)].some(on)) throw new Failed('no namespace specified');
   const follow = target === undefined ? undefined : `/proc/${target}/`;
@@ -76,22 +76,13 @@ interface Chosen {
   byTarget: boolean;
 }
 
-/** A target's namespace: the kernel finds it by the process, so that it says the same as setns(2) of one that may not be looked at. */
-function* openedOf(path: string): Call<number> {
+/** Of a target's namespace: the kernel finds it by the process, so that one that may not be looked at is refused as by setns(2). */
+function* opened(path: string, ofTarget = false): Call<number> {
   try {
     return yield* sys('openat', AT_FDCWD, path, O_RDONLY);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    throw new Failed(error.errno === 'EACCES' ? 'reassociate to namespaces failed: Operation not permitted' : `cannot open ${path}: ${strerror(error)}`);
-  }
-}
-
-function* opened(path: string): Call<number> {
-  try {
-    return yield* sys('openat', AT_FDCWD, path, O_RDONLY);
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    throw new Failed(`cannot open ${path}: ${strerror(error)}`);
+    throw new Failed(ofTarget && error.errno === 'EACCES' ? 'reassociate to namespaces failed: Operation not permitted' : `cannot open ${path}: ${strerror(error)}`);
   }
 }
 

@@ -2,9 +2,10 @@
  * The short forms of a service put into their long ones: ports, volumes, commands, lists of pairs, sizes, durations. After
  * this every service has one shape. Source: compose-go transform/*.go, format/volume.go, types/*.go; go-connections nat.
  */
-import { goDuration } from '../../lib/duration.ts';
+import { durationFault, goDuration } from '../../lib/duration.ts';
 import { durationNs, sizeBytes } from '../docker/cli/values.ts';
 import { type Any, BAD_FILE, ComposeError, conditions, type Dict, isDict, pairsOf } from './document.ts';
+import { byKey } from '../../lib/bykey.ts';
 
 export interface Place {
   /** Directory that relative paths begin at. */
@@ -121,17 +122,15 @@ function bytes(value: Any, what: string): string {
 
 function duration(value: Any): string {
   const text = String(value);
-  if (!/^[-+]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+)$/.test(text)) {
-    throw bad(/^\d+(\.\d+)?$/.test(text) ? `time: missing unit in duration ${JSON.stringify(text)}` : `time: invalid duration ${JSON.stringify(text)}`);
-  }
+  const fault = durationFault(text);
+  if (fault !== null) throw bad(fault);
   return goDuration(durationNs(text));
 }
 
 const strings = (value: Any): string[] => (Array.isArray(value) ? value.map(String) : [String(value)]);
-const texts = (value: Any): Dict => sorted(Object.fromEntries(Object.entries(pairsOf(value)).map(([k, v]) => [k, v === null ? null : String(v)])));
+const texts = (value: Any): Dict => byKey(Object.fromEntries(Object.entries(pairsOf(value)).map(([k, v]) => [k, v === null ? null : String(v)])));
 /** As labels and arguments: nothing is an empty text. */
 const filledTexts = (value: Any): Dict => Object.fromEntries(Object.entries(texts(value)).map(([k, v]) => [k, v ?? '']));
-export const sorted = <T>(value: Record<string, T>): Record<string, T> => Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 const files = (value: Any[]): Dict[] => value.map((one) => (isDict(one) ? one : { source: String(one) }));
 
 function buildOf(value: Any, place: Place): Dict {
@@ -159,8 +158,8 @@ function deployOf(d: Dict): Dict {
 
 type Change = (value: Any, place: Place) => Any;
 const CHANGES: Readonly<Record<string, Change>> = {
-  build: buildOf, command, entrypoint: command, environment: texts, labels: filledTexts, annotations: filledTexts, sysctls: filledTexts, depends_on: (v) => sorted(Object.fromEntries(Object.entries(conditions(v)).map(([k, d]) => [k, { required: true, ...d }]))),
-  ports: portsOf, volumes: volumesOf, networks: (v) => (Array.isArray(v) ? sorted(Object.fromEntries(v.map((n) => [String(n), null]))) : sorted(v)), expose: strings, group_add: strings, dns: strings, dns_search: strings, tmpfs: strings,
+  build: buildOf, command, entrypoint: command, environment: texts, labels: filledTexts, annotations: filledTexts, sysctls: filledTexts, depends_on: (v) => byKey(Object.fromEntries(Object.entries(conditions(v)).map(([k, d]) => [k, { required: true, ...d }]))),
+  ports: portsOf, volumes: volumesOf, networks: (v) => (Array.isArray(v) ? byKey(Object.fromEntries(v.map((n) => [String(n), null]))) : byKey(v)), expose: strings, group_add: strings, dns: strings, dns_search: strings, tmpfs: strings,
   env_file: (v, place) => (Array.isArray(v) ? v : [v]).map((one: Any) => (isDict(one) ? { ...one, path: absolute(String(one.path), place) } : { path: absolute(String(one), place), required: true })),
   mem_limit: (v) => bytes(v, 'mem_limit'), mem_reservation: (v) => bytes(v, 'mem_reservation'), memswap_limit: (v) => bytes(v, 'memswap_limit'), shm_size: (v) => bytes(v, 'shm_size'), mem_swappiness: String,
   cpus: Number, cpu_shares: Number, cpu_quota: Number, cpu_period: Number, pids_limit: Number, stop_grace_period: duration, healthcheck: healthOf, deploy: (v) => deployOf(v ?? {}), configs: files, secrets: files,

@@ -23,6 +23,7 @@ import { createScreen, follow } from './output.ts';
 import { event, type Progress, together } from './progress.ts';
 import type { Project } from './project.ts';
 import { checkServices, containersOf, projectOf as projectOfRows, type Row, shownName, working } from './session.ts';
+import { byKey } from '../../lib/bykey.ts';
 
 const seg = encodeURIComponent;
 
@@ -190,14 +191,12 @@ export const ps: ComposeCommand = {
       const now = yield* nowNs();
       const fields: Fields[] = [];
       for (const r of rows) fields.push(yield* psFields(c, s.name, r, whole, now));
-      if (format === 'json') yield* print(fields.map((f, i) => `${goJson(sortedKeys({ ...f, ExitCode: Number(f.ExitCode), Publishers: publishers(rows[i]!) }))}\n`).join(''));
+      if (format === 'json') yield* print(fields.map((f, i) => `${goJson(byKey({ ...f, ExitCode: Number(f.ExitCode), Publishers: publishers(rows[i]!) }))}\n`).join(''));
       else yield* print(rowsText(format, 'Name Image Command Service RunningFor Status Ports', PS_TITLES, fields));
     }
     return 0;
   },
 };
-
-const sortedKeys = (o: Any): Any => Object.fromEntries(Object.entries(o).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 function statusFilter(filter: string | undefined): string[] {
   if (filter === undefined || filter === '') return [];

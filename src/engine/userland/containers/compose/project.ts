@@ -6,10 +6,11 @@ import { sys } from '../../../kernel/sys.ts';
 import { text } from '../../../sim/text.ts';
 import { drain, statOf, tryRead } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
-import { absolute, canonicalService, type Place, sorted } from './canonical.ts';
+import { absolute, canonicalService, type Place } from './canonical.ts';
 import { type Any, BAD_FILE, ComposeError, type Dict, FILE_NOT_FOUND, isDict, overlay, readYaml } from './document.ts';
 import { interpolate, readEnvFile, type Variables } from './interpolate.ts';
 import { cast, validate } from './schema.ts';
+import { byKey } from '../../lib/bykey.ts';
 
 export interface Project {
   name: string;
@@ -183,7 +184,7 @@ function* complete(service: Dict, environment: Record<string, string>): Call<Dic
   }
   for (const [k, v] of Object.entries((service.environment ?? {}) as Dict)) env[k] = v === null ? (Object.hasOwn(environment, k) ? environment[k]! : null) : v;
   const { env_file: _e, environment: _v, ...rest } = service;
-  return { ...rest, ...implied(rest), ...(Object.keys(env).length > 0 ? { environment: sorted(env) } : {}) };
+  return { ...rest, ...implied(rest), ...(Object.keys(env).length > 0 ? { environment: byKey(env) } : {}) };
 }
 
 /** Services that another way of naming them makes one depend on. */
@@ -195,11 +196,11 @@ function implied(service: Dict): Dict {
   if (more.length === 0) return {};
   const all = { ...(service.depends_on ?? {}) } as Dict;
   for (const name of more) all[name] ??= { condition: 'service_started', restart: true, required: true };
-  return { depends_on: sorted(all) };
+  return { depends_on: byKey(all) };
 }
 
 function named(value: Any, project: string): Record<string, Dict> {
-  return sorted(Object.fromEntries(Object.entries((value ?? {}) as Dict).filter(([k]) => !k.startsWith('x-')).map(([key, one]): [string, Dict] => {
+  return byKey(Object.fromEntries(Object.entries((value ?? {}) as Dict).filter(([k]) => !k.startsWith('x-')).map(([key, one]): [string, Dict] => {
     const n: Dict = { ...(one ?? {}) };
     const external = isDict(n.external) || n.external === true || n.external === 'true';
     const name = (isDict(n.external) ? n.external.name : undefined) ?? n.name ?? (external ? key : `${project}_${key}`);
@@ -275,6 +276,6 @@ export function selected(p: Project, names: readonly string[], dependencies: boo
     if (!all[name]) throw new ComposeError(`no such service: ${name}`);
     add(name);
   }
-  const pick = (chosen: boolean): Record<string, Dict> => sorted(Object.fromEntries(Object.entries({ ...p.disabled, ...all }).filter(([k]) => wanted.has(k) === chosen)));
+  const pick = (chosen: boolean): Record<string, Dict> => byKey(Object.fromEntries(Object.entries({ ...p.disabled, ...all }).filter(([k]) => wanted.has(k) === chosen)));
   return withoutUnused({ ...p, services: pick(true), disabled: pick(false) });
 }

@@ -7,13 +7,14 @@ import { converse, detachKeys, followSize, isTerminal } from '../docker/cli/atta
 import { api, ApiError, connect, lines, stream } from '../docker/cli/client.ts';
 import type { Flags } from '../docker/cli/flags.ts';
 import { imageOf } from './body.ts';
-import { canonicalService, shellWords, sorted } from './canonical.ts';
+import { canonicalService, shellWords } from './canonical.ts';
 import { type ComposeCommand, projectOf } from './command.ts';
 import { create, createContainer, ensureImages, start, waitCondition } from './converge.ts';
 import type { Dict } from './document.ts';
 import { createProgress } from './progress.ts';
 import { type Project, selected } from './project.ts';
 import { dependenciesOf, working } from './session.ts';
+import { byKey } from '../../lib/bykey.ts';
 
 const OPTIONS = `
       --build                       Build image before starting container
@@ -56,7 +57,7 @@ function changed(p: Project, name: string, flags: Flags, command: readonly strin
   const env = Object.fromEntries(Object.entries((more.environment ?? {}) as Dict).map(([k, v]) => [k, v ?? p.environment[k] ?? null]));
   const entrypoint = flags.get('entrypoint');
   return {
-    ...base, ...(command.length > 0 ? { command } : entrypoint !== undefined ? { command: null } : {}), ...(entrypoint !== undefined ? { entrypoint: shellWords(entrypoint) } : {}), environment: sorted({ ...(base.environment ?? {}), ...env }),
+    ...base, ...(command.length > 0 ? { command } : entrypoint !== undefined ? { command: null } : {}), ...(entrypoint !== undefined ? { entrypoint: shellWords(entrypoint) } : {}), environment: byKey({ ...(base.environment ?? {}), ...env }),
     volumes: [...((base.volumes ?? []) as Dict[]), ...((more.volumes ?? []) as Dict[])], ports: [...(flags.has('service-ports') ? ((base.ports ?? []) as Dict[]) : []), ...((more.ports ?? []) as Dict[])], labels: { ...(base.labels ?? {}), ...(more.labels ?? {}) },
     ...(flags.get('user') ? { user: flags.get('user') } : {}), ...(flags.get('workdir') ? { working_dir: flags.get('workdir') } : {}), tty, stdin_open: flags.get('interactive') !== 'false',
     cap_add: [...(base.cap_add ?? []), ...flags.all('cap-add')], cap_drop: [...(base.cap_drop ?? []), ...flags.all('cap-drop')], container_name: undefined,

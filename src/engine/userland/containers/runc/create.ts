@@ -75,8 +75,8 @@ function bootOf(spec: Spec): Boot {
   return { make, join, uidMap: lines(spec.linux.uidMappings), gidMap: lines(spec.linux.gidMappings) };
 }
 
-/** Makes the container; its first process waits at the fifo. Returns what was saved and the console's master, or -1. */
-function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boolean): Call<{ saved: Saved; master: number }> {
+/** Makes the container; its first process waits at the fifo. Returns what was saved, the console's master and the terminal it is shown at, or -1. */
+function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boolean): Call<{ saved: Saved; master: number; seat: number }> {
   checkId(o.id);
   const rootfs = yield* absolute(spec.root.path.startsWith('/') ? spec.root.path : `${o.bundle}/${spec.root.path}`);
   if (yield* exists(`${settings.root}/${o.id}`)) throw new Fatal('container with given ID already exists');
@@ -91,14 +91,15 @@ function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boo
   };
   const terminal = spec.process.terminal === true;
   let master = -1;
+  let seat = -1;
   try {
     yield* compute(10 * MS);
     yield* makeCgroup(cgroup);
-    if (keepMaster) yield* hostConsole();
-    const sockets = terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : { ours: -1, theirs: -1 };
+    const sockets = terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : NO_CONSOLE;
     const boot = bootOf(spec);
     const config = { kind: 'standard' as const, spec, process: spec.process, rootfs, console: terminal, fifo: true };
     saved.initPid = yield* launch({ boot, config, cgroup, systemd: settings.systemd, resources: spec.linux.resources ?? {}, stateDir, consoleFd: sockets.theirs });
+    seat = sockets.seat;
     if (sockets.theirs >= 0) yield* sys('close', sockets.theirs);
     if (sockets.ours >= 0) master = yield* receiveMaster(sockets.ours);
   } catch (error) {
@@ -109,25 +110,35 @@ function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boo
   saved.initStart = (yield* procStat(saved.initPid))?.start ?? '';
   yield* save(settings, saved);
   if (o.pidFile !== '') yield* writeFile(o.pidFile, String(saved.initPid));
-  return { saved, master };
+  return { saved, master, seat };
 }
 
-/** The container's end of the console's socket, and ours when we keep the terminal. */
-export function* consoleSockets(path: string, keepMaster: boolean): Call<{ ours: number; theirs: number }> {
+interface ConsoleSockets {
+  theirs: number;
+  /** Of those who keep the terminal: their end, and the terminal that somebody sits at. */
+  ours: number;
+  seat: number;
+}
+
+export const NO_CONSOLE: ConsoleSockets = { theirs: -1, ours: -1, seat: -1 };
+
+/** The container's end of the console's socket, and ours when we keep the terminal. Throws Fatal. */
+export function* consoleSockets(path: string, keepMaster: boolean): Call<ConsoleSockets> {
   if (!keepMaster) {
     try {
       const theirs = yield* dial({ family: 'unix', path });
       yield* sys('fcntl', theirs, 'setfd', 1);
-      return { ours: -1, theirs };
+      return { ...NO_CONSOLE, theirs };
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       throw new Fatal(`dial unix ${path}: connect: ${error.message.toLowerCase()}`);
     }
   }
+  const seat = yield* hostConsole();
   const [ours, theirs] = yield* sys('socketpair', AF_UNIX, SOCK_STREAM);
   yield* sys('fcntl', ours, 'setfd', 1);
   yield* sys('fcntl', theirs, 'setfd', 1);
-  return { ours, theirs };
+  return { ours, theirs, seat };
 }
 
 function checkTerminal(spec: Spec, o: CreateOptions): void {
@@ -159,19 +170,18 @@ export function* run(settings: Settings, given: CreateOptions): Call<number> {
   const spec = yield* readSpec(o.bundle);
   checkTerminal(spec, o);
   if (!o.detach) yield* attempt(sys('prctl', 'PR_SET_CHILD_SUBREAPER', 1), 0);
-  const { saved, master } = yield* make(settings, o, spec, spec.process.terminal === true && !o.detach);
+  const { saved, master, seat } = yield* make(settings, o, spec, spec.process.terminal === true && !o.detach);
   if (o.detach) {
     yield* start(settings, saved);
     return 0;
   }
-  const status = yield* foreground(saved.initPid, master, start(settings, saved));
+  const status = yield* foreground(saved.initPid, master, seat, start(settings, saved));
   if (!o.keep) yield* destroy(settings, saved);
   return status;
 }
 
 /** Stays with a process until it ends: its terminal, or the signals that we are sent; its exit status. */
-export function* foreground(pid: number, master: number, begin: Call<void> | null): Call<number> {
-  const seat = master >= 0 ? yield* hostConsole() : -1;
+export function* foreground(pid: number, master: number, seat: number, begin: Call<void> | null): Call<number> {
   const before = master >= 0 ? yield* rawMode(seat) : null;
   if (master >= 0) yield* followSize(seat, master);
   for (const signal of [SIG.HUP, SIG.INT, SIG.QUIT, SIG.TERM, SIG.USR1, SIG.USR2]) {

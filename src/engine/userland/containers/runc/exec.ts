@@ -3,8 +3,8 @@ import { SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { attempt, readText, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
-import { foreground, consoleSockets, NAMESPACES } from './create.ts';
-import { hostConsole, receiveMaster } from './console.ts';
+import { foreground, consoleSockets, NAMESPACES, NO_CONSOLE } from './create.ts';
+import { receiveMaster } from './console.ts';
 import { launch } from './launch.ts';
 import { Fatal, type Settings } from './log.ts';
 import type { Process } from './spec.ts';
@@ -38,8 +38,7 @@ export function* exec(settings: Settings, o: ExecOptions): Call<number> {
   if (process.terminal && o.detach && o.consoleSocket === '') throw new Fatal('cannot allocate tty if runc will detach without setting console socket');
   if (!o.detach) yield* attempt(sys('prctl', 'PR_SET_CHILD_SUBREAPER', 1), 0);
   const keepMaster = process.terminal === true && !o.detach;
-  if (keepMaster) yield* hostConsole();
-  const sockets = process.terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : { ours: -1, theirs: -1 };
+  const sockets = process.terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : NO_CONSOLE;
   const pid = yield* launch({
     boot: { make: 0, join: joinOf(saved), uidMap: '', gidMap: '' },
     config: { kind: 'setns', spec: saved.spec, process, rootfs: saved.rootfs, console: process.terminal === true, fifo: false },
@@ -48,7 +47,7 @@ export function* exec(settings: Settings, o: ExecOptions): Call<number> {
   if (sockets.theirs >= 0) yield* sys('close', sockets.theirs);
   const master = sockets.ours >= 0 ? yield* receiveMaster(sockets.ours) : -1;
   if (o.pidFile !== '') yield* writeFile(o.pidFile, String(pid));
-  return o.detach ? 0 : yield* foreground(pid, master, null);
+  return o.detach ? 0 : yield* foreground(pid, master, sockets.seat, null);
 }
 
 function checkProcess({ cwd, args }: Process): void {

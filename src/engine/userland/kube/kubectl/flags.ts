@@ -2,6 +2,7 @@
  * kubectl's command line: flags as a row of text a command ("o/output= A/all-namespaces dry-run=?unchanged"), positional
  * arguments, what follows "--". `=` takes a value, `=?x` may (x when bare), `*` collects; the rest are switches.
  */
+import { durationFault } from '../../lib/duration.ts';
 export class UsageError extends Error {}
 
 export interface Flags {
@@ -105,9 +106,7 @@ function fault(name: string, value: string): string | null {
     if (!/^[-+]?\d+$/.test(value)) return `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`;
     return Math.abs(Number(value)) > 2 ** 31 && name !== 'limit-bytes' && name !== 'tail' ? `strconv.ParseInt: parsing ${JSON.stringify(value)}: value out of range` : null;
   }
-  if (!DURATIONS.has(name) || value === '0') return null;
-  if (/^[-+]?\d+(?:\.\d*)?$/.test(value)) return `time: missing unit in duration ${JSON.stringify(value)}`;
-  return /^[-+]?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(value) ? null : `time: invalid duration ${JSON.stringify(value)}`;
+  return DURATIONS.has(name) ? durationFault(value) : null;
 }
 
 const BOOLEANS = /^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/;

@@ -31,6 +31,7 @@ import * as run from './run.ts';
 import * as set from './set.ts';
 import * as top from './top.ts';
 import * as wait from './wait.ts';
+import { editDistance } from '../../lib/nearest.ts';
 
 /** What a Go program of 55 MB takes on the processor to start, read its configuration and its cached discovery. */
 const START = 150_000_000;
@@ -124,7 +125,7 @@ function* dispatch(argv: readonly string[], env: Readonly<Record<string, string>
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name]! : null;
   if (!command) {
     if (name.startsWith('-')) throw new UsageError(`Error: unknown flag: ${name}\nSee 'kubectl --help' for usage.`);
-    const near = listed().filter((c) => distance(c, name.toLowerCase()) <= 2 || c.startsWith(name.toLowerCase()));
+    const near = listed().filter((c) => editDistance(c, name.toLowerCase()) <= 2 || c.startsWith(name.toLowerCase()));
     throw new Fatal(`Error: unknown command "${name}" for "kubectl"${near.length > 0 ? `\n\nDid you mean this?\n${near.map((c) => `\t${c}`).join('\n')}\n` : ''}`);
   }
   return yield* start(name, command, [...argv.slice(0, at), ...argv.slice(at! + 1)], env);
@@ -166,16 +167,6 @@ function subOf(command: Command, rest: readonly string[]): string | null {
 function rowOf(words: readonly string[]): string {
   const command = COMMANDS[words[0]!]!;
   return command.subs?.[words.slice(1, 3).join(' ')] ?? command.subs?.[words[1] ?? ''] ?? command.flags;
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 /** Every command with its flags, for those who try them all. */

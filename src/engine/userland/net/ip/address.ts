@@ -12,6 +12,7 @@ import { type IpOptions, jsonText } from './options.ts';
 import { addressesText, addressJson, linkJson } from './show.ts';
 import { usageOf } from './usage.ts';
 import { garbage, matching, need, peek, type Words, wrong } from './words.ts';
+import { globOf } from '../../coreutils/ls.ts';
 
 const COMMANDS = ['add', 'change', 'replace', 'delete', 'show', 'list', 'lst', 'flush', 'help'];
 
@@ -30,7 +31,7 @@ function filtersOf(words: Words): { filters: Filters; rest: Words } {
     words.at++;
     if (word === 'scope') filters.scope = scopeOf(need(words));
     else if (word === 'to') filters.to = addressOf(need(words));
-    else if (word === 'label') filters.label = pattern(need(words));
+    else if (word === 'label') filters.label = globOf(need(words));
     else if (word === 'primary') filters.secondary = false;
     else if (word === 'secondary' || word === 'temporary') filters.secondary = true;
     else rest.push(word);
@@ -44,11 +45,6 @@ function scopeOf(word: string): string {
   const named = SCOPES[word] ?? word;
   if (!/^(global|site|link|host|nowhere|all)$/.test(named)) throw wrong(word, 'invalid "scope"');
   return named;
-}
-
-/** A label as fnmatch(3) reads it. */
-function pattern(word: string): RegExp {
-  return new RegExp(`^${word.replace(/[.+^${}()|\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')}$`);
 }
 
 function wanted(one: AddressInfo, { scope, to, label, secondary }: Filters, { family }: IpOptions): boolean {

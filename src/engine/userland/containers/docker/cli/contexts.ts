@@ -5,13 +5,14 @@ import { type Client, Stop } from './client.ts';
 import type { Command } from './command.ts';
 import { inspectAll, Missing } from './objects.ts';
 import { printRows } from './table.ts';
+import { configDir } from './login.ts';
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$/;
 
 /** Where one of this name would lie. Throws Stop. */
 function absent(client: Client, name: string): Stop {
   if (!NAME.test(name)) return new Stop(`context name ${JSON.stringify(name)} is invalid, names are validated against regexp ${JSON.stringify(NAME.source)}`);
-  return new Stop(`context ${JSON.stringify(name)}: context not found: open ${client.env.HOME ?? ''}/.docker/contexts/meta/${hexOf(name)}/meta.json: no such file or directory`);
+  return new Stop(`context ${JSON.stringify(name)}: context not found: open ${configDir(client)}/contexts/meta/${hexOf(name)}/meta.json: no such file or directory`);
 }
 
 export const contextLs: Command = {

@@ -5,6 +5,7 @@
  */
 import { isAddress } from './ports.ts';
 import { sizeBytes } from './values.ts';
+import { durationFault } from '../../../lib/duration.ts';
 
 export interface Flag {
   short: string;
@@ -178,13 +179,6 @@ function check(flag: Flag, value: string): void {
     throw new BadFlag(
       `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label(flag))} flag: ${fault}`,
     );
-}
-
-function durationFault(v: string): string | null {
-  if (/^[-+]?(0|(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))*$/.test(v)) return null;
-  const odd = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))*(?:\d+\.?\d*|\.\d+)([^\d.]+)/.exec(v)?.[1];
-  if (odd !== undefined) return `time: unknown unit ${JSON.stringify(odd)} in duration ${JSON.stringify(v)}`;
-  return /^\d+(\.\d+)?$/.test(v) ? `time: missing unit in duration ${JSON.stringify(v)}` : `time: invalid duration ${JSON.stringify(v)}`;
 }
 
 const NETWORK_KEYS = ['name', 'alias', 'ip', 'ip6', 'driver-opt', 'mac-address', 'link-local-ip'];

@@ -13,7 +13,13 @@ const HELLO = `Log in with your Docker ID or email address to push and pull imag
 You can log in with your password or a Personal Access Token (PAT). Using a limited-scope PAT grants better security and is required for organizations using SSO. Learn more at https://docs.docker.com/go/access-tokens/
 
 `;
-const configPath = (client: Client): string => `${client.env.DOCKER_CONFIG || `${client.env.HOME ?? ''}/.docker`}/config.json`;
+/** Where the client keeps what it knows: $DOCKER_CONFIG, or ~/.docker. */
+export const configDir = (client: Client): string => client.env.DOCKER_CONFIG || `${client.env.HOME ?? ''}/.docker`;
+
+function* saveConfig(path: string, config: Any): Call<void> {
+  yield* writeFile(path, JSON.stringify(config, null, '\t'), 0o600);
+}
+
 
 /** A line of standard input; throws Stop at its end. */
 function* ask(prompt: string): Call<string> {
@@ -64,11 +70,11 @@ export const login: Command = {
       if (user === '' || password === '') throw new Stop(`Error: ${user === '' ? 'Non-null Username' : 'Password'} Required`);
     }
     const said: Any = yield* api(client, 'POST', '/auth', { body: { username: user, password, serveraddress: server } });
-    const path = configPath(client);
+    const path = `${configDir(client)}/config.json`;
     const config: Any = (yield* readJson<Any>(path)) ?? {};
     config.auths = { ...config.auths, [server]: { auth: toBase64(bytes(`${user}:${password}`)) } };
-    yield* mkdirAll(path.slice(0, path.lastIndexOf('/')), 0o700);
-    yield* writeFile(path, `${JSON.stringify(config, null, '\t')}`, 0o600);
+    yield* mkdirAll(configDir(client), 0o700);
+    yield* saveConfig(path, config);
     yield* complain(`WARNING! Your password will be stored unencrypted in ${path}.\nConfigure a credential helper to remove this warning. See\nhttps://docs.docker.com/engine/reference/commandline/login/#credential-stores\n\n`);
     yield* print(`${said.Status}\n`);
     return 0;
@@ -84,11 +90,11 @@ export const logout: Command = {
   *run(client, flags) {
     const server = flags.args[0] ?? HUB;
     yield* print(`Removing login credentials for ${server}\n`);
-    const path = configPath(client);
+    const path = `${configDir(client)}/config.json`;
     const config = yield* readJson<Any>(path);
     if (config?.auths?.[server]) {
       delete config.auths[server];
-      yield* writeFile(path, `${JSON.stringify(config, null, '\t')}`, 0o600);
+      yield* saveConfig(path, config);
     }
     return 0;
   },

@@ -47,10 +47,14 @@ function bind(out: Ports, spec: string): void {
   }
 }
 
+export function isIPv4(text: string): boolean {
+  const four = text.split('.');
+  return four.length === 4 && four.every((p) => /^\d{1,3}$/.test(p) && Number(p) < 256);
+}
+
 /** An IPv4 or IPv6 address. */
 export function isAddress(text: string): boolean {
-  const four = text.split('.');
-  if (four.length === 4) return four.every((p) => /^\d{1,3}$/.test(p) && Number(p) < 256);
+  if (text.split('.').length === 4) return isIPv4(text);
   return /^[\da-f:]+$/i.test(text) && (text.includes('::') ? text.split(':').length <= 8 : text.split(':').length === 8);
 }
 

@@ -32,6 +32,9 @@ function reference(image: string): { name: string; tag: string; digest: string }
   return parsed;
 }
 
+/** Does a name say which tag or digest it means? */
+const exact = (name: string): boolean => /:[^/]*$|@/.test(name);
+
 export const pull: Command = {
   names: ['pull', 'image pull'],
   usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
@@ -46,9 +49,9 @@ export const pull: Command = {
   *run(client, flags) {
     const image = flags.args[0]!;
     const { name, tag, digest } = reference(image);
-    if (flags.has('all-tags') && /:[^/]*$|@/.test(image)) throw new Stop("tag can't be used with --all-tags/-a");
+    if (flags.has('all-tags') && exact(image)) throw new Stop("tag can't be used with --all-tags/-a");
     const quiet = flags.has('quiet');
-    if (!/:[^/]*$|@/.test(image) && !quiet) yield* print(`Using default tag: ${tag}\n`);
+    if (!exact(image) && !quiet) yield* print(`Using default tag: ${tag}\n`);
     yield* pullTo(client, image, 1, quiet);
     const full = name.includes('/') ? (/^[^/]*[.:]/.test(name) ? name : `docker.io/${name}`) : `docker.io/library/${name}`;
     yield* print(`${full}${digest ? `@${digest}` : `:${tag}`}\n`);
@@ -69,8 +72,8 @@ export const push: Command = {
   *run(client, flags) {
     const image = flags.args[0]!;
     const { name, tag } = reference(image);
-    if (flags.has('all-tags') && /:[^/]*$|@/.test(image)) throw new Stop("tag can't be used with --all-tags/-a");
-    if (!flags.has('all-tags') && !/:[^/]*$|@/.test(image)) yield* print(`Using default tag: ${tag}\n`);
+    if (flags.has('all-tags') && exact(image)) throw new Stop("tag can't be used with --all-tags/-a");
+    if (!flags.has('all-tags') && !exact(image)) yield* print(`Using default tag: ${tag}\n`);
     const opened = yield* stream(client, 'POST', `/images/${encodeURIComponent(name)}/push`, { query: { tag } });
     try {
       yield* progress(opened, 1, flags.has('quiet'));

@@ -7,6 +7,7 @@ import { print } from '../../../lib/io.ts';
 import { tabulate } from '../../../kube/kubectl/tabwriter.ts';
 import { execute, goJson, headings, parseTemplate, type Template, TemplateError, told } from '../../template.ts';
 import { Stop } from './client.ts';
+import { byKey } from '../../../lib/bykey.ts';
 
 export type Row = Readonly<Record<string, string>>;
 
@@ -18,7 +19,7 @@ export function* printRows(format: string, columns: string, titles: Row, rows: r
 /** `type` is the Go type that a row is, as errors name it. */
 export function rowsText(format: string, columns: string, titles: Row, rows: readonly Row[], type = 'formatter.ContainerContext'): string {
   if (format === '' || format === 'table') return table(columns.split(' ').map((c) => `{{.${c}}}`).join('\t'), titles, rows, type);
-  if (format === 'json') return rows.map((row) => `${goJson(sorted(row), undefined, true)}\n`).join('');
+  if (format === 'json') return rows.map((row) => `${goJson(byKey(row), undefined, true)}\n`).join('');
   const m = /^table\s+([\s\S]*)$/.exec(format);
   if (m) return table(withTabs(m[1]!), titles, rows, type);
   const template = parsed(withTabs(format));
@@ -33,10 +34,6 @@ function withTabs(format: string): string {
 function table(source: string, titles: Row, rows: readonly Row[], type: string): string {
   const template = parsed(source);
   return `${tabulate([headings(template, titles), ...rows.map((row) => filled(template, row, type))].join('\n'), 10, 3)}\n`;
-}
-
-function sorted(row: Row): Row {
-  return Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Parses a format; its fault in docker's words, which are others for what is inspected. */
@@ -56,7 +53,7 @@ function labelOf(row: Row): (name: string) => string {
 }
 
 function filled(template: Template, row: Row, type: string): string {
-  const json = sorted(row);
+  const json = byKey(row);
   const fields = [...Object.keys(json), 'Label'];
   try {
     return execute(template, told({ ...json, ...('Labels' in row ? { Label: labelOf(row) } : {}) }, { name: `*${type}`, fields, original: json, marshals: true }));

@@ -283,11 +283,7 @@ export function* saveImages(daemon: Daemon, names: readonly string[], x: Exchang
     const image = getImage(daemon, name);
     const parsed = parseReference(name);
     const byName = !('error' in parsed) && daemon.store.repositories.get(`${parsed.name}:${parsed.tag}`) === image.id;
-    const tags = byName
-      ? name.includes(':')
-        ? [`${parsed.name}:${parsed.tag}`]
-        : [`${parsed.name}:${parsed.tag}`]
-      : [];
+    const tags = byName ? [`${parsed.name}:${parsed.tag}`] : [];
     wanted.set(image, [...(wanted.get(image) ?? []), ...tags]);
   }
   const blobs = new Map<string, Uint8Array>();

@@ -11,14 +11,14 @@ import type { Call } from '../../../lib/http.ts';
 import { publish } from './events.ts';
 import { newId } from './record.ts';
 import { type Any, type Container, type Daemon, type Endpoint, type Network, Refused, ROOT } from './state.ts';
+import { byKey } from '../../../lib/bykey.ts';
+import { isIPv4 } from '../cli/ports.ts';
 
 const FILE = `${ROOT}/network/files/local-kv.json`;
 
 export function ipNumber(address: string): number {
   return address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
 }
-
-const isAddress = (text: string): boolean => /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && text.split('.').every((p) => Number(p) < 256) && text !== '0.0.0.0';
 
 export function ipText(n: number): string {
   return `${(n >>> 24) & 255}.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${n & 255}`;
@@ -213,8 +213,8 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   network.pooled = !asked?.Subnet;
   network.Internal = body.Internal === true;
   network.Attachable = body.Attachable === true;
-  network.Options = sorted(body.Options ?? {});
-  network.Labels = sorted(body.Labels ?? {});
+  network.Options = byKey(body.Options ?? {});
+  network.Labels = byKey(body.Labels ?? {});
   network.bridge = network.Options['com.docker.network.bridge.name'] ?? `br-${network.Id.slice(0, 12)}`;
   yield* raise(network);
   daemon.networks.set(network.Id, network);
@@ -229,8 +229,6 @@ function checkRange(range: string, s: Subnet, text: string): void {
   const why = r.prefix < s.prefix ? `CIDR block is bigger than its parent subnet ${text}` : r.first < s.first || r.first >= s.first + s.size ? `parent subnet ${text} doesn't contain ip-range` : null;
   if (why !== null) throw new Refused(400, `invalid network config:\ninvalid ip-range ${range}: ${why}`);
 }
-
-const sorted = (record: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 function overlaps(daemon: Daemon, s: Subnet): boolean {
   return [...daemon.networks.values()].some((n) =>
@@ -307,7 +305,7 @@ const lowest = new WeakMap<Network, number>();
 /** What speaks against an address asked for in a network. Source: moby api/types/network/endpoint.go. */
 export function addressFaults(n: Network, asked: string): string[] {
   const { first, size } = readSubnet(n.IPAM.Config[0]!.Subnet);
-  const at = isAddress(asked) ? ipNumber(asked) : -1;
+  const at = isIPv4(asked) && asked !== '0.0.0.0' ? ipNumber(asked) : -1;
   return [
     ...(at < 0 ? [`invalid IPv4 address: ${asked}`] : []),
     ...(n.pooled ? ['user specified IP address is supported only when connecting to networks with user configured subnets'] : at < first || at >= first + size ? [`no configured subnet or ip-range contain the IP address ${asked}`] : []),

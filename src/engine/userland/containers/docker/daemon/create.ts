@@ -13,6 +13,7 @@ import { mountPoints } from './mounts.ts';
 import { createDirectory, findContainer, generateName, newId, newLive, removeDirectory, saveContainer } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { type Any, type Config, type Container, type Daemon, type HostConfig, NEVER, Refused } from './state.ts';
+import { byKey } from '../../../lib/bykey.ts';
 
 const MASKED = [
   '/proc/asound',
@@ -229,9 +230,9 @@ function hostConfigOf(h: Any): HostConfig {
   return {
     Binds: h.Binds ?? null,
     ContainerIDFile: h.ContainerIDFile ?? '',
-    LogConfig: { Type: h.LogConfig?.Type || 'json-file', Config: sortKeys((h.LogConfig?.Config ?? {}) as Record<string, string>) },
+    LogConfig: { Type: h.LogConfig?.Type || 'json-file', Config: byKey((h.LogConfig?.Config ?? {}) as Record<string, string>) },
     NetworkMode: mode,
-    PortBindings: sortKeys(h.PortBindings ?? {}),
+    PortBindings: byKey(h.PortBindings ?? {}),
     RestartPolicy: { Name: h.RestartPolicy?.Name || 'no', MaximumRetryCount: n(h.RestartPolicy?.MaximumRetryCount) },
     AutoRemove: h.AutoRemove === true,
     VolumeDriver: h.VolumeDriver ?? '',
@@ -254,11 +255,11 @@ function hostConfigOf(h: Any): HostConfig {
     PublishAllPorts: h.PublishAllPorts === true,
     ReadonlyRootfs: h.ReadonlyRootfs === true,
     SecurityOpt: h.SecurityOpt ?? (privileged ? ['label=disable'] : null),
-    ...(h.Tmpfs ? { Tmpfs: sortKeys(h.Tmpfs as Record<string, string>) } : {}),
+    ...(h.Tmpfs ? { Tmpfs: byKey(h.Tmpfs as Record<string, string>) } : {}),
     UTSMode: h.UTSMode ?? '',
     UsernsMode: h.UsernsMode ?? '',
     ShmSize: n(h.ShmSize) || 67108864,
-    ...(h.Sysctls ? { Sysctls: sortKeys(h.Sysctls as Record<string, string>) } : {}),
+    ...(h.Sysctls ? { Sysctls: byKey(h.Sysctls as Record<string, string>) } : {}),
     Runtime: h.Runtime || 'runc',
     Isolation: h.Isolation ?? '',
     CpuShares: n(h.CpuShares),
@@ -468,7 +469,7 @@ function mergeConfig(body: Any, image: StoredImage, id: string, h: HostConfig): 
     AttachStdin: body.AttachStdin === true,
     AttachStdout: body.AttachStdout === true,
     AttachStderr: body.AttachStderr === true,
-    ...(Object.keys(ports).length > 0 ? { ExposedPorts: sortKeys(ports) } : {}),
+    ...(Object.keys(ports).length > 0 ? { ExposedPorts: byKey(ports) } : {}),
     Tty: body.Tty === true,
     OpenStdin: body.OpenStdin === true,
     StdinOnce: body.StdinOnce === true,
@@ -476,17 +477,14 @@ function mergeConfig(body: Any, image: StoredImage, id: string, h: HostConfig): 
     Cmd: cmd,
     ...(health ? { Healthcheck: health } : {}),
     Image: body.Image,
-    Volumes: body.Volumes || base.Volumes ? sortKeys({ ...(base.Volumes ?? {}), ...(body.Volumes ?? {}) }) : null,
+    Volumes: body.Volumes || base.Volumes ? byKey({ ...(base.Volumes ?? {}), ...(body.Volumes ?? {}) }) : null,
     WorkingDir: body.WorkingDir || base.WorkingDir || '',
     Entrypoint: cleared ? null : entrypoint && entrypoint.length > 0 ? entrypoint : (base.Entrypoint ?? null),
     OnBuild: null,
-    Labels: sortKeys({ ...(base.Labels ?? {}), ...(body.Labels ?? {}) }),
+    Labels: byKey({ ...(base.Labels ?? {}), ...(body.Labels ?? {}) }),
     ...(body.MacAddress ? { MacAddress: String(body.MacAddress).toLowerCase().replaceAll('-', ':') } : {}),
     ...(stopSignal ? { StopSignal: stopSignal } : {}),
     ...(typeof body.StopTimeout === 'number' ? { StopTimeout: body.StopTimeout } : {}),
   };
 }
 
-function sortKeys<T>(record: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
-}

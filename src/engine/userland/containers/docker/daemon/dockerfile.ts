@@ -3,6 +3,8 @@
  * Source: buildkit frontend/dockerfile/parser, instructions, command; docs.docker.com dockerfile reference.
  */
 import { text } from '../../../../sim/text.ts';
+import { editDistance } from '../../../lib/nearest.ts';
+import { durationFault } from '../../../lib/duration.ts';
 
 export interface Heredoc {
   name: string;
@@ -156,7 +158,7 @@ export const flagOf = (one: Instruction, name: string): string | undefined => on
 
 /** The known word that differs in one or two letters. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  return known.map((w) => [w, distance(w, word)] as const).filter(([, d]) => d < 3).sort(([, a], [, b]) => a - b)[0]?.[0];
+  return known.map((w) => [w, editDistance(w, word)] as const).filter(([, d]) => d < 3).sort(([, a], [, b]) => a - b)[0]?.[0];
 }
 
 const AT_LEAST_TWO = 'requires at least two arguments, but only one was provided. Destination could not be determined';
@@ -201,18 +203,9 @@ function checkHealth({ rest, flags }: Instruction, at: (why: string) => BadDocke
   if (after === '') throw at('Missing command after HEALTHCHECK CMD');
   for (const f of flags) {
     const [name, value = ''] = f.slice(2).split('=');
-    if (name === 'retries' ? !/^\d+$/.test(value) : !/^((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+$/.test(value)) throw at(name === 'retries' ? `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax` : `${/^\d+$/.test(value) ? 'time: missing unit in duration' : 'time: invalid duration'} ${JSON.stringify(value)}`);
+    const fault = name !== 'retries' ? durationFault(value) : /^\d+$/.test(value) ? null : `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`;
+    if (fault !== null) throw at(fault);
   }
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 /** A JSON list of texts, or null. */

@@ -3,6 +3,7 @@ import { nowNs } from '../../../lib/clock.ts';
 import type { Call } from '../../../lib/http.ts';
 import type { Container, Daemon, DockerEvent } from './state.ts';
 import { wake } from './waiters.ts';
+import { byKey } from '../../../lib/bykey.ts';
 
 /** An event of a container, with its image, name and labels. */
 export function* emit(daemon: Daemon, type: 'container', action: string, c: Container, more: Record<string, string> = {}): Call<void> {
@@ -29,15 +30,11 @@ export function eventJson(e: DockerEvent): Record<string, unknown> {
     ...old,
     Type: e.Type,
     Action: e.Action,
-    Actor: { ID: e.Actor.ID, Attributes: sorted(e.Actor.Attributes) },
+    Actor: { ID: e.Actor.ID, Attributes: byKey(e.Actor.Attributes) },
     scope: 'local',
     time: Math.floor(e.timeNano / 1e9),
     timeNano: e.timeNano,
   };
-}
-
-function sorted(record: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 export type Filters = Record<string, string[]>;

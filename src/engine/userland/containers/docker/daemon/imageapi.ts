@@ -9,6 +9,7 @@ import { DOCKER, dropImage, findImage, layerDir, layerSizes, saveRepositories, t
 import { type Filters, publish } from './events.ts';
 import { checkFilters, labelled } from './inspect.ts';
 import { type Any, type Daemon, Refused } from './state.ts';
+import { byKey } from '../../../lib/bykey.ts';
 
 export function getImage(daemon: Daemon, name: string): StoredImage {
   const image = findImage(daemon.store, name);
@@ -81,9 +82,6 @@ function referenceMatches(tag: string, pattern: string): boolean {
   return test(tag) || test(tag.slice(0, tag.lastIndexOf(':')));
 }
 
-/** As Go writes a map: in order of its keys. */
-const byKey = <T extends object | null | undefined>(map: T): T => (map ? (Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))) as T) : map);
-
 export function* inspectImage(daemon: Daemon, image: StoredImage): Call<Any> {
   const { config } = image;
   const c = config.config;
@@ -114,11 +112,11 @@ export function* inspectImage(daemon: Daemon, image: StoredImage): Call<Any> {
       ...((c as Any).Healthcheck ? { Healthcheck: (c as Any).Healthcheck } : {}),
       ...((c as Any).ArgsEscaped ? { ArgsEscaped: true } : {}),
       Image: c.Image ?? '',
-      Volumes: byKey(c.Volumes) ?? null,
+      Volumes: c.Volumes ? byKey(c.Volumes) : null,
       WorkingDir: c.WorkingDir ?? '',
       Entrypoint: c.Entrypoint ?? null,
       OnBuild: c.OnBuild ?? null,
-      Labels: byKey(c.Labels) ?? null,
+      Labels: c.Labels ? byKey(c.Labels) : null,
       ...(c.StopSignal ? { StopSignal: c.StopSignal } : {}),
       ...((c as Any).Shell ? { Shell: (c as Any).Shell } : {}),
     },

@@ -7,6 +7,7 @@ import type { Filters } from './events.ts';
 import { graphDriver, rwSize } from './layers.ts';
 import { directoryOf, findContainer, logPath } from './record.ts';
 import { type Any, type Container, type Daemon, type MountPoint, NEVER, Refused } from './state.ts';
+import { byKey } from '../../../lib/bykey.ts';
 
 export function* inspectJson(daemon: Daemon, c: Container, size: boolean): Call<Any> {
   const dir = directoryOf(c.ID);
@@ -71,7 +72,7 @@ function networkSettings(daemon: Daemon, c: Container): Any {
     Bridge: '',
     SandboxID: c.network.sandbox,
     SandboxKey: c.network.sandboxKey,
-    Ports: sortPorts(c.network.ports),
+    Ports: byKey(c.network.ports),
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
@@ -101,10 +102,6 @@ const ENDPOINT = [
 
 function endpointJson(e: Container['network']['endpoints'][string]): Any {
   return Object.fromEntries(ENDPOINT.map((name) => [name, e[name]]));
-}
-
-function sortPorts<T>(ports: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(ports).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** "Up 8 seconds", "Exited (0) 6 seconds ago", "Created". */

@@ -34,6 +34,7 @@ import {
 } from './streams.ts';
 import { waitWhile, wake, withLock } from './waiters.ts';
 import { mountVolumes, unmountVolumes } from './volumemounts.ts';
+import { sizeBytes } from '../cli/values.ts';
 
 export function streamsOf(c: Container): Streams {
   c.live.streams ??= createStreams(c.Config.Tty, c.HostConfig.LogConfig.Type === 'json-file' ? logPath(c) : '', c.live.logged);
@@ -94,7 +95,7 @@ function* launch(daemon: Daemon, c: Container): Call<void> {
   yield* writeNetworkFiles(daemon, c);
   const spec = yield* specOf(daemon, c, root);
   const most = c.HostConfig.LogConfig.Config['max-size'];
-  if (most !== undefined && !/^\d+(?:\.\d+)? ?[kmgtp]?i?b?$/i.test(most)) throw new Refused(500, `failed to create task for container: failed to initialize logging driver: invalid size: '${most}'`);
+  if (most !== undefined && sizeBytes(most) === null) throw new Refused(500, `failed to create task for container: failed to initialize logging driver: invalid size: '${most}'`);
   const s = streamsOf(c);
   const fifos = yield* makeFifos(c.ID, 'init', { stdin: c.Config.OpenStdin, tty: c.Config.Tty });
   for (const m of c.MountPoints)

@@ -9,6 +9,7 @@ import { publish } from './events.ts';
 import { findContainer, newId } from './record.ts';
 import { type Any, type Container, type Daemon, type MountPoint, Refused, ROOT, type Volume } from './state.ts';
 import { populating } from './volumemounts.ts';
+import { byKey } from '../../../lib/bykey.ts';
 
 const VOLUMES = `${ROOT}/volumes`;
 const MODES = /^(rw|ro|z|Z|nocopy|r?shared|r?slave|r?private|consistent|cached|delegated)$/;
@@ -132,8 +133,6 @@ function* fill(volume: Volume, destination: string, image: StoredImage): Call<vo
   }
 }
 
-const sorted = (record: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
-
 /** Source: moby volume/local/local_unix.go. */
 function optionFault(options: Record<string, string>): string | null {
   const bad = Object.keys(options).sort().find((o) => !['type', 'o', 'device', 'size'].includes(o));
@@ -170,10 +169,10 @@ export function* createVolume(
   const volume: Volume = {
     CreatedAt: isoSeconds(yield* nowNs()),
     Driver: 'local',
-    Labels: anonymous ? { 'com.docker.volume.anonymous': '' } : Object.keys(labels).length > 0 ? sorted(labels) : null,
+    Labels: anonymous ? { 'com.docker.volume.anonymous': '' } : Object.keys(labels).length > 0 ? byKey(labels) : null,
     Mountpoint,
     Name: id,
-    Options: Object.keys(options).length > 0 ? sorted(options) : null,
+    Options: Object.keys(options).length > 0 ? byKey(options) : null,
     Scope: 'local',
     anonymous,
   };
