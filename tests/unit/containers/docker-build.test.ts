@@ -110,6 +110,13 @@ describe('the cache', () => {
   });
 });
 
+it('what a build needs on its way is no image, in memory or on disk', () => {
+  build('FROM busybox\nRUN echo way > /w\nRUN rm /w\nCMD ["true"]');
+  const [listed, stored] = sh(m, 'docker images -aq --no-trunc | sort -u | cut -d: -f2; echo --; ls /var/lib/docker/image/overlay2/imagedb/content/sha256').stdout.split('--\n');
+  expect(stored).toBe(listed);
+  expect(build('FROM busybox\nRUN echo way > /w\nRUN rm /w\nCMD ["true"]', 'ls /w').stderr).toContain('ls: /w: No such file or directory');
+});
+
 describe('the context', () => {
   it('from standard input: a Dockerfile, a tar', () => {
     expect(sh(m, "printf 'FROM busybox\\nRUN echo in > /in\\n' | docker build -q -t i - > /dev/null; docker run --rm i cat /in").stdout).toBe('in\n');

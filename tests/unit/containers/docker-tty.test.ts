@@ -80,3 +80,9 @@ describe('docker run -it', () => {
     type('\x03', /\$ $/);
   });
 });
+
+it('docker login shows no password', () => {
+  type('docker login -u me localhost:5999\r', /Password: $/);
+  expect(type('hunter2\r', /refused\n[\s\S]*\$ $/)).not.toContain('hunter2');
+  expect(type('echo seen again\r', /echo seen again\n[\s\S]*\nseen again\n/)).toBeTruthy();
+});

@@ -3,7 +3,7 @@
  * root may become anybody, others are asked and refused, but members of group sudo may use sudo.
  * Source: su(1), login(1), sudo(8).
  */
-import { SysError, TCGETS, TCSETS, type Termios } from '../../kernel/abi.ts';
+import { SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { type Accounts, findGroup, findUser, groupName, readAccounts, type User, userName } from '../coreutils/accounts.ts';
 import { execvp } from '../coreutils/run.ts';
@@ -11,6 +11,7 @@ import { BadOption, lastValue, parseOptions } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
+import { unseen } from '../lib/unseen.ts';
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -27,10 +28,7 @@ function* become(accounts: Accounts, user: User, gid = user.gid): Call<void> {
 /** Reads a password without showing it, and refuses whatever it is. */
 function* refused(question: string): Call<never> {
   yield* complain(question);
-  const before = (yield* attempt(sys('ioctl', 0, TCGETS), null)) as Termios | null;
-  if (before) yield* attempt(sys('ioctl', 0, TCSETS, { ...before, echo: false }), 0);
-  yield* attempt(sys('read', 0, 4096), null);
-  if (before) yield* attempt(sys('ioctl', 0, TCSETS, before), 0);
+  yield* unseen(attempt(sys('read', 0, 4096), null));
   yield* complain('\n');
   throw new Failed('Authentication failure');
 }

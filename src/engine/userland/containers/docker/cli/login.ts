@@ -4,6 +4,7 @@ import { bytes, text, toBase64 } from '../../../../sim/text.ts';
 import { attempt, mkdirAll, readJson, writeFile } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
+import { unseen } from '../../../lib/unseen.ts';
 import { isTerminal } from './attach.ts';
 import { type Any, api, type Client, Stop } from './client.ts';
 import type { Command } from './command.ts';
@@ -66,7 +67,10 @@ export const login: Command = {
         if (server === HUB) yield* print(HELLO);
         user = yield* ask('Username: ');
       }
-      if (password === '') password = yield* ask('Password: ');
+      if (password === '') {
+        password = yield* unseen(ask('Password: '));
+        yield* print('\n');
+      }
       if (user === '' || password === '') throw new Stop(`Error: ${user === '' ? 'Non-null Username' : 'Password'} Required`);
     }
     const said: Any = yield* api(client, 'POST', '/auth', { body: { username: user, password, serveraddress: server } });

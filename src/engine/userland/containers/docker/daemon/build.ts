@@ -5,7 +5,7 @@
 import { isoNano, nowNs } from '../../../lib/clock.ts';
 import { beginStream, type Call, endStream, type Exchange } from '../../../lib/http.ts';
 import { parseReference } from '../../oci.ts';
-import { addImage, findImage } from '../../store.ts';
+import { addImage, dropImage, findImage } from '../../store.ts';
 import { readTar, TarError } from '../../tar.ts';
 import { configure, type Scope, workdir } from './buildconfig.ts';
 import { mountsOf } from './buildmounts.ts';
@@ -180,7 +180,7 @@ function* metadata(b: Build, image: string, one: Instruction): Call<void> {
 function* sweep(daemon: Daemon, built: Built, id: string): Call<void> {
   for (const image of [...daemon.store.images.values()]) {
     if (image.id === id || image.tags.length > 0 || !daemon.cache.has(`image ${image.id}`)) continue;
-    daemon.store.images.delete(image.id);
+    yield* dropImage(daemon.store, image);
   }
   built.image = id;
 }
