@@ -84,5 +84,5 @@ describe('docker run -it', () => {
 it('docker login shows no password', () => {
   type('docker login -u me localhost:5999\r', /Password: $/);
   expect(type('hunter2\r', /refused\n[\s\S]*\$ $/)).not.toContain('hunter2');
-  expect(type('echo seen again\r', /echo seen again\n[\s\S]*\nseen again\n/)).toBeTruthy();
+  expect(type('echo seen again\r', /echo seen again\nseen again\n/)).toBeTruthy();
 });
