@@ -5,18 +5,11 @@
  * Left out: securebits, keyrings. Those of files: filecaps.ts.
  */
 import { SysError } from './abi.ts';
+import { CAPABILITIES } from './abi.ts';
 import type { Cred, IdMap, Task, UserNamespace } from './records.ts';
 import type { CapSets } from './sys.ts';
 
 export const OVERFLOW_ID = 65534;
-
-/** In the order of their numbers. */
-export const CAPABILITIES: readonly string[] = [
-  'chown', 'dac_override', 'dac_read_search', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap', 'linux_immutable', 'net_bind_service',
-  'net_broadcast', 'net_admin', 'net_raw', 'ipc_lock', 'ipc_owner', 'sys_module', 'sys_rawio', 'sys_chroot', 'sys_ptrace', 'sys_pacct', 'sys_admin',
-  'sys_boot', 'sys_nice', 'sys_resource', 'sys_time', 'sys_tty_config', 'mknod', 'lease', 'audit_write', 'audit_control', 'setfcap', 'mac_override',
-  'mac_admin', 'syslog', 'wake_alarm', 'block_suspend', 'audit_read', 'perfmon', 'bpf', 'checkpoint_restore',
-];
 
 const NONE: readonly string[] = [];
 

@@ -2,8 +2,8 @@
  * Capabilities of files: the bytes of security.capability (revision 2; 3 with the root of a user namespace), who they count for,
  * and what they give at execve. Source: capabilities(7), linux/capability.h, security/commoncap.c. Left out: securebits.
  */
-import { SysError } from './abi.ts';
-import { CAPABILITIES, idInside, idOutside } from './credentials.ts';
+import { CAPABILITIES, SysError } from './abi.ts';
+import { idInside, idOutside } from './credentials.ts';
 import type { Task, UserNamespace } from './records.ts';
 import type { CapSets } from './sys.ts';
 import type { Path } from './vfs/types.ts';

@@ -1,7 +1,7 @@
 /** Users, groups, capabilities, seccomp, names of the machine. Source: the calls' manual pages, section 2. */
 import { PAGE, SECOND } from '../../sim/units.ts';
-import { SysError } from '../abi.ts';
-import { CAPABILITIES, capsAfterSetuid, namedId, nsCapable, requireCapable, shownGid, shownUid } from '../credentials.ts';
+import { CAPABILITIES, SysError } from '../abi.ts';
+import { capsAfterSetuid, namedId, nsCapable, requireCapable, shownGid, shownUid } from '../credentials.ts';
 import { loads } from '../load.ts';
 import type { Cred, Kernel, Task } from '../records.ts';
 import { filterOf } from '../seccomp.ts';

@@ -1,10 +1,10 @@
 /** Processes: who they are, how they begin, end and are waited for. Source: the calls' manual pages, section 2. */
 import { record } from '../../sim/trace.ts';
-import { CLONE_VFORK, type Rusage, SIG, SysError, WCONTINUED, type WaitResult, WNOHANG, WUNTRACED } from '../abi.ts';
+import { CAPABILITIES, CLONE_VFORK, type Rusage, SIG, SysError, WCONTINUED, type WaitResult, WNOHANG, WUNTRACED } from '../abi.ts';
 import { cgroupPath } from '../cgroup/charge.ts';
 import { requireCanHost } from '../cgroup/core.ts';
 import type { Cgroup } from '../cgroup/types.ts';
-import { CAPABILITIES, nsCapable, requireCapable } from '../credentials.ts';
+import { nsCapable, requireCapable } from '../credentials.ts';
 import { execve } from '../exec.ts';
 import { exitTask, reap } from '../exit.ts';
 import { losePower } from '../power.ts';

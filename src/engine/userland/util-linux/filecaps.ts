@@ -1,12 +1,12 @@
 /** setcap and getcap: capabilities of files, in the bytes of security.capability. Source: setcap(8), getcap(8), libcap 2.75. Left out: --license. */
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFDIR, S_IFREG, SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, CAPABILITIES, S_IFDIR, S_IFREG, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { isType } from '../coreutils/modes.ts';
 import { parseOptions } from '../lib/args.ts';
 import { attempt, entriesAt } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
-import { CAPABILITIES, capsOf, capText } from './identity.ts';
+import { capsOf, capText } from './identity.ts';
 
 const NAME = 'security.capability';
 type Sets = { effective: string[]; permitted: string[]; inheritable: string[]; root: number };

@@ -1,5 +1,5 @@
 /** Who a program is allowed to be: setpriv, capsh, getcap, setcap, prlimit, pivot_root, flock. */
-import { AT_FDCWD, type Errno, O_CREAT, O_RDONLY, SysError, shellStatus } from '../../kernel/abi.ts';
+import { AT_FDCWD, CAPABILITIES, type Errno, O_CREAT, O_RDONLY, SysError, shellStatus } from '../../kernel/abi.ts';
 import { type Body, type CapSets, sys } from '../../kernel/sys.ts';
 import { findGroup, findUser, groupName, readAccounts, userName } from '../coreutils/accounts.ts';
 import { execOr } from '../coreutils/control.ts';
@@ -9,12 +9,6 @@ import { attempt, fork, reap, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { type ColumnSpec, render, rowOf } from './columns.ts';
-
-/** In the order of their numbers. */
-export const CAPABILITIES: readonly string[] = (
-  'chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct ' +
-  'sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore'
-).split(' ');
 
 /** "-sys_admin,+chown,-all" applied to a set. */
 function changedSet(set: readonly string[], spec: string): string[] {
@@ -219,7 +213,7 @@ function* printCaps(): Call<void> {
   const ids = yield* ownIds();
   yield* print(
     `Current: ${capText(caps)}\nBounding set =${inOrder(caps.bounding)}\nAmbient set =${inOrder(caps.ambient)}\nCurrent IAB: ${iab(caps)}\nSecurebits: 00/0x0/1'b0 (no-new-privs=0)\n secure-noroot: no (unlocked)\n secure-no-suid-fixup: no (unlocked)\n secure-keep-caps: no (unlocked)\n secure-no-ambient-raise: no (unlocked)\n` +
-      `uid=${ids.uid}(${userName(accounts, ids.uid)}) euid=${ids.euid}(${userName(accounts, ids.euid)})\ngid=${ids.gid}(${groupName(accounts, ids.gid)})\ngroups=${ids.groups.slice(1).map((g) => `${g}(${groupName(accounts, g)})`).join(',')}\nGuessed mode: ${caps.permitted.length === CAPABILITIES.length ? 'HYBRID (4)' : 'HYBRID (4)'}\n`,
+      `uid=${ids.uid}(${userName(accounts, ids.uid)}) euid=${ids.euid}(${userName(accounts, ids.euid)})\ngid=${ids.gid}(${groupName(accounts, ids.gid)})\ngroups=${ids.groups.slice(1).map((g) => `${g}(${groupName(accounts, g)})`).join(',')}\nGuessed mode: HYBRID (4)\n`,
   );
 }
 

@@ -1,9 +1,9 @@
 /** What a process is, as text: status, stat, statm, limits, io, sched. Source: proc_pid_status(5), proc_pid_stat(5) and their like. */
 import { PAGE } from '../../../sim/units.ts';
-import { MAP_SHARED, PROT_EXEC, PROT_WRITE } from '../../abi.ts';
+import { CAPABILITIES, MAP_SHARED, PROT_EXEC, PROT_WRITE } from '../../abi.ts';
 import { allowedCpus } from '../../policy.ts';
 import { listText } from '../../cgroup/numbers.ts';
-import { CAPABILITIES, shownGid, shownUid } from '../../credentials.ts';
+import { shownGid, shownUid } from '../../credentials.ts';
 import { threadsOf } from '../../membership.ts';
 import { mappedBytes } from '../../memory.ts';
 import { residentPages } from '../../oom.ts';

@@ -1,5 +1,5 @@
 /** `runc features`: what runc 1.1.15 of Debian 13 is built with. Checkpoint, AppArmor, SELinux and NOTIFY are in its list and not in this model. */
-import { CAPABILITIES } from '../../util-linux/identity.ts';
+import { CAPABILITIES } from '../../../kernel/abi.ts';
 
 const OPTIONS = (
   'acl async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noacl noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime ' +
