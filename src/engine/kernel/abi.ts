@@ -195,21 +195,20 @@ export const ERRNO = {
 
 export type Errno = keyof typeof ERRNO;
 
-const ENGINE = Error as unknown as { stackTraceLimit?: number | undefined };
-
-/** A failed system call, thrown into the program that made it. */
-export class SysError extends Error {
+/** A failed system call, thrown into the program that made it. No `Error`: a failed call is ordinary, and what engines keep of an error costs more than the call. */
+export class SysError {
   readonly errno: Errno;
   /** What would have been needed, in words; empty where the errno says it all. Programs do not see it. */
   readonly why: string;
   constructor(errno: Errno, why = '') {
-    // A failed call is ordinary: no stack is collected for it, which would cost more than the call.
-    const limit = ENGINE.stackTraceLimit;
-    ENGINE.stackTraceLimit = 0;
-    super(ERRNO[errno][1]);
-    ENGINE.stackTraceLimit = limit;
     this.errno = errno;
     this.why = why;
+  }
+  get message(): string {
+    return ERRNO[this.errno][1];
+  }
+  toString(): string {
+    return `${this.errno}: ${this.message}`;
   }
 }
 

@@ -83,11 +83,12 @@ function resume(kernel: Kernel, task: Task): void {
 
 /** A RangeError is not caught: how deep a stack may get differs from machine to machine. Nor is what an exception says part of the history: engines word it differently. */
 function crash(kernel: Kernel, task: Task, error: unknown): void {
-  if (!kernel.crashes || !(error instanceof Error) || error instanceof RangeError) throw error;
+  if (!kernel.crashes || !(error instanceof Error || error instanceof SysError) || error instanceof RangeError) throw error;
   const { leader } = task;
-  kernel.crashes.push({ t: timeOf(kernel), who: `${taskName(task)} on ${kernel.name}`, text: error.stack ?? error.message });
-  logLine(kernel, 3, `${leader.comm}[${leader.pid}]: aborted: a fault of its model (${error.name})`);
-  const cause = record(kernel.trace, 'kernel', kernel.name, 'program.fault', { pid: leader.pid, comm: leader.comm, error: error.name, cgroup: cgroupPath(leader.cgroup) }, task.because);
+  const name = error instanceof SysError ? error.errno : error.name;
+  kernel.crashes.push({ t: timeOf(kernel), who: `${taskName(task)} on ${kernel.name}`, text: error instanceof Error && error.stack ? error.stack : String(error) });
+  logLine(kernel, 3, `${leader.comm}[${leader.pid}]: aborted: a fault of its model (${name})`);
+  const cause = record(kernel.trace, 'kernel', kernel.name, 'program.fault', { pid: leader.pid, comm: leader.comm, error: name, cgroup: cgroupPath(leader.cgroup) }, task.because);
   leader.killedBy = 'fault of its model';
   killProcess(kernel, leader, SIG.ABRT | 0x80, 'fault of its model', cause);
 }

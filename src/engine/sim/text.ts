@@ -21,8 +21,10 @@ export function bytes(text: string): Uint8Array {
   return out;
 }
 
+/** Text as long as its bytes is ASCII: there is nothing to look for in it. */
 function encoded(text: string): Uint8Array {
-  return RAW.test(text) ? withRaw(text) : encoder.encode(text);
+  const out = encoder.encode(text);
+  return out.length === text.length || !RAW.test(text) ? out : withRaw(text);
 }
 
 function withRaw(text: string): Uint8Array {

@@ -4,10 +4,12 @@ import type { Mount } from './types.ts';
 
 /** Makes a mount a member of one group and a slave of another; 0 none. */
 export function setPeers(kernel: Kernel, mount: Mount, shared: number, master: number): void {
-  if (mount.shared === shared && mount.master === master) return;
-  leave(kernel, mount);
+  const { shared: oldShared, master: oldMaster } = mount;
+  if (oldShared === shared && oldMaster === master) return;
   mount.shared = shared;
   mount.master = master;
+  // a peer that becomes a slave of its own group stays one of those that hear of it
+  for (const group of oldShared === oldMaster ? [oldShared] : [oldShared, oldMaster]) if (group !== 0 && group !== shared && group !== master) remove(kernel, group, mount);
   enrol(kernel, mount);
 }
 

@@ -68,7 +68,10 @@ export function* readProcess(pid: number, dir = `/proc/${pid}`): Call<Process | 
   const close = stat.lastIndexOf(')');
   const f = stat.slice(close + 2).trim().split(' ');
   const n = (i: number): number => Number(f[i - 3] ?? 0);
-  const ids = (name: string): number[] => (new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '').split(/\s+/).map(Number);
+  const ids = (name: string): number[] => {
+    const from = status.indexOf(`\n${name}:`) + name.length + 2;
+    return status.slice(from, status.indexOf('\n', from)).trim().split(/\s+/).map(Number);
+  };
   const cmdline = (yield* tryRead(`${dir}/cmdline`)) ?? '';
   const [uid, gid] = [ids('Uid'), ids('Gid')];
   return {

@@ -55,13 +55,14 @@ const memoryTenths = (s: Shown): number => Math.min(999, Math.floor((s.process.r
 
 function startTime(s: Shown): string {
   const at = started(s);
-  if (strftime('%F', at) === strftime('%F', s.machine.now) || s.machine.now - at < 86400) return strftime('%H:%M', at);
+  if (s.machine.now - at < 86400 || strftime('%F', at) === strftime('%F', s.machine.now)) return strftime('%H:%M', at);
   return strftime('%Y', at) === strftime('%Y', s.machine.now) ? strftime('%b%d', at) : strftime('%Y', at);
 }
 
 /** "Ss+", "R<", "Sl". */
 export function stateText(p: Process): string {
-  const locked = Number(/^VmLck:\s*(\d+)/m.exec(p.status)?.[1] ?? 0) > 0;
+  const lock = p.status.indexOf('\nVmLck:');
+  const locked = lock >= 0 && Number.parseInt(p.status.slice(lock + 7), 10) > 0;
   return `${p.state}${p.nice < 0 ? '<' : p.nice > 0 ? 'N' : ''}${locked ? 'L' : ''}${p.session === p.pid ? 's' : ''}${p.threads > 1 ? 'l' : ''}${p.tpgid > 0 && p.tpgid === p.pgrp ? '+' : ''}`;
 }
 

@@ -52,10 +52,11 @@ export const ps = command(function* (argv) {
   const chosen = choose(asked, all, me);
   const columns = asked.columns ?? standard(asked);
   const rows: Shown[] = [];
+  const namespaces = NAMESPACES.filter((name) => columns.some((c) => c.heading === `${name.toUpperCase()}NS`));
   for (const process of asked.threads ? yield* threadsOf(chosen) : chosen) {
     rows.push({
       process, machine, accounts, branch: '', cgroup: columns.some((c) => c.heading === 'CGROUP') ? yield* cgroupOf(process.pid) : '',
-      namespaces: yield* namespacesOf(process.pid, columns),
+      namespaces: yield* namespacesOf(process.pid, namespaces),
     });
   }
   const sorted = asked.forest ? forest(rows) : order(rows, asked.sort);
@@ -76,11 +77,11 @@ function* cgroupOf(pid: number): Call<string> {
   return ((yield* tryRead(`/proc/${pid}/cgroup`)) ?? '').trim().split('\n').join(',') || '-';
 }
 
-function* namespacesOf(pid: number, columns: readonly Column[]): Call<Record<string, number | null>> {
+const NAMESPACES = ['pid', 'net', 'mnt', 'uts', 'ipc', 'user', 'cgroup', 'time'];
+
+function* namespacesOf(pid: number, names: readonly string[]): Call<Record<string, number | null>> {
   const found: Record<string, number | null> = {};
-  for (const name of ['pid', 'net', 'mnt', 'uts', 'ipc', 'user', 'cgroup', 'time']) {
-    if (columns.some((c) => c.heading === `${name.toUpperCase()}NS`)) found[name] = yield* namespaceOf(pid, name);
-  }
+  for (const name of names) found[name] = yield* namespaceOf(pid, name);
   return found;
 }
 

@@ -69,8 +69,10 @@ function capMask(names: readonly string[]): string {
   return mask;
 }
 
-function signalMask(signals: Iterable<number>): string {
-  return bitMask([...signals].map((signal) => signal - 1));
+const NO_SIGNALS = '0'.repeat(16);
+
+function signalMask(signals: readonly number[]): string {
+  return signals.length === 0 ? NO_SIGNALS : bitMask(signals.map((signal) => signal - 1));
 }
 
 function handled(task: Task, what: 'ignore' | 'caught'): number[] {
@@ -86,8 +88,8 @@ const kb = (pages: number): string => `${String((pages * PAGE) / 1024).padStart(
 /** Of the code of a small program, its own; the rest is its libraries'. */
 const EXE_PAGES = 10;
 
-function memoryLines(task: Task): [string, string][] {
-  if (task.state === 'zombie' || task.kthread) return [];
+function memoryLines(task: Task): string {
+  if (task.state === 'zombie' || task.kthread) return '';
   const { mm } = task;
   const size = mappedBytes(mm) / PAGE;
   const pages = (of: (area: Area) => boolean): number => mm.areas.reduce((sum, area) => sum + (of(area) ? area.length / PAGE : 0), 0);
@@ -95,44 +97,38 @@ function memoryLines(task: Task): [string, string][] {
   const stack = top && !top.file ? top.length / PAGE : 0;
   const code = pages((area) => area.file !== null && (area.prot & PROT_EXEC) !== 0);
   const writable = pages((area) => (area.prot & PROT_WRITE) !== 0 && (area.flags & MAP_SHARED) === 0) - stack;
-  return [
-    ['VmPeak', kb(Math.max(size, mm.peak))], ['VmSize', kb(size)], ['VmLck', kb(mm.locked)], ['VmPin', kb(0)], ['VmHWM', kb(Math.max(mm.peak, residentPages(task)))],
-    ['VmRSS', kb(residentPages(task))], ['RssAnon', kb(mm.rss.anon)], ['RssFile', kb(mm.rss.file)], ['RssShmem', kb(mm.rss.shmem)],
-    ['VmData', kb(writable)], ['VmStk', kb(stack)], ['VmExe', kb(Math.min(code, EXE_PAGES))], ['VmLib', kb(Math.max(0, code - EXE_PAGES))], ['VmPTE', kb(mm.pageTables)], ['VmSwap', kb(mm.swapped)],
-  ];
+  const resident = residentPages(task);
+  return (
+    `VmPeak:\t${kb(Math.max(size, mm.peak))}\nVmSize:\t${kb(size)}\nVmLck:\t${kb(mm.locked)}\nVmPin:\t${kb(0)}\nVmHWM:\t${kb(Math.max(mm.peak, resident))}\nVmRSS:\t${kb(resident)}\n` +
+    `RssAnon:\t${kb(mm.rss.anon)}\nRssFile:\t${kb(mm.rss.file)}\nRssShmem:\t${kb(mm.rss.shmem)}\nVmData:\t${kb(writable)}\nVmStk:\t${kb(stack)}\nVmExe:\t${kb(Math.min(code, EXE_PAGES))}\n` +
+    `VmLib:\t${kb(Math.max(0, code - EXE_PAGES))}\nVmPTE:\t${kb(mm.pageTables)}\nVmSwap:\t${kb(mm.swapped)}\nHugetlbPages:\t${kb(0)}\nCoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\n`
+  );
 }
 
-/** Of every process with memory of its own. */
-const OF_MEMORY: readonly [string, string | number][] = [['HugetlbPages', `${'0'.padStart(8)} kB`], ['CoreDumping', 0], ['THP_enabled', 1], ['untag_mask', '0xffffffffffffffff']];
 /** Room for 1,024 memory nodes, of which node 0 is there. */
 const NODE_MASK = [...Array.from({ length: 31 }, () => '00000000'), '00000001'].join(',');
 
-/** /proc/PID/status; `viewer` is who reads. */
+/** /proc/PID/status; `viewer` is who reads. One template: `ps` reads it of every process. */
 export function statusText(kernel: Kernel, ns: PidNamespace, task: Task, viewer: Task): string {
   const { cred, signals, leader } = task;
+  const { caps } = cred;
   const [letter, name] = stateOf(task);
-  const levels = task.nspids.slice(ns.level);
-  const uids = [cred.uid, cred.euid, cred.suid, cred.euid].map((id) => shownUid(viewer, id));
-  const gids = [cred.gid, cred.egid, cred.sgid, cred.egid].map((id) => shownGid(viewer, id));
+  const uid = (id: number): number => shownUid(viewer, id);
+  const gid = (id: number): number => shownGid(viewer, id);
   const allowed = allowedCpus(kernel, task);
   const mask = allowed.reduce((sum, cpu) => sum + 2 ** cpu, 0).toString(16);
-  const lines: [string, string | number][] = [
-    ['Name', task.comm], ['Umask', task.fs.umask.toString(8).padStart(4, '0')], ['State', `${letter} (${name})`], ['Tgid', pidIn(ns, leader)], ['Ngid', 0],
-    ['Pid', pidIn(ns, task)], ['PPid', parentIn(ns, task)], ['TracerPid', task.ptrace ? pidIn(ns, task.ptrace.tracer) : 0], ['Uid', uids.join('\t')], ['Gid', gids.join('\t')],
-    ['FDSize', Math.max(task.kthread ? 64 : 256, 2 ** Math.ceil(Math.log2(Math.max(1, task.files.slots.length))))],
-    ['Groups', cred.groups.map((id) => `${shownGid(viewer, id)} `).join('') || ' '],
-    ['NStgid', leader.nspids.slice(ns.level).join('\t')], ['NSpid', levels.join('\t')], ['NSpgid', below(kernel, ns, task, task.pgid)], ['NSsid', below(kernel, ns, task, task.sid)],
-    ['Kthread', task.kthread ? 1 : 0], ...memoryLines(task), ...(task.kthread || task.state === 'zombie' ? [] : OF_MEMORY),
-    ['Threads', threadsOf(kernel, task).length], ['SigQ', `${leader.signals.pending.length}/${queueLimit(kernel, leader)}`],
-    ['SigPnd', signalMask([])], ['ShdPnd', signalMask(leader.signals.pending)], ['SigBlk', signalMask(signals.blocked)],
-    ['SigIgn', task.kthread ? 'f'.repeat(16) : signalMask(handled(task, 'ignore'))], ['SigCgt', signalMask(handled(task, 'caught'))],
-    ['CapInh', capMask(cred.caps.inheritable)], ['CapPrm', capMask(cred.caps.permitted)], ['CapEff', capMask(cred.caps.effective)],
-    ['CapBnd', capMask(cred.caps.bounding)], ['CapAmb', capMask(cred.caps.ambient)], ['NoNewPrivs', cred.noNewPrivs ? 1 : 0],
-    ['Seccomp', task.seccomp.length > 0 ? 2 : 0], ['Seccomp_filters', task.seccomp.length], ['Speculation_Store_Bypass', 'not vulnerable'], ['SpeculationIndirectBranch', 'always enabled'], ['Cpus_allowed', mask], ['Cpus_allowed_list', listText(allowed)],
-    ['Mems_allowed', NODE_MASK], ['Mems_allowed_list', '0'], ['voluntary_ctxt_switches', task.switches], ['nonvoluntary_ctxt_switches', 0],
-    ['x86_Thread_features', ''], ['x86_Thread_features_locked', ''],
-  ];
-  return lines.map(([key, value]) => `${key}:\t${value}\n`).join('');
+  return (
+    `Name:\t${task.comm}\nUmask:\t${task.fs.umask.toString(8).padStart(4, '0')}\nState:\t${letter} (${name})\nTgid:\t${pidIn(ns, leader)}\nNgid:\t0\nPid:\t${pidIn(ns, task)}\nPPid:\t${parentIn(ns, task)}\n` +
+    `TracerPid:\t${task.ptrace ? pidIn(ns, task.ptrace.tracer) : 0}\nUid:\t${uid(cred.uid)}\t${uid(cred.euid)}\t${uid(cred.suid)}\t${uid(cred.euid)}\nGid:\t${gid(cred.gid)}\t${gid(cred.egid)}\t${gid(cred.sgid)}\t${gid(cred.egid)}\n` +
+    `FDSize:\t${Math.max(task.kthread ? 64 : 256, 2 ** Math.ceil(Math.log2(Math.max(1, task.files.slots.length))))}\nGroups:\t${cred.groups.map((id) => `${gid(id)} `).join('') || ' '}\n` +
+    `NStgid:\t${leader.nspids.slice(ns.level).join('\t')}\nNSpid:\t${task.nspids.slice(ns.level).join('\t')}\nNSpgid:\t${below(kernel, ns, task, task.pgid)}\nNSsid:\t${below(kernel, ns, task, task.sid)}\nKthread:\t${task.kthread ? 1 : 0}\n` +
+    memoryLines(task) +
+    `Threads:\t${threadsOf(kernel, task).length}\nSigQ:\t${leader.signals.pending.length}/${queueLimit(kernel, leader)}\nSigPnd:\t${NO_SIGNALS}\nShdPnd:\t${signalMask(leader.signals.pending)}\nSigBlk:\t${signalMask(signals.blocked)}\n` +
+    `SigIgn:\t${task.kthread ? 'f'.repeat(16) : signalMask(handled(task, 'ignore'))}\nSigCgt:\t${signalMask(handled(task, 'caught'))}\nCapInh:\t${capMask(caps.inheritable)}\nCapPrm:\t${capMask(caps.permitted)}\nCapEff:\t${capMask(caps.effective)}\n` +
+    `CapBnd:\t${capMask(caps.bounding)}\nCapAmb:\t${capMask(caps.ambient)}\nNoNewPrivs:\t${cred.noNewPrivs ? 1 : 0}\nSeccomp:\t${task.seccomp.length > 0 ? 2 : 0}\nSeccomp_filters:\t${task.seccomp.length}\nSpeculation_Store_Bypass:\tnot vulnerable\n` +
+    `SpeculationIndirectBranch:\talways enabled\nCpus_allowed:\t${mask}\nCpus_allowed_list:\t${listText(allowed)}\nMems_allowed:\t${NODE_MASK}\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t${task.switches}\nnonvoluntary_ctxt_switches:\t0\n` +
+    'x86_Thread_features:\t\nx86_Thread_features_locked:\t\n'
+  );
 }
 
 /** A process group or session, one number a level from `ns` down to the task's own namespace. */

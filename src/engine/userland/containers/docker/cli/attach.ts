@@ -131,7 +131,7 @@ export function* followSize(client: Client, path: string): Call<void> {
     try {
       yield* api(client, 'POST', `${path}/resize`, { query: { h: size.rows, w: size.cols } });
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof Error || error instanceof SysError)) throw error;
     }
   };
   yield* tell();
@@ -161,7 +161,7 @@ export function* proxySignals(client: Client, id: string): Call<void> {
       try {
         yield* api(client, 'POST', `/containers/${id}/kill`, { query: { signal: name } });
       } catch (error) {
-        if (!(error instanceof Error)) throw error;
+        if (!(error instanceof Error || error instanceof SysError)) throw error;
       }
     };
     yield* sys('rt_sigaction', signal, { handler, restart: true });

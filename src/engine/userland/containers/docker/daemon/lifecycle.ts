@@ -63,7 +63,7 @@ function* startLocked(daemon: Daemon, c: Container): Call<boolean> {
   return true;
 }
 
-function translated(error: Error): Refused {
+function translated(error: Refusal | SysError): Refused {
   const message = error instanceof Refusal ? `failed to create task for container: ${error.message}` : error.message.toLowerCase();
   return new Refused(
     /executable file not found|no such file or directory|permission denied|is a directory/.test(message) ? 400 : 500,
