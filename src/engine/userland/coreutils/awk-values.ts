@@ -1,4 +1,5 @@
 /** awk's values and what is computed from them without running anything: numbers and strings, the record and its fields, functions of strings. */
+import type { Heap } from '../lib/heap.ts';
 import { Failed } from '../lib/io.ts';
 import type { Program } from './awk-parse.ts';
 import { formatted } from './printf.ts';
@@ -37,7 +38,11 @@ export interface Machine {
   env: Readonly<Record<string, string>>;
   seed: number;
   depth: number;
+  /** Steps of the interpreter since processor time was last spent for them. */
   steps: number;
+  heap: Heap;
+  /** Bytes that elements of arrays take, and the longest string that was kept. */
+  kept: { elements: number; longest: number };
 }
 
 export function setRecord(m: Machine, line: string): void {

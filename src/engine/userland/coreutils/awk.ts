@@ -1,8 +1,9 @@
 /** awk: patterns and actions over records. Source: awk(1p), messages of mawk. Numbers are doubles; arrays keep insertion order. */
 import { AT_FDCWD, O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, SysError, shellStatus } from '../../kernel/abi.ts';
-import { type Body, sys } from '../../kernel/sys.ts';
+import { type Body, compute, sys } from '../../kernel/sys.ts';
 import { parseOptions } from '../lib/args.ts';
 import { fork, readText, reap } from '../lib/files.ts';
+import { createHeap, hold } from '../lib/heap.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
 import { type Expr, parseAwk, type Stmt } from './awk-parse.ts';
@@ -36,7 +37,7 @@ export const awk = command(function* (argv, env) {
   }
   const m: Machine = {
     program: parseAwk(source), globals: new Map(), locals: null, fields: [], record: '', stale: false, args: words, nextArg: 0, reader: null, usedFile: false, out: createOut(), sinks: new Map(), sources: new Map(),
-    regexes: new Map(), env, seed: 1, depth: 0, steps: 0,
+    regexes: new Map(), env, seed: 1, depth: 0, steps: 0, heap: createHeap(), kept: { elements: 0, longest: 0 },
   };
   const start: Record<string, Value> = { FS: ' ', OFS: ' ', ORS: '\n', RS: '\n', NR: 0, FNR: 0, NF: 0, SUBSEP: '\x1c', CONVFMT: '%.6g', OFMT: '%.6g', RSTART: 0, RLENGTH: -1, FILENAME: '', ARGC: words.length + 1 };
   for (const [name, value] of Object.entries(start)) cell(m, name).value = value;
@@ -158,8 +159,32 @@ function* recordOf(m: Machine, reader: Reader): Call<string | null> {
   return line === null ? null : decoded(chomp(line, mark));
 }
 
+/** What a step takes, ns, and after how many it is spent, so that a program that never ends can be stopped as any other. */
+const STEP_NS = 100;
+const STEPS = 4096;
+/** Bytes of an element of an array besides its name and its text. */
+const ELEMENT = 64;
+
+function* spend(m: Machine): Call<void> {
+  m.steps = 0;
+  yield* compute(STEPS * STEP_NS);
+  yield* hold(m.heap, m.kept.elements + m.kept.longest);
+}
+
+const lengthOf = (value: Value): number => (typeof value === 'string' ? value.length : typeof value === 'object' ? value.text.length : 0);
+
+function keep(m: Machine, arr: Map<string, Value>, k: string, value: Value): void {
+  if (!arr.has(k)) m.kept.elements += ELEMENT + k.length + lengthOf(value);
+  arr.set(k, value);
+}
+
+function drop(m: Machine, arr: Map<string, Value>, k: string): void {
+  if (arr.has(k)) m.kept.elements -= Math.min(m.kept.elements, ELEMENT + k.length + lengthOf(arr.get(k)));
+  arr.delete(k);
+}
+
 function* evaluate(m: Machine, e: Expr): Call<Value> {
-  if (++m.steps > 50_000_000) throw new Failed('the program does not end', 2);
+  if (++m.steps >= STEPS) yield* spend(m);
   switch (e.t) {
     case 'num': return e.v;
     case 'str': return e.v;
@@ -170,7 +195,7 @@ function* evaluate(m: Machine, e: Expr): Call<Value> {
     case 'index': {
       const arr = array(m, e.name);
       const k = yield* key(m, e.at);
-      if (!arr.has(k)) arr.set(k, undefined);
+      if (!arr.has(k)) keep(m, arr, k, undefined);
       return arr.get(k);
     }
     case 'in': return array(m, e.name).has(yield* key(m, e.at)) ? 1 : 0;
@@ -214,9 +239,10 @@ function* assignment(m: Machine, e: Expr & { t: 'assign' }): Call<Value> {
 
 function* store(m: Machine, to: Expr, value: Value): Call<void> {
   if (to.t === 'group' && to.list.length === 1) return yield* store(m, to.list[0]!, value);
-  if (to.t === 'index') array(m, to.name).set(yield* key(m, to.at), value);
+  if (to.t === 'index') keep(m, array(m, to.name), yield* key(m, to.at), value);
   else if (to.t === 'var') {
     cell(m, to.name).value = value;
+    m.kept.longest = Math.max(m.kept.longest, lengthOf(value));
     if (to.name === 'NF') {
       m.fields.length = Math.max(0, Math.min(100_000, number(value)));
       m.stale = true;
@@ -413,8 +439,8 @@ function* exec(m: Machine, s: Stmt): Call<void> {
       }
       return;
     case 'delete':
-      if (s.at) array(m, s.name).delete(yield* key(m, s.at));
-      else array(m, s.name).clear();
+      if (s.at) drop(m, array(m, s.name), yield* key(m, s.at));
+      else for (const k of [...array(m, s.name).keys()]) drop(m, array(m, s.name), k);
       return;
     case 'jump': throw new Jump(s.how);
     case 'exit': case 'return': throw new Jump(s.t, s.e ? yield* evaluate(m, s.e) : undefined);
@@ -423,7 +449,7 @@ function* exec(m: Machine, s: Stmt): Call<void> {
 
 /** Runs a loop's body; says whether it broke out. */
 function* broken(m: Machine, body: Stmt): Call<boolean> {
-  if (++m.steps > 50_000_000) throw new Failed('the program does not end', 2);
+  if (++m.steps >= STEPS) yield* spend(m);
   try {
     yield* exec(m, body);
     return false;

@@ -285,7 +285,7 @@ export const truncate = command(function* (argv) {
   if (spec === undefined && reference === undefined) throw new BadOption('you must specify either ‘--size’ or ‘--reference’');
   if (o.words.length === 0) throw new BadOption('missing file operand');
   const m = /^([-+<>/%]?)(.+)$/.exec((spec ?? '0').trim());
-  const size = m ? parseSize(m[2]!) : null;
+  const size = m ? parseSize(m[2]!, 'kmgt') : null;
   if (!m || size === null) throw new Failed(`Invalid number: ${curly(spec ?? '')}`);
   const base = reference === undefined ? null : yield* statOf(reference);
   if (reference !== undefined && !base) throw new Failed(`cannot stat ${quoted(reference)}: No such file or directory`);

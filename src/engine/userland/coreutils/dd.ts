@@ -5,7 +5,7 @@ import { BadOption } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
-import { createHeap, extend } from './heap.ts';
+import { createHeap, extend } from '../lib/heap.ts';
 import { curly, quoted } from './quote.ts';
 import { parseSize } from './sizes.ts';
 

@@ -8,7 +8,7 @@ import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt, exists } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
-import { createHeap, extend } from './heap.ts';
+import { createHeap, extend } from '../lib/heap.ts';
 import { curly, quoted } from './quote.ts';
 import { parseSize } from './sizes.ts';
 import { createReader, nextLine, putOut, READ, refuseDirectory } from './streams.ts';
@@ -25,7 +25,7 @@ function countOf(o: Options, mark: '+' | '-'): Count {
   const unit = [...o.on.keys()].filter((k) => k === 'bytes' || k === 'lines').at(-1) as Count['unit'] | undefined;
   if (!unit) return { unit: 'lines', n: 10, fromOtherEnd: false };
   const spec = lastValue(o, unit)!;
-  const n = parseSize(spec.replace(/^[-+]/, ''));
+  const n = parseSize(spec.replace(/^[-+]/, ''), 'km');
   if (n === null) throw new Failed(`invalid number of ${unit}: ${curly(spec)}`);
   return { unit, n, fromOtherEnd: spec.startsWith(mark) };
 }

@@ -1,6 +1,6 @@
 /** sed: one script, lines through it. Source: sed(1p) and GNU's additions (-i, -E, -s, I and M flags, addr,+N, first~step). */
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, SysError } from '../../kernel/abi.ts';
-import { sys } from '../../kernel/sys.ts';
+import { compute, sys } from '../../kernel/sys.ts';
 import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
@@ -201,12 +201,16 @@ function inRange(m: Machine, i: Instruction, from: Address, to: Address): boolea
 
 type Ending = 'end' | 'deleted' | 'restart';
 
+/** What a command takes, ns, and after how many of one cycle it is spent: a script may go round for ever. */
+const STEP_NS = 100;
+const STEPS = 4096;
+
 function* runScript(m: Machine): Call<Ending> {
   let pc = 0;
   let replaced = false;
   let steps = 0;
   while (pc < m.script.length) {
-    if (++steps > 1_000_000) throw new Failed('the script does not end', 4);
+    if (++steps % STEPS === 0) yield* compute(STEPS * STEP_NS);
     const i = m.script[pc]!;
     if (!selects(m, i)) {
       pc = i.name === '{' ? i.jump : pc + 1;

@@ -2,10 +2,10 @@
 
 const POWERS = 'KMGTPEZY';
 
-/** "10K", "1M", "2kB", "3b", "1GiB": bytes, or null. K and KiB are 1024, kB and MB powers of 1000, b 512, w 2, c 1. */
-export function parseSize(source: string): number | null {
-  const m = /^(\d+|0x[0-9a-fA-F]+)([bcw]|([kKMGTPEZY])(iB|B)?)?$/.exec(source);
-  if (!m) return null;
+/** "10K", "1M", "2kB", "3b", "1GiB": bytes, or null. K and KiB are 1024, kB and MB powers of 1000, b 512, w 2, c 1. `small`: letters that a tool takes small too. Source: xstrtoumax of gnulib. */
+export function parseSize(source: string, small = 'k'): number | null {
+  const m = /^(\d+|0x[0-9a-fA-F]+)([bcw]|([kmgtKMGTPEZY])(iB|B)?)?$/.exec(source);
+  if (!m || (m[3] && /[a-z]/.test(m[3]) && !small.includes(m[3]))) return null;
   const n = Number(m[1]);
   if (!m[2]) return n;
   if (m[2] === 'b') return n * 512;

@@ -9,7 +9,7 @@ import { bytes, text } from '../../sim/text.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { complain, strerror } from '../lib/io.ts';
-import { createHeap, hold, type Heap } from './heap.ts';
+import { createHeap, hold, type Heap } from '../lib/heap.ts';
 import { listed } from './quote.ts';
 
 export const READ = 65536;

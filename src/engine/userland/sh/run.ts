@@ -17,6 +17,7 @@ import { redirect, restore, type Saved } from './redirect.ts';
 import { readLine } from './lines.ts';
 import { runTrap, settle } from './signals.ts';
 import { simple, type Node } from './simple.ts';
+import { holdText, LONG } from './memory.ts';
 import { Bad, Jump, prefix, type Shell, type Source } from './state.ts';
 import { commands } from './syntax.ts';
 import { testExpression } from './test.ts';
@@ -25,7 +26,6 @@ import { get, set } from './variables.ts';
 /** What a round of a loop costs the shell, ns. */
 const ROUND_NS = 4000;
 /** The output of a command that a shell can hold, bytes. */
-const MAX_SUBSTITUTED = 128 * 1024 * 1024;
 
 export function* list(sh: Shell, statements: readonly Statement[]): Call<number> {
   for (const statement of statements) yield* one(sh, statement);
@@ -435,7 +435,7 @@ function* drainThrough(sh: Shell, fd: number): Call<Uint8Array> {
     if (data.length === 0) break;
     parts.push(data);
     size += data.length;
-    if (size > MAX_SUBSTITUTED) throw new Bad(`xrealloc: cannot allocate ${size} bytes`, { status: 2, fatal: true, whole: true });
+    if (size >= LONG) yield* holdText(sh, size);
   }
   const all = new Uint8Array(size);
   let at = 0;

@@ -7,6 +7,7 @@ import { O_CLOEXEC, SIG, SysError, TCGETS, TIOCGPGRP } from '../../kernel/abi.ts
 import { type Body, type Program, sys } from '../../kernel/sys.ts';
 import { bytes, text } from '../../sim/text.ts';
 import { attempt, exists, isDir, readBytes, statOf, tryRead } from '../lib/files.ts';
+import { createHeap } from '../lib/heap.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { complain, print, strerror } from '../lib/io.ts';
 import { logical } from './builtins/dirs.ts';
@@ -118,7 +119,7 @@ function* createShell(flavour: Flavour, arg0: string, asked: Invocation, env: Re
     params: [], status: 0, pipeStatus: [0], lastBackground: 0, jobs: [], traps: new Map(), pending: [], ignored: yield* ignoredSignals(), hashed: new Map(), cwd: '/', oldDirs: [],
     functionNames: [], functionScopes: [], sourceDepth: 0, loopDepth: 0, errexitOff: 0, source: { text: '', firstLine: 1, name: '' }, pos: 0, getopts: { index: 1, offset: 0 },
     history: [], historyRead: 0, random: Math.imul(pid, 2654435761) >>> 0, startedAt: yield* sys('clock_gettime', 'monotonic'), tty: -1, pgid: yield* sys('getpgid', 0), host: (yield* sys('uname')).nodename, warned: false,
-    replaceable: false, substituted: -1, lastWord: arg0, substitutions: [],
+    replaceable: false, heap: createHeap(), swollen: 0, substituted: -1, lastWord: arg0, substitutions: [],
   };
   yield* defaults(sh);
   if (flavour === 'bash') importFunctions(sh, env);

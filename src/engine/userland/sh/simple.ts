@@ -16,6 +16,7 @@ import { expandOne, expandString, expandWords, wordOf } from './expand.ts';
 import { MISSING } from './flavour.ts';
 import { addJob, waitForeground } from './jobs.ts';
 import { locate } from './lookup.ts';
+import { holdValues } from './memory.ts';
 import { plainQuote } from './quote.ts';
 import { redirect, restore, type Saved } from './redirect.ts';
 import { runTrap, settle } from './signals.ts';
@@ -33,6 +34,7 @@ export function* simple(sh: Shell, node: Command): Call<number> {
   sh.replaceable = false;
   sh.pos = node.pos;
   yield* compute(COMMAND_NS);
+  if (sh.swollen > 0) yield* holdValues(sh);
   if (sh.pending.length > 0) yield* settle(sh);
   const debug = sh.traps.get('DEBUG');
   if (debug) {

@@ -3,6 +3,7 @@
  * syntax trees, which nobody changes. Behaviour lives in the files named after it; what would make them depend on each
  * other in a circle goes through `calls`.
  */
+import type { Heap } from '../lib/heap.ts';
 import type { CompoundList, Function as FunctionNode, Statement } from 'unbash';
 import type { Call } from '../lib/http.ts';
 
@@ -130,6 +131,9 @@ export interface Shell {
   warned: boolean;
   /** The process may be replaced by the last command. */
   replaceable: boolean;
+  /** Memory of its long values (memory.ts), and how long the longest is that was set since it was last asked for. */
+  heap: Heap;
+  swollen: number;
   /** Status of the last command substitution in the command being expanded; -1 none. */
   substituted: number;
   /** $_: the last word of the last command. */
@@ -172,7 +176,7 @@ export function copyShell(sh: Shell): Shell {
     params: sh.params.slice(), pipeStatus: sh.pipeStatus.slice(),
     jobs: sh.jobs.map((job) => ({ ...job, processes: job.processes.map((p) => ({ ...p })) })),
     traps: new Map(sh.traps), pending: [], ignored: new Set(sh.ignored), hashed: new Map(sh.hashed), oldDirs: sh.oldDirs.slice(),
-    functionNames: sh.functionNames.slice(), functionScopes: sh.functionScopes.slice(), getopts: { ...sh.getopts }, history: sh.history.slice(), substitutions: [],
+    heap: { ...sh.heap }, functionNames: sh.functionNames.slice(), functionScopes: sh.functionScopes.slice(), getopts: { ...sh.getopts }, history: sh.history.slice(), substitutions: [],
   };
 }
 

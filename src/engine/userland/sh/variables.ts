@@ -1,10 +1,8 @@
 /** Variables: look-up through scopes, assignment with its attributes, the specials, the environment of a command. Source: bash(1) PARAMETERS. */
 import { sys } from '../../kernel/sys.ts';
 import type { Call } from '../lib/http.ts';
+import { beyond, LONG, MAX_VALUE } from './memory.ts';
 import { Bad, lineOf, type Shell, type Variable } from './state.ts';
-
-/** No shell value may be longer: beyond it the real one runs out of memory too. */
-const MAX_VALUE = 32 * 1024 * 1024;
 
 export function blank(): Variable {
   return { value: undefined, kind: 'scalar', exported: false, readonly: false, integer: false, letters: null, nameref: false };
@@ -129,18 +127,21 @@ export function target(sh: Shell, name: string): Variable {
   return made;
 }
 
-function shaped(v: Variable, value: string): string {
-  if (value.length > MAX_VALUE) throw new Bad(`xrealloc: cannot allocate ${value.length} bytes`, { status: 2, fatal: true });
+function shaped(sh: Shell, v: Variable, value: string): string {
+  if (value.length >= LONG) {
+    if (value.length > MAX_VALUE) throw beyond(value.length);
+    sh.swollen = Math.max(sh.swollen, value.length);
+  }
   return v.letters === 'lower' ? value.toLowerCase() : v.letters === 'upper' ? value.toUpperCase() : value;
 }
 
 export function set(sh: Shell, name: string, value: string): void {
   const v = target(sh, name);
   if (v.value instanceof Map) {
-    if (v.kind === 'assoc') (v.value as Map<string, string>).set('0', shaped(v, value));
-    else (v.value as Map<number, string>).set(0, shaped(v, value));
-  } else if (v.kind === 'array') v.value = new Map([[0, shaped(v, value)]]);
-  else v.value = shaped(v, value);
+    if (v.kind === 'assoc') (v.value as Map<string, string>).set('0', shaped(sh, v, value));
+    else (v.value as Map<number, string>).set(0, shaped(sh, v, value));
+  } else if (v.kind === 'array') v.value = new Map([[0, shaped(sh, v, value)]]);
+  else v.value = shaped(sh, v, value);
   if (name === 'RANDOM') sh.random = Number(value) >>> 0;
   if (sh.options.has('allexport')) v.exported = true;
   if (name === 'OPTIND') sh.getopts = { index: Number(value) || 1, offset: 0 };
@@ -152,21 +153,21 @@ export function setElement(sh: Shell, name: string, key: string, value: string):
   const v = target(sh, name);
   if (v.kind === 'assoc') {
     if (!(v.value instanceof Map)) v.value = new Map<string, string>();
-    (v.value as Map<string, string>).set(key, shaped(v, value));
+    (v.value as Map<string, string>).set(key, shaped(sh, v, value));
     return;
   }
   const array = toArray(v);
   let index = Number(key);
   if (index < 0) index += lastIndex(array) + 1;
   if (index < 0) throw new Bad(`${name}[${key}]: bad array subscript`);
-  array.set(index, shaped(v, value));
+  array.set(index, shaped(sh, v, value));
 }
 
 export function setArray(sh: Shell, name: string, values: readonly (readonly [string | null, string])[], append: boolean): void {
   const v = target(sh, name);
   if (v.kind === 'assoc') {
     if (!append || !(v.value instanceof Map)) v.value = new Map<string, string>();
-    for (const [key, value] of values) (v.value as Map<string, string>).set(key ?? '', shaped(v, value));
+    for (const [key, value] of values) (v.value as Map<string, string>).set(key ?? '', shaped(sh, v, value));
     return;
   }
   if (!append) v.value = new Map<number, string>();
@@ -174,7 +175,7 @@ export function setArray(sh: Shell, name: string, values: readonly (readonly [st
   let next = lastIndex(array) + 1;
   for (const [key, value] of values) {
     const index = key === null ? next : Number(key);
-    array.set(index, shaped(v, value));
+    array.set(index, shaped(sh, v, value));
     next = index + 1;
   }
 }

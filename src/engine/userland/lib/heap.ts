@@ -5,8 +5,8 @@
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../kernel/abi.ts';
 import { sys, touch } from '../../kernel/sys.ts';
 import { KiB, MiB } from '../../sim/units.ts';
-import type { Call } from '../lib/http.ts';
-import { Failed } from '../lib/io.ts';
+import type { Call } from './http.ts';
+import { Failed } from './io.ts';
 
 export interface Heap {
   /** The block being filled. */
