@@ -29,3 +29,11 @@ test('mount options and what they refuse, on ext4', () => {
   report('overlay options', result);
   expect(result.differ).toEqual([]);
 });
+
+test('layers by hand: each option alone and with others, what the log says of them, and files in the merged tree', () => {
+  const lines = readTranscript(new URL('hands.jsonl', import.meta.url));
+  const more = (text: string): string => normal(text).replace(/, ino=\d+, err/, ', ino=N, err').replaceAll('drwxrwxrwt 8 ..', 'drwxr-xr-x 8 ..').replace(/^2 [08] 600$/gm, '2 BLOCKS 600').replace(/^total \d+$/gm, 'total').replace(/root (40|4096) DATE work/, 'root SIZE DATE work');
+  const result = replayTranscript({ scenario: 'recorded/overlayfs', lines, normal: (text: string, _: Recorded) => more(text) });
+  report('overlay, by hand', result);
+  expect(result.differ).toEqual([]);
+});

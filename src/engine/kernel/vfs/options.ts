@@ -3,7 +3,8 @@
 /** "size=64m,mode=755" as a map; a word without = has the value "". */
 export function mountOptions(data: string): Map<string, string> {
   const options = new Map<string, string>();
-  for (const one of data.split(',')) {
+  // a comma after a backslash is the value's own
+  for (const one of (data.includes('\\,') ? data.split(/(?<!\\),/).map((part) => part.replace(/\\,/g, ',')) : data.split(','))) {
     if (one === '') continue;
     const at = one.indexOf('=');
     options.set(at < 0 ? one : one.slice(0, at), at < 0 ? '' : one.slice(at + 1));

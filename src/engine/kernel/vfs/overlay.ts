@@ -1,16 +1,16 @@
 /**
  * OverlayFS as a file system: what programs do to merged names, done to the real trees; mount options. Defaults as docker uses it:
  * redirect_dir, index and metacopy off. How names are found is in overlaylayers.ts, copy-up in overlaycopyup.ts.
- * What index=on adds is in overlayindex.ts. Left out: xino, nfs_export.
+ * What index=on adds is in overlayindex.ts. Left out: xino.
  */
 import { bytes, text } from '../../sim/text.ts';
-import { ContextRefused, O_ACCMODE, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
+import { ContextRefused, MS_RDONLY, O_ACCMODE, O_TRUNC, RENAME_EXCHANGE, SysError } from '../abi.ts';
 import { logLine } from '../log.ts';
 import type { Kernel, Task } from '../records.ts';
-import { createSuperBlock, makeDentry } from './inode.ts';
+import { capableEverywhere, createSuperBlock, makeDentry } from './inode.ts';
 import { mountOptions } from './options.ts';
-import { noteUser, openIndex, requireUnused } from './overlayindex.ts';
-import { featuresOf, shownOptions, uuidMode } from './overlayoptions.ts';
+import { inUse, noteUser, openIndex, reportInUse } from './overlayindex.ts';
+import { checkOptions, type Features, featuresOf, shownOptions, type UuidMode, uuidMode } from './overlayoptions.ts';
 import { lookup as lookupPath } from './path.ts';
 import type { Dentry, FileOps, FsOps, Path, SuperBlock } from './types.ts';
 import { below, clearWhiteout, copyUp, endLinks, forget, makeOpaque, markImpure, remove, removeUpper, startLinks, whiteout, syncDir } from './overlaycopyup.ts';
@@ -186,7 +186,8 @@ function markDataSource(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry
 
 /** Writes where the layers below have it: its old name within the same directory, the path from the root elsewhere; what says so already stays. Throws EXDEV. */
 function markRedirect(kernel: Kernel, task: Task, entry: Dentry, toDir: Dentry | null): void {
-  const sameDir = entry.parent === toDir;
+  // another name of the same lower file may be elsewhere: the path from the root then
+  const sameDir = entry.parent === toDir && (entry.inode.kind === 'dir' || (layersOf(entry).lower[0]?.inode.nlink ?? 1) === 1);
   const has = redirectOf(entry);
   if (has !== null && (sameDir || has.startsWith('/'))) return;
   const to = sameDir ? entry.name : rootedName(entry);
@@ -232,20 +233,33 @@ function forgetNames(a: Dentry, b: Dentry): void {
   }
 }
 
-/** The lower directories by their texts: of lowerdir=, divided at colons that no backslash stands before, or of each lowerdir+=. */
-function lowerTextsOf(data: string, options: ReadonlyMap<string, string>): string[] {
-  const added = data.split(',').filter((one) => one.startsWith('lowerdir+=')).map((one) => one.slice('lowerdir+='.length));
-  const lowerdir = options.get('lowerdir');
-  if (lowerdir !== undefined && (added.length > 0 || options.has('datadir+'))) throw new ContextRefused('overlay: lowerdir+ and datadir+ cannot follow lowerdir');
-  if (options.has('datadir+')) throw new SysError('EINVAL', 'data-only layers are not modelled');
-  if (added.length > 0) return added;
-  const texts = (lowerdir ?? '').split(/(?<!\\):/).map((one) => one.replace(/\\(.)/g, '$1'));
-  if (texts.includes('')) throw new SysError('EINVAL');
-  return texts;
+/** The lower directories by their texts, and how many at the end hold data only: of lowerdir=, divided at colons that no backslash stands before (data after "::"), or of each lowerdir+= and datadir+=. */
+function lowerTextsOf(kernel: Kernel, data: string, options: ReadonlyMap<string, string>): { texts: string[]; dataOnly: number } {
+  const each = data.split(/(?<!\\),/).map((one) => one.replace(/\\,/g, ','));
+  const given = (name: string): string[] => each.filter((one) => one.startsWith(`${name}=`)).map((one) => one.slice(name.length + 1));
+  const added = given('lowerdir+');
+  const dataDirs = given('datadir+');
+  const lowerdir = options.get('lowerdir') ?? '';
+  if (lowerdir !== '' && added.length + dataDirs.length > 0) throw new ContextRefused('overlay: lowerdir+ and datadir+ cannot follow lowerdir');
+  if (added.length + dataDirs.length > 0) return { texts: [...added, ...dataDirs], dataOnly: dataDirs.length };
+  if (lowerdir === '') return { texts: [], dataOnly: 0 };
+  if (lowerdir.startsWith(':')) return wrongLowers(kernel, 'cannot append lower layer');
+  const parts = lowerdir.split(/(?<!\\)(::?)/);
+  const texts = parts.filter((_, i) => i % 2 === 0).map((one) => one.replace(/\\(.)/g, '$1'));
+  if (texts.includes('')) return wrongLowers(kernel, texts.at(-1) === '' ? 'unescaped trailing colons in lowerdir mount option.' : 'empty lowerdir');
+  const firstData = parts.findIndex((one, i) => i % 2 === 1 && one === '::');
+  if (firstData >= 0 && parts.some((one, i) => i > firstData && i % 2 === 1 && one === ':')) return wrongLowers(kernel, 'regular lower layers cannot follow data lower layers');
+  return { texts, dataOnly: firstData < 0 ? 0 : texts.length - (firstData + 1) / 2 };
 }
 
-function shownLowers(options: ReadonlyMap<string, string>, texts: readonly string[]): string[] {
-  return options.has('lowerdir') ? [`lowerdir=${options.get('lowerdir')}`] : texts.map((one) => `lowerdir+=${one}`);
+function wrongLowers(kernel: Kernel, why: string): never {
+  logLine(kernel, 3, `overlayfs: ${why}`);
+  throw new SysError('EINVAL');
+}
+
+function shownLowers(options: ReadonlyMap<string, string>, texts: readonly string[], dataOnly: number): string[] {
+  if (options.has('lowerdir')) return [`lowerdir=${options.get('lowerdir')}`];
+  return texts.map((one, i) => `${i < texts.length - dataOnly ? 'lowerdir' : 'datadir'}+=${one}`);
 }
 
 function isWithin(entry: Dentry, dir: Dentry): boolean {
@@ -255,13 +269,60 @@ function isWithin(entry: Dentry, dir: Dentry): boolean {
   }
 }
 
-/** No lower layer may lie in another: what is seen of one would be seen again below. Throws ELOOP. */
-function refuseOverlaps(kernel: Kernel, lowers: readonly Dentry[]): void {
-  for (const [i, one] of lowers.entries()) {
-    if (!lowers.some((other, j) => j !== i && isWithin(one, other))) continue;
-    logLine(kernel, 3, 'overlayfs: overlapping lowerdir path');
+/** No directory of a mount is two of its layers, and no layer lies in another: what is seen of one would be seen again below. Throws ELOOP. */
+function refuseOverlaps(kernel: Kernel, lowers: readonly Dentry[], upper: Dentry | null): void {
+  const conflict = (what: string): never => {
+    logLine(kernel, 3, `overlayfs: ${what}`);
     throw new SysError('ELOOP');
+  };
+  for (const [i, one] of lowers.entries()) if (one.inode === upper?.inode || lowers.some((other, j) => j < i && other.inode === one.inode)) conflict('conflicting lowerdir path');
+  for (const [i, one] of lowers.entries()) if (lowers.some((other, j) => j !== i && isWithin(one, other)) || (upper && isWithin(one, upper))) conflict('overlapping lowerdir path');
+}
+
+/** File systems on file systems: two deep at the most. proc is as deep as it may be. */
+const STACK_MAX = 2;
+const depthOf = (sb: SuperBlock): number => (sb.type === 'overlay' ? dataOf(sb).depth : sb.type === 'proc' ? STACK_MAX : 0);
+
+function depthOver(kernel: Kernel, below: readonly Path[]): number {
+  const depth = 1 + Math.max(0, ...below.map((path) => depthOf(path.dentry.sb)));
+  if (depth <= STACK_MAX) return depth;
+  logLine(kernel, 3, 'overlayfs: maximum fs stacking depth exceeded');
+  throw new SysError('EINVAL');
+}
+
+/** One directory that an option names; the writable ones must be of a file system that takes a layer. */
+function layerPath(kernel: Kernel, task: Task, text: string, use: 'upper' | 'lower'): Path {
+  let path: Path;
+  try {
+    path = lookupPath(kernel, task, task.fs.cwd, text);
+  } catch (error) {
+    if (error instanceof SysError && error.errno === 'ENOENT') logLine(kernel, 3, `overlayfs: failed to resolve '${text}': -2`);
+    throw error;
   }
+  if (path.dentry.inode.kind !== 'dir') throw new ContextRefused(`overlay: ${text} is not a directory`);
+  if (use === 'lower') return path;
+  if (path.dentry.sb.type === 'overlay') throw new ContextRefused(`overlay: filesystem on ${text} not supported as upperdir`);
+  if (path.dentry.sb.readonly || path.mount.flags & MS_RDONLY) throw new ContextRefused(`overlay: filesystem on ${text} is read-only`);
+  return path;
+}
+
+/** Without the right to set trusted attributes: what needs them is off. */
+function withoutAttributes(kernel: Kernel, features: Features, uuid: UuidMode): UuidMode {
+  const say = (text: string): void => logLine(kernel, 4, `overlayfs: ${text}`);
+  say('failed to set xattr on upper');
+  if (features.redirect !== 'nofollow') {
+    features.redirect = 'nofollow';
+    features.redirectShown = true;
+    say('...falling back to redirect_dir=nofollow.');
+  }
+  for (const name of ['metacopy', 'index'] as const) {
+    if (!features[name]) continue;
+    features[name] = false;
+    say(`...falling back to ${name}=off.`);
+  }
+  say('...falling back to uuid=null.');
+  if (!features.userxattr) logLine(kernel, 6, "overlayfs: try mounting with 'userxattr' option");
+  return uuid === 'off' ? uuid : 'null';
 }
 
 /** A work directory says of a volatile mount that its files may have been lost; only who removes the mark may mount again. */
@@ -274,27 +335,23 @@ function markVolatile(kernel: Kernel, task: Task, work: Dentry): void {
 function refuseVolatile(kernel: Kernel, work: Dentry): void {
   const at = (dir: Dentry | null, name: string): Dentry | null => (dir ? dir.sb.ops.lookup(kernel, dir, name) : null);
   if (!at(at(at(work, 'work'), 'incompat'), 'volatile')) return;
-  logLine(kernel, 3, "overlayfs: incompat feature 'volatile' cannot be mounted");
+  logLine(kernel, 3, "overlayfs: overlay with incompat feature 'volatile' cannot be mounted");
   throw new SysError('EINVAL');
 }
 
 /** mount -t overlay -o lowerdir=A:B,upperdir=U,workdir=W. Errors as mount(2) gives them. */
 export function createOverlay(kernel: Kernel, task: Task, source: string, data: string): SuperBlock {
   const options = mountOptions(data);
-  const features = featuresOf(options);
-  const { redirect } = features;
-  const lowerTexts = lowerTextsOf(data, options);
-  const directory = (text: string): Path => {
-    const path = lookupPath(kernel, task, task.fs.cwd, text);
-    if (path.dentry.inode.kind !== 'dir') throw new ContextRefused(`overlay: ${text} is not a directory`);
-    return path;
-  };
-  const lowers = lowerTexts.map(directory);
+  checkOptions(options);
+  const { texts: lowerTexts, dataOnly } = lowerTextsOf(kernel, data, options);
+  const lowers = lowerTexts.map((one) => layerPath(kernel, task, one, 'lower'));
   const upperText = options.get('upperdir');
   const workText = options.get('workdir');
-  if (upperText !== undefined && workText === undefined) throw new SysError('EINVAL');
-  const upper = upperText === undefined ? null : directory(upperText);
-  const work = upper ? directory(workText!) : null;
+  const upper = upperText === undefined ? null : layerPath(kernel, task, upperText, 'upper');
+  const work = workText === undefined ? null : layerPath(kernel, task, workText, 'upper');
+  const features = featuresOf(kernel, options, dataOnly > 0 ? 'data-only layers' : 'none');
+  if (lowers.length === 0) wrongLowers(kernel, "missing 'lowerdir'");
+  if (upper && !work) wrongLowers(kernel, "missing 'workdir'");
   if (upper && work) {
     if (upper.dentry.sb !== work.dentry.sb || isWithin(upper.dentry, work.dentry) || isWithin(work.dentry, upper.dentry)) {
       logLine(kernel, 3, upper.dentry.sb === work.dentry.sb ? 'overlayfs: workdir and upperdir must be separate subtrees' : 'overlayfs: workdir and upperdir must reside under the same mount');
@@ -306,21 +363,26 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
     logLine(kernel, 3, 'overlayfs: at least 2 lowerdir are needed while upperdir nonexistent');
     throw new SysError('EINVAL');
   }
-  refuseOverlaps(kernel, lowers.map((path) => path.dentry));
-  if (features.volatile && work) markVolatile(kernel, task, work.dentry);
+  const depth = depthOver(kernel, [...lowers, ...(upper ? [upper] : [])]);
+  refuseOverlaps(kernel, lowers.map((path) => path.dentry), upper?.dentry ?? null);
+  if (features.volatile && upper && work) markVolatile(kernel, task, work.dentry);
   const own = features.userxattr ? 'user.overlay.' : 'trusted.overlay.';
-  if (features.index && upper) requireUnused(kernel, upper.dentry);
-  const index = features.index && upper && work ? openIndex(kernel, task, own, work.dentry, upper.dentry, lowers[0]!.dentry) : null;
-  const uuid = uuidMode(kernel, task, options, upper?.dentry ?? null, own);
-  const shown = shownOptions(features, uuid, [...shownLowers(options, lowerTexts), ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : [])]);
+  if (upper && inUse(kernel, upper.dentry)) reportInUse(kernel, 'upperdir', features.index);
+  if (upper && work && inUse(kernel, work.dentry)) reportInUse(kernel, 'workdir', features.index);
+  for (const { dentry } of lowers) if (inUse(kernel, dentry)) reportInUse(kernel, 'lowerdir', features.index);
+  const marked = !upper || features.userxattr || capableEverywhere(task, 'sys_admin');
+  const index = features.index && marked && upper && work ? openIndex(kernel, task, own, work.dentry, upper.dentry, lowers[0]!.dentry) : null;
+  const uuid = marked ? uuidMode(kernel, task, options, upper?.dentry ?? null, own) : withoutAttributes(kernel, features, (options.get('uuid') ?? 'auto') as UuidMode);
+  const dirs = [...shownLowers(options, lowerTexts, dataOnly), ...(upper ? [`upperdir=${upperText}`, `workdir=${workText}`] : [])];
+  const shown = shownOptions(features, uuid, dirs.map((one) => one.replaceAll(',', '\\054')));
   const sb = createSuperBlock(kernel, 'overlay', source, overlayOps, shown);
   sb.readonly = upper === null;
   sb.nextIno = 1;
   const sameFs = [...lowers, ...(upper ? [upper] : [])].every((path) => path.dentry.sb === lowers[0]!.dentry.sb);
-  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), index, sameFs, whiteout: null, own, redirect, metacopy: features.metacopy, mounter: { uid: task.cred.euid, gid: task.cred.egid } } satisfies OverlayData;
-  const layers: Layers = { upper: upper?.dentry ?? null, lower: lowers.map((p) => p.dentry) };
+  sb.data = { upper, lowers, children: new WeakMap(), layers: new WeakMap(), byUpper: new Map(), index, sameFs, whiteout: null, own, redirect: features.redirect, metacopy: features.metacopy, dataOnly, depth, marked, mounter: { uid: task.cred.euid, gid: task.cred.egid } } satisfies OverlayData;
+  const layers: Layers = { upper: upper?.dentry ?? null, lower: lowers.slice(0, lowers.length - dataOnly).map((p) => p.dentry) };
   sb.root = makeDentry('', null, standIn(sb, layers));
   dataOf(sb).layers.set(sb.root, layers);
-  if (upper) noteUser(upper.dentry, sb);
+  for (const path of [upper, upper && work]) if (path) noteUser(path.dentry, sb);
   return sb;
 }

@@ -2,6 +2,7 @@
  * What changes in the upper tree of an overlay: one function copies up, another lays a whiteout where a lower name is to be gone.
  * Source: kernel doc filesystems/overlayfs.rst, and the recorded behaviour of 6.12.
  */
+import { SysError } from '../abi.ts';
 import { record } from '../../sim/trace.ts';
 import type { Kernel, Task } from '../records.ts';
 import { type Content, readContent } from './content.ts';
@@ -165,6 +166,8 @@ export function remove(kernel: Kernel, task: Task, entry: Dentry): void {
   copyUp(kernel, task, dir);
   startLinks(kernel, task, entry);
   const layers = layersOf(entry);
+  // an empty opaque directory takes the place of one with whiteouts, before it goes
+  if (layers.upper?.inode.kind === 'dir' && !dataOf(entry.sb).marked && layers.upper.sb.ops.readdir(kernel, layers.upper).length > 0) throw new SysError('EIO');
   if (layers.upper) removeUpper(kernel, task, layers.upper);
   if (below(kernel, layersOf(dir), entry.name)) whiteout(kernel, task, dir, entry.name);
   forget(entry);

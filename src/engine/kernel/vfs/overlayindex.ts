@@ -47,11 +47,20 @@ export function noteUser(upper: Dentry, sb: SuperBlock): void {
   users.set(upper, sb);
 }
 
-/** An upper directory with an index belongs to one mount. Throws EBUSY. */
-export function requireUnused(kernel: Kernel, upper: Dentry): void {
-  const other = users.get(upper);
-  if (!other || !isMounted(kernel, other)) return;
-  logLine(kernel, 3, "overlayfs: upperdir is in-use as upperdir/workdir of another mount, mount with '-o index=off' to override exclusive upperdir protection.");
+/** Another mount writes here. */
+export function inUse(kernel: Kernel, dir: Dentry): boolean {
+  const other = users.get(dir);
+  return other !== undefined && isMounted(kernel, other);
+}
+
+/** With an index a directory belongs to one mount; without it the log warns. Throws EBUSY. */
+export function reportInUse(kernel: Kernel, what: 'upperdir' | 'workdir' | 'lowerdir', index: boolean): void {
+  const text = `overlayfs: ${what} is in-use as upperdir/workdir of another mount,`;
+  if (!index) {
+    logLine(kernel, 4, `${text} accessing files from both mounts will result in undefined behavior.`);
+    return;
+  }
+  logLine(kernel, 3, `${text} mount with '-o index=off' to override exclusive upperdir protection.`);
   throw new SysError('EBUSY');
 }
 
@@ -65,7 +74,9 @@ export function openIndex(kernel: Kernel, task: Task, own: string, work: Dentry,
     const has = at.inode.xattrs?.get(own + name);
     if (!has) ops.setxattr?.(kernel, task, at, own + name, handleOf(with_.inode));
     else if (!same(has, handleOf(with_.inode))) {
+      if (name === 'upper') logLine(kernel, 4, `overlayfs: failed to verify upper (${with_.parent.name}/${with_.name}, ino=${with_.inode.ino}, err=-116)`);
       logLine(kernel, 3, `overlayfs: failed to verify ${what}`);
+      if (name === 'upper') logLine(kernel, 4, "overlayfs: try deleting index dir or mounting with '-o index=off' to disable inodes index.");
       throw new SysError('ESTALE');
     }
   };

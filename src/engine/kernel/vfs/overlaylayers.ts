@@ -46,6 +46,10 @@ export interface OverlayData {
   redirect: 'on' | 'follow' | 'nofollow';
   /** Changes of attributes alone copy no data up. */
   metacopy: boolean;
+  /** How many of the lowers hold data only, last; on how many file systems this one stands; may it set its attributes. */
+  dataOnly: number;
+  depth: number;
+  marked: boolean;
   /** Whose identity new whiteouts have: that of who mounted it. */
   mounter: { uid: number; gid: number };
 }
@@ -77,7 +81,8 @@ export function attribute(data: Pick<OverlayData, 'own'>, at: Dentry, name: OwnN
 }
 
 export function mark(kernel: Kernel, task: Task, sb: SuperBlock, at: Dentry, name: OwnName, value: Uint8Array): void {
-  at.sb.ops.setxattr?.(kernel, task, at, dataOf(sb).own + name, value);
+  if (dataOf(sb).marked) at.sb.ops.setxattr?.(kernel, task, at, dataOf(sb).own + name, value);
+  else if (name === 'opaque' || name === 'redirect') throw new SysError('EIO');
 }
 
 /** Nothing of the layers below shows through this directory of a layer. */
@@ -163,6 +168,8 @@ function stack(kernel: Kernel, sb: SuperBlock, dir: Layers, name: string): Layer
   const roots = data.lowers.map((path) => path.dentry);
   let layers = upper && search.name.startsWith('/') ? roots : dir.lower;
   for (let i = 0; i < layers.length && !search.stop; i++) {
+    // data-only layers are looked into for data alone
+    if (layers === roots && i >= roots.length - data.dataOnly && !search.dataless) break;
     const base = layers[i]!;
     const found = lookupLayer(kernel, search, base);
     if (!found) continue;

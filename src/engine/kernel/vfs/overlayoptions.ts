@@ -1,9 +1,10 @@
 /**
  * Options of an overlay: which features are on, what they need of each other, what identity it has, and how /proc/mounts shows it.
- * Source: kernel doc filesystems/overlayfs, fs/overlayfs/params.c. Left out: nfs_export, verity, data-only layers; xino has nothing to change, as inode numbers here are small.
+ * Source: kernel doc filesystems/overlayfs, fs/overlayfs/params.c. Left out: verity; nfs_export is index=on that shows itself (single names are not indexed); xino has nothing to change, as inode numbers here are small.
  */
 import { uint32 } from '../../sim/random.ts';
 import { ContextRefused, SysError } from '../abi.ts';
+import { logLine } from '../log.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Dentry } from './types.ts';
 
@@ -13,39 +14,98 @@ export interface Features {
   metacopy: boolean;
   userxattr: boolean;
   volatile: boolean;
+  nfsExport: boolean;
+  defaultPermissions: boolean;
+  /** What is not shown: a mount's own choice that is the module's too. */
+  redirectShown: boolean;
+}
+
+/** Parameters of the module: what a mount without options has, /sys/module/overlay/parameters. */
+export interface OverlayParameters {
+  redirect_dir: boolean;
+  metacopy: boolean;
+  index: boolean;
+  nfs_export: boolean;
+  xino_auto: boolean;
+  redirect_always_follow: boolean;
+  check_copy_up: boolean;
+}
+
+const parameters = new WeakMap<Kernel, OverlayParameters>();
+
+export function overlayParameters(kernel: Kernel): OverlayParameters {
+  let found = parameters.get(kernel);
+  if (!found) parameters.set(kernel, (found = { redirect_dir: false, metacopy: false, index: false, nfs_export: false, xino_auto: false, redirect_always_follow: true, check_copy_up: false }));
+  return found;
 }
 
 type Options = ReadonlyMap<string, string>;
 
 const CHOICES: Readonly<Record<string, readonly string[] | null>> = {
   lowerdir: null, 'lowerdir+': null, 'datadir+': null, fsync: ['volatile', 'auto', 'strict'], verity: ['on', 'off', 'require'], upperdir: null, workdir: null, redirect_dir: ['on', 'off', 'follow', 'nofollow'], index: ['on', 'off'], metacopy: ['on', 'off'], nfs_export: ['on', 'off'],
-  xino: ['on', 'off', 'auto'], uuid: ['off', 'null', 'auto', 'on'], userxattr: null, volatile: null,
+  xino: ['on', 'off', 'auto'], uuid: ['off', 'null', 'auto', 'on'], userxattr: null, volatile: null, default_permissions: null,
 };
 
-/** Throws EINVAL for what is unknown, contradicts itself or is not modelled. */
-export function featuresOf(options: Options): Features {
+/** What the kernel's log has about a refusal, and the refusal. */
+function refused(kernel: Kernel, what: string): never {
+  logLine(kernel, 3, `overlayfs: ${what}`);
+  throw new SysError('EINVAL');
+}
+
+/** Throws what fsconfig(2) says about names and values that it does not know. */
+export function checkOptions(options: Options): void {
   for (const [name, value] of options) {
     if (!Object.hasOwn(CHOICES, name)) throw new ContextRefused(`overlay: Unknown parameter '${name}'`);
     if (CHOICES[name]?.includes(value) === false) throw new ContextRefused(`overlay: Bad value for '${name}'`);
   }
-  if (options.get('nfs_export') === 'on' || (options.get('verity') ?? 'off') !== 'off') throw new SysError('EINVAL');
+}
+
+/** What is on, after each feature has what it needs of the others. Throws EINVAL for what contradicts itself or is not modelled; the log says why. */
+export function featuresOf(kernel: Kernel, options: Options, dataLayers: 'data-only layers' | 'none'): Features {
+  const by = overlayParameters(kernel);
+  const upper = options.has('upperdir');
+  const says = (name: string, otherwise: boolean): boolean => (options.has(name) ? options.get(name) === 'on' : otherwise);
+  if ((options.get('verity') ?? 'off') !== 'off') refused(kernel, 'not modelled: verity');
   const asked = options.get('redirect_dir');
-  const metacopy = options.get('metacopy') === 'on';
+  const mode: Features['redirect'] = asked === undefined ? (by.redirect_dir ? 'on' : follows(by)) : asked === 'off' ? follows(by) : (asked as Features['redirect']);
+  let metacopy = says('metacopy', by.metacopy);
+  if (dataLayers !== 'none' && !metacopy) refused(kernel, 'lower data-only dirs require metacopy support.');
+  let index = upper && says('index', by.index);
+  if (!upper && options.has('workdir')) logLine(kernel, 6, `overlayfs: option "workdir=${options.get('workdir')}" is useless in a non-upper mount, ignore`);
+  if (!upper && options.get('index') === 'on') logLine(kernel, 6, 'overlayfs: option "index=on" is useless in a non-upper mount, ignore');
+  const volatile = options.has('volatile') || options.get('fsync') === 'volatile';
+  if (!upper && volatile) logLine(kernel, 6, 'overlayfs: option "volatile" is meaningless in a non-upper mount, ignoring it.');
+  let redirect = !upper && mode === 'follow' ? 'on' : mode;
+  if (metacopy && redirect !== 'on') {
+    if (options.has('metacopy') && asked !== undefined) refused(kernel, `conflicting options: metacopy=on,redirect_dir=${redirect}`);
+    if (asked !== undefined) metacopy = false;
+    else redirect = 'on';
+  }
+  let nfsExport = says('nfs_export', by.nfs_export);
+  if (nfsExport && !index) {
+    if (!upper && redirect !== 'nofollow') {
+      logLine(kernel, 6, 'overlayfs: NFS export requires "redirect_dir=nofollow" on non-upper mount, falling back to nfs_export=off.');
+      nfsExport = false;
+    } else if (options.has('nfs_export') && options.has('index')) refused(kernel, 'conflicting options: nfs_export=on,index=off');
+    else index = upper;
+  }
+  if (nfsExport && metacopy) {
+    if (options.has('nfs_export') && options.has('metacopy')) refused(kernel, 'conflicting options: nfs_export=on,metacopy=on');
+    nfsExport = false;
+  }
   const userxattr = options.has('userxattr');
-  if (userxattr && (asked === 'on' || asked === 'follow' || metacopy)) throw new SysError('EINVAL');
-  // Data that stays below is found by redirects.
-  if (metacopy && asked !== undefined && asked !== 'on' && !((asked === 'follow' || asked === 'off') && !options.has('upperdir'))) throw new SysError('EINVAL');
-  const redirect = metacopy ? 'on' : redirectMode(asked, userxattr);
-  return { redirect: redirect === 'follow' && !options.has('upperdir') ? 'on' : redirect, index: options.get('index') === 'on' && options.has('upperdir'), metacopy, userxattr, volatile: options.has('upperdir') && (options.has('volatile') || options.get('fsync') === 'volatile') };
+  if (userxattr) {
+    if (asked !== undefined && mode !== 'nofollow') refused(kernel, `conflicting options: userxattr,redirect_dir=${mode}`);
+    if (options.get('metacopy') === 'on') refused(kernel, 'conflicting options: userxattr,metacopy=on');
+    redirect = 'nofollow';
+    metacopy = false;
+  }
+  return { redirect, index, metacopy, userxattr, volatile: upper && volatile, nfsExport, defaultPermissions: options.has('default_permissions'), redirectShown: redirect !== (by.redirect_dir ? 'on' : follows(by)) };
 }
 
-/** off follows what is there, as this kernel is built; unprivileged mounts (userxattr) follow nothing. */
-function redirectMode(asked: string | undefined, userxattr: boolean): Features['redirect'] {
-  if (userxattr) return 'nofollow';
-  return asked === 'on' || asked === 'nofollow' ? asked : 'follow';
-}
+const follows = (by: OverlayParameters): Features['redirect'] => (by.redirect_always_follow ? 'follow' : 'nofollow');
 
-type UuidMode = 'off' | 'null' | 'auto' | 'on';
+export type UuidMode = 'off' | 'null' | 'auto' | 'on';
 
 /**
  * uuid=: what identity the mount has. auto gives a new upper directory one at its first mount, which shows as on; one that has
@@ -64,7 +124,7 @@ export function uuidMode(kernel: Kernel, task: Task, options: Options, upper: De
 export function shownOptions(features: Features, uuid: UuidMode, dirs: readonly string[]): string {
   const { redirect, index, metacopy, userxattr } = features;
   return [
-    ...dirs, ...(redirect === 'follow' ? [] : [`redirect_dir=${redirect}`]), ...(index ? ['index=on'] : []), ...(uuid === 'auto' ? [] : [`uuid=${uuid}`]), ...(metacopy ? ['metacopy=on'] : []),
+    ...dirs, ...(features.defaultPermissions ? ['default_permissions'] : []), ...(features.redirectShown ? [`redirect_dir=${redirect}`] : []), ...(index ? ['index=on'] : []), ...(uuid === 'auto' ? [] : [`uuid=${uuid}`]), ...(features.nfsExport ? ['nfs_export=on'] : []), ...(metacopy ? ['metacopy=on'] : []),
     ...(features.volatile ? ['fsync=volatile'] : []), ...(userxattr ? ['userxattr'] : []),
   ].join(',');
 }

@@ -9,6 +9,7 @@ import { listText } from '../cgroup/numbers.ts';
 import { pluggedDisks } from '../block.ts';
 import type { Link, NetNamespace } from '../net/types.ts';
 import type { Kernel, Task } from '../records.ts';
+import { type OverlayParameters, overlayParameters } from './overlayoptions.ts';
 import { fixed, type Node } from './pseudo.ts';
 
 type DirNode = Extract<Node, { kind: 'dir' }>;
@@ -40,6 +41,21 @@ function hugePages(kernel: Kernel): Node {
       kernel.hugePages = mode;
     },
   };
+}
+
+/** Parameters of the overlay module: what mounts made from now on have without options. */
+function overlaySwitches(kernel: Kernel): Record<string, Node> {
+  const switches = overlayParameters(kernel);
+  const one = (name: keyof OverlayParameters): Node => ({
+    kind: 'file', size: 4096,
+    read: () => `${switches[name] ? 'Y' : 'N'}\n`,
+    write(_kernel, _task, value) {
+      const said = /^(?:([yY1]|on|On|ON)|([nN0]|off|Off|OFF))\s*$/.exec(value);
+      if (!said) throw new SysError('EINVAL');
+      switches[name] = said[1] !== undefined;
+    },
+  });
+  return { ...Object.fromEntries((Object.keys(switches) as (keyof OverlayParameters)[]).map((name) => [name, one(name)])), redirect_max: says('256') };
 }
 
 /** Bytes of the modelled disk, in sectors. */
@@ -111,7 +127,7 @@ function machineDirs(kernel: Kernel): Record<string, Node> {
       debug: fixed({}, 0o700), security: empty(), tracing: fixed({}, 0o700),
       mm: fixed({ transparent_hugepage: fixed({ enabled: hugePages(kernel) }) }),
     }),
-    module: fixed({ overlay: fixed({ parameters: fixed({ redirect_dir: says('N'), index: says('N'), metacopy: says('N'), xino_auto: says('N') }) }) }),
+    module: fixed({ overlay: fixed({ parameters: fixed(overlaySwitches(kernel)) }) }),
     power: empty(),
   };
 }

@@ -123,6 +123,7 @@ function* whatIs(word: string): Call<string> {
     const stat = yield* sys('newfstatat', -100, word, 0x100);
     const kind = stat.mode & S_IFMT;
     if (kind === 0o120000) return `symbolic link to ${yield* sys('readlinkat', -100, word)}`;
+    if (kind === 0o020000 || kind === 0o060000) return `${NODES[kind]} (${stat.rdev.join('/')})`;
     return NODES[kind] ?? contentText(yield* readBytes(word));
   } catch (error) {
     if (!(error instanceof SysError)) throw error;

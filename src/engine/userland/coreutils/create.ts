@@ -172,7 +172,7 @@ function* linkOne(o: Options, target: string, path: string): Call<boolean> {
     else yield* sys('linkat', AT_FDCWD, target, AT_FDCWD, path, o.on.has('logical') ? AT_SYMLINK_FOLLOW : 0);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    const what = symbolic ? `failed to create symbolic link ${quoted(path)}` : `failed to create hard link ${quoted(path)}${error.errno === 'EEXIST' ? '' : ` => ${quoted(target)}`}`;
+    const what = symbolic ? `failed to create symbolic link ${quoted(path)}` : `failed to create hard link ${quoted(path)}${['EEXIST', 'EROFS', 'ENOSPC', 'EDQUOT'].includes(error.errno) ? '' : ` => ${quoted(target)}`}`;
     yield* complain(`ln: ${what}: ${strerror(error)}\n`);
     return false;
   }

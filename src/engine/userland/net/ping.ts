@@ -1,16 +1,17 @@
 /**
  * ping: echo requests by a raw ICMP socket, round-trip times of the modelled network. Source: iputils' ping(8) and its output.
- * Left out: flood, record route, patterns, timestamps, IPv6 but ::1.
+ * Left out: record route, IP timestamps, user-to-user latency, IPv6 but ::1.
  */
 import { AF_INET, POLLIN, SIG, SOCK_DGRAM, SOCK_RAW, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
-import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
+import { BadOption, type Options, parseOptions, lastValue as optionValue } from '../lib/args.ts';
 import { attempt, readText } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import type { LinkInfo } from '../../kernel/net/rtnetlink.ts';
 import { ipNumber, ipText } from './addresses.ts';
 import { GAI, getaddrinfo } from './names.ts';
+import { PING_USAGE as USAGE } from './ping-usage.ts';
 
 const MS = 1e6;
 const SECOND = 1e9;
@@ -18,13 +19,22 @@ const SECOND = 1e9;
 /** Whose words, and from which number it counts. */
 interface Style {
   first: number;
-  head(host: string, address: string, size: number): string;
+  head(host: string, address: string, size: number, via: string): string;
   answer(length: number, ping: Ping, from: string, seq: number, ttl: number, time: string): string;
   statistics(ping: Ping): string;
   unknown(host: string, why: string): string;
 }
 
 interface Ping {
+  /** -D, -f, -A, -O, -n, -p's bytes: how it prints, how it sends, what it sends. */
+  stamps: boolean;
+  flood: boolean;
+  adaptive: boolean;
+  outstanding: boolean;
+  numeric: boolean;
+  pattern: readonly number[];
+  /** What goes before the size in the heading: " from 10.0.0.1 eth0". */
+  via: string;
   style: Style;
   fd: number;
   id: number;
@@ -47,14 +57,14 @@ function* now(): Call<number> {
 }
 
 /** An echo request's bytes; the kernel does not look at the checksum of what a raw socket sends. */
-function request(id: number, seq: number, size: number): Uint8Array {
+function request(id: number, seq: number, size: number, pattern: readonly number[]): Uint8Array {
   const data = new Uint8Array(8 + size);
   data[0] = 8;
   data[4] = id >> 8;
   data[5] = id & 255;
   data[6] = (seq >> 8) & 255;
   data[7] = seq & 255;
-  for (let i = 8; i < data.length; i++) data[i] = (i - 8) & 255;
+  for (let i = 8; i < data.length; i++) data[i] = pattern.length > 0 ? pattern[(i - 8) % pattern.length]! : (i - 8) & 255;
   return data;
 }
 
@@ -68,8 +78,9 @@ function* send(ping: Ping, seq: number): Call<void> {
   if (ping.sent.size === 0) ping.first = at;
   ping.sent.set(seq, at);
   ping.last = at;
+  if (ping.flood && !ping.quiet) yield* print('.');
   try {
-    yield* sys('sendto', ping.fd, request(ping.id, seq, ping.size), { family: 'inet', address: ping.address, port: 0 });
+    yield* sys('sendto', ping.fd, request(ping.id, seq, ping.size, ping.pattern), { family: 'inet', address: ping.address, port: 0 });
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     ping.errors += error.errno === 'EMSGSIZE' ? 1 : 0;
@@ -109,14 +120,26 @@ function* receive(ping: Ping): Call<void> {
     const again = ping.answered.has(seq);
     ping.answered.add(seq);
     if (!again) ping.times.push(at - left);
-    if (!ping.quiet) yield* print(ping.style.answer(icmp.length, ping, from, seq, data[8]!, `${timeText(at - left)} ms${again ? ' (DUP!)' : ''}`));
+    if (ping.flood) {
+      if (!ping.quiet) yield* print('\b \b');
+      return;
+    }
+    if (!ping.quiet) yield* print(`${yield* stamp(ping)}${ping.style.answer(icmp.length, ping, from, seq, data[8]!, `${timeText(at - left)} ms${again ? ' (DUP!)' : ''}`)}`);
     return;
   }
   const quoted = icmp.subarray(28);
   if ((icmp[0] !== 3 && icmp[0] !== 11) || word(quoted, 4) !== ping.id) return;
   ping.errors++;
   const what = icmp[0] === 11 ? 'Time to live exceeded' : icmp[1] === 4 ? `Frag needed and DF set (mtu = ${word(icmp, 6)})` : (UNREACHABLE[icmp[1]!] ?? `Dest Unreachable, Bad Code: ${icmp[1]}`);
-  if (!ping.quiet) yield* print(`From ${from} icmp_seq=${word(quoted, 6)} ${what}\n`);
+  if (ping.flood) yield* print('\bE');
+  else if (!ping.quiet) yield* print(`${yield* stamp(ping)}From ${from} icmp_seq=${word(quoted, 6)} ${what}\n`);
+}
+
+/** -D: seconds since 1970 before the line. */
+function* stamp(ping: Ping): Call<string> {
+  if (!ping.stamps) return '';
+  const t = Math.floor((yield* sys('clock_gettime', 'realtime')) / 1000);
+  return `[${Math.floor(t / 1e6)}.${String(t % 1e6).padStart(6, '0')}] `;
 }
 
 /** Reads answers until `until`, or until `enough`. */
@@ -144,12 +167,14 @@ function summary({ times }: Ping): string[] {
 
 const IPUTILS: Style = {
   first: 1,
-  head: (host, address, size) => `PING ${host} (${address}) ${size}(${size + 28}) bytes of data.\n`,
-  answer: (length, ping, from, seq, ttl, time) => `${length} bytes from ${ping.shown === ping.address ? from : `${ping.shown} (${from})`}: icmp_seq=${seq} ttl=${ttl} time=${time}\n`,
+  head: (host, address, size, via) => `PING ${host} (${address}) ${via === '' ? '' : `${via}: `}${size}(${size + 28}) bytes of data.\n`,
+  // A time needs room for where it began.
+  answer: (length, ping, from, seq, ttl, time) =>
+    `${length} bytes from ${ping.shown === ping.address || ping.numeric || ipNumber(ping.shown) !== null ? from : `${ping.shown} (${from})`}: icmp_seq=${seq} ttl=${ttl}${ping.size >= 16 ? ` time=${time}` : time.endsWith('(DUP!)') ? ' (DUP!)' : ''}\n`,
   statistics(ping) {
     const errors = ping.errors > 0 ? `, +${ping.errors} errors` : '';
     const head = `\n--- ${ping.shown} ping statistics ---\n${ping.sent.size} packets transmitted, ${ping.answered.size} received${errors}, ${lossText(ping)}% packet loss, time ${Math.floor((ping.last - ping.first) / MS)}ms\n`;
-    return ping.times.length > 0 ? `${head}rtt min/avg/max/mdev = ${summary(ping).join('/')} ms\n` : `${head}\n`;
+    return ping.times.length > 0 && ping.size >= 16 ? `${head}rtt min/avg/max/mdev = ${summary(ping).join('/')} ms\n` : `${head}\n`;
   },
   unknown: (host, why) => `${host}: ${why}`,
 };
@@ -173,32 +198,51 @@ function* statistics(ping: Ping): Call<number> {
   return ping.answered.size > 0 ? 0 : 1;
 }
 
-function seconds(text: string | undefined, otherwise: number): number {
+/** A number as iputils reads -i and -W: what is after it is told of and let be. */
+function* seconds(text: string | undefined, otherwise: number, what: string): Call<number> {
   if (text === undefined) return otherwise;
-  const n = Number(text);
-  if (!(n >= 0)) throw new Failed(`invalid argument: '${text}'`);
+  const number = /^\s*[-+]?(\d+\.?\d*|\.\d+)/.exec(text)?.[0] ?? '';
+  if (number.length < text.length) yield* complain(`ping: option argument contains garbage: ${text.slice(number.length)}\nping: this will become fatal error in the future\n`);
+  const n = Number(number || 0);
+  if (!(n >= 0)) throw new Failed(`bad ${what}: ${text}`, 2);
   return n * SECOND;
 }
 
+/** An integer within bounds. */
+function integer(text: string | undefined, low: number, high: number | string): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[-+]?\d+$/.test(text)) throw new Failed(`invalid argument: '${text}'`);
+  if (Number(text) < low || Number(text) > Number(high)) throw new Failed(`invalid argument: '${text}': out of range: ${low} <= value <= ${high}`);
+  return Number(text);
+}
+
+function patternOf(text: string | undefined): number[] {
+  if (text === undefined) return [];
+  if (!/^[0-9a-f]+$/i.test(text)) throw new Failed(`patterns must be specified as hex digits: ${text}`, 2);
+  return (text.match(/..?/g) ?? []).slice(0, 16).map((two) => Number.parseInt(two, 16));
+}
+
 /** The kernel must know a way to there before the first packet is sent. */
-function* probe(address: string, what: string): Call<void> {
+function* probe(address: string, what: string, broadcast: boolean): Call<boolean> {
   const fd = yield* sys('socket', AF_INET, SOCK_DGRAM, 0);
   try {
     yield* sys('connect', fd, { family: 'inet', address, port: 1025 });
   } catch (error) {
+    if (error instanceof SysError && error.errno === 'EACCES' && what === 'connect' && broadcast) return true;
     if (error instanceof SysError && error.errno === 'EACCES' && what === 'connect') throw new Failed('Do you want to ping broadcast? Then -b. If not, check your local firewall rules', 2);
     if (error instanceof SysError) throw new Failed(`${what}: ${strerror(error)}`, what === 'connect' ? 2 : 1);
     throw error;
   } finally {
     yield* sys('close', fd);
   }
+  return false;
 }
 
 /** IP_PMTUDISC_DO, _WANT, _DONT. */
 const DISCOVER: Readonly<Record<string, number>> = { do: 2, want: 1, dont: 0, probe: 3 };
 
 /** -I: an address of this namespace, or a link whose address is taken. */
-function* bindTo(fd: number, from: string): Call<void> {
+function* bindTo(fd: number, from: string): Call<string> {
   const links = (yield* sys('netlink', { type: 'link.list' })) as LinkInfo[];
   const address = ipNumber(from) !== null ? from : links.find((one) => one.name === from)?.addresses.find((a) => a.family === 'inet')?.address;
   if (!links.some((one) => one.name === from) && ipNumber(from) === null) throw new Failed(`SO_BINDTODEVICE ${from}: No such device`, 2);
@@ -208,51 +252,78 @@ function* bindTo(fd: number, from: string): Call<void> {
     if (error instanceof SysError) throw new Failed(`bind: ${strerror(error)}`, 2);
     throw error;
   }
+  return address === from ? `from ${from} ` : address ? `from ${address} ${from}` : '';
+}
+
+/** Until the next request: the interval; a flood waits for the answer and 10 ms at the most, -A for the answer. */
+function* pause(ping: Ping, deadline: number, interval: number): Call<void> {
+  const sooner = ping.flood || ping.adaptive;
+  const until = ping.flood && interval === 0 ? ping.last + 10 * MS : ping.last + interval;
+  yield* listen(ping, Math.min(deadline, until), () => sooner && ping.answered.size + ping.errors >= ping.sent.size);
 }
 
 function* run(argv: readonly string[], style: Style): Call<number> {
-  const options = parseOptions('c= i= W= w= s= t= I= M= Q= p= l= q n 4 6 v O a b D R U A V', argv.slice(1));
+  let options: Options;
+  try {
+    options = parseOptions('c= i= W= w= s= t= I= M= Q= p= l= m= e= S= T= F= N= q n 4 6 v O a b f d h r A B C D H L R U V 3', argv.slice(1));
+  } catch (error) {
+    if (!(error instanceof BadOption) || style === BUSYBOX) throw error;
+    yield* complain(`ping: ${error.message}\n${USAGE}`);
+    return 2;
+  }
   if (options.on.has('V')) {
-    yield* print('ping from iputils 20240905\n');
+    yield* print('ping from iputils 20240905\nlibcap: yes, IDN: yes, NLS: no, error.h: yes, getrandom(): yes, __fpending(): yes\n');
     return 0;
   }
+  if (options.on.has('h')) {
+    yield* complain(USAGE);
+    return 2;
+  }
+  for (const [letter, what] of [['R', 'record route'], ['U', 'user-to-user latency']] as const) if (options.on.has(letter)) throw new Failed(`not modelled: -${letter} (${what})`, 2);
+  if (optionValue(options, 'T') !== undefined) throw new Failed(/^(tsonly|tsandaddr|tsprespec)$/.test(optionValue(options, 'T')!) ? 'not modelled: -T (IP timestamps)' : `invalid timestamp type: ${optionValue(options, 'T')}`, 2);
+  const pattern = patternOf(optionValue(options, 'p'));
+  const countNow = integer(optionValue(options, 'c'), 1, '9223372036854775807');
+  integer(optionValue(options, 'm'), 0, 4294967295);
+  const preload = integer(optionValue(options, 'l'), 1, 65536) ?? 1;
+  const ttl = integer(optionValue(options, 't'), 0, 255);
+  const deadlineSeconds = integer(optionValue(options, 'w'), 0, 2147483647);
+  const size = integer(optionValue(options, 's'), 0, 2147483647) ?? 56;
+  const tos = optionValue(options, 'Q');
+  if (tos !== undefined && !(Number(tos) >= 0 && Number(tos) <= 255)) throw new Failed(`the decimal value of TOS bits must be in range 0-255: ${tos}`, 2);
+  const flood = options.on.has('f');
+  const adaptive = options.on.has('A');
+  const interval = yield* seconds(optionValue(options, 'i'), flood ? 0 : SECOND, 'timing interval');
+  const patience = yield* seconds(optionValue(options, 'W'), 10 * SECOND, 'linger time');
+  const discover = optionValue(options, 'M');
+  if (discover !== undefined && DISCOVER[discover] === undefined) throw new Failed(`invalid -M argument: ${discover}`, 2);
   const host = options.words.at(-1);
-  if (host === undefined) throw new Failed('usage error: Destination address required', 1);
+  if (host === undefined) throw new Failed('usage error: Destination address required', style === BUSYBOX ? 1 : 2);
   const six = options.on.has('6') || host.includes(':');
   if (six && host !== '::1' && host !== 'localhost' && host !== 'ip6-localhost') throw new Failed(`not modelled: IPv6 beyond ::1 (${host})`, 2);
   if (options.on.has('4') && host.includes(':')) throw new Failed(`${host}: Address family for hostname not supported`, 2);
   // The loopback answers for ::1 as it does for 127.0.0.1.
   const found = six ? { address: '127.0.0.1' } : yield* getaddrinfo(host);
   if ('failure' in found) throw new Failed(style.unknown(host, GAI[found.failure]), style === BUSYBOX ? 1 : 2);
-  const { address } = found;
-  const countText = optionValue(options, 'c');
-  if (countText !== undefined && !/^[1-9]\d*$/.test(countText)) throw new Failed(/^-?\d+$/.test(countText) ? `invalid argument: '${countText}': out of range: 1 <= value <= 9223372036854775807` : `invalid argument: '${countText}'`);
-  const count = countText === undefined ? Number.POSITIVE_INFINITY : Number(countText);
-  const interval = seconds(optionValue(options, 'i'), SECOND);
-  const patience = seconds(optionValue(options, 'W'), 10 * SECOND);
-  const size = Number(optionValue(options, 's') ?? 56);
-  if (!(size >= 0 && size <= 65507)) throw new Failed(`invalid argument: '${optionValue(options, 's')}': out of range: 0 <= value <= 65507`, 1);
-  yield* probe(address, style === BUSYBOX ? 'sendto' : 'connect');
+  const address = found.address === '0.0.0.0' ? '127.0.0.1' : found.address;
+  const count = countNow ?? Number.POSITIVE_INFINITY;
+  if (size > 65507) throw new Failed(`invalid -s value: '${size}': out of range: 0 <= value <= 65507`, 1);
+  if (pattern.length > 0) yield* print(`PATTERN: 0x${pattern.map((n) => n.toString(16).padStart(2, '0')).join('')}\n`);
+  const broadcast = yield* probe(address, style === BUSYBOX ? 'sendto' : 'connect', options.on.has('b'));
+  if (broadcast) yield* complain('WARNING: pinging broadcast address\n');
   let fd: number;
   try {
     fd = yield* sys('socket', AF_INET, SOCK_RAW, 1);
   } catch (error) {
-    if (error instanceof SysError) throw new Failed(`socktype: SOCK_RAW\nping: socket: ${strerror(error)}`, 2);
+    if (error instanceof SysError) throw new Failed(`socktype: SOCK_RAW\nping: socket: ${strerror(error)}\nping: => missing cap_net_raw+p capability or setuid?`, 2);
     throw error;
   }
-  const ttl = optionValue(options, 't');
-  if (ttl === '0') throw new Failed('cannot set unicast time-to-live: Invalid argument', 2);
-  if (ttl !== undefined) yield* sys('setsockopt', fd, 'IP_TTL', Number(ttl));
-  const discover = optionValue(options, 'M');
-  if (discover !== undefined) {
-    const value = DISCOVER[discover];
-    if (value === undefined) throw new Failed(`invalid -M argument: ${discover}`, 1);
-    yield* sys('setsockopt', fd, 'IP_MTU_DISCOVER', value);
-  }
+  if (ttl === 0) throw new Failed('cannot set unicast time-to-live: Invalid argument', 2);
+  if (ttl !== undefined) yield* sys('setsockopt', fd, 'IP_TTL', ttl);
+  if (discover !== undefined) yield* sys('setsockopt', fd, 'IP_MTU_DISCOVER', DISCOVER[discover]!);
   const from = optionValue(options, 'I');
-  if (from !== undefined) yield* bindTo(fd, from);
+  const via = from !== undefined ? yield* bindTo(fd, from) : '';
   const state: Ping = {
-    style: six ? SIX : style, fd, id: (yield* sys('getpid')) & 0xffff, shown: six ? '::1' : host, address, size, quiet: options.on.has('q'), sent: new Map(), answered: new Set(), times: [],
+    stamps: options.on.has('D'), flood, adaptive, outstanding: options.on.has('O'), numeric: options.on.has('n'), pattern, via, style: six ? SIX : style, fd, id: (yield* sys('getpid')) & 0xffff, shown: six ? '::1' : host, address, size, quiet: options.on.has('q'), sent: new Map(), answered: new Set(), times: [],
     errors: 0, first: 0, last: 0, stopped: false,
   };
   yield* sys('rt_sigaction', SIG.INT, {
@@ -260,12 +331,13 @@ function* run(argv: readonly string[], style: Style): Call<number> {
       state.stopped = true;
     },
   });
-  yield* print(state.style.head(host, address, size));
-  const deadline = optionValue(options, 'w') === undefined ? Number.POSITIVE_INFINITY : (yield* now()) + Number(optionValue(options, 'w')) * SECOND;
+  yield* print(state.style.head(host, address, size, via));
+  const deadline = deadlineSeconds === undefined || deadlineSeconds === 0 ? Number.POSITIVE_INFINITY : (yield* now()) + deadlineSeconds * SECOND;
   for (let n = 1; n <= count && !state.stopped; n++) {
     yield* send(state, style.first + n - 1);
-    if (n < count) yield* listen(state, Math.min(deadline, state.last + interval), () => false);
+    if (n < count && n >= preload) yield* pause(state, deadline, interval);
     if ((yield* now()) >= deadline) break;
+    if (n < count && state.outstanding && !state.answered.has(style.first + n - 1)) yield* print(`no answer yet for icmp_seq=${style.first + n - 1}\n`);
   }
   const rest = state.times.length > 0 ? Math.max(2 * Math.max(...state.times), SECOND) : patience;
   const until = Math.min(deadline, state.last + Math.min(rest, patience));

@@ -151,6 +151,7 @@ function* mountOne(source: string | null, target: string, type: string | null, w
       if (flags & MS_BIND && !(flags & MS_REMOUNT)) yield* bindMount(from, where, wish);
       // What mount(2) passes over here, fsconfig(2), which mount(8) calls, refuses.
       else if (flags & MS_REMOUNT && !(flags & MS_BIND) && mountAt(yield* readMounts(), where)?.type === 'overlay') throw new ContextRefused('overlay: No changes allowed in reconfigure');
+      else if (wish.data.some((one) => one.length - one.indexOf('=') - 1 > FSCONFIG_MAX)) throw new SysError('EINVAL');
       else yield* sys('mount', from, where, plain ? (type ?? (yield* guessType(from))) : (type ?? 'none'), flags, wish.data.join(','));
     }
     for (const p of propagation) yield* sys('mount', 'none', where, '', p, '');
@@ -192,6 +193,9 @@ interface Tried {
   remaking: boolean;
 }
 
+/** The longest value that fsconfig(2) takes, bytes. */
+const FSCONFIG_MAX = 255;
+
 function* explain(error: SysError, tried: Tried): Call<number> {
   const { target } = tried;
   const there = yield* statOf(target);
@@ -219,6 +223,7 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     if (error.errno === 'ENOENT') return `special device ${source} does not exist.`;
     if (error.errno === 'ELOOP' || error.errno === 'ESTALE') return `fsconfig() failed: ${strerror(error)}.`;
   }
+  if (plain && error.errno === 'ENODEV' && tried.type && targetThere && !source.startsWith('/')) return texts.ENODEV!;
   if (plain && ['ENODEV', 'ENOTBLK', 'ENOENT'].includes(error.errno) && targetThere && !(yield* isBlock(source))) return `fsconfig() failed: ${source}: Can't lookup blockdev.`;
   if (error.errno === 'ENOENT') {
     if (!targetThere) return 'mount point does not exist.';
@@ -289,6 +294,7 @@ function below(rows: readonly MountRow[], top: MountRow): MountRow[] {
 }
 
 function* detach(o: Options, target: string): Call<number> {
+  const source = o.on.has('verbose') ? (yield* readMounts()).findLast((row) => row.target === target)?.source : undefined;
   try {
     yield* sys('umount2', target, (o.on.has('lazy') ? MNT_DETACH : 0) | (o.on.has('force') ? 1 : 0));
   } catch (error) {
@@ -300,6 +306,6 @@ function* detach(o: Options, target: string): Call<number> {
     if (!o.on.has('quiet') || error.errno !== 'EINVAL') yield* complain(`umount: ${target}: ${texts[error.errno] ?? `${strerror(error)}.`}\n`);
     return 32;
   }
-  if (o.on.has('verbose')) yield* complain(`umount: ${target} unmounted\n`);
+  if (o.on.has('verbose')) yield* complain(`umount: ${target}${source === undefined ? '' : ` (${source})`} unmounted\n`);
   return 0;
 }

@@ -24,7 +24,8 @@ function reachable(task: Task): { mount: Mount; at: string }[] {
   return rows;
 }
 
-const escaped = (text: string): string => text.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
+/** "\\054" is a comma within a value, already escaped by its file system. */
+const escaped = (text: string): string => text.replace(/[ \t\n]|\\(?!054)/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
 
 export function mountsText(task: Task): string {
   return reachable(task)
