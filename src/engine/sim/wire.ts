@@ -18,6 +18,8 @@ export interface Head {
   status: number;
   reason: string;
   headers: Record<string, string>;
+  /** As it came, without the empty line. */
+  raw: string;
 }
 
 export type WireEvent =
@@ -171,7 +173,7 @@ function indexOfBlankLine(data: Uint8Array): number {
 
 function parseHead(role: 'request' | 'response', source: string): Head | string {
   const [start = '', ...lines] = source.split('\r\n');
-  const head: Head = { method: '', target: '', status: 0, reason: '', headers: {} };
+  const head: Head = { method: '', target: '', status: 0, reason: '', headers: {}, raw: source };
   if (role === 'request') {
     const match = /^([A-Z]+) (\S+) HTTP\/1\.[01]$/.exec(start);
     if (!match) return `malformed HTTP request "${start.slice(0, 80)}"`;
@@ -229,7 +231,7 @@ function formatMessage(start: string, headers: Headers, body: Uint8Array | strin
   const data = body === undefined ? NONE : typeof body === 'string' ? bytes(body) : body;
   let head = `${start}\r\n`;
   for (const [name, value] of Object.entries(headers)) head += `${name}: ${value.replace(/[\r\n]+/g, ' ')}\r\n`;
-  if (sized || data.length > 0) head += `Content-Length: ${data.length}\r\n`;
+  if ((sized || data.length > 0) && headers['Content-Length'] === undefined) head += `Content-Length: ${data.length}\r\n`;
   return joinBytes([bytes(`${head}\r\n`), data]);
 }
 

@@ -24,7 +24,7 @@ test('ss, curl, wget and nc on a server of this machine', () => {
     'curl https://web/', 'curl http://nosuch/', 'curl -m 2 http://10.9.0.77/', 'wget -qO- http://web:8080/c', 'wget -q http://web:81/', 'nc -zv 127.0.0.1 8080', 'nc -zv 127.0.0.1 81', 'nc -w 2 -z 10.77.0.1 80',
   ]);
   expect(all.slice(1)).toEqual([
-    'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\nLISTEN 0      128          0.0.0.0:8080      0.0.0.0:*          \n[0]'.replace('*          \n', '*   \n'),
+    'State  Recv-Q Send-Q Local Address:Port Peer Address:Port\nLISTEN 0      128          0.0.0.0:8080      0.0.0.0:*          \n[0]'.replace('*          \n', '*   \n'),
     'you asked for /a of 127.0.0.1:8080, sent nothing\n[0]', 'you asked for /b of web:8080, sent x=1\n[0]', '[22]',
     'curl: (7) Failed to connect to web port 81 after 0 ms: Could not connect to server\n[7]', 'curl: (35) not modelled: TLS\n[35]', 'curl: (6) Could not resolve host: nosuch\n[6]', 'curl: (28) Connection timed out after 2000 milliseconds\n[28]',
     'you asked for /c of web:8080, sent nothing\n[0]', '[4]', 'Connection to 127.0.0.1 8080 port [tcp/*] succeeded!\n[0]',
@@ -39,7 +39,7 @@ test('names come from /etc/hosts; ping says what it cannot reach', () => {
     'PING web (10.9.0.1) 56(84) bytes of data.\n64 bytes from web (10.9.0.1): icmp_seq=1 ttl=64 T\n\n--- web ping statistics ---\n1 packets transmitted, 1 received, 0% packet loss, time 0ms\nT\n[0]',
     'ping: nosuch: Temporary failure in name resolution\n[2]',
     'PING 10.9.0.77 (10.9.0.77) 56(84) bytes of data.\nFrom 10.9.0.1 icmp_seq=1 Destination Host Unreachable\n\n--- 10.9.0.77 ping statistics ---\n1 packets transmitted, 0 received, +1 errors, 100% packet loss, time 0ms\n\n[1]',
-    'ping: connect: Network is unreachable\n[2]', 'ping: usage error: Destination address required\n[1]',
+    'ping: connect: Network is unreachable\n[2]', 'ping: usage error: Destination address required\n[2]',
   ]);
 });
 
@@ -85,7 +85,7 @@ test('traceroute names every router on the way; ss and netstat name who listens'
     `traceroute to 10.2.0.2 (10.2.0.2), 30 hops max, 60 byte packets\n${Array.from({ length: 30 }, (_, i) => `${String(i + 1).padStart(2)}  *\n`).join('')}[0]`,
     'net.ipv4.ip_forward = 1\n[0]', 'traceroute to 10.2.0.2 (10.2.0.2), 30 hops max, 60 byte packets\n 1  10.1.0.2  T\n 2  10.2.0.2  T\n[0]',
     'traceroute to 10.2.0.9 (10.2.0.9), 30 hops max, 60 byte packets\n 1  10.1.0.2  T\n 2  10.1.0.2  T !H\n[0]', '[0]',
-    'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess                          \n'.trimEnd().concat('\nLISTEN 0      128          0.0.0.0:8080      0.0.0.0:*   users:(("httpd",pid=N,fd=3))\n[0]'),
+    'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess                       \n'.concat('LISTEN 0      128          0.0.0.0:8080      0.0.0.0:*    users:(("httpd",pid=N,fd=3))\n[0]'),
     'Active Internet connections (only servers)\nProto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name    \ntcp        0      0 0.0.0.0:8080            0.0.0.0:*               LISTEN      N/httpd\n[0]',
   ]);
 });

@@ -24,6 +24,8 @@ export interface RequestOptions {
   path: string;
   headers?: Headers;
   body?: string | Uint8Array;
+  /** The headers as they are given, and no other. */
+  exactly?: boolean;
 }
 
 export interface Response {
@@ -37,6 +39,8 @@ export interface Stream {
   fd: number;
   status: number;
   headers: Record<string, string>;
+  /** The head as it came, without the empty line. */
+  raw: string;
   parser: WireParser;
   events: WireEvent[];
   /** The next piece of the body; null at its end. Throws EPIPE-like SysError('ECONNRESET') when it is cut off. */
@@ -83,10 +87,14 @@ export function* request(address: SockAddr, options: RequestOptions): Call<Respo
 
 /** One request; its answer's head is read, its body comes by `readChunk`. */
 export function* open(address: SockAddr, options: RequestOptions): Call<Stream> {
-  const fd = yield* dial(address);
+  return yield* ask(yield* dial(address), address, options);
+}
+
+/** As `open`, on a connection that is there; closed when it fails. */
+export function* ask(fd: number, address: SockAddr, options: RequestOptions): Call<Stream> {
   const host = address.family === 'unix' ? 'localhost' : `${address.address}:${address.port}`;
   try {
-    yield* writeAll(fd, formatRequest(options.method, options.path, { Host: host, Connection: 'close', ...options.headers }, options.body));
+    yield* writeAll(fd, formatRequest(options.method, options.path, options.exactly ? (options.headers ?? {}) : { Host: host, Connection: 'close', ...options.headers }, options.body));
     const parser = createParser('response');
     parser.bodiless = options.method === 'HEAD';
     const events: WireEvent[] = [];
@@ -112,7 +120,7 @@ export function* upgrade(address: SockAddr, options: RequestOptions): Call<{ str
 
 function streamOf(fd: number, head: Head, parser: WireParser, events: WireEvent[]): Stream {
   const stream: Stream = {
-    fd, status: head.status, headers: head.headers, parser, events,
+    fd, status: head.status, headers: head.headers, raw: head.raw, parser, events,
     readChunk: () => nextChunk(stream),
     close: function* () {
       yield* sys('close', fd);

@@ -1,25 +1,22 @@
-/**
- * curl and wget over plain HTTP/1.1. Source: curl(1) 8.14, wget(1) 1.25. Left out: TLS (refused), proxies, HTTP/2, cookies, retries, progress bars,
- * other schemes.
- */
+/** wget over plain HTTP/1.1, GNU's and busybox's. Source: wget(1) 1.25. Left out: TLS (refused), proxies, recursion, cookies, retries, progress bars, other schemes. */
 import { SIG, SysError } from '../../kernel/abi.ts';
-import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
-import { bytes } from '../../sim/text.ts';
+import { type Program, sys } from '../../kernel/sys.ts';
 import { joinBytes } from '../../sim/wire.ts';
-import { BadOption, parseOptions, lastValue as optionValue, type Options } from '../lib/args.ts';
-import { readBytes, writeFile } from '../lib/files.ts';
-import { type Call, open, type RequestOptions, type Stream, writeAll } from '../lib/http.ts';
-import { command, complain, Failed, print, strerror } from '../lib/io.ts';
+import { parseOptions, lastValue as optionValue, type Options } from '../lib/args.ts';
+import { isoSeconds } from '../lib/clock.ts';
+import { statOf, writeFile } from '../lib/files.ts';
+import { type Call, open, type Stream, writeAll } from '../lib/http.ts';
+import { command, complain, Failed, strerror } from '../lib/io.ts';
 import { GAI, getaddrinfo, resolve } from './names.ts';
 
-interface Url {
+export interface Url {
   scheme: string;
   host: string;
   port: number;
   path: string;
 }
 
-function parseUrl(text: string): Url | null {
+export function parseUrl(text: string): Url | null {
   const m = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([^/:?#]+)(?::(\d+))?([/?][^#]*)?/i.exec(text);
   if (!m) return null;
   const scheme = (m[1] ?? 'http').toLowerCase();
@@ -27,11 +24,11 @@ function parseUrl(text: string): Url | null {
   return { scheme, host: m[2]!, port: Number(m[3] ?? (scheme === 'https' ? 443 : 80)), path: path.startsWith('?') ? `/${path}` : path };
 }
 
-function hostHeader({ host, port }: Url): string {
+export function hostHeader({ host, port }: Url): string {
   return port === 80 ? host : `${host}:${port}`;
 }
 
-function* allOf(stream: Stream): Call<Uint8Array> {
+export function* allOf(stream: Stream): Call<Uint8Array> {
   const parts: Uint8Array[] = [];
   for (let chunk = yield* stream.readChunk(); chunk !== null; chunk = yield* stream.readChunk()) parts.push(chunk);
   return joinBytes(parts);
@@ -39,107 +36,7 @@ function* allOf(stream: Stream): Call<Uint8Array> {
 
 const REASONS: Record<number, string> = { 200: 'OK', 201: 'Created', 204: 'No Content', 301: 'Moved Permanently', 302: 'Found', 304: 'Not Modified', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable' };
 
-function headText(stream: Stream): string {
-  const title = (name: string): string => name.replace(/(^|-)[a-z]/g, (c) => c.toUpperCase());
-  return `HTTP/1.1 ${stream.status} ${REASONS[stream.status] ?? ''}\r\n${Object.entries(stream.headers).map(([k, v]) => `${title(k)}: ${v}\r\n`).join('')}\r\n`;
-}
-
-/** A failure as curl numbers it. */
-class CurlError extends Error {
-  readonly code: number;
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-function* curlHeaders(options: Options, url: Url): Call<Record<string, string>> {
-  const headers: Record<string, string> = { Host: hostHeader(url), 'User-Agent': optionValue(options, 'user-agent') ?? 'curl/8.14.1', Accept: '*/*' };
-  for (const line of options.values.get('header') ?? []) {
-    const cut = line.indexOf(':');
-    if (cut > 0) headers[line.slice(0, cut).trim()] = line.slice(cut + 1).trim();
-  }
-  return headers;
-}
-
-function* curlBody(options: Options): Call<Uint8Array | null> {
-  const parts = [...(options.values.get('data') ?? []), ...(options.values.get('data-binary') ?? []), ...(options.values.get('data-raw') ?? [])];
-  if (parts.length === 0) return null;
-  const read: Uint8Array[] = [];
-  for (const [i, part] of parts.entries()) {
-    if (i > 0) read.push(bytes('&'));
-    read.push(part.startsWith('@') ? yield* readBytes(part === '@-' ? '/dev/stdin' : part.slice(1)) : bytes(part));
-  }
-  return joinBytes(read);
-}
-
-function* exchange(options: Options, url: Url): Call<Stream> {
-  const unix = optionValue(options, 'unix-socket');
-  const address = unix === undefined ? yield* resolve(url.host) : null;
-  if (unix === undefined && address === null) throw new CurlError(6, `Could not resolve host: ${url.host}`);
-  const at: SockAddr = unix === undefined ? { family: 'inet', address: address!, port: url.port } : { family: 'unix', path: unix };
-  const body = yield* curlBody(options);
-  const method = optionValue(options, 'request') ?? (options.on.has('head') ? 'HEAD' : body ? 'POST' : 'GET');
-  const headers = yield* curlHeaders(options, url);
-  if (body && !headers['Content-Type']) headers['Content-Type'] = 'application/x-www-form-urlencoded';
-  const request: RequestOptions = { method, path: url.path, headers, ...(body ? { body } : {}) };
-  const began = yield* sys('clock_gettime', 'monotonic');
-  try {
-    return yield* open(at, request);
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    if (error.errno === 'EINTR') throw new CurlError(28, `Connection timed out after ${Math.ceil(((yield* sys('clock_gettime', 'monotonic')) - began) / 1e6)} milliseconds`);
-    const ms = Math.floor(((yield* sys('clock_gettime', 'monotonic')) - began) / 1e6);
-    if (error.errno === 'EIO' || error.errno === 'ECONNRESET') throw new CurlError(52, 'Empty reply from server');
-    if (error.errno === 'ETIMEDOUT') throw new CurlError(28, `Failed to connect to ${url.host} port ${url.port} after ${ms} ms: Could not connect to server`);
-    throw new CurlError(7, unix === undefined ? `Failed to connect to ${url.host} port ${url.port} after ${ms} ms: Could not connect to server` : `Failed to connect to ${url.host} port ${url.port} after ${ms} ms: Could not connect to server`);
-  }
-}
-
-function expand(format: string, values: Record<string, string>): string {
-  return format.replace(/%\{(\w+)\}/g, (_m, name: string) => values[name] ?? '').replaceAll('\\n', '\n').replaceAll('\\t', '\t');
-}
-
-function* fetchOne(options: Options, text: string): Call<void> {
-  let url = parseUrl(text);
-  if (!url) throw new CurlError(3, 'URL rejected: Malformed input to a URL function');
-  for (let hops = 0; ; hops++) {
-    if (url.scheme === 'https') throw new CurlError(35, 'not modelled: TLS');
-    if (url.scheme !== 'http') throw new CurlError(1, `Protocol "${url.scheme}" not supported`);
-    const stream: Stream = yield* exchange(options, url);
-    const location = stream.headers.location;
-    if (options.on.has('location') && location && stream.status >= 300 && stream.status < 400) {
-      if (hops >= 50) throw new CurlError(47, 'Maximum (50) redirects followed');
-      yield* stream.close();
-      url = location.startsWith('/') ? { ...url, path: location } : (parseUrl(location) ?? url);
-      continue;
-    }
-    if (options.on.has('verbose')) yield* complain(headText(stream).replace(/\r\n/g, '\n').replace(/^/gm, '< '));
-    if (options.on.has('fail') && stream.status >= 400) {
-      yield* stream.close();
-      throw new CurlError(22, `The requested URL returned error: ${stream.status}`);
-    }
-    yield* deliver(options, url, stream);
-    yield* stream.close();
-    const write = optionValue(options, 'write-out');
-    if (write) yield* print(expand(write, { http_code: String(stream.status), response_code: String(stream.status), url: text, content_type: stream.headers['content-type'] ?? '' }));
-    return;
-  }
-}
-
-/** A timer that ends whatever call is under way, for -m and --connect-timeout; whole seconds. */
-function* limitTime(options: Options): Call<void> {
-  const limit = optionValue(options, 'max-time') ?? optionValue(options, 'connect-timeout');
-  if (limit === undefined) return;
-  yield* sys('rt_sigaction', SIG.ALRM, {
-    *handler() {
-      // Its arrival is what counts: the call fails with EINTR.
-    },
-  });
-  yield* sys('alarm', Math.max(1, Math.ceil(Number(limit))));
-}
-
-/** busybox' -T: an alarm; whether it rang. */
+/** -T: an alarm; whether it rang. */
 function* alarmAfter(seconds: string | undefined): Call<{ rang: boolean }> {
   const state = { rang: false };
   if (!Number(seconds)) return state;
@@ -153,106 +50,121 @@ function* alarmAfter(seconds: string | undefined): Call<{ rang: boolean }> {
   return state;
 }
 
-/** The body, and with -i or -I the head, to where it is wanted; piece by piece to the terminal. */
-function* deliver(options: Options, url: Url, stream: Stream): Call<void> {
-  const head = options.on.has('include') || options.on.has('head') ? headText(stream) : '';
-  const output = optionValue(options, 'output') ?? (options.on.has('remote-name') ? url.path.split('?')[0]!.split('/').pop()! : undefined);
-  if (output !== undefined && output !== '-') {
-    yield* writeFile(output, joinBytes([bytes(head), yield* allOf(stream)]));
-    return;
-  }
-  yield* print(head);
-  for (let chunk = yield* stream.readChunk(); chunk !== null; chunk = yield* stream.readChunk()) yield* writeAll(1, chunk);
-}
-
-const CURL_OPTIONS =
-  's/silent S/show-error i/include I/head L/location f/fail v/verbose k/insecure g/globoff N/no-buffer 4/ipv4 6/ipv6 O/remote-name o/output= X/request= H/header= d/data= data-binary= data-raw= A/user-agent= w/write-out= m/max-time= connect-timeout= unix-socket= u/user= retry= V/version';
-
-export const curl: Program = command(function* (argv) {
-  let options: Options;
-  try {
-    options = parseOptions(CURL_OPTIONS, argv.slice(1));
-  } catch (error) {
-    if (!(error instanceof BadOption)) throw error;
-    yield* complain(`curl: option ${argv.slice(1).find((word) => word.startsWith('-')) ?? ''}: is unknown\ncurl: try 'curl --help' for more information\n`);
-    return 2;
-  }
-  if (options.on.has('version')) {
-    yield* print('curl 8.14.1 (x86_64-pc-linux-gnu)\nProtocols: http\n');
-    return 0;
-  }
-  if (options.words.length === 0) {
-    yield* complain("curl: (2) no URL specified\ncurl: try 'curl --help' or 'curl --manual' for more information\n");
-    return 2;
-  }
-  let status = 0;
-  for (const url of options.words) {
-    yield* limitTime(options);
-    try {
-      yield* fetchOne(options, url);
-    } catch (error) {
-      if (error instanceof SysError && error.errno === 'ECONNRESET') status = 18;
-      else if (error instanceof SysError && error.errno === 'EINTR') status = 28;
-      else if (!(error instanceof CurlError)) throw error;
-      else status = error.code;
-      if (!options.on.has('silent') || options.on.has('show-error')) yield* complain(`curl: (${status}) ${status === 28 && error instanceof SysError ? 'Operation timed out' : error.message}\n`);
-    }
-  }
-  return status;
-});
+const WGET_OPTIONS = 'q/quiet O/output-document= S/server-response T/timeout= t/tries= spider post-data= header= 4 6 c/continue P/directory-prefix= U/user-agent= N/timestamping b/background v/verbose d/debug nc/no-clobber nv/no-verbose no-check-certificate no-proxy timeout= connect-timeout= read-timeout= method= body-data= user= password= content-on-error show-progress progress= V/version h/help';
 
 export const wget: Program = command(function* (argv) {
-  const options = parseOptions('q/quiet O/output-document= S/server-response T/timeout= t/tries= spider post-data= header= 4 nv/no-verbose c/continue', argv.slice(1));
-  const quiet = options.on.has('quiet');
-  let worst = 0;
-  for (const text of options.words) worst = Math.max(worst, yield* wgetOne(options, text, quiet));
+  const options = parseOptions(WGET_OPTIONS, argv.slice(1).map((word) => (word === '-nv' ? '--no-verbose' : word === '-nc' ? '--no-clobber' : word)));
   if (options.words.length === 0) {
     yield* complain("wget: missing URL\nUsage: wget [OPTION]... [URL]...\n\nTry `wget --help' for more options.\n");
     return 1;
   }
+  let worst = 0;
+  for (const text of options.words) worst = Math.max(worst, yield* wgetOne(options, text));
   return worst;
-});
+}, 2);
 
-function* wgetOne(options: Options, text: string, quiet: boolean): Call<number> {
+/** Local time as wget's lines begin. */
+function* clock(): Call<string> {
+  return isoSeconds(yield* sys('clock_gettime', 'realtime')).replace('T', ' ').slice(0, 19);
+}
+
+/** A name that is not there yet: a.txt, a.txt.1, a.txt.2. */
+function* freeName(name: string): Call<string> {
+  for (let n = 0; ; n++) {
+    const one = n === 0 ? name : `${name}.${n}`;
+    if ((yield* statOf(one)) === null) return one;
+  }
+}
+
+function* wgetOne(options: Options, text: string): Call<number> {
   const url = parseUrl(text);
-  const say = function* (line: string): Call<void> {
-    if (!quiet) yield* complain(line);
+  const terse = options.on.has('no-verbose');
+  const quiet = options.on.has('quiet');
+  const say = function* (line: string, also: 'with -nv' | 'verbose' = 'verbose'): Call<void> {
+    if (!quiet && (!terse || also === 'with -nv')) yield* complain(line);
   };
   if (url?.scheme !== 'http') {
     yield* say(`${text}: not modelled: ${url?.scheme === 'https' ? 'TLS' : 'this scheme'}.\n`);
     return 1;
   }
-  const file = optionValue(options, 'output-document') ?? (url.path.split('?')[0]!.split('/').pop() || 'index.html');
+  const spider = options.on.has('spider');
+  const output = optionValue(options, 'output-document');
+  const shown = `http://${hostHeader(url)}${url.path}`;
+  if (spider) yield* say('Spider mode enabled. Check if remote file exists.\n');
+  yield* say(`--${yield* clock()}--  ${shown}\n`);
   const found = yield* getaddrinfo(url.host);
   if ('failure' in found) {
-    yield* say(`Resolving ${url.host} (${url.host})... failed: ${GAI[found.failure]}.\nwget: unable to resolve host address ‘${url.host}’\n`);
+    yield* say(`Resolving ${url.host} (${url.host})... failed: ${GAI[found.failure]}.\n`);
+    yield* say(`wget: unable to resolve host address ‘${url.host}’\n`, 'with -nv');
     return 4;
   }
   const { address } = found;
-  yield* say(`Connecting to ${url.host === address ? address : `${url.host} (${url.host})|${address}|`}:${url.port}... `);
-  let stream: Stream;
-  const post = optionValue(options, 'post-data');
-  try {
-    stream = yield* open({ family: 'inet', address, port: url.port }, {
-      method: post === undefined ? 'GET' : 'POST', path: url.path, headers: { Host: hostHeader(url), 'User-Agent': 'Wget/1.25.0', Accept: '*/*' }, ...(post === undefined ? {} : { body: post }),
-    });
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    yield* say(`failed: ${strerror(error)}.\n`);
-    return 4;
-  }
-  yield* say(`connected.\nHTTP request sent, awaiting response... ${stream.status} ${REASONS[stream.status] ?? ''}\n`);
+  if (url.host !== address) yield* say(`Resolving ${url.host} (${url.host})... ${address}\n`);
+  const stream = yield* wgetAsk(options, url, address, say, spider ? 'HEAD' : 'GET');
+  if (stream === null) return 4;
+  const status = stream.raw.split('\r\n')[0]!.replace(/^\S+ /, '');
+  const server = options.on.has('server-response');
+  yield* say(`HTTP request sent, awaiting response... ${server ? '' : `${status}\n`}`);
+  if (server) yield* complain(`${quiet || terse ? '' : '\n'}${stream.raw.split('\r\n').map((line) => `  ${line}\n`).join('')}`);
   const body = yield* allOf(stream);
   yield* stream.close();
   if (stream.status >= 400) {
-    yield* say(`ERROR ${stream.status}: ${REASONS[stream.status] ?? ''}.\n`);
+    if (spider && stream.status === 404) yield* say('Remote file does not exist -- broken link!!!\n\n', 'with -nv');
+    else yield* say(`${yield* clock()} ERROR ${status.replace(/^(\d+) ?/, '$1: ')}.\n${terse ? '' : '\n'}`, 'with -nv');
     return 8;
   }
-  if (options.on.has('spider')) return 0;
+  const length = stream.headers['content-length'];
+  yield* say(`Length: ${length === undefined ? 'unspecified' : `${length}${Number(length) >= 1024 ? ` (${sized(Number(length))})` : ''}`}${stream.headers['content-type'] ? ` [${stream.headers['content-type'].replace(/;.*/, '')}]` : ''}\n`);
+  if (spider) {
+    yield* say('Remote file exists.\n\n');
+    return 0;
+  }
+  const prefix = optionValue(options, 'directory-prefix');
+  const file = output ?? (yield* freeName(`${prefix === undefined ? '' : `${prefix}/`}${url.path.split('?')[0]!.split('/').pop() || 'index.html'}`));
+  const name = file === '-' ? 'STDOUT' : file;
   if (file === '-') yield* writeAll(1, body);
   else yield* writeFile(file, body);
-  yield* say(`Length: ${body.length}${stream.headers['content-type'] ? ` [${stream.headers['content-type']}]` : ''}\nSaving to: ‘${file === '-' ? 'STDOUT' : file}’\n\n‘${file === '-' ? '-' : file}’ saved [${body.length}/${body.length}]\n\n`);
+  const at = yield* clock();
+  yield* say(`Saving to: ‘${name}’\n\n${dots(body.length)}\n${at} (${rateOf(body.length)}) - ${file === '-' ? 'written to stdout' : `‘${file}’ saved`} [${body.length}${length === undefined ? '' : `/${length}`}]\n\n`);
+  if (terse) yield* say(`${at} URL:${shown} [${body.length}${length === undefined ? '' : `/${length}`}] -> "${file}" [1]\n`, 'with -nv');
   return 0;
+}
+
+const sized = (n: number): string => (n >= 10240 ? `${Math.round(n / 1024)}K` : n >= 1024 ? `${(n / 1024).toFixed(1)}K` : String(n));
+/** What came took a millisecond: the model's network has no rate of its own here. */
+const rateOf = (n: number): string => (n * 1000 >= 1048576 ? `${((n * 1000) / 1048576).toFixed(1)} MB/s` : `${Math.round((n * 1000) / 1024)} KB/s`);
+
+/** A dot a kilobyte, fifty a row, as wget draws where no terminal is. */
+function dots(size: number): string {
+  const rows = Math.max(1, Math.ceil(Math.floor(size / 1024) / 50));
+  let out = '';
+  for (let row = 0; row < rows; row++) {
+    const here = Math.min(50, Math.floor(size / 1024) - row * 50);
+    const cells = Array.from({ length: 5 }, (_, i) => ` ${'.'.repeat(Math.max(0, Math.min(10, here - i * 10))).padEnd(10)}`).join('');
+    const percent = row === rows - 1 ? 100 : Math.floor(((row + 1) * 50 * 1024 * 100) / size);
+    out += `${`${row * 50}K`.padStart(7)}${cells}${String(percent).padStart(3)}% ${sized(size * 1000).padStart(5)}=0s\n`;
+  }
+  return out;
+}
+
+type Say = (line: string) => Call<void>;
+
+function* wgetAsk(options: Options, url: Url, address: string, say: Say, plain: string): Call<Stream | null> {
+  const post = optionValue(options, 'post-data');
+  yield* say(`Connecting to ${url.host === address ? address : `${url.host} (${url.host})|${address}|`}:${url.port}... `);
+  const late = yield* alarmAfter(optionValue(options, 'timeout') ?? optionValue(options, 'connect-timeout'));
+  try {
+    const stream = yield* open({ family: 'inet', address, port: url.port }, {
+      method: post === undefined ? (optionValue(options, 'method') ?? plain) : 'POST', path: url.path, headers: { Host: hostHeader(url), 'User-Agent': optionValue(options, 'user-agent') ?? 'Wget/1.25.0', Accept: '*/*' }, ...(post === undefined ? {} : { body: post }),
+    });
+    yield* say('connected.\n');
+    return stream;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    yield* say(`failed: ${late.rang ? 'Connection timed out' : strerror(error)}.\n`);
+    if (late.rang || error.errno === 'ETIMEDOUT') yield* say('Giving up.\n\n');
+    return null;
+  }
 }
 
 /** wget of busybox. Left out: the progress bar. */

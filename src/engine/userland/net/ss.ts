@@ -2,8 +2,8 @@
 import type { SocketInfo } from '../../kernel/net/diag.ts';
 import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
 import { parseOptions } from '../lib/args.ts';
-import { command, Failed, print } from '../lib/io.ts';
-import { ipNumber } from './addresses.ts';
+import { command, complain, Failed, print } from '../lib/io.ts';
+import { ipNumber, networkText } from './addresses.ts';
 import { servicePort } from './services.ts';
 
 interface Row {
@@ -14,6 +14,8 @@ interface Row {
   local: [address: string, port: string];
   peer: [address: string, port: string];
   process: string;
+  /** After it: timers, what -e tells. */
+  more: string;
   /** A line of its own below. */
   info: string;
   /** Between address and port: a unix socket's path and inode stand apart. */
@@ -30,12 +32,12 @@ function end(address: SockAddr | null, fallback: string): [string, string] {
 }
 
 function users(row: SocketInfo): string {
-  return row.users.length === 0 ? '' : `users:(${row.users.map((u) => `("${u.comm}",pid=${u.pid},fd=${u.fd})`).join(',')})`;
+  return row.users.length === 0 ? '' : ` users:(${row.users.map((u) => `("${u.comm}",pid=${u.pid},fd=${u.fd})`).join(',')})`;
 }
 
 function rowOf(one: SocketInfo, withUsers: boolean, more: { timer: string; extended: string; info: string } = { timer: '', extended: '', info: '' }): Row {
   const base = {
-    netid: NETIDS[`${one.family} ${one.type}`] ?? '???', state: one.state, recvq: String(one.recvq), sendq: String(one.sendq), process: `${withUsers ? users(one) : ''}${more.timer}${more.extended}`, info: more.info, between: one.family === 'inet' ? ':' : ' ',
+    netid: NETIDS[`${one.family} ${one.type}`] ?? '???', state: one.state, recvq: String(one.recvq), sendq: String(one.sendq), process: withUsers ? users(one) : '', more: `${more.timer}${more.extended}`, info: more.info, between: one.family === 'inet' ? ':' : ' ',
   } as const;
   if (one.family === 'inet') return { ...base, local: end(one.local, '0.0.0.0'), peer: one.state === 'LISTEN' ? ['0.0.0.0', '*'] : end(one.remote, '0.0.0.0') };
   const path = one.local?.family === 'unix' && one.local.path !== '' ? one.local.path.replace(/^\0/, '@') : '*';
@@ -43,36 +45,88 @@ function rowOf(one: SocketInfo, withUsers: boolean, more: { timer: string; exten
 }
 
 /** Columns as wide as their widest entry; addresses end and ports begin at the colon. */
-function table(rows: readonly Row[], withNetid: boolean, head: boolean): string {
-  const all = [...(head ? [{ netid: 'Netid', state: 'State', recvq: 'Recv-Q', sendq: 'Send-Q', local: ['Local Address', 'Port'], peer: ['Peer Address', 'Port'], process: 'Process', info: '', between: ':' } as Row] : []), ...rows];
+function table(rows: readonly Row[], { netid: withNetid, state: withState, head, users: withUsers, timers }: { netid: boolean; state: boolean; head: boolean; users: boolean; timers: boolean }): string {
+  const all = [...(head ? [{ netid: 'Netid', state: 'State', recvq: 'Recv-Q', sendq: 'Send-Q', local: ['Local Address', 'Port'], peer: ['Peer Address', 'Port'], process: withUsers ? 'Process' : '', more: '', info: '', between: ':' } as Row] : []), ...rows];
   const width = (of: (row: Row) => string): number => Math.max(0, ...all.map((row) => of(row).length));
-  const w = { netid: width((r) => r.netid), state: width((r) => r.state), recvq: width((r) => r.recvq), sendq: width((r) => r.sendq), la: width((r) => r.local[0]), lp: width((r) => r.local[1]), pa: width((r) => r.peer[0]), pp: width((r) => r.peer[1]) };
+  const w = { netid: width((r) => r.netid), state: width((r) => r.state), recvq: Math.max(6, width((r) => r.recvq)), sendq: Math.max(6, width((r) => r.sendq)), la: width((r) => r.local[0]), lp: width((r) => r.local[1]), pa: width((r) => r.peer[0]), pp: width((r) => r.peer[1]), process: withUsers ? width((r) => r.process) : 0, more: timers ? width((r) => r.more) : 0 };
   return all
     .map((r) => {
-      const left = `${withNetid ? `${r.netid.padEnd(w.netid)} ` : ''}${r.state.padEnd(w.state)} ${r.recvq.padEnd(w.recvq)} ${r.sendq.padEnd(w.sendq)} `;
-      return `${left}${r.local[0].padStart(w.la)}${r.between}${r.local[1].padEnd(w.lp)} ${r.peer[0].padStart(w.pa)}${r.between}${r.peer[1].padEnd(w.pp)}${r.process}\n${r.info === '' ? '' : `${r.info}\n`}`;
+      const left = `${withNetid ? `${r.netid.padEnd(w.netid)} ` : ''}${withState ? `${r.state.padEnd(w.state)} ` : ''}${r.recvq.padEnd(w.recvq)} ${r.sendq.padEnd(w.sendq)} `;
+      return `${left}${r.local[0].padStart(w.la)}${r.between}${r.local[1].padEnd(w.lp)} ${r.peer[0].padStart(w.pa)}${r.between}${r.peer[1].padEnd(w.pp)}${r.process.padEnd(w.process)}${r.more.padEnd(w.more)}\n${r.info === '' ? '' : `${r.info}\n`}`;
     })
     .join('');
 }
 
-/** "sport = :80", "dst 10.0.0.1", "port 80" after the options; every word must be understood. */
-function filterOf(words: readonly string[]): (row: Row) => boolean {
-  const source = words.join(' ').replace(/[()]/g, ' ').trim();
-  if (source === '') return () => true;
-  const tests = source.split(/\s+and\s+|\s+&&\s+/).map((part) => {
-    const m = /^(sport|dport|port|src|dst)\s*(?:=|==|eq)?\s*(\S+)$/.exec(part.trim());
-    if (!m) throw new Failed(`not modelled: filter "${part}"`, 255);
-    const value = m[2]!.replace(/^:/, '');
-    return (row: Row): boolean => {
-      const port = String(servicePort(value, 'tcp') ?? value);
-      if (m[1] === 'sport') return row.local[1] === port;
-      if (m[1] === 'dport') return row.peer[1] === port;
-      if (m[1] === 'port') return row.local[1] === port || row.peer[1] === port;
-      return (m[1] === 'src' ? row.local[0] : row.peer[0]) === value || (ipNumber(value) === null && value === '*');
-    };
-  });
-  return (row) => tests.every((one) => one(row));
+type Test = (row: Row) => boolean;
+
+/** "sport = :80 and ( dst 10.0.0.0/8 or not src 10.0.0.1 )" after the options. Source: ssfilter of iproute2. Throws for words that make no sense. */
+function filterOf(words: readonly string[]): Test {
+  const tokens = words.join(' ').replace(/([()!])/g, ' $1 ').replace(/! =/g, '!=').replace(/(<=|>=|==|!=|(?<![<>=!])[=<>](?!=))/g, ' $1 ').split(/\s+/).filter(Boolean);
+  if (tokens.length === 0) return () => true;
+  let at = 0;
+  const take = (...any: string[]): boolean => any.includes(tokens[at] ?? '') && at++ >= 0;
+  const either = (): Test => {
+    let left = both();
+    while (take('or', '|', '||')) {
+      const [a, b] = [left, both()];
+      left = (row) => a(row) || b(row);
+    }
+    return left;
+  };
+  const both = (): Test => {
+    let left = one();
+    while (at < tokens.length && !['or', '|', '||', ')'].includes(tokens[at]!)) {
+      take('and', '&', '&&');
+      const [a, b] = [left, one()];
+      left = (row) => a(row) && b(row);
+    }
+    return left;
+  };
+  const one = (): Test => {
+    if (take('not', '!')) {
+      const inner = one();
+      return (row) => !inner(row);
+    }
+    if (take('(')) {
+      const inner = either();
+      if (!take(')')) throw new Failed('bison bellows (while parsing filter): "syntax error!" Sorry.', 1);
+      return inner;
+    }
+    return comparison(tokens[at++] ?? '', () => tokens[at], () => tokens[at++] ?? '');
+  };
+  const whole = either();
+  if (at < tokens.length) throw new Failed('bison bellows (while parsing filter): "syntax error!" Sorry.', 1);
+  return whole;
 }
+
+const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+  '=': (a, b) => a === b, '==': (a, b) => a === b, eq: (a, b) => a === b, '!=': (a, b) => a !== b, ne: (a, b) => a !== b, '>': (a, b) => a > b, gt: (a, b) => a > b, '<': (a, b) => a < b, lt: (a, b) => a < b,
+  '>=': (a, b) => a >= b, ge: (a, b) => a >= b, '<=': (a, b) => a <= b, le: (a, b) => a <= b,
+};
+
+function comparison(what: string, peek: () => string | undefined, next: () => string): Test {
+  const compare = COMPARE[peek() ?? ''] ?? COMPARE['=']!;
+  if (COMPARE[peek() ?? '']) next();
+  if (what === 'sport' || what === 'dport' || what === 'port') {
+    const value = next().replace(/^.*:/, '');
+    const port = servicePort(value, 'tcp') ?? Number(value);
+    if (!Number.isInteger(port)) throw new Failed(`Error: "${value}" does not look like a port.\nCannot parse dst/src address.`, 1);
+    const said = (text: string): boolean => text !== '*' && compare(Number(text), port);
+    return (row) => (what !== 'dport' && said(row.local[1])) || (what !== 'sport' && said(row.peer[1]));
+  }
+  const value = what === 'src' || what === 'dst' ? next() : what;
+  const [, host = '', prefix, , port] = /^([^:/]*)(?:\/(\d+))?(:(.*))?$/.exec(value) ?? [];
+  const any = host === '' || host === '*';
+  if ((what !== 'src' && what !== 'dst') || (!any && ipNumber(host) === null)) throw new BadFilter(`Error: an inet prefix is expected rather than "${any ? value : host}".\nCannot parse dst/src address.`);
+  const within = (address: string): boolean => any || (ipNumber(address) !== null && networkText(address, Number(prefix ?? 32)) === networkText(host, Number(prefix ?? 32)));
+  return (row) => {
+    const end = what === 'src' ? row.local : row.peer;
+    return within(end[0]) && (port === undefined || port === '*' || end[1] === port);
+  };
+}
+
+/** Printed as it is. */
+class BadFilter extends Error {}
 
 const ms = (ns: number): string => String(Number((ns / 1e6).toFixed(3)));
 
@@ -121,14 +175,21 @@ function timerText({ tcp: t, state }: SocketInfo): string {
 }
 
 export const ss: Program = command(function* (argv) {
-  const options = parseOptions('t/tcp u/udp w/raw x/unix l/listening a/all n/numeric p/processes H/no-header 4/ipv4 6/ipv6 0/packet V/version h/help e/extended i/info m/memory o/options r/resolve s/summary K/kill', argv.slice(1));
+  const options = parseOptions('t/tcp u/udp w/raw x/unix l/listening a/all n/numeric p/processes H/no-header 4/ipv4 6/ipv6 0/packet V/version h/help e/extended i/info m/memory o/options r/resolve s/summary K/kill O/oneline f/family= A/query= T/threads Z/context b/bpf E/events Q/no-queues N/net= S/sctp M/mptcp d/dccp tipc vsock xdp inet-sockopt tos cgroup D= F=', argv.slice(1));
   const { on } = options;
   if (on.has('version')) {
     yield* print('ss utility, iproute2-6.15.0\n');
     return 0;
   }
   if (on.has('kill')) throw new Failed('not modelled: --kill', 255);
-  const keep = filterOf(options.words[0] === 'state' ? options.words.slice(2) : options.words);
+  let keep: Test;
+  try {
+    keep = filterOf(options.words[0] === 'state' ? options.words.slice(2) : options.words);
+  } catch (error) {
+    if (!(error instanceof BadFilter)) throw error;
+    yield* complain(`${error.message}\n`);
+    return 1;
+  }
   const wantState = options.words[0] === 'state' ? (options.words[1] ?? '') : '';
   const moreOf = (one: SocketInfo): { timer: string; extended: string; info: string } => ({
     timer: on.has('options') ? timerText(one) : '', extended: on.has('extended') && one.family === 'inet' ? `${one.uid > 0 ? ` uid:${one.uid}` : ''} ino:${one.ino} sk:${(one.ino % 4096).toString(16)} <->` : '',
@@ -142,6 +203,7 @@ export const ss: Program = command(function* (argv) {
     established: 'ESTAB', estab: 'ESTAB', listening: 'LISTEN', listen: 'LISTEN', 'time-wait': 'TIME-WAIT', 'syn-sent': 'SYN-SENT', 'syn-recv': 'SYN-RECV', 'close-wait': 'CLOSE-WAIT', 'fin-wait-1': 'FIN-WAIT-1', 'fin-wait-2': 'FIN-WAIT-2', 'last-ack': 'LAST-ACK', closing: 'CLOSING',
   };
   if (wantState !== '' && wantState !== 'all' && wantState !== 'connected' && !STATES[wantState]) throw new Failed(`wrong state name: ${wantState}`, 255);
+  if (on.has('no-queues') || on.has('events') || on.has('bpf')) throw new Failed(`not modelled: ${argv[1]}`, 255);
   const listens = (one: SocketInfo): boolean => one.state === 'LISTEN' || (one.state === 'UNCONN' && one.type !== 'stream' && one.local !== null);
   const shown = rows.filter((one) => {
     if (kinds.length > 0 ? !kinds.includes(kindOf(one)) : inetOnly && one.family !== 'inet') return false;
@@ -161,6 +223,6 @@ export const ss: Program = command(function* (argv) {
     yield* print(`Transport Total     IP        IPv6\n${line('RAW', of('raw').length)}${line('UDP', of('udp').length)}${line('TCP', used)}${line('INET', of('raw').length + of('udp').length + used)}${line('FRAG', 0)}\n`);
     return 0;
   }
-  yield* print(table(shown.map((one) => rowOf(one, on.has('processes'), moreOf(one))).filter(keep), kinds.length !== 1 || kinds[0] === 'unix', !on.has('no-header')));
+  yield* print(table(shown.map((one) => rowOf(one, on.has('processes'), moreOf(one))).filter(keep), { netid: kinds.length !== 1 || kinds[0] === 'unix', state: wantState === '' || STATES[wantState] === undefined, head: !on.has('no-header'), users: on.has('processes'), timers: on.has('options') && !on.has('extended') }));
   return 0;
 });

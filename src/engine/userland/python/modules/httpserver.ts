@@ -3,7 +3,7 @@ import { AF_INET, SIG, SOCK_STREAM, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { bytes } from '../../../sim/text.ts';
 import { attempt, isDir, list, readBytes, statOf } from '../../lib/files.ts';
-import { type Call, type Exchange, reply, serveOn, writeAll } from '../../lib/http.ts';
+import { type Call, type Exchange, serveOn, writeAll } from '../../lib/http.ts';
 import { osError } from '../errors.ts';
 import { failedWith, sysc, type Vm } from '../vm.ts';
 import { civil, strftime } from './calendar.ts';
@@ -75,22 +75,24 @@ const escaped = (s: string): string => s.replaceAll('&', '&amp;').replaceAll('<'
 function* answer(x: Exchange, o: Options): Call<void> {
   const target = decodeURIComponent(x.path);
   const place = `${o.directory}/${target.split('/').filter((p) => p !== '' && p !== '.' && p !== '..').join('/')}`.replace(/\/$/, '');
-  const headers = { Server: `SimpleHTTP/0.6 Python/${VERSION}`, Connection: 'close' };
   const stat = yield* statOf(place);
-  if (x.method !== 'GET' && x.method !== 'HEAD') return yield* refuse(x, 501, `Unsupported method ('${x.method}')`, 'Server does not support this operation', headers);
-  if (!stat) return yield* refuse(x, 404, 'File not found', 'Nothing matches the given URI', headers);
+  if (x.method !== 'GET' && x.method !== 'HEAD') return yield* refuse(x, 501, `Unsupported method ('${x.method}')`, 'Server does not support this operation');
+  if (!stat) return yield* refuse(x, 404, 'File not found', 'Nothing matches the given URI');
   if (isDir(stat) && !target.endsWith('/')) {
     yield* log(x, '301', '-');
-    return yield* reply(x, 301, '', { ...headers, Location: `${x.path}/` });
+    return yield* say(x, 301, 'Moved Permanently', '', { Location: `${x.path}/`, 'Content-Length': '0' });
   }
   const index = isDir(stat) && (yield* statOf(`${place}/index.html`)) ? `${place}/index.html` : null;
   yield* log(x, '200', '-');
-  if (isDir(stat) && !index) return yield* reply(x, 200, yield* listing(place, target), { ...headers, 'Content-Type': 'text/html; charset=utf-8' });
+  if (isDir(stat) && !index) {
+    const page = bytes(yield* listing(place, target));
+    return yield* say(x, 200, 'OK', page, { 'Content-type': 'text/html; charset=utf-8', 'Content-Length': String(page.length) });
+  }
   const name = index ?? place;
   const data = yield* attempt(readBytes(name), null);
-  if (data === null) return yield* refuse(x, 404, 'File not found', 'Nothing matches the given URI', headers);
+  if (data === null) return yield* refuse(x, 404, 'File not found', 'Nothing matches the given URI');
   const modified = strftime('%a, %d %b %Y %H:%M:%S GMT', civil((yield* statOf(name))?.mtime ?? 0));
-  yield* reply(x, 200, data, { ...headers, 'Content-Type': TYPES[name.split('.').pop()!] ?? 'application/octet-stream', 'Last-Modified': modified });
+  yield* say(x, 200, 'OK', data, { 'Content-type': TYPES[name.split('.').pop()!] ?? 'application/octet-stream', 'Content-Length': String(data.length), 'Last-Modified': modified });
 }
 
 function* listing(place: string, target: string): Call<string> {
@@ -100,21 +102,16 @@ function* listing(place: string, target: string): Call<string> {
     const mark = e.type === 'dir' ? '/' : '';
     rows.push(`<li><a href="${encodeURIComponent(e.name)}${mark}">${escaped(e.name)}${mark || (e.type === 'link' ? '@' : '')}</a></li>`);
   }
-  return ['<!DOCTYPE HTML>', '<html lang="en">', '<head>', '<meta charset="utf-8">', '<style type="text/css">\n:root {\ncolor-scheme: light dark;\n}\n</style>', `<title>${title}</title>`, '</head>', '<body>', `<h1>${title}</h1>`, '<hr>', '<ul>', ...rows, '</ul>', '<hr>', '</body>', '</html>', ''].join('\n');
+  return ['<!DOCTYPE HTML>', '<html lang="en">', '<head>', '<meta charset="utf-8">', `<title>${title}</title>`, '</head>', '<body>', `<h1>${title}</h1>`, '<hr>', '<ul>', ...rows, '</ul>', '<hr>', '</body>', '</html>', ''].join('\n');
 }
 
-function* refuse(x: Exchange, code: number, message: string, explain: string, headers: Record<string, string>): Call<void> {
+function* refuse(x: Exchange, code: number, message: string, explain: string): Call<void> {
   yield* writeAll(2, bytes(`${yield* stamp(x)} code ${code}, message ${message}\n`));
   yield* log(x, String(code), '-');
   const page = `<!DOCTYPE HTML>
 <html lang="en">
     <head>
         <meta charset="utf-8">
-        <style type="text/css">
-            :root {
-            color-scheme: light dark;
-            }
-        </style>
         <title>Error response</title>
     </head>
     <body>
@@ -125,7 +122,18 @@ function* refuse(x: Exchange, code: number, message: string, explain: string, he
     </body>
 </html>
 `;
-  yield* reply(x, code, page, { ...headers, 'Content-Type': 'text/html;charset=utf-8' });
+  const data = bytes(page);
+  yield* say(x, code, message, data, { Connection: 'close', 'Content-Type': 'text/html;charset=utf-8', 'Content-Length': String(data.length) });
+}
+
+/** An answer of HTTP/1.0, its head in http.server's order; the connection ends after it. */
+function* say(x: Exchange, code: number, reason: string, body: Uint8Array | string, headers: Record<string, string>): Call<void> {
+  const date = strftime('%a, %d %b %Y %H:%M:%S GMT', civil((yield* sys('clock_gettime', 'realtime')) / 1e9));
+  const head = { Server: `SimpleHTTP/0.6 Python/${VERSION}`, Date: date, ...headers };
+  x.answered = 'hijacked';
+  yield* writeAll(x.fd, bytes(`HTTP/1.0 ${code} ${reason}\r\n${Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`));
+  const data = typeof body === 'string' ? bytes(body) : body;
+  if (x.method !== 'HEAD' && data.length > 0) yield* writeAll(x.fd, data);
 }
 
 function* stamp(x: Exchange): Call<string> {
