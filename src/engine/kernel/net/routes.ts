@@ -14,6 +14,7 @@ export interface RouteKey {
   sport?: number;
   dport?: number;
   uid?: number;
+  tos?: number;
 }
 
 const BLANK: RouteKey = {};
@@ -23,11 +24,17 @@ export function routeFor(ns: NetNamespace, to: string, key: RouteKey = BLANK): {
   const address = parseIp(to);
   if (address === null) return null;
   if (ns.rules.length === 0) return lookedUp(inTable(ns, address, to, 'main', key)) ?? lookedUp(inTable(ns, address, to, 'default', key));
-  for (const rule of ns.rules) {
-    if (ruleFits(rule, to, key) === rule.not) continue;
+  for (let i = 0; i < ns.rules.length; i++) {
+    const rule = ns.rules[i]!;
+    if (ruleFits(rule, to, key) === rule.not || rule.action === 'nop') continue;
+    if (rule.action === 'goto') {
+      const target = ns.rules.findIndex((one) => one.pref === rule.goto);
+      if (target > i) i = target - 1;
+      continue;
+    }
     if (rule.action !== 'table') return { route: { to: 'default', via: null, dev: 'lo', src: null, proto: 'kernel', scope: 'global', metric: 0, type: rule.action, onlink: false }, src: '0.0.0.0' };
     const found = lookedUp(inTable(ns, address, to, rule.table, key));
-    if (found) return found;
+    if (found && (rule.suppress === undefined || parsePrefix(found.route.to)!.prefix > rule.suppress)) return found;
   }
   return null;
 }
@@ -38,8 +45,8 @@ function lookedUp<Found extends { route: Route }>(found: Found | null): Found | 
 }
 
 /** The packet's key, where it is routed. */
-export function keyOf({ src, mark, proto, sport, dport, uid }: Packet, iif: string): RouteKey {
-  return { src, mark: mark ?? 0, iif, proto, sport, dport, ...(uid === undefined ? {} : { uid }) };
+export function keyOf({ src, mark, proto, sport, dport, uid, tos }: Packet, iif: string): RouteKey {
+  return { src, mark: mark ?? 0, iif, proto, sport, dport, ...(tos === undefined ? {} : { tos }), ...(uid === undefined ? {} : { uid }) };
 }
 
 function ruleFits(rule: PolicyRule, to: string, key: RouteKey): boolean {
@@ -49,7 +56,7 @@ function ruleFits(rule: PolicyRule, to: string, key: RouteKey): boolean {
     return n !== undefined && n >= low && n <= high;
   };
   return (
-    (from === null || inPrefix(key.src ?? '0.0.0.0', from)) && (rule.to === null || inPrefix(to, rule.to)) && (fwmark === null || (((key.mark ?? 0) & fwmark.mask) >>> 0) === fwmark.value) &&
+    (rule.tos === undefined || rule.tos === ((key.tos ?? 0) & 0x1c)) && (from === null || inPrefix(key.src ?? '0.0.0.0', from)) && (rule.to === null || inPrefix(to, rule.to)) && (fwmark === null || (((key.mark ?? 0) & fwmark.mask) >>> 0) === fwmark.value) &&
     (iif === null || iif === (key.iif ?? 'lo')) && (oif === null || oif === key.oif) && (ipproto === null || ipproto === key.proto) && (sport === null || port(sport, key.sport)) &&
     (dport === null || port(dport, key.dport)) && (uids === null || (key.uid !== undefined && key.uid >= uids[0] && key.uid <= uids[1]))
   );

@@ -86,11 +86,16 @@ export function routeGet(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: 
   const to = String(asked.to);
   if (parseIp(to) === null) throw new SysError('EINVAL');
   if (isLocal(ns, to)) return { type: 'local', to, via: null, dev: 'lo', src: to, table: 'local', mtu: null };
-  const key = { ...(asked.from === undefined ? {} : { src: String(asked.from) }), ...(asked.oif === undefined ? {} : { oif: String(asked.oif) }), mark: Number(asked.mark ?? 0) };
+  const broadcast = localTable(ns).find((one) => one.type === 'broadcast' && one.to === to);
+  if (broadcast) return { type: 'broadcast', to, via: null, dev: broadcast.dev, src: broadcast.src, table: 'local', mtu: null, route: broadcast };
+  const key = {
+    ...(asked.iif === undefined ? {} : { iif: String(asked.iif) }), ...(asked.uid === undefined ? {} : { uid: Number(asked.uid) }), ...(asked.proto === undefined ? {} : { proto: String(asked.proto) as 'tcp' }),
+    ...(asked.sport === undefined ? {} : { sport: Number(asked.sport) }), ...(asked.dport === undefined ? {} : { dport: Number(asked.dport) }), ...(asked.from === undefined ? {} : { src: String(asked.from) }), ...(asked.oif === undefined ? {} : { oif: String(asked.oif) }), mark: Number(asked.mark ?? 0),
+  };
   const found = routeFor(ns, to, key);
   if (!found) throw new SysError('ENETUNREACH');
   if (found.route.type !== 'unicast') throw new SysError(found.route.type === 'unreachable' ? 'EHOSTUNREACH' : found.route.type === 'prohibit' ? 'EACCES' : 'EINVAL');
-  return { type: 'unicast', to, via: found.route.via, dev: found.route.dev, src: found.src, table: tableOf(found.route), mtu: found.route.mtu ?? ns.pathMtu.get(to) ?? null };
+  return { type: 'unicast', to, via: found.route.via, dev: found.route.dev, src: found.src, table: tableOf(found.route), mtu: found.route.mtu ?? ns.pathMtu.get(to) ?? null, route: found.route };
 }
 
 /** What the kernel keeps in the table local: the addresses of links and their broadcasts. */

@@ -73,8 +73,12 @@ export interface PolicyRule {
   sport: string | null;
   dport: string | null;
   uids: [number, number] | null;
-  /** A table, or unreachable, prohibit, blackhole. */
-  action: 'table' | 'unreachable' | 'prohibit' | 'blackhole';
+  tos?: number;
+  /** A table, a refusal, nothing, or on with the rule of a preference. */
+  action: 'table' | 'unreachable' | 'prohibit' | 'blackhole' | 'nop' | 'goto';
+  goto?: number;
+  /** Of a table, what is found with no longer a prefix than this counts for nothing. */
+  suppress?: number;
   table: string;
   proto: string;
 }

@@ -223,7 +223,6 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     if (error.errno === 'ENOENT') return `special device ${source} does not exist.`;
     if (error.errno === 'ELOOP' || error.errno === 'ESTALE') return `fsconfig() failed: ${strerror(error)}.`;
   }
-  if (plain && error.errno === 'ENODEV' && tried.type && targetThere && !source.startsWith('/')) return texts.ENODEV!;
   if (plain && ['ENODEV', 'ENOTBLK', 'ENOENT'].includes(error.errno) && targetThere && !(yield* isBlock(source))) return `fsconfig() failed: ${source}: Can't lookup blockdev.`;
   if (error.errno === 'ENOENT') {
     if (!targetThere) return 'mount point does not exist.';
@@ -294,7 +293,8 @@ function below(rows: readonly MountRow[], top: MountRow): MountRow[] {
 }
 
 function* detach(o: Options, target: string): Call<number> {
-  const source = o.on.has('verbose') ? (yield* readMounts()).findLast((row) => row.target === target)?.source : undefined;
+  // an absolute path is unmounted without a look at what is mounted there
+  const source = o.on.has('verbose') && !o.words.includes(target) ? (yield* readMounts()).findLast((row) => row.target === target)?.source : undefined;
   try {
     yield* sys('umount2', target, (o.on.has('lazy') ? MNT_DETACH : 0) | (o.on.has('force') ? 1 : 0));
   } catch (error) {

@@ -3,7 +3,7 @@ import type { AddressInfo } from '../../../kernel/net/rtnetlink.ts';
 import { type NetlinkRequest, sys } from '../../../kernel/sys.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
-import { print } from '../../lib/io.ts';
+import { complain, print } from '../../lib/io.ts';
 import { ask, Complaint } from '../rtnl.ts';
 import { broadcastOf, networkText, parseAddress } from '../addresses.ts';
 import { chosenBy, links, requireDevice, selection } from './link.ts';
@@ -21,6 +21,8 @@ interface Filters {
   to?: { address: string; prefix: number };
   label?: RegExp;
   secondary?: boolean;
+  /** None here has a lifetime. */
+  dynamic?: boolean;
 }
 
 /** The words about addresses taken out of those about links. */
@@ -34,6 +36,8 @@ function filtersOf(words: Words): { filters: Filters; rest: Words } {
     else if (word === 'label') filters.label = globOf(need(words));
     else if (word === 'primary') filters.secondary = false;
     else if (word === 'secondary' || word === 'temporary') filters.secondary = true;
+    else if (word === 'dynamic') filters.dynamic = true;
+    else if (word === 'permanent') filters.dynamic = false;
     else rest.push(word);
   }
   return { filters, rest: { argv: rest, at: 0 } };
@@ -47,8 +51,9 @@ function scopeOf(word: string): string {
   return named;
 }
 
-function wanted(one: AddressInfo, { scope, to, label, secondary }: Filters, { family }: IpOptions): boolean {
+function wanted(one: AddressInfo, { scope, to, label, secondary, dynamic }: Filters, { family }: IpOptions): boolean {
   if (family !== 'any' && one.family !== family) return false;
+  if (dynamic === true) return false;
   if (scope !== undefined && scope !== 'all' && one.scope !== scope) return false;
   if (label && !(one.family === 'inet' && label.test(one.label))) return false;
   if (secondary !== undefined && one.secondary !== secondary) return false;
@@ -60,15 +65,15 @@ function wanted(one: AddressInfo, { scope, to, label, secondary }: Filters, { fa
 function* show(words: Words, options: IpOptions): Call<number> {
   const { filters, rest } = filtersOf(words);
   const chosen = selection(rest);
-  const filtered = filters.to !== undefined || filters.label !== undefined || filters.secondary !== undefined;
+  const filtered = filters.dynamic === true || filters.to !== undefined || filters.label !== undefined || filters.secondary !== undefined;
   const known = yield* knownIds();
   const rows: unknown[] = [];
   for (const one of (yield* links(chosen.dev)).filter(chosenBy(chosen))) {
     const shown = one.addresses.filter((a) => wanted(a, filters, options));
     // a link without any address is left out only where a family or an address is asked for
     if (shown.length === 0 && (options.family !== 'any' || filtered || (filters.scope !== undefined && one.addresses.length > 0))) continue;
-    if (options.json) rows.push({ ...linkJson(one, 'addr'), addr_info: shown.map(addressJson) });
-    else yield* print(addressesText(one, shown, known, options));
+    if (options.json) rows.push({ ...linkJson(one, 'addr', { brief: options.brief, family: filters.to || filters.label ? 'inet' : options.family }), addr_info: shown.map((a) => (options.brief ? { local: a.address, prefixlen: a.prefix } : addressJson(a))) });
+    else yield* print(addressesText(one, shown, known, filters.to ? { ...options, family: 'inet' } : options));
   }
   if (options.json) yield* print(jsonText(rows, options));
   return 0;
@@ -77,6 +82,7 @@ function* show(words: Words, options: IpOptions): Call<number> {
 function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<number> {
   const request: NetlinkRequest = { type: command === 'delete' ? 'addr.del' : 'addr.add' };
   let broadcast: string | undefined;
+  let bare = false;
   let local: { address: string; prefix: number } | undefined;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
@@ -87,13 +93,16 @@ function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<numb
     else if (word === 'local') local = addressOf(need(words));
     else if (word === 'noprefixroute') request.noPrefixRoute = true;
     else if (word === 'valid_lft' || word === 'preferred_lft' || word === 'peer') throw new Complaint(`not modelled: ip address ${command} ${word}`, 255);
-    else if (local === undefined) local = addressOf(word);
-    else throw garbage(word, 'local');
+    else if (local === undefined) {
+      local = addressOf(word);
+      bare = !word.includes('/');
+    } else throw garbage(word, 'local');
   }
   if (request.dev === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 1);
   if (!local) throw new Complaint('RTNETLINK answers: Invalid argument', 2);
   if (broadcast !== undefined) request.broadcast = broadcast === '+' ? broadcastOf(local.address, local.prefix) : broadcast;
   yield* requireDevice(String(request.dev));
+  if (command === 'delete' && bare) local = yield* wildcard(String(request.dev), local);
   const full: NetlinkRequest = { ...request, address: local.address, prefix: local.prefix };
   if (command === 'replace') {
     const has = ((yield* ask<(AddressInfo & { dev: string })[]>({ type: 'addr.list', dev: request.dev })) ?? []).some((a) => a.address === local.address && a.prefix === local.prefix);
@@ -101,6 +110,16 @@ function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<numb
   }
   yield* ask(full);
   return 0;
+}
+
+/** An address without its length: /32, or, as older scripts have it, the one that begins so. */
+function* wildcard(dev: string, one: { address: string; prefix: number }): Call<{ address: string; prefix: number }> {
+  const all = yield* ask<(AddressInfo & { dev: string })[]>({ type: 'addr.list', dev });
+  if (all.some((a) => a.address === one.address && a.prefix === 32)) return one;
+  const found = all.find((a) => a.address === one.address);
+  if (!found) return one;
+  yield* complain(`Warning: Executing wildcard deletion to stay compatible with old scripts.\n         Explicitly specify the prefix length (${one.address}/32) to avoid this warning.\n         This special behaviour is likely to disappear in further releases,\n         fix your scripts!\n`);
+  return { address: found.address, prefix: found.prefix };
 }
 
 function addressOf(word: string): { address: string; prefix: number } {
@@ -113,7 +132,7 @@ function addressOf(word: string): { address: string; prefix: number } {
 
 function* flush(words: Words, options: IpOptions): Call<number> {
   const { filters, rest } = filtersOf(words);
-  if (words.argv.length === words.at && rest.argv.length === 0 && Object.keys(filters).length === 0) throw new Complaint('Flush requires arguments.\n', 255);
+  if (words.argv.length === words.at && rest.argv.length === 0 && Object.keys(filters).length === 0) throw new Complaint('Flush requires arguments.', 1);
   const { dev } = selection(rest);
   if (dev !== undefined && (yield* attempt(sys('netlink', { type: 'link.list', name: dev }), null, 'ENODEV')) === null) throw new Complaint(`Device "${dev}" does not exist.`, 1);
   let deleted = 0;

@@ -1,12 +1,13 @@
 /** ip(8): options, object, and the complaints of the whole. Source: iproute2 6.15. Objects that the kernel has nothing for are refused. */
 import { SysError } from '../../../kernel/abi.ts';
 import type { Body, Program } from '../../../kernel/sys.ts';
+import { readText } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print, strerror } from '../../lib/io.ts';
 import { Complaint } from '../rtnl.ts';
 import { address } from './address.ts';
 import { link } from './link.ts';
-import { netns, switchTo } from './netns.ts';
+import { execAll, netns, switchTo } from './netns.ts';
 import { type IpOptions, noOptions } from './options.ts';
 import { neighbour, route } from './route.ts';
 import { rule } from './rule.ts';
@@ -55,7 +56,7 @@ const FLAGS: readonly [name: string, set: (options: IpOptions) => void][] = [
   ['4', (o) => { o.family = 'inet'; }], ['6', (o) => { o.family = 'inet6'; }], ['oneline', (o) => { o.oneline = true; }],
   ['statistics', more], ['stats', more], ['details', (o) => { o.details = true; }],
   ['brief', (o) => { o.brief = true; }], ['json', (o) => { o.json = true; }], ['pretty', (o) => { o.pretty = true; }],
-  ['resolve', () => undefined], ['color', () => undefined], ['human-readable', () => undefined], ['Numeric', () => undefined], ['timestamp', () => undefined], ['iec', () => undefined],
+  ['resolve', () => undefined], ['color', () => undefined], ['human-readable', () => undefined], ['Numeric', () => undefined], ['timestamp', () => undefined], ['iec', () => undefined], ['all', (o) => { o.all = true; }], ['force', (o) => { o.force = true; }],
 ];
 
 /** Reads options up to the object; null when -V has been answered. */
@@ -65,7 +66,7 @@ function* options(words: Words, into: IpOptions): Call<boolean> {
     if (word === undefined || !word.startsWith('-')) return true;
     words.at++;
     if (word === '--') return true;
-    const name = word.replace(/^--?/, '').replace(/^color=.*/, 'color');
+    const name = word.replace(/^--?/, '').replace(/^c(olor)?=.*/, 'color');
     if (name === 'V' || name === 'Version') {
       yield* print('ip utility, iproute2-6.15.0, libbpf 1.5.0\n');
       return false;
@@ -73,7 +74,7 @@ function* options(words: Words, into: IpOptions): Call<boolean> {
     if (name === '') throw new Complaint(USAGE.trimEnd(), 255);
     if ('netns'.startsWith(name)) {
       const ns = words.argv[words.at++];
-      if (ns === undefined) throw new Complaint('Command line is not complete. Try option "help"', 255);
+      if (ns === undefined) throw new Complaint('Cannot open network namespace "(null)": No such file or directory', 255);
       yield* switchTo(ns);
       continue;
     }
@@ -86,6 +87,10 @@ function* options(words: Words, into: IpOptions): Call<boolean> {
       yield* print(USAGE);
       return false;
     }
+    if (name.length > 0 && 'batch'.startsWith(name)) {
+      into.batch = words.argv[words.at++] ?? '-';
+      continue;
+    }
     const flag = FLAGS.find(([long]) => long.startsWith(name));
     if (!flag) throw new Complaint(`Option "${word}" is unknown, try "ip -help".`, 255);
     flag[1](into);
@@ -96,6 +101,31 @@ function* run(argv: readonly string[], env: Readonly<Record<string, string>>, st
   const words: Words = { argv: argv.slice(1), at: 0 };
   const chosen: IpOptions = { ...noOptions(), style };
   if (!(yield* options(words, chosen))) return 0;
+  if (chosen.batch !== null) return yield* batch(chosen.batch, chosen, env);
+  return yield* one(words, chosen, env);
+}
+
+/** Lines of a file, each as the words after `ip`; a failure ends it, with -force at the end. */
+function* batch(file: string, chosen: IpOptions, env: Readonly<Record<string, string>>): Call<number> {
+  const source = yield* readText(file === '-' ? '/dev/stdin' : file);
+  let failed = false;
+  for (const [i, line] of source.split('\n').entries()) {
+    const argv = line.replace(/(^|\s)#.*/, '').trim().split(/\s+/).filter(Boolean);
+    if (argv.length === 0) continue;
+    try {
+      if ((yield* one({ argv, at: 0 }, { ...chosen, batch: null }, env)) === 0) continue;
+    } catch (error) {
+      if (!(error instanceof Complaint)) throw error;
+      yield* complain(`${error.message}\n`);
+    }
+    yield* complain(`Command failed ${file}:${i + 1}\n`);
+    failed = true;
+    if (!chosen.force) break;
+  }
+  return failed ? 1 : 0;
+}
+
+function* one(words: Words, chosen: IpOptions, env: Readonly<Record<string, string>>): Call<number> {
   const object = words.argv[words.at];
   if (object === undefined) throw new Complaint(USAGE.trimEnd(), 255);
   words.at++;
@@ -103,6 +133,7 @@ function* run(argv: readonly string[], env: Readonly<Record<string, string>>, st
   const found = OBJECTS.find(([name]) => name.startsWith(object));
   if (!found) throw new Complaint(`Object "${object}" is unknown, try "ip help".`, 1);
   if (!found[1]) throw new Complaint(`not modelled: ip ${found[0]}`, 1);
+  if (chosen.all && found[0] === 'netns' && (words.argv[words.at] ?? '').startsWith('e')) return yield* execAll(words.argv.slice(words.at + 1), env);
   return yield* found[1](words, chosen, env);
 }
 

@@ -70,6 +70,7 @@ export function selection(words: Words): Selection {
     else if (word === 'master') chosen.master = need(words);
     else if (word === 'group') chosen.group = groupOf(need(words));
     else if (word === 'dev') chosen.dev = need(words);
+    else if (word === 'vrf') throw wrong(need(words), 'Not a valid VRF name');
     else if (chosen.dev === undefined) chosen.dev = word;
     else throw garbage(word);
   }
@@ -82,9 +83,10 @@ export function chosenBy({ type, up, master, group }: Selection): (link: LinkInf
 
 function* show(words: Words, options: IpOptions): Call<number> {
   const chosen = selection(words);
+  if (chosen.master !== undefined && (yield* attempt(sys('netlink', { type: 'link.list', name: chosen.master }), null, 'ENODEV')) === null) throw wrong(chosen.master, 'Device does not exist');
   const found = (yield* links(chosen.dev)).filter(chosenBy(chosen));
   if (options.json) {
-    yield* print(jsonText(found.map((one) => linkJson(one)), options));
+    yield* print(jsonText(found.map((one) => linkJson(one, 'link', { brief: options.brief, family: 'any' })), options));
     return 0;
   }
   const known = yield* knownIds();

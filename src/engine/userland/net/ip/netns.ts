@@ -170,13 +170,51 @@ export function* netns(words: Words, options: IpOptions, env: Readonly<Record<st
       return yield* exec(words, env);
     case 'pids':
       return yield* pids(name(words));
-    case 'identify': case 'id':
-      return yield* identify(peek(words) ?? 'self');
+    case 'identify': case 'id': {
+      const pid = peek(words);
+      if (pid !== undefined && !/^\d+$/.test(pid)) throw new Complaint(`Specified string '${pid}' is not a pid`, 1);
+      return yield* identify(pid ?? 'self');
+    }
+    case 'set':
+      return yield* setId(name(words), peek(words));
+    case 'list-id':
+      for (const [id, one] of [...(yield* knownIds())].sort(([a], [b]) => a - b)) yield* print(`nsid ${id} (iproute2 netns name: ${one})\n`);
+      return 0;
     case 'help':
       throw new Complaint(usageOf('netns'), 255);
     default:
       throw new Complaint(`Command "${command}" is unknown, try "ip netns help".`, 255);
   }
+}
+
+function* setId(one: string, id: string | undefined): Call<number> {
+  if (id === undefined) throw new Complaint('No netnsid specified', 1);
+  if (id !== 'auto' && !/^\d+$/.test(id)) throw new Complaint(`Invalid "netnsid" value`, 1);
+  const path = `${DIR}/${one}`;
+  if ((yield* attempt(sys('faccessat', AT_FDCWD, path, 0), -1)) !== 0) throw new Complaint(`Cannot open network namespace "${one}": No such file or directory`, 255);
+  const known = (yield* sys('netlink', { type: 'nsid.get', netns: { path } })) as number;
+  if (known >= 0) throw new Complaint('Error: Peer netns already has a nsid assigned.', 2);
+  const free = id === 'auto' ? ((yield* knownIds()).size) : Number(id);
+  yield* sys('netlink', { type: 'nsid.set', netns: { path }, id: free });
+  return 0;
+}
+
+/** -all netns exec: in one after the other, each named first. */
+export function* execAll(argv: readonly string[], env: Readonly<Record<string, string>>): Call<number> {
+  if (argv.length === 0) throw new Complaint('No command specified', 255);
+  for (const one of yield* names()) {
+    yield* print(`\nnetns: ${one}\n`);
+    const child = yield* sys('clone', {
+      flags: 0,
+      *run() {
+        yield* switchTo(one);
+        yield* sys('execve', yield* which(argv[0]!, env), argv, env);
+        return 1;
+      },
+    });
+    yield* sys('wait4', child, 0);
+  }
+  return 0;
 }
 
 function name(words: Words): string {

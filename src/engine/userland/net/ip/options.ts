@@ -12,10 +12,14 @@ export interface IpOptions {
   details: boolean;
   family: 'inet' | 'inet6' | 'any';
   netns: string | null;
+  all: boolean;
+  force: boolean;
+  /** A file of commands, - for the standard input. */
+  batch: string | null;
 }
 
 export function noOptions(): IpOptions {
-  return { style: 'iproute2', brief: false, oneline: false, json: false, pretty: false, statistics: false, moreStatistics: false, details: false, family: 'any', netns: null };
+  return { style: 'iproute2', brief: false, oneline: false, json: false, pretty: false, statistics: false, moreStatistics: false, details: false, family: 'any', netns: null, all: false, force: false, batch: null };
 }
 
 /** JSON as iproute2 prints it: on one line, or with -p indented by four. */

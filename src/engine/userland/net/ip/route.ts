@@ -51,6 +51,7 @@ function* show(words: Words, options: IpOptions): Call<number> {
   let type: string | undefined;
   let table = 'main';
   let how = 'exact';
+  let scope: string | undefined;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'dev') dev = need(words);
@@ -67,7 +68,7 @@ function* show(words: Words, options: IpOptions): Call<number> {
       }
       to = prefixOf(to, options.family);
     } else if (word === 'type') type = need(words);
-    else if (word === 'scope') need(words);
+    else if (word === 'scope') scope = need(words);
     else if (TYPES.has(word)) type = word;
     else to = prefixOf(word, options.family);
   }
@@ -75,10 +76,10 @@ function* show(words: Words, options: IpOptions): Call<number> {
   if (dev !== undefined) yield* requireDevice(dev);
   const listed = yield* routesOf(table);
   const found = listed.filter(
-    (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (type === undefined || r.type === type) && (to === undefined || isWanted(r.to, to, how)),
+    (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (type === undefined || r.type === type) && (scope === undefined || r.scope === scope) && (to === undefined || isWanted(r.to, to, how)),
   );
   if (options.json) yield* print(jsonText(found.map(routeJson), options));
-  else for (const route of found) yield* print(routeText(route, options, table === 'all' ? 'all' : null).replace(dev === undefined ? '\0' : ` dev ${dev}`, ''));
+  else for (const route of found) yield* print(routeText(route, options, table === 'all' ? 'all' : null).replace(dev === undefined ? '\0' : ` dev ${dev}`, '').replace(scope === undefined ? '\0' : ` scope ${scope}`, ''));
   return 0;
 }
 
@@ -87,7 +88,8 @@ const TABLES: Readonly<Record<string, string>> = { 254: 'main', 255: 'local', 25
 /** A table by number or by the names that rt_tables begins with. */
 export function tableName(word: string): string {
   if (/^(main|local|default|all)$/.test(word)) return word;
-  if (!/^\d+$/.test(word) || Number(word) > 0xffffffff) throw wrong(word, 'table id value is invalid');
+  if (!/^\d+$/.test(word)) throw wrong(word, 'table id value is invalid');
+  if (Number(word) > 0xffffffff) throw wrong(word, '"table" value is invalid');
   return TABLES[word] ?? word;
 }
 
@@ -130,6 +132,19 @@ function prefixOf(word: string, family: IpOptions['family']): string {
   return full;
 }
 
+function counted(word: string, what: string): number {
+  if (!/^(\d+|0x[0-9a-f]+)$/i.test(word) || Number(word) > 0xffffffff) throw wrong(word, `"${what}" value is invalid`);
+  return Number(word);
+}
+
+const PROTOCOLS: Readonly<Record<string, string>> = { 0: 'unspec', 1: 'redirect', 2: 'kernel', 3: 'boot', 4: 'static', 8: 'gated', 9: 'ra', 16: 'dhcp', 186: 'bgp', 188: 'ospf' };
+
+function protocolOf(word: string): string {
+  if (/^\d+$/.test(word) && Number(word) <= 255) return PROTOCOLS[word] ?? word;
+  if (!Object.values(PROTOCOLS).includes(word) && !/^(mrt|zebra|bird|dnrouted|xorp|ntk|keepalived|babel|isis|rip|eigrp|openr)$/.test(word)) throw wrong(word, '"protocol" value is invalid');
+  return word;
+}
+
 function gatewayOf(word: string): string {
   if (ipNumber(word) === null) throw new Complaint(`Error: inet address is expected rather than "${word}".`, 1);
   return word;
@@ -144,8 +159,8 @@ function* change(words: Words, options: IpOptions, type: 'route.add' | 'route.re
       request.via = gatewayOf(need(words));
     } else if (word === 'dev' || word === 'oif') request.dev = need(words);
     else if (word === 'src') request.src = gatewayOf(need(words));
-    else if (word === 'metric' || word === 'preference') request.metric = Number(need(words));
-    else if (word === 'proto' || word === 'protocol') request.proto = need(words);
+    else if (word === 'metric' || word === 'preference') request.metric = counted(need(words), 'metric');
+    else if (word === 'proto' || word === 'protocol') request.proto = protocolOf(need(words));
     else if (word === 'scope') request.scope = need(words);
     else if (word === 'onlink') request.onlink = true;
     else if (word === 'table') {
@@ -159,35 +174,70 @@ function* change(words: Words, options: IpOptions, type: 'route.add' | 'route.re
     else if (request.to === undefined) request.to = prefixOf(word, options.family);
     else throw garbage(word);
   }
+  if (request.to === undefined && Object.keys(request).length <= 1) throw new Complaint(usageOf('route'), 255);
   if (request.to === undefined) throw new Complaint('RTNETLINK answers: Invalid argument', 2);
   if (request.dev !== undefined) yield* requireDevice(String(request.dev));
   yield* ask(request);
   return 0;
 }
 
-function* get(words: Words): Call<number> {
+interface Got {
+  type: string;
+  via: string | null;
+  dev: string;
+  src: string;
+  table: string;
+  mtu: number | null;
+  to: string;
+}
+
+function* get(words: Words, options: IpOptions): Call<number> {
   const request: NetlinkRequest = { type: 'route.get' };
+  let fibmatch = false;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'from') request.from = need(words);
     else if (word === 'oif' || word === 'dev') request.oif = need(words);
-    else if (word === 'mark') request.mark = Number(need(words));
-    else if (word === 'iif' || word === 'uid' || word === 'ipproto' || word === 'sport' || word === 'dport') throw new Complaint(`not modelled: ip route get ${word}`, 255);
+    else if (word === 'iif') request.iif = need(words);
+    else if (word === 'mark') request.mark = counted(need(words), 'mark');
+    else if (word === 'uid') request.uid = counted(need(words), 'uid');
+    else if (word === 'ipproto') request.proto = need(words);
+    else if (word === 'sport' || word === 'dport') request[word] = counted(need(words), word);
+    else if (word === 'fibmatch') fibmatch = true;
+    else if (word === 'tos' || word === 'vrf' || word === 'connected' || word === 'notify') throw new Complaint(`not modelled: ip route get ${word}`, 255);
     else request.to = word === 'to' ? need(words) : word;
   }
   const to = String(request.to ?? '').replace(/\/\d+$/, '');
   if (request.to === undefined) throw new Complaint('need at least a destination address', 1);
   if (ipNumber(to) === null) throw new Complaint(`Error: any valid prefix is expected rather than "${to}".`, 1);
-  if (request.oif !== undefined) yield* requireDevice(String(request.oif));
-  const found = yield* ask<{ type: string; via: string | null; dev: string; src: string; table: string; mtu: number | null }>({ ...request, to });
-  const uid = yield* sys('getuid');
-  const local = found.type === 'local';
+  for (const link of [request.oif, request.iif]) if (link !== undefined) yield* requireDevice(String(link));
+  const found = yield* ask<Got & { route?: Shown }>({ ...request, to });
+  if (fibmatch && found.route) {
+    yield* print(routeText({ ...found.route, linkdown: false }, options));
+    return 0;
+  }
+  const uid = request.uid ?? (yield* sys('getuid'));
+  if (options.json) yield* print(jsonText([gotJson(found, to, request, Number(uid))], options));
+  else yield* print(gotText(found, to, request, Number(uid)));
+  return 0;
+}
+
+function gotText(found: Got, to: string, request: NetlinkRequest, uid: number): string {
+  const kind = found.type === 'unicast' ? '' : `${found.type} `;
   const from = request.from === undefined ? '' : `from ${String(request.from)} `;
   const table = found.table !== 'main' && found.table !== 'local' ? `table ${found.table} ` : '';
-  const mark = request.mark ? `mark 0x${Number(request.mark).toString(16)} ` : '';
+  const mark = request.mark ? `mark ${Number(request.mark) < 16 ? Number(request.mark) : `0x${Number(request.mark).toString(16)}`} ` : '';
   const src = request.from === undefined ? `src ${found.src} ` : '';
-  yield* print(`${local ? 'local ' : ''}${to} ${from}${found.via ? `via ${found.via} ` : ''}dev ${found.dev} ${table}${src}${mark}uid ${uid} \n    cache ${local ? '<local> ' : ''}${found.mtu ? `mtu ${found.mtu} ` : ''}\n`);
-  return 0;
+  const cached = found.type === 'local' ? '<local> ' : found.type === 'broadcast' ? '<local,brd> ' : '';
+  const who = request.iif === undefined ? `uid ${uid} ` : '';
+  return `${kind}${to} ${from}${found.via ? `via ${found.via} ` : ''}dev ${found.dev} ${table}${src}${mark}${who}\n    cache ${cached}${found.mtu ? `mtu ${found.mtu} ` : ''}${request.iif === undefined ? '' : `iif ${String(request.iif)} `}\n`;
+}
+
+function gotJson(found: Got, to: string, request: NetlinkRequest, uid: number): object {
+  return {
+    ...(found.type === 'unicast' ? {} : { type: found.type }), dst: to, ...(request.from === undefined ? {} : { from: request.from }), ...(found.via ? { gateway: found.via } : {}), dev: found.dev,
+    ...(request.from === undefined ? { prefsrc: found.src } : {}), flags: [], uid, cache: found.type === 'local' ? ['local'] : found.type === 'broadcast' ? ['local', 'brd'] : [],
+  };
 }
 
 function* flush(words: Words): Call<number> {
@@ -228,7 +278,7 @@ export function* route(words: Words, options: IpOptions): Call<number> {
     case 'delete':
       return yield* change(words, options, 'route.del');
     case 'get':
-      return yield* get(words);
+      return yield* get(words, options);
     case 'flush':
       return yield* flush(words);
     case 'list': case 'show':
@@ -254,7 +304,8 @@ function* neighShow(words: Words, options: IpOptions): Call<number> {
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'dev') dev = need(words);
-    else if (word === 'nud') state = need(words).toUpperCase();
+    else if (word === 'nud') state = nudOf(need(words));
+    else if (word === 'proxy') throw new Complaint('not modelled: ip neigh proxy', 255);
     else {
       to = word === 'to' ? need(words) : word;
       if (!parseAddress(to)) throw new Complaint(`Error: any valid prefix is expected rather than "${to}".`, 1);
@@ -278,16 +329,24 @@ export function* neighbour(words: Words, options: IpOptions): Call<number> {
   const command = matching(word, ['add', 'change', 'chg', 'replace', 'delete', 'get', 'list', 'show', 'flush']);
   if (command === 'list' || command === 'show') return yield* neighShow(words, options);
   if (command === 'get') return yield* neighGet(words);
-  if (command === undefined) throw new Complaint(`Command "${word}" is unknown, try "ip neigh help".`, 255);
+  if (command === undefined && !'help'.startsWith(word)) throw new Complaint(`Command "${word}" is unknown, try "ip neigh help".`, 255);
+  if ('help'.startsWith(word)) throw new Complaint(usageOf('neigh'), 255);
+  let flushAll = false;
   const request: NetlinkRequest = { type: command === 'delete' ? 'neigh.del' : 'neigh.add' };
   for (let one = peek(words); one !== undefined; one = peek(words)) {
     words.at++;
     if (one === 'dev') request.dev = need(words);
-    else if (one === 'lladdr') request.mac = need(words);
+    else if (one === 'lladdr') request.mac = hardware(need(words));
+    else if (one === 'proxy' || one === 'router' || one === 'use' || one === 'managed' || one === 'extern_learn' || one === 'protocol') throw new Complaint(`not modelled: ip neigh ${one}`, 255);
+    else if (command === 'flush' && one === 'all') flushAll = true;
+    else if (command === 'flush' && one === 'to') request.address = gatewayOf(need(words));
     else if (one === 'nud') request.state = stateOf(need(words));
     else request.address = gatewayOf(one);
   }
-  if (command === 'flush') return yield* neighFlush(request.dev);
+  if (command === 'flush') {
+    if (!flushAll && Object.keys(request).length === 1) throw new Complaint('Flush requires arguments.', 1);
+    return yield* neighFlush(request.dev, request.address, request.state);
+  }
   if (request.dev === undefined || request.address === undefined) throw new Complaint('Device and destination are required arguments.', 255);
   yield* requireDevice(String(request.dev));
   if (request.type === 'neigh.add' && request.mac === undefined) throw new Complaint('Error: No link layer address given.', 2);
@@ -330,9 +389,19 @@ function* attemptDelete(request: NetlinkRequest): Call<void> {
   }
 }
 
-function* neighFlush(dev: unknown): Call<number> {
+function hardware(word: string): string {
+  if (!/^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(word)) throw new Complaint(`"${word}" is invalid lladdr.`, 1);
+  return word;
+}
+
+function nudOf(word: string): string {
+  return word === 'all' ? 'ALL' : stateOf(word);
+}
+
+function* neighFlush(dev: unknown, address: unknown, state: unknown): Call<number> {
   for (const n of yield* ask<Neighbour[]>({ type: 'neigh.list', ...(dev === undefined ? {} : { dev }) })) {
-    if (n.state !== 'PERMANENT') yield* ask({ type: 'neigh.del', dev: n.dev, address: n.address });
+    if (address !== undefined && n.address !== address) continue;
+    if (state === undefined ? n.state !== 'PERMANENT' && n.state !== 'NOARP' : n.state === state) yield* ask({ type: 'neigh.del', dev: n.dev, address: n.address });
   }
   return 0;
 }

@@ -12,9 +12,10 @@ import { matching, need, peek, type Words, wrong, wrongValue } from './words.ts'
 
 const COMMANDS = ['list', 'lst', 'show', 'add', 'delete', 'flush', 'save', 'restore', 'help'];
 
-function ruleText(rule: PolicyRule): string {
+function ruleText(rule: PolicyRule, details: boolean): string {
   let text = `${rule.pref}:\t${rule.not ? 'not ' : ''}from ${rule.from ?? 'all'}`;
   if (rule.to) text += ` to ${rule.to}`;
+  if (rule.tos !== undefined) text += ` tos 0x${rule.tos.toString(16)}`;
   if (rule.fwmark) text += ` fwmark 0x${rule.fwmark.value.toString(16)}${rule.fwmark.mask === 0xffffffff ? '' : `/0x${rule.fwmark.mask.toString(16)}`}`;
   if (rule.iif) text += ` iif ${rule.iif}`;
   if (rule.oif) text += ` oif ${rule.oif}`;
@@ -22,7 +23,8 @@ function ruleText(rule: PolicyRule): string {
   if (rule.ipproto) text += ` ipproto ${rule.ipproto}`;
   if (rule.sport) text += ` sport ${rule.sport}`;
   if (rule.dport) text += ` dport ${rule.dport}`;
-  return `${text} ${rule.action === 'table' ? `lookup ${rule.table}` : rule.action}\n`;
+  const action = rule.action === 'table' ? `lookup ${rule.table}` : rule.action === 'goto' ? `goto ${rule.goto}` : rule.action;
+  return `${text} ${action}${rule.suppress === undefined ? '' : ` suppress_prefixlength ${rule.suppress}`}${details ? ` proto ${rule.proto}` : ''}\n`;
 }
 
 function ruleJson(rule: PolicyRule): object {
@@ -52,7 +54,7 @@ function mark(word: string): { value: number; mask: number } {
 }
 
 const PREFERENCE: readonly string[] = ['preference', 'order', 'priority'];
-const ACTIONS: ReadonlySet<string> = new Set(['unreachable', 'prohibit', 'blackhole']);
+const ACTIONS: ReadonlySet<string> = new Set(['unreachable', 'prohibit', 'blackhole', 'nop']);
 
 /** The words of add and delete, as a request. */
 function requestOf(words: Words, type: 'rule.add' | 'rule.del'): NetlinkRequest {
@@ -76,13 +78,37 @@ function requestOf(words: Words, type: 'rule.add' | 'rule.del'): NetlinkRequest 
       const pref = need(words);
       if (!/^\d+$/.test(pref)) throw wrong(pref, 'preference value is invalid');
       request.pref = Number(pref);
-    } else if (word === 'table' || word === 'lookup') rule.table = tableName(need(words));
+    } else if (word === 'table' || word === 'lookup') rule.table = ruleTable(need(words));
     else if (word === 'type' || ACTIONS.has(word)) rule.action = (word === 'type' ? need(words) : word) as PolicyRule['action'];
-    else if (word === 'suppress_prefixlength' || word === 'goto' || word === 'nop' || word === 'tos' || word === 'realms') throw new Complaint(`not modelled: ip rule ${word}`, 255);
+    else if (word === 'tos' || word === 'dsfield') {
+      const tos = need(words);
+      if (!/^(0x)?[0-9a-f]+$/i.test(tos) || Number.parseInt(tos, 16) > 255) throw wrong(tos, 'TOS value is invalid');
+      rule.tos = Number.parseInt(tos, 16);
+    } else if (word === 'suppress_prefixlength' || word === 'sup_pl') {
+      const length = need(words);
+      if (!/^\d+$/.test(length)) throw wrong(length, 'suppress_prefixlength value is invalid');
+      rule.suppress = Number(length);
+    } else if (word === 'goto') {
+      rule.action = 'goto';
+      rule.goto = Number(need(words));
+    } else if (word === 'protocol' || word === 'proto') rule.proto = need(words);
+    else if (word === 'realms' || word === 'suppress_ifgroup' || word === 'l3mdev') throw new Complaint(`not modelled: ip rule ${word}`, 255);
     else throw wrongValue(word, 'Failed to parse rule type');
   }
   request.rule = rule;
   return request;
+}
+
+function ruleTable(word: string): string {
+  if (!/^\d+$/.test(word) && !/^(main|local|default)$/.test(word)) throw wrong(word, 'invalid table ID');
+  return tableName(word);
+}
+
+/** Which rules `show` is about: the words of add, each that is said must be so. */
+function selected(words: Words): (rule: PolicyRule) => boolean {
+  if (peek(words) === undefined) return () => true;
+  const { rule, pref } = requestOf(words, 'rule.del') as unknown as { rule: Partial<PolicyRule>; pref?: number };
+  return (one) => (pref === undefined || one.pref === pref) && Object.entries(rule).every(([name, value]) => JSON.stringify(one[name as keyof PolicyRule]) === JSON.stringify(value));
 }
 
 export function* rule(words: Words, options: IpOptions): Call<number> {
@@ -92,15 +118,17 @@ export function* rule(words: Words, options: IpOptions): Call<number> {
   if (options.family === 'inet6') return 0;
   switch (command) {
     case 'list': case 'lst': case 'show': {
-      const rules = yield* ask<PolicyRule[]>({ type: 'rule.list' });
+      const wanted = selected(words);
+      const rules = (yield* ask<PolicyRule[]>({ type: 'rule.list' })).filter(wanted);
       if (options.json) yield* print(jsonText(rules.map(ruleJson), options));
-      else for (const one of rules) yield* print(ruleText(one));
+      else for (const one of rules) yield* print(ruleText(one, options.details));
       return 0;
     }
     case 'add':
       yield* ask(requestOf(words, 'rule.add'));
       return 0;
     case 'delete':
+      if (peek(words) === undefined) throw new Complaint('"ip rule del" requires arguments.', 1);
       yield* ask(requestOf(words, 'rule.del'));
       return 0;
     case 'flush':

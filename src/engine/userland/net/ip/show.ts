@@ -113,12 +113,14 @@ export function addressesText(link: LinkInfo, shown: readonly AddressInfo[], nam
   return `${[...head, ...rows, ...(options.statistics ? statLines(link) : [])].join('\n')}\n`;
 }
 
-export function linkJson(link: LinkInfo, of: 'link' | 'addr' = 'link'): Record<string, unknown> {
+export function linkJson(link: LinkInfo, of: 'link' | 'addr' = 'link', options: Pick<IpOptions, 'brief' | 'family'> = { brief: false, family: 'any' }): Record<string, unknown> {
+  const peer = link.peerName ? { link: link.peerName } : link.peerIndex === null ? {} : { link_index: link.peerIndex };
+  if (options.brief) return { ...peer, ifname: link.name, operstate: link.operstate, ...(of === 'link' ? { address: link.mac, flags: flagsOf(link) } : {}) };
+  const hardware = options.family === 'any' ? { link_type: link.kind === 'loopback' ? 'loopback' : 'ether', address: link.mac, broadcast: link.kind === 'loopback' ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff' } : {};
   return {
     ifindex: link.index, ...(link.peerName ? { link: link.peerName } : link.peerIndex === null ? {} : { link_index: link.peerIndex }), ifname: link.name,
     flags: flagsOf(link), mtu: link.mtu, qdisc: link.qdisc, ...(link.master ? { master: link.master } : {}), operstate: link.operstate, ...(of === 'link' ? { linkmode: 'DEFAULT' } : {}),
-    group: 'default', txqlen: link.txqlen, link_type: link.kind === 'loopback' ? 'loopback' : 'ether', address: link.mac,
-    broadcast: link.kind === 'loopback' ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff', ...(link.peerNsid === null ? {} : { link_netnsid: link.peerNsid }),
+    group: 'default', txqlen: link.txqlen, ...hardware, ...(link.peerNsid === null ? {} : { link_netnsid: link.peerNsid }),
   };
 }
 
