@@ -16,7 +16,6 @@ import type { Kernel, Namespaces, PidNamespace, Task, TimeNamespace, UserNamespa
 import { newTimeNamespace } from './timens.ts';
 import { freshNumber } from './vacancy.ts';
 import { copyMountNamespace } from './vfs/mount.ts';
-import { setPeers } from './vfs/peers.ts';
 import { type NsFile, nsFile } from './vfs/nsfs.ts';
 import type { File, MountNamespace } from './vfs/types.ts';
 
@@ -71,9 +70,7 @@ function create(
   const { ns } = task;
   if (flags & CLONE_NEWPID && ns.pidForChildren.level >= MAX_LEVEL) throw new SysError('ENOSPC');
   if (flags & CLONE_NEWNS) {
-    const copy = copyMountNamespace(kernel, ns.mnt, fresh());
-    copy.ns.owner = owner;
-    if (owner !== ns.mnt.owner) receiveOnly(kernel, copy.ns);
+    const copy = copyMountNamespace(kernel, ns.mnt, fresh(), owner);
     made.mnt = copy.ns;
     target.fs.root = copy.move(target.fs.root);
     target.fs.cwd = copy.move(target.fs.cwd);
@@ -88,13 +85,6 @@ function create(
   if (flags & CLONE_NEWNET) made.net = createNetNamespace(kernel, owner, fresh());
   if (flags & CLONE_NEWTIME) made.timeForChildren = newTimeNamespace(fresh(), owner, ns.time);
   return made;
-}
-
-/** Mounts of a less privileged namespace hear of what is mounted above, and tell nobody. */
-function receiveOnly(kernel: Kernel, ns: MountNamespace): void {
-  for (const mount of ns.mounts) {
-    if (mount.shared !== 0) setPeers(kernel, mount, 0, mount.shared);
-  }
 }
 
 function requireMayCreate(task: Task, flags: number): void {

@@ -8,6 +8,7 @@ import type { Trace } from '../sim/trace.ts';
 import type { Random } from '../sim/random.ts';
 import type { Body, CapSets, LogLine, Program, Request, SigAction } from './sys.ts';
 import type { Cgroup, CgroupTree } from './cgroup/types.ts';
+import type { PeerGroup } from './vfs/peers.ts';
 import type { File, FileOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './vfs/types.ts';
 import type { Errands } from './errands.ts';
 import type { Members } from './membership.ts';
@@ -45,7 +46,7 @@ export interface Kernel {
   ttys: Map<string, Tty>;
   log: LogLine[];
   init: Namespaces;
-  mounts: { nextId: number; nextGroup: number; nextDev: number; groups: Map<number, Set<Mount>> };
+  mounts: { nextId: number; nextGroup: number; nextDev: number; groups: Map<number, PeerGroup> };
   members: Members;
   spaces: Spaces;
   /** Set by world: how packets leave this machine. */

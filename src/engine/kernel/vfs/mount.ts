@@ -1,27 +1,29 @@
 /**
  * Mounts and mount namespaces: mount, bind, move, remount, propagation, umount, pivot_root, and the texts of
  * /proc/PID/mounts and mountinfo. Source: mount(2), pivot_root(2), mount_namespaces(7), kernel doc sharedsubtree.
- * Left out: slave propagation chains beyond one level, expiring mounts.
+ * Trees of mounts and what hears of them: trees.ts, peers.ts. Left out: expiring mounts.
  */
 import {
-  MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_UNBINDABLE, SysError,
+  MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT,
+  MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, O_ACCMODE, SysError, UMOUNT_NOFOLLOW,
 } from '../abi.ts';
-import type { Kernel, Task } from '../records.ts';
-import { mountOptions, tmpfsText } from './options.ts';
+import type { Kernel, Task, UserNamespace } from '../records.ts';
+import { reconfigure } from './options.ts';
 import { record } from '../../sim/trace.ts';
 import { forgetPages, isMounted } from '../block.ts';
 import { nsCapable } from '../credentials.ts';
 import { tasksIn } from '../membership.ts';
 import { endMounts, noteHolder } from '../vacancy.ts';
-import { hang, rehang, takeDown } from './hanging.ts';
+import { hang, hangingAt, rehang, takeDown } from './hanging.ts';
 import { capable, capableEverywhere } from './inode.ts';
 import { lookup, sameFile } from './path.ts';
-import { enrol, peersOf, setPeers } from './peers.ts';
+import { enslave, receiversOf, setPeers } from './peers.ts';
+import { attachTree, childrenOf, cloneMount, copyTree, goingWith, lockTree, treeOf, within } from './trees.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 /** How the time of access is kept: noatime, strictatime; neither is relatime. */
 const ATIME_FLAGS = MS_NOATIME | MS_STRICTATIME;
-const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | ATIME_FLAGS;
+const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NODIRATIME | ATIME_FLAGS;
 
 export function createMount(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, root: Dentry, at: Path | null, flags: number, source: string): Mount {
   const mount: Mount = {
@@ -46,61 +48,59 @@ const FOR_ALL: ReadonlySet<string> = new Set(['tmpfs', 'proc', 'sysfs', 'cgroup2
 /** File systems of which each mount(2) is another one, read-only as a whole when mounted so. */
 const OWN_SUPER: ReadonlySet<string> = new Set(['tmpfs', 'sysfs', 'overlay']);
 
+/** Whose privileges count beside the mounter's own. */
+const USER_OF: Readonly<Record<string, (task: Task) => UserNamespace>> = {
+  proc: (task) => task.ns.pid.owner, sysfs: (task) => task.ns.net.owner, cgroup2: (task) => task.ns.cgroup.owner, mqueue: (task) => task.ns.ipc.owner,
+};
+
+/** A new one of these would show what mounts over an old one hide: a less privileged namespace must see one whole already. */
+const REVEALING: ReadonlySet<string> = new Set(['proc', 'sysfs']);
+
+/** The restrictions of the mount that is seen whole (mount_too_revealing). Throws EPERM when there is none. */
+function locksOfVisible(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, flags: number): Mount['locks'] {
+  for (const one of ns.mounts) {
+    if (one.sb.type !== sb.type || one.root !== one.sb.root || (one.locks && one.locks.flags & MS_RDONLY && !(flags & MS_RDONLY))) continue;
+    if (one.locks && (one.locks.flags & ATIME_FLAGS) !== (flags & ATIME_FLAGS)) continue;
+    const hides = (child: Mount): boolean => Boolean(child.locks?.fast) && (child.at.inode.kind !== 'dir' || child.at.sb.ops.readdir(kernel, child.at).length > 0);
+    if (!childrenOf(one).some(hides)) return one.locks && { fast: false, flags: one.locks.flags & (MS_RDONLY | ATIME_FLAGS) };
+  }
+  throw new SysError('EPERM');
+}
+
 export function mount(kernel: Kernel, task: Task, source: string, target: string, type: string, flags: number, data: string): 0 {
   mayMount(task);
   const at = lookup(kernel, task, task.fs.cwd, target);
-  if (flags & MS_REMOUNT) return remount(at, flags, data);
+  if (flags & MS_REMOUNT) return remount(kernel, task, at, flags, data);
   if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) return propagate(kernel, at, flags);
   if (flags & MS_MOVE) return move(kernel, task, source, at);
   if (flags & MS_BIND) return bind(kernel, task, source, at, flags);
   const make = kernel.filesystems[type];
   if (!make) throw new SysError('ENODEV');
-  if (!FOR_ALL.has(type) && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
-  if (type === 'proc' && !nsCapable(task, task.ns.pid.owner, 'sys_admin')) throw new SysError('EPERM');
-  if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
+  const user = USER_OF[type]?.(task) ?? task.ns.user;
+  if (FOR_ALL.has(type) ? !nsCapable(task, user, 'sys_admin') : !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
   const sb = make(kernel, task, source, data);
+  if (FOR_ALL.has(type)) sb.user ??= user;
+  const locks = REVEALING.has(type) && task.ns.mnt.owner !== kernel.init.user ? locksOfVisible(kernel, task.ns.mnt, sb, flags) : undefined;
+  if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   if (flags & MS_RDONLY && OWN_SUPER.has(type)) sb.readonly = true;
-  attach(kernel, at, (place) => createMount(kernel, place.mount.ns, sb, sb.root, place, flags, source || 'none'));
+  if (flags & MS_SYNCHRONOUS) sb.synchronous = true;
+  const fresh: Mount = { id: kernel.mounts.nextId++, parent: at.mount, at: at.dentry, sb, root: sb.root, flags: flags & KEPT_FLAGS, shared: 0, master: 0, source: source || 'none', ns: at.mount.ns, hung: false, locks };
+  attachTree(kernel, [fresh], at, task.ns.mnt.owner);
   record(kernel.trace, 'kernel', kernel.name, 'mount', { type, target, source, pid: task.pid });
   return 0;
 }
 
-/** Makes a mount at a place, and its copies where the place's mount is shared. */
-function attach(kernel: Kernel, at: Path, make: (place: Path) => Mount): Mount {
-  const first = make(at);
-  if (at.mount.shared === 0) return first;
-  setPeers(kernel, first, kernel.mounts.nextGroup++, first.master);
-  for (const peer of peersOf(kernel, at.mount)) {
-    const copy = make({ mount: peer, dentry: at.dentry });
-    if (peer.shared === at.mount.shared) setPeers(kernel, copy, first.shared, copy.master);
-    else setPeers(kernel, copy, copy.shared, first.shared);
-  }
-  return first;
-}
-
 function bind(kernel: Kernel, task: Task, source: string, at: Path, flags: number): 0 {
   const from = lookup(kernel, task, task.fs.cwd, source);
-  if ((from.dentry.inode.kind === 'dir') !== (at.dentry.inode.kind === 'dir')) throw new SysError('ENOTDIR');
   if (from.mount.unbindable) throw new SysError('EINVAL');
-  const below = flags & MS_REC ? from.mount.ns.mounts.filter((m) => m !== from.mount && !m.unbindable && under(m, from)) : [];
-  const made = attach(kernel, at, (place) => {
-    const copy = createMount(kernel, place.mount.ns, from.mount.sb, from.dentry, place, from.mount.flags, from.mount.source);
-    setPeers(kernel, copy, from.mount.shared, 0);
-    return copy;
-  });
-  if (from.mount.shared === 0 && at.mount.shared === 0) setPeers(kernel, made, 0, made.master);
-  const copies = new Map<Mount, Mount>([[from.mount, made]]);
-  for (const one of below) {
-    const parent = copies.get(one.parent);
-    if (parent) copies.set(one, copyInto(kernel, one, parent));
-  }
+  const whole = treeOf(from.mount);
+  if (!(flags & MS_REC) && whole.some((one) => one.parent === from.mount && one.locks?.fast && within(one.at, from.dentry))) throw new SysError('EINVAL');
+  if ((from.dentry.inode.kind === 'dir') !== (at.dentry.inode.kind === 'dir')) throw new SysError('ENOTDIR');
+  const tree = copyTree(kernel, flags & MS_REC ? whole : [from.mount], from.dentry, at.mount.ns);
+  const { locks } = tree[0]!;
+  if (locks) tree[0]!.locks = { ...locks, fast: false };
+  attachTree(kernel, tree, at, task.ns.mnt.owner);
   return 0;
-}
-
-function copyInto(kernel: Kernel, one: Mount, parent: Mount): Mount {
-  const copy = createMount(kernel, parent.ns, one.sb, one.root, { mount: parent, dentry: one.at }, one.flags, one.source);
-  setPeers(kernel, copy, one.shared, one.master);
-  return copy;
 }
 
 /** Does mount `m` hang somewhere below a path? */
@@ -122,49 +122,84 @@ function requireRootOf(at: Path): Mount {
   return at.mount;
 }
 
-function remount(at: Path, flags: number, data: string): 0 {
+/** Restrictions that came from a more privileged namespace stay. */
+function mayChange({ locks }: Mount, flags: number): boolean {
+  const kept = (locks?.flags ?? 0) & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  return !locks || ((flags & kept) === kept && (flags & ATIME_FLAGS) === (locks.flags & ATIME_FLAGS));
+}
+
+function remount(kernel: Kernel, task: Task, at: Path, flags: number, data: string): 0 {
   const target = requireRootOf(at);
-  target.flags = (flags & ATIME_FLAGS ? flags : flags | (target.flags & ATIME_FLAGS)) & KEPT_FLAGS;
+  const fresh = (flags & (ATIME_FLAGS | MS_RELATIME | MS_NODIRATIME) ? flags : flags | (target.flags & (ATIME_FLAGS | MS_NODIRATIME))) & KEPT_FLAGS;
+  if (!mayChange(target, fresh)) throw new SysError('EPERM');
   if (!(flags & MS_BIND)) {
-    target.sb.readonly = (flags & MS_RDONLY) !== 0;
-    if (data !== '') target.sb.options = target.sb.type === 'tmpfs' ? tmpfsText(mountOptions(`${target.sb.options},${data}`)) : data;
+    const { sb } = target;
+    if (!(sb.user ? nsCapable(task, sb.user, 'sys_admin') : capableEverywhere(task, 'sys_admin'))) throw new SysError('EPERM');
+    if (flags & MS_RDONLY && !sb.readonly && writtenThrough(kernel, sb)) throw new SysError('EBUSY');
+    if (data !== '') reconfigure(sb, data);
+    sb.readonly = (flags & MS_RDONLY) !== 0;
+    sb.synchronous = (flags & MS_SYNCHRONOUS) !== 0;
   }
+  target.flags = fresh;
   return 0;
 }
 
 function propagate(kernel: Kernel, at: Path, flags: number): 0 {
   const top = requireRootOf(at);
-  const all = flags & MS_REC ? top.ns.mounts.filter((m) => m === top || under(m, { mount: top, dentry: top.root })) : [top];
-  for (const one of all) {
+  if (![MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE].includes(flags & ~(MS_REC | MS_SILENT))) throw new SysError('EINVAL');
+  for (const one of flags & MS_REC ? treeOf(top) : [top]) {
     if (flags & MS_SHARED) setPeers(kernel, one, one.shared || kernel.mounts.nextGroup++, one.master);
-    else setPeers(kernel, one, 0, flags & MS_SLAVE ? one.shared || one.master : 0);
-    one.unbindable = (flags & MS_UNBINDABLE) !== 0;
+    else if (flags & MS_SLAVE) enslave(kernel, one);
+    else setPeers(kernel, one, 0, 0);
+    if (!(flags & MS_SLAVE)) one.unbindable = (flags & MS_UNBINDABLE) !== 0;
   }
   return 0;
 }
 
 function move(kernel: Kernel, task: Task, source: string, at: Path): 0 {
   const moved = requireRootOf(lookup(kernel, task, task.fs.cwd, source));
-  if (moved.parent === moved || moved.parent.shared !== 0) throw new SysError('EINVAL');
+  if (moved.parent === moved || moved.locks?.fast || (at.dentry.inode.kind === 'dir') !== (moved.root.inode.kind === 'dir') || moved.parent.shared !== 0) throw new SysError('EINVAL');
+  const tree = treeOf(moved);
+  if (at.mount.shared !== 0 && tree.some((one) => one.unbindable)) throw new SysError('EINVAL');
   if (at.mount === moved || under(at.mount, { mount: moved, dentry: moved.root })) throw new SysError('ELOOP');
-  rehang(moved, at.mount, at.dentry);
+  attachTree(kernel, tree, at, task.ns.mnt.owner);
   return 0;
 }
 
 export function umount(kernel: Kernel, task: Task, target: string, flags: number): 0 {
+  if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) throw new SysError('EINVAL');
+  const at = lookup(kernel, task, task.fs.cwd, target);
   mayMount(task);
-  const gone = requireRootOf(lookup(kernel, task, task.fs.cwd, target));
+  const gone = requireRootOf(at);
+  if (gone.locks?.fast) throw new SysError('EINVAL');
   if (gone.parent === gone) throw new SysError(flags & MNT_DETACH ? 'EINVAL' : 'EBUSY');
-  const below = gone.ns.mounts.filter((m) => m !== gone && under(m, { mount: gone, dentry: gone.root }));
-  if (!(flags & MNT_DETACH) && (below.length > 0 || inUse(kernel, gone))) throw new SysError('EBUSY');
-  const peers = gone.parent.shared ? peersOf(kernel, gone.parent).map((p) => gone.at.hung?.find((m) => m.parent === p)) : [];
-  const all = [gone, ...below, ...peers].filter((one) => one !== undefined);
+  const tree = treeOf(gone);
+  if (!(flags & MNT_DETACH) && (tree.length > 1 || inUse(kernel, gone) || peersInUse(kernel, gone))) throw new SysError('EBUSY');
+  const all = [...tree, ...goingWith(kernel, tree)];
   takeDown(all);
   endMounts(kernel, all);
   const disks = all.map((one) => one.sb).filter((sb) => sb.type === 'ext4' && sb.data);
   for (const sb of new Set(disks)) if (!isMounted(kernel, sb)) forgetPages(kernel, sb);
   record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
   return 0;
+}
+
+/** Its likes elsewhere would go too: not while somebody is in one of them. */
+function peersInUse(kernel: Kernel, gone: Mount): boolean {
+  if (gone.parent.shared === 0) return false;
+  return receiversOf(kernel, gone.parent).some((to) => {
+    const child = hangingAt(to, gone.at);
+    return child !== null && childrenOf(child).every((one) => one.at === child.root) && inUse(kernel, child);
+  });
+}
+
+/** Is a file of it open for writing? */
+function writtenThrough(kernel: Kernel, sb: SuperBlock): boolean {
+  for (const task of kernel.tasks.values()) {
+    if (task.state === 'zombie' || task.state === 'dead') continue;
+    for (const slot of task.files.slots) if (slot && slot.file.path?.mount.sb === sb && slot.file.inode.kind === 'file' && slot.file.flags & O_ACCMODE) return true;
+  }
+  return false;
 }
 
 function inUse(kernel: Kernel, mount: Mount): boolean {
@@ -182,10 +217,11 @@ export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: s
   const put = lookup(kernel, task, task.fs.cwd, putOld);
   const top = task.fs.root;
   if (fresh.dentry.inode.kind !== 'dir' || put.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
+  if (fresh.mount.parent.shared || (top.mount.parent !== top.mount && top.mount.parent.shared) || put.mount.shared || fresh.mount.locks?.fast) throw new SysError('EINVAL');
   if (fresh.mount === top.mount || put.mount === top.mount) throw new SysError('EBUSY');
-  if (fresh.dentry !== fresh.mount.root || top.dentry !== top.mount.root) throw new SysError('EINVAL');
-  if (fresh.mount.parent === fresh.mount || fresh.mount.parent.shared || (top.mount.parent !== top.mount && top.mount.parent.shared) || put.mount.shared) throw new SysError('EINVAL');
-  if (!(put.mount === fresh.mount || under(put.mount, { mount: fresh.mount, dentry: fresh.mount.root }))) throw new SysError('EINVAL');
+  if (fresh.dentry !== fresh.mount.root || top.dentry !== top.mount.root || fresh.mount.parent === fresh.mount) throw new SysError('EINVAL');
+  const reaches = (from: Path, to: Path): boolean => (from.mount === to.mount ? within(from.dentry, to.dentry) : under(from.mount, to));
+  if (!reaches(put, fresh) || !reaches(fresh, top)) throw new SysError('EINVAL');
   const old = top.mount;
   const isTop = old.parent === old;
   rehang(fresh.mount, isTop ? fresh.mount : old.parent, isTop ? fresh.mount.root : old.at);
@@ -200,19 +236,19 @@ export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: s
   return 0;
 }
 
-/** A copy of a mount namespace, and the task's root and working directory moved into it. */
-export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: number): { ns: MountNamespace; move: (path: Path) => Path } {
-  const ns: MountNamespace = { ino, mounts: [], root: null as unknown as Mount };
+/** A copy of a mount namespace, and the task's root and working directory moved into it. Of another owner, it hears of what is mounted above and tells nobody. */
+export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: number, owner: UserNamespace): { ns: MountNamespace; move: (path: Path) => Path } {
+  const ns: MountNamespace = { ino, mounts: [], root: null as unknown as Mount, owner };
   const copies = new Map<Mount, Mount>();
+  const foreign = owner !== (from.owner ?? kernel.init.user);
   for (const one of from.mounts) {
-    const { parent, at, sb, root, flags, shared, master, source } = one;
-    const copy: Mount = { id: kernel.mounts.nextId++, parent, at, sb, root, flags, shared, master, source, ns, hung: true };
+    const copy = cloneMount(kernel, one, ns, one.root, foreign && one.shared !== 0 ? 'slave' : 'peer');
     copies.set(one, copy);
     hang(copy);
     noteHolder(kernel, copy);
-    enrol(kernel, copy);
   }
   for (const copy of ns.mounts) copy.parent = copies.get(copy.parent) ?? copy;
   ns.root = copies.get(from.root)!;
+  if (foreign) lockTree([ns.root, ...ns.mounts.filter((one) => one !== ns.root)]);
   return { ns, move: (path) => ({ mount: copies.get(path.mount) ?? path.mount, dentry: path.dentry }) };
 }

@@ -1,4 +1,7 @@
-/** The data string of mount(2) as options. */
+/** The data string of mount(2) as options, and a file system's change of them at a remount. */
+import { PAGE } from '../../sim/units.ts';
+import { SysError } from '../abi.ts';
+import type { SuperBlock } from './types.ts';
 
 /** "size=64m,mode=755" as a map; a word without = has the value "". */
 export function mountOptions(data: string): Map<string, string> {
@@ -32,4 +35,22 @@ export function tmpfsText(options: ReadonlyMap<string, string>): string {
   for (const id of ['uid', 'gid']) if (Number(options.get(id) ?? 0) !== 0) shown.push(`${id}=${options.get(id)}`);
   shown.push('inode64');
   return shown.join(',');
+}
+
+/** Takes new options at a remount. Of a tmpfs only its limits change, and not below what is used. Throws EINVAL. */
+export function reconfigure(sb: SuperBlock, data: string): void {
+  if (sb.type !== 'tmpfs') {
+    sb.options = data;
+    return;
+  }
+  const options = mountOptions(sb.options);
+  const fresh = mountOptions(data);
+  const size = sizeIn(fresh.get('size') ?? '');
+  if (size !== null && sb.space) {
+    const pages = Math.ceil(size / PAGE);
+    if (pages < sb.space.used) throw new SysError('EINVAL');
+    sb.space.pages = pages;
+  }
+  for (const name of ['size', 'nr_inodes']) if (fresh.has(name)) options.set(name, fresh.get(name)!);
+  sb.options = tmpfsText(options);
 }

@@ -47,6 +47,10 @@ export interface SuperBlock {
   root: Dentry;
   nextIno: number;
   readonly: boolean;
+  /** Every write reaches the disk at once; shown, not charged. */
+  synchronous?: boolean;
+  /** Whose privileges count for it; absent: the first user namespace's. */
+  user?: UserNamespace;
   /** Options as /proc/mounts prints them after rw/ro and atime. */
   options: string;
   data: unknown;
@@ -79,7 +83,9 @@ export interface Mount {
   shared: number;
   master: number;
   /** May not be bound elsewhere. */
-  unbindable?: boolean;
+  unbindable?: boolean | undefined;
+  /** Of a less privileged namespace: whether it hangs fast, and the flags that may not be taken away. */
+  locks?: { fast: boolean; flags: number } | undefined;
   source: string;
   ns: MountNamespace;
   /** Neither unmounted nor gone with its namespace. */

@@ -1,16 +1,18 @@
 /** The mounts that a process sees: /proc/PID/mounts, mountinfo, mountstats. Source: proc_pid_mountinfo(5), fstab(5). */
-import { MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_STRICTATIME } from '../../abi.ts';
+import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_STRICTATIME } from '../../abi.ts';
 import type { Task } from '../../records.ts';
 import { pathText } from '../path.ts';
-import type { Mount } from '../types.ts';
+import type { Mount, SuperBlock } from '../types.ts';
 
-function optionText(mount: Mount): string {
+/** What follows ro or rw. */
+function flagText(mount: Mount): string {
   const { flags } = mount;
-  let text = flags & MS_RDONLY ? 'ro' : 'rw';
+  let text = '';
   if (flags & MS_NOSUID) text += ',nosuid';
   if (flags & MS_NODEV) text += ',nodev';
   if (flags & MS_NOEXEC) text += ',noexec';
   if (flags & MS_NOATIME) text += ',noatime';
+  if (flags & MS_NODIRATIME) text += ',nodiratime';
   return mount.sb.type === 'nsfs' || flags & (MS_NOATIME | MS_STRICTATIME) ? text : `${text},relatime`;
 }
 
@@ -27,9 +29,16 @@ function reachable(task: Task): { mount: Mount; at: string }[] {
 /** "\\054" is a comma within a value, already escaped by its file system. */
 const escaped = (text: string): string => text.replace(/[ \t\n]|\\(?!054)/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
 
+const access = (readonly: boolean): string => (readonly ? 'ro' : 'rw');
+
+/** Of the whole file system. */
+const superText = (sb: SuperBlock): string => `${sb.synchronous ? ',sync' : ''}`;
+
+const ownText = (sb: SuperBlock): string => (sb.options ? `,${escaped(sb.options)}` : '');
+
 export function mountsText(task: Task): string {
   return reachable(task)
-    .map(({ mount, at }) => `${escaped(mount.source)} ${escaped(at)} ${mount.sb.type} ${mount.sb.readonly ? optionText(mount).replace(/^rw/, 'ro') : optionText(mount)}${mount.sb.options ? `,${escaped(mount.sb.options)}` : ''} 0 0\n`)
+    .map(({ mount, at }) => `${escaped(mount.source)} ${escaped(at)} ${mount.sb.type} ${access(mount.sb.readonly || (mount.flags & MS_RDONLY) !== 0)}${superText(mount.sb)}${flagText(mount)}${ownText(mount.sb)} 0 0\n`)
     .join('');
 }
 
@@ -54,7 +63,7 @@ export function mountinfoText(task: Task): string {
       const { sb } = mount;
       const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}${mount.unbindable ? ' unbindable' : ''}`;
       const parent = mount.parent === mount ? 1 : mount.parent.id;
-      return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount))} ${escaped(at)} ${optionText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${sb.readonly ? 'ro' : 'rw'}${sb.options ? `,${escaped(sb.options)}` : ''}\n`;
+      return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount))} ${escaped(at)} ${access((mount.flags & MS_RDONLY) !== 0)}${flagText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${access(sb.readonly)}${superText(sb)}${ownText(sb)}\n`;
     })
     .join('');
 }
