@@ -2,7 +2,7 @@
  * Namespaces: what clone, unshare and setns do with a task's view of mounts, pids, names, network and users. The first ones
  * have the inode numbers that every Linux gives them. A new user namespace comes first: its maker has all capabilities in it,
  * and the other new namespaces belong to it. Source: namespaces(7), user_namespaces(7), pid_namespaces(7), setns(2).
- * Offsets of time namespaces: timens.ts. Left out: System V objects of ipc namespaces.
+ * Offsets of time namespaces: timens.ts; objects of ipc namespaces: ipc.ts.
  */
 import { record } from '../sim/trace.ts';
 import {
@@ -14,7 +14,7 @@ import { moveNamespaces, threadsOf } from './membership.ts';
 import { createNetNamespace } from './net/links.ts';
 import type { Kernel, Namespaces, PidNamespace, Task, TimeNamespace, UserNamespace } from './records.ts';
 import { newTimeNamespace } from './timens.ts';
-import { freshNumber } from './vacancy.ts';
+import { freshNumber, madeFor } from './vacancy.ts';
 import { copyMountNamespace } from './vfs/mount.ts';
 import { type NsFile, nsFile } from './vfs/nsfs.ts';
 import type { File, MountNamespace } from './vfs/types.ts';
@@ -49,18 +49,30 @@ export function firstNamespaces(kernel: Kernel, hostname: string, mnt: MountName
   };
 }
 
+/** Made for a user namespace as long as it, and those above it, may have one more of the type. Throws ENOSPC. */
+function requireRoom(kernel: Kernel, user: UserNamespace, type: 'mnt' | 'uts' | 'ipc' | 'pid' | 'cgroup' | 'net' | 'time' | 'user'): void {
+  for (let at: UserNamespace | null = user; at; at = at.parent) {
+    const most = at.most?.get(type);
+    if (most !== undefined && madeFor(kernel, at, type) >= most) throw new SysError('ENOSPC');
+  }
+}
+
 function userLevel(ns: UserNamespace): number {
   let level = 0;
   for (let at = ns.parent; at; at = at.parent) level++;
   return level;
 }
 
-function newUserNamespace(task: Task, fresh: () => number): UserNamespace {
+function newUserNamespace(kernel: Kernel, task: Task, fresh: () => number): UserNamespace {
   const { user } = task.ns;
+  requireRoom(kernel, user, 'user');
+  if (!user.parent && (kernel.counters['sysctl:unprivileged_userns_clone'] ?? 1) === 0) requireCapable(task, user, 'sys_admin');
   if (userLevel(user) >= MAX_LEVEL) throw new SysError('ENOSPC');
   if (idInside(user, task.cred.euid, 'uidMap') === null || idInside(user, task.cred.egid, 'gidMap') === null) throw new SysError('EPERM');
   return { ino: fresh(), parent: user, owner: task.cred.euid, uidMap: null, gidMap: null, setgroups: user.setgroups };
 }
+
+const LIMITED = [[CLONE_NEWNS, 'mnt'], [CLONE_NEWUTS, 'uts'], [CLONE_NEWIPC, 'ipc'], [CLONE_NEWPID, 'pid'], [CLONE_NEWCGROUP, 'cgroup'], [CLONE_NEWNET, 'net'], [CLONE_NEWTIME, 'time']] as const;
 
 /** New namespaces as flags ask, owned by `owner`, in the order of create_new_namespaces. `fs` moves along when the mounts are new. */
 function create(
@@ -69,6 +81,7 @@ function create(
   const made: Partial<Namespaces> = {};
   const { ns } = task;
   if (flags & CLONE_NEWPID && ns.pidForChildren.level >= MAX_LEVEL) throw new SysError('ENOSPC');
+  for (const [flag, type] of LIMITED) if (flags & flag) requireRoom(kernel, owner, type);
   if (flags & CLONE_NEWNS) {
     const copy = copyMountNamespace(kernel, ns.mnt, fresh(), owner);
     made.mnt = copy.ns;
@@ -99,7 +112,7 @@ export function namespacesForChild(kernel: Kernel, task: Task, child: Task, flag
   const { ns } = task;
   if (!(flags & NEW_FLAGS)) return ns.pid === ns.pidForChildren && ns.time === ns.timeForChildren ? ns : entered({ ...ns, pid: ns.pidForChildren });
   const fresh = () => freshNumber(kernel);
-  const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : ns.user;
+  const user = flags & CLONE_NEWUSER ? newUserNamespace(kernel, task, fresh) : ns.user;
   if (user !== ns.user) child.cred = { ...task.cred, caps: fullCaps() };
   const made: Namespaces = { ...ns, ...create(kernel, task, child, flags, user, fresh), user };
   made.pid = made.pidForChildren;
@@ -125,7 +138,7 @@ export function unshare(kernel: Kernel, task: Task, flags: number): void {
   requireMayCreate(task, flags);
   if (flags & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER)) task.fs = { ...task.fs };
   const fresh = () => freshNumber(kernel);
-  const user = flags & CLONE_NEWUSER ? newUserNamespace(task, fresh) : task.ns.user;
+  const user = flags & CLONE_NEWUSER ? newUserNamespace(kernel, task, fresh) : task.ns.user;
   const made = create(kernel, task, task, flags, user, fresh);
   if (user !== task.ns.user) task.cred = { ...task.cred, caps: fullCaps() };
   moveNamespaces(kernel, task, { ...task.ns, ...made, user });

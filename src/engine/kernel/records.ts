@@ -8,6 +8,7 @@ import type { Trace } from '../sim/trace.ts';
 import type { Random } from '../sim/random.ts';
 import type { Body, CapSets, LogLine, Program, Request, SigAction } from './sys.ts';
 import type { Cgroup, CgroupTree } from './cgroup/types.ts';
+import type { IpcKind, IpcTable } from './ipc.ts';
 import type { PeerGroup } from './vfs/peers.ts';
 import type { File, FileOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './vfs/types.ts';
 import type { Errands } from './errands.ts';
@@ -184,13 +185,22 @@ export interface Namespaces {
   pidForChildren: PidNamespace;
   uts: UtsNamespace;
   /** `knobs`: parameters under /proc/sys that were written. */
-  ipc: { ino: number; owner: UserNamespace; knobs?: Map<string, string> };
+  ipc: IpcNamespace;
   net: NetNamespace;
   user: UserNamespace;
   cgroup: { ino: number; root: Cgroup; owner: UserNamespace };
   time: TimeNamespace;
   /** New children, and what the task becomes at execve, are here. */
   timeForChildren: TimeNamespace;
+}
+
+export interface IpcNamespace {
+  ino: number;
+  owner: UserNamespace;
+  /** What /proc/sys/kernel was told of its limits. */
+  knobs?: Map<string, string>;
+  /** Its System V objects, once there were some. */
+  tables?: Record<IpcKind, IpcTable>;
 }
 
 export interface TimeNamespace {
@@ -227,7 +237,10 @@ export interface UserNamespace {
   owner: number;
   uidMap: IdMap[] | null;
   gidMap: IdMap[] | null;
+  projidMap?: IdMap[] | null;
   setgroups: 'allow' | 'deny';
+  /** How many namespaces of a type its users may have, where somebody set it. */
+  most?: Map<string, number>;
 }
 
 export interface IdMap {

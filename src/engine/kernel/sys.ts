@@ -51,6 +51,26 @@ export interface Message {
   from?: SockAddr;
 }
 
+export interface SemOperation {
+  number: number;
+  change: number;
+  flags?: number;
+}
+
+/** What IPC_STAT tells of an object of any of the three kinds; times in seconds since 1970. */
+export interface IpcStatus {
+  id: number; key: number; mode: number;
+  uid: number; gid: number; cuid: number; cgid: number;
+  ctime: number;
+  /** Segments. */
+  size: number; cpid: number; lpid: number; nattch: number;
+  /** Queues. */
+  qnum: number; cbytes: number; qbytes: number; lspid: number; lrpid: number;
+  /** Semaphores: values, and who changed each last. */
+  values: readonly number[]; pids: readonly number[];
+  put: number; taken: number;
+}
+
 export interface Syscalls {
   // ---- processes
   getpid(): number;
@@ -106,6 +126,18 @@ export interface Syscalls {
   seccomp(profile: SeccompProfile): 0;
   sethostname(name: string): 0;
   setdomainname(name: string): 0;
+  // ---- System V objects; key 0 is IPC_PRIVATE, flags are permission bits and IPC_*
+  shmget(key: number, size: number, flags: number): number;
+  /** Commands: "STAT", "RMID". */
+  shmctl(id: number, command: string): IpcStatus | 0;
+  msgget(key: number, flags: number): number;
+  msgctl(id: number, command: string): IpcStatus | 0;
+  msgsnd(id: number, type: number, data: Bytes, flags: number): 0;
+  msgrcv(id: number, size: number, type: number, flags: number): { type: number; data: Bytes };
+  semget(key: number, count: number, flags: number): number;
+  semctl(id: number, command: string): IpcStatus | 0;
+  semop(id: number, operations: readonly SemOperation[]): 0;
+
   uname(): Utsname;
   sysinfo(): Sysinfo;
 

@@ -50,6 +50,18 @@ export function leaveNamespace(kernel: Kernel, ns: { ino: number }): void {
   if (space && --space.users === 0) vacate(kernel, ns);
 }
 
+/** How many namespaces of a type that somebody uses belong to a user namespace, the machine's first not counted. */
+export function madeFor(kernel: Kernel, owner: UserNamespace, type: string): number {
+  let count = 0;
+  for (const space of kernel.spaces.known.values()) {
+    const ns = space.ns as { ino: number; owner?: UserNamespace; parent?: UserNamespace | null };
+    if ((space.type === 'pidForChildren' ? 'pid' : space.type === 'timeForChildren' ? 'time' : space.type) !== type || space.users === 0) continue;
+    if (Object.values(kernel.init).includes(ns as never)) continue;
+    if ((type === 'user' ? ns.parent : ns.owner) === owner) count++;
+  }
+  return count;
+}
+
 /** Is anybody in it? */
 export function inhabited(kernel: Kernel, ns: object): boolean {
   return (kernel.spaces.known.get(ns)?.users ?? 0) > 0;

@@ -3,6 +3,7 @@ import { binutils } from './binutils/table.ts';
 import { containers } from './containers/table.ts';
 import { coreutils } from './coreutils/table.ts';
 import { init } from './init/table.ts';
+import { jqTable } from './jq/jq.ts';
 import { kube } from './kube/table.ts';
 import { net } from './net/table.ts';
 import { python3 } from './python/table.ts';
@@ -13,4 +14,4 @@ import { allOf, type Programs } from './supply.ts';
 import { utilLinux } from './util-linux/table.ts';
 import { virt } from './virt/table.ts';
 
-export const PROGRAMS: Programs = allOf({ ...init, ...shell, ...coreutils, ...utilLinux, ...tracing, ...net, ...virt, ...binutils, ...containers, ...kube, ...remote, ...python3 });
+export const PROGRAMS: Programs = allOf({ ...init, ...shell, ...coreutils, ...utilLinux, ...tracing, ...net, ...virt, ...binutils, ...containers, ...kube, ...remote, ...python3, ...jqTable });

@@ -79,8 +79,21 @@ function writePid(kernel: Kernel, cgroup: Cgroup, text: string, task: Task, what
   const target = pid === 0 ? task : task.ns.pid.tasks.get(pid);
   if (!target || target.state === 'dead' || target.state === 'zombie') throw new SysError('ESRCH');
   if (target.kthread?.bound) throw new SysError('EINVAL');
+  requireInView(kernel, task, target.cgroup, cgroup);
   requireCommonAncestor(kernel, task, target.cgroup, cgroup);
   attach(kernel, task, what === 'process' ? target.leader : target, cgroup, what);
+}
+
+/** Under nsdelegate nobody moves what is outside of the mover's cgroup namespace, nor out of it. */
+function requireInView(kernel: Kernel, task: Task, from: Cgroup, to: Cgroup): void {
+  const { root } = task.ns.cgroup;
+  if (root === kernel.cgroups.root) return;
+  const inside = (group: Cgroup): boolean => {
+    for (let at: Cgroup | null = group; at; at = at.parent) if (at === root) return true;
+    return false;
+  };
+  const known = kernel.drivers.get('cgroup2') as { options: string } | undefined;
+  if (known?.options.includes('nsdelegate') && !(inside(from) && inside(to))) throw new SysError('ENOENT');
 }
 
 /** Who is not root must be able to write cgroup.procs of the lowest group that holds both ends. */

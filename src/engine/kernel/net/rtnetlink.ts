@@ -31,10 +31,10 @@
  * ENETUNREACH, EADDRNOTAVAIL; `extack` then has its text, if it gives one.
  */
 import { SysError } from '../abi.ts';
+import { nsCapable } from '../credentials.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { NetlinkRequest } from '../sys.ts';
 import { fileOf } from '../vfs/descriptors.ts';
-import { capable } from '../vfs/inode.ts';
 import { nsFile } from '../vfs/nsfs.ts';
 import { lookup } from '../vfs/path.ts';
 import { timeOf } from '../wait.ts';
@@ -111,7 +111,7 @@ export function request(kernel: Kernel, task: Task, asked: NetlinkRequest): unkn
   extack.delete(task.tgid);
   reapNetNamespaces(kernel);
   const ns = asked.ns === undefined ? task.ns.net : namespaceOf(kernel, task, asked.ns as NsRef);
-  if (one.changes && !capable(task, 'net_admin')) throw new SysError('EPERM');
+  if (one.changes && !nsCapable(task, task.ns.net.owner, 'net_admin')) throw new SysError('EPERM');
   try {
     return one.ask(kernel, task, ns, asked);
   } catch (error) {
@@ -318,7 +318,7 @@ export interface Frame {
 
 /** What a packet socket would have seen after a moment (t, n), and up to now. */
 function frames(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): Frame[] {
-  if (!capable(task, 'net_raw')) throw new SysError('EPERM');
+  if (!nsCapable(task, task.ns.net.owner, 'net_raw')) throw new SysError('EPERM');
   const now = timeOf(kernel);
   const t = Number(asked.t ?? -1);
   const n = Number(asked.since ?? 0);

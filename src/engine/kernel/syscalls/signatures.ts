@@ -4,6 +4,7 @@
  *
  *   n number   w whole number   i number, perhaps without end   s string   b bytes   o record   u record or null   x anything
  *   N list of numbers   S list of strings   E strings by name   t time (number, "now", null)
+ *   k list of semaphore operations
  *   O perf event attributes   a socket address   p poll list   m signal action   f clone arguments   c capability sets   P seccomp profile   r netlink request
  */
 import type { Errno } from '../abi.ts';
@@ -15,6 +16,7 @@ export const SIGNATURES: { readonly [K in keyof Syscalls]: string } = {
   kill: 'nn', rt_sigaction: 'nm', rt_sigprocmask: 'sN', pause: '', rt_sigreturn: '',
   getuid: '', geteuid: '', getgid: '', getegid: '', getgroups: '', setgroups: 'N', setresuid: 'nnn', setresgid: 'nnn', capget: 'n', capset: 'c',
   seccomp: 'P', sethostname: 's', setdomainname: 's', uname: '', sysinfo: '',
+  shmget: 'www', shmctl: 'ws', msgget: 'ww', msgctl: 'ws', msgsnd: 'wwbw', msgrcv: 'wwww', semget: 'www', semctl: 'ws', semop: 'wk',
   nanosleep: 'i', clock_gettime: 's', alarm: 'n',
   mmap: 'wnn?nw', munmap: 'ww', brk: 'w', mlock: 'ww', madvise: 'wws', swapon: 'sn', swapoff: 's',
   openat: 'nsn?n', close: 'n', read: 'nw', write: 'nb', pread64: 'nww', pwrite64: 'nbw', lseek: 'nwn', fstat: 'n', newfstatat: 'nsn', getdents64: 'n',
@@ -50,6 +52,7 @@ const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = {
   N: (value) => listOf(value, isNumber),
   S: (value) => listOf(value, isString),
   E: (value) => isRecord(value) && Object.values(value).every(isString),
+  k: (value) => listOf(value, (one) => isRecord(one) && Number.isSafeInteger(one.number) && Number.isSafeInteger(one.change)),
   t: (value) => value === null || value === 'now' || isNumber(value),
   a: (value) => isRecord(value) && (value.family === 'unix' ? isString(value.path) : isString(value.family) && isString(value.address) && isNumber(value.port)),
   p: (value) => listOf(value, (one) => isRecord(one) && isNumber(one.fd) && isNumber(one.events)),

@@ -4,6 +4,7 @@
  * "SO_PEERCRED.gid" the rest.
  */
 import { AF_INET, AF_INET6, AF_UNIX, ERRNO, type Errno, SIG, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SysError } from '../abi.ts';
+import { nsCapable } from '../credentials.ts';
 import { request } from '../net/rtnetlink.ts';
 import { block, familyOf, installSocket, nonblocking, socketOf } from '../net/sockets.ts';
 import { createSocket } from '../net/sockfs.ts';
@@ -14,7 +15,6 @@ import type { Kernel, Task } from '../records.ts';
 import { sendSignal } from '../signals.ts';
 import type { SockAddr } from '../sys.ts';
 import { fileOf, install } from '../vfs/descriptors.ts';
-import { capable } from '../vfs/inode.ts';
 import { BLOCK, type File } from '../vfs/types.ts';
 import { wake } from '../wait.ts';
 import type { Handlers } from './handlers.ts';
@@ -55,7 +55,7 @@ export const socketHandlers = {
     if (family === AF_INET6) throw new SysError('EAFNOSUPPORT');
     if (family !== AF_UNIX && family !== AF_INET) throw new SysError('EAFNOSUPPORT');
     const known = typeOf(family, type);
-    if (known === 'raw' && !capable(task, 'net_raw')) throw new SysError('EPERM');
+    if (known === 'raw' && !nsCapable(task, task.ns.net.owner, 'net_raw')) throw new SysError('EPERM');
     const socket = createSocket(kernel, task.ns.net, family === AF_UNIX ? 'unix' : 'inet', known, task);
     if (known === 'raw') task.ns.net.raw.add(socket);
     return installSocket(kernel, task, socket, type);

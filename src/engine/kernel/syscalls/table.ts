@@ -2,6 +2,7 @@
 import { fileHandlers } from './files.ts';
 import type { Handlers } from './handlers.ts';
 import { identityHandlers } from './identity.ts';
+import { ipcHandlers } from './ipc.ts';
 import { logHandlers } from './log.ts';
 import { memoryHandlers } from './memory.ts';
 import { mountHandlers } from './mounts.ts';
@@ -26,4 +27,5 @@ export const SYSCALLS: Handlers = {
   ...socketHandlers,
   ...perfHandlers,
   ...logHandlers,
+  ...ipcHandlers,
 };

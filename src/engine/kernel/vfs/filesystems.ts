@@ -7,7 +7,7 @@ import { mountDevpts } from './devpts.ts';
 import { ext4 } from './ext4.ts';
 import { createOverlay } from './overlay.ts';
 import { createPseudo, fixed } from './pseudo.ts';
-import { procRoot } from './proc.ts';
+import { mountProc } from './proc.ts';
 import { sysfsRoot } from './sysfs.ts';
 import { mountOptions, sizeIn, tmpfsText } from './options.ts';
 import { createTmpfs } from './tmpfs.ts';
@@ -67,7 +67,7 @@ export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   tmpfs,
   devtmpfs: (kernel) => shared(kernel, 'devtmpfs', () => createDevtmpfs(kernel)),
   devpts: (kernel, task, source, data) => mountDevpts(kernel, task, source, data),
-  proc: (kernel, task, source) => createPseudo(kernel, 'proc', source, procRoot(task.ns.pid, fileSystemNames)),
+  proc: (kernel, task, source, data) => mountProc(kernel, task, source, data, fileSystemNames),
   sysfs: (kernel, task, source) => createPseudo(kernel, 'sysfs', source, sysfsRoot(kernel, task)),
   cgroup2,
   tracefs: (kernel, _task, source) => createPseudo(kernel, 'tracefs', source, tracefsRoot()),

@@ -18,7 +18,7 @@ import { hang, hangingAt, rehang, takeDown } from './hanging.ts';
 import { capable, capableEverywhere } from './inode.ts';
 import { lookup, sameFile } from './path.ts';
 import { enslave, receiversOf, setPeers } from './peers.ts';
-import { attachTree, childrenOf, cloneMount, copyTree, goingWith, lockTree, treeOf, within } from './trees.ts';
+import { attachTree, childrenOf, cloneMount, copyTree, goingWith, lockTree, ofMounts, treeOf, within } from './trees.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 /** How the time of access is kept: noatime, strictatime; neither is relatime. */
@@ -136,7 +136,7 @@ function remount(kernel: Kernel, task: Task, at: Path, flags: number, data: stri
     const { sb } = target;
     if (!(sb.user ? nsCapable(task, sb.user, 'sys_admin') : capableEverywhere(task, 'sys_admin'))) throw new SysError('EPERM');
     if (flags & MS_RDONLY && !sb.readonly && writtenThrough(kernel, sb)) throw new SysError('EBUSY');
-    if (data !== '') reconfigure(sb, data);
+    if (data !== '') reconfigure(task, sb, data);
     sb.readonly = (flags & MS_RDONLY) !== 0;
     sb.synchronous = (flags & MS_SYNCHRONOUS) !== 0;
   }
@@ -242,6 +242,7 @@ export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: nu
   const copies = new Map<Mount, Mount>();
   const foreign = owner !== (from.owner ?? kernel.init.user);
   for (const one of from.mounts) {
+    if (ofMounts(one)) continue;
     const copy = cloneMount(kernel, one, ns, one.root, foreign && one.shared !== 0 ? 'slave' : 'peer');
     copies.set(one, copy);
     hang(copy);

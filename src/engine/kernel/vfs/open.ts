@@ -6,7 +6,7 @@ import { fifoLacksPeer, joinPipe } from '../pipe.ts';
 import type { Kernel, Task } from '../records.ts';
 import { fileOf, makeFile } from './descriptors.ts';
 import { accessOf, MAY_EXEC, MAY_WRITE, requireAccess } from './inode.ts';
-import { child, find, type Found } from './path.ts';
+import { child, find, type Found, requireShown } from './path.ts';
 import type { Dentry, File, Inode, InodeKind, Path } from './types.ts';
 
 /** Where a relative path begins. */
@@ -68,6 +68,7 @@ export function openPath(kernel: Kernel, task: Task, start: Path, text: string, 
   const onReadonly = (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path);
   if (flags & O_TRUNC && onReadonly) throw new SysError('EROFS');
   requireAccess(task, inode, accessOf(flags));
+  if (path.dentry.sb.bars) requireShown(task, path.dentry, 'enter');
   if (flags & O_ACCMODE && onReadonly) throw new SysError('EROFS');
   if (flags & O_ACCMODE || flags & O_TRUNC) refuseRunning(kernel, inode);
   if (inode.kind === 'fifo' && fifoWaits(kernel, task, path, flags)) return null;

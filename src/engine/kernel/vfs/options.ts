@@ -1,6 +1,7 @@
 /** The data string of mount(2) as options, and a file system's change of them at a remount. */
 import { PAGE } from '../../sim/units.ts';
 import { SysError } from '../abi.ts';
+import type { Task } from '../records.ts';
 import type { SuperBlock } from './types.ts';
 
 /** "size=64m,mode=755" as a map; a word without = has the value "". */
@@ -38,7 +39,11 @@ export function tmpfsText(options: ReadonlyMap<string, string>): string {
 }
 
 /** Takes new options at a remount. Of a tmpfs only its limits change, and not below what is used. Throws EINVAL. */
-export function reconfigure(sb: SuperBlock, data: string): void {
+export function reconfigure(task: Task, sb: SuperBlock, data: string): void {
+  if (sb.reconfigure) {
+    sb.reconfigure(task, data);
+    return;
+  }
   if (sb.type !== 'tmpfs') {
     sb.options = data;
     return;

@@ -84,6 +84,7 @@ export function find(kernel: Kernel, task: Task, start: Path, text: string, foll
     const last = i === parts.length - 1;
     if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
     requireAccess(task, at.dentry.inode, MAY_EXEC);
+    if (at.dentry.sb.bars) requireShown(task, at.dentry, 'enter');
     if (part === '.' || part === '..') {
       if (part === '..') at = parentOf(task, at);
       i++;
@@ -114,12 +115,19 @@ export function find(kernel: Kernel, task: Task, start: Path, text: string, foll
     }
     if (last) {
       if (slash && next.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
+      if (next.dentry.sb.bars) requireShown(task, next.dentry, 'see');
       return { parent: at, name: part, target: next, slash };
     }
     at = next;
     i++;
   }
   return { parent: at, name: '', target: at, slash };
+}
+
+/** Some file systems hide names from some. */
+export function requireShown(task: Task, entry: Dentry, how: 'see' | 'enter'): void {
+  const errno = entry.sb.bars?.(task, entry, how);
+  if (errno) throw new SysError(errno);
 }
 
 export function readLink(kernel: Kernel, task: Task, entry: Dentry): string {

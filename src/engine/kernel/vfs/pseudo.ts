@@ -4,7 +4,7 @@
  * record it prints, and looks at it anew at every open.
  */
 import { bytes, text } from '../../sim/text.ts';
-import { type Errno, O_NONBLOCK, POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } from '../abi.ts';
+import { type Errno, O_ACCMODE, O_NONBLOCK, POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
 import { waitOn } from '../wait.ts';
@@ -37,6 +37,8 @@ export type Node =
       gid?: number;
       read?(kernel: Kernel, task: Task): string | Uint8Array;
       write?(kernel: Kernel, task: Task, value: string, opener: Opener): void;
+      /** Opened for writing: may refuse it before anything is written. */
+      opens?(task: Task): void;
       /** Its own POLL* bits, and what is to be done when the description is closed. */
       poll?(kernel: Kernel, opener: Opener): number;
       release?(kernel: Kernel, opener: Opener): void;
@@ -72,6 +74,9 @@ function dentryFor(kernel: Kernel, dir: Dentry, name: string, node: Node): Dentr
   children.set(name, dentry);
   return dentry;
 }
+
+/** What a directory stands for; null for others. */
+export const shownBy = (entry: Dentry): unknown => idOf(held(entry.inode).node) ?? null;
 
 const idOf = (node: Node): unknown => (node.kind === 'dir' ? node.id : undefined);
 
@@ -225,9 +230,10 @@ export const pseudoOps: FsOps = {
     }
     Object.assign(entry.inode, rest);
   },
-  open(_kernel, _task, entry) {
+  open(_kernel, task, entry, flags) {
     const { node } = held(entry.inode);
     if (node.kind === 'dir') return { ops: dirOps, data: null };
+    if (node.kind === 'file' && flags & O_ACCMODE) node.opens?.(task);
     return { ops: fileOps, data: { node: node as Opened['node'], shown: null, reader: null, state: null } satisfies Opened };
   },
 };

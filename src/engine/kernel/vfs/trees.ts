@@ -3,10 +3,12 @@
  * A copy is made whole before any of it hangs, so that what a mount is bound into does not show in it. Source: fs/namespace.c
  * (copy_tree, attach_recursive_mnt, umount_tree), fs/pnode.c (propagate_mnt, propagate_umount), kernel doc sharedsubtree.
  */
+import { SysError } from '../abi.ts';
 import type { Kernel, UserNamespace } from '../records.ts';
 import { noteHolder } from '../vacancy.ts';
 import { hang, hangingAt, rehang } from './hanging.ts';
-import { enrol, peersOf, receiversOf, setPeers, slavesOf } from './peers.ts';
+import { nsFile } from './nsfs.ts';
+import { disband, enrol, peersOf, receiversOf, setPeers, slavesOf } from './peers.ts';
 import type { Dentry, Mount, MountNamespace, Path } from './types.ts';
 
 /** How copies stand to their originals: as peers where those are shared, as slaves, as slaves that are a group of their own. */
@@ -58,7 +60,7 @@ export function copyTree(kernel: Kernel, tree: readonly Mount[], root: Dentry, n
   copies.set(top, cloneMount(kernel, top, ns, root, kin));
   for (const one of tree.slice(1)) {
     const parent = copies.get(one.parent);
-    if (!parent || one.unbindable || (one.parent === top && !within(one.at, root))) continue;
+    if (!parent || one.unbindable || ofMounts(one) || (one.parent === top && !within(one.at, root))) continue;
     const copy = cloneMount(kernel, one, ns, one.root, kin);
     copy.parent = parent;
     copies.set(one, copy);
@@ -71,11 +73,15 @@ export function lockTree(tree: readonly Mount[]): void {
   for (const [i, mount] of tree.entries()) mount.locks = { fast: i > 0 || (mount.locks?.fast ?? false), flags: mount.flags };
 }
 
+/** Files of mount namespaces are copied only by who binds them: no namespace holds itself. */
+export const ofMounts = (mount: Mount): boolean => nsFile(mount.root.inode)?.type === 'mnt';
+
 /** Copies of a tree for all that hear of a place; each hangs nowhere yet but knows its place. */
 function propagate(kernel: Kernel, at: Path, tree: readonly Mount[]): Mount[][] {
   const made: Mount[][] = [];
   const give = (to: Mount, from: readonly Mount[], kin: Kin): Mount[] | null => {
     if (!to.hung || !within(at.dentry, to.root)) return null;
+    if (ofMounts(from[0]!)) throw new SysError('EINVAL');
     const copy = copyTree(kernel, from, from[0]!.root, to.ns, kin);
     copy[0]!.parent = to;
     copy[0]!.at = at.dentry;
@@ -100,10 +106,17 @@ function propagate(kernel: Kernel, at: Path, tree: readonly Mount[]): Mount[][] 
 /** Hangs a tree, new or moved, at a place and at all that hear of it. */
 export function attachTree(kernel: Kernel, tree: readonly Mount[], at: Path, user: UserNamespace | undefined): void {
   const top = tree[0]!;
+  const alone = tree.filter((one) => one.shared === 0);
   let copies: Mount[][] = [];
   if (at.mount.shared !== 0) {
-    for (const one of tree) if (one.shared === 0) setPeers(kernel, one, kernel.mounts.nextGroup++, one.master);
-    copies = propagate(kernel, at, tree);
+    for (const one of alone) setPeers(kernel, one, kernel.mounts.nextGroup++, one.master);
+    try {
+      copies = propagate(kernel, at, tree);
+    } catch (error) {
+      for (const one of alone) setPeers(kernel, one, 0, one.master);
+      if (!top.hung) disband(kernel, tree);
+      throw error;
+    }
   }
   if (top.hung) rehang(top, at.mount, at.dentry);
   else {

@@ -6,6 +6,7 @@
  * times in seconds since 1970. Handlers throw SysError; a call that must wait returns BLOCK and is dispatched again
  * when somebody wakes the channel it named.
  */
+import type { Errno } from '../abi.ts';
 import type { Bytes, Dirent } from '../sys.ts';
 import type { Cgroup } from '../cgroup/types.ts';
 import type { Kernel, Task, UserNamespace } from '../records.ts';
@@ -51,6 +52,10 @@ export interface SuperBlock {
   synchronous?: boolean;
   /** Whose privileges count for it; absent: the first user namespace's. */
   user?: UserNamespace;
+  /** Takes options at a remount. Absent: they are kept as text. */
+  reconfigure?(task: Task, data: string): void;
+  /** What a name, or what is inside of it, is refused with; null not at all. */
+  bars?: ((task: Task, entry: Dentry, how: 'see' | 'enter') => Errno | null) | null;
   /** Options as /proc/mounts prints them after rw/ro and atime. */
   options: string;
   data: unknown;

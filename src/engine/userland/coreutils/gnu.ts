@@ -31,7 +31,7 @@ import {
   basename, clear, dirname, echo, env, falseProgram, nproc, printenv, pwd, readlink, realpath, reset, seq, sleep, sync, trueProgram, tty, which, whoami, yesProgram,
 } from './small.ts';
 import { sort } from './sort.ts';
-import { arch, chroot, date, dmesg, free, getconf, groups, hostname, id, logname, uname, uptime } from './system.ts';
+import { arch, chroot, date, dmesg, dnsdomainname, domainname, free, getconf, groups, hostname, id, logname, uname, uptime } from './system.ts';
 import { test } from './test.ts';
 import { cat, fold, nl, paste, rev, split, tac, tee } from './texts.ts';
 import { top, vmstat } from './top.ts';
@@ -41,7 +41,7 @@ import { xargs } from './xargs.ts';
 export const GNU: Readonly<Record<string, Program>> = {
   awk, mawk: awk, file, gunzip: gzip, gzip, iostat, less, lsof, more: less, stty, top, vmstat, w, who, zcat: gzip,
   '[': test, base64, basename, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
-  hd: hexdump, head, hexdump, hostname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
+  hd: hexdump, head, hexdump, hostname, dnsdomainname, domainname, nisdomainname: domainname, ypdomainname: domainname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
   arch, getconf, pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,
   cal, tree, whereis, uptime, watch, wc, which, whoami, xargs, xxd, yes: yesProgram,
 };

@@ -101,7 +101,9 @@ export const dirname = command(function* (argv) {
 
 export const pwd = command(function* (argv, env) {
   const o = parseOptions('L/logical P/physical', argv.slice(1));
-  const cwd = yield* sys('getcwd');
+  const told = yield* sys('getcwd');
+  // Of another mount namespace: walked up by hand, to a root with the same inode.
+  const cwd = told.replace(/^\(unreachable\)/, '');
   const named = env.PWD ?? '';
   if (o.on.has('logical') && named.startsWith('/') && !/(^|\/)\.\.?(\/|$)/.test(named)) {
     const [a, b] = [yield* statOf(named), yield* statOf('.')];

@@ -55,23 +55,48 @@ export const getconf = command(function* (argv) {
   return 0;
 });
 
+function* rename(call: 'sethostname' | 'setdomainname', name: string, what: 'host' | 'domain'): Call<number> {
+  try {
+    yield* sys(call, name);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failed(error.errno === 'EPERM' ? `you must be root to change the ${what} name` : error.errno === 'EINVAL' ? 'name too long' : strerror(error));
+  }
+  return 0;
+}
+
+function* showDomain(): Call<number> {
+  const { domainname } = yield* sys('uname');
+  yield* print(`${domainname}\n`);
+  return 0;
+}
+
+/** domainname, nisdomainname and ypdomainname: the name that sysctl kernel.domainname is. */
+export const domainname = command(function* (argv) {
+  const o = parseOptions('F/file=', argv.slice(1));
+  const file = lastValue(o, 'file');
+  const wanted = file === undefined ? o.words[0] : yield* nameIn(file);
+  return wanted === undefined ? yield* showDomain() : yield* rename('setdomainname', wanted, 'domain');
+});
+
+export const dnsdomainname = command(function* () {
+  const domain = (yield* canonical((yield* sys('uname')).nodename)).split('.').slice(1).join('.');
+  if (domain !== '') yield* print(`${domain}\n`);
+  return 0;
+});
+
 export const hostname = command(function* (argv) {
   const o = parseOptions('a/alias b/boot d/domain f/fqdn long F/file= i/ip-address I/all-ip-addresses s/short y/yp A', argv.slice(1));
   const file = lastValue(o, 'file');
   const wanted = file !== undefined ? (yield* nameIn(file)) : o.words[0];
   if (wanted !== undefined) {
-    if (wanted.length > 64) throw new Failed('name too long');
-    try {
-      yield* sys('sethostname', wanted);
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      throw new Failed(error.errno === 'EPERM' ? 'you must be root to change the host name' : strerror(error));
-    }
-    return 0;
+    if (!/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(wanted)) throw new Failed('the specified hostname is invalid');
+    return yield* rename('sethostname', wanted, 'host');
   }
+  if (o.on.has('yp')) return yield* showDomain();
   const name = (yield* sys('uname')).nodename;
   if (o.on.has('all-ip-addresses')) yield* print(`${(yield* addresses()).map((a) => `${a} `).join('')}\n`);
-  else if (o.on.has('ip-address')) yield* print(`${(yield* hostAddress(name)) ?? '127.0.0.1'}\n`);
+  else if (o.on.has('ip-address')) yield* print(`${yield* hostAddress(name)}\n`);
   else if (o.on.has('short')) yield* print(`${name.split('.')[0]!}\n`);
   else if (o.on.has('fqdn') || o.on.has('long')) yield* print(`${yield* canonical(name)}\n`);
   else if (o.on.has('domain')) {
@@ -93,12 +118,16 @@ function* nameIn(file: string): Call<string> {
 
 /** This machine's name in full: the first of its line in /etc/hosts. */
 function* canonical(name: string): Call<string> {
-  return (yield* hostLine(name))?.[1] ?? name;
+  const line = yield* hostLine(name);
+  if (!line) throw new Failed('Name or service not known');
+  return line[1]!;
 }
 
 /** This machine's address in /etc/hosts. */
-function* hostAddress(name: string): Call<string | null> {
-  return (yield* hostLine(name))?.[0] ?? null;
+function* hostAddress(name: string): Call<string> {
+  const line = yield* hostLine(name);
+  if (!line) throw new Failed('Name or service not known');
+  return line[0]!;
 }
 
 function* hostLine(name: string): Call<string[] | null> {

@@ -18,10 +18,20 @@ export const cat = command(function* (argv) {
     for (;;) {
       const data = yield* sys('read', fd, 131072);
       if (data.length === 0) return;
-      yield* writeAll(1, data);
+      yield* named(writeAll(1, data));
     }
   });
 });
+
+/** What goes wrong with the output is not the input's fault. */
+function* named(written: Call<void>): Call<void> {
+  try {
+    yield* written;
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno === 'EPIPE') throw error;
+    throw new Failed(`write error: ${strerror(error)}`);
+  }
+}
 
 function* dressed(o: Options, fd: number, state: { line: number; blanks: number; fresh: boolean }): Call<void> {
   const { on } = o;

@@ -33,20 +33,28 @@ const PROPAGATION: Readonly<Record<string, number>> = {
   runbindable: MS_UNBINDABLE | MS_REC,
 };
 
+/** Ways to keep the time of access: one replaces another. */
+const ATIME = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
+
 /** Handled by mount(8) itself. */
 const USERSPACE = new Set(['auto', 'noauto', 'user', 'nouser', 'users', 'nofail', '_netdev', 'owner', 'group']);
 
 interface Wish {
   flags: number;
+  /** Bits that an option took away. */
+  cleared: number;
   propagation: number[];
   data: string[];
 }
 
 export function readOptions(list: readonly string[]): Wish {
-  const wish: Wish = { flags: 0, propagation: [], data: [] };
+  const wish: Wish = { flags: 0, cleared: 0, propagation: [], data: [] };
   for (const option of list.flatMap(splitOptions)) {
     const flag = FLAGS[option];
-    if (flag) wish.flags = (wish.flags & ~flag[1]) | flag[0];
+    if (flag) {
+      wish.flags = (wish.flags & ~flag[1]) | flag[0];
+      wish.cleared = (wish.cleared | flag[1] | (flag[0] & ATIME ? ATIME : 0)) & ~flag[0];
+    }
     else if (PROPAGATION[option] !== undefined) wish.propagation.push(PROPAGATION[option]);
     else if (!USERSPACE.has(option) && !option.startsWith('x-') && option !== '') wish.data.push(option);
   }
@@ -75,7 +83,10 @@ export const mount = command(function* (argv) {
   if (o.on.has('rbind')) wish.flags |= MS_BIND | MS_REC;
   if (o.on.has('move')) wish.flags |= MS_MOVE;
   if (o.on.has('read-only')) wish.flags |= MS_RDONLY;
-  if (o.on.has('rw')) wish.flags &= ~MS_RDONLY;
+  if (o.on.has('rw')) {
+    wish.flags &= ~MS_RDONLY;
+    wish.cleared |= MS_RDONLY;
+  }
   if (o.on.has('all')) return yield* mountAll(o);
   if (words.length === 0) {
     if (o.on.size > 0 && !o.on.has('types') && !o.on.has('show-labels') && !o.on.has('verbose')) throw new BadOption('bad usage');
@@ -152,6 +163,7 @@ function* mountOne(source: string | null, target: string, type: string | null, w
       // What mount(2) passes over here, fsconfig(2), which mount(8) calls, refuses.
       else if (flags & MS_REMOUNT && !(flags & MS_BIND) && mountAt(yield* readMounts(), where)?.type === 'overlay') throw new ContextRefused('overlay: No changes allowed in reconfigure');
       else if (wish.data.some((one) => one.length - one.indexOf('=') - 1 > FSCONFIG_MAX)) throw new SysError('EINVAL');
+      else if (flags & MS_REMOUNT) yield* remount(from, where, type, wish);
       else yield* sys('mount', from, where, plain ? (type ?? (yield* guessType(from))) : (type ?? 'none'), flags, wish.data.join(','));
     }
     for (const p of propagation) yield* sys('mount', 'none', where, '', p, '');
@@ -161,6 +173,12 @@ function* mountOne(source: string | null, target: string, type: string | null, w
   }
   if (o.on.has('verbose')) yield* print(`mount: ${source ?? where} ${flags & MS_BIND ? 'bound' : flags & MS_MOVE ? 'moved' : 'mounted'} ${flags & MS_MOVE ? 'to' : 'on'} ${where}.\n`);
   return 0;
+}
+
+/** Flags that are not named stay as they are: mount(8) changes them by mount_setattr(2). */
+function* remount(from: string, where: string, type: string | null, wish: Wish): Call<void> {
+  const kept = readOptions([mountAt(yield* readMounts(), where)?.options ?? '']).flags;
+  yield* sys('mount', from, where, type ?? 'none', wish.flags | (kept & ~wish.cleared), wish.data.join(','));
 }
 
 /** A bind with further options is two calls: the kernel takes them at the remount only. */

@@ -48,6 +48,8 @@ export const nsenter = command(function* (argv, env) {
     yield* named('change directory by root file descriptor failed', sys('fchdir', rootFd));
     yield* named('chroot failed', sys('chroot', '.'));
   }
+  const inner = lastValue(o, 'wdns');
+  if (inner !== undefined) yield* named(`cannot open current working directory: chdir`, sys('chdir', inner));
   if (wdFd !== null) yield* named('change directory by working directory file descriptor failed', sys('fchdir', wdFd));
   const ids = { uid: lastValue(o, 'setuid'), gid: lastValue(o, 'setgid'), user: chosen.some((c) => c.file === 'user') && !o.on.has('preserve-credentials') };
   const rest = function* (): Call<number> {
@@ -127,9 +129,12 @@ function* environmentOf(pid: string): Call<Record<string, string>> {
 }
 
 function* waitFor(run: () => Call<number>): Call<number> {
-  const child = yield* fork(function* (): Body {
-    return yield* reported('nsenter', run());
-  });
+  let child = 0;
+  yield* named('fork failed', (function* (): Call<void> {
+    child = yield* fork(function* (): Body {
+      return yield* reported('nsenter', run());
+    });
+  })());
   for (;;) {
     const { status } = yield* sys('wait4', child, 2);
     if ((status & 0xff) === 0x7f) {

@@ -3,17 +3,18 @@
  * CAP_SETUID (CAP_SETGID) over the parent only the writer's own id can be mapped, and a group only after setgroups is "deny".
  * Source: user_namespaces(7).
  */
+import { PAGE } from '../../../sim/units.ts';
 import { SysError } from '../../abi.ts';
 import { idInside, nsCapable } from '../../credentials.ts';
 import type { IdMap, Task, UserNamespace } from '../../records.ts';
 
-type Which = 'uidMap' | 'gidMap';
+type Which = 'uidMap' | 'gidMap' | 'projidMap';
 
 const MAX_LINES = 340;
 
 /** As the reader's namespace sees it: outside ids of the namespace above when they are the same, else of the reader's. */
 export function mapText(ns: UserNamespace, which: Which, viewer: Task): string {
-  return (ns[which] ?? [])
+  return (ns[which] ?? (ns.parent ? [] : WHOLE))
     .map((one) => {
       const outside = viewer.ns.user === ns || !ns.parent ? one.outside : outsideFor(ns.parent, one.outside, which, viewer);
       return `${String(one.inside).padStart(10)} ${String(outside).padStart(10)} ${String(one.count).padStart(10)}\n`;
@@ -21,9 +22,11 @@ export function mapText(ns: UserNamespace, which: Which, viewer: Task): string {
     .join('');
 }
 
+const WHOLE: readonly IdMap[] = [{ inside: 0, outside: 0, count: 4294967295 }];
+
 function outsideFor(parent: UserNamespace, id: number, which: Which, viewer: Task): number {
   if (viewer.ns.user === parent) return id;
-  return idInside(viewer.ns.user, id, which) ?? 4294967295;
+  return which === 'projidMap' ? id : (idInside(viewer.ns.user, id, which) ?? 4294967295);
 }
 
 function parse(text: string): IdMap[] {
@@ -48,16 +51,17 @@ function parse(text: string): IdMap[] {
 /** Throws EPERM, EINVAL. */
 export function writeMap(ns: UserNamespace, which: Which, writer: Task, text: string): void {
   const { parent } = ns;
+  if (text.length >= PAGE) throw new SysError('EINVAL');
   if (!parent || ns[which]) throw new SysError('EPERM');
   if (writer.ns.user !== ns && writer.ns.user !== parent) throw new SysError('EPERM');
-  if (!nsCapable(writer, ns, 'sys_admin') && writer.cred.euid !== ns.owner) throw new SysError('EPERM');
+  if (which !== 'projidMap' && !nsCapable(writer, ns, 'sys_admin')) throw new SysError('EPERM');
   const maps = parse(text);
-  if (!nsCapable(writer, parent, which === 'uidMap' ? 'setuid' : 'setgid')) requireOwnId(ns, parent, which, writer, maps);
+  if (which !== 'projidMap' && !nsCapable(writer, parent, which === 'uidMap' ? 'setuid' : 'setgid')) requireOwnId(ns, parent, which, writer, maps);
   for (const one of maps) if (parent.parent && !covered(parent, which, one)) throw new SysError('EPERM');
   ns[which] = maps;
 }
 
-function requireOwnId(ns: UserNamespace, parent: UserNamespace, which: Which, writer: Task, maps: readonly IdMap[]): void {
+function requireOwnId(ns: UserNamespace, parent: UserNamespace, which: 'uidMap' | 'gidMap', writer: Task, maps: readonly IdMap[]): void {
   const own = idInside(parent, which === 'uidMap' ? writer.cred.euid : writer.cred.egid, which);
   if (maps.length !== 1 || maps[0]!.count !== 1 || maps[0]!.outside !== own) throw new SysError('EPERM');
   if (which === 'gidMap' && ns.setgroups !== 'deny') throw new SysError('EPERM');
@@ -67,11 +71,15 @@ function covered(parent: UserNamespace, which: Which, one: IdMap): boolean {
   return (parent[which] ?? []).some((map) => one.outside >= map.inside && one.outside + one.count <= map.inside + map.count);
 }
 
+/** Refused at open(2) already. */
+export function requireMaySetgroups(ns: UserNamespace, writer: Task): void {
+  if (!nsCapable(writer, ns, 'sys_admin')) throw new SysError('EACCES');
+}
+
 /** "deny" only before the group map is written; "allow" only while it is allowed. */
 export function writeSetgroups(ns: UserNamespace, writer: Task, text: string): void {
   const word = text.trim();
   if (word !== 'allow' && word !== 'deny') throw new SysError('EINVAL');
-  if (!nsCapable(writer, ns, 'sys_admin') && writer.cred.euid !== ns.owner) throw new SysError('EPERM');
   if (word === 'deny' && ns.gidMap) throw new SysError('EPERM');
   if (word === 'allow' && ns.setgroups === 'deny') throw new SysError('EPERM');
   ns.setgroups = word;

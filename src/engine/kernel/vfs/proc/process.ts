@@ -13,7 +13,7 @@ import { pidIn } from '../../task.ts';
 import { pathText } from '../path.ts';
 import type { Node } from '../pseudo.ts';
 import { requireLook } from './access.ts';
-import { mapText, writeMap, writeSetgroups } from './idmaps.ts';
+import { mapText, requireMaySetgroups, writeMap, writeSetgroups } from './idmaps.ts';
 import { fdDir, fdInfoDir, nsDir, placeLink } from './links.ts';
 import { mountinfoText, mountstatsText, mountsText } from './mounts.ts';
 import { netDir } from './net.ts';
@@ -126,11 +126,12 @@ const FILES: Readonly<Record<string, { only?: Shown['what']; make(shown: Shown):
   oom_adj: { make: (shown) => changes(shown, () => `${oldAdj(shown.task.leader.oomScoreAdj)}\n`, (writer, text, kernel) => writeOldAdj(kernel, shown.task, writer, text)) },
   oom_score: { make: (shown) => says(shown, (kernel) => oomScore(kernel, shown.task.leader)) },
   oom_score_adj: { make: (shown) => changes(shown, () => `${shown.task.leader.oomScoreAdj}\n`, (writer, text, kernel) => writeOomAdj(kernel, shown.task, writer, text)) },
+  projid_map: { make: (shown) => changes(shown, (_kernel, looker) => mapText(shown.task.ns.user, 'projidMap', looker), (writer, text) => writeMap(shown.task.ns.user, 'projidMap', writer, text)) },
   root: { make: ({ task }) => placeLink(task, (one) => one.fs.root) },
   sched: { make: (shown) => says(shown, (kernel) => schedText(kernel, shown.ns, shown.task)) },
   schedstat: { make: (shown) => says(shown, (kernel) => schedstatText(kernel, shown.task)) },
   sessionid: { make: (shown) => says(shown, () => '4294967295') },
-  setgroups: { make: (shown) => changes(shown, () => `${shown.task.ns.user.setgroups}\n`, (writer, text) => writeSetgroups(shown.task.ns.user, writer, text)) },
+  setgroups: { make: (shown) => ({ opens: (task) => requireMaySetgroups(shown.task.ns.user, task), ...changes(shown, () => `${shown.task.ns.user.setgroups}\n`, (writer, text) => writeSetgroups(shown.task.ns.user, writer, text)) }) },
   smaps_rollup: { make: (shown) => guarded(shown, () => rollup(shown.task)) },
   stat: { make: (shown) => says(shown, (kernel) => statText(kernel, shown.ns, shown.task, shown.what)) },
   statm: { make: (shown) => says(shown, () => statmText(shown.task)) },

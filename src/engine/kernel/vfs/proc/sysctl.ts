@@ -5,6 +5,7 @@
 import { hex } from '../../../sim/random.ts';
 import { SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
+import { IPC_KNOBS } from '../../ipc.ts';
 import { disableIpv6 } from '../../net/links.ts';
 import { threadsMax } from '../../syscalls/limits.ts';
 import type { Kernel, Task, UserNamespace } from '../../records.ts';
@@ -121,7 +122,11 @@ const WATCHES: Readonly<Record<string, number>> = { max_fanotify_groups: 128, ma
 
 function userLimits(): Record<string, Node> {
   const entries: Record<string, Node> = {};
-  for (const type of LIMITED) entries[`max_${type}_namespaces`] = says((kernel) => Math.floor(threadsMax(kernel) / 2));
+  for (const type of LIMITED) {
+    entries[`max_${type}_namespaces`] = number((kernel, task) => task.ns.user.most?.get(type) ?? Math.floor(threadsMax(kernel) / 2), (_kernel, task, value) => {
+      (task.ns.user.most ??= new Map()).set(type, value);
+    }, 0, 2147483647, (_kernel, task) => task.ns.user, 'sys_resource');
+  }
   for (const [name, most] of Object.entries(WATCHES)) entries[name] = says(() => most);
   return entries;
 }
@@ -152,9 +157,7 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       }),
     }),
     kernel: fixed({
-      ...knobs('ipc', {
-        msgmax: '8192', msgmnb: '16384', msgmni: '32000', sem: '32000\t1024000000\t500\t32000', shmall: '18446744073692774399', shmmax: '18446744073692774399', shmmni: '4096', shm_rmid_forced: '0',
-      }),
+      ...knobs('ipc', IPC_KNOBS),
       cap_last_cap: says(() => 40), domainname: name('domainname'), hostname: name('hostname'), ngroups_max: says(() => 65536),
       ns_last_pid: number((_kernel, task) => task.ns.pid.next - 1, (_kernel, task, value) => {
         task.ns.pid.next = value + 1;
@@ -163,7 +166,7 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       pid_max: says(() => 4194304),
       random: fixed({ boot_id: says(bootId), uuid: says(uuid), entropy_avail: says(() => 256), poolsize: says(() => 256) }),
       seccomp: fixed({ actions_avail: says(() => 'kill_process kill_thread trap errno trace log allow'), actions_logged: says(() => 'kill_process kill_thread trap errno trace log') }),
-      'threads-max': says(threadsMax), version: says((kernel) => kernel.version), yama: fixed({ ptrace_scope: ptraceScope() }),
+      'threads-max': says(threadsMax), unprivileged_userns_clone: kept('unprivileged_userns_clone', 1, 0, 1), version: says((kernel) => kernel.version), yama: fixed({ ptrace_scope: ptraceScope() }),
     }),
     net: fixed({
       bridge: fixed({ 'bridge-nf-call-iptables': flag('bridgeNetfilter') }),

@@ -1,7 +1,7 @@
 /** create and run, start, delete: a container's life. Source: runc utils_linux.go, libcontainer/container_linux.go. */
 import {
-  AF_UNIX, AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, O_RDONLY, S_IFIFO, SIG, SOCK_STREAM,
-  SysError, termSignal, exited,
+  AF_UNIX, AT_FDCWD, AT_SYMLINK_NOFOLLOW, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, O_RDONLY, S_IFIFO, SIG, SOCK_STREAM,
+  CAPABILITIES, SysError, termSignal, exited,
 } from '../../../kernel/abi.ts';
 import { compute, sys } from '../../../kernel/sys.ts';
 import { MS } from '../../../sim/units.ts';
@@ -11,8 +11,10 @@ import { type Call, dial } from '../../lib/http.ts';
 import { cgroupDir, makeCgroup, pidsIn, removeCgroup } from './cgroup.ts';
 import { followSize, hostConsole, rawMode, receiveMaster, relay, restoreMode } from './console.ts';
 import { type Boot, launch } from './launch.ts';
-import { Fatal, type Settings } from './log.ts';
+import { HookFailed, type HookState, runHooks } from './hooks.ts';
+import { Fatal, log, type Settings } from './log.ts';
 import { checkSpec, type Spec } from './spec.ts';
+import { validate } from './validate.ts';
 import { checkId, FIFO, forget, load, procStat, save, type Saved, statusOf } from './state.ts';
 
 /** Type in the spec to [clone flag, file below /proc/PID/ns]; in the order in which they are joined. */
@@ -31,7 +33,7 @@ export interface CreateOptions {
 }
 
 /** Reads a bundle's config.json. Throws Fatal. */
-function* readSpec(bundle: string): Call<Spec> {
+function* readSpec(settings: Settings, bundle: string): Call<Spec> {
   let source: string;
   try {
     source = yield* readText(`${bundle}/config.json`);
@@ -47,7 +49,19 @@ function* readSpec(bundle: string): Call<Spec> {
   }
   const checked = checkSpec(raw);
   if ('error' in checked) throw new Fatal(checked.error);
+  const { warnings, fault } = validate(checked.spec);
+  for (const { message, error } of warnings) yield* log(settings, 'warning', message, error);
+  if (fault) throw new Fatal(fault);
+  yield* knownCapabilities(settings, checked.spec);
   return checked.spec;
+}
+
+/** Others than the kernel's are left out. */
+function* knownCapabilities(settings: Settings, { process: { capabilities } }: Spec): Call<void> {
+  if (!capabilities) return;
+  const unknown = new Set<string>();
+  for (const set of ['bounding', 'effective', 'inheritable', 'permitted', 'ambient'] as const) for (const cap of capabilities[set] ?? []) if (!CAPABILITIES.includes(cap.replace(/^CAP_/, '').toLowerCase())) unknown.add(cap);
+  if (unknown.size > 0) yield* log(settings, 'warning', `ignoring unknown or unavailable capabilities: [${[...unknown].sort().join(' ')}]`);
 }
 
 /** More brackets opened than closed. */
@@ -61,13 +75,14 @@ export function* absolute(path: string): Call<string> {
   return `${(yield* sys('getcwd')).replace(/\/$/, '')}/${path}`.replace(/\/(\.\/?)?$/, '') || '/';
 }
 
-function bootOf(spec: Spec): Boot {
+function* bootOf(spec: Spec): Call<Boot> {
   let make = 0;
   const join: { type: number; path: string }[] = [];
   for (const type of Object.keys(NAMESPACES)) {
     const wanted = spec.linux.namespaces.find((n) => n.type === type);
     if (!wanted) continue;
     const [flag] = NAMESPACES[type]!;
+    if (wanted.path && !(yield* attempt(sys('newfstatat', AT_FDCWD, wanted.path, AT_SYMLINK_NOFOLLOW), null))) throw new Fatal(`unable to create new parent process: namespace path: lstat ${wanted.path}: no such file or directory`);
     if (wanted.path) join.push({ type: flag, path: wanted.path });
     else make |= flag;
   }
@@ -96,9 +111,9 @@ function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boo
     yield* compute(10 * MS);
     yield* makeCgroup(cgroup);
     const sockets = terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : NO_CONSOLE;
-    const boot = bootOf(spec);
-    const config = { kind: 'standard' as const, spec, process: spec.process, rootfs, console: terminal, fifo: true };
-    saved.initPid = yield* launch({ boot, config, cgroup, systemd: settings.systemd, resources: spec.linux.resources ?? {}, stateDir, consoleFd: sockets.theirs });
+    const boot = yield* bootOf(spec);
+    const config = { kind: 'standard' as const, state: { id: o.id, bundle: o.bundle }, spec, process: spec.process, rootfs, console: terminal, fifo: true };
+    saved.initPid = yield* launch({ boot, config, cgroup, settings, resources: spec.linux.resources ?? {}, stateDir, consoleFd: sockets.theirs, state: { id: o.id, bundle: o.bundle } });
     seat = sockets.seat;
     if (sockets.theirs >= 0) yield* sys('close', sockets.theirs);
     if (sockets.ours >= 0) master = yield* receiveMaster(sockets.ours);
@@ -109,8 +124,26 @@ function* make(settings: Settings, o: CreateOptions, spec: Spec, keepMaster: boo
   }
   saved.initStart = (yield* procStat(saved.initPid))?.start ?? '';
   yield* save(settings, saved);
+  yield* hooked(runHooks(spec, 'poststart', stateOf(saved, 'created')), function* () {
+    yield* attempt(sys('kill', saved.initPid, SIG.KILL), 0);
+    yield* attempt(reap(saved.initPid), 0);
+    yield* destroy(settings, saved);
+  });
   if (o.pidFile !== '') yield* writeFile(o.pidFile, String(saved.initPid));
   return { saved, master, seat };
+}
+
+const stateOf = ({ id, bundle, initPid }: Saved, status: HookState['status']): HookState => ({ id, bundle, status, pid: status === 'stopped' ? 0 : initPid });
+
+/** A hook that fails ends what it belongs to. Throws Fatal. */
+function* hooked(hooks: Call<void>, undo: () => Call<void>): Call<void> {
+  try {
+    yield* hooks;
+  } catch (error) {
+    if (!(error instanceof HookFailed)) throw error;
+    yield* undo();
+    throw new Fatal(error.message);
+  }
 }
 
 interface ConsoleSockets {
@@ -159,7 +192,7 @@ export function* enterBundle(bundle: string): Call<string> {
 
 export function* create(settings: Settings, given: CreateOptions): Call<number> {
   const o = { ...given, bundle: yield* enterBundle(given.bundle), detach: true };
-  const spec = yield* readSpec(o.bundle);
+  const spec = yield* readSpec(settings, o.bundle);
   checkTerminal(spec, o);
   yield* make(settings, o, spec, false);
   return 0;
@@ -167,7 +200,7 @@ export function* create(settings: Settings, given: CreateOptions): Call<number> 
 
 export function* run(settings: Settings, given: CreateOptions): Call<number> {
   const o = { ...given, bundle: yield* enterBundle(given.bundle) };
-  const spec = yield* readSpec(o.bundle);
+  const spec = yield* readSpec(settings, o.bundle);
   checkTerminal(spec, o);
   if (!o.detach) yield* attempt(sys('prctl', 'PR_SET_CHILD_SUBREAPER', 1), 0);
   const { saved, master, seat } = yield* make(settings, o, spec, spec.process.terminal === true && !o.detach);
@@ -227,6 +260,7 @@ export function* destroy(settings: Settings, saved: Saved): Call<void> {
   }
   yield* removeCgroup(saved.cgroup);
   yield* forget(settings, saved.id);
+  yield* hooked(runHooks(saved.spec, 'poststop', stateOf(saved, 'stopped')), function* () {});
 }
 
 export function* deleteCommand(settings: Settings, id: string, force: boolean): Call<number> {

@@ -41,8 +41,8 @@ export function* exec(settings: Settings, o: ExecOptions): Call<number> {
   const sockets = process.terminal ? yield* consoleSockets(o.consoleSocket, keepMaster) : NO_CONSOLE;
   const pid = yield* launch({
     boot: { make: 0, join: joinOf(saved), uidMap: '', gidMap: '' },
-    config: { kind: 'setns', spec: saved.spec, process, rootfs: saved.rootfs, console: process.terminal === true, fifo: false },
-    cgroup: saved.cgroup, systemd: saved.systemd, resources: null, stateDir: '', consoleFd: sockets.theirs,
+    config: { kind: 'setns', state: null, spec: saved.spec, process, rootfs: saved.rootfs, console: process.terminal === true, fifo: false },
+    cgroup: saved.cgroup, settings: { ...settings, systemd: saved.systemd }, resources: null, stateDir: '', consoleFd: sockets.theirs, state: null,
   });
   if (sockets.theirs >= 0) yield* sys('close', sockets.theirs);
   const master = sockets.ours >= 0 ? yield* receiveMaster(sockets.ours) : -1;

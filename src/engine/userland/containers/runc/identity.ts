@@ -29,6 +29,7 @@ export function* becomeUser(process: Process): Call<void> {
   const { user, capabilities } = process;
   const bounding = capsOf(capabilities?.bounding);
   if (capabilities) yield* attempt(sys('capset', { bounding }), 0);
+  yield* sys('umask', user.umask ?? 0o022);
   yield* attempt(sys('prctl', 'PR_SET_KEEPCAPS', 1), 0);
   yield* attempt(sys('setgroups', user.additionalGids ?? []), 0);
   yield* attempt(chownStdio(user.uid), undefined);

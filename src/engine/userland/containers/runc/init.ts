@@ -5,7 +5,7 @@
  * Source: runc libcontainer/nsenter/nsexec.c, standard_init_linux.go, setns_init_linux.go, init_linux.go.
  */
 import {
-  AF_UNIX, AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_PARENT, MAP_ANONYMOUS, MAP_PRIVATE, O_CLOEXEC, O_RDONLY, O_WRONLY,
+  AF_UNIX, AT_FDCWD, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_PARENT, MAP_ANONYMOUS, MAP_PRIVATE, O_CLOEXEC, O_RDONLY, O_WRONLY,
   PROT_READ, PROT_WRITE, SIG, SOCK_STREAM, SysError,
 } from '../../../kernel/abi.ts';
 import { compute, sys, touch } from '../../../kernel/sys.ts';
@@ -15,6 +15,7 @@ import { attempt, poke, writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
 import { becomeUser, closeOnExec, goTo, lookPath, Refused, startEnv } from './identity.ts';
+import { HookFailed, runHooks } from './hooks.ts';
 import { makeConsole } from './console.ts';
 import { type Boot, INIT_FDS, type InitConfig, type Sync } from './launch.ts';
 import { linesOf, type Lines, receive, tell } from './pipe.ts';
@@ -41,7 +42,7 @@ export function* init(): Call<number> {
   yield* sys('close', theirs);
   const child = linesOf(mine);
   for (;;) {
-    const said = yield* receive<{ type: 'map' } | { type: 'pid'; pid: number } | { type: 'error'; message: string }>(child);
+    const said = yield* receive<{ type: 'map' } | { type: 'pid'; pid: number } | { type: 'error'; message: string; fatal?: boolean }>(child);
     if (said?.type === 'map') {
       yield* attempt(poke(`/proc/${stage1}/setgroups`, boot.gidMap === '' ? 'deny' : 'allow'), undefined);
       if (boot.gidMap !== '') yield* poke(`/proc/${stage1}/gid_map`, boot.gidMap);
@@ -51,7 +52,7 @@ export function* init(): Call<number> {
       yield* tell(INIT_FDS.pipe, { stage1, stage2: said.pid });
       return 0;
     } else {
-      yield* tell(INIT_FDS.pipe, { stage1, stage2: 0, error: said?.message ?? 'runc init: the second stage ended' });
+      yield* tell(INIT_FDS.pipe, { stage1, stage2: 0, error: said?.message ?? 'runc init: the second stage ended', ...(said?.fatal ? { fatal: said.message } : {}) });
       return 1;
     }
   }
@@ -62,7 +63,7 @@ function* second(boot: Boot, up: Lines): Call<number> {
   try {
     const fds: number[] = [];
     for (const { path } of boot.join) fds.push(yield* join(path, sys('openat', AT_FDCWD, path, O_RDONLY | O_CLOEXEC)));
-    for (const [i, { type, path }] of boot.join.entries()) yield* join(path, sys('setns', fds[i]!, type));
+    for (const [i, { type }] of boot.join.entries()) yield* enterOne(type, fds[i]!);
     for (const fd of fds) yield* sys('close', fd);
     if (boot.make & CLONE_NEWUSER) {
       yield* sys('unshare', CLONE_NEWUSER);
@@ -82,7 +83,8 @@ function* second(boot: Boot, up: Lines): Call<number> {
     yield* tell(up.fd, { type: 'pid', pid });
     return 0;
   } catch (error) {
-    if (error instanceof Refused) yield* tell(up.fd, { type: 'error', message: error.message });
+    if (error instanceof NsexecFailed) yield* tell(up.fd, { type: 'error', message: error.message, fatal: true });
+    else if (error instanceof Refused) yield* tell(up.fd, { type: 'error', message: error.message });
     else if (error instanceof SysError) yield* tell(up.fd, { type: 'error', message: `can't make namespaces: ${error.message.toLowerCase()}` });
     else throw error;
     return 1;
@@ -95,6 +97,20 @@ function* join(path: string, step: Call<number>): Call<number> {
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     throw new Refused(`failed to join namespace ${path}: ${error.message.toLowerCase()}`);
+  }
+}
+
+/** nsexec speaks itself when this fails. */
+class NsexecFailed extends Error {}
+
+const SPOKEN: Readonly<Record<number, string>> = { [CLONE_NEWUSER]: 'user', [CLONE_NEWNET]: 'net', [CLONE_NEWNS]: 'mnt', [CLONE_NEWUTS]: 'uts', [CLONE_NEWCGROUP]: 'cgroup', [CLONE_NEWIPC]: 'ipc', [CLONE_NEWPID]: 'pid', [CLONE_NEWTIME]: 'time' };
+
+function* enterOne(type: number, fd: number): Call<void> {
+  try {
+    yield* sys('setns', fd, type);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new NsexecFailed(`failed to setns into ${SPOKEN[type]} namespace: ${error.message}`);
   }
 }
 
@@ -122,6 +138,13 @@ function* third(boot: Boot): Call<number> {
   }
   yield* sys('close', INIT_FDS.pipe);
   if (config.fifo) yield* waitAtFifo();
+  try {
+    yield* inside(config, 'startContainer', 'created');
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    yield* complain(`${error.message}\n`);
+    return 1;
+  }
   return yield* become(program, config);
 }
 
@@ -131,6 +154,8 @@ function* standard(boot: Boot, config: InitConfig, lines: Lines): Call<string> {
   if (boot.make & CLONE_NEWNS) {
     yield* prepareRootfs(spec, config.rootfs);
     yield* ask(lines, 'hooks');
+    yield* sys('chdir', config.rootfs);
+    yield* inside(config, 'createContainer', 'creating');
     yield* pivotRoot(config.rootfs);
     yield* makeCwd(process.cwd);
   } else {
@@ -141,7 +166,6 @@ function* standard(boot: Boot, config: InitConfig, lines: Lines): Call<string> {
   if (config.console) yield* makeConsole(INIT_FDS.console, process.consoleSize, 'with /dev/console');
   if (boot.make & CLONE_NEWUTS) {
     if (spec.hostname) yield* named('sethostname', sys('sethostname', spec.hostname));
-    if (spec.domainname) yield* named('setdomainname', sys('setdomainname', spec.domainname));
   }
   for (const [key, value] of Object.entries(spec.linux.sysctl ?? {})) yield* sysctl(key, value);
   if (boot.make & CLONE_NEWNS) yield* finishRootfs(spec);
@@ -165,6 +189,17 @@ function* joining(config: InitConfig): Call<string> {
   const program = yield* lookPath(process);
   if (spec.linux.seccomp && process.noNewPrivileges) yield* loadSeccomp(spec.linux.seccomp);
   return program;
+}
+
+/** Hooks in the container's namespaces. */
+function* inside({ spec, state }: InitConfig, kind: 'createContainer' | 'startContainer', status: 'creating' | 'created'): Call<void> {
+  if (!state || !spec.hooks?.[kind]) return;
+  try {
+    yield* runHooks(spec, kind, { ...state, status, pid: yield* sys('getpid') });
+  } catch (error) {
+    if (!(error instanceof HookFailed)) throw error;
+    throw new Refused(error.message);
+  }
 }
 
 function* ask(lines: Lines, type: 'hooks' | 'ready'): Call<void> {

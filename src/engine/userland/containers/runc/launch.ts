@@ -8,9 +8,11 @@ import { sys } from '../../../kernel/sys.ts';
 import { attempt, fork, poke, reap } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { CgroupError, keyed, setResources } from './cgroup.ts';
-import { Fatal } from './log.ts';
+import { HookFailed, runHooks } from './hooks.ts';
+import { Fatal, log, type Settings } from './log.ts';
 import { type Lines, linesOf, receive, tell } from './pipe.ts';
 import type { Process, Resources, Spec } from './spec.ts';
+import { RLIMITS } from './validate.ts';
 
 /** What the first stage is told. */
 export interface Boot {
@@ -25,6 +27,8 @@ export interface Boot {
 /** What the last stage is told. */
 export interface InitConfig {
   kind: 'standard' | 'setns';
+  /** What hooks are told. */
+  state: { id: string; bundle: string } | null;
   spec: Spec;
   process: Process;
   rootfs: string;
@@ -44,13 +48,15 @@ interface Launch {
   boot: Boot;
   config: InitConfig;
   cgroup: string;
-  systemd: boolean;
+  settings: Settings;
   /** Limits to set once the container's mounts are made; null for a process that joins. */
   resources: Resources | null;
   /** Where the exec fifo is; '' for none. */
   stateDir: string;
   /** A socket to which the console's master goes; -1 for none. */
   consoleFd: number;
+  /** What hooks are told; null for a process that joins. */
+  state: { id: string; bundle: string } | null;
 }
 
 /** Starts it; the pid of the process, a child of the caller, that is (or waits to become) the program. Throws Fatal. */
@@ -71,11 +77,23 @@ export function* launch(l: Launch): Call<number> {
   let pid = 0;
   try {
     yield* enter(l.cgroup, first);
+    const adj = l.config.process.oomScoreAdj;
+    if (adj !== undefined && (adj < -1000 || adj > 1000)) {
+      yield* log(l.settings, 'fatal', `nsexec[${first}]: failed to update /proc/self/oom_score_adj: Invalid argument`);
+      yield* attempt(sys('kill', first, SIG.KILL), 0);
+      yield* reap(first);
+      throw new Fatal("unable to start container process: can't get final child's PID from pipe: EOF");
+    }
     yield* tell(mine, l.boot);
-    const stages = yield* receive<{ stage1: number; stage2: number; error?: string }>(lines);
+    const stages = yield* receive<{ stage1: number; stage2: number; error?: string; fatal?: string }>(lines);
     yield* reap(first);
     if (!stages || stages.error !== undefined) {
       if (stages?.stage1) yield* attempt(reap(stages.stage1), 0);
+      if (stages?.fatal) {
+        yield* log(l.settings, 'fatal', `nsexec-1[${stages.stage1}]: ${stages.fatal}`);
+        yield* log(l.settings, 'fatal', `nsexec-0[${first}]: failed to sync with stage-1: next state: Success`);
+        throw new Fatal("unable to start container process: can't get final child's PID from pipe: EOF");
+      }
       throw new Fatal(`unable to start container process: ${stages?.error ?? 'waiting for init preliminary setup: EOF'}`);
     }
     yield* attempt(reap(stages.stage1), 0);
@@ -118,6 +136,7 @@ function* answer(l: Launch, lines: Lines, pid: number): Call<void> {
     const sync = yield* receive<Sync>(lines);
     if (sync?.type === 'hooks' || sync?.type === 'ready') {
       if (sync.type === 'hooks' && l.resources) yield* limit(l, l.resources);
+      if (sync.type === 'hooks') yield* beside(l, pid);
       if (sync.type === 'ready') {
         yield* rlimits(pid, l.config.process);
         ran = true;
@@ -137,9 +156,20 @@ function* stillThere(pid: number): Call<boolean> {
   return (yield* attempt(sys('kill', pid, 0), null)) !== null;
 }
 
+/** The hooks that run in runc's own namespaces before the container's view is entered. */
+function* beside(l: Launch, pid: number): Call<void> {
+  if (!l.state) return;
+  try {
+    for (const kind of ['prestart', 'createRuntime'] as const) yield* runHooks(l.config.spec, kind, { ...l.state, pid, status: 'creating' });
+  } catch (error) {
+    if (!(error instanceof HookFailed)) throw error;
+    throw new Fatal(`unable to start container process: error during container init: ${error.message}`);
+  }
+}
+
 function* limit(l: Launch, resources: Resources): Call<void> {
   try {
-    yield* setResources(l.cgroup, resources, l.systemd);
+    yield* setResources(l.cgroup, resources, l.settings.systemd);
   } catch (error) {
     if (!(error instanceof CgroupError)) throw error;
     throw new Fatal(`unable to start container process: error during container init: error setting cgroup config for procHooks process: ${error.message}`);
@@ -152,7 +182,7 @@ function* rlimits(pid: number, process: Process): Call<void> {
       yield* sys('prlimit64', pid, type, { cur: soft, max: hard });
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      throw new Fatal(`unable to start container process: error during container init: error setting rlimits for ready process: error setting rlimit type ${type}: ${error.message.toLowerCase()}`);
+      throw new Fatal(`unable to start container process: error during container init: error setting rlimits for ready process: error setting rlimit type ${RLIMITS[type]}: ${error.message.toLowerCase()}`);
     }
   }
 }

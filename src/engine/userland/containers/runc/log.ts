@@ -27,10 +27,10 @@ export function quoted(text: string): string {
   return text !== '' && /^[A-Za-z0-9\-._/@^+]*$/.test(text) ? text : JSON.stringify(text);
 }
 
-export function* log(settings: Settings, level: 'error' | 'warning' | 'info' | 'debug', message: string): Call<void> {
+export function* log(settings: Settings, level: 'fatal' | 'error' | 'warning' | 'info' | 'debug', message: string, error?: string): Call<void> {
   if (level === 'debug' && !settings.debug) return;
   const time = isoSeconds(yield* nowNs());
-  const line = settings.json ? `${JSON.stringify({ level, msg: message, time })}\n` : `time="${time}" level=${level} msg=${quoted(message)}\n`;
+  const line = settings.json ? `${JSON.stringify({ ...(error === undefined ? {} : { error }), level, msg: message, time })}\n` : `time="${time}" level=${level} msg=${quoted(message)}${error === undefined ? '' : ` error=${quoted(error)}`}\n`;
   if (settings.log === null) yield* complain(line);
   else yield* attempt(appendFile(settings.log, line), undefined);
 }

@@ -4,7 +4,7 @@
  */
 import {
   AT_FDCWD, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, O_CLOEXEC,
-  O_CREAT, O_DIRECTORY, O_RDONLY, O_WRONLY, S_IFBLK, S_IFCHR, SysError,
+  O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY, S_IFBLK, S_IFCHR, SysError,
 } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
@@ -41,14 +41,14 @@ export function mountOptions(options: readonly string[]): { flags: number; propa
 export function* prepareRootfs(spec: Spec, root: string): Call<void> {
   const propagation = PROPAGATION[spec.linux.rootfsPropagation ?? 'rslave'] ?? MS_SLAVE | MS_REC;
   yield* sys('mount', '', '/', '', propagation, '');
-  if (propagation & MS_SHARED) yield* parentPrivate(root);
+  yield* parentPrivate(root);
   yield* sys('mount', root, root, 'bind', MS_BIND | MS_REC, '');
   for (const m of spec.mounts) {
     try {
       yield* mountOne(m, root);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      throw new InitError(`error during container init: error mounting "${m.source ?? ''}" to rootfs at "${m.destination}": ${error.message.toLowerCase()}`);
+      throw mountFault(m, error.message.toLowerCase());
     }
   }
   const dev = spec.mounts.find((m) => m.destination === '/dev');
@@ -63,24 +63,58 @@ function* parentPrivate(root: string): Call<void> {
 }
 
 function* mountOne(m: SpecMount, root: string): Call<void> {
-  const to = root + m.destination.replace(/\/\.\.(?=\/|$)/g, '');
+  const { destination } = m;
+  const to = root + (destination.startsWith('/') ? '' : '/') + destination.replace(/\/\.\.(?=\/|$)/g, '');
   const { flags, propagation, data } = mountOptions(m.options ?? []);
   if (flags & MS_BIND || m.type === 'bind') {
     const source = m.source ?? '';
     const stat = yield* statOf(source);
-    if (!stat) throw new InitError(`error during container init: error mounting "${source}" to rootfs at "${m.destination}": stat ${source}: no such file or directory`);
+    if (!stat) throw mountFault(m, `create mount destination for ${destination} mount: bind mount source stat: stat ${source}: no such file or directory`);
     if (isDir(stat)) yield* mkdirAll(to);
     else yield* touchFile(to);
     yield* sys('mount', source, to, 'bind', MS_BIND | (flags & MS_REC || MS_REC), '');
     const rest = flags & ~(MS_BIND | MS_REC);
     if (rest) yield* sys('mount', '', to, '', rest | MS_BIND | MS_REMOUNT, '');
   } else {
+    requireProcSafe(m, to, root);
+    const before = yield* statOf(to);
     yield* mkdirAll(to);
     const type = m.type === 'cgroup' ? 'cgroup2' : (m.type ?? 'none');
-    const isCgroup = type === 'cgroup2';
-    yield* sys('mount', m.source ?? type, to, type, flags, isCgroup ? data.replace(/\b(private|nsdelegate)\b,?/g, '') : data);
+    const mode = type === 'tmpfs' && before && !/(^|,)mode=/.test(data) ? `mode=0${(before.mode & 0o7777).toString(8)}` : '';
+    const all = type === 'cgroup2' ? data.replace(/\b(private|nsdelegate)\b,?/g, '') : [mode, data].filter(Boolean).join(',');
+    yield* mountAt(m.source ?? type, to, destination, type, flags, all);
   }
   for (const p of propagation) yield* attempt(sys('mount', '', to, '', p, ''), 0);
+}
+
+const mountFault = (m: SpecMount, text: string): InitError => new InitError(`error during container init: error mounting ${JSON.stringify(m.source ?? '')} to rootfs at ${JSON.stringify(m.destination)}: ${text}`);
+
+/** The lowest descriptor that is free in runc's init: below it are its pipes, of which the lab has fewer. */
+const FIRST_FREE = 6;
+
+/** Through a descriptor of the place, so that no link of the image leads elsewhere; told with that descriptor. */
+function* mountAt(source: string, to: string, destination: string, type: string, flags: number, data: string): Call<void> {
+  const low = yield* sys('openat', AT_FDCWD, to, O_PATH | O_CLOEXEC);
+  const fd = yield* sys('fcntl', low, 'dupfd_cloexec', FIRST_FREE);
+  yield* sys('close', low);
+  try {
+    yield* sys('mount', source, to, type, flags, data);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new InitError(`error during container init: error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(destination)}: mount ${source}:${destination} (via /proc/self/fd/${fd})${data === '' ? '' : `, data: ${data}`}: ${error.message.toLowerCase()}`);
+  } finally {
+    yield* sys('close', fd);
+  }
+}
+
+const IN_PROC = new Set('cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo net/dev sys/kernel/ns_last_pid sys/crypto/fips_enabled'.split(' '));
+
+/** Nothing is mounted over parts of /proc but files that tell of load and machine. */
+function requireProcSafe(m: SpecMount, to: string, root: string): void {
+  const inner = to.startsWith(`${root}/proc/`) ? to.slice(root.length + 6).replace(/\/+$/, '') : null;
+  const fault = (text: string): InitError => mountFault(m, `create mount destination for ${m.destination} mount: check proc-safety of ${m.destination} mount: ${JSON.stringify(to)} cannot be mounted because it is ${text}`);
+  if (inner && !IN_PROC.has(inner)) throw fault('inside /proc');
+  if (to.replace(/\/+$/, '') === `${root}/proc` && m.type !== 'proc') throw fault('not of type proc');
 }
 
 function* touchFile(path: string): Call<void> {
@@ -94,7 +128,7 @@ const DEVICE_LINKS: readonly [string, string][] = [['fd', '/proc/self/fd'], ['st
 
 function* makeDevices(spec: Spec, root: string): Call<void> {
   for (const [name, major, minor] of DEVICES) yield* makeDevice(root, `/dev/${name}`, 0o666, major, minor);
-  for (const d of spec.linux.devices ?? []) if (d.path.startsWith('/dev/')) yield* makeDevice(root, d.path, d.fileMode ?? 0o666, d.major, d.minor, d);
+  for (const d of spec.linux.devices ?? []) yield* makeDevice(root, d.path.startsWith('/') ? d.path : `/${d.path}`, d.fileMode ?? 0o666, d.major, d.minor, d);
   for (const [name, target] of DEVICE_LINKS) yield* attempt(sys('symlinkat', target, AT_FDCWD, `${root}/dev/${name}`), 0, 'EEXIST');
 }
 

@@ -8,6 +8,7 @@ export interface Spec {
   hostname?: string;
   domainname?: string;
   mounts: SpecMount[];
+  hooks?: Partial<Record<HookKind, Hook[]>>;
   annotations?: Record<string, string>;
   linux: {
     namespaces: { type: string; path?: string }[];
@@ -39,10 +40,20 @@ export interface Seccomp {
   syscalls?: SeccompRule[];
 }
 
+export type HookKind = 'prestart' | 'createRuntime' | 'createContainer' | 'startContainer' | 'poststart' | 'poststop';
+
+export interface Hook {
+  path: string;
+  args?: string[];
+  env?: string[];
+  /** Seconds. */
+  timeout?: number;
+}
+
 export interface Process {
   terminal?: boolean;
   consoleSize?: { height: number; width: number };
-  user: { uid: number; gid: number; additionalGids?: number[] };
+  user: { uid: number; gid: number; additionalGids?: number[]; umask?: number };
   args: string[];
   env?: string[];
   cwd: string;
@@ -88,15 +99,17 @@ export function checkSpec(spec: unknown): { spec: Spec } | { error: string } {
   const process = spec.process;
   if (!isRecord(process)) return { error: 'process property must not be empty' };
   const strings = (x: unknown): x is string[] => Array.isArray(x) && x.every((s) => typeof s === 'string');
-  if (!isRecord(spec.root) || typeof spec.root.path !== 'string') return { error: 'root property must not be empty' };
+  if (typeof process.cwd !== 'string' || process.cwd === '') return { error: 'Cwd property must not be empty' };
+  if (!process.cwd.startsWith('/')) return { error: 'Cwd must be an absolute path' };
   if (!strings(process.args) || process.args.length === 0) return { error: 'args must not be empty' };
-  if (typeof process.cwd !== 'string' || !process.cwd.startsWith('/')) return { error: 'Cwd must be an absolute path' };
+  if (!isRecord(spec.root)) return { error: 'root must be specified' };
+  const root = { ...spec.root, path: typeof spec.root.path === 'string' ? spec.root.path : '' };
   const mounts = Array.isArray(spec.mounts) ? spec.mounts.filter((m) => isRecord(m) && typeof m.destination === 'string') : [];
   const namespaces = Array.isArray(linux.namespaces) ? linux.namespaces.filter((n) => isRecord(n) && typeof n.type === 'string') : [];
   const user = isRecord(process.user) ? process.user : {};
   return {
     spec: {
-      ...spec, ociVersion: String(spec.ociVersion ?? '1.2.0'), mounts, root: spec.root,
+      ...spec, ociVersion: String(spec.ociVersion ?? '1.2.0'), mounts, root,
       process: { ...process, env: strings(process.env) ? process.env : [], user: { ...user, uid: Number(user.uid ?? 0), gid: Number(user.gid ?? 0) } },
       linux: { ...linux, namespaces },
     } as unknown as Spec,

@@ -19,7 +19,7 @@ export function* specOf(daemon: Daemon, c: Container, root: string): Call<Spec> 
     ociVersion: '1.1.0',
     process: { ...(yield* processOf(c, root, capabilities)), args },
     root: { path: root, readonly: h.ReadonlyRootfs },
-    ...(h.UTSMode === 'host' ? {} : { hostname: c.Config.Hostname, ...(c.Config.Domainname ? { domainname: c.Config.Domainname } : {}) }),
+    ...(h.UTSMode === 'host' ? {} : { hostname: c.Config.Hostname }),
     mounts: yield* mountsOf(c, init),
     linux: {
       namespaces: namespacesOf(daemon, c),
@@ -27,7 +27,7 @@ export function* specOf(daemon: Daemon, c: Container, root: string): Call<Spec> 
       resources: { ...resourcesOf(c), ...(yield* throttlesOf(c)) },
       maskedPaths: h.MaskedPaths ?? [],
       readonlyPaths: h.ReadonlyPaths ?? [],
-      ...(h.Sysctls ? { sysctl: h.Sysctls } : {}),
+      ...sysctlsOf(c),
       devices: h.Privileged ? yield* hostDevices() : yield* devicesOf(c),
       ...(seccomp ? { seccomp } : {}),
     },
@@ -35,6 +35,14 @@ export function* specOf(daemon: Daemon, c: Container, root: string): Call<Spec> 
 }
 
 /** The first process: user, environment, limits. Throws Refused for a user that is not there. */
+/** The domain's name goes by the kernel's parameter: runc 1.1 has no other way. */
+function sysctlsOf(c: Container): { sysctl?: Record<string, string> } {
+  const { Sysctls } = c.HostConfig;
+  const { Domainname } = c.Config;
+  const own: Record<string, string> = Domainname && c.HostConfig.UTSMode !== 'host' ? { 'kernel.domainname': Domainname } : {};
+  return Sysctls || Domainname ? { sysctl: { ...Sysctls, ...own } } : {};
+}
+
 function* processOf(c: Container, root: string, capabilities: string[]): Call<Process> {
   const h = c.HostConfig;
   const user = yield* userOf(c.Config.User, root, h.GroupAdd ?? []);
