@@ -9,6 +9,7 @@ function normal(text: string): string {
 /** What does not hold, each with its reason: a line that comes to hold must leave this table. */
 const MISSES: readonly (readonly [string, string])[] = [
   ['RLIMIT_NOFILE",soft:5,hard:10', 'init of the lab has fewer descriptors open, so that five are enough'],
+  ["S='.linux.seccomp='", "busybox's shell says kill: before what kill could not do"],
   ['destination:"rel"', 'the busybox root of that machine had more directories'],
 ];
 

@@ -29,7 +29,7 @@ const RULES: readonly Rule[] = [
   [/^(?:\w+: )?(\w+): readonly variable$/, '$1: is read only', '$1: is read only'],
   [/^(.*): division by 0 \(error token is .*\)$/, 'arithmetic expression: division by zero: "$1"', 'divide by zero'],
   [/^(.*): syntax error.*\(error token is .*\)$/, 'arithmetic expression: expecting primary: "$1"', 'arithmetic syntax error'],
-  [/^kill: \((.*)\) - (.*)$/, 'kill: $2\n', "can't kill pid $1: $2"],
+  [/^kill: \((.*)\) - (.*)$/, 'kill: $2\n', "kill: can't kill pid $1: $2"],
   [/^(fg|bg): (no job control|current: no such job)$/, '$1: No current job', '$1: no current job'],
   [/^(\w+): (%\S+): no such job$/, '$1: No such job: $2', '$1: $2: no such job'],
   [/^local: can only be used in a function$/, 'local: not in a function', 'local: not in a function'],
