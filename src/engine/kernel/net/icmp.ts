@@ -88,6 +88,7 @@ export function icmpInput(kernel: Kernel, ns: NetNamespace, packet: Packet, told
   if (!icmp) return;
   for (const socket of ns.raw) giveRaw(kernel, socket, packet);
   if (icmp.type === 8) {
+    if (ns.knobs?.get('icmp_echo_ignore_all') === '1') return;
     output(kernel, ns, { ...packet, src: packet.dst, dst: packet.src, ttl: 64, icmp: { ...icmp, type: 0 } }, 'the kernel answers echo');
     return;
   }

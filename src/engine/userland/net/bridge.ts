@@ -23,6 +23,14 @@ function* device(argv: readonly string[]): Call<string | null> {
 const PORT = '    hairpin off guard off root_block off fastleave off learning on flood on mcast_flood on bcast_flood on mcast_router 1 mcast_to_unicast off neigh_suppress off neigh_vlan_suppress off vlan_tunnel off isolated off locked off mab off \n';
 
 function* bridgeLink(argv: readonly string[], detailed: boolean): Call<number> {
+  const [command = 'show'] = argv;
+  if (command === 'set') {
+    const at = argv.indexOf('dev');
+    if (at < 0) throw new Complaint('Device is a required argument.', 255);
+    if (!(yield* linkNamed(argv[at + 1] ?? ''))) throw new Complaint(`Cannot find bridge device "${argv[at + 1] ?? ''}"`, 255);
+    throw new Complaint(`not modelled: bridge link ${argv.join(' ')}`, 255);
+  }
+  if (!/^(show|list|lst|dev|l|s|sh)$/.test(command)) throw new Complaint(`Command "${command}" is unknown, try "bridge link help".`, 255);
   const dev = yield* device(argv);
   const all = yield* ask<LinkInfo[]>({ type: 'link.list' });
   for (const link of all) {
@@ -66,7 +74,7 @@ function* fdbChange(command: string, argv: readonly string[]): Call<number> {
     else if (!/^(self|master|static|local|permanent|dynamic|temp|to)$/.test(word)) request.mac = word;
   }
   if (request.dev === undefined || request.mac === undefined) throw new Complaint('Device and address are required arguments.', 255);
-  if (!MAC.test(String(request.mac))) throw new Complaint(`Invalid address "${request.mac}"`, 255);
+  if (!MAC.test(String(request.mac))) throw new Complaint(`Invalid mac address ${request.mac}`, 255);
   if (command === 'append') request.append = true;
   yield* device(['dev', String(request.dev)]);
   if (command === 'replace') yield* attempt(sys('netlink', { type: 'fdb.del', dev: request.dev, mac: request.mac }), null);

@@ -7,6 +7,7 @@ import { command, complain, print, strerror } from '../lib/io.ts';
 import { ipNumber } from './addresses.ts';
 import { askServer, candidates, type DnsAnswer, type ResolvConf, resolvConf } from './dns.ts';
 import { hosts, resolve } from './names.ts';
+import { PROTOCOLS, serviceName, servicePort } from './services.ts';
 
 function* getentHosts(keys: readonly string[]): Call<number> {
   const all = yield* hosts();
@@ -16,11 +17,47 @@ function* getentHosts(keys: readonly string[]): Call<number> {
   }
   let status = 0;
   for (const key of keys) {
-    const found = all.find((one) => one.names.includes(key) || one.address === key);
+    // IPv6 is asked first
+    const has = all.filter((one) => one.names.includes(key) || one.address === key);
+    const found = has.find((one) => one.address.includes(':')) ?? has[0];
     const address = found || ipNumber(key) !== null ? null : yield* resolve(key);
     if (found) yield* print(`${found.address.padEnd(15)} ${found.names.join(' ')}\n`);
     else if (address) yield* print(`${address.padEnd(15)} ${key}\n`);
     else status = 2;
+  }
+  return status;
+}
+
+/** Each address once for every kind of socket, the name at the first. */
+function* getentAll(keys: readonly string[]): Call<number> {
+  for (const key of keys) {
+    const known = (yield* hosts()).filter((one) => one.names.includes(key) && ipNumber(one.address) !== null).map((one) => one.address);
+    const found = known.length > 0 ? known : ipNumber(key) !== null ? [key] : [yield* resolve(key)].filter((one) => one !== null);
+    if (found.length === 0) return 2;
+    for (const [i, address] of found.entries()) yield* print(['STREAM', 'DGRAM', 'RAW'].map((kind, n) => `${address.padEnd(15)} ${kind.padEnd(6)} ${i === 0 && n === 0 ? key : ''}\n`).join(''));
+  }
+  return 0;
+}
+
+function* getentServices(keys: readonly string[]): Call<number> {
+  let status = 0;
+  for (const key of keys) {
+    const [name = '', proto] = key.split('/');
+    const protocol = proto ?? 'tcp';
+    const port = /^\d+$/.test(name) ? Number(name) : servicePort(name, protocol);
+    const called = port === null ? null : serviceName(port, protocol);
+    if (called === null) status = 2;
+    else yield* print(`${called.padEnd(21)} ${port}/${protocol}${called === 'http' ? ' www' : ''}\n`);
+  }
+  return status;
+}
+
+function* getentProtocols(keys: readonly string[]): Call<number> {
+  let status = 0;
+  for (const key of keys) {
+    const found = Object.entries(PROTOCOLS).find(([name, number]) => name === key.toLowerCase() || String(number) === key);
+    if (!found) status = 2;
+    else yield* print(`${found[0].padEnd(21)} ${found[1]} ${found[0].toUpperCase()}\n`);
   }
   return status;
 }
@@ -44,15 +81,22 @@ function* getentFile(path: string, keys: readonly string[]): Call<number> {
 export const getent: Program = command(function* (argv) {
   const [database, ...keys] = argv.slice(1);
   switch (database) {
-    case 'hosts': case 'ahosts': case 'ahostsv4':
+    case 'hosts':
       return yield* getentHosts(keys);
+    case 'ahosts': case 'ahostsv4':
+      return yield* keys.length === 0 ? getentHosts(keys) : getentAll(keys);
+    case 'services':
+      return yield* getentServices(keys);
+    case 'protocols':
+      return yield* getentProtocols(keys);
     case 'passwd': case 'group':
       return yield* getentFile(`/etc/${database}`, keys);
     case undefined:
       yield* complain("getent: wrong number of arguments\nTry `getent --help' or `getent --usage' for more information.\n");
       return 1;
     default:
-      yield* complain(`Unknown database: ${database}\nTry \`getent --help' or \`getent --usage' for more information.\n`);
+      yield* complain(`Unknown database: ${database}\n`);
+      yield* print("Try `getent --help' or `getent --usage' for more information.\n");
       return 1;
   }
 });

@@ -126,7 +126,7 @@ function tbf(words: Cursor): Record<string, number> {
     ...(spec.rate ? [] : ['tbf: the "rate" parameter is mandatory.']), ...(spec.burst ? [] : ['tbf: the "burst" parameter is mandatory.']),
     ...(spec.latency || spec.limit ? [] : ['tbf: either "limit" or "latency" is required.']),
   ];
-  if (lacks.length > 0) throw new Complaint(`${lacks.join('\n')}\n${TBF_USAGE}`, 255);
+  if (lacks.length > 0) throw new Complaint(`${lacks.join('\n')}\n${TBF_USAGE}`, 1);
   return spec;
 }
 

@@ -91,6 +91,13 @@ const flag = (of: 'forwarding' | 'bridgeNetfilter'): Node =>
     task.ns.net[of] = value !== 0;
   }, 0, 1, net, 'net_admin');
 
+/** All links forward or none. What can only be read has no mechanism but its default. */
+function ipv4Conf(): Node {
+  const dir = fixed({ accept_source_route: says(() => 0), arp_announce: says(() => 0), arp_ignore: says(() => 0), forwarding: flag('forwarding'), proxy_arp: says(() => 0), rp_filter: says(() => 0) });
+  const names = (task: Task | null): string[] => ['all', 'default', ...(task ? task.ns.net.links.map((link) => link.name) : [])];
+  return { kind: 'dir', list: (_kernel, task) => names(task).map((name) => [name, dir] as const) };
+}
+
 /** A directory a link, and two that stand for all and for those to come. */
 function ipv6Conf(): Node {
   const dir = (name: string): Node =>
@@ -172,7 +179,8 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       bridge: fixed({ 'bridge-nf-call-iptables': flag('bridgeNetfilter') }),
       core: fixed(knobs('net', { somaxconn: '4096' })),
       ipv4: fixed({
-        conf: fixed({ all: fixed({ forwarding: flag('forwarding') }) }),
+        conf: ipv4Conf(),
+        ip_default_ttl: says(() => 64), tcp_congestion_control: says(() => 'cubic'), ...knobs('net', { icmp_echo_ignore_all: '0' }),
         ip_forward: flag('forwarding'), ip_local_port_range: says(() => '32768\t60999'), ip_unprivileged_port_start: number((_kernel, task) => task.ns.net.unprivilegedFrom, (_kernel, task, value) => {
           task.ns.net.unprivilegedFrom = value;
         }, 0, 65535, net, 'net_admin'),
