@@ -3,7 +3,9 @@
  * compose sees that it changed. Source: docker/compose pkg/compose/create.go, hash.go, pkg/api/labels.go.
  */
 import { durationNs, nanoCpus } from '../docker/cli/values.ts';
+import { goJson } from '../gofmt.ts';
 import { hexOf } from '../oci.ts';
+import { jsonService } from './emit.ts';
 import type { Any, Dict } from './document.ts';
 import type { Project } from './project.ts';
 
@@ -20,11 +22,11 @@ export function scaleOf(service: Dict): number {
   return Number(service.scale ?? service.deploy?.replicas ?? 1);
 }
 
-/** Of what makes a container different; not how many there are, how they are built or what they wait for. */
+/** Of what makes a container different; not how many there are or how they are built. */
 export function hashOf(service: Dict): string {
-  const { build: _b, pull_policy: _p, scale: _s, deploy, depends_on: _d, profiles: _f, ...rest } = service;
+  const { build: _b, pull_policy: _p, scale: _s, deploy, ...rest } = service;
   const { replicas: _r, ...kept } = (deploy ?? {}) as Dict;
-  return hexOf(JSON.stringify({ ...rest, ...(Object.keys(kept).length > 0 ? { deploy: kept } : {}) }));
+  return hexOf(goJson(jsonService({ ...rest, ...(deploy ? { deploy: kept } : {}) }), undefined, true));
 }
 
 export interface Made {
@@ -66,11 +68,10 @@ interface Mounts {
 function mountsOf(p: Project, service: Dict): Mounts {
   const out: Mounts = { binds: [], mounts: [] };
   for (const v of (service.volumes ?? []) as Dict[]) {
-    const mode = [v.read_only ? 'ro' : 'rw', ...(v.bind?.propagation ? [v.bind.propagation] : []), ...(v.volume?.nocopy ? ['nocopy'] : [])].join(',');
+    const mode = [v.read_only ? 'ro' : 'rw', ...(v.bind?.propagation ? [v.bind.propagation] : [])].join(',');
     if (v.type === 'bind' && v.bind?.create_host_path) out.binds.push(`${v.source}:${v.target}:${mode}`);
-    else if (v.type === 'volume' && v.source) out.binds.push(`${p.volumes[v.source]?.name ?? v.source}:${v.target}:${mode}`);
     else out.mounts.push({
-      Type: v.type, ...(v.source ? { Source: v.source } : {}), Target: v.target, ...(v.read_only ? { ReadOnly: true } : {}), ...(v.bind?.propagation ? { BindOptions: { Propagation: v.bind.propagation } } : {}),
+      Type: v.type, ...(v.source ? { Source: v.type === 'volume' ? (p.volumes[v.source]?.name ?? v.source) : v.source } : {}), Target: v.target, ...(v.read_only ? { ReadOnly: true } : {}), ...(v.type === 'volume' ? { VolumeOptions: v.volume?.nocopy ? { NoCopy: true } : {} } : {}), ...(v.bind?.propagation ? { BindOptions: { Propagation: v.bind.propagation } } : {}),
       ...(v.type === 'tmpfs' && v.tmpfs ? { TmpfsOptions: { ...(v.tmpfs.size ? { SizeBytes: Number(v.tmpfs.size) } : {}), ...(v.tmpfs.mode !== undefined ? { Mode: Number(v.tmpfs.mode) } : {}) } } : {}),
     });
   }
@@ -80,9 +81,16 @@ function mountsOf(p: Project, service: Dict): Mounts {
       if (from?.file) out.mounts.push({ Type: 'bind', Source: from.file, Target: at(s), ReadOnly: true });
     }
   };
-  file('secrets', (s) => (s.target === undefined ? `/run/secrets/${s.source}` : String(s.target).startsWith('/') ? String(s.target) : `/run/secrets/${s.target}`));
-  file('configs', (s) => (s.target === undefined ? `/${s.source}` : String(s.target)));
+  file('secrets', (s) => fileAt('secrets', s));
+  file('configs', (s) => fileAt('configs', s));
   return out;
+}
+
+/** Where a secret or a config is in the container. */
+export function fileAt(kind: 'secrets' | 'configs', s: Dict): string {
+  if (kind === 'configs') return s.target === undefined ? `/${s.source}` : String(s.target);
+  const target = String(s.target ?? s.source);
+  return target.startsWith('/') ? target : `/run/secrets/${target}`;
 }
 
 const UNITLESS = (value: Any): number => (value === undefined ? 0 : Number(value));
@@ -95,7 +103,7 @@ function resourcesOf(service: Dict): Dict {
     Memory: UNITLESS(limits.memory ?? service.mem_limit), MemoryReservation: UNITLESS(reserved.memory ?? service.mem_reservation), MemorySwap: UNITLESS(service.memswap_limit), NanoCpus: cpus === undefined ? 0 : nanoCpus(String(cpus)),
     CpuShares: UNITLESS(service.cpu_shares), CpuQuota: UNITLESS(service.cpu_quota), CpuPeriod: UNITLESS(service.cpu_period), CpusetCpus: service.cpuset ?? '', CgroupParent: service.cgroup_parent ?? '',
     PidsLimit: UNITLESS(limits.pids ?? service.pids_limit), OomKillDisable: service.oom_kill_disable === true,
-    Devices: ((service.devices ?? []) as string[]).map((d) => { const [host, inside, perms] = d.split(':'); return { PathOnHost: host, PathInContainer: inside ?? host, CgroupPermissions: perms ?? 'rwm' }; }),
+    Devices: ((service.devices ?? []) as Dict[]).map((d) => ({ PathOnHost: d.source, PathInContainer: d.target, CgroupPermissions: d.permissions })),
     Ulimits: Object.entries((service.ulimits ?? {}) as Dict).map(([Name, u]) => (typeof u === 'number' ? { Name, Soft: u, Hard: u } : { Name, Soft: u.soft, Hard: u.hard })),
   };
 }

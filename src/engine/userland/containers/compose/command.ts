@@ -4,6 +4,7 @@ import type { Call } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';
 import type { Client } from '../docker/cli/client.ts';
 import { BadFlag, type Flags, parseFlags, readFlags } from '../docker/cli/flags.ts';
+import { columns, flagUsages } from '../docker/cli/usage.ts';
 import { BAD_SYNTAX, ComposeError, FILE_NOT_FOUND } from './document.ts';
 import { type Asked, loadProject, normalName, type Project, selected } from './project.ts';
 import { type Session, warn } from './session.ts';
@@ -23,6 +24,13 @@ export interface ComposeCommand {
   args: readonly [number, number];
   /** Flags end at the first word. */
   inOrder?: true;
+  /** Further words after the short ones. */
+  long?: string;
+  aliases?: string;
+  /** The options where help shows others than are read: words that pflag takes for a value's name. */
+  shown?: string;
+  /** How a wrong number of words is told: in cobra's own words, or compose's. */
+  counts?: 'cobra' | 'minimum';
   run(c: Context, flags: Flags): Call<number>;
 }
 
@@ -36,12 +44,15 @@ export function* runCompose(c: Context, command: ComposeCommand, argv: readonly 
   }
   const usage = `Usage:  docker compose ${command.name} ${command.usage}`.trimEnd();
   if (flags.has('help')) {
-    yield* print(`\n${usage}\n\n${command.short}\n\nOptions:\n${command.options.replace(/^\n|\s+$/g, '')}\n`);
+    const aliases = command.aliases ? `\nAliases:\n  ${command.aliases}\n` : '';
+    yield* print(`\n${usage}\n\n${command.short}\n${command.long ? `\n${command.long}\n` : ''}${aliases}\nOptions:\n${flagUsages(command.shown ?? command.options, yield* columns()).replaceAll('\x01', ' ')}\n`);
     return 0;
   }
   if (flags.has('dry-run')) throw new ComposeError('not modelled: --dry-run');
   const [least, most] = command.args;
   const n = flags.args.length;
+  if (n < least && command.counts === 'minimum') throw new ComposeError(`requires at least ${least} arg(s), only received ${n}`);
+  if (n !== least && least === most && most > 0) throw new ComposeError(`"docker compose ${command.name}" requires exactly ${least} ${least === 1 ? 'argument' : 'arguments'}.\nSee 'docker compose ${command.name} --help'.\n\n${usage}\n\n${command.short}`);
   if (n < least) throw new ComposeError(`"docker compose ${command.name}" requires at least ${least} ${least === 1 ? 'argument' : 'arguments'}.\nSee 'docker compose ${command.name} --help'.\n\n${usage}\n\n${command.short}`);
   if (most >= 0 && n > most) throw new ComposeError(`"docker compose ${command.name}" ${most === 0 ? 'accepts no arguments' : `requires at most ${most} ${most === 1 ? 'argument' : 'arguments'}`}.\nSee 'docker compose ${command.name} --help'.\n\n${usage}\n\n${command.short}`);
   return yield* command.run(c, flags);

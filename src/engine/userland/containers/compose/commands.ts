@@ -2,7 +2,7 @@
 import { sys } from '../../../kernel/sys.ts';
 import { decimalSize, humanDuration, isoNano, nowNs } from '../../lib/clock.ts';
 import type { Call } from '../../lib/http.ts';
-import { print } from '../../lib/io.ts';
+import { complain, print } from '../../lib/io.ts';
 import { tabulate } from '../../kube/kubectl/tabwriter.ts';
 import { isTerminal } from '../docker/cli/attach.ts';
 import { api, ApiError, stream } from '../docker/cli/client.ts';
@@ -87,7 +87,7 @@ export const restart: ComposeCommand = {
 function* each(w: Progress, rows: readonly Row[], [during, after]: readonly [string, string], call: (r: Row) => Call<unknown>): Call<void> {
   if (rows.length === 0) return;
   yield* together(rows.map(function* (r): Call<void> {
-    yield* event(w, `Container ${r.name}`, 'working', during);
+    if (!/ausing$/.test(during)) yield* event(w, `Container ${r.name}`, 'working', during);
     try {
       yield* call(r);
     } catch (error) {
@@ -118,6 +118,7 @@ function freezing(name: 'pause' | 'unpause', short: string, words: readonly [str
     name, usage: '[SERVICE...]', short, options: '\n      --dry-run   Execute command in dry run mode\n', args: [0, -1],
     *run(c, flags) {
       const s = yield* scope(c, flags.args, 'none', false);
+      // They tell only of the end.
       yield* working(c.session, 'Running', (w) => each(w, s.rows, words, (r) => api(c.client, 'POST', `/containers/${r.id}/${name}`)));
       return 0;
     },
@@ -129,6 +130,7 @@ export const unpause = freezing('unpause', 'Unpause services', ['Unpausing', 'Un
 
 export const rm: ComposeCommand = {
   name: 'rm', usage: '[OPTIONS] [SERVICE...]', short: 'Removes stopped service containers', args: [0, -1],
+  long: 'By default, anonymous volumes attached to containers will not be removed. You\ncan override this with -v. To list all volumes, use "docker volume ls".\n\nAny data which is not in a volume will be lost.',
   options: `
       --dry-run   Execute command in dry run mode
   -f, --force     Don't ask to confirm removal
@@ -140,10 +142,12 @@ export const rm: ComposeCommand = {
     if (flags.has('stop')) yield* working(c.session, 'Stopping', (w) => stopInOrder(s.p, s.rows, namesOf(s, flags.args), (mine) => stopRows(c.session, w, mine, undefined)));
     const gone = (yield* scope(c, flags.args)).rows.filter((r) => r.state !== 'running');
     if (gone.length === 0) {
-      yield* print('No stopped containers\n');
+      yield* complain('No stopped containers\n');
       return 0;
     }
-    if (!flags.has('force') && !(yield* agreed(`Going to remove ${gone.map((r) => r.name).join(', ')}`))) return 0;
+    const question = `Going to remove ${gone.map((r) => r.name).join(', ')}`;
+    if (flags.has('force')) yield* print(`${question}\n`);
+    else if (!(yield* agreed(question))) return 0;
     yield* working(c.session, 'Running', (w) => together(gone.map((r) => dropRow(c.session, w, r, flags.has('volumes')))));
     return 0;
   },
@@ -156,8 +160,7 @@ function* agreed(question: string): Call<boolean> {
 }
 
 const PS_TITLES: Fields = {
-  ID: 'CONTAINER ID', Name: 'NAME', Names: 'NAMES', Image: 'IMAGE', Command: 'COMMAND', Project: 'PROJECT', Service: 'SERVICE', RunningFor: 'CREATED', CreatedAt: 'CREATED AT', Status: 'STATUS', State: 'STATE', Ports: 'PORTS', Size: 'SIZE', Labels: 'LABELS',
-  Health: 'HEALTH', ExitCode: 'EXIT CODE', Networks: 'NETWORKS', Mounts: 'MOUNTS', LocalVolumes: 'LOCAL VOLUMES',
+  ID: 'CONTAINER ID', Name: 'NAME', Image: 'IMAGE', Command: 'COMMAND', Project: 'PROJECT', Service: 'SERVICE', RunningFor: 'CREATED', CreatedAt: 'CREATED AT', Status: 'STATUS', State: 'STATE', Ports: 'PORTS', Size: 'SIZE', Labels: 'LABELS',
 };
 
 export const ps: ComposeCommand = {
@@ -191,7 +194,7 @@ export const ps: ComposeCommand = {
       const now = yield* nowNs();
       const fields: Fields[] = [];
       for (const r of rows) fields.push(yield* psFields(c, s.name, r, whole, now));
-      if (format === 'json') yield* print(fields.map((f, i) => `${goJson(byKey({ ...f, ExitCode: Number(f.ExitCode), Publishers: publishers(rows[i]!) }))}\n`).join(''));
+      if (format === 'json') yield* print(fields.map((f, i) => `${goJson(byKey({ ...f, ExitCode: Number(f.ExitCode), Publishers: publishers(rows[i]!) }), undefined, true)}\n`).join(''));
       else yield* print(rowsText(format, 'Name Image Command Service RunningFor Status Ports', PS_TITLES, fields));
     }
     return 0;
@@ -206,7 +209,7 @@ function statusFilter(filter: string | undefined): string[] {
   return [filter.slice(cut + 1)];
 }
 
-const publishers = (r: Row): Any[] => ((r.raw.Ports ?? []) as Any[]).map((p) => ({ URL: p.IP ?? '', TargetPort: p.PrivatePort, PublishedPort: p.PublicPort ?? 0, Protocol: p.Type }));
+const publishers = (r: Row): Any[] | null => ((r.raw.Ports ?? []).length === 0 ? null : (r.raw.Ports as Any[]).map((p) => ({ URL: p.IP ?? '', TargetPort: p.PrivatePort, PublishedPort: p.PublicPort ?? 0, Protocol: p.Type })));
 
 function* psFields(c: Context, project: string, r: Row, whole: boolean, now: number): Call<Fields> {
   const raw = r.raw;
@@ -240,6 +243,7 @@ export const logs: ComposeCommand = {
     if (index !== undefined && flags.args.length !== 1) throw new ComposeError('--index requires one service to be selected');
     const rows = s.rows.filter((r) => index === undefined || r.number === index);
     const screen = createScreen(c.session.colour && !flags.has('no-color'), !flags.has('no-log-prefix'), rows.map((r) => shownName(r, s.name)));
+    screen.joined = true;
     const one = (r: Row): Call<void> => copyLogs(c, flags, screen, r, shownName(r, s.name));
     if (flags.has('follow')) yield* together(rows.map(one));
     else for (const r of rows) yield* one(r);
@@ -272,7 +276,7 @@ export const top: ComposeCommand = {
 };
 
 /** The one container of a service: the first, or the one of a number. Throws ComposeError. */
-function* oneOf(c: Context, service: string, index: number | undefined, running: boolean): Call<Row> {
+export function* oneOf(c: Context, service: string, index: number | undefined, running: boolean): Call<Row> {
   const s = yield* scope(c, [service], 'none', !running);
   const row = s.rows.sort((a, b) => a.number - b.number).find((r) => index === undefined || index === 0 || r.number === index);
   if (!row) throw new ComposeError(`service ${JSON.stringify(service)} is not running${index ? ` container #${index}` : ''}`);
@@ -280,7 +284,7 @@ function* oneOf(c: Context, service: string, index: number | undefined, running:
 }
 
 export const port: ComposeCommand = {
-  name: 'port', usage: '[OPTIONS] SERVICE PRIVATE_PORT', short: 'Print the public port for a port binding', args: [2, 2],
+  name: 'port', usage: '[OPTIONS] SERVICE PRIVATE_PORT', short: 'Print the public port for a port binding', args: [2, -1], counts: 'minimum',
   options: '\n      --dry-run           Execute command in dry run mode\n      --index int         Index of the container if service has multiple replicas\n      --protocol string   tcp or udp (default "tcp")\n',
   *run(c, flags) {
     const [service, text] = flags.args as [string, string];
@@ -308,7 +312,7 @@ export const images: ComposeCommand = {
     }
     const parts = found.map(({ row, image }) => {
       const parsed = parseReference(String(image.RepoTags?.[0] ?? '<none>:<none>'));
-      return { ContainerName: row.name, Repository: 'error' in parsed ? '<none>' : parsed.name, Tag: 'error' in parsed ? '<none>' : parsed.tag, ID: image.Id, Size: image.Size };
+      return { ID: image.Id, ContainerName: row.name, Repository: 'error' in parsed ? '<none>' : parsed.name, Tag: 'error' in parsed ? '<none>' : parsed.tag, Size: image.Size };
     });
     if (flags.get('format') === 'json') yield* print(`${JSON.stringify(parts)}\n`);
     else yield* print(`${tabulate(['CONTAINER\tREPOSITORY\tTAG\tIMAGE ID\tSIZE', ...parts.map((p) => `${p.ContainerName}\t${p.Repository}\t${p.Tag}\t${shortId(p.ID)}\t${decimalSize(p.Size, 3)}`)].join('\n'), 20, 1)}\n`);
@@ -317,13 +321,23 @@ export const images: ComposeCommand = {
 };
 
 export const exec: ComposeCommand = {
-  name: 'exec', usage: '[OPTIONS] SERVICE COMMAND [ARGS...]', short: 'Execute a command in a running container', args: [2, -1], inOrder: true,
+  name: 'exec', usage: '[OPTIONS] SERVICE COMMAND [ARGS...]', short: 'Execute a command in a running container', args: [2, -1], inOrder: true, counts: 'minimum',
   options: `
   -d, --detach            Detached mode: Run command in the background
       --dry-run           Execute command in dry run mode
   -e, --env stringArray   Set environment variables
       --index int         Index of the container if service has multiple replicas
-  -T, --no-TTY            Disable pseudo-TTY allocation. By default \`docker compose exec\` allocates a TTY.
+  -T, --no-TTY            Disable pseudo-TTY allocation
+      --privileged        Give extended privileges to the process
+  -u, --user string       Run the command as this user
+  -w, --workdir string    Path to workdir directory for this command
+`,
+  shown: `
+  -d, --detach            Detached mode: Run command in the background
+      --dry-run           Execute command in dry run mode
+  -e, --env stringArray   Set environment variables
+      --index int         Index of the container if service has multiple replicas
+  -T, --no-TTY\x01docker\x01compose\x01exec   Disable pseudo-TTY allocation. By default docker compose exec allocates a TTY. (default true)
       --privileged        Give extended privileges to the process
   -u, --user string       Run the command as this user
   -w, --workdir string    Path to workdir directory for this command
@@ -345,18 +359,41 @@ export const copy: ComposeCommand = {
   options: '\n  -a, --archive       Archive mode (copy all uid/gid information)\n      --dry-run       Execute command in dry run mode\n  -L, --follow-link   Always follow symbol link in SRC_PATH\n      --index int     Index of the container if service has multiple replicas\n',
   *run(c, flags) {
     const ends: string[] = [];
+    let row: Row | null = null;
     for (const end of flags.args) {
       const cut = end.indexOf(':');
-      ends.push(cut < 0 || /^[./]/.test(end) ? end : `${(yield* oneOf(c, end.slice(0, cut), numberOf(flags, 'index'), false)).name}${end.slice(cut)}`);
+      if (cut < 0 || /^[./]/.test(end)) ends.push(end);
+      else {
+        row = yield* containerOf(c, end.slice(0, cut), numberOf(flags, 'index'));
+        ends.push(`${row.name}${end.slice(cut)}`);
+      }
     }
-    return yield* runCommand(c.client, cp, 'cp', ends);
+    if (row === null) throw new ComposeError('unknown copy direction');
+    const found = row;
+    const id = found.name;
+    const what = `copy ${ends[0]} to ${ends[1]}`;
+    yield* working(c.session, 'Copying', function* (w): Call<void> {
+      yield* event(w, id, 'working', 'Copying', what);
+      yield* cp.run(c.client, { ...flags, on: new Map([['quiet', ['true']]]), has: (n) => n === 'quiet' || flags.has(n), args: ends.map((e) => (e.startsWith(`${id}:`) ? `${found.id}${e.slice(id.length)}` : e)) });
+      yield* event(w, id, 'done', 'Copied', what);
+    });
+    return 0;
   },
 };
+
+/** As oneOf, stopped ones too, in the words of cp. */
+function* containerOf(c: Context, service: string, index: number | undefined): Call<Row> {
+  const { name } = yield* projectOrName(c);
+  const rows = (yield* containersOf(c.session, name)).filter((r) => r.service === service).sort((a, b) => a.number - b.number);
+  const row = rows.find((r) => index === undefined || r.number === index);
+  if (!row) throw new ComposeError(`no container found for service ${JSON.stringify(service)}`);
+  return row;
+}
 
 export const wait: ComposeCommand = {
   name: 'wait', usage: 'SERVICE [SERVICE...] [OPTIONS]', short: 'Block until the first service container stops', args: [1, -1], options: '\n      --down-project   Drops project when the first container stops\n      --dry-run        Execute command in dry run mode\n',
   *run(c, flags) {
-    const s = yield* scope(c, flags.args, 'none', true);
+    const s = yield* scope(c, flags.args, 'none', false);
     if (s.rows.length === 0) throw new ComposeError(`no containers for project ${JSON.stringify(s.name)}`);
     let status = 0;
     for (const r of s.rows) {

@@ -9,21 +9,21 @@ import { complain, print } from '../../lib/io.ts';
 import { isTerminal } from '../docker/cli/attach.ts';
 import { ApiError, type Client, Stop } from '../docker/cli/client.ts';
 import { BadFlag, type Flags, parseFlags, readFlags } from '../docker/cli/flags.ts';
+import { columns, flagUsages } from '../docker/cli/usage.ts';
 import { TemplateError } from '../template.ts';
 import { type ComposeCommand, type Context, runCompose } from './command.ts';
 import { copy, downCommand, exec, images, kill, logs, pause, port, ps, restart, rm, stop, top, unpause, wait } from './commands.ts';
 import { BAD_SYNTAX, ComposeError } from './document.ts';
 import { build, config, ls, pull, version } from './misc.ts';
+import { attach, events, push, scale, stats, watch } from './more.ts';
 import type { Progress } from './progress.ts';
 import { run } from './run.ts';
 import { createCommand, startCommand, up } from './up.ts';
 
-const COMMANDS: readonly ComposeCommand[] = [build, config, copy, createCommand, downCommand, exec, images, kill, logs, ls, pause, port, ps, pull, restart, rm, run, startCommand, stop, top, unpause, up, version, wait];
+const COMMANDS: readonly ComposeCommand[] = [attach, events, push, scale, stats, watch, build, config, copy, createCommand, downCommand, exec, images, kill, logs, ls, pause, port, ps, pull, restart, rm, run, startCommand, stop, top, unpause, up, version, wait];
 const BY_NAME: ReadonlyMap<string, ComposeCommand> = new Map([...COMMANDS.map((c) => [c.name, c] as const), ['convert', config] as const]);
-const ABSENT: Readonly<Record<string, string>> = { attach: 'Attach local standard input, output, and error streams to a service\'s running container', events: 'Receive real time events from containers', push: 'Push service images', scale: 'Scale services ', stats: 'Display a live stream of container(s) resource usage statistics', watch: 'Watch build context for service and rebuild/refresh containers when files are updated' };
 
 const OPTIONS = `
-      --all-resources              Include all resources, even those not used by services
       --ansi string                Control when to print ANSI control characters ("never"|"always"|"auto") (default "auto")
       --compatibility              Run compose in backward compatibility mode
       --dry-run                    Execute command in dry run mode
@@ -37,9 +37,9 @@ const OPTIONS = `
   -p, --project-name string        Project name
 `;
 
-function helpText(): string {
-  const rows = [...COMMANDS.map((c) => [c.name, c.short] as const), ...Object.entries(ABSENT)].sort(([a], [b]) => (a < b ? -1 : 1));
-  return `\nUsage:  docker compose [OPTIONS] COMMAND\n\nDefine and run multi-container applications with Docker\n\nOptions:\n${OPTIONS.replace(/^\n|\s+$/g, '')}\n\nCommands:\n${rows.map(([n, d]) => `  ${n.padEnd(11)} ${d}\n`).join('')}\nRun 'docker compose COMMAND --help' for more information on a command.\n`;
+function helpText(width: number): string {
+  const rows = COMMANDS.map((c) => [c.name, c.short] as const).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `\nUsage:  docker compose [OPTIONS] COMMAND\n\nDefine and run multi-container applications with Docker\n\nOptions:\n${flagUsages(OPTIONS, width)}\n\nCommands:\n${rows.map(([n, d]) => `  ${n.padEnd(11)} ${d}\n`).join('')}\nRun 'docker compose COMMAND --help' for more information on a command.\n`;
 }
 
 export const compose: Program = function* (argv, env) {
@@ -77,27 +77,24 @@ function* main(argv: readonly string[], env: Readonly<Record<string, string>>): 
   }
   const [name, ...rest] = flags.args;
   const context = yield* contextOf(flags, env);
-  if (flags.has('version')) return yield* runCompose(context, version, []);
+  // Docker itself takes -v and --version, and finds no command.
   if (name === undefined || flags.has('help') || name === 'help') {
     const about = name === 'help' ? BY_NAME.get(rest[0] ?? '') : undefined;
     if (about) return yield* runCompose(context, about, ['--help']);
-    yield* print(helpText());
+    yield* print(helpText(yield* columns()));
     return 0;
   }
   if (flags.has('dry-run')) throw new ComposeError('not modelled: --dry-run');
   const command = BY_NAME.get(name);
   if (command) return yield* runCompose(context, command, rest);
-  if (Object.hasOwn(ABSENT, name)) throw new ComposeError(`not modelled: docker compose ${name}`);
-  yield* print(helpText());
+  yield* print(helpText(yield* columns()));
   throw new ComposeError(`unknown docker command: ${JSON.stringify(`compose ${name}`)}`, BAD_SYNTAX);
 }
 
-const ANSI = ['never', 'always', 'auto'];
 const PROGRESS = ['auto', 'tty', 'plain', 'quiet'];
 
 function* contextOf(flags: Flags, env: Readonly<Record<string, string>>): Call<Context> {
   const ansi = flags.get('ansi') ?? env.COMPOSE_ANSI ?? 'auto';
-  if (!ANSI.includes(ansi)) throw new ComposeError(`unsupported --ansi value ${JSON.stringify(ansi)}`);
   const asked = flags.get('progress') ?? (env.COMPOSE_PROGRESS || 'auto');
   if (!PROGRESS.includes(asked)) throw new ComposeError(`unsupported --progress value ${JSON.stringify(asked)}`);
   const terminal = yield* isTerminal(2);

@@ -7,7 +7,9 @@ import { sys } from '../../../kernel/sys.ts';
 import type { Call } from '../../lib/http.ts';
 import { api, ApiError, lines, stream } from '../docker/cli/client.ts';
 import { parseReference } from '../oci.ts';
-import { bodyOf, hashOf, imageOf, LABEL, type Made, scaleOf, VERSION } from './body.ts';
+import { bytes } from '../../../sim/text.ts';
+import { entry, writeTar } from '../tar.ts';
+import { bodyOf, fileAt, hashOf, imageOf, LABEL, type Made, scaleOf, VERSION } from './body.ts';
 import { buildServices } from './build.ts';
 import { type Any, ComposeError, type Dict, PULL_FAILED } from './document.ts';
 import { removeRows, stopRows } from './down.ts';
@@ -56,16 +58,7 @@ export function* ensureImages(s: Session, p: Project, o: { build: boolean; pull?
     for (const n of once) if (p.services[n]!.build && !o.noBuild && (yield* imageId(s, imageOf(p, n))) === null) toBuild.push(n);
   }
   if (toBuild.length > 0) yield* buildServices(s, p, toBuild, {});
-  for (const name of names) {
-    if (!p.services[name]!.build && !p.services[name]!.image) continue;
-    if ((yield* imageId(s, imageOf(p, name))) === null) throw new ComposeError(`Error response from daemon: No such image: ${withTag(imageOf(p, name))}`);
-  }
 }
-
-const withTag = (image: string): string => {
-  const r = parseReference(image);
-  return 'error' in r ? image : `${r.name}:${r.tag}`;
-};
 
 /** Throws ComposeError; a service that can be built is only warned of. */
 export function* pullService(s: Session, w: Progress, p: Project, name: string, ignore = false): Call<void> {
@@ -85,9 +78,9 @@ export function* pullService(s: Session, w: Progress, p: Project, name: string, 
     failure = error.message;
   }
   if (failure === null) yield* event(w, name, 'done', '', 'Pulled');
-  else if (p.services[name]!.build || ignore) yield* event(w, name, 'warning', '', 'Warning');
+  else if (p.services[name]!.build || ignore) yield* event(w, name, 'warning', failure, 'Warning');
   else {
-    yield* event(w, name, 'error', '', 'Error');
+    yield* event(w, name, 'error', failure, 'Error');
     throw new ComposeError(`Error response from daemon: ${failure}`, PULL_FAILED);
   }
 }
@@ -101,7 +94,7 @@ function* ensureNetworks(s: Session, w: Progress, p: Project): Call<void> {
       if (!n.external && labelled === undefined) yield* warn(s, `a network with name ${n.name} exists but was not created by compose.\nSet \`external: true\` to use an existing network`);
       continue;
     }
-    if (n.external) throw new ComposeError(`network ${n.name} declared as external, but could not be found`);
+    if (n.external) throw new ComposeError(`Error response from daemon: network ${n.name} not found`);
     const id = `Network ${n.name}`;
     yield* event(w, id, 'working', 'Creating');
     const config = ((n.ipam?.config ?? []) as Dict[]).map((c) => ({ Subnet: c.subnet, IPRange: c.ip_range, Gateway: c.gateway, AuxiliaryAddresses: c.aux_addresses }));
@@ -158,7 +151,7 @@ export function* create(s: Session, w: Progress, p: Project, o: CreateOptions): 
   const strays = orphans.filter((r) => !r.oneoff);
   if (o.removeOrphans) yield* removeRows(s, w, orphans, { timeout: undefined, volumes: false });
   else if (strays.length > 0) {
-    yield* warn(s, `Found orphan containers ([${strays.map((r) => r.name).join(' ')}]) for this project. If you removed or renamed this service in your compose file, you can run this command with the --remove-orphans flag to clean it up.`);
+    yield* warn(s, `Found orphan containers ([${strays.sort((a, b) => a.place - b.place).map((r) => r.name).join(' ')}]) for this project. If you removed or renamed this service in your compose file, you can run this command with the --remove-orphans flag to clean it up.`);
   }
   const there = new Map(Object.keys(p.services).map((n) => [n, all.filter((r) => !r.oneoff && r.service === n)]));
   yield* inOrder(Object.keys(p.services), (n) => dependenciesOf(p, n), (n) => ensureService(s, w, p, n, there, o));
@@ -184,7 +177,8 @@ function* ensureService(s: Session, w: Progress, p: Project, name: string, there
   for (const r of kept) {
     if (stale(r)) jobs.push(recreate(s, w, { project: p, name, service, number: r.number, imageId: image }, r, o));
     else if (r.state === 'running') yield* event(w, `Container ${r.name}`, 'done', 'Running');
-    else yield* event(w, `Container ${r.name}`, 'done', 'Created');
+    else if (r.state === 'exited') yield* event(w, `Container ${r.name}`, 'done', 'Created');
+    else if (r.state !== 'created' && r.state !== 'restarting') jobs.push(startRow(s, w, p, r));
   }
   let next = Math.max(0, ...rows.map((r) => r.number));
   for (let i = kept.length; i < scale; i++) jobs.push(createNew(s, w, { project: p, name, service, number: ++next, imageId: image }));
@@ -250,12 +244,34 @@ export function* start(s: Session, w: Progress, p: Project, names: readonly stri
     }
     for (const r of rows.sort((a, b) => a.number - b.number)) {
       if (r.state === 'running') continue;
-      yield* event(w, `Container ${r.name}`, 'working', 'Starting');
-      if (attach) yield* attach(r);
-      yield* api(s.client, 'POST', `/containers/${r.id}/start`);
-      yield* event(w, `Container ${r.name}`, 'done', 'Started');
+      yield* startRow(s, w, p, r, attach);
     }
   });
+}
+
+function* startRow(s: Session, w: Progress, p: Project, r: Row, attach?: (row: Row) => Call<void>): Call<void> {
+  yield* event(w, `Container ${r.name}`, 'working', 'Starting');
+  yield* putFiles(s, p, r);
+  if (attach) yield* attach(r);
+  yield* api(s.client, 'POST', `/containers/${r.id}/start`);
+  yield* event(w, `Container ${r.name}`, 'done', 'Started');
+}
+
+/** Secrets and configs whose text stands in the environment or in the file are copied in. Throws ComposeError. */
+function* putFiles(s: Session, p: Project, r: Row): Call<void> {
+  const service = p.services[r.service];
+  for (const kind of ['secrets', 'configs'] as const) {
+    for (const one of (service?.[kind] ?? []) as Dict[]) {
+      const from = p[kind][String(one.source)];
+      if (!from || from.file || from.external) continue;
+      if (from.environment && !Object.hasOwn(p.environment, from.environment)) throw new ComposeError(`environment variable ${JSON.stringify(from.environment)} required by file ${JSON.stringify(from.name)} is not set`);
+      const content = from.environment ? p.environment[from.environment]! : String(from.content ?? '');
+      if (content === '' && kind === 'configs') continue;
+      const target = fileAt(kind, one);
+      const data = writeTar([entry(target.replace(/^\//, ''), { data: bytes(content), mode: Number(one.mode ?? 0o444), uid: Number(one.uid ?? 0), gid: Number(one.gid ?? 0) })]);
+      yield* api(s.client, 'PUT', `/containers/${r.id}/archive`, { raw: data, query: { path: '/' } });
+    }
+  }
 }
 
 const HALF = 500_000_000;
@@ -297,7 +313,7 @@ export function* waitCondition(s: Session, w: Progress, p: Project, c: Condition
       yield* warn(s, completion ? reason : `${reason}: ${failed}`);
       return;
     }
-    for (const r of rows) yield* event(w, `Container ${r.name}`, 'error', completion ? failed : 'Error');
+    if (c.condition !== 'running_or_healthy') for (const r of rows) yield* event(w, `Container ${r.name}`, 'error', completion ? failed : 'Error');
     throw new ComposeError(completion ? failed : c.condition === 'running_or_healthy' ? failed : `dependency failed to start: ${failed}`);
   }
 }

@@ -2,7 +2,8 @@
  * Compose files as text: YAML with anchors and merge keys into plain data, several files merged, and what is wrong with one
  * in the words of go-yaml. Source: compose-spec/compose-go loader, override; gopkg.in/yaml.v3.
  */
-import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isMap, isNode, isPair, isScalar, isSeq, parseDocument } from 'yaml';
+import { yamlFault } from '../../kube/kubectl/yamlfaults.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what people write is checked by schema.ts
 export type Any = any;
@@ -26,40 +27,74 @@ export const PULL_FAILED = 18;
 const MAX_BYTES = 1024 * 1024;
 const MAX_DEPTH = 60;
 
-const WORDS: Readonly<Record<string, string>> = {
-  TAB_AS_INDENT: 'found character that cannot start any token', BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',
-  BAD_INDENT: 'did not find expected key', MISSING_CHAR: 'did not find expected node content', UNEXPECTED_TOKEN: 'did not find expected key',
-  BAD_SCALAR_START: 'found character that cannot start any token', MULTILINE_IMPLICIT_KEY: "could not find expected ':'", BAD_PROP_ORDER: 'did not find expected node content',
-  MISSING_ANCHOR: 'did not find expected alphabetic or numeric character', BAD_DQ_ESCAPE: 'found unknown escape character', BLOCK_IN_FLOW: "did not find expected ',' or ']'",
-  BAD_ALIAS: 'did not find expected alphabetic or numeric character',
-};
-
 export const isDict = (value: unknown): value is Dict => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The file's data. Throws ComposeError. */
-export function readYaml(source: string): Dict {
+/** A file's data, and the paths that its "!reset" and "!override" take out of the files before it. */
+export interface Read {
+  model: Dict;
+  cleared: string[][];
+}
+
+/** Throws ComposeError. */
+export function readYaml(source: string): Read {
   const bad = (why: string): ComposeError => new ComposeError(`yaml: ${why}`, BAD_FILE);
   if (source.length > MAX_BYTES) throw bad('document is larger than 1 MiB');
-  const counter = new LineCounter();
-  const document = parseDocument(source, { version: '1.2', lineCounter: counter, prettyErrors: false, merge: true, uniqueKeys: true, logLevel: 'silent', resolveKnownTags: false });
+  const document = parseDocument(source, { version: '1.2', prettyErrors: false, merge: true, uniqueKeys: true, logLevel: 'silent', resolveKnownTags: false });
   const fault = document.errors[0];
-  if (fault) {
-    const line = counter.linePos(Math.min(fault.pos[0], Math.max(0, source.trimEnd().length - 1))).line;
-    if (/Map keys must be unique/.test(fault.message)) throw bad(`unmarshal errors:\n  line ${line}: mapping key ${JSON.stringify(keyAt(source, fault.pos[0]))} already defined at line ${firstOf(source, keyAt(source, fault.pos[0]))}`);
-    throw bad(`line ${line}: ${/end with a/.test(fault.message) ? 'found unexpected end of stream' : (WORDS[fault.code] ?? fault.message.replace(/\s+/g, ' '))}`);
-  }
+  if (fault && /Map keys must be unique/.test(fault.message)) throw bad(`unmarshal errors:\n  line ${lineOf(source, fault.pos[0])}: mapping key ${JSON.stringify(keyAt(source, fault.pos[0]))} already defined at line ${firstOf(source, keyAt(source, fault.pos[0]))}`);
+  if (fault) throw new ComposeError(yamlFault(source, document.errors), BAD_FILE);
   if (isNode(document.contents) && tooDeep(document.contents, 0)) throw bad('exceeded max depth');
+  const cleared: string[][] = [];
+  asGoReads(document.contents, [], cleared);
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: 1000 });
   } catch (error) {
-    const missing = error instanceof Error ? /Unresolved alias.*: (\S+)/.exec(error.message) : null;
-    if (missing) throw bad(`unknown anchor '${missing[1]}' referenced`);
+    const missing = /(?:^|[\s[{,])\*([\w.-]+)/g;
+    const anchors = new Set([...source.matchAll(/&([\w.-]+)/g)].map((m) => m[1]));
+    const name = [...source.matchAll(missing)].map((m) => m[1]!).find((n) => !anchors.has(n));
+    if (name !== undefined) throw bad(`unknown anchor '${name}' referenced`);
     throw bad(error instanceof Error && /alias/i.test(error.message) ? 'document contains excessive aliasing' : 'unreadable');
   }
   if (value === null || value === undefined) throw new ComposeError('empty compose file', BAD_FILE);
-  if (!isDict(value)) throw new ComposeError('top-level object must be a mapping', BAD_FILE);
-  return plain(value) as Dict;
+  if (!isDict(value)) throw bad(`unmarshal errors:\n  line ${lineOf(source, source.search(/^[^#\s]/m))}: cannot unmarshal ${Array.isArray(value) ? '!!seq' : `${tagOf(value)} \`${excerpt(String(value))}\``} into cli.named`);
+  return { model: plain(value) as Dict, cleared };
+}
+
+/** As yaml.v3 cuts what it could not take. */
+const excerpt = (text: string): string => (text.length > 10 ? `${text.slice(0, 7)}...` : text);
+const lineOf = (source: string, at: number): number => source.slice(0, Math.max(0, at)).split('\n').length;
+const tagOf = (value: unknown): string => (typeof value === 'string' ? '!!str' : typeof value === 'boolean' ? '!!bool' : Number.isInteger(value) ? '!!int' : '!!float');
+
+/** Scalars that go-yaml v3 reads in another way ("0440" is octal), and nodes with a tag of compose's own. */
+function asGoReads(node: unknown, path: readonly string[], cleared: string[][]): void {
+  if (isScalar(node)) {
+    const text = typeof node.source === 'string' && (node.type === 'PLAIN' || node.type === undefined) ? node.source : '';
+    if (/^[-+]?0[0-7]+$/.test(text) && typeof node.value !== 'string') node.value = Number.parseInt(text, 8);
+    return;
+  }
+  if (isSeq(node)) {
+    for (const [i, item] of node.items.entries()) asGoReads(item, [...path, String(i)], cleared);
+    return;
+  }
+  if (!isMap(node)) return;
+  node.items = node.items.filter((pair) => {
+    const at = [...path, String(isScalar(pair.key) ? pair.key.value : pair.key)];
+    const tag = isNode(pair.value) ? pair.value.tag : undefined;
+    if (tag === '!reset' || tag === '!override') cleared.push(at);
+    if (tag === '!reset') return false;
+    asGoReads(pair.value, at, cleared);
+    return true;
+  });
+}
+
+/** The same without what stands at a path. */
+export function without(model: Any, path: readonly string[]): Any {
+  const [first, ...rest] = path;
+  if (!isDict(model) || first === undefined || !(first in model)) return model;
+  if (rest.length > 0) return { ...model, [first]: without(model[first], rest) };
+  const { [first]: _gone, ...kept } = model;
+  return kept;
 }
 
 const keyAt = (source: string, at: number): string => /^["']?([^"':\s]*)/.exec(source.slice(at))?.[1] ?? '';
@@ -108,8 +143,17 @@ export function overlay(base: Any, over: Any, key = ''): Any {
     return Object.fromEntries([...new Set([...Object.keys(base), ...Object.keys(over)])].map((k) => [k, k in base ? overlay(base[k], over[k], k) : over[k]]));
   }
   if (!Array.isArray(base) || !Array.isArray(over) || REPLACED.has(key)) return over;
-  const target = (one: Any): string => (key === 'volumes' ? (isDict(one) ? String(one.target) : (String(one).split(':')[1] ?? String(one))) : JSON.stringify(one));
-  return [...base.filter((b) => !over.some((o) => target(o) === target(b))), ...over];
+  const merged = new Map<string, Any>();
+  for (const one of [...base, ...over]) merged.set(identity(key, one), one);
+  return [...merged.values()];
+}
+
+/** What tells entries of a list apart; a later one takes an earlier one's place. */
+function identity(key: string, one: Any): string {
+  if (key === 'volumes' || key === 'devices') return isDict(one) ? String(one.target) : (String(one).split(':')[1] ?? String(one));
+  if (key === 'secrets' || key === 'configs') return isDict(one) ? String(one.target ?? one.source) : String(one);
+  if (key === 'env_file') return isDict(one) ? String(one.path) : String(one);
+  return JSON.stringify(one);
 }
 
 export const conditions = (value: Any): Dict =>

@@ -67,7 +67,7 @@ export function* stopInOrder(p: Project, rows: readonly Row[], names: readonly s
 export function* down(s: Session, w: Progress, given: Project | null, name: string, o: DownOptions): Call<void> {
   const rows = yield* containersOf(s, name, o.removeOrphans ? 'too' : 'none');
   const p = given ?? (yield* withResources(s, projectOf(name, rows)));
-  const names = o.services.length > 0 ? closure(p, o.services) : [...new Set([...Object.keys(p.services), ...Object.keys(p.disabled)])];
+  const names = o.services.length > 0 ? closure(p, o.services) : Object.keys(p.services);
   yield* stopInOrder(p, rows, names, (mine) => removeRows(s, w, mine, { timeout: o.timeout, volumes: o.volumes }));
   const orphans = rows.filter((r) => !p.services[r.service] && !p.disabled[r.service]);
   if (o.removeOrphans) yield* removeRows(s, w, orphans, { timeout: o.timeout, volumes: false });
@@ -131,11 +131,12 @@ function* removeThing(s: Session, w: Progress, id: string, path: string): Call<b
   return true;
 }
 
-/** "all" is every service's; "local" those that have no name of their own. */
+/** Those that carry the project's label, as what compose built does; "all" is every service's besides. */
 function* imagesToRemove(s: Session, p: Project, mode: string): Call<string[]> {
   const out = new Set<string>();
-  for (const name of Object.keys(p.services)) {
-    if (mode === 'local' && p.services[name]!.image) continue;
+  const built: Any[] = yield* api(s.client, 'GET', '/images/json', { query: { filters: labels(`${LABEL.project}=${p.name}`) } });
+  for (const image of built) for (const name of (image.RepoTags ?? []) as string[]) if (name !== '<none>:<none>') out.add(name);
+  for (const name of mode === 'all' ? Object.keys(p.services) : []) {
     const image = imageOf(p, name);
     try {
       yield* api(s.client, 'GET', `/images/${seg(image)}/json`);

@@ -3,6 +3,7 @@
  * go-yaml does. Source: compose-go types/types.go (order), yaml.v3 emitter.
  */
 import { yamlScalar } from '../../kube/kubectl/yaml.ts';
+import { byKey } from '../../lib/bykey.ts';
 import { type Any, type Dict, isDict } from './document.ts';
 import type { Project } from './project.ts';
 
@@ -22,7 +23,7 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
   restart_policy: ['condition', 'delay', 'max_attempts', 'window'], logging: ['driver', 'options'], bind: ['selinux', 'propagation', 'create_host_path'], tmpfs: ['size', 'mode'], ipam: ['driver', 'config'],
   'ports[]': ['name', 'mode', 'host_ip', 'target', 'published', 'protocol', 'app_protocol'], 'volumes[]': ['type', 'source', 'target', 'read_only', 'consistency', 'bind', 'volume', 'tmpfs'],
   'depends_on.*': ['condition', 'restart', 'required'], 'networks.*': ['priority', 'aliases', 'ipv4_address', 'ipv6_address', 'link_local_ips', 'mac_address', 'driver_opts'], 'ulimits.*': ['soft', 'hard'],
-  'configs[]': ['source', 'target', 'uid', 'gid', 'mode'], 'secrets[]': ['source', 'target', 'uid', 'gid', 'mode'], 'config[]': ['subnet', 'gateway', 'ip_range', 'aux_addresses'],
+  'devices[]': ['source', 'target', 'permissions'], 'configs[]': ['source', 'target', 'uid', 'gid', 'mode'], 'secrets[]': ['source', 'target', 'uid', 'gid', 'mode'], 'config[]': ['subnet', 'gateway', 'ip_range', 'aux_addresses'],
   network: ['name', 'driver', 'driver_opts', 'ipam', 'external', 'internal', 'attachable', 'labels', 'enable_ipv6'], volume: ['name', 'driver', 'driver_opts', 'external', 'labels', 'nocopy', 'subpath'],
   file: ['name', 'file', 'environment', 'content', 'external', 'labels', 'driver', 'driver_opts', 'template_driver'], service: SERVICE_ORDER,
 };
@@ -42,7 +43,7 @@ const isEmpty = (v: Any): boolean => (Array.isArray(v) && v.length === 0) || (is
 
 function serviceOf(service: Dict): Dict {
   const kept = Object.fromEntries(Object.entries(service).filter(([k, v]) => v !== false && v !== '' && (k === 'command' || k === 'entrypoint' || !isEmpty(v))));
-  return ordered({ ...kept, command: service.command ?? null, entrypoint: service.entrypoint ?? null }, 'service') as Dict;
+  return ordered(kept, 'service') as Dict;
 }
 
 /** What `config` shows of a project. */
@@ -51,8 +52,22 @@ export function modelOf(p: Project): Dict {
   const part = (key: string, records: Record<string, Dict>, kind: string): Dict => (Object.keys(records).length > 0 ? { [key]: all(records, kind) } : {});
   return {
     name: p.name, services: Object.fromEntries(Object.keys(p.services).sort().map((k) => [k, serviceOf(p.services[k]!)])),
-    ...part('networks', p.networks, 'network'), ...part('volumes', p.volumes, 'volume'), ...part('secrets', p.secrets, 'file'), ...part('configs', p.configs, 'file'), ...p.extensions,
+    ...part('networks', p.networks, 'network'), ...part('volumes', p.volumes, 'volume'), ...part('secrets', p.secrets, 'file'), ...part('configs', p.configs, 'file'), ...(ordered(p.extensions, '') as Dict),
   };
+}
+
+/** A service as Go's JSON has it: with the records that its YAML leaves out. */
+export function jsonService(service: Dict): Dict {
+  const s = serviceOf(service);
+  const deploy = s.deploy ? { deploy: ordered({ ...s.deploy, resources: s.deploy.resources ?? {}, placement: s.deploy.placement ?? {} }, 'deploy') } : {};
+  return ordered({ ...s, command: s.command ?? null, entrypoint: s.entrypoint ?? null, ...deploy }, 'service') as Dict;
+}
+
+/** Sorted at the top. */
+export function jsonModel(model: Dict): Dict {
+  const services = Object.fromEntries(Object.entries((model.services ?? {}) as Dict).map(([k, s]): [string, Dict] => [k, jsonService(s)]));
+  const networks = Object.fromEntries(Object.entries((model.networks ?? {}) as Dict).map(([k, n]) => [k, ordered({ ...n, ipam: n.ipam ?? {} }, 'network')]));
+  return byKey({ ...model, services, ...(model.networks ? { networks } : {}) });
 }
 
 export function toYaml(value: Any): string {

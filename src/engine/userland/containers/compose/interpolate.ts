@@ -5,8 +5,8 @@ import { type Any, BAD_FILE, ComposeError, type Dict, isDict } from './document.
 
 export interface Variables {
   values: Readonly<Record<string, string>>;
-  /** Names that were asked for and are not set. */
-  missing: Set<string>;
+  /** Names that were asked for and are not set, as often as they were. */
+  missing: string[];
 }
 
 const NAME = /^[_a-zA-Z][_a-zA-Z0-9]*/;
@@ -69,7 +69,7 @@ function closing(source: string, from: number): number {
 
 function lookup(name: string, variables: Variables): string {
   if (Object.hasOwn(variables.values, name)) return variables.values[name]!;
-  variables.missing.add(name);
+  variables.missing.push(name);
   return '';
 }
 
@@ -90,6 +90,39 @@ function braced(inside: string, variables: Variables, depth: number): string {
   throw new ComposeError(`required variable ${name} is missing a value${why === '' ? '' : `: ${why}`}`, BAD_FILE);
 }
 
+export interface Variable {
+  required: boolean;
+  fallback: string;
+  alternate: string;
+}
+
+/** The variables that stand in a model's texts, nested ones too. */
+export function variablesOf(value: Any, found = new Map<string, Variable>()): Map<string, Variable> {
+  if (Array.isArray(value)) for (const v of value) variablesOf(v, found);
+  else if (isDict(value)) for (const v of Object.values(value)) variablesOf(v, found);
+  else if (typeof value === 'string') scan(value, found);
+  return found;
+}
+
+function scan(source: string, found: Map<string, Variable>): void {
+  for (let i = 0; i < source.length; i++) {
+    if (source[i] !== '$') continue;
+    if (source[i + 1] === '$') i++;
+    else if (source[i + 1] === '{') {
+      const end = closing(source, i + 2);
+      const m = /^([_a-zA-Z][_a-zA-Z0-9]*)(?:(:?[-?+])([\s\S]*))?$/.exec(source.slice(i + 2, end));
+      if (m) {
+        found.set(m[1]!, { required: m[2]?.endsWith('?') === true, fallback: m[2]?.endsWith('-') ? m[3]! : '', alternate: m[2]?.endsWith('+') ? m[3]! : '' });
+        if (m[3]) scan(m[3], found);
+      }
+      i = end;
+    } else {
+      const name = NAME.exec(source.slice(i + 1))?.[0];
+      if (name !== undefined && !found.has(name)) found.set(name, { required: false, fallback: '', alternate: '' });
+    }
+  }
+}
+
 /** A file of NAME=value lines with quotes, comments, export and references to names before. Source: compose-go dotenv. */
 export function readEnvFile(source: string, known: Readonly<Record<string, string>>, file: string): Record<string, string> {
   const out: Record<string, string> = {};
@@ -98,6 +131,7 @@ export function readEnvFile(source: string, known: Readonly<Record<string, strin
     const line = lines[i]!.trim();
     if (line === '' || line.startsWith('#')) continue;
     const m = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*(?:[=:]\s*(.*))?$/.exec(line);
+    if (!m && /^(?:export\s+)?[\w.-]+\s+\S/.test(line)) throw new ComposeError(`failed to read ${file}: line ${i + 1}: key cannot contain a space`, BAD_FILE);
     if (!m) throw new ComposeError(`failed to read ${file}: line ${i + 1}: unexpected character ${JSON.stringify(/[^\w.\s-]/.exec(line)?.[0] ?? line[0])} in variable name ${JSON.stringify(line)}`, BAD_FILE);
     const name = m[1]!;
     let value = m[2];
@@ -108,7 +142,7 @@ export function readEnvFile(source: string, known: Readonly<Record<string, strin
     const quote = value[0];
     if (quote === '"' || quote === "'") {
       while (!ends(value, quote) && i + 1 < lines.length) value += `\n${lines[++i]!}`;
-      if (!ends(value, quote)) throw new ComposeError(`failed to read ${file}: line ${i + 1}: unterminated quoted value ${value}`, BAD_FILE);
+      if (!ends(value, quote)) throw new ComposeError(`failed to read ${file}: line ${i + 1}: unterminated quoted value ${value.trimEnd()}`, BAD_FILE);
       value = value.slice(1, value.indexOf(quote, 1) < 0 ? undefined : lastOf(value, quote));
       if (quote === "'") {
         out[name] = value;
@@ -116,7 +150,7 @@ export function readEnvFile(source: string, known: Readonly<Record<string, strin
       }
       value = value.replace(/\\([nrt"\\$])/g, (whole, c: string) => ({ n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\', $: '$$' })[c] ?? whole);
     } else value = value.replace(/\s+#.*$/, '').trimEnd();
-    out[name] = filled(value, { values: { ...known, ...out }, missing: new Set() }, name);
+    out[name] = filled(value, { values: { ...known, ...out }, missing: [] }, name);
   }
   return out;
 }

@@ -3,18 +3,23 @@ import { writeFile } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
 import { tabulate } from '../../kube/kubectl/tabwriter.ts';
-import { api } from '../docker/cli/client.ts';
+import { byKey } from '../../lib/bykey.ts';
+import { api, ApiError } from '../docker/cli/client.ts';
+import type { Flags } from '../docker/cli/flags.ts';
 import { hashOf, imageOf, LABEL, VERSION } from './body.ts';
 import { buildServices } from './build.ts';
-import { type ComposeCommand, projectOf } from './command.ts';
+import { writtenService } from './canonical.ts';
+import { type ComposeCommand, type Context, projectOf } from './command.ts';
 import { pullService } from './converge.ts';
-import { type Any, ComposeError, type Dict } from './document.ts';
-import { modelOf, toYaml } from './emit.ts';
-import { together } from './progress.ts';
+import { type Any, ComposeError, type Dict, isDict } from './document.ts';
+import { jsonModel, modelOf, toYaml } from './emit.ts';
+import { variablesOf } from './interpolate.ts';
+import { event, together } from './progress.ts';
+import { type Asked, loadModel, nameOf, type Project } from './project.ts';
 import { labels, warn, working } from './session.ts';
 
 export const config: ComposeCommand = {
-  name: 'config', usage: '[OPTIONS] [SERVICE...]', short: 'Parse, resolve and render compose file in canonical format', args: [0, -1],
+  name: 'config', usage: '[OPTIONS] [SERVICE...]', short: 'Parse, resolve and render compose file in canonical format', args: [0, -1], aliases: 'docker compose config, docker compose convert',
   options: `
       --dry-run                 Execute command in dry run mode
       --format string           Format the output. Values: [yaml | json] (default "yaml")
@@ -29,11 +34,14 @@ export const config: ComposeCommand = {
   -q, --quiet                   Only validate the configuration, don't print anything
       --resolve-image-digests   Pin image tags to digests
       --services                Print the service names, one per line.
+      --variables               Print model variables and default values.
       --volumes                 Print the volume names, one per line.
 `,
   *run(c, flags) {
-    for (const no of ['no-normalize', 'no-path-resolution', 'resolve-image-digests']) if (flags.has(no)) throw new ComposeError(`not modelled: --${no}`);
-    const p = yield* projectOf({ ...c, asked: { ...c.asked, interpolate: !flags.has('no-interpolate') } }, flags.args);
+    if (flags.has('no-path-resolution')) throw new ComposeError('not modelled: --no-path-resolution');
+    const asked = { ...c.asked, interpolate: !flags.has('no-interpolate') && !flags.has('variables'), normalize: !flags.has('no-normalize'), unresolved: flags.get('hash') !== undefined };
+    if (flags.has('variables') || flags.has('no-interpolate')) return yield* written(c, flags, asked);
+    const p = yield* projectOf({ ...c, asked }, flags.args);
     const each = (all: readonly string[]): Call<void> => print(all.map((l) => `${l}\n`).join(''));
     const hashes = flags.get('hash');
     if (flags.has('quiet')) return 0;
@@ -43,19 +51,58 @@ export const config: ComposeCommand = {
     else if (flags.has('profiles')) yield* each([...new Set([...Object.values(p.services), ...Object.values(p.disabled)].flatMap((s) => (s.profiles ?? []) as string[]))].sort());
     else if (hashes !== undefined) {
       const names = hashes === '*' ? Object.keys(p.services) : hashes.split(',');
-      for (const n of names) if (!p.services[n]) throw new ComposeError(`no such service: ${n}`);
+      for (const n of names) if (!p.services[n]) throw new ComposeError(`no such service: ${n}: not found`);
       yield* each(names.map((n) => `${n} ${hashOf(p.services[n]!)}`));
     } else {
       const format = flags.get('format') ?? 'yaml';
       if (format !== 'yaml' && format !== 'json') throw new ComposeError(`unsupported format ${JSON.stringify(format)}`);
-      const model = dollars(modelOf(p), !flags.has('no-interpolate'));
-      const out = format === 'json' ? `${JSON.stringify(model, null, 2)}\n` : toYaml(model);
+      if (flags.has('resolve-image-digests')) yield* pinned(c, p);
+      const model = dollars(modelOf(p), true);
+      const out = format === 'json' ? JSON.stringify(jsonModel(model), null, 2) : toYaml(model);
       if (flags.get('output')) yield* writeFile(flags.get('output')!, out);
       else yield* print(out);
     }
     return 0;
   },
 };
+
+/** Images whose digests the daemon can ask their registry for are named by them. */
+function* pinned(c: Context, p: Project): Call<void> {
+  for (const s of Object.values(p.services)) {
+    if (!s.image) continue;
+    try {
+      const digest = (yield* api(c.client, 'GET', `/distribution/${encodeURIComponent(s.image)}/json`)).Descriptor?.digest;
+      if (digest) s.image = `${s.image}@${digest}`;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+}
+
+/** The model before anything is filled in, or the variables that stand in it. */
+function* written(c: Context, flags: Flags, asked: Asked): Call<number> {
+  const { model, found } = yield* loadModel(asked);
+  for (const w of found.warnings) yield* warn(c.session, w);
+  if (flags.has('variables')) {
+    const rows = [...variablesOf(model)].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, v]) => `${name}\t${v.required}\t${v.fallback}\t${v.alternate}`);
+    yield* print(`${tabulate(['NAME\tREQUIRED\tDEFAULT VALUE\tALTERNATE VALUE', ...rows].join('\n'), 20, 1)}\n`);
+    return 0;
+  }
+  const name = nameOf(model, found);
+  const services = Object.fromEntries(Object.entries(model.services as Dict).map(([k, s]) => [k, writtenService(s ?? {}, found.place)]));
+  const resources = (kind: string, more: Dict = {}): Dict => Object.fromEntries(Object.entries({ ...more, ...((model[kind] ?? {}) as Dict) }).map(([k, r]) => [k, { name: r?.external ? k : `${name}_${k}`, ...(r ?? {}) }]));
+  const used = Object.values(services).some((s) => !s.networks && !s.network_mode);
+  for (const s of Object.values(services)) if (!s.networks && !s.network_mode) s.networks = { default: null };
+  const networks = resources('networks', used ? { default: null } : {});
+  const whole = sortedDeep({ ...model, name, services, ...(Object.keys(networks).length > 0 ? { networks } : {}), ...(model.volumes ? { volumes: resources('volumes') } : {}), ...(model.secrets ? { secrets: resources('secrets') } : {}), ...(model.configs ? { configs: resources('configs') } : {}) });
+  const { name: _n, ...rest } = whole;
+  const out = flags.get('format') === 'json' ? JSON.stringify(whole, null, 2) : toYaml({ name, ...rest });
+  if (flags.get('output')) yield* writeFile(flags.get('output')!, out);
+  else yield* print(out);
+  return 0;
+}
+
+const sortedDeep = (value: Any): Any => (Array.isArray(value) ? value.map(sortedDeep) : isDict(value) ? byKey(Object.fromEntries(Object.entries(value).map(([k, v]) => [k, sortedDeep(v)]))) : value);
 
 /** A dollar that is meant is two again, so that what is printed reads as it was. */
 function dollars(value: Any, twice: boolean): Any {
@@ -107,8 +154,12 @@ export const pull: ComposeCommand = {
   *run(c, flags) {
     const s = flags.has('quiet') ? { ...c.session, mode: 'quiet' as const } : c.session;
     const p = yield* projectOf(c, flags.args, flags.has('include-deps'));
-    const names = Object.keys(p.services).filter((n) => p.services[n]!.image && !(flags.has('ignore-buildable') && p.services[n]!.build));
-    if (names.length > 0) yield* working(s, 'Pulling', (w) => together(names.map((n) => pullService(s, w, p, n, flags.has('ignore-pull-failures')))));
+    const all = Object.keys(p.services).filter((n) => !(flags.has('ignore-buildable') && p.services[n]!.build));
+    yield* working(s, 'Pulling', function* (w): Call<void> {
+      for (const n of all) if (!p.services[n]!.image) yield* event(w, n, 'done', 'No image to be pulled', 'Skipped -');
+      const names = all.filter((n) => p.services[n]!.image);
+      if (names.length > 0) yield* together(names.map((n) => pullService(s, w, p, n, flags.has('ignore-pull-failures'))));
+    });
     return 0;
   },
 };
@@ -129,6 +180,7 @@ export const ls: ComposeCommand = {
     const wanted = flags.all('filter').map((f) => f.split('=')).filter(([k]) => k === 'name').map(([, v]) => v ?? '');
     const rows = [...projects].filter(([name]) => wanted.length === 0 || wanted.some((w) => name.includes(w))).sort(([a], [b]) => (a < b ? -1 : 1)).map(([Name, all]) => ({ Name, Status: stateText(all.map((r) => r.State)), ConfigFiles: [...new Set(all.map((r) => String(r.Labels[LABEL.files] ?? '')))].join(',') || 'N/A' }));
     if (flags.has('quiet')) yield* print(rows.map((r) => `${r.Name}\n`).join(''));
+    else if (!['', 'json', 'table', 'pretty'].includes(flags.get('format') ?? '')) throw new ComposeError(`format value ${JSON.stringify(flags.get('format'))} could not be parsed: parsing failed`);
     else if (flags.get('format') === 'json') yield* print(`${JSON.stringify(rows)}\n`);
     else yield* print(`${tabulate(['NAME\tSTATUS\tCONFIG FILES', ...rows.map((r) => `${r.Name}\t${r.Status}\t${r.ConfigFiles}`)].join('\n'), 20, 1)}\n`);
     return 0;

@@ -7,6 +7,7 @@ import { joinBytes } from '../../../sim/wire.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';
 
+const CLEAR = '\x1b[2K';
 const NOTHING = new Uint8Array(0);
 
 /** cyan, yellow, green, magenta, blue, then the intense ones. */
@@ -19,10 +20,12 @@ export interface Screen {
   names: Map<string, string>;
   /** Nothing more is shown. */
   silent: boolean;
+  /** Lines of standard error go to standard output too, as `logs` has them. */
+  joined: boolean;
 }
 
 export function createScreen(colour: boolean, prefix: boolean, names: readonly string[] = []): Screen {
-  const screen: Screen = { colour, prefix, names: new Map(), silent: false };
+  const screen: Screen = { colour, prefix, names: new Map(), silent: false, joined: false };
   for (const n of names) register(screen, n);
   return screen;
 }
@@ -38,7 +41,10 @@ export function* say(screen: Screen, name: string, line: string, error = false):
   register(screen, name);
   const width = Math.max(...[...screen.names.keys()].map((n) => n.length)) + 1;
   const before = screen.prefix ? painted(screen, name, `${name.padEnd(width)} | `) : '';
-  yield* (error ? complain : print)(`${before}${line}\n`);
+  // The line that a menu may stand on is cleared first, terminal or not.
+  const apart = error && !screen.joined;
+  if (apart) yield* print(CLEAR);
+  yield* (apart ? complain : print)(`${apart ? '' : CLEAR}${before}${line}\n`);
 }
 
 /** "web-1 exited with code 0". */

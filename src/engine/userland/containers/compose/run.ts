@@ -27,7 +27,7 @@ const OPTIONS = `
   -i, --interactive                 Keep STDIN open even if not attached (default true)
   -l, --label stringArray           Add or override a label
       --name string                 Assign a name to the container
-  -T, --no-TTY                      Disable pseudo-TTY allocation (default: auto-detected)
+  -T, --no-TTY                      Disable pseudo-TTY allocation (default: auto-detected) (default true)
       --no-deps                     Don't start linked services
   -p, --publish stringArray         Publish a container's port(s) to the host
       --quiet-pull                  Pull without printing progress information
@@ -51,7 +51,7 @@ function* newSlug(): Call<string> {
 /** The service as the command line changes it. */
 function changed(p: Project, name: string, flags: Flags, command: readonly string[], tty: boolean): Dict {
   const base = p.services[name]!;
-  const more = canonicalService({
+  const more = canonicalService(name, {
     ...(flags.all('env').length > 0 ? { environment: flags.all('env') } : {}), ...(flags.all('volume').length > 0 ? { volumes: flags.all('volume') } : {}), ...(flags.all('publish').length > 0 ? { ports: flags.all('publish') } : {}), ...(flags.all('label').length > 0 ? { labels: flags.all('label') } : {}),
   }, { directory: p.directory, home: p.environment.HOME ?? '/' });
   const env = Object.fromEntries(Object.entries((more.environment ?? {}) as Dict).map(([k, v]) => [k, v ?? p.environment[k] ?? null]));
@@ -65,7 +65,7 @@ function changed(p: Project, name: string, flags: Flags, command: readonly strin
 }
 
 export const run: ComposeCommand = {
-  name: 'run', usage: '[OPTIONS] SERVICE [COMMAND] [ARGS...]', short: 'Run a one-off command on a service', options: OPTIONS, args: [1, -1], inOrder: true,
+  name: 'run', usage: '[OPTIONS] SERVICE [COMMAND] [ARGS...]', short: 'Run a one-off command on a service', options: OPTIONS, args: [1, -1], inOrder: true, counts: 'minimum',
   *run(c, flags) {
     const [name, ...command] = flags.args as [string, ...string[]];
     const s = c.session;
@@ -86,7 +86,7 @@ export const run: ComposeCommand = {
     const id = yield* createContainer(s, { project: p, name, service: changed(p, name, flags, command, tty), number: 1, imageId, oneoff: { slug, aliases: flags.has('use-aliases'), remove: flags.has('rm'), stdin } }, container, container);
     if (flags.has('detach')) {
       yield* api(c.client, 'POST', `/containers/${id}/start`);
-      yield* print(`${container}\n`);
+      yield* print(`${id}\n`);
       return 0;
     }
     const joined = yield* connect(c.client, `/containers/${id}/attach`, { query: { stream: '1', stdin: stdin ? '1' : undefined, stdout: '1', stderr: '1' } });

@@ -26,7 +26,7 @@ const LIST_OR_DICT = any({ map: is('string|number|boolean|null') }, STRINGS);
 const STRING_OR_LIST = any(is('string'), STRINGS);
 const COMMAND = any(is('null'), is('string'), STRINGS);
 const FILES = list(any(is('string'), record('source:string target:string uid:string gid:string mode:number|string')));
-const ULIMITS: Schema = { map: any(is('integer|string'), record('hard:integer|string soft:integer|string', {}, ['soft', 'hard'])) };
+const ULIMITS: Schema = { map: any(is('integer'), record('hard:integer soft:integer', {}, ['soft', 'hard'])) };
 const HEALTHCHECK = record('disable:boolean interval:string retries:number timeout:string start_period:string start_interval:string', { test: any(is('string'), STRINGS) });
 const RESOURCES = record('cpus:number|string memory:string pids:integer', { devices: list(record('count:string|integer driver:string', { capabilities: STRINGS, device_ids: STRINGS, options: LIST_OR_DICT })), generic_resources: list({ map: is('object') }) });
 const DEPLOY = record('mode:string endpoint_mode:string replicas:integer', {
@@ -48,9 +48,9 @@ export const SERVICE = record(`
   attach:boolean cgroup_parent:string container_name:string cpu_count:string|integer cpu_percent:string|number cpu_shares:number|string cpu_quota:number|string cpu_period:number|string
   cpu_rt_period:number|string cpu_rt_runtime:number|string cpus:number|string cpuset:string domainname:string hostname:string image:string init:boolean ipc:string isolation:string mac_address:string
   mem_limit:number|string mem_reservation:string|integer mem_swappiness:integer|string memswap_limit:number|string network_mode:string oom_kill_disable:boolean oom_score_adj:integer pid:string|null
-  pids_limit:number|string platform:string privileged:boolean pull_policy:string read_only:boolean restart:string runtime:string scale:integer shm_size:number|string stdin_open:boolean stop_grace_period:string
+  pids_limit:number|string platform:string privileged:boolean read_only:boolean restart:string runtime:string scale:integer shm_size:number|string stdin_open:boolean stop_grace_period:string
   stop_signal:string tty:boolean user:string uts:string userns_mode:string working_dir:string credential_spec:object blkio_config:object develop:object storage_opt:object`, {
-  build: any(is('string'), BUILD), cgroup: is('string', ['host', 'private']), command: COMMAND, entrypoint: COMMAND, annotations: LIST_OR_DICT, environment: LIST_OR_DICT, labels: LIST_OR_DICT, sysctls: LIST_OR_DICT, extra_hosts: LIST_OR_DICT,
+  pull_policy: is('string', ['always', 'never', 'if_not_present', 'build', 'missing']), build: any(is('string'), BUILD), cgroup: is('string', ['host', 'private']), command: COMMAND, entrypoint: COMMAND, annotations: LIST_OR_DICT, environment: LIST_OR_DICT, labels: LIST_OR_DICT, sysctls: LIST_OR_DICT, extra_hosts: LIST_OR_DICT,
   cap_add: STRINGS, cap_drop: STRINGS, devices: STRINGS, device_cgroup_rules: STRINGS, dns_opt: STRINGS, external_links: STRINGS, links: STRINGS, profiles: STRINGS, security_opt: STRINGS, volumes_from: STRINGS, dns: STRING_OR_LIST, dns_search: STRING_OR_LIST, tmpfs: STRING_OR_LIST,
   configs: FILES, secrets: FILES, deploy: any(DEPLOY, is('null')), healthcheck: HEALTHCHECK, ulimits: ULIMITS, expose: list(is('string|number')), group_add: list(is('string|number')),
   depends_on: any(STRINGS, { map: record('restart:boolean required:boolean', { condition: is('string', CONDITIONS) }, ['condition']) }),
@@ -115,7 +115,8 @@ function faultsOf(schema: Schema, value: Any, path: string): { faults: Fault[]; 
 }
 
 function fieldsOf(schema: Extract<Schema, { fields: unknown }>, value: Dict, path: string): { faults: Fault[]; score: number } {
-  const parts = Object.entries(value).map(([k, v]) => {
+  const parts = Object.keys(value).sort().map((k) => {
+    const v = value[k];
     const known = Object.hasOwn(schema.fields, k) ? schema.fields[k] : undefined;
     if (known) return faultsOf(known, v, at(path, k));
     return k.startsWith('x-') ? { faults: [], score: 0 } : { faults: [{ path, text: `Additional property ${k} is not allowed`, type: false }], score: 0 };
@@ -150,36 +151,39 @@ export function validate(model: Dict, file: string): void {
   if (worst) throw new ComposeError(`validating ${file}: ${worst.path === '' ? '(root)' : worst.path} ${worst.text}`, BAD_FILE);
 }
 
-/** Text where a number or a boolean is wanted becomes one. Throws ComposeError. */
-export function cast(model: Dict): Dict {
-  return castTo(FILE, model, '') as Dict;
+/** Text where a number or a boolean is wanted becomes one; words of YAML 1.1 are warned of. Throws ComposeError. */
+export function cast(model: Dict, warnings: string[]): Dict {
+  return castTo(FILE, model, '', warnings) as Dict;
 }
 
-function castTo(schema: Schema, value: Any, path: string): Any {
-  if ('is' in schema) return typeof value === 'string' && !schema.is.includes('string') ? scalar(schema.is, value, path) : value;
+function castTo(schema: Schema, value: Any, path: string, warnings: string[]): Any {
+  if ('is' in schema) return typeof value === 'string' && !schema.is.includes('string') ? scalar(schema.is, value, path, warnings) : value;
   if ('any' in schema) {
-    const inner = schema.any.find((s) => ('fields' in s || 'map' in s ? isDict(value) : 'list' in s && Array.isArray(value)));
-    return inner ? castTo(inner, value, path) : value;
+    const inner = schema.any.find((s) => ('fields' in s || 'map' in s ? isDict(value) : 'list' in s ? Array.isArray(value) : typeof value === 'string'));
+    if (typeof value === 'string' && schema.any.some((s) => 'is' in s && s.is.includes('string'))) return value;
+    return inner ? castTo(inner, value, path, warnings) : value;
   }
-  if ('list' in schema) return Array.isArray(value) ? value.map((v) => castTo(schema.list, v, `${path}.[]`)) : value;
+  if ('list' in schema) return Array.isArray(value) ? value.map((v) => castTo(schema.list, v, `${path}.[]`, warnings)) : value;
   if (!isDict(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([k, v]) => {
     const inner = 'map' in schema ? schema.map : Object.hasOwn(schema.fields, k) ? schema.fields[k] : undefined;
-    return [k, inner ? castTo(inner, v, at(path, k)) : v];
+    return [k, inner ? castTo(inner, v, at(path, k), warnings) : v];
   }));
 }
 
-function scalar(types: readonly string[], value: string, path: string): Any {
+function scalar(types: readonly string[], value: string, path: string, warnings: string[]): Any {
   const bad = (why: string): ComposeError => new ComposeError(`error while interpolating ${path}: failed to cast to expected type: ${why}`, BAD_FILE);
   if (types.includes('boolean')) {
-    if (/^(true|y|yes|on)$/i.test(value)) return true;
-    if (/^(false|n|no|off)$/i.test(value)) return false;
-    throw bad(`invalid boolean: ${value}`);
+    if (/^(?:true|false)$/i.test(value)) return value.toLowerCase() === 'true';
+    const yes = /^(?:1|t|y|yes|on)$/i.test(value);
+    if (!yes && !/^(?:0|f|n|no|off)$/i.test(value)) throw bad(`invalid boolean: ${value}`);
+    warnings.push(`${JSON.stringify(value)} for boolean is not supported by YAML 1.2, please use \`${yes}\``);
+    return yes;
   }
-  if (types.includes('integer')) {
+  if (types.includes('integer') || types.includes('number')) {
+    if (types.includes('number') && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
     if (/^[-+]?\d+$/.test(value)) return Number(value);
     throw bad(`strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`);
   }
-  if (types.includes('number') && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
   return value;
 }

@@ -38,11 +38,13 @@ export interface Row {
   oneoff: boolean;
   state: string;
   labels: Dict;
+  /** Its place in the daemon's list. */
+  place: number;
   /** As the daemon lists it. */
   raw: Any;
 }
 
-const rowOf = (raw: Any): Row => ({
+const rowOf = (raw: Any, place: number): Row => ({ place,
   id: raw.Id, name: String(raw.Names[0]).slice(1), service: raw.Labels[LABEL.service] ?? '', number: Number(raw.Labels[LABEL.number] ?? 0), oneoff: raw.Labels[LABEL.oneoff] === 'True', state: raw.State, labels: raw.Labels, raw,
 });
 

@@ -38,11 +38,12 @@ const UP_OPTIONS = `
       --quiet-pull                Pull without printing progress information
       --remove-orphans            Remove containers for services not defined in the Compose file
   -V, --renew-anon-volumes        Recreate anonymous volumes instead of retrieving data from the previous containers
-      --scale stringArray         Scale SERVICE to NUM instances. Overrides the \`scale\` setting in the Compose file if present.
+      --scale scale               Scale SERVICE to NUM instances. Overrides the scale setting in the Compose file if present.
   -t, --timeout int               Use this timeout in seconds for container shutdown when attached or when containers are already running
       --timestamps                Show timestamps
       --wait                      Wait for services to be running|healthy. Implies detached mode.
       --wait-timeout int          Maximum duration to wait for the project to be running|healthy
+  -w, --watch                     Watch source code and rebuild/refresh containers when files are updated.
 `;
 
 /** What --scale says, put into the services. Throws ComposeError. */
@@ -52,7 +53,7 @@ export function scaled(p: Project, scales: readonly string[]): Project {
     const [name = '', n, ...more] = one.split('=');
     if (n === undefined || more.length > 0 || n === '') throw new ComposeError(`invalid --scale option ${JSON.stringify(one)}. Should be SERVICE=NUM`);
     if (!/^\d+$/.test(n)) throw new ComposeError(`strconv.Atoi: parsing ${JSON.stringify(n)}: invalid syntax`);
-    if (!services[name]) throw new ComposeError(`no such service: ${name}`);
+    if (!services[name]) throw new ComposeError(`no such service: ${name}: not found`);
     services[name] = { ...services[name], scale: Number(n) };
   }
   return { ...p, services };
@@ -65,8 +66,8 @@ function check(flags: Flags): void {
   both('force-recreate', 'no-recreate', '--force-recreate and --no-recreate are incompatible');
   both('always-recreate-deps', 'no-recreate', '--always-recreate-deps and --no-recreate are incompatible');
   both('build', 'no-build', '--build and --no-build are incompatible');
-  both('detach', 'abort-on-container-exit', '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach, --attach-dependencies or --watch');
-  both('detach', 'attach-dependencies', '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach, --attach-dependencies or --watch');
+  both('detach', 'abort-on-container-exit', '--detach cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies');
+  both('detach', 'attach-dependencies', '--detach cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies');
 }
 
 export const up: ComposeCommand = {
@@ -88,7 +89,9 @@ export const up: ComposeCommand = {
       });
       if (attached || flags.has('no-start')) return;
       yield* start(s, w, p, names);
-      if (flags.has('wait')) yield* together(names.filter((n) => scaleOf(p.services[n]!) > 0).map((n) => waitCondition(s, w, p, { name: n, dep: n, condition: 'running_or_healthy', required: true })));
+      // What others wait to see completed is waited for in that way.
+      const awaited = (n: string): string => (names.some((other) => p.services[other]!.depends_on?.[n]?.condition === 'service_completed_successfully') ? 'service_completed_successfully' : 'running_or_healthy');
+      if (flags.has('wait')) yield* together(names.filter((n) => scaleOf(p.services[n]!) > 0).map((n) => waitCondition(s, w, p, { name: n, dep: n, condition: awaited(n), required: true })));
     });
     if (!attached) return 0;
     return yield* attachAll(c, p, flags);
@@ -143,7 +146,7 @@ function* attachAll(c: Context, p: Project, flags: Flags): Call<number> {
   if (failure !== null) throw failure;
   if (a.interrupts > 0) return yield* stopAttached(a, flags);
   if (abort && a.running.size > 0) {
-    yield* print('Aborting on container exit...\n');
+    yield* complain('Aborting on container exit...\n');
     yield* stopAll(a, numberOf(flags, 'timeout'));
   }
   const from = flags.get('exit-code-from');
@@ -250,7 +253,7 @@ export const createCommand: ComposeCommand = {
       --pull string         Pull image before running ("always"|"missing"|"never"|"build") (default "policy")
       --quiet-pull          Pull without printing progress information
       --remove-orphans      Remove containers for services not defined in the Compose file
-      --scale stringArray   Scale SERVICE to NUM instances. Overrides the \`scale\` setting in the Compose file if present.
+      --scale scale         Scale SERVICE to NUM instances. Overrides the scale setting in the Compose file if present.
 `,
   *run(c, flags) {
     check(flags);

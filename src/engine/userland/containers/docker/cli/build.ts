@@ -9,7 +9,7 @@ import { text } from '../../../../sim/text.ts';
 import { parseReference } from '../../oci.ts';
 import { entry, writeTar } from '../../tar.ts';
 import { isTerminal } from './attach.ts';
-import { createShow, endShow, take } from './buildshow.ts';
+import { createShow, endShow, named, take } from './buildshow.ts';
 import { type Any, api, type Client, lines, Stop, stream } from './client.ts';
 import type { Command } from './command.ts';
 import { type BuildContext, HIDDEN, inputContext, readContext } from './context.ts';
@@ -153,7 +153,7 @@ export interface Following {
   quiet: boolean;
   /** Draws on the terminal. */
   live: boolean;
-  /** A name before each vertex. */
+  /** A name before each vertex; what is told goes to standard output then, as compose has it. */
   prefix?: string;
 }
 
@@ -161,7 +161,7 @@ export interface Following {
 export function* follow(opened: Parameters<typeof lines>[0], o: Following): Call<string> {
   let id = '';
   let failed: Any = null;
-  const show = o.classic || o.quiet ? null : yield* createShow(o.live, o.prefix);
+  const show = o.classic || o.quiet ? null : yield* createShow(o.live, o.prefix, o.prefix === undefined ? complain : print);
   try {
     yield* lines(opened, function* (m: Any) {
       if (m.stream && !o.quiet) yield* o.classic ? print(m.stream) : complain(m.stream);
@@ -174,8 +174,14 @@ export function* follow(opened: Parameters<typeof lines>[0], o: Following): Call
   }
   yield* attempt(opened.close(), undefined);
   if (!failed) return id;
-  if (failed.before && !o.quiet) yield* complain(failed.before);
+  if (failed.before && !o.quiet) yield* o.prefix === undefined ? complain(failed.before) : print(stepOnly(failed.before, o.prefix));
   throw new Stop(o.classic ? failed.error : `ERROR: ${failed.error}`, failed.errorDetail?.code ?? 1);
+}
+
+/** Of what stands before a failure, the step's own lines without the Dockerfile's. */
+function stepOnly(before: string, prefix: string): string {
+  const [, step] = /^------\n > (.*\n(?:.*\n)*?)------\n/.exec(before) ?? [];
+  return step === undefined ? '' : `------\n > ${named({ prefix }, step)}------\n`;
 }
 
 function* agreed(warning: string): Call<boolean> {

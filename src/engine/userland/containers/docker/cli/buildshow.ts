@@ -35,13 +35,15 @@ export interface Show {
   drawers: Waiters;
   idle: Waiters;
   first: boolean;
+  /** Where plain lines go. */
+  say(text: string): Call<void>;
 }
 
 const TICK = 150_000_000;
 const TERM_LINES = 6;
 
-export function* createShow(live: boolean, prefix = ''): Call<Show> {
-  const show: Show = { live, prefix, started: yield* sys('clock_gettime', 'monotonic'), vertices: [], lines: 0, drawn: false, alive: true, drawing: live, drawers: new Set(), idle: new Set(), first: true };
+export function* createShow(live: boolean, prefix = '', say: Show['say'] = complain): Call<Show> {
+  const show: Show = { live, prefix, started: yield* sys('clock_gettime', 'monotonic'), vertices: [], lines: 0, drawn: false, alive: true, drawing: live, drawers: new Set(), idle: new Set(), first: true, say };
   if (live) yield* thread(() => drawer(show));
   return show;
 }
@@ -65,7 +67,7 @@ export function* endShow(show: Show): Call<void> {
   yield* draw(show, true);
 }
 
-const named = (show: Show, name: string): string => (show.prefix === '' ? name : name.startsWith('[') ? `[${show.prefix} ${name.slice(1)}` : `[${show.prefix}] ${name}`);
+export const named = (show: Pick<Show, 'prefix'>, name: string): string => (show.prefix === '' ? name : name.startsWith('[') ? `[${show.prefix} ${name.slice(1)}` : `[${show.prefix}] ${name}`);
 
 /** Takes one message of the daemon. */
 export function* take(show: Show, m: Any): Call<void> {
@@ -75,7 +77,7 @@ export function* take(show: Show, m: Any): Call<void> {
   else if (m.note?.done && v) v.notes.push({ text: m.note.text, took: (now - v.from) / 1e9 });
   else if (m.log && v) v.logs.push(m.log.text);
   else if (m.end && v) Object.assign(v, { took: m.end.took, cached: m.end.cached === true, failed: m.end.error !== undefined });
-  if (!show.live) yield* complain(plain(show, m, v, now));
+  if (!show.live) yield* show.say(plain(show, m, v, now));
 }
 
 function plain(show: Show, m: Any, v: Vertex | undefined, now: number): string {

@@ -174,7 +174,7 @@ function weightFault(v: string): string | null {
 }
 
 function check(flag: Flag, value: string): void {
-  const fault = CHECKS[flag.type]?.(value, flag) ?? (flag.type === '' ? undefined : NAMED[flag.long]?.(value)) ?? null;
+  const fault = CHECKS[flag.type]?.(value, flag) ?? (flag.type === '' || (flag.long === 'attach' && flag.type === 'stringArray') ? undefined : NAMED[flag.long]?.(value)) ?? null;
   if (fault !== null)
     throw new BadFlag(
       `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label(flag))} flag: ${fault}`,

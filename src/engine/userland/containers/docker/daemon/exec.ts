@@ -13,9 +13,9 @@ import { type Any, type Container, type Daemon, type Exec, Refused } from './sta
 import { closeAll, createStreams, drained, finish, joinStreams, makeFifos, openOutputs, removeFifos } from './streams.ts';
 import { waitWhile, wake } from './waiters.ts';
 
-export function running(c: Container): void {
+export function running(c: Container, called: string): void {
   if (!c.State.Running) throw new Refused(409, `container ${c.ID} is not running`);
-  if (c.State.Paused) throw new Refused(409, `Container ${c.Name.slice(1)} is paused, unpause the container before exec`);
+  if (c.State.Paused) throw new Refused(409, `Container ${called} is paused, unpause the container before exec`);
   if (c.State.Restarting) throw new Refused(409, `Container ${c.ID} is restarting, wait until the container is running`);
 }
 
@@ -26,8 +26,9 @@ export function checkDetachKeys(keys: string): void {
 
 const commandOf = (body: Any): string => (body.Cmd as string[]).join(' ');
 
-export function* createExec(daemon: Daemon, c: Container, body: Any): Call<Exec> {
-  running(c);
+/** `called` is how the request named the container. */
+export function* createExec(daemon: Daemon, c: Container, body: Any, called = c.ID): Call<Exec> {
+  running(c, called);
   if (!Array.isArray(body?.Cmd) || body.Cmd.length === 0) throw new Refused(400, 'No exec command specified');
   if (body.DetachKeys) checkDetachKeys(String(body.DetachKeys));
   const exec: Exec = { ID: yield* newId(), container: c.ID, Running: false, ExitCode: null, Pid: 0, body, exit: new Set(), streams: null };
@@ -59,7 +60,7 @@ function* processOf(c: Container, body: Any): Call<Process> {
 export function* startExec(daemon: Daemon, exec: Exec): Call<void> {
   const c = daemon.containers.get(exec.container);
   if (!c) throw new Refused(404, `No such container: ${exec.container}`);
-  running(c);
+  running(c, c.ID);
   if (exec.Running || exec.ExitCode !== null) throw new Refused(409, `Error: Exec command ${exec.ID} is already running`);
   const { body } = exec;
   let process: Process;

@@ -91,7 +91,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['GET', /^\/containers\/([^/]+)\/stat$/, about(200, (_d, c, x) => statArchive(c, x.query.path ?? '/'))],
   ['PUT', /^\/containers\/([^/]+)\/archive$/, about(200, function* (_d, c, x) { yield* putArchive(c, x.query.path ?? '/', x.data); return ''; })],
   ['GET', /^\/containers\/([^/]+)\/export$/, function* (d, x, name) { yield* exportContainer(findContainer(d, name), x); }],
-  ['POST', /^\/containers\/([^/]+)\/exec$/, about(201, function* (d, c, x) { return { Id: (yield* createExec(d, c, body(x))).ID }; })],
+  ['POST', /^\/containers\/([^/]+)\/exec$/, about(201, function* (d, c, x) { return { Id: (yield* createExec(d, c, body(x), decodeURIComponent(x.path.split('?')[0]!.split('/').at(-2)!))).ID }; })],
   ['POST', /^\/exec\/([^/]+)\/start$/, serveExec],
   ['GET', /^\/exec\/([^/]+)\/json$/, give(200, function* (d, _x, name) { return execJson(execOf(d, name)); })],
   ['POST', /^\/exec\/([^/]+)\/resize$/, give(200, function* (d, x, name) {
