@@ -103,9 +103,9 @@ export function randomCompose(r: Chance): string {
 /** Reads it as far as a file alone goes. Says whether it was refused; throws what is no refusal. */
 export function tryCompose(source: string): boolean {
   try {
-    const model = cast(interpolate(readYaml(source), { values: { A: 'va' }, missing: new Set() }) as Dict);
+    const model = cast(interpolate(readYaml(source).model, { values: { A: 'va' }, missing: [] }) as Dict, []);
     validate(model, 'compose.yaml');
-    const services = Object.fromEntries(Object.entries((model.services ?? {}) as Dict).filter(([k]) => !k.startsWith('x-')).map(([k, s]) => [k, canonicalService((s ?? {}) as Dict, { directory: '/d', home: '/root' })]));
+    const services = Object.fromEntries(Object.entries((model.services ?? {}) as Dict).filter(([k]) => !k.startsWith('x-')).map(([k, s]) => [k, canonicalService(k, (s ?? {}) as Dict, { directory: '/d', home: '/root' })]));
     readYaml(toYaml({ services }));
     return false;
   } catch (error) {

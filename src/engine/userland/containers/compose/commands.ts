@@ -337,7 +337,7 @@ export const exec: ComposeCommand = {
       --dry-run           Execute command in dry run mode
   -e, --env stringArray   Set environment variables
       --index int         Index of the container if service has multiple replicas
-  -T, --no-TTY\x01docker\x01compose\x01exec   Disable pseudo-TTY allocation. By default docker compose exec allocates a TTY. (default true)
+  -T, --no-TTY docker\x01compose\x01exec   Disable pseudo-TTY allocation. By default docker compose exec allocates a TTY. (default true)
       --privileged        Give extended privileges to the process
   -u, --user string       Run the command as this user
   -w, --workdir string    Path to workdir directory for this command
