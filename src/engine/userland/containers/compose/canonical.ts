@@ -82,7 +82,8 @@ function shortPort(spec: string): Dict[] {
   const outside = parts.length > 1 ? parts.at(-2)! : '';
   const ip = v6 ? v6[1]! : parts.length > 2 ? parts.slice(0, -2).join(':') : '';
   if (inside === '') throw bad(`No port specified: ${spec}<empty>`);
-  if (ip !== '' && !/^(\d{1,3}\.){3}\d{1,3}$|^[\da-f:]+$/i.test(ip)) throw bad(`Invalid ip address: ${ip}`);
+  if (!v6 && ip.includes(':')) throw bad(`Invalid ip address ${ip}: address ${ip}:: too many colons in address`);
+  if (ip !== '' && !(/^[\da-f:]+$/i.test(ip) || (/^(\d{1,3}\.){3}\d{1,3}$/.test(ip) && ip.split('.').every((n) => Number(n) < 256)))) throw bad(`Invalid ip address: ${ip}`);
   const [from, to] = rangeOf(inside, 'containerPort');
   const host = outside === '' ? null : rangeOf(outside, 'hostPort');
   if (!/^(tcp|udp|sctp)$/i.test(protocol)) throw bad(`Invalid proto: ${protocol}`);
@@ -202,7 +203,7 @@ export function canonicalService(name: string, service: Dict, place: Place): Dic
       faults.push(`error decoding 'services[${name}].${key}${error.at === '' ? '' : `.${error.at}`}': ${error.message}`);
     }
   }
-  if (faults.length > 0) throw bad(`decoding failed due to the following error(s):\n\n${faults.join('\n')}`);
+  if (faults.length > 0) throw bad(`decoding failed due to the following error(s):\n\n${faults.sort().join('\n')}`);
   return out;
 }
 

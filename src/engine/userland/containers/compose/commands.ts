@@ -369,6 +369,7 @@ export const copy: ComposeCommand = {
       }
     }
     if (row === null) throw new ComposeError('unknown copy direction');
+    if (ends.every((e, i) => e !== flags.args[i])) throw new ComposeError('copying between services is not supported');
     const found = row;
     const id = found.name;
     const what = `copy ${ends[0]} to ${ends[1]}`;

@@ -309,7 +309,7 @@ export function* waitCondition(s: Session, w: Progress, p: Project, c: Condition
     const completion = c.condition === 'service_completed_successfully';
     if (!c.required) {
       const reason = completion ? `optional dependency ${failed.slice(8)}` : `optional dependency ${JSON.stringify(c.dep)} failed to start`;
-      for (const r of rows) yield* event(w, `Container ${r.name}`, 'warning', `Skipped - ${reason}`);
+      for (const r of rows) yield* event(w, `Container ${r.name}`, 'warning', `Skipped: ${reason}`);
       yield* warn(s, completion ? reason : `${reason}: ${failed}`);
       return;
     }

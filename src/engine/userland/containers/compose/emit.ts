@@ -19,6 +19,7 @@ const ORDERS: Readonly<Record<string, readonly string[]>> = {
   build: 'context dockerfile dockerfile_inline entitlements args ssh labels cache_from cache_to no_cache additional_contexts pull extra_hosts isolation network target secrets shm_size tags ulimits platforms privileged'.split(' '),
   healthcheck: 'test timeout interval retries start_period start_interval disable'.split(' '),
   deploy: 'mode replicas labels update_config rollback_config resources restart_policy placement endpoint_mode'.split(' '),
+  update_config: ['parallelism', 'delay', 'failure_action', 'monitor', 'max_failure_ratio', 'order'], rollback_config: ['parallelism', 'delay', 'failure_action', 'monitor', 'max_failure_ratio', 'order'],
   resources: ['limits', 'reservations'], limits: ['cpus', 'memory', 'pids', 'devices', 'generic_resources'], reservations: ['cpus', 'memory', 'pids', 'devices', 'generic_resources'],
   restart_policy: ['condition', 'delay', 'max_attempts', 'window'], logging: ['driver', 'options'], bind: ['selinux', 'propagation', 'create_host_path'], tmpfs: ['size', 'mode'], ipam: ['driver', 'config'],
   'ports[]': ['name', 'mode', 'host_ip', 'target', 'published', 'protocol', 'app_protocol'], 'volumes[]': ['type', 'source', 'target', 'read_only', 'consistency', 'bind', 'volume', 'tmpfs'],

@@ -92,6 +92,7 @@ function* assemble(model: Dict, found: Found): Call<Project> {
   };
   if (asked.normalize !== false) for (const s of Object.values(all)) if (!s.networks && !s.network_mode) s.networks = { default: null };
   checkFileObjects(model);
+  checkVolumes(model);
   checkConsistency(project);
   return withoutUnused(project);
 }
@@ -171,6 +172,15 @@ function checkFileObjects(model: Dict): void {
       if (given.length > 1) throw new ComposeError(`${kind}.${key}: ${ways.join('|')} attributes are mutually exclusive`, BAD_FILE);
       if (given.length === 0 && s?.driver === undefined && s?.external === undefined) throw new ComposeError(`${kind}.${key}: one of ${ways.join('|')} must be set`, BAD_FILE);
     }
+  }
+}
+
+/** One from outside has only a name. Throws ComposeError. */
+function checkVolumes(model: Dict): void {
+  for (const [key, v] of Object.entries((model.volumes ?? {}) as Dict)) {
+    if (!v?.external) continue;
+    const other = Object.keys(v).sort().find((k) => k !== 'name' && k !== 'external' && !k.startsWith('x-'));
+    if (other !== undefined) throw new ComposeError(`volumes.${key}: conflicting parameters "external" and ${JSON.stringify(other)} specified`, BAD_FILE);
   }
 }
 

@@ -60,6 +60,8 @@ export function scaled(p: Project, scales: readonly string[]): Project {
 }
 
 function check(flags: Flags): void {
+  const pull = flags.get('pull');
+  if (pull !== undefined && !['always', 'missing', 'never', 'build', 'policy'].includes(pull)) throw new ComposeError(`invalid --pull option ${JSON.stringify(pull)}`);
   const both = (a: string, b: string, text: string): void => {
     if (flags.has(a) && flags.has(b)) throw new ComposeError(text);
   };
