@@ -104,12 +104,14 @@ function base(host: HostSpec, scenario: ScenarioSpec): Tree {
   };
 }
 
+const DOCUMENTED: Readonly<Record<string, string>> = { docker: 'https://docs.docker.com', containerd: 'https://containerd.io' };
+
 function units(host: HostSpec): Tree {
   const tree: Tree = { '/etc/systemd/system': dir() };
   for (const service of host.services) {
     const { exec, description, after } = UNITS[service];
     tree[`/etc/systemd/system/${service}.service`] = file(
-      `[Unit]\nDescription=${description}\n${after ? `After=${after}\n` : ''}\n[Service]\nType=${NOTIFIES.has(service) ? 'notify' : 'simple'}\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? 'LimitNPROC=infinity\nLimitCORE=infinity\nLimitNOFILE=infinity\nDelegate=yes\nKillMode=process\n' : ''}\n[Install]\nWantedBy=multi-user.target\n`,
+      `[Unit]\nDescription=${description}\n${DOCUMENTED[service] ? `Documentation=${DOCUMENTED[service]}\n` : ''}${after ? `After=${after}\n` : ''}\n[Service]\nType=${NOTIFIES.has(service) ? 'notify' : 'simple'}\nExecStart=${exec}\nRestart=always\n${service === 'containerd' || service === 'docker' ? `${service === 'docker' ? 'ExecReload=/bin/kill -s HUP $MAINPID\nTimeoutStartSec=0\nRestartSec=2\nOOMScoreAdjust=-500\n' : 'RestartSec=5\nOOMScoreAdjust=-999\n'}LimitNPROC=infinity\nLimitCORE=infinity\n${service === 'docker' ? '' : 'LimitNOFILE=infinity\n'}TasksMax=infinity\nDelegate=yes\nKillMode=process\n` : ''}\n[Install]\nWantedBy=multi-user.target\n`,
     );
   }
   return tree;

@@ -49,7 +49,7 @@ describe('the service manager', () => {
     const m = terminal(TREE, false);
     shown(m, 12);
     const status = typed(m, 'systemctl status steady\r');
-    expect(status).toMatch(/● steady\.service - Unit of \/usr\/local\/bin\/steady\n {5}Loaded: loaded \(\/etc\/systemd\/system\/steady\.service; enabled; preset: enabled\)\n {5}Active: active \(running\) since Thu 2026-01-15 \d\d:\d\d:\d\d UTC; \d+s ago\n {3}Main PID: \d+ \(steady|bash\)/);
+    expect(status).toMatch(/● steady\.service - Unit of \/usr\/local\/bin\/steady\n {5}Loaded: loaded \(\/etc\/systemd\/system\/steady\.service; enabled; preset: enabled\)\n {5}Active: active \(running\) since Thu 2026-01-15 \d\d:\d\d:\d\d UTC; \d+s ago\n Invocation: [0-9a-f]{32}\n {3}Main PID: \d+ \(steady|bash\)/);
     expect(status).toMatch(/CGroup: \/system\.slice\/steady\.service\n/);
     expect(status).toMatch(/lab steady\[\d+\]: up \d+\n/);
     expect(typed(m, 'systemctl stop steady; systemctl is-active steady; echo $?\r', 2)).toContain('inactive\n3\n');
@@ -61,7 +61,7 @@ describe('the service manager', () => {
   test('a service that fails is started again, ever later, and then no more', () => {
     const m = terminal(TREE, false);
     shown(m, 15);
-    expect(typed(m, 'systemctl status broken\r')).toMatch(/× broken\.service[\s\S]*Active: failed \(Result: start-limit-hit\)[\s\S]*Main PID: \d+ \(code=exited, status=3\/NOTIMPLEMENTED\)[\s\S]*Start request repeated too quickly/);
+    expect(typed(m, 'systemctl status broken\r')).toMatch(/× broken\.service[\s\S]*Active: failed \(Result: exit-code\)[\s\S]*Main PID: \d+ \(code=exited, status=3\/NOTIMPLEMENTED\)[\s\S]*Start request repeated too quickly/);
     expect(typed(m, 'journalctl -u broken | grep -c "Started broken"\r')).toContain('\n5\n');
     expect(typed(m, 'systemctl --failed --no-legend\r')).toContain('● broken.service loaded failed failed Unit of /usr/local/bin/broken\n');
   });

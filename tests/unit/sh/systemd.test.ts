@@ -20,7 +20,7 @@ describe('systemd-run', () => {
     ['systemd-run -q --scope -p MemoryMax=50M -p CPUQuota=20% sh -c "cd /sys/fs/cgroup/system.slice/run-*.scope; cat memory.max cpu.max"', '52428800\n20000 100000\n'],
     ['systemd-run --unit=job -p MemoryMax=32M -p TasksMax=10 sleep 100', /^Running as unit: job\.service; invocation ID: [0-9a-f]{32}\n$/],
     ['cat /sys/fs/cgroup/system.slice/job.service/{memory.max,pids.max}', '33554432\n10\n'],
-    ['systemctl status job | sed -n "2,3p;6,7p"', /^ {5}Loaded: loaded \(\/run\/systemd\/transient\/job\.service; transient\)\n {2}Transient: yes\n {6}Tasks: 1 \(limit: 10\)\n {5}Memory: \d+\.0K \(max: 32\.0M available: 31\.8M peak: \d+\.0K\)\n$/],
+    ['systemctl status job | sed -n "2,3p;7,8p"', /^ {5}Loaded: loaded \(\/run\/systemd\/transient\/job\.service; transient\)\n {2}Transient: yes\n {6}Tasks: 1 \(limit: 10\)\n {5}Memory: \d+\.0K \(max: 32\.0M available: 31\.8M peak: \d+\.0K\)\n$/],
     ['systemctl set-property job MemoryMax=40M CPUWeight=50; systemctl show job -p MemoryMax,CPUWeight,Slice; cat /sys/fs/cgroup/system.slice/job.service/cpu.weight', 'Slice=system.slice\nCPUWeight=50\nMemoryMax=41943040\n50\n'],
     ['systemd-run --unit=job true', 'Failed to start transient service unit: Unit job.service was already loaded or has a fragment file.\n'],
     ['systemctl stop job; systemctl status job; test -d /sys/fs/cgroup/system.slice/job.service || echo gone', 'gone\nUnit job.service could not be found.\n'],

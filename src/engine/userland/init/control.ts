@@ -8,13 +8,16 @@ import { bytes, text } from '../../sim/text.ts';
 import { joinBytes } from '../../sim/wire.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import type { Properties } from './resources.ts';
+import type { Restart, Timer, UnitFile } from './units.ts';
 
 export const SOCKET = '/run/systemd/private';
 
 export interface Order {
-  verb: 'start' | 'stop' | 'restart' | 'list' | 'reload' | 'poweroff' | 'reboot' | 'reset-failed' | 'kill' | 'forget' | 'run' | 'scope' | 'set';
+  verb: 'start' | 'stop' | 'restart' | 'try-restart' | 'reload-unit' | 'reload-or-restart' | 'reload-or-try-restart' | 'list' | 'reload' | 'poweroff' | 'reboot' | 'reset-failed' | 'kill' | 'forget' | 'run' | 'scope' | 'set';
   units: readonly string[];
   signal?: number;
+  /** False: answered before the job has come to its end. */
+  block?: boolean;
   /** Of run and scope: a unit that no file has; of set: its settings alone count. */
   transient?: Transient;
 }
@@ -27,7 +30,7 @@ export interface Transient {
   exec: readonly string[];
   environment: Readonly<Record<string, string>>;
   cwd: string;
-  restart: 'no' | 'always' | 'on-failure';
+  restart: Restart;
   /** Of a scope: who moves into it. */
   pid: number;
   properties: Properties;
@@ -41,6 +44,11 @@ export interface Transient {
   limits?: Readonly<Record<string, string>>;
   restartAfter?: number;
   remain?: boolean;
+  /** What else a unit file would say of a service. */
+  unit?: Partial<UnitFile>;
+  /** Of a timer that starts it: made along with it. */
+  timer?: Timer;
+  timerProperties?: Properties;
   /** Somebody waits: kept when it has ended, until told to forget. */
   wait?: boolean;
 }
@@ -75,6 +83,22 @@ export interface UnitRow {
   exec: readonly string[];
   /** Resource settings. */
   properties: Properties;
+  load: UnitFile['load'];
+  /** The file is another than the one that was read. */
+  stale: boolean;
+  control: number;
+  /** Commands that have ended in this run. */
+  past: readonly { phase: string; argv: readonly string[]; pid: number; code: 'exited' | 'killed'; status: number; ignored: boolean }[];
+  problem: string;
+  invocation: string;
+  documentation: readonly string[];
+  /** As its file says, where one is read. */
+  unit?: UnitFile;
+  slice: string;
+  /** Of a timer: what it starts, when next (ns since 1970), when last; 0 never. */
+  triggers: string;
+  next: number;
+  lastTrigger: number;
 }
 
 export interface Answer {
@@ -83,6 +107,10 @@ export interface Answer {
   missing: string[];
   /** Jobs that failed. */
   failed: string[];
+  /** Results of those. */
+  reasons?: Record<string, string>;
+  /** Units that cannot be what was asked, and why. */
+  refused?: { name: string; why: 'masked' | 'bad-setting' | 'not-applicable' | 'dependency' }[];
   /** Why the order was refused; empty when it was not. */
   error?: string;
 }

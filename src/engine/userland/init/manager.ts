@@ -9,10 +9,12 @@ import { attempt, exists, mkdirAll, poke } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { SOCKET } from './control.ts';
 import { openJournal } from './journal.ts';
-import { leaveScope, receive, settleOrder } from './orders.ts';
+import { ended, again, overdue, startService, takeNotice } from './life.ts';
+import { leaveScope, receive, settleOrder, startUnit } from './orders.ts';
 import { childPipe } from './processes.ts';
-import { created, ended, type Manager, monotonic, NOTIFY, say, type Service, startService, takeNotice, takeOutput } from './service.ts';
-import { inOrder, readUnits, type UnitFile, WANTS_DIR } from './units.ts';
+import { created, type Manager, monotonic, NOTIFY, type Service, takeOutput } from './service.ts';
+import { elapse, nextTimer, settleTimers } from './timers.ts';
+import { inOrder, isEnabled, plainUnit, readUnits, type UnitFile, WANTS_DIR } from './units.ts';
 
 const CONTROLLERS = '+cpuset +cpu +io +memory +pids';
 const SLICES = ['system.slice', 'user.slice', 'machine.slice', 'user.slice/user-0.slice'];
@@ -23,12 +25,12 @@ export function* manage(terminals: readonly string[], getty: string, env: Readon
   yield* makeSlices();
   yield* mkdirAll('/run/systemd/system');
   yield* openJournal();
-  const m: Manager = { services: [], connections: [], children: yield* childPipe(), listener: yield* listen(), notified: yield* listenNotify(), queue: [], idleUntil: 0, getty, env, sessions: 0 };
-  const units = inOrder(yield* readUnits());
+  const m: Manager = { services: [], connections: [], children: yield* childPipe(), listener: yield* listen(), notified: yield* listenNotify(), queue: [], wanted: [], idleUntil: 0, getty, env, sessions: 0, runs: 0 };
+  const units = inOrder([...(yield* readUnits())]);
   yield* firstBoot(units);
   for (const unit of units) m.services.push(created(unit, null));
   for (const tty of terminals) m.services.push(created(gettyUnit(tty, getty), tty));
-  for (const service of m.services) if (service.tty !== null || (yield* isEnabled(service.unit))) m.queue.push(service);
+  for (const service of m.services) if (service.tty !== null || (service.unit.load === 'loaded' && (yield* isEnabled(service.unit)))) m.queue.push(service);
   m.idleUntil = (yield* monotonic()) + IDLE_NS;
   for (;;) {
     yield* startReady(m);
@@ -66,16 +68,17 @@ function* listenNotify(): Call<number> {
 /** Starts what no longer waits: After= a service that is not ready yet, or a terminal (Type=idle) while anything starts. */
 function* startReady(m: Manager): Call<void> {
   const now = yield* monotonic();
-  for (let again = true; again; ) {
-    again = false;
+  for (let more = true; more; ) {
+    more = false;
     const starting = (s: Service): boolean => m.queue.includes(s) || (s.active === 'activating' && s.sub === 'start');
     for (const service of m.queue.slice()) {
       const waits =
         service.tty === null ? service.unit.after.some((name) => m.services.some((s) => s !== service && s.unit.name === name && starting(s))) : now < m.idleUntil && m.services.some((s) => s.tty === null && starting(s));
       if (waits) continue;
       m.queue = m.queue.filter((s) => s !== service);
-      yield* startService(m, service);
-      again = true;
+      if (service.tty !== null) yield* startService(m, service);
+      else yield* startUnit(m, service.unit.name);
+      more = true;
     }
   }
 }
@@ -84,23 +87,19 @@ function* startReady(m: Manager): Call<void> {
 function* firstBoot(units: readonly UnitFile[]): Call<void> {
   if (yield* exists(WANTS_DIR)) return;
   yield* mkdirAll(WANTS_DIR);
-  for (const unit of units) if (unit.installable) yield* attempt(sys('symlinkat', unit.path, -100, `${WANTS_DIR}/${unit.name}`), 0);
-}
-
-export function* isEnabled(unit: UnitFile): Call<boolean> {
-  return (yield* attempt(sys('readlinkat', -100, `${WANTS_DIR}/${unit.name}`), null)) !== null;
+  for (const unit of units) if (unit.installable && unit.name.endsWith('.service')) yield* attempt(sys('symlinkat', unit.path, -100, `${WANTS_DIR}/${unit.name}`), 0);
 }
 
 function gettyUnit(tty: string, getty: string): UnitFile {
-  return {
-    name: `getty@${tty}.service`, path: '/usr/lib/systemd/system/getty@.service', description: `Getty on ${tty}`, after: [], exec: [getty, '--autologin', 'root', tty], environment: {}, cwd: '/',
-    type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true, slice: 'system.slice', limits: {}, properties: {},
-  };
+  return plainUnit(`getty@${tty}.service`, {
+    path: '/usr/lib/systemd/system/getty@.service', description: `Getty on ${tty}`, exec: [getty, '--autologin', 'root', tty], type: 'idle', restart: 'always', restartAfter: 0, killMode: 'process', installable: true,
+  });
 }
 
 function* turn(m: Manager): Call<void> {
   const now = yield* monotonic();
-  const deadlines = [...m.services.flatMap((s) => [s.restartAt, s.killAt]), m.queue.length > 0 && now < m.idleUntil ? m.idleUntil : 0].filter((t) => t > 0);
+  const wall = (yield* sys('clock_gettime', 'realtime')) - now;
+  const deadlines = [...m.services.flatMap((s) => [s.restartAt, s.killAt, nextTimer(s, wall)]), m.queue.length > 0 && now < m.idleUntil ? m.idleUntil : 0].filter((t) => t > 0);
   const timeout = deadlines.length === 0 ? -1 : Math.max(0, Math.min(...deadlines) - now);
   const fds = [m.children, m.listener, m.notified, ...m.services.map((s) => s.output).filter((fd) => fd >= 0), ...m.connections.filter((c) => !c.order).map((c) => c.fd)];
   const scopes = m.services.filter((s) => s.events >= 0);
@@ -126,20 +125,20 @@ function* reapAll(m: Manager): Call<void> {
   for (;;) {
     const result = yield* attempt(sys('wait4', -1, WNOHANG), null);
     if (!result || result.pid === 0) return;
-    const service = m.services.find((s) => s.pid === result.pid);
-    if (service) yield* ended(m, service, result.status);
+    const service = m.services.find((s) => s.pid === result.pid || s.control === result.pid);
+    if (service) yield* ended(m, service, result.pid, result.status);
   }
 }
 
 function* due(m: Manager): Call<void> {
   const now = yield* monotonic();
-  for (const service of m.services) {
-    if (service.restartAt > 0 && service.restartAt <= now) yield* startService(m, service);
-    if (service.killAt > 0 && service.killAt <= now) {
-      service.killAt = 0;
-      yield* say(service, `${service.unit.name}: State '${service.sub === 'start' ? 'start' : 'stop-sigterm'}' timed out. Killing.`, 4);
-      if (service.unit.killMode === 'process') yield* attempt(sys('kill', service.pid, SIG.KILL), 0);
-      else yield* attempt(poke(`/sys/fs/cgroup${service.cgroup}/cgroup.kill`, '1'), undefined);
-    }
+  const wall = (yield* sys('clock_gettime', 'realtime')) - now;
+  for (const service of m.services.slice()) {
+    if (service.restartAt > 0 && service.restartAt <= now) yield* again(m, service);
+    if (service.killAt > 0 && service.killAt <= now) yield* overdue(m, service);
+    const at = nextTimer(service, wall);
+    if (at > 0 && at <= now) yield* elapse(m, service);
   }
+  for (const name of m.wanted.splice(0)) yield* startUnit(m, name);
+  yield* settleTimers(m);
 }

@@ -10,20 +10,22 @@ import { command, complain, Failed, strerror } from '../lib/io.ts';
 import { unprefixed } from './messages.ts';
 import { ask, type Transient, type UnitRow } from './control.ts';
 import { BadProperty, isResource, parseAssignments } from './resources.ts';
+import { parseCalendar } from './oncalendar.ts';
 import { exitName, signalName } from './service.ts';
 import { isSlice } from './slices.ts';
-import { human } from './systemctl.ts';
+import { parseSpan } from './span.ts';
+import { human } from './status.ts';
+import { readSource, type Source } from './unitfile.ts';
+import { type Timer, type UnitFile, unitOf } from './units.ts';
 
 const SPEC =
   'h/help version user system H/host= M/machine= scope u/unit= p/property= description= slice= slice-inherit r/remain-after-exit send-sighup service-type= uid= gid= nice= working-directory= d/same-dir E/setenv= t/pty P/pipe T/pty-late q/quiet ' +
   'G/collect S/shell on-active= on-boot= on-startup= on-unit-active= on-unit-inactive= on-calendar= timer-property= path-property= socket-property= no-block wait no-ask-password expand-environment= background= job-mode= ignore-failure json=';
 
-const ABSENT = ['user', 'host', 'machine', 'pty', 'pty-late', 'shell', 'on-active', 'on-boot', 'on-startup', 'on-unit-active', 'on-unit-inactive', 'on-calendar', 'timer-property', 'path-property', 'socket-property'];
+const ABSENT = ['user', 'host', 'machine', 'pty', 'pty-late', 'shell', 'path-property', 'socket-property'];
+const TIMERS = ['on-active', 'on-boot', 'on-startup', 'on-unit-active', 'on-unit-inactive', 'on-calendar'] as const;
 
-/** Settings of services that are no resources. */
-const RESTARTS = ['no', 'always', 'on-failure'] as const;
-
-const fullName = (name: string, kind: string): string => (name.endsWith(`.${kind}`) ? name : `${name.replace(/[^A-Za-z0-9:_.\\-]/g, '-')}.${kind}`);
+const fullName = (name: string, kind: string): string => (name.endsWith(`.${kind}`) ? name : `${name.replace(/[^A-Za-z0-9:_.\\@-]/g, '-')}.${kind}`);
 
 const HEX = (n: number): string => Math.abs(Math.floor(n) * 2654435761 % 2 ** 32).toString(16).padStart(8, '0');
 
@@ -35,31 +37,74 @@ function* invocation(): Call<string> {
 
 export const systemdRun: Program = command(unprefixed(function* (argv, env) {
   const o = parseOptions(SPEC, argv.slice(1), 'in-order');
-  for (const name of ABSENT) if (o.on.has(name)) throw new Failed(`not modelled: --${name}`);
-  if (o.words.length === 0) throw new Failed('Command line to execute required.');
+  const timer = timerOf(o);
   const scope = o.on.has('scope');
-  if (scope && o.on.has('wait')) throw new Failed('--wait may not be combined with --scope.');
-  const t = yield* transient(o, env, scope);
+  if (o.words.length === 0 && !timer) throw new Failed('Command line to execute required.');
+  if (o.on.has('timer-property') && !timer) throw new Failed('--timer-property= has no effect without any other timer options.');
+  if ((o.on.has('pty') || o.on.has('pipe')) && timer) throw new Failed('--pty/--pty-late/--pipe is not compatible in timer or --scope mode.');
+  if (o.on.has('pty') && scope) throw new Failed('--pty/--pty-late/--pipe is not compatible in timer or --scope mode.');
+  if (scope && timer) throw new Failed('Timer options are not supported in --scope mode.');
+  if (o.on.has('wait')) {
+    if (o.on.has('no-block')) throw new Failed('--wait may not be combined with --no-block.');
+    if (timer) throw new Failed('--wait may not be combined with timer operations.');
+    if (scope) throw new Failed('--wait may not be combined with --scope.');
+  }
+  for (const name of ABSENT) if (o.on.has(name)) throw new Failed(`not modelled: --${name}`);
+  const t = yield* transient(o, env, scope, timer);
+  const what = timer ? 'timer' : scope ? 'scope' : 'service';
+  const row = yield* asked(o, t, what);
+  if (row === null) return 1;
+  if (!o.on.has('quiet')) {
+    if (timer) yield* complain(`Running timer as unit: ${t.name.replace(/\.service$/, '.timer')}\n${o.words.length > 0 ? `Will run service as unit: ${t.name}\n` : ''}`);
+    else yield* complain(`Running as unit: ${t.name}; invocation ID: ${row?.invocation || (yield* invocation())}\n`);
+  }
+  if (scope) return yield* become(o, t, env);
+  if (o.on.has('wait') || o.on.has('pipe')) return yield* waitFor(t.name, o.on.has('quiet'));
+  return 0;
+}));
+
+/** The order carried out; null when there is no manager. Throws Failed for what it refuses. */
+function* asked(o: Options, t: Transient, what: string): Call<UnitRow | undefined | null> {
   try {
-    const { error = '' } = yield* ask({ verb: scope ? 'scope' : 'run', units: [], transient: t }, o.on.has('pipe') && !scope ? [0, 1, 2] : []);
-    if (error !== '') throw new Failed(error.startsWith('Value specified') ? `Failed to start transient ${scope ? 'scope' : 'service'} unit: ${error}` : error);
+    const { error = '', units, failed, reasons } = yield* ask({ verb: what === 'scope' ? 'scope' : 'run', units: what === 'service' ? [t.name] : [], transient: t, block: !o.on.has('no-block') && !o.on.has('wait') && !o.on.has('pipe') }, o.on.has('pipe') && what === 'service' ? [0, 1, 2] : []);
+    if (error !== '') throw new Failed(error.startsWith('Value specified') ? `Failed to start transient ${what} unit: ${error}` : error);
+    for (const name of failed) throw new Failed(`Job for ${name} failed because ${reasons?.[name] === 'signal' ? 'a fatal signal was delivered to the control process' : reasons?.[name] === 'timeout' ? 'a timeout was exceeded' : 'the control process exited with error code'}.\nSee "systemctl status ${name}" and "journalctl -xeu ${name}" for details.`);
+    return units.find((u) => u.name === t.name);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     yield* complain(`System has not been booted with systemd as init system (PID 1). Can't operate.\nFailed to connect to bus: Host is down\n`);
-    return 1;
+    return null;
   }
-  if (!o.on.has('quiet')) yield* complain(`Running as unit: ${t.name}; invocation ID: ${yield* invocation()}\n`);
-  if (scope) return yield* become(o, t, env);
-  return o.on.has('wait') || o.on.has('pipe') ? yield* waitFor(t.name, o.on.has('quiet')) : 0;
-}));
+}
 
-function* transient(o: Options, env: Readonly<Record<string, string>>, scope: boolean): Call<Transient> {
+const TIMER_KEYS: Readonly<Record<(typeof TIMERS)[number], [key: keyof Timer, name: string]>> = {
+  'on-active': ['onActive', 'OnActiveSec'], 'on-boot': ['onBoot', 'OnBootSec'], 'on-startup': ['onBoot', 'OnStartupSec'], 'on-unit-active': ['onUnitActive', 'OnUnitActiveSec'], 'on-unit-inactive': ['onUnitInactive', 'OnUnitInactiveSec'], 'on-calendar': ['calendar', 'OnCalendar'],
+};
+
+/** What the timer options say; null without any. */
+function timerOf(o: Options): Timer | null {
+  const lists: Record<string, (number | string)[]> = { onActive: [], onBoot: [], onUnitActive: [], onUnitInactive: [], calendar: [] };
+  let any = false;
+  for (const option of TIMERS) {
+    const [key, name] = TIMER_KEYS[option];
+    for (const value of o.values.get(option) ?? []) {
+      any = true;
+      const us = option === 'on-calendar' ? value : parseSpan(value);
+      if (option === 'on-calendar' && parseCalendar(value) === null) throw new Failed('Failed to parse calendar event specification: Invalid argument');
+      if (us === null || us === 'range') throw new Failed(`Failed to parse ${name}=${value}: ${us === null ? 'Invalid argument' : 'Numerical result out of range'}`);
+      lists[key]!.push(us);
+    }
+  }
+  return any ? ({ ...lists, unit: '' } as unknown as Timer) : null;
+}
+
+function* transient(o: Options, env: Readonly<Record<string, string>>, scope: boolean, timer: Timer | null): Call<Transient> {
   const pid = yield* sys('getpid');
   const kind = scope ? 'scope' : 'service';
   const given = lastValue(o, 'unit');
   const slice = lastValue(o, 'slice');
   const inSlice = slice === undefined ? 'system.slice' : yield* sliceName(slice);
-  const { properties, restart, terms } = settings(o);
+  const { properties, terms, unit } = settings(o);
   const accounts = yield* readAccounts();
   const user = lastValue(o, 'uid') === undefined ? null : findUser(accounts, lastValue(o, 'uid')!);
   if (user === undefined) throw new Failed(`Failed to resolve user ${lastValue(o, 'uid')}: No such process`);
@@ -67,11 +112,12 @@ function* transient(o: Options, env: Readonly<Record<string, string>>, scope: bo
   const environment: Record<string, string> = {};
   for (const one of o.values.get('setenv') ?? []) environment[one.split('=', 1)[0]!] = one.includes('=') ? one.slice(one.indexOf('=') + 1) : (env[one] ?? '');
   const exec = [...o.words];
-  exec[0] = yield* find(exec[0]!, env);
+  if (exec.length > 0) exec[0] = yield* find(exec[0]!, env);
+  const name = given === undefined ? `run-p${pid}-i${pid + 4_000_000}.${kind}` : fullName(given.replace(/\.timer$/, ''), kind);
   return {
-    name: given === undefined ? `run-p${pid}-i${pid + 4_000_000}.${kind}` : fullName(given, kind), description: lastValue(o, 'description') ?? `[systemd-run] ${exec.map(shellWord).join(' ')}`,
+    name, unit: { ...unit, user: user === null ? (unit.user ?? '') : user.name }, ...(timer ? { timer: { ...timer, unit: name } } : {}), description: lastValue(o, 'description') ?? `[systemd-run] ${exec.map(shellWord).join(' ')}`,
     slice: inSlice, exec, environment,
-    cwd: lastValue(o, 'working-directory') ?? (o.on.has('same-dir') ? yield* sys('getcwd') : '/'), restart, pid, properties, collect: o.on.has('collect'), uid: user?.uid ?? null, gid, ...terms, wait: !scope && (o.on.has('wait') || o.on.has('pipe')),
+    cwd: lastValue(o, 'working-directory') ?? (o.on.has('same-dir') ? yield* sys('getcwd') : '/'), restart: unit.restart ?? 'no', pid, properties, collect: o.on.has('collect'), uid: user?.uid ?? null, gid, ...terms, wait: !scope && (o.on.has('wait') || o.on.has('pipe')),
   };
 }
 
@@ -93,8 +139,6 @@ type Terms = Pick<Transient, 'nice' | 'oomScoreAdjust' | 'limits' | 'restartAfte
 const TERMS: Readonly<Record<string, (value: string, terms: Terms) => void>> = {
   Nice: (value, terms) => void (terms.nice = within('Nice', value, -20, 19)),
   OOMScoreAdjust: (value, terms) => void (terms.oomScoreAdjust = within('OOMScoreAdjust', value, -1000, 1000)),
-  RemainAfterExit: (value, terms) => void (terms.remain = ['yes', 'true', '1', 'on'].includes(value)),
-  RestartSec: (value, terms) => void (terms.restartAfter = span('RestartSec', value)),
 };
 
 function within(key: string, value: string, min: number, max: number): number {
@@ -104,28 +148,27 @@ function within(key: string, value: string, min: number, max: number): number {
   return n;
 }
 
-function span(key: string, value: string): number {
-  const m = /^(\d+(?:\.\d+)?)\s*(ms|us|s|min|h|)$/.exec(value);
-  if (!m) throw new Failed(`Failed to parse ${key}=${value}: Invalid argument`);
-  return Number(m[1]) * { us: 1e3, ms: 1e6, s: 1e9, '': 1e9, min: 60e9, h: 3600e9 }[m[2] as 's'];
-}
-
 const LIMITS = new Set(['CPU', 'FSIZE', 'DATA', 'STACK', 'CORE', 'RSS', 'NPROC', 'NOFILE', 'MEMLOCK', 'AS', 'LOCKS', 'SIGPENDING', 'MSGQUEUE', 'NICE', 'RTPRIO', 'RTTIME']);
-const NOT_YET = ['Description', 'Type', 'User', 'Group', 'WorkingDirectory', 'Environment', 'PrivateTmp', 'ProtectSystem', 'DynamicUser', 'NoNewPrivileges', 'CapabilityBoundingSet'];
+const NOT_YET = ['PrivateTmp', 'ProtectSystem', 'ProtectHome', 'DynamicUser', 'NoNewPrivileges', 'CapabilityBoundingSet', 'PrivateNetwork', 'PrivateDevices', 'ReadOnlyPaths', 'InaccessiblePaths', 'SystemCallFilter', 'RootDirectory', 'StandardOutput', 'StandardError', 'StandardInput', 'RuntimeDirectory', 'StateDirectory'];
 
-function settings(o: Options): { properties: Record<string, string>; restart: Transient['restart']; terms: Terms } {
-  let restart: Transient['restart'] = 'no';
+/** Settings that a unit file has too, read as there. */
+const AS_FILE = new Set(['Type', 'Restart', 'RestartSec', 'RemainAfterExit', 'ExecStartPre', 'ExecStartPost', 'ExecStop', 'ExecStopPost', 'ExecReload', 'User', 'Group', 'WorkingDirectory', 'Environment', 'EnvironmentFile', 'RuntimeMaxSec', 'TimeoutStartSec', 'TimeoutStopSec', 'TimeoutSec', 'KillMode', 'KillSignal', 'SuccessExitStatus', 'StartLimitBurst', 'StartLimitIntervalSec']);
+const UNIT_KEYS = new Set(['Description', 'After', 'Before', 'Wants', 'Requires', 'BindsTo', 'Conflicts', 'PartOf', 'Documentation', 'StartLimitBurst', 'StartLimitIntervalSec', 'OnFailure']);
+
+function settings(o: Options): { properties: Record<string, string>; terms: Terms; unit: Partial<UnitFile> } {
   const properties: Record<string, string> = {};
   const limits: Record<string, string> = {};
   const terms: Terms = { limits };
+  const file: [string, string][] = [];
   try {
-    for (const [key, value] of Object.entries(parseAssignments(o.values.get('property') ?? []))) {
+    for (const word of o.values.get('property') ?? []) {
+      const [key, value] = Object.entries(parseAssignments([word]))[0]!;
       const limit = key.startsWith('Limit') ? key.slice(5) : '';
       if (isResource(key)) properties[key] = value;
-      else if (key === 'Restart' && (RESTARTS as readonly string[]).includes(value)) restart = value as Transient['restart'];
       else if (Object.hasOwn(TERMS, key)) TERMS[key]!(value, terms);
       else if (LIMITS.has(limit) && /^(?:\d+|infinity)(?::(?:\d+|infinity))?$/.test(value)) limits[limit] = value;
       else if (LIMITS.has(limit)) throw new Failed(`Failed to parse resource limit: ${value}`);
+      else if (AS_FILE.has(key) || UNIT_KEYS.has(key)) file.push([key, value]);
       else if (NOT_YET.includes(key)) throw new Failed(`not modelled: -p ${key}=`);
       else throw new Failed(`Unknown assignment: ${key}=${value}`);
     }
@@ -136,8 +179,35 @@ function settings(o: Options): { properties: Record<string, string>; restart: Tr
   const nice = lastValue(o, 'nice');
   if (nice !== undefined) terms.nice = within('Nice', nice, -20, 19);
   if (o.on.has('remain-after-exit')) terms.remain = true;
-  return { properties, restart, terms };
+  const kind = lastValue(o, 'service-type');
+  if (kind !== undefined) file.push(['Type', kind]);
+  return { properties, terms, unit: fromFile(file, terms) };
 }
+
+/** The settings as a unit file of their own would be read; only what was said. */
+function fromFile(said: readonly (readonly [string, string])[], terms: Terms): Partial<UnitFile> {
+  const source: Source = { values: new Map(), problems: [] };
+  const own = said.filter(([key]) => !UNIT_KEYS.has(key));
+  readSource('service', '', `[Unit]\n${said.filter(([key]) => UNIT_KEYS.has(key)).map(([key, v]) => `${key}=${v}\n`).join('')}[Service]\n${own.map(([key, v]) => `${key}=${v}\n`).join('')}`, source);
+  const bad = source.problems[0];
+  if (bad) {
+    const [key, value] = own[Math.max(0, bad.line - 3 - (said.length - own.length) + 1)] ?? own[0] ?? ['', ''];
+    throw new Failed(SPANS.has(key) ? `Failed to parse ${key}=${value}: Invalid argument` : `Failed to start transient service unit: Invalid ${key} setting: ${value}`);
+  }
+  const unit = unitOf('x.service', '', source);
+  const has = (key: string): boolean => said.some(([one]) => one === key);
+  const { ExecStart: _none, ...lines } = unit.lines;
+  return {
+    lines, ...(has('Type') ? { type: unit.type } : {}), ...(has('Restart') ? { restart: unit.restart } : {}), ...(has('RestartSec') ? { restartAfter: unit.restartAfter } : {}), remain: unit.remain || (terms.remain ?? false), ...(has('User') ? { user: unit.user } : {}), ...(has('Group') ? { group: unit.group } : {}),
+    ...(has('WorkingDirectory') ? { cwd: unit.cwd } : {}), environmentFiles: unit.environmentFiles, ...finite({ runtimeMax: unit.runtimeMax, startTimeout: unit.startTimeout, stopTimeout: unit.stopTimeout }), killMode: unit.killMode, killSignal: unit.killSignal, success: unit.success, burst: unit.burst, interval: unit.interval,
+    ...(has('Environment') ? { environment: unit.environment } : {}), ...(has('Description') ? { description: unit.description } : {}), after: unit.after, wants: unit.wants, requires: unit.requires, conflicts: unit.conflicts, onFailure: unit.onFailure,
+  };
+}
+
+/** For ever has no number that travels. */
+const finite = (spans: Partial<UnitFile>): Partial<UnitFile> => Object.fromEntries(Object.entries(spans).filter(([, v]) => Number.isFinite(v)));
+
+const SPANS = new Set(['RestartSec', 'RuntimeMaxSec', 'TimeoutStartSec', 'TimeoutStopSec', 'TimeoutSec', 'StartLimitIntervalSec']);
 
 function* find(name: string, env: Readonly<Record<string, string>>): Call<string> {
   if (name.includes('/')) return name;

@@ -1,18 +1,16 @@
 /**
- * The life of one service: started in a cgroup of its own, what it writes goes to the journal, ends are judged, restarts wait ever
- * longer, stopping asks and then kills. Source: systemd.service(5), systemd.kill(5).
+ * What the manager keeps of a service, what is told of it, and what its processes write into the journal. Its life is in life.ts.
+ * Source: systemd.service(5), systemd.kill(5).
  */
-import { O_CLOEXEC, O_NONBLOCK, SIG, SysError, exited, termSignal } from '../../kernel/abi.ts';
+import { SIG } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { text } from '../../sim/text.ts';
-import { attempt, mkdirAll, tryRead } from '../lib/files.ts';
+import { attempt, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import type { Order, Transient, UnitRow } from './control.ts';
 import { addEntry } from './journal.ts';
-import { start } from './processes.ts';
-import { apply, dropIns } from './resources.ts';
-import { sliceDir, slicePath } from './slices.ts';
-import type { UnitFile } from './units.ts';
+import { slicePath } from './slices.ts';
+import type { Line, Phase, UnitFile } from './units.ts';
 
 export interface Service {
   unit: UnitFile;
@@ -34,6 +32,35 @@ export interface Service {
   killAt: number;
   /** Starts within the last ten seconds, monotonic ns. */
   starts: number[];
+  /** The process of a command before, beside or after the main one; 0 none. */
+  control: number;
+  /** Commands that the present phase has still to run, the one that runs first. */
+  todo: readonly Line[];
+  phase: Phase | null;
+  /** Writing end of its output; -1 none. */
+  input: number;
+  /** A stop was asked for, not only come to. */
+  stopping: boolean;
+  reloadFailed: boolean;
+  /** Of its present or last run, 32 hex digits. */
+  invocation: string;
+  /** What to say when the end of it is its success; else ''. */
+  finished: string;
+  /** What a deadline that has passed means. */
+  deadline: 'start' | 'stop' | 'final' | 'run';
+  /** Its last start did not come to its end. */
+  startFailed: boolean;
+  /** Descriptors 0, 1 and 2 of what it starts (--pipe). */
+  streams: readonly number[];
+  /** Commands that have ended in this run, for `status`. */
+  past: Past[];
+  /** Of a timer: when it goes off next by the monotonic clock and by the date, and when it last did, ns; 0 never. */
+  next: number;
+  nextDate: number;
+  lastTrigger: number;
+  /** Monotonic ns of its last start and its last end; 0 never. */
+  activeAt: number;
+  inactiveAt: number;
   /** A login on this terminal, not a unit of a file. */
   tty: string | null;
   again: boolean;
@@ -46,6 +73,16 @@ export interface Service {
   peak: number;
   /** Of a scope: cgroup.events, which tells when nobody is in it any more; -1 none. */
   events: number;
+}
+
+/** A command that has ended. */
+export interface Past {
+  phase: string;
+  argv: readonly string[];
+  pid: number;
+  code: 'exited' | 'killed';
+  status: number;
+  ignored: boolean;
 }
 
 export interface Connection {
@@ -67,30 +104,35 @@ export interface Manager {
   listener: number;
   /** Where daemons of Type=notify say that they are ready. */
   notified: number;
+  /** Units to start because of others, by name. */
+  wanted: string[];
   /** Services that wait for those before them, in order. */
   queue: Service[];
   getty: string;
   env: Readonly<Record<string, string>>;
   sessions: number;
+  /** Services started so far. */
+  runs: number;
   /** Terminals wait for the services' start no longer than this, monotonic ns. */
   idleUntil: number;
 }
 
-/** StartLimitBurst= and its interval; TimeoutStopSec=. */
-const BURST = 5;
-const INTERVAL_NS = 10e9;
-const STOP_NS = 90e9;
-const MAX_BACKOFF_NS = 5e9;
-/** TimeoutStartSec= of daemons that say when they are ready. */
-const START_NS = 90e9;
 /** Where they say it. */
 export const NOTIFY = '/run/systemd/notify';
 
 export function created(unit: UnitFile, tty: string | null): Service {
   return {
-    unit, active: 'inactive', sub: 'dead', pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', restarts: 0, cgroup: `${slicePath(unit.slice)}/${unit.name}`, output: -1, partial: '',
-    restartAt: 0, killAt: 0, starts: [], tty, again: false, transient: null, events: -1, began: 0, ran: 0, cpu: 0, peak: 0,
+    unit, active: 'inactive', sub: 'dead', pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', restarts: 0, cgroup: /\.(service|scope)$/.test(unit.name) ? cgroupOf(unit) : '', output: -1, partial: '',
+    restartAt: 0, killAt: 0, starts: [], tty, again: false, transient: null, events: -1, began: 0, ran: 0, cpu: 0, peak: 0, control: 0, todo: [], phase: null, input: -1, stopping: false, reloadFailed: false, invocation: '', finished: '', deadline: 'stop', startFailed: false, streams: [], past: [], next: 0, nextDate: 0, lastTrigger: 0, activeAt: 0, inactiveAt: 0,
   };
+}
+
+
+/** Where its processes live; instances of a template share a slice of the template's name. */
+export function cgroupOf(unit: UnitFile): string {
+  const template = /^(.+)@[^.]*\.service$/.exec(unit.name)?.[1];
+  const slice = unit.slice === 'system.slice' && template !== undefined ? `system-${template.replaceAll('-', '\\x2d')}.slice` : unit.slice;
+  return `${slicePath(slice)}/${unit.name}`;
 }
 
 export const monotonic = (): Call<number> => sys('clock_gettime', 'monotonic');
@@ -107,62 +149,7 @@ export function* say(service: Service, message: string, priority = 6): Call<void
   yield* addEntry({ at: yield* sys('clock_gettime', 'realtime'), unit: service.unit.name, ident: 'systemd', pid: 1, message, priority });
 }
 
-export const title = (service: Service): string => `${service.unit.name} - ${service.unit.description}`;
-
-/** Its standard streams are `streams`, or /dev/null and the journal. */
-export function* startService(m: Manager, service: Service, streams: readonly number[] = []): Call<void> {
-  const now = yield* monotonic();
-  service.restartAt = 0;
-  service.starts = [...service.starts.filter((t) => now - t < INTERVAL_NS), now];
-  const { unit } = service;
-  if (service.tty !== null) service.cgroup = `/user.slice/user-0.slice/session-${++m.sessions}.scope`;
-  let pipe: readonly [number, number] | null = null;
-  try {
-    if (service.tty === null) {
-      pipe = yield* sys('pipe2', O_CLOEXEC);
-      yield* sys('fcntl', pipe[0], 'setfl', O_NONBLOCK);
-    }
-    if (service.tty === null) {
-      yield* sliceDir(unit.slice);
-      yield* mkdirAll(`/sys/fs/cgroup${service.cgroup}`);
-      yield* apply(`/sys/fs/cgroup${service.cgroup}`, { ...unit.properties, ...(yield* dropIns(unit.name)) });
-    }
-    service.pid = yield* start({ ...(service.transient ? { user: service.transient, terms: service.transient } : { terms: { limits: unit.limits } }), cgroup: service.cgroup, argv: unit.exec, env: { ...m.env, ...(unit.type === 'notify' ? { NOTIFY_SOCKET: NOTIFY } : {}), ...unit.environment }, output: pipe?.[1] ?? null, streams, cwd: unit.cwd });
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    service.result = 'resources';
-    yield* become(service, 'failed', 'failed');
-    yield* say(service, `${unit.name}: Failed to start: ${error.message}`, 3);
-    return;
-  } finally {
-    if (pipe) yield* sys('close', pipe[1]);
-  }
-  if (service.output >= 0) yield* attempt(sys('close', service.output), 0);
-  service.output = pipe?.[0] ?? -1;
-  service.result = 'success';
-  service.code = '';
-  service.began = now;
-  if (unit.type === 'notify') {
-    service.killAt = now + START_NS;
-    yield* become(service, 'activating', 'start');
-    yield* say(service, `Starting ${title(service)}...`);
-    return;
-  }
-  yield* become(service, 'active', 'running');
-  yield* say(service, `Started ${title(service)}.`);
-}
-
-/** "READY=1" and who says so. */
-export function* takeNotice(m: Manager): Call<void> {
-  const notice = yield* attempt(sys('recvfrom', m.notified, 4096), null);
-  if (!notice) return;
-  const said = text(notice.data);
-  const service = m.services.find((s) => s.pid > 0 && s.pid === Number(/^MAINPID=(\d+)$/m.exec(said)?.[1]));
-  if (!service || !/^READY=1$/m.test(said) || service.sub !== 'start') return;
-  service.killAt = 0;
-  yield* become(service, 'active', 'running');
-  yield* say(service, `Started ${title(service)}.`);
-}
+export const title = ({ unit: { name, description } }: Service): string => (description === name || description === '' ? name : `${name} - ${description}`);
 
 /** What a service wrote, line by line into the journal. */
 export function* takeOutput(service: Service): Call<void> {
@@ -181,48 +168,8 @@ export function* takeOutput(service: Service): Call<void> {
 }
 
 function* logLine(service: Service, line: string): Call<void> {
-  const ident = (service.unit.exec[0] ?? '').split('/').pop()!;
-  yield* addEntry({ at: yield* sys('clock_gettime', 'realtime'), unit: service.unit.name, ident, pid: service.pid || service.exitedPid, message: line, priority: 6 });
-}
-
-export function* ended(m: Manager, service: Service, status: number): Call<void> {
-  const { unit } = service;
-  const code = exited(status);
-  const stopping = service.active === 'deactivating';
-  service.exitedPid = service.pid;
-  service.pid = 0;
-  service.killAt = 0;
-  service.code = code === null ? 'killed' : 'exited';
-  service.status = code ?? termSignal(status) ?? 0;
-  if (service.output >= 0) yield* takeOutput(service);
-  yield* signalAll(service, SIG.KILL);
-  const starved = service.tty === null && Number(/^oom_kill (\d+)/m.exec((yield* tryRead(`/sys/fs/cgroup${service.cgroup}/memory.events`)) ?? '')?.[1] ?? 0) > 0;
-  yield* account(service);
-  yield* attempt(sys('unlinkat', -100, `/sys/fs/cgroup${service.cgroup}`, 0x200), 0);
-  const clean = stopping || code === 0 || [SIG.TERM, SIG.INT, SIG.HUP, SIG.PIPE].some((s) => s === termSignal(status));
-  service.result = clean ? 'success' : starved ? 'oom-kill' : code === null ? 'signal' : 'exit-code';
-  if (starved) yield* say(service, `${unit.name}: A process of this unit has been killed by the OOM killer.`, 4);
-  if (!clean || code !== 0) yield* say(service, `${unit.name}: Main process exited, code=${service.code}, status=${service.status}/${code === null ? (SIGNAL_NAMES.get(service.status) ?? '?') : exitName(code)}`, clean ? 6 : 5);
-  if (!clean) yield* say(service, `${unit.name}: Failed with result '${service.result}'.`, 4);
-  if (stopping) {
-    yield* become(service, 'inactive', 'dead');
-    yield* say(service, `Stopped ${title(service)}.`);
-    if (service.again) {
-      service.again = false;
-      yield* startService(m, service);
-    } else if (service.transient && !service.transient.wait) forget(m, service);
-    return;
-  }
-  yield* afterEnd(service, clean);
-  if (service.transient && service.pid === 0 && service.restartAt === 0 && !service.transient.wait && (service.transient.collect || service.active === 'inactive')) forget(m, service);
-}
-
-/** What its control group tells of the run that is over. */
-function* account(service: Service): Call<void> {
-  const dir = `/sys/fs/cgroup${service.cgroup}`;
-  service.ran = (yield* monotonic()) - service.began;
-  service.cpu = Number(/^usage_usec (\d+)/m.exec((yield* tryRead(`${dir}/cpu.stat`)) ?? '')?.[1] ?? 0) * 1000;
-  service.peak = Number((yield* tryRead(`${dir}/memory.peak`)) ?? 0);
+  const ident = ((service.control > 0 ? service.todo[0]?.argv : service.unit.exec)?.[0] ?? '').split('/').pop()!;
+  yield* addEntry({ at: yield* sys('clock_gettime', 'realtime'), unit: service.unit.name, ident, pid: service.control || service.pid || service.exitedPid, message: line, priority: 6 });
 }
 
 const SIGNAL_NAMES = new Map<number, string>(Object.entries(SIG).map(([name, number]) => [number, name]));
@@ -236,50 +183,16 @@ const EXIT_NAMES: Readonly<Record<number, string>> = {
 export const exitName = (code: number): string => EXIT_NAMES[code] ?? 'n/a';
 export const signalName = (signal: number): string => SIGNAL_NAMES.get(signal) ?? '?';
 
-/** Restart=, with ever longer waits, or the end. */
-function* afterEnd(service: Service, clean: boolean): Call<void> {
-  const { unit } = service;
-  if (clean && service.transient?.remain) {
-    yield* become(service, 'active', 'exited');
-    return;
-  }
-  const now = yield* monotonic();
-  const wanted = unit.restart === 'always' || (unit.restart === 'on-failure' && !clean);
-  const recent = service.starts.filter((t) => now - t < INTERVAL_NS).length;
-  if (!wanted || (service.tty === null && recent >= BURST)) {
-    if (wanted) {
-      yield* say(service, `${unit.name}: Start request repeated too quickly.`, 4);
-      service.result = 'start-limit-hit';
-    }
-    yield* become(service, wanted || !clean ? 'failed' : 'inactive', wanted || !clean ? 'failed' : 'dead');
-    return;
-  }
-  service.restarts++;
-  service.restartAt = now + Math.min(MAX_BACKOFF_NS, Math.max(unit.restartAfter, 50e6) * 2 ** Math.max(0, recent - 1));
-  yield* become(service, 'activating', 'auto-restart');
-  yield* say(service, `${unit.name}: Scheduled restart job, restart counter is at ${service.restarts}.`);
+/** Whoever is in its control group. */
+export function* members(service: Service): Call<string[]> {
+  return ((yield* tryRead(`/sys/fs/cgroup${service.cgroup}/cgroup.procs`)) ?? '').split('\n').filter(Boolean);
 }
 
-export function* stopService(service: Service): Call<void> {
-  service.restartAt = 0;
-  if (service.pid === 0) {
-    if (service.active !== 'inactive' && service.active !== 'failed') yield* become(service, 'inactive', 'dead');
-    return;
-  }
-  if (service.active === 'deactivating') return;
-  yield* become(service, 'deactivating', 'stop-sigterm');
-  yield* say(service, `Stopping ${title(service)}...`);
-  service.killAt = (yield* monotonic()) + STOP_NS;
-  yield* signalAll(service, SIG.TERM);
-}
-
-/** KillMode=control-group: every process of the cgroup; process: the first alone (containerd's shims go on). */
+/** KillMode=control-group: every process of the cgroup; process, and mixed until the last signal: the main one alone (containerd's shims go on). */
 export function* signalAll(service: Service, signal: number): Call<void> {
-  if (service.unit.killMode === 'process') {
-    if (service.pid > 0) yield* attempt(sys('kill', service.pid, signal), 0);
-    return;
-  }
-  const pids = new Set([service.pid, ...((yield* tryRead(`/sys/fs/cgroup${service.cgroup}/cgroup.procs`)) ?? '').split('\n').filter(Boolean).map(Number)]);
+  const mode = service.unit.killMode;
+  const alone = mode === 'process' || mode === 'none' || (mode === 'mixed' && signal !== SIG.KILL);
+  const pids = new Set([service.pid, service.control, ...(alone ? [] : (yield* members(service)).map(Number))]);
   for (const pid of pids) if (pid > 0) yield* attempt(sys('kill', pid, signal), 0);
 }
 

@@ -1,7 +1,8 @@
 /** Slices: "a-b.slice" lies in "a.slice"; each is a control group that hands every controller down. Source: systemd.slice(5). */
 import { attempt, list, mkdirAll, poke } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
-import { apply, dropIns } from './resources.ts';
+import { apply, dropIns, isResource } from './resources.ts';
+import { sourceOf, unitPath } from './unitfile.ts';
 
 const ROOT = '/sys/fs/cgroup';
 const CONTROLLERS = '+cpuset +cpu +io +memory +pids';
@@ -23,7 +24,15 @@ export function* sliceDir(name: string): Call<void> {
     const above = dir.slice(0, dir.lastIndexOf('/'));
     if ((yield* list(above)).some((one) => one.name === part)) continue;
     yield* mkdirAll(dir);
-    yield* apply(dir, yield* dropIns(part));
+    yield* apply(dir, { ...(yield* fileSettings(part)), ...(yield* dropIns(part)) });
     yield* attempt(poke(`${dir}/cgroup.subtree_control`, CONTROLLERS), undefined);
   }
+}
+
+/** What a slice's unit file says of its control group. */
+function* fileSettings(name: string): Call<Record<string, string>> {
+  const path = yield* unitPath(name);
+  if (path === null) return {};
+  const { values } = yield* sourceOf(name, path);
+  return Object.fromEntries([...values].flatMap(([key, all]) => { const own = key.replace(/^Slice\./, ''); return key !== own && isResource(own) ? [[own, all.at(-1)!]] : []; }));
 }

@@ -1,26 +1,27 @@
 /** systemctl: asks process 1 and prints as the real one. Source: systemctl(1). Also poweroff, reboot, halt, shutdown. */
 import { SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
-import { strftime } from '../coreutils/calendar.ts';
-import { globOf } from '../coreutils/ls.ts';
 import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
-import { attempt, list, mkdirAll, tryRead, writeFile } from '../lib/files.ts';
+import { attempt, list, mkdirAll, poke, tryRead, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print } from '../lib/io.ts';
-import { treeOfCgroup } from './cgls.ts';
-import { type Answer, ask, type Order, type UnitRow } from './control.ts';
-import { lastLines } from './journal.ts';
-import { unprefixed } from './messages.ts';
-import { BadProperty, CONTROL_DIR, dropIns, parseAssignments, RUNTIME_CONTROL_DIR, shownSetting, wholeOf, writesOf } from './resources.ts';
-import { parseSignal } from '../sh/signals.ts';
-import { exitName, signalName } from './service.ts';
-import { isSlice, slicePath } from './slices.ts';
-import { parseUnit, readUnits, unitPath, WANTS_DIR } from './units.ts';
 import { editDistance } from '../lib/nearest.ts';
+import { parseSignal } from '../sh/signals.ts';
+import { type Answer, ask, type Order } from './control.ts';
+import { enable, enabledStates, listUnitFiles, mask } from './enable.ts';
+import { groups } from './groups.ts';
+import { listDependencies, listSockets, listTimers, listUnits, matches } from './listing.ts';
+import { FORMATS } from './journalctl.ts';
+import { unprefixed } from './messages.ts';
+import { BadProperty, CONTROL_DIR, parseAssignments, RUNTIME_CONTROL_DIR, shownSetting, wholeOf, writesOf } from './resources.ts';
+import { showProperties } from './show.ts';
+import { isSlice } from './slices.ts';
+import { machineStatus, statuses } from './status.ts';
+import { dropInPaths, UNIT_DIR, unitPath } from './unitfile.ts';
 
-const SPEC = 'runtime a/all t/type= state= l/full n/lines= no-pager no-legend q/quiet now H/host= o/output= p/property= P= version s/signal= f/force plain failed no-block value';
+const SPEC = 'runtime a/all t/type= state= l/full n/lines= no-pager no-legend q/quiet now H/host= o/output= p/property= P= version h/help s/signal= f/force plain failed no-block value r/recursive now user system no-ask-password wait reverse before after kill-whom= kill-value= dry-run no-reload preset-mode= root= show-types legend= T/show-transaction i check-inhibitors= with-dependencies job-mode= message= what= timestamp= read-only mkdir marked drop-in= when= stdin';
 
-const full = (name: string): string => (/\.(service|slice|scope|target|socket|mount)$/.test(name) ? name : `${name}.service`);
+const full = (name: string): string => (/\.(service|slice|scope|target|socket|mount|timer|path|swap|device|automount)$/.test(name) ? name : `${name}.service`);
 
 const VERSION =
   'systemd 257 (257.13-1~deb13u1)\n+PAM +AUDIT +SELINUX +APPARMOR +IMA +IPE +SMACK +SECCOMP +GCRYPT -GNUTLS +OPENSSL +ACL +BLKID +CURL +ELFUTILS +FIDO2 +IDN2 -IDN +IPTC +KMOD +LIBCRYPTSETUP +LIBCRYPTSETUP_PLUGINS +LIBFDISK +PCRE2 +PWQUALITY +P11KIT +QRENCODE +TPM2 +BZIP2 +LZ4 +XZ +ZLIB +ZSTD +BPF_FRAMEWORK +BTF -XKBCOMMON -UTMP +SYSVINIT +LIBARCHIVE\n';
@@ -38,6 +39,11 @@ export const systemctl: Program = command(unprefixed(function* (argv) {
     yield* complain(`Unknown unit type or load state '${type}'.\nUse -t help to see a list of allowed values.\n`);
     return 1;
   }
+  const output = optionValue(given, 'output');
+  if (output !== undefined && !FORMATS.includes(output)) {
+    yield* complain(`Unknown output '${output}'.\n`);
+    return 1;
+  }
   const [verb = 'list-units', ...words] = given.words;
   const units = words.map(full);
   try {
@@ -49,24 +55,49 @@ export const systemctl: Program = command(unprefixed(function* (argv) {
   }
 }));
 
-function* run(verb: string, units: readonly string[], words: readonly string[], on: ReadonlyMap<string, number>, value: (name: string) => string | undefined): Call<number> {
+const TYPED: Readonly<Record<string, Order['verb']>> = { start: 'start', stop: 'stop', restart: 'restart', 'try-restart': 'try-restart', condrestart: 'try-restart', reload: 'reload-unit', 'reload-or-restart': 'reload-or-restart', 'try-reload-or-restart': 'reload-or-try-restart', condreload: 'reload-or-try-restart', 'force-reload': 'reload-or-try-restart', 'reload-or-try-restart': 'reload-or-try-restart', isolate: 'start' };
+
+type Value = (name: string) => string | undefined;
+
+/** Verbs that need a unit to be named. */
+const NEED_ONE = new Set([...Object.keys(TYPED), 'kill', 'enable', 'disable', 'reenable', 'mask', 'unmask', 'cat', 'is-active', 'is-failed', 'is-enabled', 'edit', 'freeze', 'thaw', 'set-default', 'link', 'revert', 'clean']);
+
+function* run(verb: string, units: readonly string[], words: readonly string[], on: ReadonlyMap<string, number>, value: Value): Call<number> {
+  if (NEED_ONE.has(verb) && units.length === 0) {
+    yield* complain('Too few arguments.\n');
+    return 1;
+  }
+  if (Object.hasOwn(TYPED, verb)) return yield* job(TYPED[verb]!, verb, yield* globbed(units), on);
+  const how = { runtime: on.has('runtime'), quiet: on.has('quiet') };
   switch (verb) {
-    case 'start': case 'stop': case 'restart': case 'try-restart': case 'reload-or-restart':
-      return yield* job(verb === 'start' || verb === 'stop' ? verb : 'restart', verb, units);
-    case 'status': return units.length === 0 ? yield* machineStatus() : yield* statuses(units, on, Number(value('lines') ?? 10));
-    case 'is-active': return yield* isState(units, on, 'active', 3);
+    case 'status': return units.length === 0 ? yield* machineStatus() : yield* statuses(yield* globbed(units), on, Number(value('lines') ?? 10));
+    case 'is-active': return yield* isState(yield* globbed(units), on, 'active', 3);
     case 'is-failed': return yield* isState(units, on, 'failed', 1);
-    case 'is-enabled': return yield* enabledStates(units);
-    case 'enable': case 'disable': return yield* enable(verb, units, on.has('now'));
+    case 'is-enabled': return yield* enabledStates(units, how.quiet);
+    case 'enable': case 'disable': case 'reenable': {
+      const status = yield* enable(verb, units, how);
+      return status !== 0 || !on.has('now') ? status : yield* job(verb === 'disable' ? 'stop' : 'start', verb === 'disable' ? 'stop' : 'start', units, on);
+    }
+    case 'mask': case 'unmask': {
+      const status = yield* mask(verb, units, how);
+      return status !== 0 || !on.has('now') || verb === 'unmask' ? status : yield* job('stop', 'stop', units, on);
+    }
     case 'list-units': return yield* listUnits(on, words, value('type'), value('state'));
-    case 'list-unit-files': return yield* listUnitFiles(on);
-    case 'daemon-reload': yield* ask({ verb: 'reload', units: [] }); return 0;
-    case 'reset-failed': yield* ask({ verb: 'reset-failed', units }); return 0;
-    case 'kill': return yield* kill(units, value('signal') ?? 'TERM');
+    case 'list-unit-files': return yield* listUnitFiles(on, words, value('type'), value('state'));
+    case 'list-timers': return yield* listTimers(on, words);
+    case 'list-sockets': return yield* listSockets();
+    case 'list-dependencies': return yield* listDependencies(words.length === 0 ? ['default.target'] : units, on);
+    case 'list-jobs': yield* print('No jobs running.\n'); return 0;
+    case 'daemon-reload': case 'daemon-reexec': yield* ask({ verb: 'reload', units: [] }); return 0;
+    case 'reset-failed': return yield* resetFailed(units);
+    case 'kill': return yield* kill(yield* globbed(units), value('signal') ?? 'TERM');
+    case 'freeze': case 'thaw': return yield* freeze(verb, units);
     case 'set-property': return yield* setProperty(words, on.has('runtime'));
-    case 'cat': return yield* cat(units);
-    case 'show': return yield* showProperties(units, value('property'), on.has('value') || on.has('P'));
-    case 'is-system-running': return yield* running();
+    case 'get-default': yield* print(`${(yield* attempt(sys('readlinkat', -100, `${UNIT_DIR}/default.target`), 'graphical.target')).split('/').pop()}\n`); return 0;
+    case 'cat': return yield* cat(yield* globbed(units));
+    case 'show': return yield* showProperties(yield* globbed(units), value('property'), on.has('value') || on.has('P'), on.has('all'));
+    case 'edit': yield* complain('Cannot edit units if not on a tty.\n'); return 1;
+    case 'is-system-running': return yield* running(on.has('quiet'));
     case 'poweroff': case 'reboot': case 'halt': yield* ask({ verb: verb === 'reboot' ? 'reboot' : 'poweroff', units: [] }); return 0;
     default:
       yield* complain(/^[a-z-]+$/.test(verb) && KNOWN.has(verb) ? `systemctl: not modelled: ${verb}\n` : `Unknown command verb '${verb}'${meant(verb)}\n`);
@@ -74,7 +105,14 @@ function* run(verb: string, units: readonly string[], words: readonly string[], 
   }
 }
 
-const KNOWN = new Set(['mask', 'unmask', 'edit', 'isolate', 'list-dependencies', 'list-timers', 'list-sockets', 'list-jobs', 'reload', 'preset', 'daemon-reexec', 'suspend', 'get-default', 'set-default', 'link', 'revert']);
+/** Patterns stand for the units that are there. */
+function* globbed(units: readonly string[]): Call<string[]> {
+  if (!units.some((one) => /[*?[]/.test(one))) return [...units];
+  const names = [...(yield* ask({ verb: 'list', units: [] })).units, ...(yield* groups())].map((u) => u.name).sort();
+  return units.flatMap((one) => (/[*?[]/.test(one) ? names.filter((name) => matches(one, name)) : [one]));
+}
+
+const KNOWN = new Set(['preset', 'preset-all', 'suspend', 'hibernate', 'set-default', 'link', 'revert', 'list-paths', 'list-machines', 'list-automounts', 'show-environment', 'set-environment', 'unset-environment', 'import-environment', 'cancel', 'clean', 'bind', 'mount-image', 'add-wants', 'add-requires', 'rescue', 'emergency', 'default', 'kexec', 'exit', 'switch-root', 'soft-reboot', 'log-level', 'log-target', 'service-log-level', 'service-watchdogs', 'whoami', 'help']);
 
 const VERBS = [
   'list-units', 'list-unit-files', 'list-timers', 'list-sockets', 'list-jobs', 'list-dependencies', 'start', 'stop', 'restart', 'try-restart', 'reload', 'reload-or-restart', 'kill', 'is-active', 'is-failed', 'is-enabled', 'is-system-running',
@@ -90,7 +128,7 @@ function meant(verb: string): string {
 function* kill(units: readonly string[], signal: string): Call<number> {
   const number = parseSignal(signal);
   if (typeof number !== 'number') {
-    yield* complain(`Failed to parse signal string ${signal}.\n`);
+    yield* complain(`Failed to parse signal string "${signal}".\n`);
     return 1;
   }
   const { missing } = yield* ask({ verb: 'kill', units, signal: number });
@@ -98,127 +136,85 @@ function* kill(units: readonly string[], signal: string): Call<number> {
   return missing.length > 0 ? 1 : 0;
 }
 
-function* job(verb: Order['verb'], typed: string, units: readonly string[]): Call<number> {
-  if (units.length === 0) {
-    yield* complain('Too few arguments.\n');
-    return 1;
-  }
-  const answer = yield* ask({ verb, units });
-  for (const name of answer.missing) yield* complain(`Failed to ${typed} ${name}: Unit ${name} not ${verb === 'stop' ? 'loaded' : 'found'}.\n`);
-  for (const name of answer.failed) yield* complain(`Job for ${name} failed because the control process exited with error code.\nSee "systemctl status ${name}" and "journalctl -xeu ${name}" for details.\n`);
-  return answer.missing.length > 0 ? 5 : answer.failed.length > 0 ? 1 : 0;
+function* resetFailed(units: readonly string[]): Call<number> {
+  const all = units.length > 0 ? units : (yield* ask({ verb: 'list', units: [] })).units.filter((u) => u.active === 'failed').map((u) => u.name);
+  const { missing } = yield* ask({ verb: 'reset-failed', units: all });
+  for (const name of missing) yield* complain(`Failed to reset failed state of unit ${name}: Unit ${name} not loaded.\n`);
+  return missing.length > 0 ? 1 : 0;
 }
 
-function* machineStatus(): Call<number> {
-  const { units } = yield* ask({ verb: 'list', units: [] });
-  const failed = units.filter((u) => u.active === 'failed').length;
-  const host = (yield* sys('uname')).nodename;
-  yield* print(`● ${host}\n    State: ${failed > 0 ? 'degraded' : 'running'}\n    Units: ${units.length} loaded (incl. loaded aliases)\n     Jobs: 0 queued\n   Failed: ${failed} units\n   CGroup: /\n${(yield* treeOfCgroup('/', '           ')).trimEnd()}\n`);
+function* freeze(verb: 'freeze' | 'thaw', units: readonly string[]): Call<number> {
+  const rows = [...(yield* ask({ verb: 'list', units })).units, ...(yield* groups())];
+  for (const name of units) {
+    const row = rows.find((u) => u.name === name);
+    if (!row || row.active !== 'active') {
+      yield* complain(`Failed to ${verb} unit ${name}: ${row ? 'Unit is not active' : `Unit ${name} not loaded.`}\n`);
+      return 1;
+    }
+    yield* poke(`/sys/fs/cgroup${row.cgroup}/cgroup.freeze`, verb === 'freeze' ? '1' : '0');
+  }
   return 0;
 }
 
-function* running(): Call<number> {
-  const failed = (yield* ask({ verb: 'list', units: [] })).units.some((u) => u.active === 'failed');
-  yield* print(failed ? 'degraded\n' : 'running\n');
-  return failed ? 1 : 0;
+/** What systemctl says of a job's end, by the unit's result. Source: src/shared/bus-wait-for-jobs.c. */
+const WHY: Readonly<Record<string, string>> = {
+  'exit-code': 'the control process exited with error code', signal: 'a fatal signal was delivered to the control process', timeout: 'a timeout was exceeded', resources: 'of unavailable resources or another system error',
+  protocol: 'the service did not take the steps required by its unit configuration', 'start-limit-hit': 'start of the service was attempted too often', 'core-dump': 'a fatal signal was delivered causing the control process to dump core',
+  'oom-kill': 'of a fatal signal was delivered to the control process', watchdog: 'the service failed to send watchdog ping',
+};
+
+function* job(verb: Order['verb'], typed: string, units: readonly string[], on: ReadonlyMap<string, number>): Call<number> {
+  const stop = verb === 'stop';
+  const before = stop || verb === 'start' ? [] : (yield* ask({ verb: 'list', units })).units;
+  if (verb !== 'start') yield* changed(before.length > 0 ? before : (yield* ask({ verb: 'list', units })).units);
+  else yield* changed((yield* ask({ verb: 'list', units })).units);
+  const inactive = verb === 'reload-unit' ? before.filter((row) => row.active !== 'active') : [];
+  if (on.has('no-block')) {
+    yield* ask({ verb, units, block: false });
+    return 0;
+  }
+  const answer: Answer = yield* ask({ verb, units });
+  let status = 0;
+  for (const name of answer.missing) {
+    yield* complain(`Failed to ${typed === 'try-restart' || typed === 'condrestart' ? 'try-restart' : typed} ${name}: Unit ${name} not ${stop ? 'loaded' : 'found'}.\n`);
+    status = 5;
+  }
+  for (const { name, why } of answer.refused ?? []) {
+    if (inactive.some((row) => row.name === name)) continue;
+    yield* complain(why === 'masked' ? `Failed to ${typed} ${name}: Unit ${name} is masked.\n` : why === 'bad-setting' ? `Failed to ${typed} ${name}: Unit ${name} has a bad unit file setting.\nSee system logs and 'systemctl status ${name}' for details.\n` : `Failed to ${typed} ${name}: Job type reload is not applicable for unit ${name}.\n`);
+    status = why === 'not-applicable' ? 3 : 1;
+  }
+  for (const row of inactive) {
+    yield* complain(`${row.name} is not active, cannot reload.\n`);
+    status = 1;
+  }
+  for (const name of answer.failed) {
+    const result = answer.reasons?.[name] ?? 'exit-code';
+    if (result === 'dependency') yield* complain(`A dependency job for ${name} failed. See 'journalctl -xe' for details.\n`);
+    else yield* complain(`Job for ${name} failed because ${WHY[result] ?? WHY['exit-code']}.\nSee "systemctl status ${name}" and "journalctl -xeu ${name}" for details.\n${result === 'start-limit-hit' ? `To force a start use "systemctl reset-failed ${name}"\nfollowed by "systemctl start ${name}" again.\n` : ''}`);
+    status = 1;
+  }
+  if (stop) yield* triggered(answer.units.filter((row) => row.name.endsWith('.service')).map((row) => row.name));
+  return status;
 }
 
-function* statuses(units: readonly string[], on: ReadonlyMap<string, number>, lines: number): Call<number> {
-  const answer = yield* ask({ verb: 'list', units });
-  answer.units.push(...(yield* groups()).filter((u) => units.includes(u.name)));
-  let worst = 0;
+/** A stopped service whose timer goes on. */
+function* triggered(units: readonly string[]): Call<void> {
+  const timers = (yield* ask({ verb: 'list', units: [] })).units.filter((u) => u.triggers !== '' && u.active === 'active');
   for (const name of units) {
-    const row = answer.units.find((u) => u.name === name);
-    if (!row) {
-      yield* complain(`Unit ${name} could not be found.\n`);
-      worst = 4;
-      continue;
-    }
-    yield* print((yield* statusText(row)) + (lines > 0 && !on.has('quiet') ? yield* journalPart(row, lines) : ''));
-    if (row.active !== 'active') worst = Math.max(worst, 3);
+    const by = timers.filter((t) => t.triggers === name).map((t) => t.name);
+    if (by.length > 0) yield* complain(`Stopping '${name}', but its triggering units are still active:\n${by.join(' ')}\n`);
   }
-  return worst;
 }
 
-function* journalPart(row: UnitRow, lines: number): Call<string> {
-  const text = yield* lastLines(row.name, lines, (yield* sys('uname')).nodename);
-  return text === '' ? '' : `\n${text}`;
+function* changed(rows: Answer['units']): Call<void> {
+  for (const row of rows) if (row.stale) yield* complain(`Warning: The unit file, source configuration file or drop-ins of ${row.name} changed on disk. Run 'systemctl daemon-reload' to reload units.\n`);
 }
 
-function* statusText(row: UnitRow): Call<string> {
-  const now = yield* sys('clock_gettime', 'realtime');
-  const dot = row.active === 'active' ? '●' : row.active === 'failed' ? '×' : row.active === 'inactive' ? '○' : '●';
-  const state = row.path === '' ? '' : row.path.startsWith('/run/systemd/transient/') ? '; transient' : `; ${yield* enabledState(row.name, row.path)}; preset: enabled`;
-  const result = row.active === 'failed' ? ` (Result: ${row.result})` : row.active === 'activating' && row.result !== 'success' ? ` (auto-restart) (Result: ${row.result})` : row.active === 'inactive' ? ' (dead)' : ` (${row.sub})`;
-  const since = row.since > 0 ? ` since ${strftime('%a %Y-%m-%d %H:%M:%S UTC', row.since / 1e9)}; ${ago(now - row.since)} ago` : '';
-  let out = `${dot} ${row.name} - ${row.description}\n     Loaded: loaded${row.path === '' ? '' : ` (${row.path}${state})`}\n${row.path.startsWith('/run/systemd/transient/') ? '  Transient: yes\n' : ''}     Active: ${row.active}${result}${since}\n`;
-  if (row.pid === 0 && row.code !== '') out += endedText(row);
-  if (row.pid > 0 || (row.active === 'active' && row.cgroup !== '')) {
-    const comm = (yield* tryRead(`/proc/${row.pid}/comm`))?.trim() ?? '';
-    if (row.pid > 0) out += `   Main PID: ${row.pid} (${comm})\n`;
-    const dir = `/sys/fs/cgroup${row.cgroup}`;
-    const [tasks, memory, cpu] = [yield* tryRead(`${dir}/pids.current`), yield* tryRead(`${dir}/memory.current`), yield* tryRead(`${dir}/cpu.stat`)];
-    out += (yield* taskLine(dir, tasks)) + (yield* memoryLine(dir, memory));
-    const usec = /usage_usec (\d+)/.exec(cpu ?? '')?.[1];
-    if (usec) out += `        CPU: ${span(Number(usec))}\n`;
-    out += `     CGroup: ${row.cgroup}\n${yield* treeOfCgroup(row.cgroup, '             ')}`;
-  }
-  return out;
-}
-
-function endedText(row: UnitRow): string {
-  const how = row.code === 'exited' ? `code=exited, status=${row.status}/${exitName(row.status)}` : `code=killed, signal=${signalName(row.status)}`;
-  return [
-    ...(row.ran > 0 ? [`   Duration: ${span(row.ran / 1000)}`] : []), `    Process: ${row.exitedPid} ExecStart=${row.exec.join(' ')} (${how})`, `   Main PID: ${row.exitedPid} (${how})`,
-    ...(row.peak > 0 ? [`   Mem peak: ${human(row.peak)}`] : []), ...(row.cpu > 0 ? [`        CPU: ${span(row.cpu / 1000)}`] : []),
-  ].map((one) => `${one}\n`).join('');
-}
-
-function* taskLine(dir: string, tasks: string | null): Call<string> {
-  if (!tasks) return '';
-  const max = (yield* tryRead(`${dir}/pids.max`))?.trim();
-  return `      Tasks: ${tasks.trim()}${max && max !== 'max' ? ` (limit: ${max})` : ''}\n`;
-}
-
-/** "Memory: 1.2M (max: 50M available: 48.8M peak: 2M)". */
-function* memoryLine(dir: string, current: string | null): Call<string> {
-  if (!current) return '';
-  const parts: string[] = [];
-  for (const [file, word] of [['memory.min', 'min'], ['memory.low', 'low'], ['memory.high', 'high'], ['memory.max', 'max'], ['memory.swap.max', 'swap max']] as const) {
-    const value = (yield* tryRead(`${dir}/${file}`))?.trim();
-    if (value && value !== 'max' && value !== '0') parts.push(`${word}: ${human(Number(value))}`);
-  }
-  const max = (yield* tryRead(`${dir}/memory.max`))?.trim();
-  if (max && max !== 'max') parts.push(`available: ${human(Math.max(0, Number(max) - Number(current)))}`);
-  const peak = (yield* tryRead(`${dir}/memory.peak`))?.trim();
-  if (peak) parts.push(`peak: ${human(Number(peak))}`);
-  return `     Memory: ${human(Number(current))}${parts.length > 0 ? ` (${parts.join(' ')})` : ''}\n`;
-}
-
-/** "5min ago" as systemd counts: the two largest units. */
-function ago(ns: number): string {
-  const s = Math.floor(ns / 1e9);
-  if (s < 1) return `${Math.max(0, Math.floor(ns / 1e6))}ms`;
-  if (s < 60) return `${s}s`;
-  if (s < 3600) return s % 60 === 0 ? `${Math.floor(s / 60)}min` : `${Math.floor(s / 60)}min ${s % 60}s`;
-  if (s < 86400) return `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}min`;
-  return `${Math.floor(s / 86400)} day${s >= 172800 ? 's' : ''}`;
-}
-
-function span(us: number): string {
-  if (us < 1_000_000) return `${Math.floor(us / 1000)}ms`;
-  return `${(us / 1e6).toFixed(3)}s`;
-}
-
-export function human(n: number): string {
-  const units = ['B', 'K', 'M', 'G'];
-  let value = n;
-  let i = 0;
-  while (value >= 1024 && i < 3) {
-    value /= 1024;
-    i++;
-  }
-  return i === 0 ? `${value}B` : `${value.toFixed(1)}${units[i]}`;
+function* running(quiet: boolean): Call<number> {
+  const failed = (yield* ask({ verb: 'list', units: [] })).units.some((u) => u.active === 'failed');
+  if (!quiet) yield* print(failed ? 'degraded\n' : 'running\n');
+  return failed ? 1 : 0;
 }
 
 /** 0 when any is so; 4 when there is none of them. */
@@ -227,7 +223,7 @@ function* isState(units: readonly string[], on: ReadonlyMap<string, number>, wan
   let any = false;
   let known = false;
   for (const name of units) {
-    const row = rows.find((u) => u.name === name);
+    const row = rows.find((u) => u.name === name && u.load !== 'masked');
     known ||= row !== undefined;
     any ||= row?.active === wanted;
     if (!on.has('quiet')) yield* print(`${row?.active ?? 'inactive'}\n`);
@@ -235,122 +231,11 @@ function* isState(units: readonly string[], on: ReadonlyMap<string, number>, wan
   return any ? 0 : known ? otherwise : 4;
 }
 
-function* enabledState(name: string, path: string): Call<string> {
-  if (path.includes('@.')) return 'enabled';
-  if ((yield* attempt(sys('readlinkat', -100, `${WANTS_DIR}/${name}`), null)) !== null) return 'enabled';
-  const source = yield* tryRead(path);
-  return source !== null && parseUnit(name, path, source).installable ? 'disabled' : 'static';
-}
-
-function* enabledStates(units: readonly string[]): Call<number> {
-  let [good, known] = [false, false];
-  for (const name of units) {
-    const path = yield* unitPath(name);
-    const transient = path === null && (yield* ask({ verb: 'list', units: [name] })).units[0]?.path.startsWith('/run/systemd/transient/');
-    const state = transient ? 'transient' : path === null ? 'not-found' : yield* enabledState(name, path);
-    known ||= state !== 'not-found';
-    good ||= ['enabled', 'static', 'transient'].includes(state);
-    yield* print(`${state}\n`);
-  }
-  return good ? 0 : known ? 1 : 4;
-}
-
-const NO_INSTALL = `The unit files have no installation config (WantedBy=, RequiredBy=, UpheldBy=,
-Also=, or Alias= settings in the [Install] section, and DefaultInstance= for
-template units). This means they are not meant to be enabled or disabled using systemctl.
- 
-Possible reasons for having these kinds of units are:
-• A unit may be statically enabled by being symlinked from another unit's
-  .wants/, .requires/, or .upholds/ directory.
-• A unit's purpose may be to act as a helper for some other unit which has
-  a requirement dependency on it.
-• A unit may be started when needed via activation (socket, path, timer,
-  D-Bus, udev, scripted systemctl call, ...).
-• In case of template units, the unit is meant to be enabled with some
-  instance name specified.
-`;
-
-function* enable(verb: string, units: readonly string[], now: boolean): Call<number> {
-  for (const name of units) {
-    const path = yield* unitPath(name);
-    if (path === null) {
-      yield* complain(`Failed to ${verb} unit: Unit ${name} does not exist\n`);
-      return 1;
-    }
-    if (!parseUnit(name, path, (yield* tryRead(path)) ?? '').installable) {
-      yield* complain(NO_INSTALL);
-      continue;
-    }
-    yield* mkdirAll(WANTS_DIR);
-    const link = `${WANTS_DIR}/${name}`;
-    const linked = (yield* attempt(sys('readlinkat', -100, link), null)) !== null;
-    if (verb === 'enable' && !linked) {
-      yield* sys('symlinkat', path, -100, link);
-      yield* complain(`Created symlink '${link}' → '${path}'.\n`);
-    } else if (verb === 'disable' && linked) {
-      yield* sys('unlinkat', -100, link, 0);
-      yield* complain(`Removed '${link}'.\n`);
-    }
-  }
-  if (now) return yield* job(verb === 'enable' ? 'start' : 'stop', verb === 'enable' ? 'start' : 'stop', units);
-  return 0;
-}
-
-const SLICES: Readonly<Record<string, string>> = { 'machine.slice': 'Virtual Machine and Container Slice', 'system.slice': 'System Slice', 'user.slice': 'User and Session Slice', 'user-0.slice': 'User Slice of UID 0' };
-
-function* slicesBelow(dir: string, out: UnitRow[], row: (name: string, description: string, sub: string) => UnitRow): Call<void> {
-  for (const { name, type } of yield* list(dir)) {
-    if (type !== 'dir' || !name.endsWith('.slice')) continue;
-    out.push(row(name, SLICES[name] ?? `Slice /${slicePath(name).split('/').at(-1)!.replace(/\.slice$/, '').replaceAll('-', '/')}`, 'active'));
-    yield* slicesBelow(`${dir}/${name}`, out, row);
-  }
-}
-
-/** Slices and scopes that exist, from the cgroup tree. */
-function* groups(): Call<UnitRow[]> {
-  const row = (name: string, description: string, sub: string): UnitRow => ({
-    name, description, path: '', active: 'active', sub, pid: 0, since: 0, code: '', status: 0, exitedPid: 0, result: 'success', cgroup: slicePath(name), restarts: 0, restart: 'no', type: '', killMode: 'control-group', nice: 0, oomScoreAdjust: 0, ran: 0, cpu: 0, peak: 0, exec: [], properties: {},
-  });
-  const out = [row('init.scope', 'System and Service Manager', 'running'), row('-.slice', 'Root Slice', 'active')];
-  yield* slicesBelow('/sys/fs/cgroup', out, row);
-  return out;
-}
-
-/** A shell pattern; a bare name is a service's. */
-const matches = (pattern: string, name: string): boolean => globOf(/[*?[.]/.test(pattern) ? pattern : `${pattern}.service`).test(name);
-
-function* listUnits(on: ReadonlyMap<string, number>, patterns: readonly string[], type: string | undefined, state: string | undefined): Call<number> {
-  const rows = [...(yield* ask({ verb: 'list', units: [] })).units, ...(yield* groups())]
-    .filter((u) => (type === undefined || type.split(',').some((one) => u.name.endsWith(`.${one}`))) && (patterns.length === 0 || patterns.some((one) => matches(one, u.name))) && (on.has('failed') ? u.active === 'failed' : state ? u.active === state || u.sub === state : on.has('all') || u.active !== 'inactive'))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const wide = (pick: (u: UnitRow) => string, head: string): number => Math.max(head.length, ...rows.map((u) => pick(u).length));
-  const [n, a, s] = [wide((u) => u.name, 'UNIT'), wide((u) => u.active, 'ACTIVE'), wide((u) => u.sub, 'SUB')];
-  const line = (mark: string, name: string, load: string, active: string, sub: string, description: string): string => `${on.has('plain') ? '' : `${mark} `}${name.padEnd(n)} ${load.padEnd(6)} ${active.padEnd(a)} ${sub.padEnd(s)} ${description}\n`;
-  let out = rows.length === 0 || on.has('no-legend') ? '' : line(' ', 'UNIT', 'LOAD', 'ACTIVE', 'SUB', 'DESCRIPTION');
-  for (const u of rows) out += line(u.active === 'failed' ? '●' : ' ', u.name, 'loaded', u.active, u.sub, u.description);
-  if (!on.has('no-legend')) {
-    if (rows.length > 0) out += '\nLegend: LOAD   → Reflects whether the unit definition was properly loaded.\n        ACTIVE → The high-level unit activation state, i.e. generalization of SUB.\n        SUB    → The low-level unit activation state, values depend on unit type.\n\n';
-    out += `${rows.length} loaded units listed.${on.has('all') ? '' : ' Pass --all to see loaded but inactive units, too.'}\nTo show all installed unit files use 'systemctl list-unit-files'.\n`;
-  }
-  yield* print(out);
-  return 0;
-}
-
-function* listUnitFiles(on: ReadonlyMap<string, number>): Call<number> {
-  const units = yield* readUnits();
-  const n = Math.max(9, ...units.map((u) => u.name.length));
-  let out = on.has('no-legend') ? '' : `${'UNIT FILE'.padEnd(n)} STATE    PRESET\n`;
-  for (const u of units) out += `${u.name.padEnd(n)} ${(yield* enabledState(u.name, u.path)).padEnd(8)} enabled\n`;
-  yield* print(`${out}${on.has('no-legend') ? '' : `\n${units.length} unit files listed.\n`}`);
-  return 0;
-}
-
 function* cat(units: readonly string[]): Call<number> {
   let first = true;
   for (const name of units) {
-    const path = yield* unitPath(name);
-    const files = path === null ? [] : [path];
-    for (const dir of [CONTROL_DIR, RUNTIME_CONTROL_DIR]) for (const one of yield* list(`${dir}/${name}.d`)) files.push(`${dir}/${name}.d/${one.name}`);
+    const path = (yield* unitPath(name)) ?? ((yield* ask({ verb: 'list', units: [name] })).units[0]?.path || null);
+    const files = [...(path === null ? [] : [path]), ...(yield* dropInPaths(name))];
     if (files.length === 0) {
       yield* complain(`No files found for ${name}.\n`);
       return 1;
@@ -362,50 +247,6 @@ function* cat(units: readonly string[]): Call<number> {
   }
   return 0;
 }
-
-/** Properties in the manager's order: the kind of unit's, its control group's, its processes', every unit's. */
-function* propertiesOf(name: string, row: UnitRow | undefined): Call<Record<string, string>> {
-  const whole = yield* wholeOf();
-  const own: Record<string, string> = { ...row?.properties, ...(yield* dropIns(name)) };
-  const dir = `/sys/fs/cgroup${row?.cgroup ?? '/nowhere'}`;
-  const read = function* (file: string): Call<string> { return (yield* tryRead(`${dir}/${file}`))?.trim() ?? '[not set]'; };
-  const set = (...keys: string[]): Record<string, string> => Object.fromEntries(keys.map((key) => shownSetting(key, own[key], whole)));
-  const service = name.endsWith('.service');
-  const cgroup = row?.active === 'active' || row?.active === 'deactivating' || row?.path === '' ? row.cgroup : '';
-  return {
-    ...(service ? { Type: row?.type ?? 'simple', Restart: row?.restart ?? 'no', MainPID: String(row?.pid ?? 0) } : {}),
-    ...(name.endsWith('.slice') ? {} : { Result: row?.result ?? 'success' }),
-    ...(service ? { NRestarts: String(row?.restarts ?? 0) } : {}),
-    ...(name.endsWith('.slice') ? {} : { OOMPolicy: own.OOMPolicy ?? 'stop' }),
-    ...(service ? { ExecMainPID: String(row?.pid || row?.exitedPid || 0), ExecMainCode: row?.code === 'exited' ? '1' : row?.code === 'killed' ? '2' : '0', ExecMainStatus: String(row?.status ?? 0) } : {}),
-    Slice: row ? sliceOf(row) : '', ControlGroup: cgroup, MemoryCurrent: yield* read('memory.current'), MemoryPeak: yield* read('memory.peak'),
-    CPUUsageNSec: usage(yield* tryRead(`${dir}/cpu.stat`)), TasksCurrent: yield* read('pids.current'), Delegate: own.Delegate ?? 'no', CPUAccounting: 'yes',
-    ...set('CPUWeight', 'CPUQuota', 'CPUQuotaPeriodSec', 'AllowedCPUs', 'AllowedMemoryNodes'), IOAccounting: own.IOAccounting ?? 'no', ...set('IOWeight', 'IOReadBandwidthMax', 'IOWriteBandwidthMax', 'IOReadIOPSMax', 'IOWriteIOPSMax'), MemoryAccounting: 'yes',
-    ...set('MemoryMin', 'MemoryLow', 'MemoryHigh', 'MemoryMax', 'MemorySwapMax'), TasksAccounting: 'yes', ...set('TasksMax'),
-    ...(service ? { OOMScoreAdjust: String(row?.oomScoreAdjust ?? 0), Nice: String(row?.nice ?? 0) } : {}), ...(name.endsWith('.slice') ? {} : { KillMode: row?.killMode ?? 'control-group' }),
-    Id: name, Names: name, Description: row?.description ?? name, LoadState: row ? 'loaded' : 'not-found', ActiveState: row?.active ?? 'inactive', SubState: row?.sub ?? 'dead', FragmentPath: row?.path ?? '',
-    UnitFileState: row?.path ? (row.path.startsWith('/run/systemd/transient/') ? 'transient' : yield* enabledState(name, row.path)) : '', Transient: row?.path.startsWith('/run/systemd/transient/') ? 'yes' : 'no',
-  };
-}
-
-function* showProperties(units: readonly string[], only: string | undefined, bare: boolean): Call<number> {
-  const answer: Answer = yield* ask({ verb: 'list', units });
-  answer.units.push(...(yield* groups()).filter((u) => units.includes(u.name)));
-  const wanted = only?.split(',');
-  for (const [i, name] of units.entries()) {
-    const shown = Object.entries(yield* propertiesOf(name, answer.units.find((u) => u.name === name))).filter(([key]) => !wanted || wanted.includes(key));
-    yield* print((i > 0 ? '\n' : '') + shown.map(([key, v]) => `${bare ? '' : `${key}=`}${v}\n`).join(''));
-  }
-  return 0;
-}
-
-const usage = (stat: string | null): string => {
-  const usec = /usage_usec (\d+)/.exec(stat ?? '')?.[1];
-  return usec === undefined ? '[not set]' : `${usec}000`;
-};
-
-/** The slice that a unit lies in: of a slice, the one above. */
-const sliceOf = (row: UnitRow): string => (row.name === '-.slice' ? '' : (row.cgroup.split('/').filter((part) => part.endsWith('.slice') && part !== row.name).at(-1) ?? '-.slice'));
 
 /** Settings into drop-ins, and at once into the unit's control group. */
 function* setProperty(words: readonly string[], runtime: boolean): Call<number> {

@@ -317,11 +317,3 @@ export const flock = command(function* (argv, env) {
   });
   return shellStatus(yield* reap(child));
 });
-
-export const logger = command(function* (argv) {
-  const o = parseOptions('t/tag= p/priority= s/stderr i/id f/file= e S=', argv.slice(1));
-  const name = userName(yield* readAccounts(), yield* sys('getuid'));
-  const line = `${lastValue(o, 'tag') ?? name}${o.on.has('id') ? `[${yield* sys('getpid')}]` : ''}: ${o.words.join(' ')}`;
-  if (o.on.has('stderr')) yield* complain(`<13>${line}\n`);
-  yield* attempt(sys('syslog', 'write', line), []);
-});
