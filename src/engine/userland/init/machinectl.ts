@@ -1,7 +1,7 @@
 /** hostnamectl, timedatectl and loginctl: what the machine is called, what time it keeps, who is logged in. Source: hostnamectl(1), timedatectl(1), loginctl(1). */
 import { type Program, sys } from '../../kernel/sys.ts';
 import { strftime } from '../coreutils/calendar.ts';
-import { type Options, lastValue, parseOptions } from '../lib/args.ts';
+import { type Options, parseOptions } from '../lib/args.ts';
 import { attempt, exists, list, statOf, tryRead, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print } from '../lib/io.ts';

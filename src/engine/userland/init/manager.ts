@@ -3,7 +3,7 @@
  * in scopes of user.slice. One loop over poll: children that ended (a pipe that SIGCHLD writes to), services' output, orders, deadlines.
  * Source: systemd(1).
  */
-import { AF_UNIX, O_CLOEXEC, POLLIN, POLLPRI, SIG, SOCK_DGRAM, SOCK_STREAM, WNOHANG } from '../../kernel/abi.ts';
+import { AF_UNIX, O_CLOEXEC, POLLIN, POLLPRI, SOCK_DGRAM, SOCK_STREAM, WNOHANG } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { attempt, exists, mkdirAll, poke } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';

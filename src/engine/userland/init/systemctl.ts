@@ -2,7 +2,7 @@
 import { SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
-import { attempt, list, mkdirAll, poke, tryRead, writeFile } from '../lib/files.ts';
+import { attempt, mkdirAll, poke, tryRead, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print } from '../lib/io.ts';
 import { editDistance } from '../lib/nearest.ts';
