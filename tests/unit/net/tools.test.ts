@@ -27,7 +27,7 @@ test('ss, curl, wget and nc on a server of this machine', () => {
     'State  Recv-Q Send-Q Local Address:Port Peer Address:Port\nLISTEN 0      128          0.0.0.0:8080      0.0.0.0:*          \n[0]'.replace('*          \n', '*   \n'),
     'you asked for /a of 127.0.0.1:8080, sent nothing\n[0]', 'you asked for /b of web:8080, sent x=1\n[0]', '[22]',
     'curl: (7) Failed to connect to web port 81 after 0 ms: Could not connect to server\n[7]', 'curl: (35) not modelled: TLS\n[35]', 'curl: (6) Could not resolve host: nosuch\n[6]', 'curl: (28) Connection timed out after 2000 milliseconds\n[28]',
-    'you asked for /c of web:8080, sent nothing\n[0]', '[4]', 'Connection to 127.0.0.1 8080 port [tcp/*] succeeded!\n[0]',
+    'you asked for /c of web:8080, sent nothing\n[0]', '[4]', 'Connection to 127.0.0.1 8080 port [tcp/http-alt] succeeded!\n[0]',
     'nc: connect to 127.0.0.1 port 81 (tcp) failed: Connection refused\n[1]', '[1]',
   ]);
 });

@@ -1,5 +1,5 @@
 /**
- * nc: a connection with its standard streams. Source: OpenBSD's nc(1), with -q of the Debian one. Left out: proxies, TLS, telnet, port scans by range.
+ * nc: a connection with its standard streams. Source: OpenBSD's nc(1), with -q of the Debian one. Left out: proxies, TLS, telnet, random ports (-r).
  */
 import { AF_INET, AF_UNIX, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, SOCK_DGRAM, SOCK_STREAM, SysError } from '../../kernel/abi.ts';
 import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
@@ -8,6 +8,7 @@ import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
 import { GAI, getaddrinfo } from './names.ts';
+import { serviceName, servicePort } from './services.ts';
 
 const SECOND = 1e9;
 
@@ -19,6 +20,9 @@ interface How {
   busybox: boolean;
   scan: boolean;
   noStdin: boolean;
+  /** The peer as it was named, and no names but that. */
+  host: string;
+  numeric: boolean;
   shutdown: boolean;
   /** ns of silence, or of waiting for a connection, after which to give up; -1 never. */
   timeout: number;
@@ -30,17 +34,24 @@ function* socket(how: How): Call<number> {
   return yield* sys('socket', how.unix ? AF_UNIX : AF_INET, how.udp ? SOCK_DGRAM : SOCK_STREAM, 0);
 }
 
+const protocolOf = (how: How): 'tcp' | 'udp' => (how.udp ? 'udp' : 'tcp');
+
+/** The host as it was named, with its address where that says more. */
+const hostOf = (address: string, how: How): string => (how.numeric || how.host === address ? how.host : `${how.host} (${address})`);
+
 function nameOf(address: SockAddr, how: How): string {
-  return address.family === 'unix' ? address.path : `${address.address} ${address.port} port [${how.udp ? 'udp' : 'tcp'}/*]`;
+  if (address.family === 'unix') return address.path;
+  const service = how.numeric ? null : serviceName(address.port, protocolOf(how));
+  return `${hostOf(address.address, how)} ${address.port} port [${protocolOf(how)}/${service ?? '*'}]`;
 }
 
 /** Connects, giving up after the timeout. null when it failed; that has been said with -v. */
 function* connect(address: SockAddr, how: How): Call<number | null> {
   const fd = yield* socket(how);
-  const failed = function* (why: string): Call<null> {
-    const to = address.family === 'unix' ? address.path : `${address.address} port ${address.port} (${how.udp ? 'udp' : 'tcp'})`;
+  const failed = function* (why: string, outcome: 'failed' | 'timed out' = 'failed'): Call<null> {
+    const to = address.family === 'unix' ? address.path : `${hostOf(address.address, how)} port ${address.port} (${protocolOf(how)})`;
     if (how.busybox) yield* complain(`nc: can't connect to remote host (${address.family === 'unix' ? address.path : address.address}): ${why}\n`);
-    else if (how.verbose) yield* complain(`nc: connect to ${to} failed: ${why}\n`);
+    else if (how.verbose) yield* complain(`nc: connect to ${to} ${outcome}: ${why}\n`);
     yield* sys('close', fd);
     return null;
   };
@@ -52,7 +63,7 @@ function* connect(address: SockAddr, how: How): Call<number | null> {
     yield* sys('fcntl', fd, 'setfl', O_NONBLOCK);
     yield* attempt(sys('connect', fd, address), 0, 'EINPROGRESS');
     const ready = yield* sys('poll', [{ fd, events: POLLOUT }], how.timeout);
-    if (ready.length === 0) return yield* failed('Operation now in progress');
+    if (ready.length === 0) return yield* failed(how.busybox ? 'Connection timed out' : 'Operation now in progress', 'timed out');
     yield* sys('connect', fd, address);
     yield* sys('fcntl', fd, 'setfl', 0);
     return fd;
@@ -137,7 +148,7 @@ function* run(argv: readonly string[], words: 'openbsd' | 'busybox'): Call<numbe
     return text === undefined ? -1 : Math.max(0, Number(text)) * SECOND;
   };
   const how: How = {
-    udp: on.has('u'), unix: on.has('U'), verbose: on.has('v'), busybox: words === 'busybox', scan: on.has('z'), noStdin: on.has('d'), shutdown: on.has('N'), timeout: time('w'), quit: time('q'),
+    udp: on.has('u'), unix: on.has('U'), verbose: on.has('v'), busybox: words === 'busybox', scan: on.has('z'), noStdin: on.has('d'), host: '', numeric: on.has('n'), shutdown: on.has('N'), timeout: time('w'), quit: time('q'),
   };
   const portText = optionValue(options, 'p') ?? (on.has('l') ? options.words.at(-1) : options.words[1]);
   const host = on.has('l') ? (options.words.length > 1 || (optionValue(options, 'p') !== undefined && options.words[0] !== undefined) ? options.words[0]! : '0.0.0.0') : options.words[0];
@@ -147,13 +158,33 @@ function* run(argv: readonly string[], words: 'openbsd' | 'busybox'): Call<numbe
     if (on.has('l')) return yield* serve(at, how, on.has('k'));
     return yield* talk(at, how);
   }
-  const port = Number(portText);
-  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Failed(`port number invalid: ${portText}`);
+  how.host = host;
+  const ports = portsOf(portText!, protocolOf(how), !on.has('l'));
   const found = yield* getaddrinfo(host);
-  if ('failure' in found) throw new Failed(words === 'busybox' ? `bad address '${host}'` : `getaddrinfo for host "${host}" port ${port}: ${GAI[found.failure]}`);
+  if ('failure' in found) throw new Failed(words === 'busybox' ? `bad address '${host}'` : `getaddrinfo for host "${host}" port ${portText}: ${GAI[found.failure]}`);
   const { address } = found;
-  const at: SockAddr = { family: 'inet', address, port };
-  return on.has('l') ? yield* serve(at, how, on.has('k')) : yield* talk(at, how);
+  if (on.has('l')) return yield* serve({ family: 'inet', address, port: ports[0]! }, how, on.has('k'));
+  let status = 1;
+  for (const port of ports) if ((yield* talk({ family: 'inet', address, port }, how)) === 0) status = 0;
+  return status;
+}
+
+/** A port by number or by the name of its service, or a range of them, the lowest first. */
+function portsOf(source: string, protocol: 'tcp' | 'udp', many: boolean): number[] {
+  const known = servicePort(source, protocol);
+  if (known !== null) return [known];
+  const range = many ? /^([^-]+)-(.+)$/.exec(source) : null;
+  const [from, to] = range ? [portOf(range[1]!), portOf(range[2]!)] : [portOf(source), portOf(source)];
+  const low = Math.min(from, to);
+  return Array.from({ length: Math.abs(to - from) + 1 }, (_, i) => low + i);
+}
+
+/** strtonum(3) from 1 to 65535. */
+function portOf(word: string): number {
+  if (!/^[-+]?\d+$/.test(word)) throw new Failed(`port number invalid: ${word}`);
+  const n = Number(word);
+  if (n < 1 || n > 65535) throw new Failed(`port number too ${n < 1 ? 'small' : 'large'}: ${word}`);
+  return n;
 }
 
 export const nc: Program = command((argv) => run(argv, 'openbsd'));
@@ -162,7 +193,7 @@ export const busyboxNc: Program = command((argv) => run(argv, 'busybox'));
 function* talk(address: SockAddr, how: How): Call<number> {
   const fd = yield* connect(address, how);
   if (fd === null) return 1;
-  if (how.verbose) yield* complain(`Connection to ${nameOf(address, how)} succeeded!\n`);
+  if (how.verbose || (how.scan && !how.busybox)) yield* complain(`Connection to ${nameOf(address, how)} succeeded!\n`);
   if (!how.scan) {
     try {
       yield* converse(fd, how);

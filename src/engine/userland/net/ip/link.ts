@@ -145,9 +145,13 @@ function* attribute(words: Words, word: string, request: NetlinkRequest): Call<b
 
 const MACVLAN_MODES: readonly string[] = ['private', 'vepa', 'bridge', 'passthru', 'source'];
 
+/** Types that the real kernel has and this one has not. */
+const LACKING: ReadonlySet<string> = new Set('bond ipvlan ipvtap macvtap team ifb vrf gre gretap erspan ip6gre ip6gretap ip6erspan ipip ip6tnl sit vti vti6 geneve bareudp wireguard xfrm nlmon netdevsim macsec hsr vcan vxcan can amt gtp batadv'.split(' '));
+
 /** What follows `type KIND`: the options of VLANs, macvlans and VXLANs. */
 function kindOptions(words: Words, request: NetlinkRequest): void {
   const { kind } = request;
+  if (LACKING.has(String(kind))) throw new Complaint(`not modelled: links of type ${kind}`, 2);
   if (kind !== 'vlan' && kind !== 'vxlan' && kind !== 'macvlan') return;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
