@@ -458,6 +458,8 @@ function leave(kernel: Kernel, cpu: Cpu): void {
   task.state = 'runnable';
   if (!isRealTime(task)) {
     insert(kernel, queueOf(kernel.sched, task.cgroup), task);
+    // Its cpuset has moved away from here.
+    if (!mayRun(task, cpu.index)) claim(kernel, task);
     return;
   }
   countWaiting(kernel, task.cgroup, 1);

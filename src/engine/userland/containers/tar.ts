@@ -19,6 +19,8 @@ export interface TarEntry {
   /** Target of a symbolic or hard link. */
   target: string;
   rdev: readonly [number, number];
+  /** The name as it was read. */
+  read?: string;
 }
 
 export interface TarLimits {
@@ -133,12 +135,13 @@ function entryOf(block: Uint8Array, type: TarEntry['type'], content: Uint8Array,
   const ustar = string(block, 257, 5) === 'ustar';
   const prefix = ustar && block[262] === 0 ? string(block, 345, 155) : '';
   const short = string(block, 0, 100);
-  const name = clean(long.name ?? (prefix ? `${prefix}/${short}` : short));
+  const read = long.name ?? (prefix ? `${prefix}/${short}` : short);
+  const name = clean(read);
   const dir = type === 'file' && (long.name ?? short).endsWith('/');
   return {
     name, type: dir ? 'dir' : type, mode: number(block, 100, 8) & 0o7777, uid: number(block, 108, 8), gid: number(block, 116, 8),
     mtime: number(block, 136, 12), data: type === 'file' && !dir ? content : EMPTY, target: long.target ?? string(block, 157, 100),
-    rdev: type === 'chr' || type === 'blk' ? [number(block, 329, 8), number(block, 337, 8)] : [0, 0],
+    rdev: type === 'chr' || type === 'blk' ? [number(block, 329, 8), number(block, 337, 8)] : [0, 0], read,
   };
 }
 

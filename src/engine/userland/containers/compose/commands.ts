@@ -195,7 +195,7 @@ export const ps: ComposeCommand = {
       const fields: Fields[] = [];
       for (const r of rows) fields.push(yield* psFields(c, s.name, r, whole, now));
       if (format === 'json') yield* print(fields.map((f, i) => `${goJson(byKey({ ...f, ExitCode: Number(f.ExitCode), Publishers: publishers(rows[i]!) }), undefined, true)}\n`).join(''));
-      else yield* print(rowsText(format, 'Name Image Command Service RunningFor Status Ports', PS_TITLES, fields));
+      else yield* print(rowsText(format, 'Name Image Command Service RunningFor Status Ports', PS_TITLES, fields, 'formatter.ContainerContext'));
     }
     return 0;
   },

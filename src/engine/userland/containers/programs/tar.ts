@@ -71,7 +71,7 @@ function* create(o: Options): Call<number> {
   return status;
 }
 
-const shown = (e: TarEntry): string => (e.type === 'dir' ? `${e.name}/` : e.name);
+const shown = (e: TarEntry): string => (e.type === 'dir' ? `${(e.read ?? e.name).replace(/\/+$/, '')}/` : (e.read ?? e.name));
 
 function* take(o: Options, list: boolean, raw: Uint8Array): Call<number> {
   if (o.gzip && raw.length > 0 && !(raw[0] === 0x1f && raw[1] === 0x8b)) {

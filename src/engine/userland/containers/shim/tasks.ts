@@ -37,7 +37,7 @@ function procOf(shim: Shim, r: { containerId: string; execId?: string }): { held
   return { held, proc };
 }
 
-/** Runs runc; refuses with its last logged error after `what`. `io` are its streams, which the container inherits. */
+/** Runs runc; refuses with its last logged error after `what`, or for '' as runc's own output. `io` are its streams, which the container inherits. */
 function* runc(shim: Shim, held: { bundle: string; systemd: boolean }, what: string, args: readonly string[], io: readonly number[], console: number): Call<number> {
   const log = `${held.bundle}/log.json`;
   yield* writeFile(log, '', 0o600);
@@ -45,8 +45,10 @@ function* runc(shim: Shim, held: { bundle: string; systemd: boolean }, what: str
   const pid = yield* spawn({ argv, stdio: io });
   const master = console < 0 ? -1 : yield* acceptMaster(shim, console, pid);
   const status = yield* waitFor(shim, pid);
-  if (exited(status) !== 0) throw new Refusal('UNKNOWN', `${what}: ${lastError((yield* tryRead(log)) ?? '') || `runc did not terminate successfully: exit status ${exited(status) ?? 255}`}: unknown`);
-  return master;
+  if (exited(status) === 0) return master;
+  const why = lastError((yield* tryRead(log)) ?? '');
+  const ended = `runc did not terminate successfully: exit status ${exited(status) ?? 255}`;
+  throw new Refusal('UNKNOWN', what === '' ? `${ended}: ${why}\n: unknown` : `${what}: ${why || ended}: unknown`);
 }
 
 /** The console's master, from whoever connects, unless runc ends before anybody does. */
@@ -254,7 +256,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
   *Update(shim: Shim, r: Requests['Update']) {
     const held = heldOf(shim, r.containerId);
     yield* writeFile(`${held.bundle}/update.json`, JSON.stringify(r.resources), 0o600);
-    yield* runc(shim, held, 'OCI runtime update failed', ['update', '--resources', `${held.bundle}/update.json`, held.id], [-1, -1, -1], -1);
+    yield* runc(shim, held, '', ['update', '--resources', `${held.bundle}/update.json`, held.id], [-1, -1, -1], -1);
     yield* removeAll(`${held.bundle}/update.json`);
     return {};
   },

@@ -80,6 +80,7 @@ ${FORMAT_HELP}
       columns,
       PS_TITLES,
       found.map((c: Any) => psRow(c, whole, now)),
+      'formatter.ContainerContext',
     );
     return 0;
   },

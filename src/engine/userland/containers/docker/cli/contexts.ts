@@ -27,7 +27,7 @@ export const contextLs: Command = {
       return 0;
     }
     const rows = [{ Name: 'default *', Description: 'Current DOCKER_HOST based configuration', DockerEndpoint: client.host, Error: '' }];
-    yield* printRows(flags.get('format') ?? '', 'Name Description DockerEndpoint Error', { Name: 'NAME', Description: 'DESCRIPTION', DockerEndpoint: 'DOCKER ENDPOINT', Error: 'ERROR' }, rows);
+    yield* printRows(flags.get('format') ?? '', 'Name Description DockerEndpoint Error', { Name: 'NAME', Description: 'DESCRIPTION', DockerEndpoint: 'DOCKER ENDPOINT', Error: 'ERROR' }, rows, 'formatter.clientContextContext');
     return 0;
   },
 };

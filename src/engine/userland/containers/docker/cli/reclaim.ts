@@ -90,6 +90,7 @@ export const df: Command = {
       'Type TotalCount Active Size Reclaimable',
       { Type: 'TYPE', TotalCount: 'TOTAL', Active: 'ACTIVE', Size: 'SIZE', Reclaimable: 'RECLAIMABLE' },
       rows,
+      'formatter.diskUsageImagesContext',
     );
     return 0;
   },

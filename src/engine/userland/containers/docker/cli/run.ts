@@ -1,5 +1,5 @@
 /** docker run, create, start, attach, exec: the commands that join a container's streams. Source: docker/cli container/*.go. */
-import { AT_FDCWD, O_CREAT, O_EXCL, O_WRONLY } from '../../../../kernel/abi.ts';
+import { AT_FDCWD, O_CREAT, O_EXCL, O_WRONLY, SysError } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { attempt, exists } from '../../../lib/files.ts';
 import { type Call, type Stream, writeAll } from '../../../lib/http.ts';
@@ -123,10 +123,15 @@ function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<
   if (noTty) throw new Stop('the input device is not a TTY');
   if (body.HostConfig.AutoRemove && body.HostConfig.RestartPolicy.Name !== 'no')
     return yield* fail('Conflicting options: --restart and --rm', 'help');
+  // What comes now docker create tells without docker's name before it.
+  const late = function* (message: string): Call<number> {
+    if (command === 'create') throw new Stop(message);
+    return yield* fail(message, 'help');
+  };
   const cidfile = flags.get('cidfile');
-  if (cidfile && (yield* exists(cidfile))) {
-    return yield* fail(`container ID file found, make sure the other container isn't running or delete ${cidfile}`, 'help');
-  }
+  if (cidfile && (yield* exists(cidfile))) return yield* late(`container ID file found, make sure the other container isn't running or delete ${cidfile}`);
+  const unwritable = cidfile ? yield* cidFault(cidfile) : null;
+  if (unwritable !== null) return yield* late(`failed to create the container ID file: open ${cidfile}: ${unwritable}`);
   if (body.HostConfig.OomKillDisable && body.HostConfig.Memory === 0)
     yield* complain("WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous.\n");
   for (const server of body.HostConfig.Dns) {
@@ -134,7 +139,7 @@ function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<
   }
   const reference = parseReference(body.Image);
   const byId = /^(sha256:)?[0-9a-f]{64}$/.test(body.Image);
-  if ('error' in reference && !byId) return yield* fail(reference.error, 'help');
+  if ('error' in reference && !byId) return yield* late(reference.error);
   try {
     if (pull === 'always') yield* pullTo(client, body.Image, 2, flags.has('quiet'));
     const id = yield* post(client, flags, body, pull === 'missing');
@@ -142,7 +147,7 @@ function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<
     return { id, body };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    return yield* fail(`Error response from daemon: ${error.message}`, 'help');
+    return yield* late(`Error response from daemon: ${error.message}`);
   }
 }
 
@@ -159,6 +164,18 @@ function* post(client: Client, flags: Flags, body: Any, mayPull: boolean): Call<
     yield* complain(`Unable to find image '${shown}' locally\n`);
     yield* pullTo(client, body.Image, 2, flags.has('quiet'));
     return (yield* api(client, 'POST', '/containers/create', { query, body })).Id;
+  }
+}
+
+/** Why the file of the id cannot be made, or null. */
+function* cidFault(path: string): Call<string | null> {
+  try {
+    yield* sys('close', yield* sys('openat', AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0o644));
+    yield* sys('unlinkat', AT_FDCWD, path, 0);
+    return null;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return error.message.toLowerCase();
   }
 }
 
@@ -180,7 +197,7 @@ function* join(client: Client, id: string, flags: Flags, want: Wanted) {
   const keys = flags.get('detach-keys') ?? DEFAULT_KEYS;
   const flag = (on: boolean): string | undefined => (on ? '1' : undefined);
   const opened = yield* connect(client, `/containers/${id}/attach`, {
-    query: { stream: '1', stdin: flag(want.stdin), stdout: flag(want.stdout), stderr: flag(want.stderr), logs: flag(want.logs ?? false) },
+    query: { stream: '1', stdin: flag(want.stdin), stdout: flag(want.stdout), stderr: flag(want.stderr), logs: flag(want.logs ?? false), detachKeys: flags.get('detach-keys') },
   });
   return { ...opened, tty: want.tty, stdin: want.stdin, detachKeys: detachKeys(keys) };
 }

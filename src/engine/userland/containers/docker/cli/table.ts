@@ -12,17 +12,17 @@ import { byKey } from '../../../lib/bykey.ts';
 export type Row = Readonly<Record<string, string>>;
 
 /** Prints rows by a format: '' gives `table` over these columns; "json", "table TEMPLATE" and "TEMPLATE" as docker does. */
-export function* printRows(format: string, columns: string, titles: Row, rows: readonly Row[], type?: string): Call<void> {
+export function* printRows(format: string, columns: string, titles: Row, rows: readonly Row[], type: string): Call<void> {
   yield* print(rowsText(format, columns, titles, rows, type));
 }
 
 /** `type` is the Go type that a row is, as errors name it. */
-export function rowsText(format: string, columns: string, titles: Row, rows: readonly Row[], type = 'formatter.ContainerContext'): string {
+export function rowsText(format: string, columns: string, titles: Row, rows: readonly Row[], type: string): string {
   if (format === '' || format === 'table') return table(columns.split(' ').map((c) => `{{.${c}}}`).join('\t'), titles, rows, type);
   if (format === 'json') return rows.map((row) => `${goJson(byKey(row), undefined, true)}\n`).join('');
   const m = /^table\s+([\s\S]*)$/.exec(format);
   if (m) return table(withTabs(m[1]!), titles, rows, type);
-  const template = parsed(withTabs(format));
+  const template = parsed(withTabs(format), faultOf(type));
   return rows.map((row) => `${filled(template, row, type)}\n`).join('');
 }
 
@@ -32,12 +32,16 @@ function withTabs(format: string): string {
 }
 
 function table(source: string, titles: Row, rows: readonly Row[], type: string): string {
-  const template = parsed(source);
+  const template = parsed(source, faultOf(type));
   return `${tabulate([headings(template, titles), ...rows.map((row) => filled(template, row, type))].join('\n'), 10, 3)}\n`;
 }
 
-/** Parses a format; its fault in docker's words, which are others for what is inspected. */
-export function parsed(source: string, fault = 'failed to parse template', status = 1): Template {
+/** docker ps looks at a format before its rows do. */
+const PS = 'formatter.ContainerContext';
+const faultOf = (type: string): string => (type === PS ? 'failed to parse template' : 'template parsing error');
+
+/** Parses a format; its fault in docker's words. */
+export function parsed(source: string, fault = 'template parsing error', status = 1): Template {
   try {
     return parseTemplate(source);
   } catch (error) {
@@ -59,6 +63,6 @@ function filled(template: Template, row: Row, type: string): string {
     return execute(template, told({ ...json, ...('Labels' in row ? { Label: labelOf(row) } : {}) }, { name: `*${type}`, fields, original: json, marshals: true }));
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    throw new Stop(`failed to execute template: ${error.message}`);
+    throw new Stop(`${type === PS ? 'failed to execute template' : 'template parsing error'}: ${error.message}`);
   }
 }

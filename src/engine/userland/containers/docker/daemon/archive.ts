@@ -1,16 +1,17 @@
-/** Archives in the daemon: docker cp, export, commit, import, load and save. Source: moby daemon/archive_unix.go, commit.go, image/tarexport. */
+/** Archives in the daemon: export, commit, import, load and save. Source: moby daemon/export.go, commit.go, image/tarexport. */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFLNK, S_IFMT } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { isoNano, nowNs } from '../../../lib/clock.ts';
-import { attempt, isDir, list, statOf } from '../../../lib/files.ts';
+import { attempt, isDir, list } from '../../../lib/files.ts';
 import { beginStream, type Call, endStream, type Exchange, writeChunk } from '../../../lib/http.ts';
 import { bytes, text } from '../../../../sim/text.ts';
 import { gather } from '../cli/copy.ts';
 import { digestOf, ImageError, type ImageConfig, inflate, parseReference, readArchive, type ReadImage } from '../../oci.ts';
-import { addImage, layerTar, type StoredImage, unpack } from '../../store.ts';
+import { addImage, layerTar, type StoredImage } from '../../store.ts';
 import { entry, readTar, type TarEntry, TarError, writeTar } from '../../tar.ts';
 import { BUILD } from '../version.ts';
 import { applyChanges } from './changes.ts';
+import { guarded } from './containerfs.ts';
 import { publish } from './events.ts';
 import { getImage } from './imageapi.ts';
 import { rwDir, withMounted } from './layers.ts';
@@ -18,74 +19,6 @@ import { ignoreRefusal, NS } from './containerd.ts';
 import { tasks } from '../../containerd/api.ts';
 import { newId } from './record.ts';
 import { type Any, type Container, type Daemon, Refused } from './state.ts';
-
-/** Where a path of the container leads, symbolic links followed inside its root. */
-export function* resolve(root: string, path: string): Call<string> {
-  let parts = path.split('/').filter((p) => p !== '' && p !== '.');
-  let at = '';
-  for (let hops = 0; parts.length > 0; ) {
-    const part = parts.shift()!;
-    if (part === '..') {
-      at = at.slice(0, at.lastIndexOf('/'));
-      continue;
-    }
-    const target = yield* attempt(sys('readlinkat', AT_FDCWD, `${root}${at}/${part}`), null);
-    if (target === null || ++hops > 40) at += `/${part}`;
-    else {
-      parts = [...target.split('/').filter((p) => p !== '' && p !== '.'), ...parts];
-      if (target.startsWith('/')) at = '';
-    }
-  }
-  return `${root}${at}`;
-}
-
-export function* getArchive(c: Container, path: string, x: Exchange): Call<void> {
-  const data = yield* withMounted(c, function* (root): Call<Uint8Array> {
-    const real = yield* resolve(root, path);
-    if (!(yield* statOf(real))) throw new Refused(404, `Could not find the file ${path} in container ${/\/containers\/([^/]+)/.exec(x.path)?.[1] ?? c.ID}`);
-    const entries: TarEntry[] = [];
-    yield* gather(
-      real,
-      path
-        .replace(/\/\.?$/, '')
-        .split('/')
-        .pop() || '/',
-      entries,
-    );
-    return writeTar(entries.map((e) => ({ ...e, name: e.name.replace(/^\/+/, '') || '.' })));
-  });
-  yield* beginStream(x, 200, { 'Content-Type': 'application/x-tar' });
-  yield* writeChunk(x, data);
-  yield* endStream(x);
-}
-
-export function* statArchive(c: Container, path: string): Call<Any> {
-  return yield* withMounted(c, function* (root): Call<Any> {
-    const stat = yield* statOf(yield* resolve(root, path));
-    return stat ? { dir: isDir(stat) } : { missing: true };
-  });
-}
-
-export function* putArchive(c: Container, path: string, data: Uint8Array): Call<void> {
-  yield* withMounted(c, function* (root): Call<void> {
-    const real = yield* resolve(root, path);
-    const stat = yield* statOf(real);
-    if (!stat) throw new Refused(404, `Could not find the file ${path} in container ${c.ID}`);
-    if (!isDir(stat)) throw new Refused(400, 'extraction point is not a directory');
-    if (c.HostConfig.ReadonlyRootfs) throw new Refused(403, 'container rootfs is marked read-only');
-    yield* guarded(unpack(readTar(inflate(data)), real));
-  });
-}
-
-/** Archive faults become the daemon's answer. */
-function* guarded<T>(call: Call<T>): Call<T> {
-  try {
-    return yield* call;
-  } catch (error) {
-    if (error instanceof TarError || error instanceof ImageError) throw new Refused(500, error.message);
-    throw error;
-  }
-}
 
 export function* exportContainer(c: Container, x: Exchange): Call<void> {
   const data = yield* withMounted(c, function* (root): Call<Uint8Array> {

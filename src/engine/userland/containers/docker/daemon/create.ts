@@ -4,7 +4,8 @@ import type { Call } from '../../../lib/http.ts';
 import { attempt, isDir, mkdirAll, statOf, tryRead } from '../../../lib/files.ts';
 import { findImage, type StoredImage } from '../../store.ts';
 import { parseReference } from '../../oci.ts';
-import { resolve } from './archive.ts';
+import { resolve } from './containerfs.ts';
+import { verifyLogConfig } from './logfile.ts';
 import { addressFaults, refuseFaults } from './bridges.ts';
 import { knownCapability } from './capabilities.ts';
 import { emit } from './events.ts';
@@ -346,20 +347,12 @@ function verifySecurityOption(one: string): void {
 }
 
 const RUNTIMES = ['runc', 'io.containerd.runc.v2'];
-/** Drivers that docker has, of which json-file and none are here. */
-const DRIVERS = ['awslogs', 'etwlogs', 'fluentd', 'gcplogs', 'gelf', 'journald', 'local', 'logentries', 'splunk', 'syslog'];
-const LOG_OPTIONS = ['max-file', 'max-size', 'compress', 'labels', 'labels-regex', 'env', 'env-regex', 'tag', 'mode', 'max-buffer-size'];
-
 /** What is chosen from a list of names. Throws Refused. */
 function verifyModes(daemon: Daemon, body: Any, h: HostConfig): void {
   if (h.Isolation !== '' && h.Isolation !== 'default') throw new Refused(400, `invalid isolation '${h.Isolation}' on linux`);
   if (!/^(?:none|private|shareable|host|container:.+)?$/.test(h.IpcMode)) throw new Refused(400, `invalid IPC mode: ${h.IpcMode}`);
   if (!RUNTIMES.includes(String(h.Runtime))) throw new Refused(400, `unknown or invalid runtime name: ${h.Runtime}`);
-  const { Type, Config: options } = h.LogConfig;
-  if (DRIVERS.includes(Type)) throw new Refused(501, `not modelled: logging driver ${Type}`);
-  if (Type !== 'json-file' && Type !== 'none') throw new Refused(400, `error looking up logging plugin ${Type}: plugin ${JSON.stringify(Type)} not found`);
-  const odd = Type === 'json-file' ? Object.keys(options).find((name) => !LOG_OPTIONS.includes(name)) : undefined;
-  if (odd !== undefined) throw new Refused(400, `unknown log opt '${odd}' for json-file log driver`);
+  verifyLogConfig(h.LogConfig.Type, h.LogConfig.Config);
   for (const path of Object.keys(h.Tmpfs ?? {})) {
     if (!path.startsWith('/')) throw new Refused(400, `invalid mount path: '${path}' mount path must be absolute`);
     if (/^\/+$/.test(path)) throw new Refused(400, "invalid specification: destination can't be '/'");

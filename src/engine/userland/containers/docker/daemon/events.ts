@@ -54,6 +54,9 @@ export function readFilters(text: string | undefined): Filters {
   return out;
 }
 
+/** A reference without its tag. */
+const untagged = (name: string): string => name.replace(/:[^/:]*$/, '');
+
 export function eventMatches(e: DockerEvent, filters: Filters): boolean {
   const any = (name: string, test: (value: string) => boolean): boolean => !filters[name] || filters[name].some(test);
   const a = e.Actor.Attributes;
@@ -67,7 +70,7 @@ export function eventMatches(e: DockerEvent, filters: Filters): boolean {
     any('container', of('container')) &&
     any('network', of('network')) &&
     any('volume', of('volume')) &&
-    any('image', (v) => (e.Type === 'image' && (e.Actor.ID === v || a.name === v)) || a.image === v) &&
+    any('image', (v) => [e.Actor.ID, e.Type === 'image' ? a.name : a.image].some((n) => n === v || (n !== undefined && untagged(n) === v))) &&
     (filters.label ?? []).every((l) => (l.includes('=') ? a[l.slice(0, l.indexOf('='))] === l.slice(l.indexOf('=') + 1) : l in a))
   );
 }

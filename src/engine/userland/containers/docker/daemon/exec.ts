@@ -70,7 +70,7 @@ export function* startExec(daemon: Daemon, exec: Exec): Call<void> {
     exec.ExitCode = 126;
     throw error;
   }
-  exec.streams ??= createStreams(body.Tty === true, '', new Set());
+  exec.streams ??= createStreams(body.Tty === true, null, new Set());
   exec.streams.held = true;
   const fifos = yield* makeFifos(c.ID, exec.ID, { stdin: body.AttachStdin === true, tty: body.Tty === true });
   const { stdin, stdout, stderr, terminal } = fifos;

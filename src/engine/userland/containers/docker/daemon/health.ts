@@ -83,7 +83,7 @@ function* probe(daemon: Daemon, c: Container, check: Healthcheck, round: number,
 /** A pipe among the clients of the exec's output; the call gives what came, once it has ended. */
 function* listen(exec: Exec): Call<() => Call<string>> {
   const [read, write] = yield* sys('pipe2', 0);
-  exec.streams = createStreams(true, '', new Set());
+  exec.streams = createStreams(true, null, new Set());
   exec.streams.clients.add({ fd: write, stdout: true, stderr: true, ended: new Set(), gone: false });
   return function* () {
     yield* sys('close', write);

@@ -180,7 +180,7 @@ export function* removeImage(daemon: Daemon, name: string, force: boolean): Call
   const untag = function* (ref: string): Call<void> {
     daemon.store.repositories.delete(ref);
     yield* saveRepositories(daemon.store);
-    yield* publish(daemon, 'image', 'untag', image.id, { name: ref });
+    yield* publish(daemon, 'image', 'untag', image.id, { name: image.id });
     done.push({ Untagged: ref });
   };
   if (!byId) {

@@ -23,7 +23,7 @@ export function* inspectJson(daemon: Daemon, c: Container, size: boolean): Call<
     ResolvConfPath: file('resolv.conf'),
     HostnamePath: file('hostname'),
     HostsPath: file('hosts'),
-    LogPath: c.HasBeenStartedBefore ? logPath(c) : '',
+    LogPath: c.HasBeenStartedBefore && c.HostConfig.LogConfig.Type === 'json-file' ? logPath(c) : '',
     Name: c.Name,
     RestartCount: c.RestartCount,
     Driver: 'overlay2',

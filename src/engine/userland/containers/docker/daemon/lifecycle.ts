@@ -16,7 +16,7 @@ import { startHealth } from './health.ts';
 import { mountLayer, removeLayer, unmountLayer } from './layers.ts';
 import { removeVolume, usersOf } from './mounts.ts';
 import { connectNetworks, joinNetworks, leaveNetworks, writeNetworkFiles } from './sandbox.ts';
-import { saveContainer, removeDirectory, logPath } from './record.ts';
+import { saveContainer, removeDirectory } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { specOf } from './spec.ts';
 import { type Container, type Daemon, NEVER, Refused } from './state.ts';
@@ -34,10 +34,10 @@ import {
 } from './streams.ts';
 import { waitWhile, wake, withLock } from './waiters.ts';
 import { mountVolumes, unmountVolumes } from './volumemounts.ts';
-import { sizeBytes } from '../cli/values.ts';
+import { logFileOf } from './logfile.ts';
 
 export function streamsOf(c: Container): Streams {
-  c.live.streams ??= createStreams(c.Config.Tty, c.HostConfig.LogConfig.Type === 'json-file' ? logPath(c) : '', c.live.logged);
+  c.live.streams ??= createStreams(c.Config.Tty, null, c.live.logged);
   return c.live.streams;
 }
 
@@ -94,9 +94,9 @@ function* launch(daemon: Daemon, c: Container): Call<void> {
   yield* connectNetworks(daemon, c);
   yield* writeNetworkFiles(daemon, c);
   const spec = yield* specOf(daemon, c, root);
-  const most = c.HostConfig.LogConfig.Config['max-size'];
-  if (most !== undefined && sizeBytes(most) === null) throw new Refused(500, `failed to create task for container: failed to initialize logging driver: invalid size: '${most}'`);
+  const log = logFileOf(c);
   const s = streamsOf(c);
+  s.log ??= log;
   const fifos = yield* makeFifos(c.ID, 'init', { stdin: c.Config.OpenStdin, tty: c.Config.Tty });
   for (const m of c.MountPoints)
     if (m.Type === 'volume')

@@ -6,7 +6,7 @@ import { nowNs, parseIso } from '../../../lib/clock.ts';
 import { attempt, drain, fork, reap, treeSize } from '../../../lib/files.ts';
 import { beginStream, type Call, endStream, type Exchange, hijack, reply, thread, writeAll, writeChunk } from '../../../lib/http.ts';
 import { Refusal, tasks } from '../../containerd/api.ts';
-import { commitContainer, exportContainer, getArchive, importImage, loadImages, putArchive, saveImages, statArchive } from './archive.ts';
+import { commitContainer, exportContainer, importImage, loadImages, saveImages } from './archive.ts';
 import { serveBuild } from './build.ts';
 import { createNetwork, findNetwork, membersOf, networkJson, removeNetwork } from './bridges.ts';
 import { checkFree, createContainer, emptyEndpoint } from './create.ts';
@@ -20,6 +20,7 @@ import { ignoreRefusal, NS, refusable } from './containerd.ts';
 import { killContainer, pauseContainer, removeContainer, restartContainer, startContainer, stopContainer, streamsOf, unpause, waitExit } from './lifecycle.ts';
 import { replay, serveLogs } from './logs.ts';
 import { pidsOf, serveStats } from './metrics.ts';
+import { getArchive, putArchive, statArchive } from './containerfs.ts';
 import { createVolume, removeVolume, usersOf, volumeJson } from './mounts.ts';
 import { durationNs } from '../cli/values.ts';
 import { findContainer, saveContainer } from './record.ts';
@@ -89,7 +90,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['POST', /^\/containers\/([^/]+)\/attach$/, attach],
   ['GET', /^\/containers\/([^/]+)\/archive$/, function* (d, x, name) { yield* getArchive(findContainer(d, name), x.query.path ?? '/', x); }],
   ['GET', /^\/containers\/([^/]+)\/stat$/, about(200, (_d, c, x) => statArchive(c, x.query.path ?? '/'))],
-  ['PUT', /^\/containers\/([^/]+)\/archive$/, about(200, function* (_d, c, x) { yield* putArchive(c, x.query.path ?? '/', x.data); return ''; })],
+  ['PUT', /^\/containers\/([^/]+)\/archive$/, about(200, function* (_d, c, x) { yield* putArchive(c, x.query.path ?? '/', x, on(x, 'copyUIDGID')); return ''; })],
   ['GET', /^\/containers\/([^/]+)\/export$/, function* (d, x, name) { yield* exportContainer(findContainer(d, name), x); }],
   ['POST', /^\/containers\/([^/]+)\/exec$/, about(201, function* (d, c, x) { return { Id: (yield* createExec(d, c, body(x), decodeURIComponent(x.path.split('?')[0]!.split('/').at(-2)!))).ID }; })],
   ['POST', /^\/exec\/([^/]+)\/start$/, serveExec],
@@ -213,7 +214,8 @@ function* kill(daemon: Daemon, x: Exchange, name: string): Call<void> {
 
 function* serveEvents(daemon: Daemon, x: Exchange): Call<void> {
   const filters = readFilters(x.query.filters);
-  const since = x.query.since ? Number(x.query.since) * 1e9 : Number.POSITIVE_INFINITY;
+  // What was is told when either end is given.
+  const since = x.query.since ? Number(x.query.since) * 1e9 : x.query.until ? 0 : Number.POSITIVE_INFINITY;
   const until = x.query.until ? Number(x.query.until) * 1e9 : Number.POSITIVE_INFINITY;
   yield* beginStream(x, 200, { 'Content-Type': 'application/json' });
   const known = new Set(since === Number.POSITIVE_INFINITY ? daemon.events.log : []);
@@ -270,15 +272,18 @@ function* top(_daemon: Daemon, c: Container, x: Exchange): Call<Any> {
   const pids = yield* pidsOf(c);
   const args = (x.query.ps_args || '-ef').split(/\s+/);
   const [read, write] = yield* sys('pipe2', 0);
+  const [readErrors, writeErrors] = yield* sys('pipe2', 0);
   const child = yield* fork(function* (): Body {
     yield* sys('dup3', write, 1, 0);
+    yield* sys('dup3', writeErrors, 2, 0);
     yield* sys('execve', '/usr/bin/ps', ['ps', ...args], { PATH: '/usr/bin:/bin' });
     return 1;
   });
-  yield* sys('close', write);
+  for (const fd of [write, writeErrors]) yield* sys('close', fd);
   const lines = text(yield* drain(read)).split('\n').filter((l) => l !== '');
-  yield* sys('close', read);
-  yield* reap(child);
+  const [complaint] = text(yield* drain(readErrors)).split('\n');
+  for (const fd of [read, readErrors]) yield* sys('close', fd);
+  if ((yield* reap(child)) !== 0) throw new Refused(500, `ps: ${complaint || 'exit status 1'}`);
   const Titles = lines[0]?.trim().split(/\s+/) ?? [];
   const at = Titles.indexOf('PID');
   if (at < 0) throw new Refused(500, `Couldn't find PID field in ps output`);
@@ -292,6 +297,8 @@ function* top(_daemon: Daemon, c: Container, x: Exchange): Call<Any> {
 function* attach(daemon: Daemon, x: Exchange, name: string): Call<void> {
   const c = findContainer(daemon, name);
   if (c.State.Paused) throw new Refused(409, `container ${c.ID} is paused, unpause the container before attach`);
+  const keys = x.query.detachKeys || 'ctrl-p,ctrl-q';
+  if (!keys.split(',').every((key) => [...key].length === 1 || /^ctrl-[a-z@[\\\]^_]$/.test(key))) throw new Refused(400, `Invalid detach keys (${keys}) provided`);
   const fd = yield* hijack(x, { 'Content-Type': 'application/vnd.docker.raw-stream' });
   yield* emit(daemon, 'container', 'attach', c);
   if (on(x, 'logs')) yield* replay(c, (data) => writeAll(fd, data));
@@ -321,7 +328,7 @@ function* serveExec(daemon: Daemon, x: Exchange, id: string): Call<void> {
     yield* reply(x, 200, '');
     return;
   }
-  exec.streams = createStreams(exec.body.Tty === true, '', new Set());
+  exec.streams = createStreams(exec.body.Tty === true, null, new Set());
   const streams = exec.streams;
   const fd = yield* hijack(x, { 'Content-Type': 'application/vnd.docker.raw-stream' });
   yield* thread(function* (): Body {

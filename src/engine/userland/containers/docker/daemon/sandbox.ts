@@ -152,8 +152,10 @@ export function* connectLater(
 export function* disconnectLater(daemon: Daemon, c: Container, n: Network): Call<void> {
   const name = Object.keys(c.network.endpoints).find((k) => k === n.Name || c.network.endpoints[k]!.NetworkID === n.Id);
   if (name === undefined) throw new Refused(500, `container ${c.ID} is not connected to network ${n.Name}`);
+  const silent = c.network.endpoints[name]!.EndpointID === '';
   yield* leave(daemon, c, name);
   delete c.network.endpoints[name];
+  if (silent) yield* publish(daemon, 'network', 'disconnect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });
 }
 
 const HOSTS =

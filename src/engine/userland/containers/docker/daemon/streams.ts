@@ -1,6 +1,6 @@
 /**
  * A process's standard streams in the daemon: fifos to the shim, threads that read them, copies to whoever is attached and
- * to the json-file log. Attached clients stay over restarts until the output ends.
+ * to the log. Attached clients stay over restarts until the output ends.
  * Source: moby container/stream, daemon/attach.go, daemon/logger/jsonfilelog; API "stream format".
  */
 import { AT_FDCWD, O_NONBLOCK, O_RDONLY, O_WRONLY, S_IFIFO } from '../../../../kernel/abi.ts';
@@ -8,8 +8,9 @@ import { type Body, sys } from '../../../../kernel/sys.ts';
 import { text } from '../../../../sim/text.ts';
 import { joinBytes } from '../../../../sim/wire.ts';
 import { isoNano, nowNs } from '../../../lib/clock.ts';
-import { appendFile, attempt, mkdirAll, removeAll } from '../../../lib/files.ts';
+import { attempt, mkdirAll, removeAll } from '../../../lib/files.ts';
 import { type Call, thread, writeAll } from '../../../lib/http.ts';
+import { type LogFile, type LogLine, writeLog } from './logfile.ts';
 import { type Waiters, waitWhile, wake } from './waiters.ts';
 
 export interface Attached {
@@ -32,14 +33,14 @@ export interface Streams {
   drained: Waiters;
   /** The end of the output is not the end: somebody calls `finish` once the exit status is known. */
   held: boolean;
-  /** File that output is logged to, or empty. */
-  log: string;
+  /** What output is logged to. */
+  log: LogFile | null;
   logged: Waiters;
   /** Lines logged in this life of the daemon. */
   lines: number;
 }
 
-export function createStreams(tty: boolean, log: string, logged: Waiters): Streams {
+export function createStreams(tty: boolean, log: LogFile | null, logged: Waiters): Streams {
   return { tty, stdin: null, ready: new Set(), clients: new Set(), readers: 0, drained: new Set(), held: false, log, logged, lines: 0 };
 }
 
@@ -103,10 +104,10 @@ function* reader(s: Streams, fd: number, stream: 1 | 2): Body {
   for (;;) {
     const data = yield* attempt(sys('read', fd, 32768), null, 'EIO', 'EBADF');
     if (data === null || data.length === 0) break;
-    if (s.log !== '') partial = yield* logLines(s, stream, joinBytes([partial, data]));
+    if (s.log) partial = yield* logLines(s, stream, joinBytes([partial, data]));
     for (const client of [...s.clients]) if (stream === 1 ? client.stdout : client.stderr) yield* send(s, client, data, stream);
   }
-  if (partial.length > 0) yield* logOne(s, stream, text(partial));
+  if (partial.length > 0) yield* keep(s, [{ log: text(partial), stream: NAMES[stream], time: isoNano(yield* nowNs()) }]);
   yield* attempt(sys('close', fd), 0);
   s.readers--;
   if (s.readers === 0 && s.held) yield* wake(s.drained);
@@ -152,29 +153,26 @@ const MAX_LINE = 16384;
 
 function* logLines(s: Streams, stream: 1 | 2, data: Uint8Array): Call<Uint8Array<ArrayBuffer>> {
   let from = 0;
-  let out = '';
+  const out: LogLine[] = [];
   const time = isoNano(yield* nowNs());
   for (;;) {
     const end = data.indexOf(10, from);
     if (end < 0 && data.length - from < MAX_LINE) break;
     const to = end < 0 || end - from >= MAX_LINE ? from + MAX_LINE : end + 1;
-    out += logLine(text(data.subarray(from, to)), stream, time);
+    out.push({ log: text(data.subarray(from, to)), stream: NAMES[stream], time });
     from = to;
   }
-  if (out !== '') yield* appendFile(s.log, out);
-  s.lines += out.split('\n').length - 1;
-  if (out !== '') yield* wake(s.logged);
+  yield* keep(s, out);
   return Uint8Array.from(data.subarray(from));
 }
 
-function* logOne(s: Streams, stream: 1 | 2, line: string): Call<void> {
-  yield* appendFile(s.log, logLine(line, stream, isoNano(yield* nowNs())));
-  s.lines++;
-  yield* wake(s.logged);
-}
+const NAMES = { 1: 'stdout', 2: 'stderr' } as const;
 
-function logLine(log: string, stream: 1 | 2, time: string): string {
-  return `${JSON.stringify({ log, stream: stream === 1 ? 'stdout' : 'stderr', time })}\n`;
+function* keep(s: Streams, lines: readonly LogLine[]): Call<void> {
+  if (!s.log || lines.length === 0) return;
+  yield* writeLog(s.log, lines);
+  s.lines += lines.length;
+  yield* wake(s.logged);
 }
 
 /**
