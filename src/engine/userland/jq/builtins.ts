@@ -1,5 +1,6 @@
 /** The functions of jq: those written in jq itself, those that are not, and the formats (@csv and the like). Source: jq(1). */
 import { bytes, fromBase64, text, toBase64 } from '../../sim/text.ts';
+import { civilOf, daysBefore } from '../../sim/calendar.ts';
 import type { Item } from './run.ts';
 import { arithmetic, compare, deletePath, getPath, isObject, JqError, type Obj, setPath, sortedKeys, type Step, toJson, truth, typeOf, type Value } from './values.ts';
 
@@ -15,9 +16,10 @@ export const DEFINED: Readonly<Record<string, readonly [params: string, body: st
   'in/1': ['$o', '. as $k | $o | has($k)'], 'inside/1': ['$o', '. as $x | $o | contains($x)'], 'del/1': ['f', 'delpaths([path(f)])'], 'paths/0': ['', 'path(..) | select(length > 0)'],
   'paths/1': ['f', 'path(.. | select(f)) | select(length > 0)'], 'leaf_paths/0': ['', 'paths(scalars)'], 'sort_by/1': ['f', '[.[] | {k: [f], v: .}] | _sorted'], 'group_by/1': ['f', '[.[] | {k: [f], v: .}] | _grouped'],
   'unique_by/1': ['f', '[group_by(f)[] | .[0]]'], 'unique/0': ['', 'unique_by(.)'], 'min_by/1': ['f', 'sort_by(f) | .[0]'], 'max_by/1': ['f', 'sort_by(f) | .[-1]'], 'min/0': ['', 'sort | .[0]'], 'max/0': ['', 'sort | .[-1]'],
-  'walk/1': ['f', 'def w: if type == "object" then map_values(w) elif type == "array" then map(w) else . end | f; w'], 'isvalid/1': ['f', 'try (f | true) catch false'], 'until/2': ['c f', 'def u: if c then . else (f | u) end; u'],
-  'while/2': ['c f', 'def w: if c then ., (f | w) else empty end; w'], 'repeat/1': ['f', 'def r: ., (f | r); r'], 'finites/0': ['', '.'], 'combinations/0': ['', 'if length == 0 then [] else .[0][] as $x | (.[1:] | combinations) as $w | [$x] + $w end'],
-  'ascii/0': ['', '[.] | implode'], 'todate/0': ['', 'tostring'], 'flatten/0': ['', 'flatten(1e9)'], 'range/1': ['$n', 'range(0; $n)'], 'index/1': ['$i', 'indices($i) | .[0]'], 'rindex/1': ['$i', 'indices($i) | .[-1:][0]'],
+  'walk/1': ['f', 'def w: if type == "object" then map_values(w) elif type == "array" then map(w) else . end | f; w'], 'until/2': ['c f', 'def u: if c then . else (f | u) end; u'],
+  'while/2': ['c f', 'def w: if c then ., (f | w) else empty end; w'], 'repeat/1': ['f', 'def r: f | (., r); r'], 'finites/0': ['', '.'], 'combinations/0': ['', 'if length == 0 then [] else .[0][] as $x | (.[1:] | combinations) as $w | [$x] + $w end'],
+  'todate/0': ['', 'strftime("%Y-%m-%dT%H:%M:%SZ")'], 'fromdate/0': ['', 'strptime("%Y-%m-%dT%H:%M:%SZ") | mktime'], 'date/0': ['', 'todate'], 'todateiso8601/0': ['', 'todate'], 'fromdateiso8601/0': ['', 'fromdate'],
+  'flatten/0': ['', 'flatten(1e9)'], 'range/1': ['$n', 'range(0; $n)'], 'index/1': ['$i', 'indices($i) | .[0]'], 'rindex/1': ['$i', 'indices($i) | .[-1:][0]'],
   'pick/1': ['f', '. as $t | reduce path(f) as $p (null; setpath($p; $t | getpath($p)))'], 'have_literal_numbers/0': ['', 'true'], 'abs/0': ['', 'if type == "number" and . < 0 then -. else . end'],
   'transpose/0': ['', '. as $m | (map(length) | max // 0) as $n | [range(0; $n) as $j | [range(0; $m | length) as $i | $m[$i][$j]]]'],
 };
@@ -159,6 +161,54 @@ const maths = (of: (x: number) => number): Builtin => simple((v) => {
   return of(v);
 });
 
+/** Of jq 1.7 and not in this one. */
+export const LACKING: ReadonlySet<string> = new Set(
+  ('tostream/0 fromstream/1 truncate_stream/1 truncate_stream/2 strflocaltime/1 localtime/0 dateadd/2 datesub/2 dateadd/1 input_filename/0 input_line_number/0 halt/0 halt_error/0 halt_error/1 debug/0 debug/1 stderr/0 ' +
+    'INDEX/1 INDEX/2 GROUP_BY/1 IN/1 IN/2 bsearch/1 builtins/0 splits/2 toarray/0 significand/0 gamma/0 lgamma/0 tgamma/0 sin/0 cos/0 tan/0 atan/0 asin/0 acos/0 exp2/0 exp10/0 cbrt/0 trunc/0 logb/0 atan2/2 fmin/2 fmax/2 ' +
+    'fmod/2 ldexp/2 scalb/2 nearbyint/0 rint/0 drem/2 frexp/0 modf/0 combinations/1 modulemeta/0 isinfinite/0 isnormal/0 have_decnum/0').split(' '),
+);
+
+const DAY_SECONDS = 86_400;
+
+/** "Broken down time" of jq: year, month from 0, day, hours, minutes, seconds, weekday, day of the year. */
+function brokenDown(v: Value): number[] {
+  if (Array.isArray(v) && v.length >= 6 && v.every((one) => typeof one === 'number')) return v as number[];
+  if (typeof v !== 'number') throw new JqError('gmtime() requires a number');
+  const at = civilOf(v);
+  return [at.year, at.month - 1, at.day, at.hour, at.minute, at.second + (v - Math.floor(v)), at.weekday, at.yearday];
+}
+
+function secondsOf(v: Value): number {
+  if (!Array.isArray(v) || v.length < 6) throw new JqError('mktime requires array of 6 numbers');
+  const [year, month, day, hour, minute, second] = v as number[];
+  return daysBefore(year!, month! + 1, day!) * DAY_SECONDS + hour! * 3600 + minute! * 60 + Math.floor(second!);
+}
+
+const pad = (n: number, width = 2): string => String(Math.floor(n)).padStart(width, '0');
+
+function timeText(v: Value, format: Value): Value {
+  const [year, month, day, hour, minute, second] = brokenDown(v) as [number, number, number, number, number, number];
+  return stringOf(format, 'strftime/1 requires a string format').replace(/%(.)/g, (whole, letter: string) => {
+    const known: Record<string, string> = { Y: String(year), m: pad(month + 1), d: pad(day), H: pad(hour), M: pad(minute), S: pad(second), Z: 'UTC', z: '+0000', s: String(secondsOf([year, month, day, hour, minute, second])), F: `${year}-${pad(month + 1)}-${pad(day)}`, T: `${pad(hour)}:${pad(minute)}:${pad(second)}`, '%': '%' };
+    if (known[letter] === undefined) throw new JqError(`not modelled: ${whole} of strftime`);
+    return known[letter];
+  });
+}
+
+function timeOf(v: Value, format: Value): Value {
+  const source = stringOf(v, 'strptime/1 requires string inputs and arguments');
+  const names: string[] = [];
+  const pattern = stringOf(format, 'strptime/1 requires string inputs and arguments').replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%(.)/g, (whole, letter: string) => {
+    if (!'YmdHMSZ'.includes(letter)) throw new JqError(`not modelled: ${whole} of strptime`);
+    names.push(letter);
+    return letter === 'Z' ? '([A-Za-z]+)' : letter === 'Y' ? '(\\d{4})' : '(\\d{1,2})';
+  });
+  const found = new RegExp(`^${pattern}$`).exec(source);
+  if (!found) throw new JqError(`date "${source}" does not match format "${format}"`);
+  const part = (letter: string, otherwise: number): number => (names.includes(letter) ? Number(found[names.indexOf(letter) + 1]) : otherwise);
+  return brokenDown(secondsOf([part('Y', 1900), part('m', 1) - 1, part('d', 0), part('H', 0), part('M', 0), part('S', 0)]));
+}
+
 export const BUILTINS: Readonly<Record<string, Builtin>> = {
   'empty/0': () => [],
   'not/0': simple((v) => !truth(v)),
@@ -235,7 +285,9 @@ export const BUILTINS: Readonly<Record<string, Builtin>> = {
     yield plain(true);
   },
   'splits/1': ({ v }, [p]) => [...p!(plain(v))].flatMap((one) => (v as string).split(regexOf(one.v, 'g')).map(plain)),
-  'env/0': () => fail('not modelled: env'),
+  'match/2': ({ v }, [p, f]) => [...p!(plain(v))].flatMap((one) => [...f!(plain(v))].flatMap((flags) => matches(v, one.v, flags.v).map(plain))),
+  'capture/2': ({ v }, [p, f]) => [...p!(plain(v))].flatMap((one) => [...f!(plain(v))].flatMap((flags) => matches(v, one.v, flags.v).map((match) => plain(groupsOf(match))))),
+  'gmtime/0': simple(brokenDown), 'mktime/0': simple(secondsOf), 'strftime/1': withArgs(timeText), 'strptime/1': withArgs(timeOf),
 };
 
 function refuseKeys(v: Value): never {

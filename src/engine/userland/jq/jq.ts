@@ -3,11 +3,13 @@ import { bytes, text } from '../../sim/text.ts';
 import type { ProgramTable } from '../programs.ts';
 import { eachInput } from '../coreutils/streams.ts';
 import { readText } from '../lib/files.ts';
+import { nowNs } from '../lib/clock.ts';
 import type { Call } from '../lib/http.ts';
+import { SysError } from '../../kernel/abi.ts';
 import { type Bytes, sys } from '../../kernel/sys.ts';
-import { command, complain, print } from '../lib/io.ts';
+import { command, complain, print, strerror } from '../lib/io.ts';
 import { BadFilter, type Filter, parseFilter } from './parse.ts';
-import { requireDefined, run, topScope } from './run.ts';
+import { type Around, NO_MORE, requireDefined, run, topScope } from './run.ts';
 import { JqError, type Layout, toJson, truth, type Value } from './values.ts';
 
 interface Wish {
@@ -92,18 +94,18 @@ function* values(source: string): Generator<Value> {
     while (/\s/.test(source[at] ?? '')) at++;
     if (at >= source.length) return;
     const end = endOf(source, at);
-    if (end === null) throw new BadInput(`Unfinished JSON term ${place(source.length)}`);
+    if (end === null) throw new BadInput(`Unfinished JSON term at EOF ${place(source.length)}`);
     try {
       yield JSON.parse(source.slice(at, end));
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      throw new BadInput(`${/^[[{]/.test(source[at]!) ? complaint(source.slice(at, end)) : 'Invalid numeric literal'} ${place(Math.min(end + 1, source.length))}`);
+      throw new BadInput(`${/^[[{]/.test(source[at]!) ? complaint(source.slice(at, end)) : end === source.length ? 'Invalid numeric literal at EOF' : 'Invalid numeric literal'} ${place(Math.min(end + 1, source.length))}`);
     }
     at = end;
   }
 }
 
-const complaint = (value: string): string => (/,\s*[\]}]/.test(value) ? 'Expected another key-value pair' : /[{,]\s*[A-Za-z']/.test(value) ? 'Invalid literal' : 'Expected separator between values');
+const complaint = (value: string): string => (/:\s*\}$/.test(value) ? "Unmatched '}'" : /,\s*[\]}]/.test(value) ? 'Expected another key-value pair' : /[{,]\s*[A-Za-z']/.test(value) ? 'Invalid literal' : 'Expected separator between values');
 
 /** Where the value that begins here ends; null when the text does first. */
 function endOf(source: string, start: number): number | null {
@@ -136,7 +138,7 @@ function* inputText(names: readonly string[]): Call<{ text: string; failed: bool
         parts.push(bytes(yield* readText(name)));
       } catch (error) {
         failed = true;
-        yield* complain(`jq: error: Could not open ${name}: ${error instanceof Error ? error.message : ''}\n`);
+        yield* complain(`jq: error: Could not open ${name}: ${error instanceof SysError ? strerror(error) : ''}\n`);
       }
       continue;
     }
@@ -165,8 +167,8 @@ function* program(wish: Wish): Call<Filter | null> {
   }
 }
 
+/** What `.` and `input` read, one after another. */
 function inputsOf(wish: Wish, source: string): Iterable<Value> {
-  if (wish.flags.has('null-input')) return [null];
   if (wish.flags.has('raw-input')) return wish.flags.has('slurp') ? [source] : source.replace(/\n$/, '').split('\n').filter((_, i, all) => source !== '' || all.length > 1);
   return wish.flags.has('slurp') ? [[...values(source)]] : values(source);
 }
@@ -177,10 +179,19 @@ function* filtered(wish: Wish, filter: Filter, source: string, env: Readonly<Rec
   let last: Value;
   const raw = wish.flags.has('raw-output') || wish.flags.has('join-output');
   try {
-    for (const v of inputsOf(wish, source)) {
+    const inputs = inputsOf(wish, source)[Symbol.iterator]();
+    const around: Around = {
+      now: (yield* nowNs()) / 1e9, env: { ...env },
+      input() {
+        const one = inputs.next();
+        if (one.done) throw new JqError(NO_MORE);
+        return one.value;
+      },
+    };
+    for (const v of wish.flags.has('null-input') ? [null] : { [Symbol.iterator]: () => inputs }) {
       const variables = new Map<string, Value>([...wish.variables, ['ARGS', wish.named], ['ENV', { ...env }], ['__loc__', { file: '<top-level>', line: 1 }]]);
       try {
-        for (const out of run(filter, topScope(variables), { v, path: null })) {
+        for (const out of run(filter, topScope(around, variables), { v, path: null })) {
           last = out.v;
           yield* print(`${raw && typeof out.v === 'string' ? out.v : toJson(out.v, wish.layout)}${wish.flags.has('join-output') ? '' : '\n'}`);
         }
@@ -193,7 +204,7 @@ function* filtered(wish: Wish, filter: Filter, source: string, env: Readonly<Rec
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
     yield* complain(`jq: parse error: ${error.message}\n`);
-    return 2;
+    return 5;
   }
   if (status === 0 && wish.flags.has('exit-status')) return last === undefined ? 4 : truth(last) ? 0 : 1;
   return status;
@@ -223,7 +234,7 @@ const jq = command(function* (argv, env) {
   }
   const filter = yield* program(wish);
   if (!filter) return 3;
-  const { text: source, failed } = wish.flags.has('null-input') ? { text: '', failed: false } : yield* inputText(wish.words.slice(1));
+  const { text: source, failed } = wish.flags.has('null-input') && !/\binputs?\b/.test(JSON.stringify(filter)) ? { text: '', failed: false } : yield* inputText(wish.words.slice(1));
   const status = yield* filtered(wish, filter, source, env);
   return failed && status === 0 ? 2 : status;
 });

@@ -1,6 +1,6 @@
 /**
  * The language of jq 1.7: words and tree. Precedence from loose to tight: | , // assignment or and comparison + * postfix.
- * Source: jq(1). Left out: modules, reduce and foreach with patterns, destructuring, formats within strings beyond @text.
+ * Source: jq(1). Left out: modules, reduce and foreach with patterns, destructuring alternatives (?//), formats within strings beyond @text.
  */
 export class BadFilter extends Error {}
 
@@ -152,12 +152,53 @@ function pipe(reader: Reader): Filter {
   if (isWord(reader, 'def')) return definition(reader);
   const a = comma(reader);
   if (taken(reader, 'as')) {
-    const name = next(reader);
-    if (name.kind !== 'variable') throw unexpected({ ...reader, at: reader.at - 1 });
+    const pattern = patternOf(reader);
     need(reader, '|');
-    return { op: 'as', of: a, name: name.text, body: pipe(reader) };
+    return bound(reader, a, pattern, pipe(reader));
   }
   return taken(reader, '|') ? { op: 'pipe', a, b: pipe(reader) } : a;
+}
+
+/** `$x`, `[$x, ...]` or `{key: ..., $key}`: names, with the filter that leads to each from the whole. */
+type Pattern = string | { at: Filter; of: Pattern }[];
+
+function patternOf(reader: Reader): Pattern {
+  if (taken(reader, '[')) {
+    const parts: { at: Filter; of: Pattern }[] = [];
+    do parts.push({ at: element({ op: 'literal', value: parts.length }), of: patternOf(reader) }); while (taken(reader, ','));
+    need(reader, ']');
+    return parts;
+  }
+  if (taken(reader, '{')) {
+    const parts: { at: Filter; of: Pattern }[] = [];
+    do {
+      const token = next(reader);
+      let key: Filter = { op: 'literal', value: token.text };
+      if (token.kind === 'variable') parts.push({ at: element(key), of: token.text });
+      else if (token.kind === 'string') key = stringOf(token, 'text');
+      else if (token.kind === 'sign' && token.text === '(') {
+        key = pipe(reader);
+        need(reader, ')');
+      } else if (token.kind !== 'name') throw unexpected({ ...reader, at: reader.at - 1 });
+      if (token.kind !== 'variable') need(reader, ':');
+      if (token.kind !== 'variable' || taken(reader, ':')) parts.push({ at: element(key), of: patternOf(reader) });
+    } while (taken(reader, ','));
+    need(reader, '}');
+    return parts;
+  }
+  const name = next(reader);
+  if (name.kind !== 'variable') throw unexpected({ ...reader, at: reader.at - 1 });
+  return name.text;
+}
+
+const element = (key: Filter): Filter => ({ op: 'index', of: { op: 'identity' }, key });
+
+/** A pattern as single bindings: the whole first, under a name that nobody can write, then each of its parts from that. */
+function bound(reader: Reader, of: Filter, pattern: Pattern, body: Filter): Filter {
+  if (typeof pattern === 'string') return { op: 'as', of, name: pattern, body };
+  const whole = ` ${reader.at} ${pattern.length}`;
+  const parts = pattern.reduceRight((inner, part) => bound(reader, { op: 'pipe', a: { op: 'variable', name: whole }, b: part.at }, part.of, inner), body);
+  return { op: 'as', of, name: whole, body: parts };
 }
 
 function definition(reader: Reader): Filter {
@@ -304,12 +345,14 @@ function condition(reader: Reader): Filter {
 function folding(reader: Reader, op: 'reduce' | 'foreach'): Filter {
   const of = postfix(reader);
   need(reader, 'as');
-  const name = next(reader).text;
+  const pattern = patternOf(reader);
+  const name = typeof pattern === 'string' ? pattern : ` ${reader.at}`;
+  const inside = (body: Filter): Filter => (typeof pattern === 'string' ? body : bound(reader, { op: 'variable', name }, pattern, body));
   need(reader, '(');
   const from = pipe(reader);
   need(reader, ';');
-  const by = pipe(reader);
-  const show = op === 'foreach' && taken(reader, ';') ? pipe(reader) : null;
+  const by = inside(pipe(reader));
+  const show = op === 'foreach' && taken(reader, ';') ? inside(pipe(reader)) : null;
   need(reader, ')');
   return op === 'reduce' ? { op, of, name, from, by } : { op, of, name, from, by, show };
 }

@@ -1,5 +1,5 @@
 /** Runs a filter of jq: each input gives any number of outputs, each with the path that led to it where there is one. Source: jq(1). */
-import { BUILTINS, DEFINED, formatted } from './builtins.ts';
+import { BUILTINS, DEFINED, formatted, LACKING } from './builtins.ts';
 import { BadFilter, type Filter, parseFilter } from './parse.ts';
 import { arithmetic, compare, deletePath, getPath, indexed, isObject, JqError, setPath, sliced, type Step, truth, typeOf, type Value } from './values.ts';
 
@@ -15,8 +15,18 @@ interface Closure {
   scope: Scope;
 }
 
+/** What a filter may ask of the program that runs it. */
+export interface Around {
+  /** Seconds since 1970. */
+  now: number;
+  env: Value;
+  /** The next of the inputs; throws JqError after the last. */
+  input(): Value;
+}
+
 /** Variables and functions in reach. */
 export interface Scope {
+  around: Around;
   variables: ReadonlyMap<string, Value>;
   functions: Map<string, Closure>;
   parent: Scope | null;
@@ -28,9 +38,9 @@ const MOST = 5_000_000;
 let spent = 0;
 
 /** A scope with variables. */
-export function topScope(variables: ReadonlyMap<string, Value>): Scope {
+export function topScope(around: Around, variables: ReadonlyMap<string, Value>): Scope {
   spent = 0;
-  return { variables, functions: new Map(), parent: null };
+  return { around, variables, functions: new Map(), parent: null };
 }
 
 const plain = (v: Value): Item => ({ v, path: null });
@@ -79,7 +89,7 @@ export function* run(f: Filter, scope: Scope, input: Item): Generator<Item> {
       return;
     }
     case 'define': {
-      const inner: Scope = { variables: scope.variables, functions: new Map(), parent: scope };
+      const inner: Scope = { around: scope.around, variables: scope.variables, functions: new Map(), parent: scope };
       inner.functions.set(`${f.name}/${f.params.length}`, { params: f.params, body: f.body, scope: inner });
       yield* run(f.rest, inner, input);
       return;
@@ -104,7 +114,7 @@ function last(items: Iterable<Item>): Item | undefined {
 }
 
 function withVariable(scope: Scope, name: string, value: Value): Scope {
-  return { variables: new Map([...scope.variables, [name, value]]), functions: new Map(), parent: scope };
+  return { around: scope.around, variables: new Map([...scope.variables, [name, value]]), functions: new Map(), parent: scope };
 }
 
 function variable(scope: Scope, name: string): Value {
@@ -234,6 +244,27 @@ function libraryOf(name: string): { params: string[]; body: Filter } | null {
   return known;
 }
 
+/** What the program knows and the filter does not. */
+const ASKED: Readonly<Record<string, (around: Around) => Iterable<Item>>> = {
+  'now/0': ({ now }) => [plain(now)],
+  'env/0': ({ env }) => [plain(env)],
+  'input/0': (around) => [plain(around.input())],
+  'inputs/0': function* (around) {
+    for (;;) {
+      let v: Value;
+      try {
+        v = around.input();
+      } catch (error) {
+        if (error instanceof JqError && error.value === NO_MORE) return;
+        throw error;
+      }
+      yield plain(v);
+    }
+  },
+};
+/** What `input` says after the last one. */
+export const NO_MORE = 'No more inputs';
+
 function* called(name: string, args: readonly Filter[], scope: Scope, input: Item): Generator<Item> {
   const full = `${name}/${args.length}`;
   for (let at: Scope | null = scope; at; at = at.parent) {
@@ -245,7 +276,12 @@ function* called(name: string, args: readonly Filter[], scope: Scope, input: Ite
   }
   const library = libraryOf(full);
   if (library) {
-    yield* entered({ ...library, scope: { variables: new Map(), functions: new Map(), parent: null } }, args, scope, input);
+    yield* entered({ ...library, scope: { around: scope.around, variables: new Map(), functions: new Map(), parent: null } }, args, scope, input);
+    return;
+  }
+  const asked = ASKED[full];
+  if (asked) {
+    yield* asked(scope.around);
     return;
   }
   const builtin = BUILTINS[full];
@@ -254,13 +290,13 @@ function* called(name: string, args: readonly Filter[], scope: Scope, input: Ite
 }
 
 /** Arguments are filters of the caller; one with a $ is a value, for each of the outputs. */
-function* entered(known: Closure, args: readonly Filter[], scope: Scope, input: Item, at = 0, inner: Scope = { variables: new Map(), functions: new Map(), parent: known.scope }): Generator<Item> {
+function* entered(known: Closure, args: readonly Filter[], scope: Scope, input: Item, at = 0, inner: Scope = { around: scope.around, variables: new Map(), functions: new Map(), parent: known.scope }): Generator<Item> {
   const param = known.params[at];
   if (param === undefined) {
     yield* run(known.body, inner, input);
     return;
   }
-  const next: Scope = { variables: inner.variables, functions: new Map(inner.functions), parent: inner.parent };
+  const next: Scope = { around: scope.around, variables: inner.variables, functions: new Map(inner.functions), parent: inner.parent };
   if (!param.startsWith('$')) {
     next.functions.set(`${param}/0`, { params: [], body: args[at]!, scope });
     yield* entered(known, args, scope, input, at + 1, next);
@@ -277,7 +313,7 @@ function* entered(known: Closure, args: readonly Filter[], scope: Scope, input: 
 export function requireDefined(f: Filter, known: ReadonlySet<string>, variables: ReadonlySet<string>): void {
   if (f.op === 'call') {
     const full = `${f.name}/${f.args.length}`;
-    if (!known.has(full) && !BUILTINS[full] && !DEFINED[full]) throw new BadFilter(`${full} is not defined`);
+    if (!known.has(full) && !BUILTINS[full] && !DEFINED[full] && !ASKED[full]) throw new BadFilter(LACKING.has(full) ? `not modelled: ${full}` : `${full} is not defined`);
   }
   if (f.op === 'variable' && !variables.has(f.name) && !['ENV', '__loc__'].includes(f.name)) throw new BadFilter(`$${f.name} is not defined`);
   if (f.op === 'define') {

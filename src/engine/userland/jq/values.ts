@@ -124,7 +124,7 @@ export function indexed(of: Value, key: Value): Value {
   if (isObject(of) && typeof key === 'string') return Object.hasOwn(of, key) ? of[key] : null;
   if (Array.isArray(of) && typeof key === 'number') return of[key < 0 ? of.length + Math.floor(key) : Math.floor(key)] ?? null;
   if (Array.isArray(of) && isObject(key)) return sliced(of, key.start ?? null, key.end ?? null);
-  if (typeof key === 'string') throw new JqError(`Cannot index ${typeOf(of)} with "${key}"`);
+  if (typeof key === 'string') throw new JqError(`Cannot index ${typeOf(of)} with ${isObject(of) || of === null ? '' : 'string '}"${key}"`);
   throw new JqError(`Cannot index ${typeOf(of)} with ${typeOf(key)}`);
 }
 
