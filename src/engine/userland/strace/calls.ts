@@ -5,7 +5,7 @@
  * Source: strace 6.13 and the calls' prototypes.
  */
 import * as abi from '../../kernel/abi.ts';
-import type { Dirent, SockAddr, Stat, WaitResult } from '../../kernel/sys.ts';
+import type { Bytes, Dirent, SemOperation, SockAddr, Stat, WaitResult } from '../../kernel/sys.ts';
 import { ioctlText } from './ioctl.ts';
 import { optionValue, prctlArgs, socketName, SOCKET_LEVEL } from './options.ts';
 import {
@@ -43,6 +43,16 @@ const filled = (print: Print, place = 1): Print => (cx) => (cx.failed || cx.resu
 const hexRet: Print = (cx) => hexNumber(cx.result);
 const zero: Print = () => '0';
 
+const key = (i: number): Print => (cx) => (Number(a(cx, i)) === 0 ? 'IPC_PRIVATE' : hexNumber(a(cx, i)));
+const ipcMode = (i: number): Print => (cx) => {
+  const given = Number(a(cx, i) ?? 0);
+  const names = IPC.filter(([, bit]) => given & bit).map(([name]) => name);
+  return [...names, octal(given & 0o777)].join('|');
+};
+const ipcCommand: Print = (cx) => `IPC_${a(cx, 1)}`;
+const ipcStatus: Print = (cx) => (a(cx, 1) === 'RMID' ? 'NULL' : pointer(cx, 1));
+const operations = (cx: Cx): readonly SemOperation[] => a(cx, 1) as readonly SemOperation[];
+
 const AT: Bits = [['AT_SYMLINK_NOFOLLOW', 0x100], ['AT_REMOVEDIR', 0x200], ['AT_SYMLINK_FOLLOW', 0x400], ['AT_EMPTY_PATH', 0x1000]];
 const CLONE = namesOf('CLONE_');
 const MOUNT: Bits = [...namesOf('MS_'), ['MS_RELATIME', 1 << 21]];
@@ -56,6 +66,7 @@ const SOCK: Bits = [['SOCK_STREAM', 1], ['SOCK_DGRAM', 2], ['SOCK_RAW', 3], ['SO
 const SHUT: Bits = [['SHUT_RD', 0], ['SHUT_WR', 1], ['SHUT_RDWR', 2]];
 const PRIO: Bits = [['PRIO_PROCESS', 0], ['PRIO_PGRP', 1], ['PRIO_USER', 2]];
 const RUSAGE: Bits = [['RUSAGE_SELF', 0], ['RUSAGE_CHILDREN', -1], ['RUSAGE_THREAD', 1]];
+const IPC: Bits = [['IPC_CREAT', 0o1000], ['IPC_EXCL', 0o2000], ['IPC_NOWAIT', 0o4000]];
 const ACCESS: Bits = [['R_OK', 4], ['W_OK', 2], ['X_OK', 1]];
 const RENAME: Bits = [['RENAME_NOREPLACE', 1], ['RENAME_EXCHANGE', 2], ['RENAME_WHITEOUT', 4]];
 const LOCK: Bits = [['LOCK_SH', 1], ['LOCK_EX', 2], ['LOCK_NB', 4], ['LOCK_UN', 8]];
@@ -153,6 +164,16 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
   },
   ptrace: { in: [(cx) => String(a(cx, 0)), num(1), word('NULL'), (cx) => (typeof a(cx, 2) === 'number' && Number(a(cx, 2)) > 0 ? signalText(a(cx, 2)) : 'NULL')], ret: zero },
   reboot: { in: [word('LINUX_REBOOT_MAGIC1'), word('LINUX_REBOOT_MAGIC2'), (cx) => `LINUX_REBOOT_CMD_${String(a(cx, 0)).toUpperCase()}`] },
+
+  // ---- System V objects
+  shmget: { in: [key(0), num(1), ipcMode(2)] }, msgget: { in: [key(0), ipcMode(1)] }, semget: { in: [key(0), num(1), ipcMode(2)] },
+  shmctl: { in: [num(0), ipcCommand], out: [ipcStatus], ret: zero }, msgctl: { in: [num(0), ipcCommand], out: [ipcStatus], ret: zero }, semctl: { in: [num(0), word('0'), ipcCommand], out: [ipcStatus], ret: zero },
+  msgsnd: { in: [num(0), (cx) => `{mtype=${a(cx, 1)}, mtext=${quotedText(cx, a(cx, 2))}}`, (cx) => String((a(cx, 2) as Bytes).length), bits(3, IPC, 'IPC_???')] },
+  msgrcv: {
+    in: [num(0)], out: [filled((cx) => { const { type, data } = cx.result as { type: number; data: Bytes }; return `{mtype=${type}, mtext=${quotedText(cx, data)}}`; }), num(1), num(2), bits(3, IPC, 'IPC_???')],
+    ret: (cx) => String((cx.result as { data: Bytes }).data.length),
+  },
+  semop: { in: [num(0), (cx) => `[${operations(cx).map((one) => `{sem_num=${one.number}, sem_op=${one.change}, sem_flg=${flags(IPC, one.flags ?? 0, '0', 'SEM_???')}}`).join(', ')}]`, (cx) => String(operations(cx).length)] },
 
   // ---- signals
   kill: { in: [num(0), (cx) => signalText(a(cx, 1))] },

@@ -10,7 +10,7 @@ const NAMED: Readonly<Record<string, ReadonlySet<string>>> = {
   process: words('clone execve exit_group wait4 kill unshare'),
   network: words(`socket socketpair bind listen accept4 connect sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername setsockopt getsockopt netlink`),
   signal: words('kill rt_sigaction rt_sigprocmask rt_sigreturn pause'),
-  ipc: words(''),
+  ipc: words('shmget shmctl msgget msgctl msgsnd msgrcv semget semctl semop'),
   memory: words('mmap munmap brk mlock madvise'),
   creds: words('getuid geteuid getgid getegid getgroups setgroups setresuid setresgid capget capset prctl'),
   clock: words('clock_gettime'),

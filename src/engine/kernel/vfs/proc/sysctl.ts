@@ -8,7 +8,7 @@ import { nsCapable } from '../../credentials.ts';
 import { IPC_KNOBS } from '../../ipc.ts';
 import { disableIpv6 } from '../../net/links.ts';
 import { threadsMax } from '../../syscalls/limits.ts';
-import type { Kernel, Task, UserNamespace } from '../../records.ts';
+import type { Kernel, Namespaces, Task, UserNamespace } from '../../records.ts';
 import { fixed, type Node } from '../pseudo.ts';
 
 const says = (read: (kernel: Kernel, task: Task) => string | number): Node => ({ kind: 'file', read: (kernel, task) => `${read(kernel, task)}\n` });
@@ -91,14 +91,22 @@ const flag = (of: 'forwarding' | 'bridgeNetfilter'): Node =>
     task.ns.net[of] = value !== 0;
   }, 0, 1, net, 'net_admin');
 
+/** What `conf` directories hold: two that stand for all and for those to come, and one a link. */
+const confNames = (task: Task | null): string[] => ['all', 'default', ...(task ? task.ns.net.links.map((link) => link.name) : [])];
+
+/** A look-up does not know who looks: a name is there when a link of some namespace has it. */
+function confHas(kernel: Kernel, name: string): boolean {
+  if (name === 'all' || name === 'default') return true;
+  for (const { type, ns } of kernel.spaces.known.values()) if (type === 'net' && (ns as Namespaces['net']).links.some((link) => link.name === name)) return true;
+  return false;
+}
+
 /** All links forward or none. What can only be read has no mechanism but its default. */
 function ipv4Conf(): Node {
   const dir = fixed({ accept_source_route: says(() => 0), arp_announce: says(() => 0), arp_ignore: says(() => 0), forwarding: flag('forwarding'), proxy_arp: says(() => 0), rp_filter: says(() => 0) });
-  const names = (task: Task | null): string[] => ['all', 'default', ...(task ? task.ns.net.links.map((link) => link.name) : [])];
-  return { kind: 'dir', list: (_kernel, task) => names(task).map((name) => [name, dir] as const) };
+  return { kind: 'dir', list: (_kernel, task) => confNames(task).map((name) => [name, dir] as const), get: (kernel, name) => (confHas(kernel, name) ? dir : null) };
 }
 
-/** A directory a link, and two that stand for all and for those to come. */
 function ipv6Conf(): Node {
   const dir = (name: string): Node =>
     fixed({
@@ -106,8 +114,7 @@ function ipv6Conf(): Node {
         disableIpv6(kernel, task.ns.net, name, value === 0 ? 'no' : 'yes');
       }, 0, 1, net, 'net_admin'),
     });
-  const names = (task: Task | null): string[] => ['all', 'default', ...(task ? task.ns.net.links.map((link) => link.name) : [])];
-  return { kind: 'dir', list: (_kernel, task) => names(task).map((name) => [name, dir(name)] as const), get: (_kernel, name) => dir(name) };
+  return { kind: 'dir', list: (_kernel, task) => confNames(task).map((name) => [name, dir(name)] as const), get: (kernel, name) => (confHas(kernel, name) ? dir(name) : null) };
 }
 
 /** Two numbers, the first and the last group. */
