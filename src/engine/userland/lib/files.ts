@@ -20,6 +20,12 @@ export function* readBytes(path: string): Call<Uint8Array> {
   }
 }
 
+/** As Go's runtime does when a program starts: as many descriptors as the process may give itself. Source: os/rlimit.go. */
+export function* raiseFiles(): Call<void> {
+  const { max } = yield* sys('prlimit64', 0, 'NOFILE', null);
+  yield* sys('prlimit64', 0, 'NOFILE', { cur: max, max });
+}
+
 /** Everything up to end of file. */
 export function* drain(fd: number): Call<Uint8Array> {
   const parts: Uint8Array[] = [];

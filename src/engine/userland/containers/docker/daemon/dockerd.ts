@@ -6,7 +6,7 @@ import { SIG, SysError } from '../../../../kernel/abi.ts';
 import { type Body, type Program, sys } from '../../../../kernel/sys.ts';
 import { MS, SECOND } from '../../../../sim/units.ts';
 import { nowNs } from '../../../lib/clock.ts';
-import { exists, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
+import { exists, mkdirAll, raiseFiles, tryRead, writeFile } from '../../../lib/files.ts';
 import { type Call, listen, serveOn, thread } from '../../../lib/http.ts';
 import { complain } from '../../../lib/io.ts';
 import { notifyReady } from '../../../lib/notify.ts';
@@ -30,6 +30,7 @@ const SOCKET = '/var/run/docker.sock';
 export const dockerd: Program = function* (argv, env) {
   if (argv.includes('--version') || argv.includes('-v')) return 0;
   yield* sys('rt_sigaction', SIG.PIPE, { handler: 'ignore' });
+  yield* raiseFiles();
   // As docker.socket does: who comes before the daemon is ready waits for it.
   const listening = yield* listen({ family: 'unix', path: SOCKET });
   yield* mkdirAll(ROOT, 0o710);
