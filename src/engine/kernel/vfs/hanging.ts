@@ -34,6 +34,7 @@ export function hangingAt(parent: Mount, at: Dentry): Mount | null {
 export function hang(mount: Mount): void {
   mount.ns.mounts.push(mount);
   mount.hung = true;
+  mount.sb.mounts = (mount.sb.mounts ?? 0) + 1;
   add(mount);
 }
 
@@ -48,6 +49,7 @@ export function rehang(mount: Mount, parent: Mount, at: Dentry): void {
 /** Several hang no more; each is taken out of its own namespace. */
 export function takeDown(mounts: readonly Mount[]): void {
   for (const mount of mounts) {
+    if (mount.hung) mount.sb.mounts!--;
     mount.hung = false;
     remove(mount);
   }

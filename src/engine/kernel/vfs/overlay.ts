@@ -383,6 +383,6 @@ export function createOverlay(kernel: Kernel, task: Task, source: string, data: 
   const layers: Layers = { upper: upper?.dentry ?? null, lower: lowers.slice(0, lowers.length - dataOnly).map((p) => p.dentry) };
   sb.root = makeDentry('', null, standIn(sb, layers));
   dataOf(sb).layers.set(sb.root, layers);
-  for (const path of [upper, upper && work]) if (path) noteUser(path.dentry, sb);
+  for (const path of [upper, upper && work]) if (path) noteUser(kernel, path.dentry, sb);
   return sb;
 }

@@ -6,7 +6,6 @@
  */
 import { bytes, text } from '../../sim/text.ts';
 import { SysError } from '../abi.ts';
-import { isMounted } from '../block.ts';
 import { logLine } from '../log.ts';
 import type { Kernel, Task } from '../records.ts';
 import type { Dentry, Inode, SuperBlock } from './types.ts';
@@ -40,17 +39,17 @@ export function linksText(links: number, upper: Inode): Uint8Array {
   return bytes(`U${difference < 0 ? '' : '+'}${difference}`);
 }
 
-/** Upper directories and the file system that was mounted over each last. */
-const users = new WeakMap<Dentry, SuperBlock>();
+/** Upper directories and the file system that was mounted over each last, and by which kernel: a disk outlives it. */
+const users = new WeakMap<Dentry, { kernel: Kernel; sb: SuperBlock }>();
 
-export function noteUser(upper: Dentry, sb: SuperBlock): void {
-  users.set(upper, sb);
+export function noteUser(kernel: Kernel, upper: Dentry, sb: SuperBlock): void {
+  users.set(upper, { kernel, sb });
 }
 
 /** Another mount writes here. */
 export function inUse(kernel: Kernel, dir: Dentry): boolean {
   const other = users.get(dir);
-  return other !== undefined && isMounted(kernel, other);
+  return other?.kernel === kernel && (other.sb.mounts ?? 0) > 0;
 }
 
 /** With an index a directory belongs to one mount; without it the log warns. Throws EBUSY. */

@@ -47,6 +47,8 @@ export interface SuperBlock {
   ops: FsOps;
   root: Dentry;
   nextIno: number;
+  /** Mounts of it that hang somewhere, on whatever machine. */
+  mounts?: number;
   readonly: boolean;
   /** Every write reaches the disk at once; shown, not charged. */
   synchronous?: boolean;
