@@ -3,7 +3,7 @@
  */
 import { AF_INET, AF_UNIX, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, SOCK_DGRAM, SOCK_STREAM, SysError } from '../../kernel/abi.ts';
 import { type Program, type SockAddr, sys } from '../../kernel/sys.ts';
-import { parseOptions, lastValue as optionValue } from '../lib/args.ts';
+import { BadOption, lastValue as optionValue, type Options, parseOptions } from '../lib/args.ts';
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -140,8 +140,22 @@ function* serveDatagrams(fd: number, how: How): Call<number> {
   return 0;
 }
 
+const USAGE = `usage: nc [-46CDdFhklNnrStUuvZz] [-I length] [-i interval] [-M ttl]
+	  [-m minttl] [-O length] [-P proxy_username] [-p source_port]
+	  [-q seconds] [-s sourceaddr] [-T keyword] [-V rtable] [-W recvlimit]
+	  [-w timeout] [-X proxy_protocol] [-x proxy_address[:port]]
+	  [destination] [port]
+`;
+
 function* run(argv: readonly string[], words: 'openbsd' | 'busybox'): Call<number> {
-  const options = parseOptions('4 6 d h k l n N U u v z w= q= p= s= i= b C D t', argv.slice(1));
+  let options: Options;
+  try {
+    options = parseOptions('4 6 d h k l n N U u v z w= q= p= s= i= b C D t', argv.slice(1));
+  } catch (error) {
+    if (!(error instanceof BadOption) || words === 'busybox') throw error;
+    yield* complain(`nc: ${error.message}\n${USAGE}`);
+    return 1;
+  }
   const { on } = options;
   const time = (name: string): number => {
     const text = optionValue(options, name);
@@ -152,7 +166,12 @@ function* run(argv: readonly string[], words: 'openbsd' | 'busybox'): Call<numbe
   };
   const portText = optionValue(options, 'p') ?? (on.has('l') ? options.words.at(-1) : options.words[1]);
   const host = on.has('l') ? (options.words.length > 1 || (optionValue(options, 'p') !== undefined && options.words[0] !== undefined) ? options.words[0]! : '0.0.0.0') : options.words[0];
-  if (host === undefined || (!how.unix && portText === undefined)) throw new Failed('usage: nc [-46dhklNnUuvz] [-p source_port] [-q seconds] [-s source] [-w timeout] [destination] [port]');
+  const ours = optionValue(options, 'p') !== undefined && options.words.length > 0;
+  if (host === undefined || (on.has('l') && !how.busybox && (on.has('s') || ours)) || (how.busybox && portText === undefined)) {
+    yield* complain(USAGE);
+    return 1;
+  }
+  if (!how.unix && portText === undefined) throw new Failed('missing port number');
   if (how.unix) {
     const at: SockAddr = { family: 'unix', path: options.words[0] ?? '' };
     if (on.has('l')) return yield* serve(at, how, on.has('k'));
