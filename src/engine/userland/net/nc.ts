@@ -7,6 +7,7 @@ import { BadOption, lastValue as optionValue, type Options, parseOptions } from 
 import { attempt } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
+import { bytes } from '../../sim/text.ts';
 import { GAI, getaddrinfo } from './names.ts';
 import { serviceName, servicePort } from './services.ts';
 
@@ -179,6 +180,7 @@ function* run(argv: readonly string[], words: 'openbsd' | 'busybox'): Call<numbe
   }
   how.host = host;
   const ports = portsOf(portText!, protocolOf(how), !on.has('l'));
+  if (how.numeric && !/^[\d.]+$/.test(host)) throw new Failed(`getaddrinfo for host "${host}" port ${portText}: Name or service not known`);
   const found = yield* getaddrinfo(host);
   if ('failure' in found) throw new Failed(words === 'busybox' ? `bad address '${host}'` : `getaddrinfo for host "${host}" port ${portText}: ${GAI[found.failure]}`);
   const { address } = found;
@@ -209,9 +211,27 @@ function portOf(word: string): number {
 export const nc: Program = command((argv) => run(argv, 'openbsd'));
 export const busyboxNc: Program = command((argv) => run(argv, 'busybox'));
 
+/** Seconds that a scan over UDP waits for a refusal where no timeout is given. */
+const SCAN_TIMEOUT = 3;
+
+/** A datagram, and one more a second: where nobody listens it is refused by what came back for the one before. */
+function* heard(fd: number, how: How): Call<boolean> {
+  const send = (): Call<number> => attempt(sys('write', fd, bytes('X')), -1);
+  if ((yield* send()) !== 1) return false;
+  for (let left = how.timeout < 0 ? SCAN_TIMEOUT : Math.floor(how.timeout / SECOND); left > 0; left--) {
+    yield* sys('nanosleep', SECOND);
+    if ((yield* send()) !== 1) return false;
+  }
+  return true;
+}
+
 function* talk(address: SockAddr, how: How): Call<number> {
   const fd = yield* connect(address, how);
   if (fd === null) return 1;
+  if (how.udp && how.scan && !(yield* heard(fd, how))) {
+    yield* sys('close', fd);
+    return 1;
+  }
   if (how.verbose || (how.scan && !how.busybox)) yield* complain(`Connection to ${nameOf(address, how)} succeeded!\n`);
   if (!how.scan) {
     try {
