@@ -1,6 +1,7 @@
 /** The functions of jq: those written in jq itself, those that are not, and the formats (@csv and the like). Source: jq(1). */
 import { bytes, fromBase64, text, toBase64 } from '../../sim/text.ts';
 import { civilOf, daysBefore } from '../../sim/calendar.ts';
+import { strftime } from '../coreutils/calendar.ts';
 import type { Item } from './run.ts';
 import { arithmetic, compare, deletePath, getPath, isObject, JqError, type Obj, setPath, sortedKeys, type Step, toJson, truth, typeOf, type Value } from './values.ts';
 
@@ -184,16 +185,7 @@ function secondsOf(v: Value): number {
   return daysBefore(year!, month! + 1, day!) * DAY_SECONDS + hour! * 3600 + minute! * 60 + Math.floor(second!);
 }
 
-const pad = (n: number, width = 2): string => String(Math.floor(n)).padStart(width, '0');
-
-function timeText(v: Value, format: Value): Value {
-  const [year, month, day, hour, minute, second] = brokenDown(v) as [number, number, number, number, number, number];
-  return stringOf(format, 'strftime/1 requires a string format').replace(/%(.)/g, (whole, letter: string) => {
-    const known: Record<string, string> = { Y: String(year), m: pad(month + 1), d: pad(day), H: pad(hour), M: pad(minute), S: pad(second), Z: 'UTC', z: '+0000', s: String(secondsOf([year, month, day, hour, minute, second])), F: `${year}-${pad(month + 1)}-${pad(day)}`, T: `${pad(hour)}:${pad(minute)}:${pad(second)}`, '%': '%' };
-    if (known[letter] === undefined) throw new JqError(`not modelled: ${whole} of strftime`);
-    return known[letter];
-  });
-}
+const timeText = (v: Value, format: Value): Value => strftime(stringOf(format, 'strftime/1 requires a string format'), secondsOf(brokenDown(v)));
 
 function timeOf(v: Value, format: Value): Value {
   const source = stringOf(v, 'strptime/1 requires string inputs and arguments');

@@ -9,6 +9,7 @@ import { ApiError, lines, stream } from '../docker/cli/client.ts';
 import { runCommand } from '../docker/cli/command.ts';
 import { attach as dockerAttach } from '../docker/cli/run.ts';
 import { stats as dockerStats } from '../docker/cli/stats.ts';
+import { FORMAT_HELP } from '../docker/cli/table.ts';
 import { goJson } from '../gofmt.ts';
 import { parseReference } from '../oci.ts';
 import { imageOf, LABEL } from './body.ts';
@@ -114,12 +115,7 @@ export const stats: ComposeCommand = {
   options: `
   -a, --all             Show all containers (default shows just running)
       --dry-run         Execute command in dry run mode
-      --format string   Format output using a custom template:
-                        'table':            Print output in table format with column headers (default)
-                        'table TEMPLATE':   Print output in table format using the given Go template
-                        'json':             Print in JSON format
-                        'TEMPLATE':         Print output using the given Go template.
-                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates
+${FORMAT_HELP}
       --no-stream       Disable streaming stats and only pull the first result
       --no-trunc        Do not truncate output
 `,

@@ -9,16 +9,9 @@ import { writeAll } from '../../../lib/http.ts';
 import { type Any, api, ApiError, type Client, filtersOf, Stop, stream } from './client.ts';
 import type { Command } from './command.ts';
 import { restartPolicy } from './runflags.ts';
-import { printRows, type Row } from './table.ts';
+import { FORMAT_HELP, printRows, type Row } from './table.ts';
 import { ellipsis, nanoCpus, shortId, sizeBytes } from './values.ts';
 import { timestamp } from './when.ts';
-
-const FORMAT_HELP = `      --format string   Format output using a custom template:
-                        'table':            Print output in table format with column headers (default)
-                        'table TEMPLATE':   Print output in table format using the given Go template
-                        'json':             Print in JSON format
-                        'TEMPLATE':         Print output using the given Go template.
-                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates`;
 
 const PS_TITLES: Row = {
   ID: 'CONTAINER ID',

@@ -10,7 +10,7 @@ import { type Any, api, ApiError, type Client, filtersOf, Stop, stream } from '.
 import type { Command } from './command.ts';
 import { parseReference } from '../../oci.ts';
 import { progress } from './pull.ts';
-import { printRows, type Row } from './table.ts';
+import { FORMAT_HELP, printRows, type Row } from './table.ts';
 import { ellipsis, shortId } from './values.ts';
 
 const TITLES: Row = {
@@ -36,12 +36,7 @@ export const images: Command = {
   -a, --all             Show all images (default hides intermediate images)
       --digests         Show digests
   -f, --filter filter   Filter output based on conditions provided
-      --format string   Format output using a custom template:
-                        'table':            Print output in table format with column headers (default)
-                        'table TEMPLATE':   Print output in table format using the given Go template
-                        'json':             Print in JSON format
-                        'TEMPLATE':         Print output using the given Go template.
-                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates
+${FORMAT_HELP}
       --no-trunc        Don't truncate output
   -q, --quiet           Only show image IDs
 `,
@@ -93,12 +88,7 @@ export const history: Command = {
   short: 'Show the history of an image',
   args: [1, 1],
   options: `
-      --format string   Format output using a custom template:
-                        'table':            Print output in table format with column headers (default)
-                        'table TEMPLATE':   Print output in table format using the given Go template
-                        'json':             Print in JSON format
-                        'TEMPLATE':         Print output using the given Go template.
-                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates
+${FORMAT_HELP}
   -H, --human           Print sizes and dates in human readable format (default true)
       --no-trunc        Don't truncate output
   -q, --quiet           Only show image IDs

@@ -8,15 +8,11 @@ import { type Any, api, ApiError, type Client, filtersOf, Stop } from './client.
 import type { Command } from './command.ts';
 import type { Flags } from './flags.ts';
 import { typed } from './gotypes.ts';
-import { parsed, printRows, type Row } from './table.ts';
+import { FORMAT_HELP, parsed, printRows, type Row } from './table.ts';
 import { shortId } from './values.ts';
 
 const FORMAT =
   "  -f, --format string   Format output using a custom template:\n                        'json':             Print in JSON format\n                        'TEMPLATE':         Print output using the given Go template.\n                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates";
-const LIST_FORMAT = FORMAT.replace('  -f, --', '      --').replace(
-  'custom template:\n',
-  "custom template:\n                        'table':            Print output in table format with column headers (default)\n                        'table TEMPLATE':   Print output in table format using the given Go template\n",
-);
 
 /** Prints what each name stands for, as an array or by a template; what went wrong is told after. */
 export function* inspectAll(names: readonly string[], format: string, find: (name: string) => Call<Any>): Call<number> {
@@ -189,7 +185,7 @@ export const networks: readonly Command[] = [
     usage: '[OPTIONS]',
     short: 'List networks',
     args: [0, 0],
-    options: `\n  -f, --filter filter   Provide filter values (e.g. "driver=bridge")\n${LIST_FORMAT}\n      --no-trunc        Do not truncate the output\n  -q, --quiet           Only display network IDs\n`,
+    options: `\n  -f, --filter filter   Provide filter values (e.g. "driver=bridge")\n${FORMAT_HELP}\n      --no-trunc        Do not truncate the output\n  -q, --quiet           Only display network IDs\n`,
     *run(client, flags) {
       const found: Any[] = yield* api(client, 'GET', '/networks', { query: { filters: filtersOf(flags.all('filter')) } });
       const rows = found.map(
@@ -335,7 +331,7 @@ export const volumes: readonly Command[] = [
     usage: '[OPTIONS]',
     short: 'List volumes',
     args: [0, 0],
-    options: `\n  -f, --filter filter   Provide filter values (e.g. "dangling=true")\n${LIST_FORMAT}\n  -q, --quiet           Only display volume names\n`,
+    options: `\n  -f, --filter filter   Provide filter values (e.g. "dangling=true")\n${FORMAT_HELP}\n  -q, --quiet           Only display volume names\n`,
     *run(client, flags) {
       const found = yield* api(client, 'GET', '/volumes', { query: { filters: filtersOf(flags.all('filter')) } });
       const rows = (found.Volumes ?? []).map(

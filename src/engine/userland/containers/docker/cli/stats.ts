@@ -5,7 +5,7 @@ import { print } from '../../../lib/io.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { type Any, api, ApiError, Stop } from './client.ts';
 import type { Command } from './command.ts';
-import { rowsText, type Row } from './table.ts';
+import { FORMAT_HELP, rowsText, type Row } from './table.ts';
 import { shortId } from './values.ts';
 
 const TITLES: Row = {
@@ -27,12 +27,7 @@ export const stats: Command = {
   args: [0, -1],
   options: `
   -a, --all             Show all containers (default shows just running)
-      --format string   Format output using a custom template:
-                        'table':            Print output in table format with column headers (default)
-                        'table TEMPLATE':   Print output in table format using the given Go template
-                        'json':             Print in JSON format
-                        'TEMPLATE':         Print output using the given Go template.
-                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates
+${FORMAT_HELP}
       --no-stream       Disable streaming stats and only pull the first result
       --no-trunc        Do not truncate output
 `,

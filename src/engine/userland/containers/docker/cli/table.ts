@@ -9,6 +9,14 @@ import { execute, goJson, headings, parseTemplate, type Template, TemplateError,
 import { Stop } from './client.ts';
 import { byKey } from '../../../lib/bykey.ts';
 
+/** The help of --format where rows are listed. */
+export const FORMAT_HELP = `      --format string   Format output using a custom template:
+                        'table':            Print output in table format with column headers (default)
+                        'table TEMPLATE':   Print output in table format using the given Go template
+                        'json':             Print in JSON format
+                        'TEMPLATE':         Print output using the given Go template.
+                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates`;
+
 export type Row = Readonly<Record<string, string>>;
 
 /** Prints rows by a format: '' gives `table` over these columns; "json", "table TEMPLATE" and "TEMPLATE" as docker does. */
