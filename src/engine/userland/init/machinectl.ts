@@ -5,6 +5,7 @@ import { type Options, parseOptions } from '../lib/args.ts';
 import { attempt, exists, list, statOf, tryRead, writeFile } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print } from '../lib/io.ts';
+import { surroundings } from '../virt/probe.ts';
 import { unprefixed } from './messages.ts';
 
 function vertical(rows: readonly (readonly [string, string])[]): string {
@@ -51,14 +52,10 @@ export const hostnamectl: Program = command(unprefixed(function* (argv) {
     yield* setInfo(key, words[0]);
     return 0;
   }
-  const chassis = (yield* info()).get('CHASSIS') ?? ((yield* isGuest()) ? 'vm' : 'desktop');
+  const chassis = (yield* info()).get('CHASSIS') ?? ((yield* surroundings()).vm ? 'vm' : 'desktop');
   yield* print(`${(yield* info()).get(key) ?? (verb === 'chassis' ? chassis : verb === 'icon-name' ? `computer-${chassis}` : '')}\n`);
   return 0;
 }));
-
-function* isGuest(): Call<boolean> {
-  return / hypervisor( |$)/m.test((yield* tryRead('/proc/cpuinfo')) ?? '');
-}
 
 function* rename(o: Options, name: string): Call<number> {
   if (!/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(name) || name.length > 64) {
@@ -81,8 +78,8 @@ function* hostStatus(o: Options): Call<number> {
   if (o.on.has('static')) { yield* print(`${still}\n`); return 0; }
   if (o.on.has('transient')) { yield* print(`${nodename}\n`); return 0; }
   if (o.on.has('pretty')) { yield* print(`${own.get('PRETTY_HOSTNAME') ?? ''}\n`); return 0; }
-  const guest = yield* isGuest();
-  const chassis = own.get('CHASSIS') ?? (guest ? 'vm' : '');
+  const { vm } = yield* surroundings();
+  const chassis = own.get('CHASSIS') ?? (vm ? 'vm' : '');
   const rows: [string, string][] = [['Static hostname', still || '(unset)']];
   if (own.has('PRETTY_HOSTNAME')) rows.push(['Pretty hostname', own.get('PRETTY_HOSTNAME')!]);
   if (nodename !== still) rows.push(['Transient hostname', nodename]);
@@ -90,7 +87,7 @@ function* hostStatus(o: Options): Call<number> {
   if (chassis !== '') rows.push(['Chassis', `${chassis}${chassis === 'vm' ? ' 🖴' : ''}`]);
   for (const [key, label] of [['DEPLOYMENT', 'Deployment'], ['LOCATION', 'Location']] as const) if (own.has(key)) rows.push([label, own.get(key)!]);
   rows.push(['Machine ID', yield* read('/etc/machine-id')], ['Boot ID', (yield* read('/proc/sys/kernel/random/boot_id')).replaceAll('-', '')]);
-  if (guest) rows.push(['Virtualization', 'vm-other']);
+  if (vm) rows.push(['Virtualization', vm]);
   rows.push(['Operating System', /^PRETTY_NAME="?([^"\n]*)/m.exec((yield* tryRead('/etc/os-release')) ?? '')?.[1] ?? 'n/a'], ['Kernel', `Linux ${release}`], ['Architecture', 'x86-64']);
   yield* print(vertical(rows));
   return 0;

@@ -80,7 +80,7 @@ export const virtHostValidate: Program = command(function* (argv) {
 });
 
 /** What this process is inside of, innermost first. */
-function* surroundings(): Call<{ container: string | null; vm: string | null }> {
+export function* surroundings(): Call<{ container: string | null; vm: string | null }> {
   const marked = (yield* tryRead('/run/systemd/container'))?.trim();
   const container = marked || ((yield* exists('/.dockerenv')) ? 'docker' : null);
   return { container, vm: (yield* cpuFlags()).includes('hypervisor') ? 'vm-other' : null };
