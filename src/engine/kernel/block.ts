@@ -13,6 +13,7 @@ import { logLine } from './log.ts';
 import type { Kernel } from './records.ts';
 import { type Content, emptyContent, readContent, writeContent } from './vfs/content.ts';
 import { populate, type Tree } from './vfs/build.ts';
+import { mountsSeen } from './vfs/latecopy.ts';
 import { childrenOf } from './vfs/tmpfs.ts';
 import type { Dentry, FileOps, Mount, MountNamespace, SuperBlock } from './vfs/types.ts';
 
@@ -138,12 +139,15 @@ function erase(sb: SuperBlock, path: string): void {
   childrenOf(at!.inode).delete(name);
 }
 
-/** Mounts of a file system in every namespace of this machine. */
-export function mountsOf(kernel: Kernel, sb: SuperBlock): Mount[] {
+/** The mounts of every namespace of this machine that a process is in. */
+export function everyMount(kernel: Kernel): Mount[] {
   const seen = new Set<MountNamespace>();
   for (const task of kernel.tasks.values()) if (task.state !== 'dead' && task.state !== 'zombie') seen.add(task.ns.mnt);
-  return [...seen].flatMap((ns) => ns.mounts.filter((m) => m.sb === sb));
+  return [...seen].flatMap(mountsSeen);
 }
+
+/** Those of one file system. */
+export const mountsOf = (kernel: Kernel, sb: SuperBlock): Mount[] => everyMount(kernel).filter((m) => m.sb === sb);
 
 export const isMounted = (kernel: Kernel, sb: SuperBlock): boolean => mountsOf(kernel, sb).length > 0;
 

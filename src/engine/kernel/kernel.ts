@@ -85,7 +85,7 @@ export function createKernel(spec: KernelSpec): Kernel {
     tasks: new Map(), ended: [], programs: spec.programs, cgroups: createTree(),
     frames: { total: Math.floor((memory * (1 - KERNEL_SHARE)) / PAGE), anon: 0, file: 0, kernel: 0 },
     members: createMembers(), spaces: createSpaces(LATER_INO), waiters: new Map(), ttys: new Map(), log: [], init: null as unknown as Namespaces,
-    mounts: { nextId: 21, nextGroup: 1, nextDev: 20, groups: new Map() }, uplink: null, power: 'on', onPower: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
+    mounts: { nextId: 21, nextGroup: 1, nextDev: 20, groups: new Map(), nextJoined: 0, late: new Set() }, uplink: null, power: 'on', onPower: null, counters: {}, drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, exit: exitTask, wake,
     sched: createSched(cpus), ahead: 0, hugePages: 'madvise',
     overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [], crashes: spec.crashes ?? null,
   };
@@ -93,7 +93,7 @@ export function createKernel(spec: KernelSpec): Kernel {
   registerConsoles(kernel, CONSOLES);
   registerPtmx(kernel);
   registerNet(kernel);
-  const mnt: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
+  const mnt: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount, late: null };
   kernel.init = firstNamespaces(kernel, spec.hostname, mnt);
   mnt.ino = FIRST_FREE_INO + 1;
   bootLinks(kernel, kernel.init.net, spec.network);

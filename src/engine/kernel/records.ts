@@ -47,7 +47,7 @@ export interface Kernel {
   ttys: Map<string, Tty>;
   log: LogLine[];
   init: Namespaces;
-  mounts: { nextId: number; nextGroup: number; nextDev: number; groups: Map<number, PeerGroup> };
+  mounts: { nextId: number; nextGroup: number; nextDev: number; groups: Map<number, PeerGroup>; nextJoined: number; late: Set<MountNamespace> };
   members: Members;
   spaces: Spaces;
   /** Set by world: how packets leave this machine. */

@@ -5,6 +5,7 @@
  */
 import type { Kernel, Namespaces, PidNamespace, UserNamespace } from './records.ts';
 import { takeDown } from './vfs/hanging.ts';
+import { forget, settle } from './vfs/latecopy.ts';
 import type { NsFile } from './vfs/nsfs.ts';
 import { disband } from './vfs/peers.ts';
 import type { Mount, MountNamespace } from './vfs/types.ts';
@@ -82,6 +83,8 @@ export function vacate(kernel: Kernel, ns: { ino: number }): void {
 
 /** Nobody sees its mounts any more. */
 function endView(kernel: Kernel, mnt: MountNamespace): void {
+  forget(mnt);
+  settle(kernel, mnt);
   const all = mnt.mounts;
   takeDown(all);
   endMounts(kernel, all);
@@ -91,11 +94,6 @@ function endView(kernel: Kernel, mnt: MountNamespace): void {
 export function endMounts(kernel: Kernel, mounts: readonly Mount[]): void {
   disband(kernel, mounts);
   for (const mount of mounts) if (kernel.spaces.mounted.delete(mount)) vacate(kernel, (mount.root.inode.data as NsFile).ns);
-}
-
-/** A mount that may be of a namespace's file. */
-export function noteHolder(kernel: Kernel, mount: Mount): void {
-  if (mount.sb.type === 'nsfs') kernel.spaces.mounted.add(mount);
 }
 
 /** Does an open descriptor, or a bind mount in a namespace that somebody can see, hold it? */

@@ -4,6 +4,7 @@
  */
 import type { OverlayListRow, OverlayRow } from '../../bridge/rows.ts';
 import type { Kernel } from '../kernel/records.ts';
+import { mountsSeen } from '../kernel/vfs/latecopy.ts';
 import { isOpaque, isWhiteout, treesOf } from '../kernel/vfs/overlaylayers.ts';
 import { childrenOf } from '../kernel/vfs/tmpfs.ts';
 import type { Dentry, SuperBlock } from '../kernel/vfs/types.ts';
@@ -39,7 +40,7 @@ function mountedByHand(kernel: Kernel): ByHand[] {
   for (const { ns: { mnt } } of kernel.tasks.values()) {
     if (seen.has(mnt)) continue;
     seen.add(mnt);
-    for (const mount of mnt.mounts) {
+    for (const mount of mountsSeen(mnt)) {
       if (mount.sb.type !== 'overlay' || found.has(mount.sb)) continue;
       const { upper, lowers } = treesOf(mount.sb);
       const at = placeOf(upper ?? lowers[0]!);

@@ -6,6 +6,7 @@
 import type { IdMapRow, PidLevelRow, TaskNamespaceRow } from '../../bridge/rows.ts';
 import { cgroupPath } from '../kernel/cgroup/charge.ts';
 import type { Kernel, PidNamespace, Task, UserNamespace } from '../kernel/records.ts';
+import { mountsSeen } from '../kernel/vfs/latecopy.ts';
 import { containerFiles } from './containers.ts';
 import { containerOf } from './names.ts';
 import { type Arg, columns, kernelsOf, type View } from './view.ts';
@@ -68,7 +69,7 @@ function says(task: Task, type: Type): string {
     case 'net': return ns.net.links.map((link) => link.name).join(', ') || 'no device';
     case 'cgroup': return `root ${cgroupPath(ns.cgroup.root)}`;
     case 'pid': return `level ${ns.pid.level}, here it is ${task.nspids[task.nspids.length - 1]}`;
-    case 'mnt': return `${ns.mnt.mounts.length} mounts`;
+    case 'mnt': return `${mountsSeen(ns.mnt).length} mounts`;
     case 'user': return ns.user.uidMap === null ? 'no uid map yet' : ns.user.uidMap.map((map) => `${map.inside} is ${map.outside}${map.count > 1 ? `, ${map.count} of them` : ''}`).join('; ');
     default: return '';
   }

@@ -27,11 +27,11 @@ export function bare(): Bare {
   const kernel = {
     name: 'bare', timeline, trace: createTrace(timeline), random: createRandom(1), cpus: 1, memory: 2 ** 31, ghz: 1, release: '6.12', version: '#1',
     bootedAt: 0, tasks: new Map(), ended: [], programs: new Map(), cgroups: createTree(), frames: { total: 2 ** 19, anon: 0, file: 0, kernel: 0 },
-    members: createMembers(), spaces: createSpaces(4026531842), waiters: new Map(), ttys: new Map(), log: [], mounts: { nextId: 1, nextGroup: 1, nextDev: 20, groups: new Map() }, uplink: null, counters: {},
+    members: createMembers(), spaces: createSpaces(4026531842), waiters: new Map(), ttys: new Map(), log: [], mounts: { nextId: 1, nextGroup: 1, nextDev: 20, groups: new Map(), nextJoined: 0, late: new Set() }, uplink: null, counters: {},
     drivers: new Map(), devices: new Map(), filesystems: FILESYSTEMS, sched: createSched(1), ahead: 0, overcommit: 0,
   } as unknown as Kernel;
   const root = createTmpfs(kernel, 'tmpfs', 'root', '', 0o755);
-  const mnt: MountNamespace = { ino: 1, mounts: [], root: null as unknown as Mount };
+  const mnt: MountNamespace = { ino: 1, mounts: [], root: null as unknown as Mount, late: null };
   mnt.root = createMount(kernel, mnt, root, root.root, null, 0, 'root');
   const place = { mount: mnt.root, dentry: root.root };
   const task = makeTask(kernel, 1, place, mnt);

@@ -1,6 +1,7 @@
 /** The file systems that mount(2) knows, by type: the table behind /proc/filesystems too. */
 import { SysError } from '../abi.ts';
 import type { Kernel, MakeFileSystem } from '../records.ts';
+import { everyMount } from '../block.ts';
 import { cgroupRoot } from './cgroupfs.ts';
 import { createDevtmpfs } from './devtmpfs.ts';
 import { mountDevpts } from './devpts.ts';
@@ -52,12 +53,13 @@ const CGROUP2_OPTIONS = ['nsdelegate', 'favordynmods', 'memory_localevents', 'me
 const cgroup2: MakeFileSystem = (kernel, task, source, data) => {
   const options = mountOptions(data);
   for (const name of options.keys()) if (!CGROUP2_OPTIONS.includes(name)) throw new SysError('EINVAL');
-  const known = (kernel.drivers.get('cgroup2') ?? { mounted: [], options: '' }) as { mounted: SuperBlock[]; options: string };
-  kernel.drivers.set('cgroup2', known);
-  const sb = createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root));
-  known.mounted.push(sb);
-  if (task.ns.cgroup.root === kernel.cgroups.root) known.options = CGROUP2_OPTIONS.filter((name) => options.has(name)).join(',');
-  for (const one of known.mounted) one.options = known.options;
+  const sb = createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root), (kernel.drivers.get('cgroup2') as string | undefined) ?? '');
+  if (task.ns.cgroup.root !== kernel.cgroups.root) return sb;
+  const chosen = CGROUP2_OPTIONS.filter((name) => options.has(name)).join(',');
+  if (chosen === sb.options) return sb;
+  kernel.drivers.set('cgroup2', chosen);
+  sb.options = chosen;
+  for (const { sb: other } of everyMount(kernel)) if (other.type === 'cgroup2') other.options = chosen;
   return sb;
 };
 

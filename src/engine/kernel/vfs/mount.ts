@@ -13,12 +13,13 @@ import { record } from '../../sim/trace.ts';
 import { forgetPages, isMounted } from '../block.ts';
 import { nsCapable } from '../credentials.ts';
 import { tasksIn } from '../membership.ts';
-import { endMounts, noteHolder } from '../vacancy.ts';
-import { hang, hangingAt, rehang, takeDown } from './hanging.ts';
+import { endMounts } from '../vacancy.ts';
+import { hang, hangingAt, makeMount, rehang, takeDown, treeOf, within } from './hanging.ts';
 import { capable, capableEverywhere } from './inode.ts';
+import { beginLate, complete, completeBelow, counterpart, completeTree, forget, settle, turnAll } from './latecopy.ts';
 import { lookup, sameFile } from './path.ts';
 import { enslave, receiversOf, setPeers } from './peers.ts';
-import { attachTree, childrenOf, cloneMount, copyTree, goingWith, lockTree, ofMounts, treeOf, within } from './trees.ts';
+import { attachTree, cloneMount, copyTree, goingWith, lockTree, ofMounts } from './trees.ts';
 import type { Dentry, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
 
 /** How the time of access is kept: noatime, strictatime; neither is relatime. */
@@ -26,13 +27,12 @@ const ATIME_FLAGS = MS_NOATIME | MS_STRICTATIME;
 const KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NODIRATIME | ATIME_FLAGS;
 
 export function createMount(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, root: Dentry, at: Path | null, flags: number, source: string): Mount {
-  const mount: Mount = {
-    id: kernel.mounts.nextId++, parent: null as unknown as Mount, at: root, sb, root, flags: flags & KEPT_FLAGS, shared: 0, master: 0, source, ns, hung: true,
-  };
-  mount.parent = at ? at.mount : mount;
-  if (at) mount.at = at.dentry;
-  hang(mount);
-  noteHolder(kernel, mount);
+  const mount = makeMount(kernel.mounts.nextId++, ns, sb, root, source, flags & KEPT_FLAGS);
+  if (at) {
+    mount.parent = at.mount;
+    mount.at = at.dentry;
+  }
+  hang(kernel, mount);
   return mount;
 }
 
@@ -58,11 +58,12 @@ const REVEALING: ReadonlySet<string> = new Set(['proc', 'sysfs']);
 
 /** The restrictions of the mount that is seen whole (mount_too_revealing). Throws EPERM when there is none. */
 function locksOfVisible(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, flags: number): Mount['locks'] {
+  complete(ns);
   for (const one of ns.mounts) {
     if (one.sb.type !== sb.type || one.root !== one.sb.root || (one.locks && one.locks.flags & MS_RDONLY && !(flags & MS_RDONLY))) continue;
     if (one.locks && (one.locks.flags & ATIME_FLAGS) !== (flags & ATIME_FLAGS)) continue;
     const hides = (child: Mount): boolean => Boolean(child.locks?.fast) && (child.at.inode.kind !== 'dir' || child.at.sb.ops.readdir(kernel, child.at).length > 0);
-    if (!childrenOf(one).some(hides)) return one.locks && { fast: false, flags: one.locks.flags & (MS_RDONLY | ATIME_FLAGS) };
+    if (!one.children.some(hides)) return one.locks && { fast: false, flags: one.locks.flags & (MS_RDONLY | ATIME_FLAGS) };
   }
   throw new SysError('EPERM');
 }
@@ -70,6 +71,8 @@ function locksOfVisible(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, flag
 export function mount(kernel: Kernel, task: Task, source: string, target: string, type: string, flags: number, data: string): 0 {
   mayMount(task);
   const at = lookup(kernel, task, task.fs.cwd, target);
+  if (flags & MS_REC && flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) turnLate(at, flags);
+  settle(kernel, at.mount.ns);
   if (flags & MS_REMOUNT) return remount(kernel, task, at, flags, data);
   if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) return propagate(kernel, at, flags);
   if (flags & MS_MOVE) return move(kernel, task, source, at);
@@ -80,11 +83,12 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
   if (FOR_ALL.has(type) ? !nsCapable(task, user, 'sys_admin') : !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
   const sb = make(kernel, task, source, data);
   if (FOR_ALL.has(type)) sb.user ??= user;
-  const locks = REVEALING.has(type) && task.ns.mnt.owner !== kernel.init.user ? locksOfVisible(kernel, task.ns.mnt, sb, flags) : undefined;
+  const locks = REVEALING.has(type) && task.ns.mnt.owner !== kernel.init.user ? locksOfVisible(kernel, task.ns.mnt, sb, flags) : null;
   if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   if (flags & MS_RDONLY && OWN_SUPER.has(type)) sb.readonly = true;
   if (flags & MS_SYNCHRONOUS) sb.synchronous = true;
-  const fresh: Mount = { id: kernel.mounts.nextId++, parent: at.mount, at: at.dentry, sb, root: sb.root, flags: flags & KEPT_FLAGS, shared: 0, master: 0, source: source || 'none', ns: at.mount.ns, hung: false, locks };
+  const fresh = makeMount(kernel.mounts.nextId++, at.mount.ns, sb, sb.root, source || 'none', flags & KEPT_FLAGS);
+  fresh.locks = locks;
   attachTree(kernel, [fresh], at, task.ns.mnt.owner);
   record(kernel.trace, 'kernel', kernel.name, 'mount', { type, target, source, pid: task.pid });
   return 0;
@@ -93,6 +97,7 @@ export function mount(kernel: Kernel, task: Task, source: string, target: string
 function bind(kernel: Kernel, task: Task, source: string, at: Path, flags: number): 0 {
   const from = lookup(kernel, task, task.fs.cwd, source);
   if (from.mount.unbindable) throw new SysError('EINVAL');
+  if (flags & MS_REC || from.mount.locks) completeBelow(from);
   const whole = treeOf(from.mount);
   if (!(flags & MS_REC) && whole.some((one) => one.parent === from.mount && one.locks?.fast && within(one.at, from.dentry))) throw new SysError('EINVAL');
   if ((from.dentry.inode.kind === 'dir') !== (at.dentry.inode.kind === 'dir')) throw new SysError('ENOTDIR');
@@ -156,9 +161,18 @@ function propagate(kernel: Kernel, at: Path, flags: number): 0 {
   return 0;
 }
 
+/** Of a namespace that is not wholly copied yet: what is still to come turns with the rest, if all of it hangs below. */
+function turnLate({ mount, dentry }: Path, flags: number): void {
+  const { late } = mount.ns;
+  if (!late) return;
+  const all = late.originals.get(mount) === late.from.root && dentry === mount.root && !(flags & ~(MS_PRIVATE | MS_SLAVE | MS_REC | MS_SILENT));
+  if (!all || !turnAll(mount.ns, flags & MS_SLAVE ? 'slave' : 'private')) completeTree(mount);
+}
+
 function move(kernel: Kernel, task: Task, source: string, at: Path): 0 {
   const moved = requireRootOf(lookup(kernel, task, task.fs.cwd, source));
   if (moved.parent === moved || moved.locks?.fast || (at.dentry.inode.kind === 'dir') !== (moved.root.inode.kind === 'dir') || moved.parent.shared !== 0) throw new SysError('EINVAL');
+  completeTree(moved);
   const tree = treeOf(moved);
   if (at.mount.shared !== 0 && tree.some((one) => one.unbindable)) throw new SysError('EINVAL');
   if (at.mount === moved || under(at.mount, { mount: moved, dentry: moved.root })) throw new SysError('ELOOP');
@@ -173,6 +187,10 @@ export function umount(kernel: Kernel, task: Task, target: string, flags: number
   const gone = requireRootOf(at);
   if (gone.locks?.fast) throw new SysError('EINVAL');
   if (gone.parent === gone) throw new SysError(flags & MNT_DETACH ? 'EINVAL' : 'EBUSY');
+  settle(kernel, gone.ns);
+  const { late } = gone.ns;
+  if (late && late.originals.get(gone) === late.from.root && flags & MNT_DETACH) forget(gone.ns);
+  else completeTree(gone);
   const tree = treeOf(gone);
   if (!(flags & MNT_DETACH) && (tree.length > 1 || inUse(kernel, gone) || peersInUse(kernel, gone))) throw new SysError('EBUSY');
   const all = [...tree, ...goingWith(kernel, tree)];
@@ -189,7 +207,7 @@ function peersInUse(kernel: Kernel, gone: Mount): boolean {
   if (gone.parent.shared === 0) return false;
   return receiversOf(kernel, gone.parent).some((to) => {
     const child = hangingAt(to, gone.at);
-    return child !== null && childrenOf(child).every((one) => one.at === child.root) && inUse(kernel, child);
+    return child !== null && child.children.every((one) => one.at === child.root) && inUse(kernel, child);
   });
 }
 
@@ -216,6 +234,8 @@ export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: s
   const fresh = lookup(kernel, task, task.fs.cwd, newRoot);
   const put = lookup(kernel, task, task.fs.cwd, putOld);
   const top = task.fs.root;
+  settle(kernel, fresh.mount.ns);
+  completeTree(fresh.mount);
   if (fresh.dentry.inode.kind !== 'dir' || put.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
   if (fresh.mount.parent.shared || (top.mount.parent !== top.mount && top.mount.parent.shared) || put.mount.shared || fresh.mount.locks?.fast) throw new SysError('EINVAL');
   if (fresh.mount === top.mount || put.mount === top.mount) throw new SysError('EBUSY');
@@ -238,17 +258,20 @@ export function pivotRoot(kernel: Kernel, task: Task, newRoot: string, putOld: s
 
 /** A copy of a mount namespace, and the task's root and working directory moved into it. Of another owner, it hears of what is mounted above and tells nobody. */
 export function copyMountNamespace(kernel: Kernel, from: MountNamespace, ino: number, owner: UserNamespace): { ns: MountNamespace; move: (path: Path) => Path } {
-  const ns: MountNamespace = { ino, mounts: [], root: null as unknown as Mount, owner };
-  const copies = new Map<Mount, Mount>();
+  const ns: MountNamespace = { ino, mounts: [], root: null as unknown as Mount, owner, late: null };
   const foreign = owner !== (from.owner ?? kernel.init.user);
-  for (const one of from.mounts) {
-    if (ofMounts(one)) continue;
-    const copy = cloneMount(kernel, one, ns, one.root, foreign && one.shared !== 0 ? 'slave' : 'peer');
-    copies.set(one, copy);
-    hang(copy);
-    noteHolder(kernel, copy);
+  complete(from);
+  if (!foreign && ![...kernel.spaces.mounted].some((one) => one.ns === from && ofMounts(one))) {
+    beginLate(kernel, ns, from);
+    return { ns, move: (path) => ({ mount: counterpart(ns, path.mount) ?? path.mount, dentry: path.dentry }) };
   }
-  for (const copy of ns.mounts) copy.parent = copies.get(copy.parent) ?? copy;
+  settle(kernel, from);
+  const copies = new Map<Mount, Mount>();
+  for (const one of from.mounts) if (!ofMounts(one)) copies.set(one, cloneMount(kernel, one, ns, one.root, foreign && one.shared !== 0 ? 'slave' : 'peer'));
+  for (const copy of copies.values()) {
+    copy.parent = copies.get(copy.parent) ?? copy;
+    hang(kernel, copy);
+  }
   ns.root = copies.get(from.root)!;
   if (foreign) lockTree([ns.root, ...ns.mounts.filter((one) => one !== ns.root)]);
   return { ns, move: (path) => ({ mount: copies.get(path.mount) ?? path.mount, dentry: path.dentry }) };

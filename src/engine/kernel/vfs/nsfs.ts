@@ -5,8 +5,9 @@
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, SysError } from '../abi.ts';
 import type { Kernel, Namespaces } from '../records.ts';
 import { vacate } from '../vacancy.ts';
+import { mountApart } from './hanging.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
-import type { Dentry, FileOps, FsOps, Inode, Mount, MountNamespace, Path, SuperBlock } from './types.ts';
+import type { Dentry, FileOps, FsOps, Inode, Mount, Path, SuperBlock } from './types.ts';
 
 export type NsType = keyof Namespaces;
 
@@ -54,11 +55,7 @@ function nsfsOf(kernel: Kernel): Nsfs {
   if (known) return known;
   const sb = createSuperBlock(kernel, 'nsfs', 'nsfs', ops);
   sb.root = makeDentry('', null, makeInode(kernel, sb, 'dir', 0o555, null));
-  const ns: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
-  const mount: Mount = { id: 0, parent: null as unknown as Mount, at: sb.root, sb, root: sb.root, flags: 0, shared: 0, master: 0, source: 'nsfs', ns, hung: true };
-  mount.parent = mount;
-  ns.root = mount;
-  const made: Nsfs = { sb, mount, files: new WeakMap() };
+  const made: Nsfs = { sb, mount: mountApart(sb, sb.root), files: new WeakMap() };
   kernel.drivers.set('nsfs', made);
   return made;
 }

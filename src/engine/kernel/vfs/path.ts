@@ -75,52 +75,58 @@ function partsOf(text: string): readonly string[] {
 export function find(kernel: Kernel, task: Task, start: Path, text: string, follow: boolean): Found {
   if (text === '') throw new SysError('ENOENT');
   if (text.length > 4095) throw new SysError('ENAMETOOLONG');
-  let at = text.startsWith('/') ? task.fs.root : start;
+  const begin = text.startsWith('/') ? task.fs.root : start;
+  let { mount, dentry } = begin;
   let parts: readonly string[] = partsOf(text);
   let slash = text.endsWith('/');
   let links = 0;
   for (let i = 0; i < parts.length; ) {
     const part = parts[i]!;
     const last = i === parts.length - 1;
-    if (at.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
-    requireAccess(task, at.dentry.inode, MAY_EXEC);
-    if (at.dentry.sb.bars) requireShown(task, at.dentry, 'enter');
+    const { inode, sb } = dentry;
+    if (inode.kind !== 'dir') throw new SysError('ENOTDIR');
+    requireAccess(task, inode, MAY_EXEC);
+    if (sb.bars) requireShown(task, dentry, 'enter');
     if (part === '.' || part === '..') {
-      if (part === '..') at = parentOf(task, at);
+      if (part === '..') ({ mount, dentry } = parentOf(task, { mount, dentry }));
       i++;
       continue;
     }
     if (part.length > 255) throw new SysError('ENAMETOOLONG');
-    const next = child(kernel, at, part);
+    let next = sb.ops.lookup(kernel, dentry, part);
     if (!next) {
-      if (last) return { parent: at, name: part, target: null, slash };
+      if (last) return { parent: { mount, dentry }, name: part, target: null, slash };
       throw new SysError('ENOENT');
     }
-    if (next.dentry.inode.kind === 'link' && (!last || follow || slash)) {
+    let over = mount;
+    if (next.hung) ({ mount: over, dentry: next } = intoMounts({ mount, dentry: next }));
+    if (next.inode.kind === 'link' && (!last || follow || slash)) {
       if (++links > MAX_LINKS) throw new SysError('ELOOP');
-      const magic = next.dentry.sb.ops.follow?.(kernel, next.dentry, task);
+      const magic = next.sb.ops.follow?.(kernel, next, task);
       if (magic) {
-        if (last) return { parent: at, name: part, target: magic, slash };
-        at = magic;
+        if (last) return { parent: { mount, dentry }, name: part, target: magic, slash };
+        ({ mount, dentry } = magic);
         i++;
         continue;
       }
-      const target = readLink(kernel, task, next.dentry);
+      const target = readLink(kernel, task, next);
       const rest = parts.slice(i + 1);
       if (target.endsWith('/') && rest.length === 0) slash = true;
       parts = [...partsOf(target), ...rest];
-      if (target.startsWith('/')) at = task.fs.root;
+      if (target.startsWith('/')) ({ mount, dentry } = task.fs.root);
       i = 0;
       continue;
     }
     if (last) {
-      if (slash && next.dentry.inode.kind !== 'dir') throw new SysError('ENOTDIR');
-      if (next.dentry.sb.bars) requireShown(task, next.dentry, 'see');
-      return { parent: at, name: part, target: next, slash };
+      if (slash && next.inode.kind !== 'dir') throw new SysError('ENOTDIR');
+      if (next.sb.bars) requireShown(task, next, 'see');
+      return { parent: { mount, dentry }, name: part, target: { mount: over, dentry: next }, slash };
     }
-    at = next;
+    mount = over;
+    dentry = next;
     i++;
   }
+  const at = { mount, dentry };
   return { parent: at, name: '', target: at, slash };
 }
 

@@ -5,7 +5,6 @@
 import type { Kernel } from '../records.ts';
 import type { Mount } from './types.ts';
 
-/** Each in the order of joining. */
 export interface PeerGroup {
   members: Set<Mount>;
   slaves: Set<Mount>;
@@ -22,8 +21,9 @@ export function setPeers(kernel: Kernel, mount: Mount, shared: number, master: n
   if (before.shared !== shared) bequeath(kernel, before.shared, before.master);
 }
 
-/** A mount that was made with its groups in it. */
-export function enrol(kernel: Kernel, mount: Mount): void {
+/** A mount that was made with its groups in it; or that should have been, a while ago. */
+export function enrol(kernel: Kernel, mount: Mount, joined = kernel.mounts.nextJoined++): void {
+  mount.joined = joined;
   if (mount.shared !== 0) groupOf(kernel, mount.shared).members.add(mount);
   if (mount.master !== 0) groupOf(kernel, mount.master).slaves.add(mount);
 }
@@ -48,7 +48,7 @@ function leave({ mounts: { groups } }: Kernel, mount: Mount): void {
 function bequeath(kernel: Kernel, id: number, master: number): void {
   const group = kernel.mounts.groups.get(id);
   if (!group || group.members.size > 0) return;
-  for (const slave of [...group.slaves]) setPeers(kernel, slave, slave.shared, master === id ? 0 : master);
+  for (const slave of newestFirst(group.slaves).reverse()) setPeers(kernel, slave, slave.shared, master === id ? 0 : master);
 }
 
 /** These hang nowhere any more. */
@@ -62,17 +62,19 @@ export function enslave(kernel: Kernel, mount: Mount): void {
   setPeers(kernel, mount, 0, peers ? mount.shared : mount.master);
 }
 
+const newestFirst = (mounts: Iterable<Mount>): Mount[] => [...mounts].sort((a, b) => b.joined - a.joined);
+
 /** The other members of a group, the newest first. */
 export function peersOf(kernel: Kernel, mount: Mount): Mount[] {
   const members = kernel.mounts.groups.get(mount.shared)?.members;
-  return members ? [...members].filter((one) => one !== mount).reverse() : [];
+  return members ? newestFirst(members).filter((one) => one !== mount) : [];
 }
 
 /** Who hears of a group, the newest first: each lone slave, and each group of slaves as one list. */
 export function slavesOf(kernel: Kernel, id: number): Mount[][] {
   const out: Mount[][] = [];
   const seen = new Set<number>();
-  for (const slave of [...(kernel.mounts.groups.get(id)?.slaves ?? [])].reverse()) {
+  for (const slave of newestFirst(kernel.mounts.groups.get(id)?.slaves ?? [])) {
     if (slave.shared === 0) out.push([slave]);
     else if (!seen.has(slave.shared)) {
       seen.add(slave.shared);

@@ -5,9 +5,9 @@
  */
 import { SysError } from '../abi.ts';
 import type { Kernel, UserNamespace } from '../records.ts';
-import { noteHolder } from '../vacancy.ts';
-import { hang, hangingAt, rehang } from './hanging.ts';
+import { hang, hangingAt, makeMount, rehang, within } from './hanging.ts';
 import { nsFile } from './nsfs.ts';
+import { countMounts } from './latecopy.ts';
 import { disband, enrol, peersOf, receiversOf, setPeers, slavesOf } from './peers.ts';
 import type { Dentry, Mount, MountNamespace, Path } from './types.ts';
 
@@ -16,41 +16,15 @@ type Kin = 'peer' | 'slave' | 'shared slave';
 
 /** A mount like another, hanging nowhere yet. */
 export function cloneMount(kernel: Kernel, old: Mount, ns: MountNamespace, root: Dentry, kin: Kin = 'peer'): Mount {
-  const { sb, flags, locks, unbindable, source } = old;
-  const copy: Mount = {
-    id: kernel.mounts.nextId++, parent: old.parent, at: old.at, sb, root, flags, locks, unbindable, source, ns, hung: false,
-    shared: kin === 'peer' ? old.shared : kin === 'slave' ? 0 : kernel.mounts.nextGroup++,
-    master: kin === 'peer' ? old.master : old.shared,
-  };
+  const copy = makeMount(kernel.mounts.nextId++, ns, old.sb, root, old.source, old.flags);
+  copy.parent = old.parent;
+  copy.at = old.at;
+  copy.locks = old.locks;
+  copy.unbindable = old.unbindable;
+  copy.shared = kin === 'peer' ? old.shared : kin === 'slave' ? 0 : kernel.mounts.nextGroup++;
+  copy.master = kin === 'peer' ? old.master : old.shared;
   enrol(kernel, copy);
   return copy;
-}
-
-/** A mount and those below it, parents first. */
-export function treeOf(top: Mount): Mount[] {
-  const below = new Map<Mount, Mount[]>();
-  for (const one of top.ns.mounts) {
-    if (one.parent === one || one === top) continue;
-    const list = below.get(one.parent);
-    if (list) list.push(one);
-    else below.set(one.parent, [one]);
-  }
-  if (below.size === 0 || !below.has(top)) return [top];
-  const out: Mount[] = [];
-  const walk = (at: Mount): void => {
-    out.push(at);
-    for (const one of below.get(at) ?? []) walk(one);
-  };
-  walk(top);
-  return out;
-}
-
-/** Is a name a directory, or below it? */
-export function within(name: Dentry, dir: Dentry): boolean {
-  for (let at = name; ; at = at.parent) {
-    if (at === dir) return true;
-    if (at.parent === at) return false;
-  }
 }
 
 /** A copy of a tree as seen from a directory in it, without what may not be bound. The list is parents first, the top's place is the caller's. */
@@ -76,12 +50,24 @@ export function lockTree(tree: readonly Mount[]): void {
 /** Files of mount namespaces are copied only by who binds them: no namespace holds itself. */
 export const ofMounts = (mount: Mount): boolean => nsFile(mount.root.inode)?.type === 'mnt';
 
+/** Mounts that one namespace may have, unless /proc/sys/fs/mount-max says otherwise. */
+export const MOUNT_MAX = 100_000;
+
+/** How many more each namespace is about to get. */
+type Coming = Map<MountNamespace, number>;
+
+function requireRoom(kernel: Kernel, ns: MountNamespace, more: number, coming: Coming): void {
+  const all = (coming.get(ns) ?? 0) + more;
+  if (countMounts(ns) + all > (kernel.counters['sysctl:mount-max'] ?? MOUNT_MAX)) throw new SysError('ENOSPC');
+  coming.set(ns, all);
+}
+
 /** Copies of a tree for all that hear of a place; each hangs nowhere yet but knows its place. */
-function propagate(kernel: Kernel, at: Path, tree: readonly Mount[]): Mount[][] {
-  const made: Mount[][] = [];
+function propagate(kernel: Kernel, at: Path, tree: readonly Mount[], coming: Coming, made: Mount[][]): void {
   const give = (to: Mount, from: readonly Mount[], kin: Kin): Mount[] | null => {
     if (!to.hung || !within(at.dentry, to.root)) return null;
     if (ofMounts(from[0]!)) throw new SysError('EINVAL');
+    requireRoom(kernel, to.ns, from.length, coming);
     const copy = copyTree(kernel, from, from[0]!.root, to.ns, kin);
     copy[0]!.parent = to;
     copy[0]!.at = at.dentry;
@@ -100,42 +86,39 @@ function propagate(kernel: Kernel, at: Path, tree: readonly Mount[]): Mount[][] 
   };
   for (const peer of peersOf(kernel, at.mount)) give(peer, tree, 'peer');
   below(at.mount.shared, tree);
-  return made;
 }
 
 /** Hangs a tree, new or moved, at a place and at all that hear of it. */
 export function attachTree(kernel: Kernel, tree: readonly Mount[], at: Path, user: UserNamespace | undefined): void {
   const top = tree[0]!;
   const alone = tree.filter((one) => one.shared === 0);
-  let copies: Mount[][] = [];
-  if (at.mount.shared !== 0) {
-    for (const one of alone) setPeers(kernel, one, kernel.mounts.nextGroup++, one.master);
-    try {
-      copies = propagate(kernel, at, tree);
-    } catch (error) {
-      for (const one of alone) setPeers(kernel, one, 0, one.master);
-      if (!top.hung) disband(kernel, tree);
-      throw error;
+  const copies: Mount[][] = [];
+  const coming: Coming = new Map();
+  try {
+    if (!top.hung) requireRoom(kernel, at.mount.ns, tree.length, coming);
+    if (at.mount.shared !== 0) {
+      for (const one of alone) setPeers(kernel, one, kernel.mounts.nextGroup++, one.master);
+      propagate(kernel, at, tree, coming, copies);
     }
+  } catch (error) {
+    for (const copy of copies) disband(kernel, copy);
+    for (const one of alone) setPeers(kernel, one, 0, one.master);
+    if (!top.hung) disband(kernel, tree);
+    throw error;
   }
   if (top.hung) rehang(top, at.mount, at.dentry);
   else {
     top.parent = at.mount;
     top.at = at.dentry;
-    for (const one of tree) hangUp(kernel, one);
+    for (const one of tree) hang(kernel, one);
   }
   for (const copy of copies) {
     const place = copy[0]!;
     const covered = hangingAt(place.parent, place.at);
     if (place.parent.ns.owner !== user) lockTree(copy);
-    for (const one of copy) hangUp(kernel, one);
+    for (const one of copy) hang(kernel, one);
     if (covered) rehang(covered, place, place.root);
   }
-}
-
-function hangUp(kernel: Kernel, mount: Mount): void {
-  hang(mount);
-  noteHolder(kernel, mount);
 }
 
 /** What goes with mounts that are taken down: their likes below all that hear of their places, unless something else hangs there. */
@@ -149,7 +132,7 @@ export function goingWith(kernel: Kernel, list: readonly Mount[]): Mount[] {
       if (child && !going.has(child)) extra.add(child);
     }
   }
-  const leaves = (one: Mount): boolean => !(one.locks?.fast && !extra.has(one.parent) && !going.has(one.parent)) && childrenOf(one).every((child) => child.at === one.root || extra.has(child) || going.has(child));
+  const leaves = (one: Mount): boolean => !(one.locks?.fast && !extra.has(one.parent) && !going.has(one.parent)) && one.children.every((child) => child.at === one.root || extra.has(child) || going.has(child));
   for (let settled = false; !settled; ) {
     settled = true;
     for (const one of extra) {
@@ -158,8 +141,6 @@ export function goingWith(kernel: Kernel, list: readonly Mount[]): Mount[] {
       settled = false;
     }
   }
-  for (const one of extra) for (const topper of childrenOf(one)) if (!extra.has(topper) && !going.has(topper)) rehang(topper, one.parent, one.at);
+  for (const one of extra) for (const topper of [...one.children]) if (!extra.has(topper) && !going.has(topper)) rehang(topper, one.parent, one.at);
   return [...extra];
 }
-
-export const childrenOf = (mount: Mount): Mount[] => mount.ns.mounts.filter((one) => one.parent === mount && one !== mount);

@@ -89,14 +89,18 @@ export interface Mount {
   /** Peer group: 0 private. */
   shared: number;
   master: number;
+  /** When it came into its groups, by order. */
+  joined: number;
   /** May not be bound elsewhere. */
-  unbindable?: boolean | undefined;
+  unbindable: boolean;
   /** Of a less privileged namespace: whether it hangs fast, and the flags that may not be taken away. */
-  locks?: { fast: boolean; flags: number } | undefined;
+  locks: { fast: boolean; flags: number } | null;
   source: string;
   ns: MountNamespace;
   /** Neither unmounted nor gone with its namespace. */
   hung: boolean;
+  /** What hangs in it, in the order of hanging up. */
+  children: Mount[];
 }
 
 export interface MountNamespace {
@@ -105,6 +109,25 @@ export interface MountNamespace {
   root: Mount;
   /** Whose capabilities count for mounting here; absent where only root of the machine is. */
   owner?: UserNamespace;
+  /** While not all of it is copied: from where; latecopy.ts. */
+  late: LateCopy | null;
+}
+
+export interface LateCopy {
+  kernel: Kernel;
+  /** Does not change as long as this is so. */
+  from: MountNamespace;
+  /** Number of the first copy; the others follow in the order of their originals. */
+  firstId: number;
+  /** Likewise when they came into their groups; those that are slaves since came in the order of the tree. */
+  firstJoined: number;
+  enslaved: { tree: readonly Mount[]; firstJoined: number } | null;
+  /** How copies stand to their originals. */
+  kin: 'peer' | 'slave' | 'private';
+  made: Map<Mount, Mount>;
+  originals: Map<Mount, Mount>;
+  /** Makes the copies of what hangs at a place. */
+  childAt(parent: Mount, at: Dentry): void;
 }
 
 export interface Path {

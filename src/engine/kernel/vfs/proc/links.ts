@@ -2,11 +2,12 @@
 import { O_CLOEXEC, SysError } from '../../abi.ts';
 import type { Kernel, Namespaces, PidNamespace, Task } from '../../records.ts';
 import { translate } from './status.ts';
+import { mountApart } from '../hanging.ts';
 import { nsFile, nsPath, type NsFile } from '../nsfs.ts';
 import { pathText } from '../path.ts';
 import { fixed, type Node } from '../pseudo.ts';
 import { makeDentry } from '../inode.ts';
-import type { File, Mount, MountNamespace, Path } from '../types.ts';
+import type { File, Path } from '../types.ts';
 import { requireLook } from './access.ts';
 
 type DirNode = Extract<Node, { kind: 'dir' }>;
@@ -51,11 +52,7 @@ function fileAt(file: File): Path | null {
   const { inode } = file;
   if (inode.sb.type === 'sockfs') throw new SysError('ENXIO');
   const dentry = makeDentry('', null, inode);
-  const ns: MountNamespace = { ino: 0, mounts: [], root: null as unknown as Mount };
-  const mount: Mount = { id: 0, parent: null as unknown as Mount, at: dentry, sb: inode.sb, root: dentry, flags: 0, shared: 0, master: 0, source: inode.sb.type, ns, hung: false };
-  mount.parent = mount;
-  ns.root = mount;
-  return { mount, dentry };
+  return { mount: mountApart(inode.sb, dentry), dentry };
 }
 
 function slots(task: Task): [number, File][] {

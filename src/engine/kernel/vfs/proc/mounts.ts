@@ -1,6 +1,7 @@
 /** The mounts that a process sees: /proc/PID/mounts, mountinfo, mountstats. Source: proc_pid_mountinfo(5), fstab(5). */
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_STRICTATIME } from '../../abi.ts';
 import type { Task } from '../../records.ts';
+import { complete } from '../latecopy.ts';
 import { pathText } from '../path.ts';
 import type { Mount, SuperBlock } from '../types.ts';
 
@@ -19,6 +20,7 @@ function flagText(mount: Mount): string {
 /** Mounts that `task` can reach, in order, with the path each hangs at. */
 function reachable(task: Task): { mount: Mount; at: string }[] {
   const rows: { mount: Mount; at: string }[] = [];
+  complete(task.ns.mnt);
   for (const mount of task.ns.mnt.mounts) {
     const at = pathText(task, { mount, dentry: mount.root });
     if (!at.startsWith('(unreachable)')) rows.push({ mount, at });

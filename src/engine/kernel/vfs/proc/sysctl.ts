@@ -10,6 +10,7 @@ import { disableIpv6 } from '../../net/links.ts';
 import { threadsMax } from '../../syscalls/limits.ts';
 import type { Kernel, Namespaces, Task, UserNamespace } from '../../records.ts';
 import { fixed, type Node } from '../pseudo.ts';
+import { MOUNT_MAX } from '../trees.ts';
 
 const says = (read: (kernel: Kernel, task: Task) => string | number): Node => ({ kind: 'file', read: (kernel, task) => `${read(kernel, task)}\n` });
 
@@ -163,7 +164,7 @@ const VM: Readonly<Record<string, Node>> = Object.fromEntries(Object.entries({
 export function sysDir(): Extract<Node, { kind: 'dir' }> {
   return fixed({
     fs: fixed({
-      'file-max': says(() => '9223372036854775807'), 'nr_open': says(() => 1048576),
+      'file-max': says(() => '9223372036854775807'), 'mount-max': kept('mount-max', MOUNT_MAX, 1, 2147483647), 'nr_open': says(() => 1048576),
       'file-nr': says((kernel) => {
         let open = 0;
         for (const task of kernel.tasks.values()) for (const slot of task.files.slots) if (slot) open++;
