@@ -47,7 +47,7 @@ const JOURNEYS: Record<string, Case[]> = {
   ],
   'files: copy-up, diff, cp, commit, save and load': [
     { run: 'docker run --name fs busybox sh -c "echo x > /new; echo y >> /etc/passwd; rm /bin/wget"', exit: 0 },
-    { run: 'docker diff fs', out: 'C /bin\nD /bin/wget\nC /etc/passwd\nA /new\n' },
+    { run: 'docker diff fs', out: 'C /bin\nD /bin/wget\nC /etc\nC /etc/passwd\nA /new\n' },
     { run: 'docker cp fs:/new - | head -c 3', out: 'new' },
     { run: 'docker commit fs mine:1 > /dev/null; docker save mine:1 -o /root/mine.tar; docker rmi mine:1 > /dev/null; docker load -i /root/mine.tar', out: 'Loaded image: mine:1\n' },
     { run: 'docker run --rm mine:1 cat /new', out: 'x\n' },

@@ -13,6 +13,8 @@ export interface GoType {
   fields: readonly string[] | null;
   /** What a map gives for a key that is not there (undefined: nothing); a struct has none. */
   zero?: unknown;
+  /** What a map's keys are where they are no plain strings. */
+  key?: string;
   pointer?: boolean;
   /** What it was made from, for JSON. */
   original?: unknown;
@@ -20,6 +22,22 @@ export interface GoType {
   marshals?: boolean;
   /** Printed so instead of field by field: a moment. */
   text?: string;
+}
+
+/** A number of decoded JSON, which Go keeps as its digits (json.Number). */
+export class JsonNumber {
+  readonly digits: string;
+  constructor(digits: string) {
+    this.digits = digits;
+  }
+}
+
+/** JSON as Go decodes it into an interface {} with UseNumber. */
+export function decoded(x: unknown): unknown {
+  if (typeof x === 'number') return new JsonNumber(String(x));
+  if (Array.isArray(x)) return x.map(decoded);
+  if (typeof x !== 'object' || x === null) return x;
+  return Object.fromEntries(Object.entries(x).filter(([, v]) => v !== undefined).map(([k, v]) => [k, decoded(v)]));
 }
 
 /** The same record, told what it is. */
@@ -34,6 +52,7 @@ export function typeOf(x: unknown): GoType | null {
 
 /** What JSON sees of a value. */
 function originalOf(x: unknown): unknown {
+  if (x instanceof JsonNumber) return Number(x.digits);
   const type = typeOf(x);
   if (type && 'original' in type) return type.original;
   if (Array.isArray(x)) return x.map(originalOf);
@@ -56,6 +75,7 @@ function plain(x: unknown, names: boolean, depth: number): string {
   if (Array.isArray(x)) return `[${x.map((one) => plain(one, names, depth + 1)).join(' ')}]`;
   if (typeof x === 'number' && Number.isInteger(x) && Math.abs(x) >= 1e21) return x.toExponential();
   if (typeof x !== 'object') return String(x);
+  if (x instanceof JsonNumber) return x.digits;
   const type = typeOf(x);
   const record = x as Record<string, unknown>;
   if (type?.text !== undefined) return type.text;
@@ -71,9 +91,11 @@ function addressOf(x: object): string {
   return `0xc000${((hash >>> 0) & 0xfffff0).toString(16).padStart(6, '0')}`;
 }
 
-function kindOf(x: unknown): string {
+/** The name of a value's type. */
+export function kindOf(x: unknown): string {
   if (x === null || x === undefined) return '<nil>';
   if (Array.isArray(x)) return x.every((one) => typeof one === 'string') ? '[]string' : '[]interface {}';
+  if (x instanceof JsonNumber) return 'json.Number';
   if (typeof x === 'number') return Number.isInteger(x) ? 'int' : 'float64';
   if (typeof x === 'boolean') return 'bool';
   return typeof x === 'string' ? 'string' : (typeOf(x)?.name ?? 'map[string]interface {}');
@@ -90,7 +112,7 @@ function formatted(verb: string, x: unknown, { flags, precision }: Verb): string
   if (verb === 'T') return kindOf(x);
   if (verb === 't') return typeof x === 'boolean' ? String(x) : null;
   if (Array.isArray(x)) return `[${x.map((one) => formatted(verb, one, { flags, precision }) ?? bad(verb, one)).join(' ')}]`;
-  if (typeof x === 'string') return ofText(verb, x, precision);
+  if (typeof x === 'string' || x instanceof JsonNumber) return ofText(verb, plain(x, false, 0), precision);
   return typeof x === 'number' ? ofNumber(verb, x, flags, precision) : verb === 's' && typeof x === 'object' && x !== null ? plain(x, false, 0) : null;
 }
 

@@ -216,12 +216,17 @@ export interface Reference {
   digest: string;
 }
 
+/** A host, or an address in brackets, and a port. Source: distribution/reference. */
+const DOMAIN = /^(?:[a-zA-Z\d](?:[a-zA-Z\d-]*[a-zA-Z\d])?(?:\.[a-zA-Z\d](?:[a-zA-Z\d-]*[a-zA-Z\d])?)*|\[[a-fA-F\d:]+\])(?::\d+)?$/;
+
 export function parseReference(source: string): Reference | { error: string } {
   const match = /^([^@]*?)(?::([^:/@]*))?(?:@(.+))?$/.exec(source);
   const name = (match?.[1] ?? '').replace(/^docker\.io\/(library\/)?/, '');
   if (!match || name === '' || (match[2] !== undefined && !/^\w[\w.-]{0,127}$/.test(match[2]))) return { error: 'invalid reference format' };
   const parts = name.split('/');
-  const path = parts.length > 1 && /[.:]|^localhost$/.test(parts[0]!) ? parts.slice(1) : parts;
+  const domain = parts.length > 1 && /[.:]|^localhost$|[A-Z]/.test(parts[0]!);
+  if (domain && !DOMAIN.test(parts[0]!)) return { error: 'invalid reference format' };
+  const path = domain ? parts.slice(1) : parts;
   if (path.some((p) => /[A-Z]/.test(p))) {
     const full = parts.length === 1 ? `library/${name}` : name;
     return { error: `invalid reference format: repository name (${full}) must be lowercase` };

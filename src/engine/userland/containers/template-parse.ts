@@ -1,15 +1,22 @@
 /**
- * Go's text/template, its reading: text, fields, variables, pipelines, if, with, range, else, break, continue.
- * Source: pkg.go.dev/text/template/parse. Left out: define, template, block.
+ * Go's text/template, its reading: a tree of texts, actions and clauses, and the templates that it defines.
+ * Source: pkg.go.dev/text/template/parse.
  */
-export class TemplateError extends Error {}
+import { type Kind, shown, type Token, tokens } from './template-lex.ts';
+
+export class TemplateError extends Error {
+  /** What was written before. */
+  out = '';
+}
 
 export type Node =
   | { kind: 'text'; text: string }
   | { kind: 'action'; pipe: Pipe; at: number }
   | { kind: 'break' }
   | { kind: 'continue' }
-  | { kind: 'if' | 'with' | 'range'; pipe: Pipe; body: Node[]; otherwise: Node[]; at: number };
+  | { kind: 'template'; name: string; pipe: Pipe | null; at: number }
+  | Control;
+export type Control = { kind: 'if' | 'with' | 'range'; pipe: Pipe; body: Node[]; otherwise: Node[]; at: number };
 export interface Pipe {
   /** Variables that it is given to, by commas. */
   assign: string | null;
@@ -18,145 +25,337 @@ export interface Pipe {
   commands: Operand[][];
   /** As Go prints it in an error. */
   source: string;
+  at: number;
 }
 export type Operand =
   | { kind: 'field'; path: string[]; source: string; at: number }
   | { kind: 'variable'; name: string; path: string[]; source: string; at: number }
   | { kind: 'literal'; value: unknown; source: string; at: number }
-  | { kind: 'word'; name: string; source: string; at: number }
+  | { kind: 'word'; name: string; path: string[]; source: string; at: number }
   | { kind: 'group'; pipe: Pipe; path: string[]; source: string; at: number };
 
-export type Template = Node[];
-
-interface Token {
-  text: string;
-  at: number;
+export interface Template {
+  /** As errors name it. */
+  name: string;
+  nodes: Node[];
+  /** By name, with their own variables. */
+  defined: ReadonlyMap<string, Node[]>;
+  source: string;
 }
 
-/** Parses; throws TemplateError with Go's words after "template: :1: ". */
-export function parseWith(functions: ReadonlySet<string>, source: string): Template {
+/** What ends a list of nodes. */
+type End = '{{end}}' | '{{else}}';
+
+class Reader {
+  readonly name: string;
+  readonly functions: ReadonlySet<string>;
+  readonly words: readonly Token[];
+  readonly defined = new Map<string, Node[]>();
+  next = 0;
+  variables: string[] = ['$'];
+  loops = 0;
+  actionLine = 0;
+
+  constructor(name: string, functions: ReadonlySet<string>, source: string) {
+    this.name = name;
+    this.functions = functions;
+    this.words = tokens(source);
+  }
+
+  take(): Token {
+    const token = this.words[Math.min(this.next, this.words.length - 1)]!;
+    this.next++;
+    return token;
+  }
+
+  peek(): Token {
+    return this.words[Math.min(this.next, this.words.length - 1)]!;
+  }
+
+  takeSolid(): Token {
+    while (this.peek().kind === 'space') this.next++;
+    return this.take();
+  }
+
+  peekSolid(): Token {
+    while (this.peek().kind === 'space') this.next++;
+    return this.peek();
+  }
+
+  fail(why: string): never {
+    const line = this.words[Math.min(Math.max(this.next - 1, 0), this.words.length - 1)]!.line;
+    throw new TemplateError(`template: ${this.name}:${line}: ${why}`);
+  }
+
+  unexpected(token: Token, context: string): never {
+    if (token.kind !== 'error') this.fail(`unexpected ${shown(token)} in ${context}`);
+    const started = this.actionLine > 0 && this.actionLine !== token.line ? ` in action started at ${this.name}:${this.actionLine}` : '';
+    this.fail(`${token.text}${token.text.endsWith(' action') ? started.replace(' in action', '') : started}`);
+  }
+
+  expect(kind: Kind, context: string): Token {
+    const token = this.takeSolid();
+    return token.kind === kind ? token : this.unexpected(token, context);
+  }
+}
+
+/** Parses; throws TemplateError with Go's words. */
+export function parseWith(functions: ReadonlySet<string>, source: string, name = ''): Template {
+  const r = new Reader(name, functions, source);
   const nodes: Node[] = [];
-  const stack: { outer: Extract<Node, { body: Node[] }>; node: Extract<Node, { body: Node[] }>; into: Node[] }[] = [];
-  let into = nodes;
-  let at = 0;
-  while (at < source.length) {
-    const open = source.indexOf('{{', at);
-    let plain = source.slice(at, open < 0 ? source.length : open);
-    if (open >= 0 && /^\{\{-\s/.test(source.slice(open))) plain = plain.replace(/\s+$/, '');
-    if (plain !== '') into.push({ kind: 'text', text: plain });
-    if (open < 0) break;
-    const close = source.indexOf('}}', open);
-    if (close < 0) throw new TemplateError('template: :1: unclosed action');
-    let inner = source.slice(open + 2, close);
-    at = close + 2;
-    if (/^-\s/.test(inner)) inner = ` ${inner.slice(1)}`;
-    if (/\s-$/.test(inner)) {
-      inner = inner.slice(0, -1);
-      at += /^\s*/.exec(source.slice(at))![0].length;
-    }
-    if (/^\s*\/\*/.test(inner)) continue;
-    const tokens = tokenize(inner, open + 2);
-    const word = tokens[0]?.text;
-    if (word === 'end') {
-      const top = stack.pop();
-      if (!top) throw new TemplateError('template: :1: unexpected {{end}}');
-      into = top.into;
-    } else if (word === 'else') {
-      const top = stack[stack.length - 1];
-      if (!top) throw new TemplateError('template: :1: unexpected {{else}}');
-      into = top.node.otherwise;
-      if (tokens[1]?.text === 'if') {
-        const node: Node = { kind: 'if', pipe: parsePipe(functions, tokens.slice(2)), body: [], otherwise: [], at: open };
-        into.push(node);
-        top.node = node;
-        into = node.body;
+  while (r.peek().kind !== 'eof') {
+    const before = r.next;
+    if (r.peek().kind === 'left') {
+      r.take();
+      if (isKeyword(r.takeSolid(), 'define')) {
+        definition(r);
+        continue;
       }
-    } else if ((word === 'break' || word === 'continue') && tokens.length === 1) {
-      if (!stack.some((one) => one.outer.kind === 'range')) throw new TemplateError(`template: :1: {{${word}}} outside {{range}}`);
-      into.push({ kind: word });
-    } else if (word === 'if' || word === 'with' || word === 'range') {
-      const node: Extract<Node, { body: Node[] }> = { kind: word, pipe: parsePipe(functions, tokens.slice(1)), body: [], otherwise: [], at: open };
-      into.push(node);
-      stack.push({ outer: node, node, into });
-      into = node.body;
-    } else if (tokens.length === 0) throw new TemplateError('template: :1: missing value for command');
-    else into.push({ kind: 'action', pipe: parsePipe(functions, tokens), at: open });
-  }
-  if (stack.length > 0) throw new TemplateError('template: :1: unexpected EOF');
-  return nodes;
-}
-
-function tokenize(inner: string, offset: number): Token[] {
-  const tokens: Token[] = [];
-  const rule = /\s+|"(?:[^"\\]|\\.)*"|`[^`]*`|'(?:[^'\\]|\\.)'|:=|[|(),=]|\$?[\w]*(?:\.[\w]+)+|\$\w*|\.|-?\d+(?:\.\d+)?|\w+/y;
-  while (rule.lastIndex < inner.length) {
-    const at = rule.lastIndex;
-    const match = rule.exec(inner);
-    if (!match) {
-      const c = inner[at]!;
-      throw new TemplateError(c === '"' ? 'template: :1: unterminated quoted string' : `template: :1: unexpected ${JSON.stringify(c)} in command`);
+      r.next = before;
     }
-    if (match[0].trim() !== '') tokens.push({ text: match[0], at: offset + at });
+    const node = textOrAction(r);
+    if (typeof node === 'string') return r.fail(`unexpected ${node}`);
+    nodes.push(node);
   }
-  return tokens;
+  return { name, nodes, defined: r.defined, source };
 }
 
-function parsePipe(functions: ReadonlySet<string>, tokens: Token[]): Pipe {
-  let assign: string | null = null;
-  let declares = false;
-  let rest = tokens;
-  const define = tokens.findIndex((t) => t.text === ':=' || t.text === '=');
-  if (define > 0) {
-    assign = tokens.slice(0, define).map((t) => t.text).join('');
-    declares = tokens[define]!.text === ':=';
-    rest = tokens.slice(define + 1);
-  }
-  const commands: Operand[][] = [[]];
-  for (let i = 0; i < rest.length; i++) {
-    const token = rest[i]!;
-    if (token.text === '|') commands.push([]);
-    else if (token.text === '(') {
-      let depth = 1;
-      let end = i + 1;
-      for (; end < rest.length && depth > 0; end++) depth += rest[end]!.text === '(' ? 1 : rest[end]!.text === ')' ? -1 : 0;
-      if (depth > 0) throw new TemplateError('template: :1: unclosed left paren');
-      const pipe = parsePipe(functions, rest.slice(i + 1, end - 1));
-      const next = rest[end];
-      const dotted = next && next.text.startsWith('.') && next.text.length > 1 && next.at === rest[end - 1]!.at + 1;
-      commands[commands.length - 1]!.push({ kind: 'group', pipe, path: dotted ? next.text.slice(1).split('.') : [], source: `(${pipe.source})${dotted ? next.text : ''}`, at: dotted ? next.at : token.at });
-      i = dotted ? end : end - 1;
-    } else commands[commands.length - 1]!.push(operand(functions, token));
-  }
-  if (commands.some((c) => c.length === 0)) throw new TemplateError('template: :1: missing value for command');
-  const source = commands.map((command) => command.map((one) => one.source).join(' ')).join(' | ');
-  return { assign, declares, commands, source: assign === null ? source : `${assign.replace(',', ', ')} := ${source}` };
+const isKeyword = (token: Token, word: string): boolean => token.kind === 'keyword' && token.text === word;
+
+/** {{define "name"}} … {{end}}: its variables are its own. */
+function definition(r: Reader): void {
+  const context = 'define clause';
+  const name = templateName(r, r.takeSolid(), context);
+  r.expect('right', context);
+  own(r, name, (end) => r.fail(`unexpected ${end} in ${context}`));
 }
 
-function operand(functions: ReadonlySet<string>, token: Token): Operand {
+/** Reads the nodes of a template of that name up to its end. */
+function own(r: Reader, name: string, wrong: (end: End) => void): void {
+  const { variables } = r;
+  r.variables = ['$'];
+  const [nodes, end] = list(r);
+  if (end !== '{{end}}') wrong(end);
+  r.variables = variables;
+  // A definition without anything in it does not replace another.
+  if (nodes.some((n) => n.kind !== 'text' || n.text.trim() !== '') || !r.defined.has(name)) r.defined.set(name, nodes);
+}
+
+function list(r: Reader): [Node[], End] {
+  const nodes: Node[] = [];
+  while (r.peekSolid().kind !== 'eof') {
+    const node = textOrAction(r);
+    if (typeof node === 'string') return [nodes, node];
+    nodes.push(node);
+  }
+  return r.fail('unexpected EOF');
+}
+
+function textOrAction(r: Reader): Node | End {
+  const token = r.takeSolid();
+  if (token.kind === 'text') return { kind: 'text', text: token.text };
+  if (token.kind !== 'left') r.unexpected(token, 'input');
+  r.actionLine = token.line;
+  const node = action(r);
+  r.actionLine = 0;
+  return node;
+}
+
+function action(r: Reader): Node | End {
+  const token = r.peekSolid();
+  if (token.kind === 'keyword') {
+    switch (token.text) {
+      case 'if':
+      case 'with':
+      case 'range':
+        r.take();
+        return control(r, token.text, token.at);
+      case 'end':
+        r.take();
+        r.expect('right', 'end');
+        return '{{end}}';
+      case 'else':
+        r.take();
+        if (!isKeyword(r.peekSolid(), 'if') && !isKeyword(r.peek(), 'with')) r.expect('right', 'else');
+        return '{{else}}';
+      case 'break':
+      case 'continue':
+        r.take();
+        return leave(r, token.text);
+      case 'template':
+        r.take();
+        return inclusion(r);
+      case 'block':
+        r.take();
+        return block(r);
+    }
+  }
+  return { kind: 'action', at: token.at, pipe: pipeline(r, 'command', 'right') };
+}
+
+function leave(r: Reader, kind: 'break' | 'continue'): Node {
+  const token = r.takeSolid();
+  if (token.kind !== 'right') r.unexpected(token, `{{${kind}}}`);
+  if (r.loops === 0) r.fail(`{{${kind}}} outside {{range}}`);
+  return { kind };
+}
+
+function templateName(r: Reader, token: Token, context: string): string {
+  return token.kind === 'string' ? unquote(token.text) : token.kind === 'raw' ? token.text.slice(1, -1) : r.unexpected(token, context);
+}
+
+/** {{template "name" pipeline}} */
+function inclusion(r: Reader): Node {
+  const context = 'template clause';
+  const token = r.takeSolid();
+  const name = templateName(r, token, context);
+  if (r.peekSolid().kind !== 'right') return { kind: 'template', name, pipe: pipeline(r, context, 'right'), at: token.at };
+  r.take();
+  return { kind: 'template', name, pipe: null, at: token.at };
+}
+
+/** {{block "name" pipeline}} … {{end}}: defines and includes. */
+function block(r: Reader): Node {
+  const context = 'block clause';
+  const token = r.takeSolid();
+  const name = templateName(r, token, context);
+  const pipe = pipeline(r, context, 'right');
+  own(r, name, (end) => r.fail(`unexpected ${end} in ${context}`));
+  return { kind: 'template', name, pipe, at: token.at };
+}
+
+function control(r: Reader, kind: Control['kind'], at: number): Control {
+  const known = r.variables.length;
+  const pipe = pipeline(r, kind, 'right');
+  if (kind === 'range') r.loops++;
+  const [body, end] = list(r);
+  if (kind === 'range') r.loops--;
+  let otherwise: Node[] = [];
+  if (end === '{{else}}') {
+    if (kind !== 'range' && isKeyword(r.peek(), kind)) otherwise = [control(r, kind, r.take().at)];
+    else {
+      const [rest, last] = list(r);
+      if (last !== '{{end}}') r.fail(`expected end; found ${last}`);
+      otherwise = rest;
+    }
+  }
+  r.variables.length = known;
+  return { kind, pipe, body, otherwise, at };
+}
+
+const OPERANDS: ReadonlySet<Kind> = new Set(['bool', 'rune', 'dot', 'field', 'identifier', 'number', 'raw', 'string', 'variable', '(']);
+
+function pipeline(r: Reader, context: string, end: 'right' | ')'): Pipe {
+  const { at } = r.peekSolid();
+  const { names, declares } = declarations(r, context);
+  const commands: Operand[][] = [];
+  for (;;) {
+    const token = r.takeSolid();
+    if (token.kind === end) break;
+    if (!OPERANDS.has(token.kind) && !isKeyword(token, 'nil')) r.unexpected(token, context);
+    r.next--;
+    commands.push(command(r));
+  }
+  if (commands.length === 0) r.fail(`missing value for ${context}`);
+  const stage = commands.findIndex(([head], i) => i > 0 && (head!.kind === 'literal' || (head!.kind === 'field' && head!.path.length === 0)));
+  if (stage > 0) r.fail(`non executable command in pipeline stage ${stage + 1}`);
+  const source = commands.map((one) => one.map((o) => o.source).join(' ')).join(' | ');
+  const given = names.length > 0 ? `${names.join(', ')} ${declares ? ':=' : '='} ` : '';
+  return { assign: names.length > 0 ? names.join(',') : null, declares, commands, source: given + source, at };
+}
+
+/** "$x :=", "$i, $x :=", "$x =" before a pipeline. */
+function declarations(r: Reader, context: string): { names: string[]; declares: boolean } {
+  const names: string[] = [];
+  while (r.peekSolid().kind === 'variable') {
+    const before = r.next;
+    const name = r.take().text;
+    const next = r.peekSolid();
+    if (next.kind === 'assign' || next.kind === 'declare') {
+      r.take();
+      names.push(name);
+      r.variables.push(name);
+      return { names, declares: next.kind === 'declare' };
+    }
+    if (next.kind !== 'char' || next.text !== ',') {
+      r.next = before;
+      break;
+    }
+    r.take();
+    names.push(name);
+    r.variables.push(name);
+    if (context !== 'range' || names.length >= 2) r.fail(`too many declarations in ${context}`);
+    const after = r.peekSolid();
+    if (after.kind !== 'variable' && after.kind !== 'right' && after.kind !== ')') r.fail('range can only initialize variables');
+  }
+  return { names, declares: true };
+}
+
+function command(r: Reader): Operand[] {
+  const operands: Operand[] = [];
+  for (;;) {
+    r.peekSolid();
+    const one = operand(r);
+    if (one) operands.push(one);
+    const token = r.take();
+    if (token.kind === 'space') continue;
+    if (token.kind === 'right' || token.kind === ')') r.next--;
+    else if (token.kind !== 'pipe') r.unexpected(token, 'operand');
+    break;
+  }
+  if (operands.length === 0) r.fail('empty command');
+  return operands;
+}
+
+/** A term with the fields that follow it; a chain stands where its first further field does. */
+function operand(r: Reader): Operand | null {
+  const node = term(r);
+  if (!node || r.peek().kind !== 'field') return node;
+  const { at } = r.peek();
+  const path: string[] = [];
+  while (r.peek().kind === 'field') path.push(r.take().text.slice(1));
+  const source = `${node.source}.${path.join('.')}`;
+  if (node.kind === 'literal' || (node.kind === 'field' && node.path.length === 0)) return r.fail(`unexpected . after term ${JSON.stringify(node.source)}`);
+  return { ...node, path: [...node.path, ...path], source, at };
+}
+
+function term(r: Reader): Operand | null {
+  const token = r.takeSolid();
   const { text, at } = token;
-  const first = text[0]!;
   const literal = (value: unknown): Operand => ({ kind: 'literal', value, source: text, at });
-  if (first === '"') return literal(unquote(text));
-  if (first === '`') return literal(text.slice(1, -1));
-  if (first === "'") return literal(unquote(text).codePointAt(0));
-  if (/^-?\d/.test(text)) return literal(Number(text));
-  if (text === '.') return { kind: 'field', path: [], source: text, at };
-  if (first === '.') {
-    // A chain of fields stands where its second begins.
-    const path = text.slice(1).split('.');
-    return { kind: 'field', path, source: text, at: path.length > 1 ? at + 1 + path[0]!.length : at };
+  switch (token.kind) {
+    case 'identifier':
+      return r.functions.has(text) ? { kind: 'word', name: text, path: [], source: text, at } : r.fail(`function "${text}" not defined`);
+    case 'dot':
+      return { kind: 'field', path: [], source: text, at };
+    case 'field':
+      return { kind: 'field', path: [text.slice(1)], source: text, at };
+    case 'variable':
+      return r.variables.includes(text) ? { kind: 'variable', name: text, path: [], source: text, at } : r.fail(`undefined variable "${text}"`);
+    case 'keyword':
+      if (text === 'nil') return literal(null);
+      break;
+    case 'bool':
+      return literal(text === 'true');
+    case 'rune':
+      return literal(unquote(text).codePointAt(0));
+    case 'number':
+      return literal(Number(text.replaceAll('_', '').replace(/^0(?=\d+$)/, '0o')));
+    case 'string':
+      return literal(unquote(text));
+    case 'raw':
+      return literal(text.slice(1, -1));
+    case '(': {
+      const pipe = pipeline(r, 'parenthesized pipeline', ')');
+      return { kind: 'group', pipe, path: [], source: `(${pipe.source})`, at: pipe.at };
+    }
   }
-  if (first === '$') {
-    const [name, ...path] = text.split('.');
-    return { kind: 'variable', name: name!, path, source: text, at: path.length > 0 ? at + name!.length : at };
-  }
-  if (text === 'true' || text === 'false') return literal(text === 'true');
-  if (text === 'nil') return { kind: 'literal', value: null, source: text, at };
-  if (!/^\w+$/.test(text)) throw new TemplateError(`template: :1: unexpected ${JSON.stringify(text)} in command`);
-  if (!functions.has(text)) throw new TemplateError(`template: :1: function "${text}" not defined`);
-  return { kind: 'word', name: text, source: text, at };
+  r.next--;
+  return null;
 }
+
+const ESCAPED: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' };
 
 function unquote(quoted: string): string {
-  return quoted.slice(1, -1).replace(/\\(.)/g, (_, c: string) => ({ n: '\n', t: '\t', r: '\r' })[c] ?? c);
+  return quoted.slice(1, -1).replace(/\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|(.))/g, (_, x: string, u: string, c: string) => (c === undefined ? String.fromCharCode(Number.parseInt(x ?? u, 16)) : (ESCAPED[c] ?? c)));
 }

@@ -3,11 +3,11 @@
  * println, truncate, pad). Values are JSON, or records that know their Go type (gofmt.ts); a function in a record is a method.
  * Source: pkg.go.dev/text/template; docker's formatting page.
  */
-import { fromBase64, text } from '../../sim/text.ts';
-import { goJson, printf, show, told, typeOf } from './gofmt.ts';
-import { type Node, type Operand, parseWith, type Pipe, type Template, TemplateError } from './template-parse.ts';
+import { bytes, fromBase64, text } from '../../sim/text.ts';
+import { goJson, JsonNumber, kindOf, printf, show, told, typeOf } from './gofmt.ts';
+import { type Control, type Node, type Operand, parseWith, type Pipe, type Template, TemplateError } from './template-parse.ts';
 
-export { goJson, show, told } from './gofmt.ts';
+export { decoded, goJson, show, told } from './gofmt.ts';
 export { type Template, TemplateError } from './template-parse.ts';
 
 interface Variables {
@@ -18,6 +18,11 @@ interface Variables {
 interface Scope {
   dot: unknown;
   variables: Variables;
+  template: Template;
+  /** The template that runs, as errors name it. */
+  name: string;
+  /** Templates within templates. */
+  depth: number;
   /** What maps lack is an error (missingkey=error). */
   strict: boolean;
   /** Decoded JSON, all of whose values Go knows as interface {}. */
@@ -36,16 +41,17 @@ class Leave {
   }
 }
 
-/** Parses; throws TemplateError with Go's words after "template: :1: ". `more`: functions of kubectl that docker has not. */
-export function parseTemplate(source: string, more: readonly string[] = []): Template {
-  return parseWith(more.length === 0 ? KNOWN : new Set([...KNOWN, ...more]), source);
+/** Parses; throws TemplateError with Go's words after "template: NAME:1: ". `more`: functions of kubectl that docker has not. */
+export function parseTemplate(source: string, more: readonly string[] = [], name = ''): Template {
+  return parseWith(more.length === 0 ? KNOWN : new Set([...KNOWN, ...more]), source, name);
 }
 
 /** The text of a template over data. A key that a map lacks fails ("map has no entry for key") unless `absent` is given. */
 export function execute(template: Template, data: unknown, absent: string | null = null): string {
-  return run(template, { dot: data, variables: { own: new Map([['$', data]]), up: null }, strict: absent === null, decoded: absent !== '' });
+  return run(template.nodes, { ...beginning(template, data), strict: absent === null, decoded: absent !== '' });
 }
 
+const beginning = (template: Template, data: unknown): Omit<Scope, 'strict' | 'decoded'> => ({ template, name: template.name, depth: 0, dot: data, variables: { own: new Map([['$', data]]), up: null } });
 const inner = (scope: Scope): Scope => ({ ...scope, variables: { own: new Map(), up: scope.variables } });
 
 function run(nodes: readonly Node[], scope: Scope): string {
@@ -53,31 +59,53 @@ function run(nodes: readonly Node[], scope: Scope): string {
   try {
     for (const node of nodes) out += runOne(node, scope);
   } catch (error) {
-    if (error instanceof Leave) error.out = out + error.out;
+    if (error instanceof Leave || error instanceof TemplateError) error.out = out + error.out;
     throw error;
   }
   return out;
 }
 
 function runOne(node: Node, scope: Scope): string {
-  if (node.kind === 'text') return node.text;
-  if (node.kind === 'break' || node.kind === 'continue') throw new Leave(node.kind);
-  if (node.kind === 'action') {
-    const value = evaluate(node.pipe, scope);
-    return node.pipe.assign === null ? show(value) : '';
+  switch (node.kind) {
+    case 'text':
+      return node.text;
+    case 'break':
+    case 'continue':
+      throw new Leave(node.kind);
+    case 'action': {
+      const value = evaluate(node.pipe, scope);
+      return node.pipe.assign === null ? show(value) : '';
+    }
+    case 'template':
+      return include(node, scope);
+    case 'range':
+      return range(node, scope);
   }
-  if (node.kind === 'range') return range(node, scope);
   const within = inner(scope);
   const value = evaluate(node.pipe, within);
   if (!truthy(value)) return run(node.otherwise, within);
   return run(node.body, node.kind === 'with' ? { ...within, dot: value } : within);
 }
 
-function range(node: Extract<Node, { body: Node[] }>, scope: Scope): string {
+const MOST_DEPTH = 100_000;
+
+/** A defined template with its own variables, over what is handed to it. */
+function include(node: Extract<Node, { kind: 'template' }>, scope: Scope): string {
+  const source = `{{template ${JSON.stringify(node.name)}${node.pipe ? ` ${node.pipe.source}` : ''}}}`;
+  const body = scope.template.defined.get(node.name) ?? (node.name === scope.template.name ? scope.template.nodes : undefined);
+  if (!body) throw failure(scope, node.at, source, `template ${JSON.stringify(node.name)} not defined`);
+  if (scope.depth >= MOST_DEPTH) throw failure(scope, node.at, source, `exceeded maximum template depth (${MOST_DEPTH})`);
+  const dot = node.pipe ? evaluate(node.pipe, scope) : undefined;
+  return run(body, { ...scope, dot, name: node.name, depth: scope.depth + 1, variables: { own: new Map([['$', dot]]), up: null } });
+}
+
+function range(node: Control, scope: Scope): string {
   const value = evaluate({ ...node.pipe, assign: null }, scope);
   const names = (node.pipe.assign ?? '').split(',').filter((n) => n !== '');
   const entries = entriesOf(value);
-  if (entries === null) throw new TemplateError(`${where(node.pipe.commands[0]![0]!.at, node.pipe.source)}range can't iterate over ${show(value)}`);
+  const head = node.pipe.commands[0]![0]!;
+  if (entries === null) throw failure(scope, head.at, head.source, `range can't iterate over ${show(value)}`);
+  if (typeof value === 'number' && names.length > 1) throw failure(scope, head.at, head.source, `can't use ${show(value)} to iterate over more than one variable`);
   if (entries.length === 0) return run(node.otherwise, inner(scope));
   let out = '';
   for (const [key, item] of entries) {
@@ -87,6 +115,7 @@ function range(node: Extract<Node, { body: Node[] }>, scope: Scope): string {
     try {
       out += run(node.body, within);
     } catch (error) {
+      if (error instanceof TemplateError) error.out = out + error.out;
       if (!(error instanceof Leave)) throw error;
       out += error.out;
       if (error.kind === 'break') break;
@@ -98,8 +127,9 @@ function range(node: Extract<Node, { body: Node[] }>, scope: Scope): string {
 /** What a range goes through; null for what it cannot. */
 function entriesOf(value: unknown): [unknown, unknown][] | null {
   if (Array.isArray(value)) return value.map((v, i) => [i, v]);
+  if (typeof value === 'number' && Number.isInteger(value)) return Array.from({ length: Math.max(value, 0) }, (_, i) => [i, i]);
   if (value === null || value === undefined) return [];
-  if (typeof value !== 'object' || typeOf(value)?.fields) return null;
+  if (typeof value !== 'object' || value instanceof JsonNumber || typeOf(value)?.fields) return null;
   return Object.keys(value).sort().map((k) => [k, (value as Record<string, unknown>)[k]]);
 }
 
@@ -108,38 +138,86 @@ function evaluate(pipe: Pipe, scope: Scope): unknown {
   pipe.commands.forEach((command, i) => {
     value = call(command, i === 0 ? [] : [value], scope);
   });
-  if (pipe.assign !== null) assign(pipe, scope.variables, value);
+  if (pipe.assign !== null) assign(pipe, scope, value);
   return value;
 }
 
-function assign(pipe: Pipe, variables: Variables, value: unknown): void {
-  let at: Variables | null = variables;
+function assign(pipe: Pipe, scope: Scope, value: unknown): void {
+  let at: Variables | null = scope.variables;
   if (!pipe.declares) while (at && !at.own.has(pipe.assign!)) at = at.up;
-  if (!at) throw new TemplateError(`template: :1: undefined variable "${pipe.assign}"`);
+  if (!at) throw failure(scope, pipe.at, pipe.source, `undefined variable: ${pipe.assign}`);
   at.own.set(pipe.assign!, value);
 }
 
-const where = (at: number, source: string): string => `template: :1:${at}: executing "" at <${source}>: `;
+/** What went wrong at a place of the source, as Go tells it: line, and column from 0. */
+function failure(scope: Scope, at: number, source: string, why: string): TemplateError {
+  const before = scope.template.source.slice(0, at);
+  const line = before.split('\n').length;
+  return new TemplateError(`template: ${scope.template.name}:${line}:${at - (before.lastIndexOf('\n') + 1)}: executing ${JSON.stringify(scope.name)} at <${source}>: ${why}`);
+}
+
+const sourceOf = (command: readonly Operand[]): string => command.map((one) => one.source).join(' ');
 
 function call(command: readonly Operand[], piped: unknown[], scope: Scope): unknown {
   const head = command[0]!;
-  const args = (): unknown[] => [...command.slice(1).map((o) => value(o, scope)), ...piped];
-  if (head.kind !== 'word') {
-    const found = value(head, scope, command.length > 1 || piped.length > 0);
-    if (typeof found === 'function') return found(...args());
-    if (command.length > 1 || piped.length > 0) throw new TemplateError(`${where(head.at, head.source)}can't give argument to non-function ${head.source}`);
-    return found;
+  if (head.kind !== 'word' || head.path.length > 0) return callValue(command, piped, scope);
+  const { name } = head;
+  const given = command.length - 1 + piped.length;
+  const [least, most] = ARITY[name] ?? [0, Infinity];
+  if (given < least || given > most) throw failure(scope, head.at, head.source, `wrong number of args for ${name}: want ${least === most ? least : `at least ${least}`} got ${given}`);
+  if (name === 'and' || name === 'or') return junction(name, command.slice(1), piped, scope);
+  const takes = TAKES[name] ?? [];
+  const args: unknown[] = command.slice(1).map((o, i) => argument(o, takes[i], scope));
+  if (piped.length > 0) {
+    const last = command.length > 1 ? command.at(-1)! : head;
+    args.push(checked(piped[0], takes[command.length - 1], last, scope));
   }
-  if (head.name === 'and' || head.name === 'or') return junction(head.name, command.slice(1), piped, scope);
-  const given = args();
-  const most = ARITY[head.name];
-  if (most !== undefined && given.length !== most) throw new TemplateError(`${where(head.at, head.source)}wrong number of args for ${head.name}: want ${most} got ${given.length}`);
   try {
-    return FUNCTIONS[head.name]!(given);
+    return FUNCTIONS[name]!(args);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    throw new TemplateError(`${where(head.at, command.map((one) => one.source).join(' '))}error calling ${head.name}: ${error.message}`);
+    throw failure(scope, head.at, sourceOf(command), `error calling ${name}: ${error.message}`);
   }
+}
+
+/** A field, a variable, a literal: only a method takes arguments. */
+function callValue(command: readonly Operand[], piped: unknown[], scope: Scope): unknown {
+  const head = command[0]!;
+  const alone = command.length === 1 && piped.length === 0;
+  if (alone && head.kind === 'literal' && head.value === null) throw failure(scope, head.at, head.source, 'nil is not a command');
+  const found = value(head, scope, !alone);
+  if (typeof found === 'function') return found(...command.slice(1).map((o) => value(o, scope)), ...piped);
+  if (alone) return found;
+  const field = head.kind === 'literal' ? undefined : head.path.at(-1);
+  const why = field === undefined ? `can't give argument to non-function ${head.source}` : scope.decoded ? `${field} is not a method but has arguments` : `${field} has arguments but cannot be invoked as function`;
+  throw failure(scope, head.at, head.source, why);
+}
+
+/** Types of arguments that functions insist on. */
+type Takes = 'string' | 'int' | 'list';
+
+const WORDS: Readonly<Record<Takes, string>> = { string: 'string', int: 'int', list: '[]string' };
+const LITERALS: Readonly<Record<Takes, string>> = { string: 'string', int: 'integer', list: '' };
+
+function fits(x: unknown, takes: Takes, decoded: boolean): boolean {
+  if (takes === 'list') return Array.isArray(x) && !decoded && x.every((one) => typeof one === 'string');
+  return takes === 'string' ? typeof x === 'string' : typeof x === 'number' && Number.isInteger(x);
+}
+
+function argument(o: Operand, takes: Takes | undefined, scope: Scope): unknown {
+  if (o.kind === 'literal' && takes && !fits(o.value, takes, scope.decoded)) {
+    if (takes === 'list') throw failure(scope, o.at, o.source, o.value === null ? 'cannot assign nil to []string' : `can't handle ${o.source} for arg of type []string`);
+    throw failure(scope, o.at, o.source, o.value === null ? `cannot assign nil to ${takes}` : `expected ${LITERALS[takes]}; found ${o.source}`);
+  }
+  return checked(value(o, scope), takes, o, scope);
+}
+
+function checked(x: unknown, takes: Takes | undefined, at: Operand, scope: Scope): unknown {
+  if (!takes || fits(x, takes, scope.decoded)) return x;
+  if (x === undefined && takes === 'list') return [];
+  if (x === undefined) throw failure(scope, at.at, at.source, `invalid value; expected ${WORDS[takes]}`);
+  const got = scope.decoded && Array.isArray(x) ? '[]interface {}' : kindOf(x);
+  throw failure(scope, at.at, at.source, `wrong type for value; expected ${WORDS[takes]}; got ${got}`);
 }
 
 /** and, or: the first that decides; the others are not looked at. */
@@ -154,50 +232,60 @@ function junction(name: 'and' | 'or', operands: readonly Operand[], piped: unkno
 
 function value(o: Operand, scope: Scope, called = false): unknown {
   if (o.kind === 'literal') return o.value;
-  if (o.kind === 'word') return call([o], [], scope);
   let base: unknown = scope.dot;
+  if (o.kind === 'word') base = call([{ ...o, path: [] }], [], scope);
   if (o.kind === 'group') base = evaluate(o.pipe, scope);
   if (o.kind === 'variable') {
     let at: Variables | null = scope.variables;
     while (at && !at.own.has(o.name)) at = at.up;
-    if (!at) throw new TemplateError(`template: :1: undefined variable "${o.name}"`);
+    if (!at) throw failure(scope, o.at, o.source, `undefined variable: ${o.name}`);
     base = at.own.get(o.name);
   }
+  if (o.path.length === 0) return base;
   for (const key of o.path) base = field(base, key, o, scope);
   return typeof base === 'function' && !called ? base() : base;
 }
 
 function field(base: unknown, key: string, o: Operand, scope: Scope): unknown {
-  if (typeof base === 'object' && base !== null && !(scope.decoded && Array.isArray(base))) {
+  if (typeof base === 'object' && base !== null && !(base instanceof JsonNumber) && !(scope.decoded && Array.isArray(base))) {
     if (Object.hasOwn(base, key)) return (base as Record<string, unknown>)[key];
     const type = typeOf(base);
-    if (type?.fields) throw new TemplateError(`${where(o.at, o.source)}can't evaluate field ${key} in type ${type.name}`);
+    if (type?.fields) throw failure(scope, o.at, o.source, `can't evaluate field ${key} in type ${type.name}`);
     if (!scope.strict) return undefined;
-    throw new TemplateError(`${where(o.at, o.source)}map has no entry for key "${key}"`);
+    throw failure(scope, o.at, o.source, `map has no entry for key "${key}"`);
   }
   if (base === undefined && !scope.strict) return undefined;
-  if (base === null || base === undefined) throw new TemplateError(`${where(o.at, o.source)}nil pointer evaluating interface {}.${key}`);
-  const type = typeof base === 'number' ? (scope.strict ? 'json.Number' : 'int') : typeof base === 'boolean' ? 'bool' : Array.isArray(base) ? '[]interface {}' : 'string';
-  throw new TemplateError(`${where(o.at, o.source)}can't evaluate field ${key} in type ${scope.decoded ? 'interface {}' : type}`);
+  if (base === null || base === undefined) throw failure(scope, o.at, o.source, `nil pointer evaluating interface {}.${key}`);
+  throw failure(scope, o.at, o.source, `can't evaluate field ${key} in type ${scope.decoded ? 'interface {}' : kindOf(base)}`);
 }
 
 type Fn = (args: unknown[]) => unknown;
 const str = (x: unknown): string => (typeof x === 'string' ? x : show(x));
 
+/** The kinds that Go compares; a number of decoded JSON is a text to it. */
+const basic = (x: unknown): string => (x instanceof JsonNumber ? 'string' : typeof x);
+
 function compare(a: unknown, b: unknown): number {
+  for (const x of [a, b]) if (!['number', 'string'].includes(basic(x))) throw new Fault('invalid type for comparison');
+  if (basic(a) !== basic(b)) throw new Fault('incompatible types for comparison');
   if (typeof a === 'number' && typeof b === 'number') return a - b;
-  if (typeof a !== typeof b) throw new Fault('incompatible types for comparison');
   return str(a) < str(b) ? -1 : str(a) > str(b) ? 1 : 0;
 }
 
-/** Numbers of JSON are texts too (json.Number): they equal a text of the same digits. */
-const equal = (a: unknown, b: unknown): boolean => a === b || (typeof a !== typeof b && typeof a !== 'object' && typeof b !== 'object' && str(a) === str(b));
+function equal(a: unknown, b: unknown): boolean {
+  const [x, y] = [a ?? null, b ?? null];
+  if (x === null || y === null) return x === y;
+  for (const one of [x, y]) if (basic(one) === 'object') throw new Fault(`non-comparable type ${show(one)}: ${kindOf(one)}`);
+  if (basic(x) !== basic(y)) throw new Fault('incompatible types for comparison');
+  return typeof x === 'boolean' ? x === y : str(x) === str(y);
+}
 
 function length(x: unknown): number {
-  if (typeof x === 'string') return x.length;
+  if (typeof x === 'string' || x instanceof JsonNumber) return bytes(str(x)).length;
   if (Array.isArray(x)) return x.length;
   if (x === null || x === undefined) throw new Fault('len of nil pointer');
-  if (typeof x !== 'object') throw new Fault(`len of type ${typeof x === 'number' ? 'int' : 'bool'}`);
+  if (typeof x !== 'object') throw new Fault(`len of type ${kindOf(x)}`);
+  if (typeOf(x)?.fields) throw new Fault(`len of type ${typeOf(x)!.name.replace(/^\*/, '')}`);
   return Object.keys(x).length;
 }
 
@@ -205,13 +293,15 @@ function index([base, ...keys]: unknown[]): unknown {
   return keys.reduce((x: unknown, key) => {
     if (x === null || x === undefined) throw new Fault('index of untyped nil');
     if (Array.isArray(x) || typeof x === 'string') {
-      if (typeof key !== 'number') throw new Fault(`cannot index slice/array with type ${typeof key}`);
+      if (typeof key !== 'number') throw new Fault(key === null || key === undefined ? 'cannot index slice/array with nil' : `cannot index slice/array with type ${kindOf(key)}`);
       if (key < 0 || key >= x.length) throw new Fault(`index out of range: ${key}`);
       return typeof x === 'string' ? x.charCodeAt(key) : x[key];
     }
-    if (typeof x !== 'object' || typeOf(x)?.fields) throw new Fault(`can't index item of type ${typeOf(x)?.name ?? typeof x}`);
+    const type = typeOf(x);
+    if (typeof x !== 'object' || x instanceof JsonNumber || type?.fields) throw new Fault(`can't index item of type ${kindOf(x).replace(/^\*/, '')}`);
+    if (typeof key !== 'string' || type?.key) throw new Fault(`value has type ${kindOf(key)}; should be ${type?.key ?? 'string'}`);
     const record = x as Record<string, unknown>;
-    return Object.hasOwn(record, str(key)) ? record[str(key)] : typeOf(x)?.zero;
+    return Object.hasOwn(record, key) ? record[key] : type?.zero;
   }, base);
 }
 
@@ -241,7 +331,10 @@ const FUNCTIONS: Readonly<Record<string, Fn>> = {
   pad: ([text, before, after]) => (str(text) === '' ? '' : ' '.repeat(Number(before)) + str(text) + ' '.repeat(Number(after))),
   len: ([x]) => length(x),
   not: ([x]) => !truthy(x),
-  eq: ([a, ...rest]) => rest.some((b) => equal(a, b)),
+  eq: ([a, ...rest]) => {
+    if (rest.length === 0) throw new Fault('missing argument for comparison');
+    return rest.some((b) => equal(a, b));
+  },
   ne: ([a, b]) => !equal(a, b),
   lt: ([a, b]) => compare(a, b) < 0,
   le: ([a, b]) => compare(a, b) <= 0,
@@ -269,14 +362,22 @@ const FUNCTIONS: Readonly<Record<string, Fn>> = {
   },
 };
 
-/** How many arguments those take that take a certain number. */
-const ARITY: Readonly<Record<string, number>> = { json: 1, join: 2, split: 2, lower: 1, upper: 1, title: 1, truncate: 2, pad: 3, len: 1, not: 1, ne: 2, lt: 2, le: 2, gt: 2, ge: 2 };
+/** How many arguments functions take, at least and at most. */
+const ARITY: Readonly<Record<string, readonly [number, number]>> = {
+  json: [1, 1], join: [2, 2], split: [2, 2], lower: [1, 1], upper: [1, 1], title: [1, 1], truncate: [2, 2], pad: [3, 3], len: [1, 1], not: [1, 1], ne: [2, 2], lt: [2, 2], le: [2, 2], gt: [2, 2], ge: [2, 2],
+  eq: [1, Infinity], and: [1, Infinity], or: [1, Infinity], printf: [1, Infinity], index: [1, Infinity], slice: [1, Infinity],
+};
+
+const TAKES: Readonly<Record<string, readonly Takes[]>> = {
+  join: ['list', 'string'], split: ['string', 'string'], lower: ['string'], upper: ['string'], title: ['string'], truncate: ['string', 'int'], pad: ['string', 'int', 'int'], printf: ['string'],
+};
 
 const KUBECTL = new Set(['base64decode', 'exists']);
 const KNOWN: ReadonlySet<string> = new Set([...Object.keys(FUNCTIONS).filter((f) => !KUBECTL.has(f)), 'and', 'or']);
 
 function truthy(x: unknown): boolean {
   if (Array.isArray(x)) return x.length > 0;
+  if (x instanceof JsonNumber) return true;
   if (typeof x === 'object' && x !== null) return typeOf(x)?.fields ? true : Object.keys(x).length > 0;
   return Boolean(x);
 }
@@ -284,7 +385,8 @@ function truthy(x: unknown): boolean {
 /** The heads of a table's columns by the template of its rows: what changes a value leaves a head as it is. */
 export function headings(template: Template, titles: Readonly<Record<string, string>>): string {
   const label = (name: string): string => name.split('.').at(-1)!.replace(/[-_]/g, ' ');
-  return run(plainCalls(template), { dot: told({ ...titles, Label: label }, { name: 'formatter.SubHeaderContext', fields: null }), variables: { own: new Map(), up: null }, strict: false, decoded: false });
+  const dot = told({ ...titles, Label: label }, { name: 'formatter.SubHeaderContext', fields: null });
+  return run(plainCalls(template.nodes), { ...beginning(template, dot), strict: false, decoded: false });
 }
 
 const UNCHANGED = new Set(['json', 'lower', 'upper', 'title', 'truncate', 'join', 'split']);
@@ -297,5 +399,5 @@ function plainCalls(nodes: readonly Node[]): Node[] {
     return c.map(operand);
   };
   const operand = (o: Operand): Operand => (o.kind === 'group' ? { ...o, pipe: pipe(o.pipe) } : o);
-  return nodes.map((n) => ('pipe' in n ? ('body' in n ? { ...n, pipe: pipe(n.pipe), body: plainCalls(n.body), otherwise: plainCalls(n.otherwise) } : { ...n, pipe: pipe(n.pipe) }) : n));
+  return nodes.map((n) => ('pipe' in n && n.pipe ? ('body' in n ? { ...n, pipe: pipe(n.pipe), body: plainCalls(n.body), otherwise: plainCalls(n.otherwise) } : { ...n, pipe: pipe(n.pipe) }) : n));
 }

@@ -11,7 +11,7 @@ import {
 import { compute, sys, touch } from '../../../kernel/sys.ts';
 import { bytes } from '../../../sim/text.ts';
 import { MiB, MS } from '../../../sim/units.ts';
-import { attempt, poke, writeFile } from '../../lib/files.ts';
+import { attempt, poke } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
 import { becomeUser, closeOnExec, goTo, lookPath, Refused, startEnv } from './identity.ts';
@@ -226,11 +226,16 @@ function* named<T>(name: string, call: Call<T>): Call<T> {
 }
 
 function* sysctl(key: string, value: string): Call<void> {
+  const path = `/proc/sys/${key.replace(/\./g, '/')}`;
+  let call = 'open';
   try {
-    yield* writeFile(`/proc/sys/${key.replace(/\./g, '/')}`, value);
+    const fd = yield* sys('openat', AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+    call = 'write';
+    yield* sys('write', fd, bytes(value));
+    yield* sys('close', fd);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    throw new Refused(`write sysctl key ${key}: open /proc/sys/${key.replace(/\./g, '/')}: ${error.message.toLowerCase()}`);
+    throw new Refused(`${call} ${path}: ${error.message.toLowerCase()}`);
   }
 }
 

@@ -58,6 +58,7 @@ const DEPRECATED =
 
 export const build: Command = {
   names: ['build', 'image build', 'buildx build', 'builder build'],
+  plugin: (env) => (env.DOCKER_BUILDKIT === '0' ? null : 'buildx build'),
   usage: '[OPTIONS] PATH | URL | -',
   short: 'Start a build',
   args: [0, -1],
@@ -76,7 +77,7 @@ export const build: Command = {
     if (platform) throw new Stop(`not modelled: docker build --platform ${platform}`);
     for (const tag of flags.all('tag')) {
       const parsed = parseReference(tag);
-      if ('error' in parsed) throw new Stop(`ERROR: invalid tag ${JSON.stringify(tag)}: ${parsed.error}`);
+      if ('error' in parsed) throw new Stop(`ERROR: invalid tag ${JSON.stringify(tag)}: ${parsed.error.replace(/^.*\(.*\) (must be lowercase)$/, 'repository name $1')}`);
     }
     const context = yield* contextFor(flags);
     const raw = writeTar(context.entries);
@@ -108,8 +109,7 @@ function* contextFor(flags: Flags): Call<BuildContext> {
   if (path === '-') return inputContext(yield* drain(0), dockerfile);
   if (/^(https?:|git:|git@|github\.com\/)/.test(path)) throw new Stop('not modelled: docker build from a URL');
   const stat = yield* statOf(path);
-  if (!stat) throw new Stop(`ERROR: unable to prepare context: path ${JSON.stringify(path)} not found`);
-  if (!isDir(stat)) throw new Stop(`ERROR: unable to prepare context: context must be a directory: ${path}`);
+  if (!stat || !isDir(stat)) throw new Stop(`ERROR: unable to prepare context: path ${JSON.stringify(path)} not found`);
   if (dockerfile !== '-') return yield* readContext(path, dockerfile);
   const context = yield* readContext(path, undefined);
   return { ...context, entries: [...context.entries, entry(`${HIDDEN}/Dockerfile`, { data: yield* drain(0) })], dockerfile: `${HIDDEN}/Dockerfile`, hidden: true };

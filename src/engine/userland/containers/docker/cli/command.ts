@@ -14,6 +14,8 @@ export interface Command {
   options: string;
   /** At least, at most (-1: no end). */
   args: readonly [number, number];
+  /** The plugin's command that runs in its place, which tells its own faults. */
+  plugin?(env: Readonly<Record<string, string>>): string | null;
   /** Flags end at the first word. */
   inOrder?: true;
   run(client: Client, flags: Flags): Call<number>;
@@ -26,7 +28,7 @@ export function* runCommand(client: Client, command: Command, name: string, argv
     flags = parseFlags(readFlags(command.options), argv, command.inOrder ? 'in-order' : 'permute');
   } catch (error) {
     if (!(error instanceof BadFlag)) throw error;
-    yield* complain(`${error.message}\nSee 'docker ${name} --help'.\n`);
+    yield* complain(`${error.message}\nSee 'docker ${command.plugin?.(client.env) ?? name} --help'.\n`);
     return 125;
   }
   if (flags.has('help')) {

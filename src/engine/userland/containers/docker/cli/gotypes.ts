@@ -9,7 +9,7 @@ type Of =
   | 'string' | 'int' | 'bool' | 'any' | 'time'
   | { struct: Struct; pointer?: true }
   | { list: Of }
-  | { map: Of };
+  | { map: Of; key?: string };
 
 interface Struct {
   name: string;
@@ -29,7 +29,9 @@ const labels = map('string');
 const optional: Of = 'any';
 
 const EMPTY = struct('struct {}', {});
-const PORTS = map(list({ struct: struct('nat.PortBinding', { 'HostIP=HostIp': 'string', HostPort: 'string' }) }));
+/** By port: a key of Go's own type, with which a template's text cannot index. */
+const byPort = (of: Of): Of => ({ map: of, key: 'nat.Port' });
+const PORTS = byPort(list({ struct: struct('nat.PortBinding', { 'HostIP=HostIp': 'string', HostPort: 'string' }) }));
 const HEALTH = struct('types.Health', {
   Status: 'string', FailingStreak: 'int', Log: list(pointer(struct('types.HealthcheckResult', { Start: 'time', End: 'time', ExitCode: 'int', Output: 'string' }))),
 });
@@ -38,7 +40,7 @@ const STATE = struct('types.ContainerState', {
 });
 const CHECK = struct('v1.HealthcheckConfig', { Test: strings, ...many('int', 'Interval Timeout StartPeriod StartInterval Retries') });
 const CONFIG = struct('container.Config', {
-  ...many('string', 'Hostname Domainname User'), ...many('bool', 'AttachStdin AttachStdout AttachStderr'), ExposedPorts: map({ struct: EMPTY }), ...many('bool', 'Tty OpenStdin StdinOnce'),
+  ...many('string', 'Hostname Domainname User'), ...many('bool', 'AttachStdin AttachStdout AttachStderr'), ExposedPorts: byPort({ struct: EMPTY }), ...many('bool', 'Tty OpenStdin StdinOnce'),
   Env: strings, Cmd: strings, Healthcheck: pointer(CHECK), ArgsEscaped: 'bool', Image: 'string', Volumes: map({ struct: EMPTY }), WorkingDir: 'string', Entrypoint: strings, NetworkDisabled: 'bool',
   MacAddress: 'string', OnBuild: strings, Labels: labels, StopSignal: 'string', StopTimeout: optional, Shell: strings,
 });
@@ -104,7 +106,7 @@ const ZERO: Readonly<Record<string, unknown>> = { string: '', int: 0, bool: fals
 function zeroOf(of: Of): unknown {
   if (typeof of === 'string') return of === 'time' ? moment('0001-01-01T00:00:00Z') : ZERO[of];
   if ('list' in of) return [];
-  if ('map' in of) return told({}, { name: 'map', fields: null, zero: zeroOf(of.map) });
+  if ('map' in of) return told({}, { name: 'map', fields: null, zero: zeroOf(of.map), ...(of.key ? { key: of.key } : {}) });
   return of.pointer ? null : made(of, {});
 }
 
@@ -115,7 +117,7 @@ function made(of: Of, json: unknown): unknown {
   if ('list' in of) return Array.isArray(json) ? json.map((one) => made(of.list, one)) : json;
   if (typeof json !== 'object') return json;
   const record = json as Readonly<Record<string, unknown>>;
-  if ('map' in of) return told(Object.fromEntries(Object.entries(record).map(([k, v]) => [k, made(of.map, v)])), { name: 'map', fields: null, zero: zeroOf(of.map), original: json });
+  if ('map' in of) return told(Object.fromEntries(Object.entries(record).map(([k, v]) => [k, made(of.map, v)])), { name: 'map', fields: null, zero: zeroOf(of.map), original: json, ...(of.key ? { key: of.key } : {}) });
   const names = Object.keys(of.struct.fields).map((key) => key.split('=') as [string, string | undefined]);
   const value = Object.fromEntries(names.map(([name, key]) => [name, made(of.struct.fields[key ? `${name}=${key}` : name]!, record[key ?? name])]));
   return told(value, { name: `${of.pointer ? '*' : ''}${of.struct.name}`, fields: names.map(([name]) => name), original: json, ...(of.pointer ? { pointer: true } : {}) });

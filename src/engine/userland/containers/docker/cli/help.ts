@@ -102,6 +102,23 @@ function group(name: string, short: string, commands: string): string {
   return `\nUsage:  docker ${name} COMMAND\n\n${short}\n\nCommands:\n${lines}\nRun 'docker ${name} COMMAND --help' for more information on a command.\n`;
 }
 
+const MANIFEST = `The **docker manifest** command has subcommands for managing image manifests and
+manifest lists. A manifest list allows you to use one name to refer to the same image
+built for multiple architectures.
+
+To see help for a subcommand, use:
+
+    docker manifest CMD --help
+
+For full details on using docker manifest lists, see the registry v2 specification.
+
+EXPERIMENTAL:
+  docker manifest is an experimental feature.
+  Experimental features provide early access to product functionality. These
+  features may change between releases without warning, or can be removed from a
+  future release. Learn more about experimental features in our documentation:
+  https://docs.docker.com/go/experimental/`;
+
 /** The plugin's own words; `docker builder` is another name of it. */
 const BUILDX = `Extended build capabilities with BuildKit
 
@@ -218,7 +235,7 @@ rm          Remove one or more networks
   ),
   manifest: group(
     'manifest',
-    'Manage Docker image manifests and manifest lists',
+    MANIFEST,
     `
 annotate    Add additional information to a local image manifest
 create      Create a local manifest list for annotating and pushing to a registry

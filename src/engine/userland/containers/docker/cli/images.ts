@@ -255,7 +255,7 @@ export const importCommand: Command = {
   names: ['import', 'image import'],
   usage: '[OPTIONS] file|URL|- [REPOSITORY[:TAG]]',
   short: 'Import the contents from a tarball to create a filesystem image',
-  args: [1, 2],
+  args: [1, -1],
   options:
     '\n  -c, --change list       Apply Dockerfile instruction to the created image\n  -m, --message string    Set commit message for imported image\n      --platform string   Set platform if server is multi-platform capable\n',
   *run(client, flags) {
@@ -269,7 +269,8 @@ export const importCommand: Command = {
       repo: parsed?.name,
       tag: parsed?.tag,
       message: flags.get('message') ?? 'Imported from -',
-      changes: flags.all('change').join('\n') || undefined,
+      changes: flags.on.has('change') ? flags.all('change').join('\n') : undefined,
+      platform: flags.get('platform'),
     };
     yield* progress(yield* stream(client, 'POST', '/images/create', { raw, query }), 1);
     return 0;
@@ -298,7 +299,7 @@ export const commit: Command = {
         tag: parsed?.tag,
         comment: flags.get('message'),
         author: flags.get('author'),
-        changes: flags.all('change').join('\n') || undefined,
+        changes: flags.on.has('change') ? flags.all('change').join('\n') : undefined,
         pause: flags.get('pause') === 'false' ? 0 : 1,
       },
     });

@@ -3,7 +3,7 @@ import { sys } from '../../../../kernel/sys.ts';
 import { text } from '../../../../sim/text.ts';
 import type { Call } from '../../../lib/http.ts';
 import { complain, print } from '../../../lib/io.ts';
-import { execute, goJson, type Template, TemplateError } from '../../template.ts';
+import { decoded, execute, goJson, type Template, TemplateError } from '../../template.ts';
 import { type Any, api, ApiError, type Client, filtersOf, Stop } from './client.ts';
 import type { Command } from './command.ts';
 import type { Flags } from './flags.ts';
@@ -43,7 +43,7 @@ function byTemplate(template: Template, one: Any): string {
     return execute(template, typed(one), '');
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    return execute(template, one);
+    return execute(template, decoded(one));
   }
 }
 

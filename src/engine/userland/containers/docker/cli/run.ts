@@ -158,7 +158,8 @@ function* post(client: Client, flags: Flags, body: Any, mayPull: boolean): Call<
     for (const warning of made.Warnings ?? []) yield* complain(`WARNING: ${warning}\n`);
     return made.Id;
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404 || !/^No such image/.test(error.message) || !mayPull) throw error;
+    // Whatever is not found is taken to be the image.
+    if (!(error instanceof ApiError) || error.status !== 404 || !mayPull) throw error;
     const parsed = parseReference(body.Image);
     const shown = 'error' in parsed ? body.Image : parsed.digest ? body.Image : `${parsed.name}:${parsed.tag}`;
     yield* complain(`Unable to find image '${shown}' locally\n`);

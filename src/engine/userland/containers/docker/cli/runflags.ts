@@ -2,7 +2,7 @@
 import { SysError } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import type { Call } from '../../../lib/http.ts';
-import { attempt, readText } from '../../../lib/files.ts';
+import { readText } from '../../../lib/files.ts';
 import { type Any, type Client, Stop } from './client.ts';
 import type { Flags } from './flags.ts';
 import { portsOf } from './ports.ts';
@@ -356,7 +356,7 @@ function ulimitOf(text: string): Any {
 export function restartPolicy(text: string): { Name: string; MaximumRetryCount: number } {
   const [name, count, ...more] = text.split(':');
   if (more.length > 0) throw new Stop('invalid restart policy format: maximum retry count must be an integer');
-  if (count !== undefined && !/^\d+$/.test(count)) throw new Stop('invalid restart policy format: maximum retry count must be an integer');
+  if (count !== undefined && !/^[-+]?\d+$/.test(count)) throw new Stop('invalid restart policy format: maximum retry count must be an integer');
   return { Name: name!, MaximumRetryCount: Number(count ?? 0) };
 }
 
@@ -367,32 +367,41 @@ export function* environment(client: Client, flags: Flags): Call<string[]> {
     if (one.includes('=')) env.push(one);
     else if (Object.hasOwn(client.env, one)) env.push(`${one}=${client.env[one]}`);
   };
-  for (const path of flags.all('env-file')) {
-    for (const line of yield* fileLines(path)) {
-      const clean = line.trimStart();
-      if (clean === '' || clean.startsWith('#')) continue;
-      const name = clean.split('=')[0]!;
-      if (/\s/.test(name)) throw new Stop(`poorly formatted environment: variable '${name}' contains whitespaces`);
-      add(clean);
-    }
-  }
+  for (const path of flags.all('env-file')) env.push(...(yield* keyValues(path, client.env)));
   for (const one of flags.all('env')) add(one);
   return env;
 }
 
 function* labelsOf(flags: Flags): Call<Record<string, string>> {
   const labels: Record<string, string> = {};
-  for (const path of flags.all('label-file')) {
-    for (const line of yield* fileLines(path)) if (line.trim() !== '' && !line.startsWith('#')) labels[pair(line)[0]] = pair(line)[1];
-  }
+  for (const path of flags.all('label-file')) for (const one of yield* keyValues(path, {})) labels[pair(one)[0]] = pair(one)[1];
   for (const one of flags.all('label')) labels[pair(one)[0]] = pair(one)[1];
   return labels;
 }
 
-function* fileLines(path: string): Call<string[]> {
-  const text = yield* attempt(readText(path), null);
-  if (text === null) throw new Stop(`open ${path}: no such file or directory`);
-  return text.split('\n');
+/** "NAME=value" of each line of a file; a name alone has its value from `values` or is left out. Throws Stop. Source: docker/cli opts/file.go. */
+function* keyValues(path: string, values: Readonly<Record<string, string>>): Call<string[]> {
+  const out: string[] = [];
+  for (const one of (yield* fileText(path)).replace(/^\uFEFF/, '').split('\n')) {
+    const line = one.replace(/\r$/, '').trimStart();
+    if (line === '' || line.startsWith('#')) continue;
+    const cut = line.indexOf('=');
+    const name = cut < 0 ? line : line.slice(0, cut);
+    if (/[ \t]/.test(name)) throw new Stop(`poorly formatted environment: variable '${name}' contains whitespaces`);
+    if (name === '') throw new Stop(`poorly formatted environment: no variable name on line '${line}'`);
+    if (cut >= 0) out.push(line);
+    else if (Object.hasOwn(values, name)) out.push(`${name}=${values[name]}`);
+  }
+  return out;
+}
+
+function* fileText(path: string): Call<string> {
+  try {
+    return yield* readText(path);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Stop(`${error.errno === 'EISDIR' ? 'read' : 'open'} ${path}: ${error.message.toLowerCase()}`);
+  }
 }
 
 function healthOf(flags: Flags): Any {

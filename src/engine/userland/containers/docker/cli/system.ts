@@ -1,5 +1,6 @@
 /** docker info, version, events, context and buildx as far as they are there. Source: docker/cli command/system. */
 import { binarySize, isoNano, nowNs } from '../../../lib/clock.ts';
+import type { Call } from '../../../lib/http.ts';
 import { print } from '../../../lib/io.ts';
 import { execute, goJson, parseTemplate, type Template, TemplateError, told } from '../../template.ts';
 import { type Any, api, ApiError, filtersOf, lines, Stop, stream } from './client.ts';
@@ -48,7 +49,7 @@ export const version: Command = {
     const format = flags.get('format') ?? '';
     if (format !== '') {
       const data = { Client: mine, Server: server };
-      yield* print(`${format === 'json' ? goJson(data) : byFormat(format, versionType(data))}\n`);
+      yield* print(`${format === 'json' ? goJson(data) : yield* byFormat(format, versionType(data), 'version')}\n`);
     } else yield* print(versionText(mine, server));
     if (failure) throw failure;
     return 0;
@@ -72,13 +73,14 @@ function eventType(e: Any): Any {
   });
 }
 
-/** Throws Stop with what is wrong with the format. */
-function byFormat(format: string, data: Any): string {
-  const template = parsed(format, 'template parsing error', 64);
+/** Throws Stop with what is wrong with the format, after what came before it. */
+function* byFormat(format: string, data: Any, name = ''): Call<string> {
+  const template = parsed(format, 'template parsing error', 64, name);
   try {
     return execute(template, data, '');
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
+    yield* print(`${error.out}\n`);
     throw new Stop(error.message);
   }
 }
@@ -135,7 +137,7 @@ export const info: Command = {
     };
     const format = flags.get('format') ?? '';
     const data = { ...server, ClientInfo: clientInfo };
-    if (format !== '') yield* print(`${format === 'json' ? goJson(data) : byFormat(format, fieldsOf('system.dockerInfo', data))}\n`);
+    if (format !== '') yield* print(`${format === 'json' ? goJson(data) : yield* byFormat(format, fieldsOf('system.dockerInfo', data))}\n`);
     else yield* print(infoText(server));
     return 0;
   },

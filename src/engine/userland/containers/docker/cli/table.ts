@@ -49,9 +49,9 @@ const PS = 'formatter.ContainerContext';
 const faultOf = (type: string): string => (type === PS ? 'failed to parse template' : 'template parsing error');
 
 /** Parses a format; its fault in docker's words. */
-export function parsed(source: string, fault = 'template parsing error', status = 1): Template {
+export function parsed(source: string, fault = 'template parsing error', status = 1, name = ''): Template {
   try {
-    return parseTemplate(source);
+    return parseTemplate(source, [], name);
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new Stop(`${fault}: ${error.message}`, status);

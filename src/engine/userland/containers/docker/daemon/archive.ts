@@ -7,7 +7,7 @@ import { beginStream, type Call, endStream, type Exchange, writeChunk } from '..
 import { bytes, text } from '../../../../sim/text.ts';
 import { gather } from '../cli/copy.ts';
 import { digestOf, ImageError, type ImageConfig, inflate, parseReference, readArchive, type ReadImage } from '../../oci.ts';
-import { addImage, layerTar, type StoredImage } from '../../store.ts';
+import { addImage, findImage, layerTar, type StoredImage } from '../../store.ts';
 import { entry, readTar, type TarEntry, TarError, writeTar } from '../../tar.ts';
 import { BUILD } from '../version.ts';
 import { applyChanges } from './changes.ts';
@@ -61,7 +61,7 @@ export interface CommitOptions {
   tag: string;
   comment: string;
   author: string;
-  changes: string;
+  changes: string | null;
   pause: boolean;
 }
 
@@ -124,7 +124,7 @@ export function* store(daemon: Daemon, config: ImageConfig, layers: Uint8Array[]
 export function* importImage(
   daemon: Daemon,
   data: Uint8Array,
-  o: { repo: string; tag: string; message: string; changes: string },
+  o: { repo: string; tag: string; message: string; changes: string | null; platform: string },
   x: Exchange,
 ): Call<void> {
   let tar: Uint8Array;
@@ -155,14 +155,16 @@ export function* importImage(
     OnBuild: null,
     Labels: null,
   };
-  const config: ImageConfig = {
-    architecture: 'amd64',
+  const [os = 'linux', architecture = 'amd64', variant] = o.platform === '' ? [] : platformOf(o.platform);
+  const config: ImageConfig & Any = {
+    architecture,
+    ...(variant ? { variant } : {}),
     comment: o.message,
     created,
     config: applyChanges(blank, o.changes),
     docker_version: BUILD.version,
     history: [{ created, comment: o.message }],
-    os: 'linux',
+    os,
     rootfs: { type: 'layers', diff_ids: [digestOf(tar)] },
   };
   const id = yield* guarded(store(daemon, config, [tar], o.repo === '' ? [] : [`${o.repo}:${o.tag || 'latest'}`]));
@@ -201,11 +203,23 @@ export function* loadImages(daemon: Daemon, data: Uint8Array, x: Exchange): Call
   yield* endStream(x);
 }
 
-/** A name without tag or digest is every tag of its repository, in order, if there are any. */
+/** "linux/arm64/v8" in parts; a system or a processor alone leaves the other as it is here. */
+function platformOf(text: string): string[] {
+  const [first = '', ...rest] = text.toLowerCase().split('/');
+  return rest.length === 0 && !/^(?:linux|windows|darwin|freebsd)$/.test(first) ? ['linux', first] : [first, ...rest];
+}
+
+/** A name without tag or digest is every tag of its repository, in order, if there are any. Throws Refused. */
 function taggedAs(daemon: Daemon, name: string): string[] {
   const parsed = parseReference(name);
-  if ('error' in parsed || parsed.digest || /:[^/]*$/.test(name)) return [name];
-  const tags = [...daemon.store.repositories.keys()].filter((t) => t.slice(0, t.lastIndexOf(':')) === parsed.name).sort();
+  if ('error' in parsed || parsed.digest) return [name];
+  const { repositories } = daemon.store;
+  if (/:[^/]*$/.test(name)) {
+    if (!repositories.has(`${parsed.name}:${parsed.tag}`)) throw new Refused(404, 'reference does not exist');
+    return [name];
+  }
+  const tags = [...repositories.keys()].filter((t) => t.slice(0, t.lastIndexOf(':')) === parsed.name).sort();
+  if (tags.length === 0 && !findImage(daemon.store, name)) throw new Refused(404, `No such image: ${name}`);
   return tags.length > 0 ? tags : [name];
 }
 

@@ -6,7 +6,7 @@ import { builtFrom } from './buildcontext.ts';
 import { type Build, baseOf, Failed, say, type Stage, stagesOf, tell, triggersOf } from './buildplan.ts';
 import { type Built, copyOf, finishStep, scratch } from './buildstate.ts';
 import { imageOf, type Outcome, passing, RunFailed, step } from './buildsteps.ts';
-import { BadDockerfile, type Instruction, parse } from './dockerfile.ts';
+import { BadDockerfile, type Instruction, parse, words } from './dockerfile.ts';
 import { tagImage, unreachable } from './imageapi.ts';
 import { type Any, Refused } from './state.ts';
 
@@ -20,6 +20,7 @@ export function* classicBuild(b: Build): Call<void> {
     all = parsed.instructions;
     const heredoc = all.find((one) => one.heredocs.length > 0);
     if (heredoc) throw new BadDockerfile('the --heredoc option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled', heredoc.from);
+    all.forEach(severalSources);
     stages = stagesOf(b, all);
     if (b.target !== '') stages = stages.slice(0, 1 + Math.max(0, stages.findIndex((s) => s.name === b.target.toLowerCase() || String(s.index) === b.target)));
   } catch (error) {
@@ -34,6 +35,13 @@ export function* classicBuild(b: Build): Call<void> {
     yield* tell(b, { error: error.message, errorDetail: { code: error instanceof Failed ? error.code : 1, message: error.message } });
   }
   yield* endStream(b.x);
+}
+
+/** Throws BadDockerfile where several sources go to what is not named as a directory; BuildKit only finds out by copying. */
+function severalSources(one: Instruction): void {
+  if (!/^(COPY|ADD)$/.test(one.word)) return;
+  const all = words(one.rest);
+  if (all.length > 2 && !/\/$|^\.$/.test(all.at(-1)!)) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: When using ${one.word} with more than one source file, the destination must be a directory and end with a /`, one.from);
 }
 
 const short = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);

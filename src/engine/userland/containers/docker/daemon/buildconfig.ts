@@ -4,7 +4,6 @@ import { durationNs } from '../cli/values.ts';
 import { type Built, environment, shellOf } from './buildstate.ts';
 import { BadDockerfile, flagOf, type Instruction, jsonList, pairs, splitWords } from './dockerfile.ts';
 import { BadWord, expand } from './expand.ts';
-import { applyChanges } from './changes.ts';
 import { signalNumber } from './signals.ts';
 import type { Any } from './state.ts';
 
@@ -88,7 +87,7 @@ const CONFIGURE: Readonly<Record<string, Configure>> = {
   },
   EXPOSE(built, one, _scope, word) {
     const ports = splitWords(one.rest).map(word).join(' ').split(/\s+/).filter((p) => p !== '').flatMap((p) => portsOf(p, one));
-    built.config = applyChanges(built.config, `EXPOSE ${ports.join(' ')}`) as Built['config'];
+    built.config.ExposedPorts = { ...(built.config.ExposedPorts ?? {}), ...Object.fromEntries(ports.map((p) => [p, {}])) };
     return { shown: `EXPOSE map[${ports.slice().sort().map((p) => `${p}:{}`).join(' ')}]`, plain: ` EXPOSE ${ports.join(' ')}` };
   },
   VOLUME(built, one, _scope, word) {
@@ -133,13 +132,17 @@ const CONFIGURE: Readonly<Record<string, Configure>> = {
   },
 };
 
-/** "80", "8000-8003/udp". Throws BadDockerfile. */
+/** "80", "8000-8003/udp", with what is published before it as `docker run -p` has it. Source: go-connections nat. Throws BadDockerfile. */
 function portsOf(text: string, one: Instruction): string[] {
-  const m = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/i.exec(text);
+  const [ports = '', proto = 'tcp'] = text.split('/');
+  const port = ports.split(':').at(-1)!;
+  if (port === '') throw new BadDockerfile(`No port specified: ${text}<empty>`, one.from);
+  const m = /^(\d+)(?:-(\d+))?$/.exec(port);
   const from = Number(m?.[1]);
   const to = Number(m?.[2] ?? m?.[1]);
-  if (!m || from > 65535 || to > 65535 || to < from) throw new BadDockerfile(`invalid containerPort: ${text.split('/')[0]}`, one.from);
-  return Array.from({ length: to - from + 1 }, (_, i) => `${from + i}/${(m[3] ?? 'tcp').toLowerCase()}`);
+  if (!m || from > 65535 || to > 65535 || to < from) throw new BadDockerfile(`Invalid containerPort: ${port}`, one.from);
+  if (!/^(?:tcp|udp|sctp)$/i.test(proto)) throw new BadDockerfile(`Invalid proto: ${proto}`, one.from);
+  return Array.from({ length: to - from + 1 }, (_, i) => `${from + i}/${proto.toLowerCase()}`);
 }
 
 /** Changes the configuration; how history tells it. Throws BadDockerfile. */

@@ -75,6 +75,9 @@ function whole(e: TarEntry, files: Files): TarEntry {
   return first ? { ...e, type: 'file', target: '', data: first.data } : e;
 }
 
+/** 25 letters and digits, as BuildKit names its layers. */
+const layerName = (key: string): string => digestOf(key).slice(7, 32);
+
 interface Target {
   /** Without a leading slash. */
   path: string;
@@ -144,9 +147,13 @@ export function copyEntries(scope: Scope, built: Built, one: Instruction, all: r
   for (const name of names) {
     const doc = heredocOf(one, name);
     const sources = doc ? [{ name: doc.name, entries: [entry(doc.name, { data: bytes(doc.expand ? fillIn(doc.content, environment(built), scope.escape) : doc.content) })] }] : (found.get(name) ?? []);
-    for (const s of sources) entries.push(...placed(s, sources.length > 1 || names.length > 1 ? { ...t, isDir: true } : t, files, unpack));
+    for (const s of sources) {
+      const there = entries.findLast((e) => e.name === t.path) ?? files.get(t.path);
+      if (!scope.classic && s.entries[0]!.type === 'dir' && there && there.type !== 'dir') throw new Refused(400, `cannot copy to non-directory: /var/lib/docker/overlay2/${layerName(built.key)}/merged/${t.path}`);
+      entries.push(...placed(s, sources.length > 1 || (scope.classic && names.length > 1) ? { ...t, isDir: true } : t, files, unpack));
+    }
   }
-  const owner = flagOf(one, 'chown') === undefined ? null : ownerIn(files, filled(flagOf(one, 'chown')!, built, one, scope.escape));
+  const owner = flagOf(one, 'chown') === undefined ? null : ownerIn(files, filled(flagOf(one, 'chown')!, built, one, scope.escape), scope.classic);
   const mode = flagOf(one, 'chmod') === undefined ? null : modeOf(filled(flagOf(one, 'chmod')!, built, one, scope.escape), one);
   const fromStage = flagOf(one, 'from') !== undefined;
   const own = (e: TarEntry, given: boolean): TarEntry => ({ ...e, ...(owner ? { uid: owner[0], gid: owner[1] } : fromStage || !given ? {} : { uid: 0, gid: 0 }), ...(mode !== null && given && e.type !== 'link' ? { mode } : {}) });
@@ -159,12 +166,13 @@ export function copyEntries(scope: Scope, built: Built, one: Instruction, all: r
   return { entries: owned, by: nop(scope.classic, built, `${one.word} ${names.length > 1 ? 'multi' : entries.some((e) => e.type === 'dir') ? 'dir' : 'file'}:${content} in ${target} `, `${shown} # buildkit`) };
 }
 
-function ownerIn(files: Files, owner: string): [number, number] {
-  try {
-    return ownerOf(files, owner);
-  } catch (error) {
-    throw new Refused(400, error instanceof Error ? error.message : String(error));
-  }
+/** Names that the image does not know are root to BuildKit, a fault to the classic builder. */
+function ownerIn(files: Files, owner: string, classic: boolean): [number, number] {
+  const found = ownerOf(files, owner);
+  const [user = '', group] = owner.split(':');
+  if (classic && found.uid === null) throw new Refused(400, `unable to convert uid/gid chown string to host mapping: can't find uid for user ${user}: no such user: ${user}`);
+  if (classic && found.gid === null) throw new Refused(400, `unable to convert uid/gid chown string to host mapping: can't find gid for group ${group}: no such group: ${group}`);
+  return [found.uid ?? 0, found.gid ?? found.usual ?? 0];
 }
 
 export const heredocOf = (one: Instruction, name: string): Instruction['heredocs'][number] | undefined => {

@@ -104,8 +104,16 @@ export function follow(files: Files, path: string, last: boolean): string {
   return at.join('/');
 }
 
-/** "name", "name:group", numbers, as in the image's /etc/passwd and /etc/group. Throws Error in BuildKit's words. */
-export function ownerOf(files: Files, owner: string): [number, number] {
+export interface Owner {
+  /** Null where the image does not know the name. */
+  uid: number | null;
+  gid: number | null;
+  /** The user's own group. */
+  usual: number | null;
+}
+
+/** "name", "name:group", numbers, as in the image's /etc/passwd and /etc/group. */
+export function ownerOf(files: Files, owner: string): Owner {
   const [user = '', group] = owner.split(':');
   const find = (file: string, name: string, column: number): number | null => {
     const target = files.get(follow(files, file, true));
@@ -113,11 +121,9 @@ export function ownerOf(files: Files, owner: string): [number, number] {
     return row ? Number(row.split(':')[column]) : null;
   };
   const uid = /^\d+$/.test(user) ? Number(user) : find('etc/passwd', user, 2);
-  if (uid === null) throw new Error(`unable to find user ${user}: invalid argument`);
-  if (group === undefined) return [uid, /^\d+$/.test(user) ? uid : (find('etc/passwd', user, 3) ?? uid)];
-  const gid = /^\d+$/.test(group) ? Number(group) : find('etc/group', group, 2);
-  if (gid === null) throw new Error(`unable to find group ${group}: invalid argument`);
-  return [uid, gid];
+  const usual = /^\d+$/.test(user) ? uid : find('etc/passwd', user, 3);
+  if (group === undefined) return { uid, gid: usual ?? 0, usual };
+  return { uid, gid: /^\d+$/.test(group) ? Number(group) : find('etc/group', group, 2), usual };
 }
 
 export const layerOf = (entries: readonly TarEntry[]): Uint8Array => writeTar(entries);

@@ -285,7 +285,7 @@ function hostConfigOf(h: Any): HostConfig {
     MemoryReservation: n(h.MemoryReservation),
     MemorySwap: n(h.MemorySwap) || (memory > 0 ? 2 * memory : 0),
     MemorySwappiness: typeof h.MemorySwappiness === 'number' && h.MemorySwappiness !== -1 ? h.MemorySwappiness : null,
-    OomKillDisable: h.OomKillDisable === true ? true : null,
+    OomKillDisable: false,
     PidsLimit: h.PidsLimit ? h.PidsLimit : null,
     Ulimits: h.Ulimits ?? [],
     CpuCount: 0,
@@ -318,6 +318,7 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
   if (h.AutoRemove && h.RestartPolicy.Name !== 'no') throw new Refused(400, "can't create 'AutoRemove' container with restart policy");
   verifyRestart(h);
   verifyResources(h, cpus, warnings);
+  if (body.HostConfig?.OomKillDisable) warnings.push('Your kernel does not support OomKillDisable. OomKillDisable discarded.');
   if (h.OomScoreAdj < -1000 || h.OomScoreAdj > 1000)
     throw new Refused(400, `Invalid value ${h.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
   if (h.NetworkMode.startsWith('container:') && Object.keys(h.PortBindings).length > 0)
@@ -433,7 +434,6 @@ function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void 
     warnings.push('Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.');
     h.MemorySwappiness = null;
   }
-  if (h.OomKillDisable) warnings.push('Your kernel does not support OomKillDisable. OomKillDisable discarded.');
 }
 
 /** How many processors the machine has. */

@@ -55,6 +55,13 @@ export function parseDockerfile(data: Uint8Array, name: string): Instruction[] {
 
 /** Throws BadDockerfile. */
 export function parse(data: Uint8Array, name: string): Parsed {
+  const parsed = readDockerfile(data, name);
+  for (const one of parsed.instructions) check(one);
+  return parsed;
+}
+
+/** Divides into instructions, which may be none that there are. Throws BadDockerfile. */
+export function readDockerfile(data: Uint8Array, name: string): Parsed {
   const lines = text(data).replace(/^\uFEFF/, '').split('\n').map((l) => l.replace(/\r$/, ''));
   if (lines.length > MAX_LINES) throw new BadDockerfile(`dockerfile parse error on line ${MAX_LINES}: dockerfile line greater than maximum allowed size of 65535`, MAX_LINES);
   const { mark, next } = directives(lines);
@@ -74,7 +81,7 @@ export function parse(data: Uint8Array, name: string): Parsed {
     out.push(one);
   }
   if (out.length === 0) throw new BadDockerfile(name, 0);
-  for (const one of out) check(one);
+  for (const one of out) if (/^(ENV|LABEL)$/.test(one.word)) pairs(one);
   return { instructions: out, escape: mark };
 }
 
@@ -146,7 +153,7 @@ function takeFlags(one: Instruction): void {
     const name = m[1]!.split('=')[0]!;
     if (!known.includes(name)) {
       const near = nearest(name, known);
-      throw new BadDockerfile(`dockerfile parse error on line ${one.from}: unknown flag: --${name}${near ? ` (did you mean ${near}?)` : ''}`, one.from);
+      throw new BadDockerfile(`dockerfile parse error on line ${one.from}: unknown flag: ${name}${near ? ` (did you mean ${near}?)` : ''}`, one.from);
     }
     if (!m[1]!.includes('=') && !/^(link|parents|keep-git-dir)$/.test(name)) throw new BadDockerfile(`dockerfile parse error on line ${one.from}: missing a value on flag: --${name}`, one.from);
     one.flags.push(`--${m[1]}`);
@@ -167,7 +174,8 @@ const NEEDS: Readonly<Record<string, string>> = {
   VOLUME: 'requires at least one argument', HEALTHCHECK: 'requires at least one argument', SHELL: 'requires at least one argument', ONBUILD: 'requires at least one argument', RUN: '', CMD: '', ENTRYPOINT: '',
 };
 
-function check(one: Instruction): void {
+/** Throws BadDockerfile for an instruction that is none, or without what it needs. */
+export function check(one: Instruction): void {
   const at = (why: string): BadDockerfile => new BadDockerfile(`dockerfile parse error on line ${one.from}: ${why}`, one.from);
   const { word, rest } = one;
   if (!WORDS.includes(word)) {
@@ -179,9 +187,7 @@ function check(one: Instruction): void {
   if (/^(COPY|ADD)$/.test(word)) {
     const all = words(rest);
     if (all.length < 2) throw at(`${word} ${AT_LEAST_TWO}`);
-    if (all.length > 2 && !/\/$|^\.$/.test(all.at(-1)!)) throw at(`When using ${word} with more than one source file, the destination must be a directory and end with a /`);
   }
-  if (/^(ENV|LABEL)$/.test(word)) pairs(one);
   if (/^(WORKDIR|USER|STOPSIGNAL)$/.test(word) && word !== 'WORKDIR' && /\S\s+\S/.test(rest)) throw at(`${word} requires exactly one argument`);
   if (word === 'SHELL' && !jsonList(rest)) throw at('SHELL requires the arguments to be in JSON form');
   if (word === 'HEALTHCHECK') checkHealth(one, at);
@@ -251,7 +257,7 @@ export function splitWords(rest: string): string[] {
 
 /** "A=1 B='x y'" or "A rest of the line", quotes and variables still in. Throws BadDockerfile. */
 export function pairs(one: Instruction): [string, string][] {
-  const at = (why: string): BadDockerfile => new BadDockerfile(`dockerfile parse error on line ${one.from}: ${why}`, one.from);
+  const at = (why: string): BadDockerfile => new BadDockerfile(why, one.from);
   const all = splitWords(one.rest);
   if (all.length > 0 && !all[0]!.includes('=')) {
     const m = /^(\S+)\s+([\s\S]*)$/.exec(one.rest);
@@ -261,7 +267,7 @@ export function pairs(one: Instruction): [string, string][] {
   return all.map((w) => {
     const cut = w.indexOf('=');
     if (cut < 0) throw at(`Syntax error - can't find = in ${JSON.stringify(w)}. Must be of the form: name=value`);
-    if (cut === 0) throw at(`${one.word} names can not be blank`);
+    if (cut === 0) throw at(`dockerfile parse error on line ${one.from}: ${one.word} names can not be blank`);
     return [w.slice(0, cut), w.slice(cut + 1)];
   });
 }

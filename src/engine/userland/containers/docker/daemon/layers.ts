@@ -3,6 +3,7 @@
  * with the files that docker mounts over, and what was changed in it. Source: moby daemon/graphdriver/overlay2,
  * daemon/initlayer, pkg/archive/changes.go.
  */
+import { text } from '../../../../sim/text.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, MNT_DETACH, S_IFCHR, S_IFMT, type Stat } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { attempt, isDir, list, mkdirAll, removeAll, treeSize, writeFile } from '../../../lib/files.ts';
@@ -111,30 +112,60 @@ export interface Change {
   Kind: 0 | 1 | 2;
 }
 
-/** What differs from the image, by path. */
+/** What differs from the image: in each directory by name, what is gone after what is there. Source: moby pkg/archive (ChangesDirs). */
 export function* changes(c: Container): Call<Change[]> {
-  const upper = `${rwDir(c)}/diff`;
   const lowers = [`${rwDir(c)}-init/diff`, ...c.layer.chain.map((id) => `${layerDir(DOCKER, id)}/diff`).reverse()];
-  const found = new Map<string, Change>();
-  yield* walk(upper, '', lowers, found);
-  return [...found.values()].sort((a, b) => (a.Path < b.Path ? -1 : 1));
+  return yield* changesIn(`${rwDir(c)}/diff`, '', lowers);
 }
 
 const lstat = (path: string): Call<Stat | null> => attempt(sys('newfstatat', AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), null);
 
-function* walk(upper: string, path: string, lowers: readonly string[], found: Map<string, Change>): Call<void> {
-  for (const { name } of yield* list(`${upper}${path}`)) {
+const whiteout = (stat: Stat): boolean => (stat.mode & S_IFMT) === S_IFCHR && stat.rdev[0] === 0 && stat.rdev[1] === 0;
+
+/** What the layers below have at a path; a whiteout ends the search. */
+function* below(lowers: readonly string[], at: string): Call<Stat | null> {
+  for (const lower of lowers) {
+    const stat = yield* lstat(`${lower}${at}`);
+    if (stat) return whiteout(stat) ? null : stat;
+  }
+  return null;
+}
+
+/** Times and sizes of directories are not compared. */
+const differs = (a: Stat, b: Stat): boolean =>
+  a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid || a.rdev[0] !== b.rdev[0] || a.rdev[1] !== b.rdev[1] || (!isDir(a) && (a.mtime !== b.mtime || a.size !== b.size));
+
+function* changesIn(upper: string, path: string, lowers: readonly string[]): Call<Change[]> {
+  const there: Change[] = [];
+  const gone: Change[] = [];
+  const names = (yield* list(`${upper}${path}`)).map((e) => e.name).sort();
+  for (const name of names) {
     const at = `${path}/${name}`;
     const stat = (yield* lstat(`${upper}${at}`))!;
-    const gone = (stat.mode & S_IFMT) === S_IFCHR && stat.rdev[0] === 0 && stat.rdev[1] === 0;
-    let below: Stat | null = null;
-    for (const lower of lowers) if (!below) below = yield* lstat(`${lower}${at}`);
-    const sameDir = below && isDir(stat) && isDir(below) && stat.mtime === below.mtime && stat.mode === below.mode;
-    if (!sameDir) {
-      const Kind = gone ? 2 : below ? 0 : 1;
-      found.set(at, { Path: at, Kind });
-      if (Kind !== 0 && path !== '' && !found.has(path)) found.set(path, { Path: path, Kind: 0 });
+    const old = yield* below(lowers, at);
+    if (whiteout(stat)) {
+      if (old) gone.push({ Path: at, Kind: 2 });
+      continue;
     }
-    if (isDir(stat)) yield* walk(upper, at, lowers, found);
+    const within = isDir(stat) ? yield* changesIn(upper, at, old && isDir(old) ? lowers : []) : [];
+    if (!old) there.push({ Path: at, Kind: 1 });
+    else if (within.length > 0 || differs(stat, old)) there.push({ Path: at, Kind: 0 });
+    there.push(...within);
   }
+  if (yield* opaque(`${upper}${path}`)) {
+    for (const name of yield* namesBelow(lowers, path)) if (!names.includes(name)) gone.push({ Path: `${path}/${name}`, Kind: 2 });
+  }
+  return [...there, ...gone.sort((a, b) => (a.Path < b.Path ? -1 : 1))];
+}
+
+const opaque = function* (path: string): Call<boolean> {
+  return text((yield* attempt(sys('getxattr', path, 'trusted.overlay.opaque'), null)) ?? new Uint8Array(0)) === 'y';
+};
+
+function* namesBelow(lowers: readonly string[], path: string): Call<string[]> {
+  const names = new Set<string>();
+  for (const lower of lowers) for (const { name } of yield* attempt(list(`${lower}${path}`), [])) names.add(name);
+  const seen: string[] = [];
+  for (const name of names) if (yield* below(lowers, `${path}/${name}`)) seen.push(name);
+  return seen;
 }

@@ -17,7 +17,7 @@ import { mountLayer, removeLayer, unmountLayer } from './layers.ts';
 import { removeVolume, usersOf } from './mounts.ts';
 import { connectNetworks, joinNetworks, leaveNetworks, writeNetworkFiles } from './sandbox.ts';
 import { saveContainer, removeDirectory } from './record.ts';
-import { signalNumber } from './signals.ts';
+import { isSignal, signalNumber } from './signals.ts';
 import { specOf } from './spec.ts';
 import { type Container, type Daemon, NEVER, Refused } from './state.ts';
 import {
@@ -52,6 +52,8 @@ function* startLocked(daemon: Daemon, c: Container): Call<boolean> {
   if (c.live.removing || c.State.Dead) throw new Refused(409, 'container is marked for removal and cannot be started');
   c.live.stopping = false;
   c.HasBeenManuallyStopped = false;
+  // The kernel has no such setting: asked for or not, it is discarded.
+  c.HostConfig.OomKillDisable = null;
   try {
     yield* launch(daemon, c);
   } catch (error) {
@@ -233,7 +235,8 @@ export function* waitExit(c: Container, ns = -1): Call<boolean> {
 
 export function* killContainer(daemon: Daemon, c: Container, signal: string): Call<void> {
   const number = signalNumber(signal === '' ? 'KILL' : signal);
-  if (number === null) throw new Refused(400, /^[1-9]\d*$/.test(signal) ? `the linux daemon does not support signal ${signal}` : `invalid signal: ${signal}`);
+  if (number === null) throw new Refused(400, `invalid signal: ${signal}`);
+  if (!isSignal(number)) throw new Refused(400, `the linux daemon does not support signal ${number}`);
   if (!c.State.Running) throw new Refused(409, `container ${c.ID} is not running`);
   if (c.State.Restarting) {
     yield* giveUpRestart(c);
@@ -273,7 +276,8 @@ export function* stopContainer(daemon: Daemon, c: Container, seconds: number | n
     return true;
   }
   const number = signal ? signalNumber(signal)! : stopSignal(c);
-  const wait = seconds ?? c.Config.StopTimeout ?? 10;
+  // One that cannot be sent is not waited for as long.
+  const wait = isSignal(number) ? (seconds ?? c.Config.StopTimeout ?? 10) : 2;
   if (c.State.Paused) yield* unpause(daemon, c);
   yield* send(c, number);
   yield* emit(daemon, 'container', 'kill', c, { signal: String(number) });

@@ -12,6 +12,7 @@ import { populating } from './volumemounts.ts';
 import { byKey } from '../../../lib/bykey.ts';
 
 const VOLUMES = `${ROOT}/volumes`;
+const PROPAGATION = /^r?(?:shared|slave|private)$/;
 const MODES = /^(rw|ro|z|Z|nocopy|r?shared|r?slave|r?private|consistent|cached|delegated)$/;
 
 /** Every mount of a new container; volumes that are not there yet are made. Throws Refused. */
@@ -78,11 +79,14 @@ function* mountPoint(daemon: Daemon, c: Container, m: Any, image: StoredImage): 
   const bad = (why: string): Refused => new Refused(400, `invalid mount config for type "${m.Type}": ${why}`);
   if (!String(m.Target ?? '').startsWith('/')) throw bad(`invalid mount path: '${m.Target ?? ''}' mount path must be absolute`);
   const Destination = clean(m.Target);
+  if (Destination === '/') throw bad("invalid specification: destination can't be '/'");
   if (m.Type === 'tmpfs' && m.Source) throw bad('field Source must not be specified');
   if (m.Type === 'tmpfs')
     return { Type: 'tmpfs', Source: '', Destination, Mode: tmpfsMode(m.TmpfsOptions), RW: !m.ReadOnly, Propagation: '' };
   if (m.Type === 'bind') {
     if (!m.Source) throw bad('field Source must not be empty');
+    if (m.BindOptions?.Propagation && !PROPAGATION.test(m.BindOptions.Propagation)) throw bad(`invalid propagation mode: ${m.BindOptions.Propagation}`);
+    if (!String(m.Source).startsWith('/')) throw bad(`invalid mount path: '${m.Source}' mount path must be absolute`);
     if (!(yield* statOf(m.Source))) throw bad(`bind source path does not exist: ${m.Source}`);
     return {
       Type: 'bind',
@@ -94,7 +98,9 @@ function* mountPoint(daemon: Daemon, c: Container, m: Any, image: StoredImage): 
     };
   }
   if (m.Type !== 'volume') throw bad('mount type unknown');
-  const volume = yield* createVolume(daemon, m.Source ?? '', {}, m.VolumeOptions?.Labels ?? {});
+  if (!m.Source && m.ReadOnly) throw bad('must not set ReadOnly mode when using anonymous volumes');
+  const driver = m.VolumeOptions?.DriverConfig ?? {};
+  const volume = yield* createVolume(daemon, m.Source ?? '', driver.Options ?? {}, m.VolumeOptions?.Labels ?? {}, driver.Name || 'local');
   return { ...(yield* volumePoint(c, volume, m.Target, m.VolumeOptions?.NoCopy ? 'nocopy' : 'z', image)), RW: !m.ReadOnly };
 }
 
@@ -153,7 +159,7 @@ export function* createVolume(
 ): Call<Volume> {
   const known = daemon.volumes.get(name);
   if (known) return known;
-  if (driver !== 'local') throw new Refused(400, `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`);
+  if (driver !== 'local') throw new Refused(404, `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`);
   if (name !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
     const why =
       name.length === 1

@@ -102,7 +102,7 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   })],
   ['POST', /^\/commit$/, give(201, function* (d, x) {
     const q = x.query;
-    return { Id: yield* commitContainer(d, findContainer(d, q.container ?? ''), { repo: q.repo ?? '', tag: q.tag ?? '', comment: q.comment ?? '', author: q.author ?? '', changes: q.changes ?? '', pause: q.pause !== '0' }) };
+    return { Id: yield* commitContainer(d, findContainer(d, q.container ?? ''), { repo: q.repo ?? '', tag: q.tag ?? '', comment: q.comment ?? '', author: q.author ?? '', changes: q.changes ?? null, pause: q.pause !== '0' }) };
   })],
   ['GET', /^\/images\/json$/, give(200, (d, x) => listImages(d, on(x, 'all'), readFilters(x.query.filters)))],
   ['POST', /^\/images\/create$/, createImage],
@@ -357,7 +357,7 @@ function* serveExec(daemon: Daemon, x: Exchange, id: string): Call<void> {
 function* createImage(daemon: Daemon, x: Exchange): Call<void> {
   const q = x.query;
   if (q.fromImage !== undefined) yield* pullImage(daemon, q.fromImage, q.tag ?? '', x);
-  else yield* importImage(daemon, x.data, { repo: q.repo ?? '', tag: q.tag ?? '', message: q.message ?? '', changes: q.changes ?? '' }, x);
+  else yield* importImage(daemon, x.data, { repo: q.repo ?? '', tag: q.tag ?? '', message: q.message ?? '', changes: q.changes ?? null, platform: q.platform ?? '' }, x);
 }
 
 /** What may narrow a prune. */
