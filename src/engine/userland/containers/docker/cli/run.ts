@@ -105,6 +105,19 @@ function startStatus(message: string): number {
   return /permission denied|is a directory/i.test(message) ? 126 : 125;
 }
 
+const SYSTEMS = /^(?:aix|android|darwin|dragonfly|freebsd|illumos|ios|js|linux|macos|netbsd|openbsd|plan9|solaris|windows|zos)$/i;
+const PROCESSORS = /^(?:386|i386|amd64|x86_64|x86-64|arm|armhf|armel|arm64|aarch64|loong64|mips|mipsle|mips64|mips64le|ppc64|ppc64le|riscv|riscv64|s390|s390x|sparc|sparc64|wasm)$/i;
+
+/** What is wrong with a --platform, or null. Source: containerd platforms.Parse. */
+function platformFault(text: string): string | null {
+  const parts = text.split('/');
+  if (text === '') return null;
+  const bad = parts.find((p) => !/^[\w-]+$/.test(p));
+  if (bad !== undefined) return `${JSON.stringify(bad)} is an invalid component of ${JSON.stringify(text)}: platform specifier component must match "^[A-Za-z0-9_-]+$": invalid argument`;
+  if (parts.length > 3) return `${JSON.stringify(text)}: cannot parse platform specifier: invalid argument`;
+  return parts.length === 1 && !SYSTEMS.test(text) && !PROCESSORS.test(text) ? `${JSON.stringify(text)}: unknown operating system or architecture: invalid argument` : null;
+}
+
 /** Creates the container, its image fetched if need be; a number is the exit status of a failure already told. */
 function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<{ id: string; body: Any } | number> {
   const fail = refusal(command);
@@ -116,6 +129,8 @@ function* create(client: Client, flags: Flags, command: 'run' | 'create'): Call<
     if (error.status === 125) throw new Stop(`${error.message}\nSee 'docker ${command} --help'.`, 125);
     return yield* fail(error.message, 'help');
   }
+  const platform = platformFault(flags.get('platform') ?? '');
+  if (platform !== null) return yield* fail(`error parsing specified platform: ${platform}`, 'help');
   const pull = flags.get('pull') ?? 'missing';
   if (!['always', 'missing', 'never'].includes(pull))
     return yield* fail(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`, 'help');

@@ -323,7 +323,7 @@ function* verify(daemon: Daemon, body: Any, h: HostConfig): Call<string[]> {
     throw new Refused(400, `Invalid value ${h.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
   if (h.NetworkMode.startsWith('container:') && Object.keys(h.PortBindings).length > 0)
     throw new Refused(400, 'conflicting options: port publishing and the container type network mode');
-  if (h.PidMode.startsWith('container:')) findContainer(daemon, h.PidMode.slice('container:'.length));
+  if (h.PidMode.startsWith('container:')) peer(daemon, h.PidMode.slice('container:'.length));
   if (h.NetworkMode === 'container:') throw new Refused(400, 'Invalid network mode: invalid container format container:<name|id>');
   if (h.NetworkMode.startsWith('container:') && h.Dns.length > 0) throw new Refused(400, 'conflicting options: dns and the network mode');
   if (h.NetworkMode.startsWith('container:') && (h.ExtraHosts ?? []).length > 0) throw new Refused(400, 'conflicting options: custom host-to-IP mapping and the network mode');
@@ -347,10 +347,19 @@ function verifySecurityOption(one: string): void {
   if (key === 'no-new-privileges' && !/^(true|false|1|0|t|f|TRUE|FALSE|True|False|T|F)$/.test(value)) throw new Refused(400, `invalid --security-opt 2: ${JSON.stringify(one)}`);
 }
 
+/** Another container's namespace. Throws Refused 400, not 404, where there is none. */
+function peer(daemon: Daemon, name: string): void {
+  try {
+    findContainer(daemon, name);
+  } catch (error) {
+    throw error instanceof Refused ? new Refused(400, error.message) : error;
+  }
+}
+
 const RUNTIMES = ['runc', 'io.containerd.runc.v2'];
 /** What is chosen from a list of names. Throws Refused. */
 function verifyModes(daemon: Daemon, body: Any, h: HostConfig): void {
-  if (h.Isolation !== '' && h.Isolation !== 'default') throw new Refused(400, `invalid isolation '${h.Isolation}' on linux`);
+  if (h.Isolation !== '' && h.Isolation !== 'default') throw new Refused(400, `Invalid isolation: ${JSON.stringify(h.Isolation)} - linux only supports 'default'`);
   if (!/^(?:none|private|shareable|host|container:.+)?$/.test(h.IpcMode)) throw new Refused(400, `invalid IPC mode: ${h.IpcMode}`);
   if (!RUNTIMES.includes(String(h.Runtime))) throw new Refused(400, `unknown or invalid runtime name: ${h.Runtime}`);
   verifyLogConfig(h.LogConfig.Type, h.LogConfig.Config);
@@ -376,7 +385,7 @@ function verifyEndpoints(daemon: Daemon, body: Any, h: HostConfig): void {
       continue;
     }
     const faults = [
-      ...(e?.IPAMConfig?.IPv4Address || e?.IPAMConfig?.IPv6Address ? ['user specified IP address is supported on user defined networks only'] : []),
+      ...(e?.IPAMConfig?.IPv4Address || e?.IPAMConfig?.IPv6Address ? ['user specified IP address is supported on user defined networks only', 'user specified IP address is supported only when connecting to networks with user configured subnets'] : []),
       ...((e?.Aliases ?? []).length > 0 ? ['network-scoped alias is supported only for containers in user defined networks'] : []),
     ];
     refuseFaults(name === 'default' ? h.NetworkMode : name, faults);

@@ -69,7 +69,8 @@ function translated(error: Refusal | SysError): Refused {
   const message = error instanceof Refusal ? `failed to create task for container: ${error.message}` : error.message.toLowerCase();
   return new Refused(
     /executable file not found|no such file or directory|permission denied|is a directory/.test(message) ? 400 : 500,
-    message,
+    // A directory cannot be run: that is said to be a matter of permission.
+    /is a directory/.test(message) ? `${message}: permission denied` : message,
   );
 }
 
