@@ -105,8 +105,8 @@ const ZERO: Readonly<Record<string, unknown>> = { string: '', int: 0, bool: fals
 
 function zeroOf(of: Of): unknown {
   if (typeof of === 'string') return of === 'time' ? moment('0001-01-01T00:00:00Z') : ZERO[of];
-  if ('list' in of) return [];
-  if ('map' in of) return told({}, { name: 'map', fields: null, zero: zeroOf(of.map), ...(of.key ? { key: of.key } : {}) });
+  if ('list' in of) return told([], { name: 'slice', fields: null, original: null });
+  if ('map' in of) return told({}, { name: 'map', fields: null, zero: zeroOf(of.map), original: null, ...(of.key ? { key: of.key } : {}) });
   return of.pointer ? null : made(of, {});
 }
 

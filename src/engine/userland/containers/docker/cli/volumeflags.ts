@@ -13,7 +13,7 @@ export interface Volumes {
 export function volumesOf(volume: readonly string[], mount: readonly string[], tmpfs: readonly string[], directory: string): Volumes {
   const out: Volumes = { binds: [], volumes: {}, mounts: mount.map(mountOf), tmpfs: {} };
   for (const one of volume) {
-    if (sections(one).source !== '') out.binds.push(fromHere(one, directory));
+    if (sections(one).source !== '' || one === ':') out.binds.push(fromHere(one, directory));
     else out.volumes[one] = {};
   }
   for (const one of tmpfs) {

@@ -17,13 +17,13 @@ export function applyChanges(config: Config, changes: string | null): Config {
     return changed(config, changes);
   } catch (error) {
     if (!(error instanceof BadDockerfile)) throw error;
-    throw new Refused(400, error.line === 0 ? 'file with no instructions' : error.message);
+    throw new Refused(400, error.line === 0 ? 'file with no instructions' : error.message.replace(/^dockerfile parse error on line \d+: /, ''));
   }
 }
 
 function changed(config: Config, changes: string): Config {
   const { instructions, escape: mark } = readDockerfile(bytes(changes), '');
-  for (const one of instructions) if (!ALLOWED.has(one.word)) throw new Refused(400, `${one.word} is not a valid change command`);
+  for (const one of instructions) if (!ALLOWED.has(one.word)) throw new Refused(400, `${one.written} is not a valid change command`);
   instructions.forEach(check);
   const scope: Scope = { buildArgs: {}, globals: new Map(), classic: true, escape: mark };
   const built: Built = { config: { ...config }, layers: [], history: [], key: '', image: '', args: new Map() };

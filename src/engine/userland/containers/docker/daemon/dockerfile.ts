@@ -15,6 +15,8 @@ export interface Heredoc {
 
 export interface Instruction {
   word: string;
+  /** The word as written. */
+  written: string;
   /** What follows the word and its flags, continued lines joined. */
   rest: string;
   /** "--from=x", in order, of those that take flags. */
@@ -75,7 +77,7 @@ export function readDockerfile(data: Uint8Array, name: string): Parsed {
       i = joined.last;
       continue;
     }
-    const one: Instruction = { word: m[1]!.toUpperCase(), rest: m[2]!.trim(), flags: [], heredocs: [], from: i + 1, to: joined.last + 1, raw: '' };
+    const one: Instruction = { word: m[1]!.toUpperCase(), written: m[1]!, rest: m[2]!.trim(), flags: [], heredocs: [], from: i + 1, to: joined.last + 1, raw: '' };
     i = takeHeredocs(lines, one, joined.last);
     takeFlags(one);
     out.push(one);
