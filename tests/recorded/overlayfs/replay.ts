@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { SysError, type Stat } from '../../../src/engine/kernel/abi.ts';
+import { takeDown } from '../../../src/engine/kernel/vfs/hanging.ts';
 import { createMount } from '../../../src/engine/kernel/vfs/mount.ts';
 import { createOverlay } from '../../../src/engine/kernel/vfs/overlay.ts';
 import type { Dentry } from '../../../src/engine/kernel/vfs/types.ts';
@@ -93,6 +94,11 @@ const typeOf = (stat: Stat): string => ({ 0o040000: 'd', 0o100000: 'f', 0o120000
 function listing(call: Call, at: string, raw: boolean): Listing {
   const found: Listing = {};
   const inodes = new Map<number, string>();
+  const same = (stat: Stat, key: string, entry: Entry): Entry => {
+    const first = inodes.get(stat.ino);
+    if (first === undefined) inodes.set(stat.ino, key);
+    return first === undefined ? entry : { ...entry, same_ino_as: first };
+  };
   const walk = (dir: string, prefix: string): void => {
     const fd = call('openat', AT, dir, 0o200000) as number;
     const names = (call('getdents64', fd) as { name: string }[]).map((one) => one.name).filter((one) => one !== '.' && one !== '..').sort();
@@ -112,15 +118,12 @@ function listing(call: Call, at: string, raw: boolean): Listing {
           if (xattrs.includes('trusted.overlay.redirect')) found[key].redirect = decode(call('getxattr', path, 'trusted.overlay.redirect') as Uint8Array);
         }
         walk(path, `${key}/`);
-      } else if (t === 'l') found[key] = { t, target: call('readlinkat', AT, path) as string };
-      else if (t === 'w') found[key] = { t };
+      } else if (t === 'w') found[key] = { t };
+      else if (t === 'l') found[key] = same(stat, key, { t, target: call('readlinkat', AT, path) as string });
       else {
         const file = call('openat', AT, path, 0) as number;
-        found[key] = { t, mode, data: decode(call('read', file, 1 << 20) as Uint8Array), nlink: stat.nlink };
+        found[key] = same(stat, key, { t, mode, data: decode(call('read', file, 1 << 20) as Uint8Array), nlink: stat.nlink });
         call('close', file);
-        const first = inodes.get(stat.ino);
-        if (first !== undefined) found[key].same_ino_as = first;
-        else inodes.set(stat.ino, key);
       }
     }
   };
@@ -184,7 +187,7 @@ export function replay(one: Case): { strict: string[]; fine: string[] } {
   const upper = listing(call, '/u', true);
   strict.push(...compare('merged', one.final_merged, merged, STRICT), ...compare('upper', one.final_upper, upper, STRICT));
   const fine = [...compare('merged', one.final_merged, merged, ['nlink', 'same_ino_as']), ...compare('upper', one.final_upper, upper, ['impure'])];
-  b.task.ns.mnt.mounts.pop();
+  takeDown([b.task.ns.mnt.mounts.at(-1)!]);
   mountOverlay(b, one.lowers.length, one.mount_opts);
   strict.push(...compare('remounted', merged, listing(call, '/m', false), [...STRICT]));
   return { strict, fine };

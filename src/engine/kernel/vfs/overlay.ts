@@ -61,7 +61,8 @@ export const overlayOps: FsOps = {
     const over = clearWhiteout(kernel, task, upper, name);
     const made = upper.sb.ops.create!(kernel, task, upper, name, kind, mode, rdev, target);
     // Without features that would break when layers are changed offline, a fresh directory stays as it is.
-    const apart = over || below(kernel, layersOf(dir), name) || (dataOf(dir.sb).redirect === 'on' && layersOf(dir).lower.length > 0);
+    const { redirect, index, metacopy } = dataOf(dir.sb);
+    const apart = over || below(kernel, layersOf(dir), name) || ((redirect === 'on' || index !== null || metacopy) && layersOf(dir).lower.length > 0);
     if (kind === 'dir' && apart) makeOpaque(kernel, task, made, dir, name);
     syncDir(dir);
     return merged(kernel, dir, name)!;

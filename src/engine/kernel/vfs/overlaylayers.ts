@@ -122,7 +122,8 @@ function lookupOne(kernel: Kernel, search: Search, base: Dentry, name: string, b
     followRedirect(search, found, before, after);
     return found;
   }
-  if (search.dataless) {
+  // Where a file's data should be
+  if (search.dataless && after === '') {
     search.stop = true;
     return null;
   }
