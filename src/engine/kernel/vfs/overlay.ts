@@ -75,7 +75,7 @@ export const overlayOps: FsOps = {
     const upper = copyUp(kernel, task, dir);
     clearWhiteout(kernel, task, upper, name);
     upper.sb.ops.link!(kernel, task, upper, name, source);
-    if (layersOf(from).lower.length > 0) markImpure(kernel, task, dir.sb, upper);
+    noteOrigin(kernel, task, dir.sb, upper, source);
     dataOf(dir.sb).byUpper.set(source.inode, from.inode);
     copyAttributes(from.inode, layersOf(from));
     syncDir(dir);
@@ -108,13 +108,15 @@ export const overlayOps: FsOps = {
     const fromUpper = copyUp(kernel, task, from);
     const toUpper = copyUp(kernel, task, toDir);
     const old = look(kernel, toUpper, toName);
-    if (exchange) copyUp(kernel, task, there!, 'attributes');
+    const other = exchange ? copyUp(kernel, task, there!, 'attributes') : null;
     // Before the real rename is tried: where lower layers have it, or that nothing of a lower layer may show through it there.
     if (isDir) markMoved(kernel, task, entry, toDir, toName);
     else markDataSource(kernel, task, entry, toDir);
-    if (exchange) {
+    if (other) {
       if (there!.inode.kind === 'dir') markMoved(kernel, task, there!, from, entry.name);
       else markDataSource(kernel, task, there!, from);
+      noteOrigin(kernel, task, entry.sb, toUpper, source);
+      noteOrigin(kernel, task, entry.sb, fromUpper, other);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, RENAME_EXCHANGE);
       forgetNames(entry, there!);
     } else {
@@ -122,7 +124,7 @@ export const overlayOps: FsOps = {
       if (old) removeUpper(kernel, task, old);
       fromUpper.sb.ops.rename!(kernel, task, source, toUpper, toName, 0);
       if (below(kernel, layersOf(from), entry.name)) whiteout(kernel, task, from, entry.name, 'own');
-      if (attribute(dataOf(entry.sb), source, 'origin')) markImpure(kernel, task, entry.sb, toUpper);
+      noteOrigin(kernel, task, entry.sb, toUpper, source);
       if (there) {
         forget(there);
         endLinks(kernel, task, there);
@@ -161,6 +163,11 @@ export const overlayOps: FsOps = {
     return through(entry, inner, opened);
   },
 };
+
+/** A directory of the upper layer that gets what comes from a lower one is impure. */
+function noteOrigin(kernel: Kernel, task: Task, sb: SuperBlock, dir: Dentry, came: Dentry): void {
+  if (attribute(dataOf(sb), came, 'origin')) markImpure(kernel, task, sb, dir);
+}
 
 /** A directory that lower layers have part in moves only where redirects are made. Throws EXDEV. */
 function requireMovable(entry: Dentry): void {

@@ -293,12 +293,20 @@ export function list(kernel: Kernel, dir: Dentry): Dentry[] {
   return found;
 }
 
+/** Whoever reads a directory that holds nothing from below any more takes its mark away. Source: fs/overlayfs/readdir.c, ovl_cache_get_impure. */
+function cleanse(kernel: Kernel, dir: Dentry, upper: Dentry): void {
+  const data = dataOf(dir.sb);
+  if (!data.sameFs || !attribute(data, upper, 'impure')) return;
+  if (!list(kernel, dir).some((one) => attribute(data, real(layersOf(one)), 'origin'))) upper.inode.xattrs!.delete(`${data.own}impure`);
+}
+
 /** What a reader of a directory sees: one of a single layer that was never copied up is read as it is, with the whiteouts in it. */
 export function entriesOf(kernel: Kernel, dir: Dentry): Dirent[] {
   const shown = list(kernel, dir).map((d): Dirent => ({ name: d.name, ino: d.inode.ino, type: d.inode.kind }));
   const layers = layersOf(dir);
   const only = real(layers);
   if (layers.lower.length + (layers.upper ? 1 : 0) > 1 || only.inode.xattrs?.has(`${dataOf(dir.sb).own}origin`)) return shown;
+  if (layers.upper) cleanse(kernel, dir, layers.upper);
   const names = new Set(shown.map(({ name }) => name));
   return [...shown, ...only.sb.ops.readdir(kernel, only).filter(({ name }) => !names.has(name))];
 }
