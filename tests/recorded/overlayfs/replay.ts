@@ -132,7 +132,6 @@ function listing(call: Call, at: string, raw: boolean): Listing {
 }
 
 const STRICT = ['t', 'mode', 'data', 'target', 'opaque', 'redirect'] as const;
-const FINE = ['nlink', 'same_ino_as', 'impure'] as const;
 
 function compare(what: string, real: Listing, ours: Listing, keys: readonly (keyof Entry)[]): string[] {
   const wrong: string[] = [];
@@ -198,4 +197,3 @@ function sortKeys(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-export { FINE };
