@@ -9,6 +9,7 @@ function normalOlder(text: string): string {
     .replace(/ +$/gm, '')
     .replace(/v1\.8\.\d+/g, 'VERSION')
     .replace(/promiscuity (\d)  allmulti/g, 'promiscuity $1 allmulti')
+    .replace(' udpcsum noudp6zerocsumtx noudp6zerocsumrx', '')
     .replace(/ gso_ipv4_max_size 65536 gro_ipv4_max_size 65536/g, '')
     .replace(/^(.{0,40}?)\b(0|1|6|17) +-- /gm, (_all, head: string, n: string) => `${head}${names[n]!.padEnd(4)} -- `);
 }

@@ -35,7 +35,7 @@ it('what is too long is cut, or not sent, or told of', () => {
 it('netem delays and loses; tbf holds back', () => {
   expect(last(['tc qdisc add dev va root netem delay 100ms; ping -c1 10.0.0.2; ping -c1 10.0.0.2'])).toMatch(/time=100 ms/);
   expect(last(['tc qdisc add dev va root netem loss 100%; ping -c1 -W1 10.0.0.2'])).toContain('100% packet loss');
-  expect(last(['tc qdisc add dev va root tbf rate 1mbit burst 2kb latency 50ms; tc qdisc show dev va'])).toBe('qdisc tbf 8001: root refcnt 2 rate 1Mbit burst 2Kb lat 50ms \n');
+  expect(last(['tc qdisc add dev va root tbf rate 1mbit burst 2kb latency 50ms; tc qdisc show dev va'])).toBe('qdisc tbf 8001: root refcnt 3 rate 1Mbit burst 2Kb lat 50ms \n');
 });
 
 it('rules choose tables by source and mark', () => {

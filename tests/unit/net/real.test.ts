@@ -9,7 +9,7 @@ import { type Output, runCommands } from './commands.ts';
 /** File, then command, then why it differs. */
 const DIFFERS: Record<string, Record<string, string>> = {
   iptables: {},
-  ip: {},
+  ip: { 'bridge vlan': 'that kernel was built without VLANs of bridges' },
 };
 
 const PROTOCOLS: Record<string, string> = { 0: 'all', 1: 'icmp', 6: 'tcp', 17: 'udp', 132: 'sctp' };
@@ -20,7 +20,7 @@ function normal(text: string): string {
     .replace(/ +$/gm, '')
     .replace(/v1\.8\.\d+/g, 'VERSION')
     // 1.8.11 names the long options, and ends without an empty line; where 1.8.9 lacked one it has one.
-    .replace(/Can't use -i with/g, "Can't use --in-interface with").replace(/Can't use -o with/g, "Can't use --out-interface with").replace(/\n\nTry `/g, '\nTry `')
+    .replace('multiple -p flags not allowed', 'multiple --protocol options not allowed').replace(/Can't use -i with/g, "Can't use --in-interface with").replace(/Can't use -o with/g, "Can't use --out-interface with").replace(/\n\nTry `/g, '\nTry `')
     .replace(/ on \w{3} \w{3} +\d+ [\d:]{8} \d{4}$/gm, ' on DATE')
     // 1.8.9 shows numbers of protocols with -n, 1.8.11 names again.
     .replace(/^(.{0,40}?)\b(0|1|6|17|132) +(--|-f) /gm, (_all, head: string, n: string, opt: string) => `${head}${PROTOCOLS[n]!.padEnd(4)} ${opt} `);

@@ -6,8 +6,8 @@ import { hasCarrier, linkByIndex, portsOf } from './state.ts';
 import type { Link, NetNamespace } from './types.ts';
 import { branch, COST, count, drop, isForMany, note, type Place, type Walk, type Way } from './walk.ts';
 
-/** ageing_time. */
-const AGEING = 300 * SECOND;
+/** Of ageing_time. */
+const HUNDREDTH = SECOND / 100;
 
 export function bridged(walk: Walk, { ns, bridge, port, from, to }: Extract<Place, { at: 'bridge' }>): Way[] {
   if (!bridge.up) {
@@ -51,7 +51,7 @@ function learn(walk: Walk, ns: NetNamespace, bridge: Link, port: Link, from: str
 function lookup(ns: NetNamespace, bridge: Link, mac: string, now: number): Link | null {
   const entry = bridge.fdb!.get(mac);
   if (!entry) return null;
-  if (!entry.fixed && now - entry.at > AGEING) {
+  if (!entry.fixed && now - entry.at > bridge.times!.ageing_time * HUNDREDTH) {
     bridge.fdb!.delete(mac);
     return null;
   }

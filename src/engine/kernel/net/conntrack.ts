@@ -31,7 +31,8 @@ export interface Track {
   related: boolean;
 }
 
-const TIMEOUTS: Record<string, number> = {
+/** Seconds. */
+export const TIMEOUTS: Record<string, number> = {
   SYN_SENT: 120, SYN_RECV: 60, ESTABLISHED: 432_000, FIN_WAIT: 120, LAST_ACK: 30, TIME_WAIT: 120, CLOSE: 10, icmp: 30, udp: 30, 'udp answered': 120,
 };
 

@@ -2,6 +2,7 @@
 import { tupleOf } from './conntrack.ts';
 import { isBroadcast, isLocal } from './local.ts';
 import { routeFor } from './routes.ts';
+import { ttlOf } from './state.ts';
 import { resetFor } from './tcp.ts';
 import type { NetNamespace } from './types.ts';
 import { later, type Walk } from './walk.ts';
@@ -24,7 +25,7 @@ export function icmpError(walk: Walk, ns: NetNamespace, error: { type: number; c
   later(kernel, walk.delay + delay, {
     do: 'output', ns: ns.ino,
     packet: {
-      proto: 'icmp', src, dst: packet.src, sport: 0, dport: 0, ttl: 64, length, flags: '', seq: 0, ack: 0, window: 0, data: NONE,
+      proto: 'icmp', src, dst: packet.src, sport: 0, dport: 0, ttl: ttlOf(ns), length, flags: '', seq: 0, ack: 0, window: 0, data: NONE,
       icmp: { type, code, seq: packet.icmp?.seq ?? 0, inner: tupleOf(packet), about: packet.length, ...(mtu === undefined ? {} : { mtu }) },
     },
   });
@@ -38,5 +39,5 @@ export function rejectWith(walk: Walk, ns: NetNamespace, how: string): void {
     return;
   }
   if (packet.proto !== 'tcp' || packet.flags.includes('R')) return;
-  later(kernel, walk.delay, { do: 'output', ns: ns.ino, packet: resetFor(packet) });
+  later(kernel, walk.delay, { do: 'output', ns: ns.ino, packet: resetFor(packet, ttlOf(ns)) });
 }

@@ -9,7 +9,7 @@ import { icmpInput } from './icmp.ts';
 import { boundTo, emit, flowKey, forgetFlow, mtuTo, queueDatagram } from './inet.ts';
 import { createSocket } from './sockfs.ts';
 import { confirmNeighbour, neighbourTimer } from './neighbour.ts';
-import { linkByIndex, netOf, socketChannel } from './state.ts';
+import { linkByIndex, netOf, socketChannel, ttlOf } from './state.ts';
 import { beginWalk, later, type NetEvent, noteHop, snapshot } from './walk.ts';
 import { abort, createTcb, input, narrowed, resetFor, synAckOf, timeout } from './tcp.ts';
 import type { NetNamespace, Packet, Socket, Tuple } from './types.ts';
@@ -75,7 +75,7 @@ function tcpInput(kernel: Kernel, ns: NetNamespace, packet: Packet): void {
   const listener = boundTo(ns, 'tcp', packet.dst, packet.dport);
   if (socket) segment(kernel, socket, packet);
   else if (packet.flags === 'S' && listener?.state === 'listening') open(kernel, ns, listener, packet);
-  else if (!packet.flags.includes('R')) output(kernel, ns, resetFor(packet));
+  else if (!packet.flags.includes('R')) output(kernel, ns, resetFor(packet, ttlOf(ns)));
 }
 
 /** A SYN for a listening socket. With a full queue it is dropped, and the caller tries again. */
@@ -84,7 +84,7 @@ function open(kernel: Kernel, ns: NetNamespace, listener: Socket, packet: Packet
   const local = { address: packet.dst, port: packet.dport };
   const remote = { address: packet.src, port: packet.sport };
   const child = createSocket(kernel, ns, 'inet', 'stream', null);
-  const tcb = createTcb(local, remote, 'SYN-RECV', mtuTo(ns, remote.address) - 40);
+  const tcb = createTcb(local, remote, 'SYN-RECV', mtuTo(ns, remote.address) - 40, ttlOf(ns));
   Object.assign(child, {
     tcb, listener, state: 'connected', local: { family: 'inet', ...local }, remote: { family: 'inet', ...remote }, cred: listener.cred, owner: listener.owner,
   });

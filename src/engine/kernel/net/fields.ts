@@ -32,17 +32,19 @@ const maybe = (fit: Fit): Fit => (value) => value === null || fit(value);
 const policyRule = record({
   pref: number, not: flag, from: maybe(text), to: maybe(text), fwmark: maybe((value) => isRecord(value) && number(value.value) && number(value.mask)), iif: maybe(text), oif: maybe(text),
   ipproto: maybe(text), sport: maybe(text), dport: maybe(text), uids: maybe((value) => Array.isArray(value) && value.length === 2 && value.every(number)),
-  action: (value) => typeof value === 'string' && ['table', 'unreachable', 'prohibit', 'blackhole'].includes(value), table: text, proto: text,
+  action: (value) => typeof value === 'string' && ['table', 'unreachable', 'prohibit', 'blackhole', 'nop', 'goto'].includes(value), table: text, proto: text, tos: number, goto: number, suppress: number,
 });
 /** A rule of netfilter has a target; those of policy routing have none. */
 const netfilterRule: Fit = (value) => rule(value) && text((value as { target?: unknown }).target);
 
 const request = record({
   type: text, ns, name: text, newName: text, kind: text, address: text, mtu: number, txqlen: number, up: flag, ipv6: flag, netns: ns,
-  master: (value) => value === null || text(value), peer: record({ name: text, netns: ns, address: text }), dev: text, prefix: number, broadcast: text, label: text, scope: text,
+  master: (value) => value === null || text(value), peer: record({ name: text, netns: ns, address: text, mtu: number, txqlen: number, up: flag }), index: number,
+  bridge: record({ forward_delay: number, hello_time: number, max_age: number, ageing_time: number, priority: number }), dev: text, prefix: number, broadcast: text, label: text, scope: text,
   to: text, from: text, via: text, src: text, proto: text, metric: number, onlink: flag, noPrefixRoute: flag, mac: text, id: number, table: text, chain: text,
   rule: (value) => netfilterRule(value) || policyRule(value), at: number, policy: text, since: number, t: number, link: text, port: number, remote: text, ttl: number, learning: flag, alias: text, group: number, promisc: flag, multicast: flag, arp: flag,
-  dst: text, append: flag, state: (value) => ['PERMANENT', 'REACHABLE', 'NOARP', 'STALE', 'INCOMPLETE', 'DELAY', 'PROBE', 'FAILED'].includes(String(value)), pref: number, how: text, handle: text, spec: (value) => isRecord(value) && Object.values(value).every((one) => typeof one === 'number'), oif: text, mark: number,
+  dst: text, append: flag, state: (value) => ['PERMANENT', 'REACHABLE', 'NOARP', 'STALE', 'INCOMPLETE', 'DELAY', 'PROBE', 'FAILED'].includes(String(value)), pref: number, how: text, handle: text, spec: (value) => isRecord(value) && Object.values(value).every((one) => typeof one === 'number'), oif: text, iif: text, mark: number, uid: number, sport: number, dport: number,
+  tuple: record({ proto: text, src: text, dst: text, sport: number, dport: number }),
 });
 
 /** What a request cannot do without. */

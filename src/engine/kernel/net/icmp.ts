@@ -4,7 +4,7 @@ import type { Kernel } from '../records.ts';
 import { wake } from '../wait.ts';
 import { output } from './forward.ts';
 import { parseIp } from './ip.ts';
-import { socketChannel } from './state.ts';
+import { socketChannel, ttlOf } from './state.ts';
 import type { NetNamespace, Packet, Socket, Tuple } from './types.ts';
 
 const PROTOCOLS: Record<Packet['proto'], number> = { icmp: 1, tcp: 6, udp: 17, arp: 0 };
@@ -89,7 +89,7 @@ export function icmpInput(kernel: Kernel, ns: NetNamespace, packet: Packet, told
   for (const socket of ns.raw) giveRaw(kernel, socket, packet);
   if (icmp.type === 8) {
     if (ns.knobs?.get('icmp_echo_ignore_all') === '1') return;
-    output(kernel, ns, { ...packet, src: packet.dst, dst: packet.src, ttl: 64, icmp: { ...icmp, type: 0 } }, 'the kernel answers echo');
+    output(kernel, ns, { ...packet, src: packet.dst, dst: packet.src, ttl: ttlOf(ns), icmp: { ...icmp, type: 0 } }, 'the kernel answers echo');
     return;
   }
   if (!icmp.inner || icmp.type !== 3) return;

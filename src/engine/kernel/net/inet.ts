@@ -14,7 +14,7 @@ import { decode } from './icmp.ts';
 import { parseIp } from './ip.ts';
 import { isLocal } from './local.ts';
 import { routeFor } from './routes.ts';
-import { linkByName, netOf, socketChannel } from './state.ts';
+import { linkByName, netOf, socketChannel, ttlOf } from './state.ts';
 import { abort, createTcb, finish, flush, narrowed, sendRoom, synOf, type Tcb, windowUpdate } from './tcp.ts';
 import type { Chunk, NetNamespace, Packet, Socket } from './types.ts';
 import { later } from './walk.ts';
@@ -50,10 +50,17 @@ function taken(ns: NetNamespace, protocol: string, address: string, port: number
   return false;
 }
 
+/** net.ipv4.ip_local_port_range: the first, and how many. */
+function portRange(ns: NetNamespace): [number, number] {
+  const [low, high] = (ns.knobs?.get('ip_local_port_range') ?? `${FIRST_PORT}\t${FIRST_PORT + PORTS - 1}`).split('\t').map(Number) as [number, number];
+  return [low, high - low + 1];
+}
+
 function freePort(ns: NetNamespace, protocol: string, address: string): number {
+  const [low, count] = portRange(ns);
   for (let tries = 0; tries < PORTS; tries++) {
     ns.nextPort = (ns.nextPort + 2) % PORTS;
-    const port = FIRST_PORT + ((ns.nextPort * 7919 + 4242) % PORTS);
+    const port = low + ((ns.nextPort * 7919 + 4242) % count);
     if (!taken(ns, protocol, address, port)) return port;
   }
   throw new SysError('EADDRINUSE');
@@ -131,7 +138,7 @@ function connectStream(kernel: Kernel, task: Task, socket: Socket, to: Inet, non
     if (!socket.boundAs) bindTo(socket, src, port);
     socket.local = { family: 'inet', address: src, port };
     socket.remote = { family: 'inet', address, port: to.port };
-    const tcb = createTcb({ address: src, port }, { address, port: to.port }, 'SYN-SENT', mtuTo(socket.ns, address) - 40);
+    const tcb = createTcb({ address: src, port }, { address, port: to.port }, 'SYN-SENT', mtuTo(socket.ns, address) - 40, ttlOf(socket.ns));
     const key = flowKey(tcb.local, tcb.remote);
     if (socket.ns.flows.has(key)) throw new SysError('EADDRNOTAVAIL');
     socket.tcb = tcb;
@@ -242,7 +249,7 @@ function sendDatagram(kernel: Kernel, socket: Socket, data: Uint8Array, to: Sock
   if (!socket.boundAs) bindTo(socket, ANY, freePort(socket.ns, 'udp', ANY));
   const { port } = socket.local as Inet;
   const refused = output(kernel, socket.ns, {
-    proto: 'udp', src, dst: address, sport: port, dport: target.port, ttl: 64, length: 28 + data.length, flags: '', seq: 0, ack: 0, window: 0, icmp: null, data: data.slice(),
+    proto: 'udp', src, dst: address, sport: port, dport: target.port, ttl: ttlOf(socket.ns), length: 28 + data.length, flags: '', seq: 0, ack: 0, window: 0, icmp: null, data: data.slice(),
     uid: socket.cred.uid, gid: socket.cred.gid, ...markOf(socket),
   }, whose(socket));
   if (refused) throw new SysError(refused);
@@ -251,7 +258,7 @@ function sendDatagram(kernel: Kernel, socket: Socket, data: Uint8Array, to: Sock
 
 function sendRaw(kernel: Kernel, socket: Socket, data: Uint8Array, address: string): number {
   const own = socket.local?.family === 'inet' && socket.local.address !== ANY ? socket.local.address : null;
-  const packet = decode(data, own ?? sourceFor(socket.ns, address), address, socket.options.get('IP_TTL') ?? 64);
+  const packet = decode(data, own ?? sourceFor(socket.ns, address), address, socket.options.get('IP_TTL') ?? ttlOf(socket.ns));
   if (!packet) throw new SysError('EINVAL');
   const discover = socket.options.get('IP_MTU_DISCOVER');
   if (discover === 2 || discover === 3) packet.df = true;

@@ -22,8 +22,10 @@ const DAD = 1500 * MS;
 
 /** A new network namespace: a loopback, down, and nothing else. */
 export function createNetNamespace(kernel: Kernel, owner: UserNamespace, ino: number): NetNamespace {
+  // net.core.devconf_inherit_init_net is 0: IPv4 settings are taken from the first namespace
+  const [first] = netOf(kernel).namespaces.values();
   const ns: NetNamespace = {
-    ino, links: [], routes: [], nextIndex: 1, ports: new Map(), flows: new Map(), nextPort: 0, owner, neighbours: [], forwarding: false,
+    ino, links: [], routes: [], nextIndex: 1, ports: new Map(), flows: new Map(), nextPort: 0, owner, neighbours: [], forwarding: first?.forwarding ?? false,
     bridgeNetfilter: true, unprivilegedFrom: 1024, pingGroups: [1, 0], ipv6Disabled: new Set(), netfilter: createRuleset(), nsids: new Map(), raw: new Set(), rules: [], tunnels: [],
     fragments: new Map(), pathMtu: new Map(), nextIdent: 1,
   };
@@ -74,13 +76,13 @@ export function freeName(ns: NetNamespace, pattern: string): string {
 }
 
 /** Adds one link, down. Throws EEXIST. */
-export function addLink(kernel: Kernel, ns: NetNamespace, kind: LinkKind, name: string, mac?: string): Link {
+export function addLink(kernel: Kernel, ns: NetNamespace, kind: LinkKind, name: string, mac?: string, index?: number): Link {
   if (linkByName(ns, name)) throw new SysError('EEXIST');
   const loopback = kind === 'loopback';
   const link: Link = {
-    index: indexFor(ns), name, kind, mac: loopback ? '00:00:00:00:00:00' : (mac ?? newMac(kernel)), mtu: loopback ? 65536 : 1500, up: false,
+    index: indexFor(ns, index), name, kind, mac: loopback ? '00:00:00:00:00:00' : (mac ?? newMac(kernel)), mtu: loopback ? 65536 : 1500, up: false,
     master: null, peer: null, addresses: [], stats: { rxBytes: 0, rxPackets: 0, txBytes: 0, txPackets: 0, rxDropped: 0, txDropped: 0 },
-    qdisc: 'noop', txqlen: 1000, fdb: kind === 'bridge' ? new Map() : null, hadPort: false, macSet: mac !== undefined,
+    qdisc: 'noop', txqlen: 1000, fdb: kind === 'bridge' ? new Map() : null, times: kind === 'bridge' ? { forward_delay: 1500, hello_time: 200, max_age: 2000, ageing_time: 30000, priority: 32768 } : null, hadPort: false, macSet: mac !== undefined,
     lower: null, uppers: [], vlan: null, vxlan: null, discipline: null, alias: '', group: 0, promisc: false, multicast: true, arp: kind !== 'dummy',
   };
   if (ns.ipv6Disabled.has('default')) ns.ipv6Disabled.add(name);
@@ -97,6 +99,7 @@ function insert(ns: NetNamespace, link: Link): void {
 export function deleteLink(kernel: Kernel, ns: NetNamespace, link: Link): void {
   const other = peerOf(link);
   for (const upper of link.uppers.slice()) deleteLink(kernel, upper.ns, upper.link);
+  for (const { ns: there, link: tunnel } of ns.tunnels.slice()) if (tunnel.vxlan?.dev === link.name) deleteLink(kernel, there, tunnel);
   leaveLower(link);
   for (const port of portsOf(ns, link)) port.master = null;
   unlink(kernel, ns, link);
@@ -217,7 +220,7 @@ export function addAddress(
   };
   // What is seen from nearer comes first, before all that reach further.
   const wide = SCOPES[made.scope];
-  const at = link.addresses.findIndex((a) => a.family === 'inet6' || (!secondary && !a.secondary && SCOPES[a.scope] < wide));
+  const at = link.addresses.findIndex((a) => a.family === 'inet6' || (!secondary && (a.secondary || SCOPES[a.scope] < wide)));
   link.addresses.splice(at < 0 ? link.addresses.length : at, 0, made);
   if (link.up) connect(ns, link, made);
 }

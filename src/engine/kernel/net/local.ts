@@ -1,6 +1,6 @@
 /** Which addresses are a namespace's own, and how its routes see others. Source: ip-route(8), rtnetlink(7). */
-import { inPrefix } from './ip.ts';
-import type { NetNamespace } from './types.ts';
+import { formatIp, inPrefix, networkOf, parseIp } from './ip.ts';
+import type { Address, NetNamespace } from './types.ts';
 
 /** LOCAL, BROADCAST, MULTICAST or UNICAST: how this namespace's routes see an address. */
 export function typeOf(ns: NetNamespace, address: string): string {
@@ -9,9 +9,15 @@ export function typeOf(ns: NetNamespace, address: string): string {
   return inPrefix(address, '224.0.0.0/4') ? 'MULTICAST' : 'UNICAST';
 }
 
+/** The last address of a connected prefix is a broadcast address, told or not. */
+function lastOf({ family, address, prefix, secondary }: Address): string | null {
+  if (family !== 'inet' || secondary || prefix > 30) return null;
+  return formatIp(networkOf(parseIp(address)!, prefix) + 2 ** (32 - prefix) - 1);
+}
+
 /** 255.255.255.255, or the broadcast address of a link. */
 export function isBroadcast(ns: NetNamespace, address: string): boolean {
-  return address === '255.255.255.255' || ns.links.some((l) => l.up && l.addresses.some((a) => a.broadcast === address));
+  return address === '255.255.255.255' || ns.links.some((l) => l.up && l.addresses.some((a) => a.broadcast === address || lastOf(a) === address));
 }
 
 /** An address of this namespace: of any link that is up, or in 127/8 with a loopback that is up. */

@@ -1,13 +1,17 @@
 /** Queues of links that somebody changed (tc): delay, loss and rate of netem, the bucket of tbf. Source: tc-netem(8), tc-tbf(8), sch_netem.c, sch_tbf.c. */
-import { below, forkRandom, uint32 } from '../../sim/random.ts';
+import { below, forkRandom, type Random, uint32 } from '../../sim/random.ts';
 import { SECOND } from '../../sim/units.ts';
 import type { Kernel } from '../records.ts';
 import type { Discipline, Link } from './types.ts';
 
+/** 64 bits of a generator as it begins. */
+const seedOf = ({ s }: Random): string => ((BigInt(s[0] >>> 0) << 32n) | BigInt(s[1] >>> 0)).toString();
+
 export function createDiscipline(kernel: Kernel, link: Link, kind: Discipline['kind'], handle: string): Discipline {
+  const random = forkRandom(kernel.random.s[0], `${kernel.name} ${link.name} ${handle}`);
   return {
-    kind, handle, limit: 1000, delay: 0, jitter: 0, loss: 0, duplicate: 0, corrupt: 0, reorder: 0, rate: 0, burst: 0, latency: 0, free: 0, tokens: 0, at: 0,
-    sentBytes: 0, sentPackets: 0, dropped: 0, overlimits: 0, backlogBytes: 0, backlogPackets: 0, random: forkRandom(kernel.random.s[0], `${kernel.name} ${link.name} ${handle}`),
+    kind, handle, seed: seedOf(random), limit: 1000, delay: 0, jitter: 0, loss: 0, duplicate: 0, corrupt: 0, reorder: 0, rate: 0, burst: 0, latency: 0, free: 0, tokens: 0, at: 0,
+    sentBytes: 0, sentPackets: 0, dropped: 0, overlimits: 0, backlogBytes: 0, backlogPackets: 0, random,
   };
 }
 

@@ -12,14 +12,14 @@ import { OVERHEAD, ZERO } from './vxlan.ts';
 /** Checks what a kind needs before the link is made. `here` is where the request was sent: what the link stands on is there. */
 export function checkKind(here: NetNamespace, kind: string, asked: NetlinkRequest): void {
   if (kind === 'vlan' || kind === 'macvlan') {
-    if (asked.link === undefined) throw kind === 'vlan' ? new Refused('EINVAL', '8021q: link not specified') : new SysError('EINVAL');
+    if (asked.link === undefined) throw kind === 'vlan' ? new Refused('EINVAL', '8021q: link not specified.') : new SysError('EINVAL');
     const lower = linkNamed(here, asked.link);
     if (kind === 'vlan') {
       const id = Number(asked.id);
-      if (asked.id === undefined) throw new Refused('EINVAL', '8021q: VLAN properties not specified');
-      if (id >= 4095) throw new Refused('ERANGE', '8021q: Invalid VLAN id');
-      if (lower.kind === 'loopback') throw new Refused('EOPNOTSUPP', '8021q: VLANs not supported on device');
-      if (lower.uppers.some(({ link }) => link.kind === 'vlan' && link.vlan === id)) throw new Refused('EEXIST', '8021q: VLAN device already exists');
+      if (asked.id === undefined) throw new Refused('EINVAL', '8021q: VLAN properties not specified.');
+      if (id >= 4095) throw new Refused('ERANGE', '8021q: Invalid VLAN id.');
+      if (lower.kind === 'loopback') throw new Refused('EOPNOTSUPP', '8021q: VLANs not supported on device.');
+      if (lower.uppers.some(({ link }) => link.kind === 'vlan' && link.vlan === id)) throw new Refused('EEXIST', '8021q: VLAN device already exists.');
     }
     if (kind === 'macvlan' && lower.kind === 'loopback') throw new SysError('EINVAL');
   }
@@ -40,6 +40,8 @@ export function finishKind(kernel: Kernel, here: NetNamespace, ns: NetNamespace,
     link.mtu = lower.mtu;
     if (link.kind === 'vlan') {
       link.vlan = Number(asked.id);
+      link.arp = lower.arp;
+      link.multicast = lower.multicast && lower.kind !== 'dummy';
       if (asked.address === undefined) link.mac = lower.mac;
     }
     return;
@@ -89,6 +91,26 @@ export function groupsOf(ns: NetNamespace, link: Link): string[] {
     if (!out.includes(mac)) out.push(mac);
   }
   return out;
+}
+
+export interface GroupsInfo {
+  index: number;
+  dev: string;
+  link: string[];
+  inet: string[];
+  inet6: string[];
+}
+
+/** The groups that each link listens to, newest first; IPv6's of a link that is not up too. */
+export function groupsList(_kernel: Kernel, _task: Task, ns: NetNamespace): GroupsInfo[] {
+  return ns.links.map((link) => {
+    const without6 = ns.ipv6Disabled.has(link.name) || ns.ipv6Disabled.has('all');
+    const link6 = link.addresses.filter(({ family, address }) => family === 'inet6' && address !== '::1').map(({ address }) => {
+      const [a, b] = address.split(':').slice(-2).map((part) => part.padStart(4, '0'));
+      return `ff02::1:ff${a!.slice(2)}:${b!.replace(/^0{1,3}/, '')}`;
+    });
+    return { index: link.index, dev: link.name, link: groupsOf(ns, link), inet: link.up ? ['224.0.0.1'] : [], inet6: without6 ? [] : [...new Set(link6), 'ff02::1', 'ff01::1'] };
+  });
 }
 
 /** {dev, mac, dst?, append?, master?}. Throws EEXIST, EOPNOTSUPP, EINVAL. */

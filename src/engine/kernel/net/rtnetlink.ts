@@ -14,6 +14,7 @@
  *   route.replace, route.del (same shape)                            -> {}
  *   route.get   {to, from?}                                          -> {type, to, via, dev, src, cached}
  *   neigh.list  {dev?}   neigh.add {address, dev, mac}   neigh.del {address, dev}
+ *   maddr.list  {}                                                   -> GroupsInfo[] (rtkinds.ts)
  *   fdb.list    {}                                                   -> {dev, master, mac, own, fixed, dst, via}[]
  *   fdb.add, fdb.del {dev, mac, dst?, append?}                       -> {}
  *   rule.list {} -> PolicyRule[]   rule.add, rule.del {rule, pref?}   qdisc.list {dev?} -> QdiscInfo[]   qdisc.set {dev, kind, how, handle?, spec}   qdisc.del {dev}
@@ -22,7 +23,7 @@
  *   socket.list {}                                                   -> SocketInfo[] (diag.ts)
  *   nf.list     {table}                                              -> Chain[] (netfilter.ts)
  *   nf.append, nf.insert, nf.replace {table, chain, rule, at?}  nf.rename {table, chain, newName}  nf.delete {table, chain, rule | at}  nf.newchain, nf.delchain, nf.flush, nf.zero, nf.policy
- *   ct.list     {}   ct.flush {}                                     -> Conn[] (conntrack.ts)
+ *   ct.list     {}   ct.flush {}   ct.forget {tuple}                                     -> Conn[] (conntrack.ts)
  *   frames      {t?, since?}                                         -> Frame[] of this namespace after the moment (t ns, n since): what a packet socket gets
  *   extack      {}                                                   -> the message that came with this process's last refusal, or ""
  *
@@ -46,11 +47,11 @@ import { addAddress, addLoopback6, addLink, deleteAddress, deleteLink, disableIp
 import { stateNow } from './neighbour.ts';
 import { linkNamed, Refused } from './refusal.ts';
 import { appendRule, deleteChain, deleteRule, flushChain, listTable, newChain, renameChain, setPolicy, zeroTable } from './rules.ts';
-import { checkKind, fdbAdd, fdbDel, fdbList, finishKind } from './rtkinds.ts';
+import { checkKind, fdbAdd, fdbDel, fdbList, finishKind, groupsList } from './rtkinds.ts';
 import { isLinkDown, routeAdd, routeDel, routeGet, sortedRoutes } from './rtroutes.ts';
 import { qdiscDel, qdiscList, qdiscSet, ruleAdd, ruleDel, rulesOf } from './rtrules.ts';
 import { hasCarrier, linkByIndex, linkByName, netOf, operState, peerOf } from './state.ts';
-import type { Hop, Link, LinkKind, Neighbour, NetNamespace } from './types.ts';
+import type { BridgeTimes, Hop, Link, LinkKind, Neighbour, NetNamespace, Tuple } from './types.ts';
 import { frameBytes } from './wire.ts';
 
 export type NsRef = { pid: number } | { fd: number } | { path: string };
@@ -85,6 +86,7 @@ export interface LinkInfo {
   multicast: boolean;
   arp: boolean;
   portNo: number;
+  times: BridgeTimes | null;
 }
 
 export interface AddressInfo {
@@ -150,12 +152,12 @@ function addressInfo(kernel: Kernel, link: Link): AddressInfo[] {
 export function linkInfo(kernel: Kernel, ns: NetNamespace, link: Link): LinkInfo {
   const other = link.lower ?? peerOf(link);
   const here = other !== null && other.ns === ns;
-  const { vxlan, alias, group, promisc, multicast, arp, vlan } = link;
+  const { vxlan, alias, group, promisc, multicast, arp, vlan, times } = link;
   return {
     index: link.index, name: link.name, kind: link.kind, mac: link.mac, mtu: link.mtu, up: link.up, carrier: hasCarrier(ns, link),
     operstate: operState(ns, link), qdisc: link.qdisc, txqlen: link.txqlen, master: link.master === null ? null : (linkByIndex(ns, link.master)?.name ?? null),
     peerIndex: other ? other.link.index : null, peerName: here ? other.link.name : null, peerDown: here && !other.link.up,
-    peerNsid: other && !here ? nsidOf(ns, other.ns) : null, addresses: addressInfo(kernel, link), stats: { ...link.stats }, vlan, alias, group, promisc, multicast, arp,
+    peerNsid: other && !here ? nsidOf(ns, other.ns) : null, addresses: addressInfo(kernel, link), stats: { ...link.stats }, vlan, alias, group, promisc, multicast, arp, times: times && { ...times },
     vxlan: vxlan && { vni: vxlan.vni, port: vxlan.port, local: vxlan.local, remote: vxlan.remote, dev: vxlan.dev, ttl: vxlan.ttl, learning: vxlan.learning },
     portNo: link.master === null ? 0 : ns.links.filter((one) => one.master === link.master).indexOf(link) + 1,
   };
@@ -185,7 +187,10 @@ function linkAdd(kernel: Kernel, task: Task, here: NetNamespace, asked: NetlinkR
   const mac = macOf(asked.address);
   checkKind(here, kind, asked);
   if (kind === 'veth') return vethAdd(kernel, task, ns, asked, mac);
-  const link = addLink(kernel, ns, kind as LinkKind, asked.name === undefined ? freeName(ns, `${kind}%d`) : String(asked.name), mac);
+  const link = addLink(kernel, ns, kind as LinkKind, asked.name === undefined ? freeName(ns, `${kind}%d`) : String(asked.name), mac, asked.index === undefined ? undefined : Number(asked.index));
+  if (kind === 'bridge') configure(link, asked.bridge as BridgeTimes | undefined);
+  // br_stp_change_bridge_id looks at the ports: without one that is up there is no carrier
+  if (kind === 'bridge' && mac !== undefined) link.hadPort = true;
   finishKind(kernel, here, ns, link, asked);
   shape(link, asked);
   return { index: link.index, name: link.name };
@@ -193,7 +198,7 @@ function linkAdd(kernel: Kernel, task: Task, here: NetNamespace, asked: NetlinkR
 
 /** The other end is made first: it takes the lower index and, without a name, the first free one. */
 function vethAdd(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest, mac: string | undefined): { index: number; name: string } {
-  const peer = (asked.peer ?? {}) as { name?: string; netns?: NsRef; address?: string };
+  const peer = (asked.peer ?? {}) as { name?: string; netns?: NsRef; address?: string; mtu?: number; txqlen?: number; up?: boolean };
   const there = peer.netns === undefined ? ns : namespaceOf(kernel, task, peer.netns);
   if (peer.name !== undefined) checkName(peer.name);
   const other = addLink(kernel, there, 'veth', peer.name ?? freeName(there, 'veth%d'), macOf(peer.address));
@@ -204,9 +209,10 @@ function vethAdd(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkReq
   }
   const link = addLink(kernel, ns, 'veth', name, mac);
   shape(link, asked);
-  shape(other, asked);
+  shape(other, { ...asked, ...peer, type: asked.type });
   link.peer = { ns: there, index: other.index };
   other.peer = { ns, index: link.index };
+  if (peer.up === true) setUp(kernel, there, other);
   return { index: link.index, name };
 }
 
@@ -214,6 +220,17 @@ function vethAdd(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkReq
 function shape(link: Link, asked: NetlinkRequest): void {
   if (asked.mtu !== undefined) link.mtu = Number(asked.mtu);
   if (asked.txqlen !== undefined) link.txqlen = Number(asked.txqlen);
+}
+
+const RANGES: Readonly<Record<keyof BridgeTimes, [number, number]>> = { forward_delay: [200, 3000], hello_time: [100, 1000], max_age: [600, 4000], ageing_time: [0, 4294967295], priority: [0, 65535] };
+
+/** Throws ERANGE. */
+function configure(link: Link, given: Partial<BridgeTimes> = {}): void {
+  for (const [name, value] of Object.entries(given) as [keyof BridgeTimes, number][]) {
+    const [low, high] = RANGES[name];
+    if (value < low || value > high) throw new SysError('ERANGE');
+    link.times![name] = value;
+  }
 }
 
 function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
@@ -225,6 +242,7 @@ function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkReq
     return Object.keys(rest).length > 1 ? linkSet(kernel, task, to, { ...rest, name: link.name }) : {};
   }
   if (asked.address !== undefined) {
+    if (link.kind === 'bridge' && link.mac !== macOf(asked.address)) link.hadPort = true;
     link.mac = macOf(asked.address)!;
     link.macSet = true;
   }
@@ -234,6 +252,7 @@ function linkSet(kernel: Kernel, task: Task, ns: NetNamespace, asked: NetlinkReq
     if (mtu > (link.kind === 'loopback' ? 4294967295 : 65535)) throw new Refused('EINVAL', 'mtu greater than device maximum.');
     link.mtu = mtu;
   }
+  if (asked.bridge !== undefined && link.kind === 'bridge') configure(link, asked.bridge as BridgeTimes);
   if (asked.txqlen !== undefined) link.txqlen = Number(asked.txqlen);
   if (asked.alias !== undefined) link.alias = String(asked.alias);
   if (asked.group !== undefined) link.group = Number(asked.group);
@@ -266,6 +285,7 @@ function addrAdd(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRe
     return {};
   }
   if (parseIp(address) === null || !(prefix >= 0 && prefix <= 32)) throw new SysError('EINVAL');
+  if (String(asked.label ?? '').length > 15) throw new Refused('ERANGE', 'Attribute failed policy validation.');
   if (link.addresses.some((a) => a.address === address && a.prefix === prefix)) throw new Refused('EEXIST', 'ipv4: Address already assigned.');
   addAddress(kernel, ns, link, {
     address, prefix, broadcast: (asked.broadcast as string | undefined) ?? null, noPrefixRoute: asked.noPrefixRoute === true,
@@ -357,6 +377,7 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   'neigh.add': changes(neighAdd),
   'neigh.del': changes(neighDel),
   'fdb.list': reads(fdbList),
+  'maddr.list': reads(groupsList),
   'fdb.add': changes(fdbAdd),
   'fdb.del': changes(fdbDel),
   'rule.list': reads((_kernel, _task, ns) => rulesOf(ns)),
@@ -383,6 +404,10 @@ const REQUESTS: Readonly<Record<string, { ask: Ask; changes: boolean }>> = {
   'ct.delete': changes((_kernel, _task, ns, { proto, dst, src }) => ({
     gone: forgetConnections(ns.netfilter.connections, (c) => c.orig.proto === proto && (c.orig.dst === dst || c.reply.src === dst) && (src === undefined || c.reply.src === src)),
   })),
+  'ct.forget': changes((_kernel, _task, ns, { tuple }) => {
+    const { proto, src, dst, sport, dport } = tuple as Tuple;
+    return { gone: forgetConnections(ns.netfilter.connections, ({ orig }) => orig.proto === proto && orig.src === src && orig.dst === dst && orig.sport === sport && orig.dport === dport) };
+  }),
   'ct.flush': changes((_kernel, _task, ns) => {
     forgetConnections(ns.netfilter.connections, () => true);
     return {};

@@ -63,6 +63,8 @@ export function ruleDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: N
 
 export interface QdiscInfo extends Omit<Discipline, 'random' | 'free' | 'tokens' | 'at'> {
   dev: string;
+  /** Queues of the link: each refers to the discipline. */
+  queues: number;
 }
 
 /** The discipline of each link: the one that was put there, or the one that it has by itself. */
@@ -71,14 +73,14 @@ export function qdiscList(_kernel: Kernel, _task: Task, ns: NetNamespace, { dev 
     const found = link.discipline;
     if (!found && link.qdisc === 'noop') return [];
     const { random: _, free: __, tokens: ___, at: ____, ...rest } = found ?? byItself(link);
-    return [{ ...rest, dev: link.name }];
+    return [{ ...rest, dev: link.name, queues: link.kind === 'veth' ? 2 : 1 }];
   });
 }
 
 function byItself({ qdisc, stats }: Link): Discipline {
   return {
     kind: qdisc as 'noqueue', handle: '0:', limit: 0, delay: 0, jitter: 0, loss: 0, duplicate: 0, corrupt: 0, reorder: 0, rate: 0, burst: 0, latency: 0, free: 0, tokens: 0, at: 0,
-    sentBytes: qdisc === 'noqueue' ? 0 : stats.txBytes, sentPackets: qdisc === 'noqueue' ? 0 : stats.txPackets, dropped: 0, overlimits: 0, backlogBytes: 0, backlogPackets: 0, random: { s: [0, 0, 0, 0] },
+    sentBytes: qdisc === 'noqueue' ? 0 : stats.txBytes, sentPackets: qdisc === 'noqueue' ? 0 : stats.txPackets, dropped: 0, overlimits: 0, backlogBytes: 0, backlogPackets: 0, random: { s: [0, 0, 0, 0] }, seed: '',
   };
 }
 
@@ -88,11 +90,11 @@ const NUMBERS = ['limit', 'delay', 'jitter', 'loss', 'duplicate', 'corrupt', 're
 export function qdiscSet(kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
   const link = linkNamed(ns, asked.dev);
   const kind = String(asked.kind) as Discipline['kind'];
-  if (kind !== 'netem' && kind !== 'tbf' && kind !== 'pfifo') throw new Refused('ENOENT', 'Specified qdisc kind is unknown.');
+  if (kind !== 'netem' && kind !== 'tbf' && kind !== 'pfifo' && kind !== 'fq_codel') throw new Refused('ENOENT', 'Specified qdisc kind is unknown.');
   if (asked.how === 'add' && link.discipline) throw new Refused('EEXIST', 'Exclusivity flag on, cannot modify.');
   if (asked.how === 'change' && link.discipline?.kind !== kind) throw link.discipline ? new Refused('EINVAL', 'Invalid qdisc name: must match existing qdisc.') : new Refused('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag.');
   const same = link.discipline?.kind === kind ? link.discipline : null;
-  const handle = asked.handle === undefined ? (same?.handle ?? `${(0x8001 + countOf(ns)).toString(16)}:`) : String(asked.handle);
+  const handle = asked.handle === undefined ? (same?.handle ?? nextHandle(kernel)) : String(asked.handle);
   const made = same ?? createDiscipline(kernel, link, kind, handle);
   const spec = (asked.spec ?? {}) as Record<string, unknown>;
   for (const name of NUMBERS) {
@@ -108,11 +110,16 @@ export function qdiscSet(kernel: Kernel, _task: Task, ns: NetNamespace, asked: N
   return {};
 }
 
-const countOf = (ns: NetNamespace): number => ns.links.filter((one) => one.discipline).length;
+/** The kernel counts them for all links together. */
+function nextHandle(kernel: Kernel): string {
+  kernel.counters.qdiscs = (kernel.counters.qdiscs ?? 0) + 1;
+  return `${(0x8000 + kernel.counters.qdiscs).toString(16)}:`;
+}
 
 /** Back to what the link has by itself. Throws ENOENT. */
 export function qdiscDel(_kernel: Kernel, _task: Task, ns: NetNamespace, asked: NetlinkRequest): object {
   const link = linkNamed(ns, asked.dev);
+  if (asked.kind !== undefined && link.discipline && link.discipline.kind !== asked.kind) throw new Refused('EINVAL', 'Invalid qdisc name.');
   if (!link.discipline) throw new Refused('ENOENT', 'Cannot delete qdisc with handle of zero.');
   link.discipline = null;
   link.qdisc = link.kind === 'ether' ? 'fq_codel' : link.up ? 'noqueue' : 'noop';

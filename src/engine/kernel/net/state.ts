@@ -30,6 +30,11 @@ export function peerOf(link: Link): { ns: NetNamespace; link: Link } | null {
   return other ? { ns: link.peer.ns, link: other } : null;
 }
 
+/** net.ipv4.ip_default_ttl: what packets of this namespace begin with. */
+export function ttlOf(ns: NetNamespace): number {
+  return Number(ns.knobs?.get('ip_default_ttl') ?? 64);
+}
+
 export function portsOf(ns: NetNamespace, bridge: Link): Link[] {
   return ns.links.filter((link) => link.master === bridge.index);
 }

@@ -71,6 +71,8 @@ export interface Tcb {
   now: number;
   /** Keep-alive of whoever asked for it: ns of idleness after which to ask. */
   keepalive: number;
+  /** That its packets begin with. */
+  ttl: number;
 }
 
 export const SEND_BUFFER = 212_992;
@@ -83,11 +85,11 @@ const NONE = new Uint8Array(0);
 const TRIES = { handshake: 6, data: 15 } as const;
 
 /** `advertised` is the MSS that the way there allows: the MTU less 40. */
-export function createTcb(local: Tcb['local'], remote: Tcb['remote'], state: TcpState, advertised = 1460): Tcb {
+export function createTcb(local: Tcb['local'], remote: Tcb['remote'], state: TcpState, advertised = 1460, ttl = 64): Tcb {
   return {
-    state, local, remote, una: 0, next: 0, expected: 0, window: 65535, room: advertised > 32768 ? 65536 : 64256, waiting: new ByteQueue(), sent: [], received: new ByteQueue(), early: [],
+    state, local, remote, una: 0, next: 0, expected: 0, window: 65535, room: advertised > 32768 ? 65536 : state === 'SYN-RECV' ? 65280 : 64256, waiting: new ByteQueue(), sent: [], received: new ByteQueue(), early: [],
     closing: false, finished: false, repeats: 0, rto: SECOND, timer: 0, error: null, advertised, mss: advertised - TS_OPTION, congestion: createCongestion(), repeated: 0, recover: 0,
-    isn: 0, peerIsn: 0, recent: 0, last: { sent: 0, received: 0, acked: 0 }, now: 0, keepalive: 0,
+    isn: 0, peerIsn: 0, recent: 0, last: { sent: 0, received: 0, acked: 0 }, now: 0, keepalive: 0, ttl,
     totals: { bytesSent: 0, bytesAcked: 0, bytesReceived: 0, segsOut: 0, segsIn: 0, dataOut: 0, dataIn: 0, retrans: 0, bytesRetrans: 0 },
   };
 }
@@ -102,6 +104,9 @@ function initialSequence({ local, remote, now }: Tcb): number {
 /** The clock of timestamps: milliseconds from a start of each connection's own. */
 const clock = (tcb: Tcb): number => ((tcb.isn ^ 0x5a5a5a5a) >>> 0) % 0x7fffffff + Math.floor(tcb.now / MS);
 
+/** What a SYN and its answer offer: as many whole segments as the buffer holds, the answer's with timestamps. */
+const firstWindow = ({ advertised }: Tcb, flags: string): number => (flags === 'S.' ? (advertised > 32768 ? 65483 : 65160) : advertised > 32768 ? 65495 : 64240);
+
 const windowOf = (tcb: Tcb): number => Math.max(0, tcb.room - tcb.received.length);
 
 /** A segment of this connection as an IP packet. */
@@ -109,8 +114,8 @@ function packetOf(tcb: Tcb, flags: string, seq: number, data: Uint8Array): Packe
   const syn = flags.includes('S');
   tcb.totals.segsOut += Math.max(1, Math.ceil(data.length / tcb.mss));
   return {
-    proto: 'tcp', src: tcb.local.address, dst: tcb.remote.address, sport: tcb.local.port, dport: tcb.remote.port, ttl: 64,
-    length: 40 + (syn ? 20 : TS_OPTION) + data.length, flags, seq, ack: flags.includes('.') ? tcb.expected : 0, window: syn ? Math.min(65535, windowOf(tcb), tcb.advertised > 32768 ? 65495 : 64240) : windowOf(tcb),
+    proto: 'tcp', src: tcb.local.address, dst: tcb.remote.address, sport: tcb.local.port, dport: tcb.remote.port, ttl: tcb.ttl,
+    length: 40 + (syn ? 20 : TS_OPTION) + data.length, flags, seq, ack: flags.includes('.') ? tcb.expected : 0, window: syn ? Math.min(65535, windowOf(tcb), firstWindow(tcb, flags)) : windowOf(tcb),
     icmp: null, data, isn: tcb.isn, peerIsn: tcb.peerIsn, ts: [clock(tcb), tcb.recent], segment: 40 + (syn ? 20 : TS_OPTION) + Math.min(data.length, tcb.mss),
     ...(syn ? { mss: tcb.advertised } : {}), ...(flags === 'S.' ? { ident: 0 } : {}),
   };
@@ -119,11 +124,11 @@ function packetOf(tcb: Tcb, flags: string, seq: number, data: Uint8Array): Packe
 const acknowledge = (tcb: Tcb): Packet => packetOf(tcb, '.', tcb.next, NONE);
 
 /** What answers a segment that no connection knows. */
-export function resetFor(packet: Packet): Packet {
+export function resetFor(packet: Packet, ttl = 64): Packet {
   const acked = packet.flags.includes('.');
   const { isn = 0, peerIsn = 0 } = packet;
   return {
-    proto: 'tcp', src: packet.dst, dst: packet.src, sport: packet.dport, dport: packet.sport, ttl: 64, length: 40, flags: acked ? 'R' : 'R.',
+    proto: 'tcp', src: packet.dst, dst: packet.src, sport: packet.dport, dport: packet.sport, ttl, length: 40, flags: acked ? 'R' : 'R.',
     seq: acked ? packet.ack : 0, ack: acked ? 0 : packet.seq + packet.data.length + 1, window: 0, icmp: null, data: NONE, isn: peerIsn, peerIsn: isn, ident: 0, df: true,
   };
 }
@@ -255,7 +260,7 @@ export function input(tcb: Tcb, packet: Packet, now: number): Packet[] {
   if (flags.includes('R')) return fail(tcb, tcb.state === 'SYN-SENT' ? 'ECONNREFUSED' : 'ECONNRESET');
   if (tcb.state === 'SYN-SENT') {
     // An answer to another connection of before: its other end is told that there is none (RFC 9293, 3.10.7.3).
-    if (flags.includes('.') && packet.ack !== tcb.next) return [resetFor(packet)];
+    if (flags.includes('.') && packet.ack !== tcb.next) return [resetFor(packet, tcb.ttl)];
     if (flags !== 'S.') return [];
     acked(tcb, packet);
     agree(tcb, packet);

@@ -131,6 +131,18 @@ export interface Discipline {
   backlogBytes: number;
   backlogPackets: number;
   random: Random;
+  /** What the generator began with. */
+  seed: string;
+}
+
+/** What a bridge goes by, in hundredths of a second. Only ageing_time steers something: there is no spanning tree. */
+export interface BridgeTimes {
+  forward_delay: number;
+  hello_time: number;
+  max_age: number;
+  ageing_time: number;
+  /** Of its id, 16 bits. */
+  priority: number;
 }
 
 export type LinkKind = 'loopback' | 'ether' | 'veth' | 'bridge' | 'dummy' | 'vxlan' | 'vlan' | 'macvlan';
@@ -155,6 +167,7 @@ export interface Link {
   fdb: Map<string, FdbEntry> | null;
   /** Of a bridge: has it ever had a port? Until then it has a carrier of its own. */
   hadPort: boolean;
+  times: BridgeTimes | null;
   /** Its MAC was given, not chosen: a bridge then does not take its ports' lowest. */
   macSet: boolean;
   /** Of vlan and macvlan: what it stands on; and what stands on it. */

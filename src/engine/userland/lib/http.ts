@@ -196,8 +196,8 @@ export function* hijack(exchange: Exchange, headers: Headers = {}): Call<number>
   return exchange.fd;
 }
 
-/** Binds (replacing a stale unix socket) and listens. */
-export function* listen(address: SockAddr, mode = 0o660): Call<number> {
+/** Binds (replacing a stale unix socket) and listens. Go's programs ask for a backlog of net.core.somaxconn. */
+export function* listen(address: SockAddr, mode = 0o660, backlog = 128): Call<number> {
   const fd = yield* sys('socket', address.family === 'unix' ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
   if (address.family === 'unix') {
     try {
@@ -207,7 +207,7 @@ export function* listen(address: SockAddr, mode = 0o660): Call<number> {
     }
   }
   yield* sys('bind', fd, address);
-  yield* sys('listen', fd, 128);
+  yield* sys('listen', fd, backlog);
   if (address.family === 'unix') yield* sys('fchmodat', AT_FDCWD, address.path, mode);
   return fd;
 }

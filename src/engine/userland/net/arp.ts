@@ -21,6 +21,7 @@ export const arp: Program = command(function* (argv) {
   if (on.has('delete') || on.has('set')) {
     const [address = '', mac = ''] = words;
     if (ipNumber(address) === null) throw new Failed(address === '' ? 'need host name' : `${address}: Unknown host`, 255);
+    if (on.has('set') && !/^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(mac)) throw new Failed(mac === '' ? 'need hardware address' : 'invalid hardware address', 255);
     const all = (yield* sys('netlink', { type: 'neigh.list' })) as Row[];
     const link = dev ?? all.find((one) => one.address === address)?.dev ?? ((yield* sys('netlink', { type: 'route.get', to: address })) as { dev: string }).dev;
     try {
@@ -28,7 +29,7 @@ export const arp: Program = command(function* (argv) {
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       if (error.errno === 'ENOENT') {
-        yield* complain(`No ARP entry for ${address}\n`);
+        yield* print(`No ARP entry for ${address}\n`);
         return 255;
       }
       throw new Failed(`${on.has('set') ? 'SIOCSARP' : 'SIOCDARP(dontpub)'}: ${strerror(error)}`, 255);
@@ -38,7 +39,7 @@ export const arp: Program = command(function* (argv) {
   const rows = ((yield* sys('netlink', { type: 'neigh.list' })) as Row[]).filter((one) => (dev === undefined || one.dev === dev) && (words[0] === undefined || one.address === words[0]));
   if (words[0] !== undefined && rows.length === 0) {
     yield* print(`${words[0]} (${words[0]}) -- no entry\n`);
-    return 1;
+    return 0;
   }
   if (rows.length > 0 && !on.has('a')) yield* print('Address                  HWtype  HWaddress           Flags Mask            Iface\n');
   for (const { address, dev: link, mac, state } of rows) {

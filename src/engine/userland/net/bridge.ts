@@ -8,7 +8,7 @@ import { sys } from '../../kernel/sys.ts';
 import { ipNumber } from './addresses.ts';
 import { complaining } from './ip/ip.ts';
 import { switchTo } from './ip/netns.ts';
-import { flagsOf } from './ip/show.ts';
+import { flagsOf, portCost } from './ip/show.ts';
 import { ask, Complaint } from './rtnl.ts';
 
 function* device(argv: readonly string[]): Call<string | null> {
@@ -38,7 +38,17 @@ function* bridgeLink(argv: readonly string[], detailed: boolean): Call<number> {
     const state = link.up && link.carrier ? 'forwarding' : 'disabled';
     // Which namespace the other end is in is not told here: its index is looked up in this one.
     const name = link.peerIndex === null ? link.name : `${link.name}@${all.find(({ index }) => index === link.peerIndex)?.name ?? `if${link.peerIndex}`}`;
-    yield* print(`${link.index}: ${name}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost 2 \n${detailed ? PORT : ''}`);
+    yield* print(`${link.index}: ${name}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost ${portCost(link)} \n${detailed ? PORT : ''}`);
+  }
+  return 0;
+}
+
+/** Bridges do not filter by VLAN: each of them and each port is in VLAN 1, which a new bridge has by itself. */
+function* vlans(argv: readonly string[]): Call<number> {
+  const dev = yield* device(argv);
+  yield* print('port              vlan-id  \n');
+  for (const { name, kind, master } of yield* ask<LinkInfo[]>({ type: 'link.list' })) {
+    if ((kind === 'bridge' || master) && (dev === null || dev === name)) yield* print(`${name.padEnd(18)}1 PVID Egress Untagged\n`);
   }
   return 0;
 }
@@ -121,8 +131,7 @@ export const bridge: Program = complaining(function* (argv) {
   if ('link'.startsWith(object)) return yield* bridgeLink(words.slice(1), detailed);
   if ('fdb'.startsWith(object)) return yield* bridgeFdb(words.slice(1));
   if ('vlan'.startsWith(object) && (words[1] === undefined || 'show'.startsWith(words[1]))) {
-    yield* print('port              vlan-id  \n');
-    return 0;
+    return yield* vlans(words.slice(words[1] === undefined ? 1 : 2));
   }
   if (['vlan', 'mdb', 'vni', 'mst', 'monitor'].some((name) => name.startsWith(object))) throw new Complaint(`not modelled: bridge ${words.join(' ')}`, 255);
   throw new Complaint(`Object "${object}" is unknown, try "bridge help".`, 255);

@@ -71,7 +71,10 @@ function* patient(server: string, query: Query): Call<DnsAnswer | null> {
 
 function* show(query: Query, answer: DnsAnswer): Call<void> {
   if (answer.code !== 0) yield* print(`** server can't find ${query.name}: ${CODES[answer.code] ?? 'SERVFAIL'}\n\n`);
-  else if (query.type === PTR) for (const one of answer.names) yield* print(`${query.name}\tname = ${one}\n\n`);
-  else if (query.type === A && answer.addresses.length > 0) yield* print(`${answer.addresses.map((a) => `Name:\t${query.name}\nAddress: ${a}\n`).join('')}\n`);
-  else yield* print('\n');
+  else yield* print(`${answer.authoritative ? '' : 'Non-authoritative answer:\n'}${recordsOf(query, answer)}\n`);
+}
+
+function recordsOf(query: Query, answer: DnsAnswer): string {
+  if (query.type === PTR) return answer.names.map((one) => `${query.name}\tname = ${one}\n`).join('');
+  return query.type === A ? answer.addresses.map((a) => `Name:\t${query.name}\nAddress: ${a}\n`).join('') : '';
 }

@@ -153,7 +153,7 @@ function written(format: string, values: Readonly<Record<string, string>>): stri
   return format.replace(/%\{(\w+)\}/g, (_m, name: string) => values[name] ?? '').replaceAll('%%', '%').replaceAll('\\n', '\n').replaceAll('\\t', '\t').replaceAll('\\r', '\r');
 }
 
-function* writeOut(options: Options, transfer: Transfer, stream: Stream | null, text: string, status: number): Call<void> {
+function* writeOut(options: Options, transfer: Transfer, stream: Stream | null, text: string, status: number, fault = ''): Call<void> {
   const format = optionValue(options, 'write-out');
   if (format === undefined) return;
   const end = yield* now();
@@ -167,7 +167,7 @@ function* writeOut(options: Options, transfer: Transfer, stream: Stream | null, 
     remote_ip: stream && at.family === 'inet' ? at.address : '', remote_port: stream && at.family === 'inet' ? String(at.port) : stream ? '0' : '0', local_ip: local?.family === 'inet' ? local.address : '', local_port: local?.family === 'inet' ? String(local.port) : '0',
     http_version: stream ? (stream.raw.startsWith('HTTP/1.1') ? '1.1' : '1') : '0', scheme: url.scheme, exitcode: String(status), time_total: seconds(end - transfer.began), time_connect: seconds((transfer.connected || transfer.began) - transfer.began),
     time_starttransfer: seconds(stream ? end - transfer.began : 0), time_namelookup: seconds(0), time_pretransfer: seconds((transfer.connected || transfer.began) - transfer.began), time_appconnect: seconds(0), time_redirect: seconds(0),
-    filename_effective: outputOf(options, url) ?? '', errormsg: '', speed_download: String(Math.round(transfer.size / Math.max(1e-6, (end - transfer.began) / 1e9))), speed_upload: '0', num_headers: String(stream ? Object.keys(stream.headers).length : 0),
+    filename_effective: outputOf(options, url) ?? '', errormsg: fault, speed_download: String(Math.round(transfer.size / Math.max(1e-6, (end - transfer.began) / 1e9))), speed_upload: '0', num_headers: String(stream ? Object.keys(stream.headers).length : 0),
   }));
 }
 
@@ -199,7 +199,7 @@ function* fetchOne(options: Options, text: string): Call<number> {
       return 0;
     }
   } catch (error) {
-    if (error instanceof CurlError) yield* writeOut(options, transfer, stream, text, error.code);
+    if (error instanceof CurlError) yield* writeOut(options, transfer, stream, text, error.code, error.message);
     throw error;
   } finally {
     if (stream) yield* stream.close();

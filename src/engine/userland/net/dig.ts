@@ -3,7 +3,7 @@ import { AF_INET, POLLIN, SOCK_DGRAM, SysError } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { ansiTime, nowNs } from '../lib/clock.ts';
 import type { Call } from '../lib/http.ts';
-import { command, print, strerror } from '../lib/io.ts';
+import { command, complain, print, strerror } from '../lib/io.ts';
 import { ipNumber, ipText } from './addresses.ts';
 import { candidates, encodeQuery, nameAt, resolvConf } from './dns.ts';
 import { resolve } from './names.ts';
@@ -24,13 +24,15 @@ interface Asked {
   search: boolean;
   patience: number;
   port: number;
+  version: boolean;
 }
 
 function parse(argv: readonly string[]): Asked | { bad: string } {
-  const asked: Asked = { name: '', type: 'A', server: null, short: false, parts: new Set(['cmd', 'comments', 'question', 'answer', 'authority', 'additional', 'stats']), search: false, tries: 3, patience: 5, port: 53 };
+  const asked: Asked = { name: '', type: 'A', server: null, short: false, parts: new Set(['cmd', 'comments', 'question', 'answer', 'authority', 'additional', 'stats']), search: false, tries: 3, patience: 5, port: 53, version: false };
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
     if (word.startsWith('@')) asked.server = word.slice(1);
+    else if (word === '-v') asked.version = true;
     else if (word === '-x') {
       asked.name = `${(argv[++i] ?? '').split('.').reverse().join('.')}.in-addr.arpa.`;
       asked.type = 'PTR';
@@ -145,6 +147,10 @@ export const dig: Program = command(function* (argv) {
     yield* print(`Invalid option: ${asked.bad}\nUsage:  dig [@global-server] [domain] [q-type] [q-class] {q-opt}\n            {global-d-opt} host [@local-server] {local-d-opt}\n            [ host [@local-server] {local-d-opt} [...]]\n\nUse "dig -h" (or "dig -h | more") for complete list of options\n`);
     return 1;
   }
+  if (asked.version) {
+    yield* complain(`DiG ${VERSION}\n`);
+    return 0;
+  }
   if (asked.name === '') Object.assign(asked, { name: '.', type: 'NS' });
   const address = asked.server === null ? null : ipNumber(asked.server) !== null ? asked.server : yield* resolve(asked.server);
   if (asked.server !== null && address === null) {
@@ -172,7 +178,7 @@ export const dig: Program = command(function* (argv) {
       const setup = /unreachable/.test(got.failure);
       yield* print(setup ? `;; UDP setup with ${server}#${asked.port}(${server}) for ${asked.name} failed: ${got.failure}.\n` : `;; communications error to ${server}#${asked.port}: ${got.failure}\n`);
       if (setup) yield* print(';; no servers could be reached\n');
-      else if (i === asked.tries - 1) yield* print('\n;; no servers could be reached\n\n');
+      else if (i === asked.tries - 1) yield* print(asked.short ? ';; no servers could be reached\n' : '\n;; no servers could be reached\n\n');
     }
   }
   return 9;

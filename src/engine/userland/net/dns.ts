@@ -24,6 +24,8 @@ export interface DnsAnswer {
   addresses: string[];
   /** Of PTR records. */
   names: string[];
+  /** From whoever the names are given by. */
+  authoritative: boolean;
 }
 
 /** Without a server that of this machine is asked, as glibc does. */
@@ -90,7 +92,7 @@ export function decodeAnswer(data: Uint8Array, id: number): DnsAnswer | null {
     if (word(at) === 12) names.push(nameAt(data, at + 10)[0].slice(0, -1));
     at += 10 + length;
   }
-  return { code: data[3]! & 15, addresses, names };
+  return { code: data[3]! & 15, addresses, names, authoritative: (data[2]! & 4) !== 0 };
 }
 
 /** What a server says to a query: its question again, and an A record an address. For programs that serve names. */

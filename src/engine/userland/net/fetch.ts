@@ -116,7 +116,7 @@ function* wgetOne(options: Options, text: string): Call<number> {
   const length = stream.headers['content-length'];
   yield* say(`Length: ${length === undefined ? 'unspecified' : `${length}${Number(length) >= 1024 ? ` (${sized(Number(length))})` : ''}`}${stream.headers['content-type'] ? ` [${stream.headers['content-type'].replace(/;.*/, '')}]` : ''}\n`);
   if (spider) {
-    yield* say('Remote file exists.\n\n');
+    yield* say(/^text\/html|^application\/xhtml/.test(stream.headers['content-type'] ?? '') ? 'Remote file exists and could contain further links,\nbut recursion is disabled -- not retrieving.\n\n' : 'Remote file exists.\n\n');
     return 0;
   }
   const prefix = optionValue(options, 'directory-prefix');

@@ -49,6 +49,19 @@ function* inetRows(kind: 'tcp' | 'udp', wanted: (state: string) => boolean, who:
   return out;
 }
 
+/** netstat -r: sizes of segments, windows and times that routes here do not set. */
+function* sizedRoutes(): Call<string> {
+  const rows = (yield* routeTable('')).split('\n').filter(Boolean).map((row) => row.replace(/^(.{48}\S+ *?) +\d+ +\d+ +\d+ (\S+)$/, (_all, head: string, dev: string) => `${head.padEnd(53)}     0 0          0 ${dev}\n`));
+  return `Kernel IP routing table\nDestination     Gateway         Genmask         Flags   MSS Window  irtt Iface\n${rows.join('')}`;
+}
+
+/** netstat -i. */
+function interfaceRow({ name, mtu, stats, kind, up, carrier, arp, multicast }: LinkInfo): string {
+  const flags = `${kind === 'loopback' ? 'L' : 'B'}${kind === 'loopback' || !multicast || kind === 'dummy' ? '' : 'M'}${arp ? '' : 'O'}${up && carrier ? 'R' : ''}${up ? 'U' : ''}`;
+  const n = (value: number, width: number): string => String(value).padStart(width);
+  return `${name.padEnd(15)} ${n(mtu, 5)} ${n(stats.rxPackets, 8)} ${n(0, 6)} ${n(stats.rxDropped, 6)} ${'0'.padEnd(6)} ${n(stats.txPackets, 8)} ${n(0, 6)} ${n(stats.txDropped, 6)} ${n(0, 6)} ${flags}\n`;
+}
+
 function* routeTable(head: string): Call<string> {
   let out = head;
   for (const line of (yield* readText('/proc/net/route')).split('\n').slice(1)) {
@@ -56,7 +69,7 @@ function* routeTable(head: string): Call<string> {
     if (f.length < 8) continue;
     const flags = Number.parseInt(f[3]!, 16);
     const letters = `U${flags & 2 ? 'G' : ''}${flags & 4 ? 'H' : ''}`;
-    out += `${address(f[1]!).padEnd(15)} ${address(f[2]!).padEnd(15)} ${address(f[7]!).padEnd(15)} ${letters.padEnd(5)} ${f[6]!.padEnd(6)} ${f[4]!.padEnd(3)} ${f[5]!.padStart(7)} ${f[0]}\n`;
+    out += `${address(f[1]!).padEnd(15)} ${address(f[2]!).padEnd(15)} ${address(f[7]!).padEnd(15)} ${letters.padEnd(5)} ${f[6]!.padEnd(6)} ${f[4]!.padEnd(2)} ${f[5]!.padStart(7)} ${f[0]}\n`;
   }
   return out;
 }
@@ -64,9 +77,14 @@ function* routeTable(head: string): Call<string> {
 const ROUTE_HEAD = 'Kernel IP routing table\nDestination     Gateway         Genmask         Flags Metric Ref    Use Iface\n';
 
 export const netstat: Program = command(function* (argv) {
-  const { on } = parseOptions('t/tcp u/udp x/unix l/listening a/all n/numeric p/program r/route e/extend W/wide', argv.slice(1));
+  const { on } = parseOptions('t/tcp u/udp x/unix l/listening a/all n/numeric p/program r/route i/interfaces e/extend W/wide', argv.slice(1));
   if (on.has('route')) {
-    yield* print(yield* routeTable(ROUTE_HEAD));
+    yield* print(yield* sizedRoutes());
+    return;
+  }
+  if (on.has('interfaces')) {
+    const links = (yield* sys('netlink', { type: 'link.list' })) as LinkInfo[];
+    yield* print(`Kernel Interface table\nIface             MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n${links.filter((one) => one.up || on.has('all')).map(interfaceRow).join('')}`);
     return;
   }
   const [tcp, udp, unix] = [on.has('tcp'), on.has('udp'), on.has('unix')];

@@ -308,6 +308,7 @@ function* run(argv: readonly string[], style: Style): Call<number> {
   const count = countNow ?? Number.POSITIVE_INFINITY;
   if (size > 65507) throw new Failed(`invalid -s value: '${size}': out of range: 0 <= value <= 65507`, 1);
   if (pattern.length > 0) yield* print(`PATTERN: 0x${pattern.map((n) => n.toString(16).padStart(2, '0')).join('')}\n`);
+  if (style === BUSYBOX) yield* print(style.head(host, address, size, ''));
   const broadcast = yield* probe(address, style === BUSYBOX ? 'sendto' : 'connect', options.on.has('b'));
   if (broadcast) yield* complain('WARNING: pinging broadcast address\n');
   let fd: number;
@@ -331,7 +332,7 @@ function* run(argv: readonly string[], style: Style): Call<number> {
       state.stopped = true;
     },
   });
-  yield* print(state.style.head(host, address, size, via));
+  if (style !== BUSYBOX) yield* print(state.style.head(host, address, size, via));
   const deadline = deadlineSeconds === undefined || deadlineSeconds === 0 ? Number.POSITIVE_INFINITY : (yield* now()) + deadlineSeconds * SECOND;
   for (let n = 1; n <= count && !state.stopped; n++) {
     yield* send(state, style.first + n - 1);

@@ -10,6 +10,10 @@ interface How {
   values: boolean;
   names: boolean;
   quiet: boolean;
+  /** Only names that it matches. */
+  pattern: RegExp | null;
+  /** Without the end of the line. */
+  bare: boolean;
   ignore: boolean;
 }
 
@@ -28,9 +32,11 @@ function* show(path: string, how: How): Call<number> {
     for (const one of yield* list(path)) worst = Math.max(worst, yield* show(`${path}/${one.name}`, how));
     return worst;
   }
+  if (how.pattern && !how.pattern.test(name)) return 0;
   try {
     const text = yield* readText(path);
-    for (const line of text.replace(/\n$/, '').split('\n')) yield* print(how.names ? `${name}\n` : how.values ? `${line}\n` : `${name} = ${line}\n`);
+    if (how.bare) yield* print(text.replace(/\n$/, ''));
+    else for (const line of text.replace(/\n$/, '').split('\n')) yield* print(how.names ? `${name}\n` : how.values ? `${line}\n` : `${name} = ${line}\n`);
     return 0;
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
@@ -63,9 +69,10 @@ function* write(setting: string, how: How): Call<number> {
 }
 
 export const sysctl: Program = command(function* (argv) {
-  const options = parseOptions('a/all A X n/values N/names w/write q/quiet e/ignore p/load? system', argv.slice(1));
+  const options = parseOptions('a/all A X n/values N/names w/write q/quiet e/ignore p/load? r/pattern= b/binary system', argv.slice(1));
   const { on, words } = options;
-  const how: How = { values: on.has('values'), names: on.has('names'), quiet: on.has('quiet'), ignore: on.has('ignore') };
+  const pattern = options.values.get('pattern')?.at(-1);
+  const how: How = { values: on.has('values'), names: on.has('names'), quiet: on.has('quiet'), ignore: on.has('ignore'), bare: on.has('binary'), pattern: pattern === undefined ? null : new RegExp(pattern) };
   if (on.has('all') || on.has('A') || on.has('X')) return yield* show('/proc/sys', how);
   let worst = 0;
   if (on.has('load') || on.has('system')) {
@@ -83,6 +90,11 @@ export const sysctl: Program = command(function* (argv) {
     yield* complain('sysctl: no variables specified\nTry `sysctl --help\' for more information.\n');
     return 1;
   }
-  for (const word of words) worst = Math.max(worst, word.includes('=') ? yield* write(word, how) : yield* show(pathOf(word), how));
+  for (const [i, word] of words.entries()) {
+    if (!on.has('write') || word.includes('=')) continue;
+    yield* complain(`sysctl: command line(${i}): invalid syntax, continuing...\n`);
+    worst = 1;
+  }
+  for (const word of words.filter((one) => !on.has('write') || one.includes('='))) worst = Math.max(worst, word.includes('=') ? yield* write(word, how) : yield* show(pathOf(word), how));
   return worst;
 });

@@ -16,7 +16,7 @@ where  OBJECT := { qdisc | class | filter | chain |
 		    -o[neline] | -j[son] | -p[retty] | -c[olor]
 		    -b[atch] [filename] | -n[etns] name | -N[umeric] |
 		     -nm | -nam[es] | { -cf | -conf } path
-		     -br[ief] }`;
+		     -br[ief] | -echo }`;
 
 const TIMES: Readonly<Record<string, number>> = { s: 1e9, sec: 1e9, secs: 1e9, ms: 1e6, msec: 1e6, msecs: 1e6, us: 1e3, usec: 1e3, usecs: 1e3, ns: 1, nsec: 1, nsecs: 1, '': 1e3 };
 
@@ -103,6 +103,7 @@ function netem(words: Cursor): Record<string, number> {
     else if (word === 'rate') spec.rate = value(words, rate, illegal('rate'));
     else if (word === 'limit') spec.limit = value(words, size, illegal('limit'));
     else if (word === 'distribution' || word === 'gap' || word === 'ecn' || word === 'slot') throw new Complaint(`not modelled: netem ${word}`, 1);
+    else if (percent(word) !== null) throw new Complaint('not modelled: netem correlation', 1);
     else throw new Complaint(`What is "${word}"?\nUsage: ... netem	[ limit PACKETS ]\n		[ delay TIME [ JITTER [CORRELATION]]]\n		[ loss random PERCENT [CORRELATION]]\n		[ duplicate PERCENT [CORRELATION]]\n		[ corrupt PERCENT [CORRELATION]]\n		[ reorder PERCENT [CORRELATION] [ gap DISTANCE ]]\n		[ rate RATE [PACKETOVERHEAD] [CELLSIZE] [CELLOVERHEAD]]`, 1);
   }
   if (spec.reorder && !spec.delay) throw new Complaint('reordering not possible without specifying some delay', 1);
@@ -130,8 +131,8 @@ function tbf(words: Cursor): Record<string, number> {
   return spec;
 }
 
-function specText(q: QdiscInfo): string {
-  if (q.kind === 'tbf') return ` rate ${rateText(q.rate)} burst ${sizeText(q.burst)} ${q.latency > 0 ? `lat ${timeText(q.latency)}` : `limit ${sizeText(q.limit)}`}`;
+function specText(q: QdiscInfo, details: boolean): string {
+  if (q.kind === 'tbf') return ` rate ${rateText(q.rate)} burst ${sizeText(q.burst)}${details ? '/1 mpu 0b' : ''} ${q.latency > 0 ? `lat ${timeText(q.latency)}` : `limit ${sizeText(q.limit)}`}${details ? ' linklayer ethernet' : ''}`;
   if (q.kind === 'pfifo') return ` limit ${q.limit}p`;
   if (q.kind === 'fq_codel') return ' limit 10240p flows 1024 quantum 1514 target 5ms interval 100ms memory_limit 32Mb ecn drop_batch 64';
   if (q.kind !== 'netem') return '';
@@ -142,11 +143,12 @@ function specText(q: QdiscInfo): string {
   if (q.reorder > 0) text += ` reorder ${percentText(q.reorder)}`;
   if (q.corrupt > 0) text += ` corrupt ${percentText(q.corrupt)}`;
   if (q.rate > 0) text += ` rate ${rateText(q.rate)}`;
+  text += ` seed ${q.seed}`;
   if (q.reorder > 0) text += ' gap 1';
   return text;
 }
 
-function* show(words: Cursor, statistics: boolean): Call<number> {
+function* show(words: Cursor, statistics: boolean, details: boolean): Call<number> {
   let dev: string | undefined;
   while (words.at < words.argv.length) {
     const word = words.argv[words.at++]!;
@@ -155,7 +157,7 @@ function* show(words: Cursor, statistics: boolean): Call<number> {
   }
   if (dev !== undefined) yield* requireDevice(dev);
   for (const q of yield* ask<QdiscInfo[]>({ type: 'qdisc.list', ...(dev === undefined ? {} : { dev }) })) {
-    yield* print(`qdisc ${q.kind} ${q.handle} ${dev === undefined ? `dev ${q.dev} ` : ''}root refcnt 2${specText(q)} \n`);
+    yield* print(`qdisc ${q.kind} ${q.handle} ${dev === undefined ? `dev ${q.dev} ` : ''}root refcnt ${q.kind === 'noqueue' ? 2 : 1 + q.queues}${specText(q, details)} \n`);
     if (!statistics) continue;
     yield* print(` Sent ${q.sentBytes} bytes ${q.sentPackets} pkt (dropped ${q.dropped}, overlimits ${q.overlimits} requeues 0) \n backlog ${sizeText(q.backlogBytes)} ${q.backlogPackets}p requeues 0\n`);
   }
@@ -177,13 +179,14 @@ function* change(words: Cursor, how: string): Call<number> {
       if (word === 'netem') request.spec = netem(words);
       else if (word === 'tbf') request.spec = tbf(words);
       else if (word === 'pfifo') request.spec = words.argv[words.at] === 'limit' ? { limit: Number(words.argv[words.at + 1]) } : {};
-      else if (['htb', 'prio', 'sfq', 'fq', 'fq_codel', 'cake', 'hfsc', 'codel', 'red', 'pfifo_fast', 'mq'].includes(word)) throw new Complaint(`not modelled: qdisc ${word}`, 1);
-      else throw new Complaint(`Unknown qdisc "${word}", hence option "${words.argv[words.at] ?? ''}" is unparsable`.replace(/, hence option "" is unparsable/, ', hence option "" is unparsable'), 1);
+      else if (['htb', 'prio', 'sfq', 'fq', 'cake', 'hfsc', 'codel', 'red', 'pfifo_fast', 'mq'].includes(word)) throw new Complaint(`not modelled: qdisc ${word}`, 1);
+      else if (words.argv[words.at] !== undefined) throw new Complaint(`Unknown qdisc "${word}", hence option "${words.argv[words.at]}" is unparsable`, 1);
       break;
     }
   }
-  if (request.dev === undefined) throw new Complaint('not modelled: tc qdisc without dev', 1);
+  if (request.dev === undefined) throw new Complaint('RTNETLINK answers: No such device', 2);
   yield* requireDevice(String(request.dev));
+  if (!root && request.type === 'qdisc.del') throw new Complaint('Error: Failed to find qdisc with specified handle.', 2);
   if (!root) throw new Complaint('not modelled: queueing disciplines but at the root', 1);
   if (request.type === 'qdisc.set') {
     if (request.kind === undefined) throw new Complaint('RTNETLINK answers: Invalid argument', 2);
@@ -196,6 +199,7 @@ function* change(words: Cursor, how: string): Call<number> {
 export const tc: Program = complaining(function* (argv) {
   const words: Cursor = { argv: argv.slice(1), at: 0 };
   let statistics = false;
+  let details = false;
   while (words.argv[words.at]?.startsWith('-')) {
     const flag = words.argv[words.at++]!;
     if (flag === '-V' || flag === '-Version') {
@@ -204,16 +208,25 @@ export const tc: Program = complaining(function* (argv) {
     }
     if (flag.length > 1 && '-netns'.startsWith(flag)) yield* switchTo(words.argv[words.at++] ?? '');
     else if (flag.startsWith('-s')) statistics = true;
-    else if (!/^-(d|details?|r|raw|p|pretty|o|oneline|c|color)$/.test(flag)) throw new Complaint(`not modelled: tc ${flag}`, 1);
+    else if (/^-(d|details?)$/.test(flag)) details = true;
+    else if (!/^-(r|raw|p|pretty|o|oneline|c|color)$/.test(flag)) throw new Complaint(`not modelled: tc ${flag}`, 1);
   }
   const object = words.argv[words.at++];
-  if (object === undefined || object === 'help') throw new Complaint(USAGE, object === undefined ? 255 : 0);
+  if (object === undefined || object === 'help') throw new Complaint(USAGE, 0);
   if (!'qdisc'.startsWith(object)) {
+    const shows = (words.argv[words.at] ?? 'show') === 'show' || ['ls', 'list'].includes(words.argv[words.at] ?? '');
+    // classes and filters cannot be made: there are none
+    if (shows && ['class', 'filter'].some((name) => name.startsWith(object))) {
+      const dev = words.argv[words.argv.indexOf('dev') + 1];
+      if (words.argv.includes('dev') && dev !== undefined) yield* requireDevice(dev);
+      else if ('class'.startsWith(object)) throw new Complaint('"dev" is required.', 255);
+      return 0;
+    }
     if (['class', 'filter', 'chain', 'action', 'monitor', 'exec'].some((name) => name.startsWith(object))) throw new Complaint(`not modelled: tc ${object}`, 1);
     throw new Complaint(`Object "${object}" is unknown, try "tc help".`, 255);
   }
   const command = words.argv[words.at++] ?? 'show';
-  if (['show', 'list', 'ls'].includes(command)) return yield* show(words, statistics);
+  if (['show', 'list', 'ls'].includes(command)) return yield* show(words, statistics, details);
   if (['add', 'del', 'delete', 'change', 'replace'].includes(command)) return yield* change(words, command);
   throw new Complaint(`Command "${command}" is unknown, try "tc qdisc help".`, 255);
 });

@@ -6,9 +6,11 @@ import { hex } from '../../../sim/random.ts';
 import { SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
 import { IPC_KNOBS } from '../../ipc.ts';
+import { TIMEOUTS } from '../../net/conntrack.ts';
 import { disableIpv6 } from '../../net/links.ts';
 import { threadsMax } from '../../syscalls/limits.ts';
 import type { Kernel, Namespaces, Task, UserNamespace } from '../../records.ts';
+import { timeOf } from '../../wait.ts';
 import { fixed, type Node } from '../pseudo.ts';
 import { MOUNT_MAX } from '../trees.ts';
 
@@ -58,6 +60,19 @@ function knob(of: 'ipc' | 'net', key: string, initial: string): Node {
   };
 }
 
+/** Several numbers of a namespace that must fit together. */
+function fitting(key: string, initial: string, fits: (numbers: readonly number[]) => boolean): Node {
+  const plain = knob('net', key, initial) as Extract<Node, { kind: 'file' }>;
+  return {
+    ...plain,
+    write(kernel, task, text, opener) {
+      const numbers = text.trim().split(/\s+/).map(Number);
+      if (numbers.length !== initial.split('\t').length || !numbers.every(Number.isInteger) || !fits(numbers)) throw new SysError('EINVAL');
+      plain.write!(kernel, task, text, opener);
+    },
+  };
+}
+
 const knobs = (of: 'ipc' | 'net', values: Readonly<Record<string, string>>): Record<string, Node> =>
   Object.fromEntries(Object.entries(values).map(([key, initial]) => [key, knob(of, key, initial)]));
 
@@ -102,10 +117,29 @@ function confHas(kernel: Kernel, name: string): boolean {
   return false;
 }
 
+const constants = (values: Readonly<Record<string, string | number>>): Record<string, Node> => Object.fromEntries(Object.entries(values).map(([key, value]) => [key, says(() => value)]));
+
+const CONF4 = constants({
+  accept_local: 0, accept_redirects: 1, accept_source_route: 0, arp_accept: 0, arp_announce: 0, arp_evict_nocarrier: 1, arp_filter: 0, arp_ignore: 0, arp_notify: 0, bc_forwarding: 0, bootp_relay: 0, disable_policy: 0,
+  disable_xfrm: 0, drop_gratuitous_arp: 0, drop_unicast_in_l2_multicast: 0, force_igmp_version: 0, igmpv2_unsolicited_report_interval: 10000, igmpv3_unsolicited_report_interval: 1000, ignore_routes_with_linkdown: 0,
+  log_martians: 0, mc_forwarding: 0, medium_id: 0, promote_secondaries: 0, proxy_arp: 0, proxy_arp_pvlan: 0, route_localnet: 0, rp_filter: 0, secure_redirects: 1, send_redirects: 1, shared_media: 1, src_valid_mark: 0, tag: 0,
+});
+
 /** All links forward or none. What can only be read has no mechanism but its default. */
 function ipv4Conf(): Node {
-  const dir = fixed({ accept_source_route: says(() => 0), arp_announce: says(() => 0), arp_ignore: says(() => 0), forwarding: flag('forwarding'), proxy_arp: says(() => 0), rp_filter: says(() => 0) });
+  const dir = fixed({ ...CONF4, forwarding: flag('forwarding') });
   return { kind: 'dir', list: (_kernel, task) => confNames(task).map((name) => [name, dir] as const), get: (kernel, name) => (confHas(kernel, name) ? dir : null) };
+}
+
+const NEIGHBOURS = constants({
+  anycast_delay: 100, app_solicit: 0, base_reachable_time: 30, base_reachable_time_ms: 30000, delay_first_probe_time: 5, gc_stale_time: 60, interval_probe_time_ms: 5000, locktime: 100, mcast_resolicit: 0, mcast_solicit: 3,
+  proxy_delay: 80, proxy_qlen: 64, retrans_time: 100, retrans_time_ms: 1000, ucast_solicit: 3, unres_qlen: 101, unres_qlen_bytes: 212992,
+});
+
+/** One a link, with the times that the neighbours' states go by. */
+function neighbourTables(): Node {
+  const dir = fixed(NEIGHBOURS);
+  return { kind: 'dir', list: (_kernel, task) => confNames(task).filter((name) => name !== 'all').map((name) => [name, dir] as const), get: (kernel, name) => (name !== 'all' && confHas(kernel, name) ? dir : null) };
 }
 
 function ipv6Conf(): Node {
@@ -130,6 +164,29 @@ function pingGroups(): Node {
     },
   };
 }
+
+/** Kept where they are written; they steer nothing here. */
+const TCP_KNOBS: Readonly<Record<string, string>> = {
+  tcp_fin_timeout: '60', tcp_keepalive_intvl: '75', tcp_keepalive_probes: '9', tcp_keepalive_time: '7200', tcp_max_syn_backlog: '128', tcp_rmem: '4096\t131072\t6291456', tcp_syncookies: '1', tcp_tw_reuse: '2',
+  tcp_wmem: '4096\t16384\t4194304', tcp_slow_start_after_idle: '1',
+};
+
+/** What the network goes by and nobody sets here. Of 6.12. */
+const IPV4 = constants({
+  icmp_echo_ignore_broadcasts: 1, icmp_ignore_bogus_error_responses: 1, icmp_ratelimit: 1000, icmp_ratemask: 6168, ip_dynaddr: 0, ip_early_demux: 1, ip_forward_update_priority: 1, ip_forward_use_pmtu: 0, ip_local_reserved_ports: '',
+  ip_no_pmtu_disc: 0, ip_nonlocal_bind: 0, ipfrag_high_thresh: 4194304, ipfrag_low_thresh: 3145728, ipfrag_time: 30, tcp_ecn: 2, tcp_max_tw_buckets: 8192, tcp_mtu_probing: 0, tcp_retries1: 3, tcp_retries2: 15, tcp_sack: 0,
+  tcp_syn_retries: 6, tcp_synack_retries: 5, tcp_timestamps: 1, tcp_window_scaling: 1,
+});
+const CORE = constants({ default_qdisc: 'fq_codel', netdev_budget: 300, netdev_max_backlog: 1000, optmem_max: 131072, rmem_default: 212992, rmem_max: 212992, wmem_default: 212992, wmem_max: 212992 });
+
+/** Of connection tracking: how many there are here, and after how many seconds each kind is forgotten. */
+const CONNTRACK: Record<string, Node> = {
+  nf_conntrack_count: says((kernel, task) => task.ns.net.netfilter.connections.all.filter((one) => one.until > timeOf(kernel)).length), nf_conntrack_max: says(() => 65536), nf_conntrack_buckets: says(() => 65536),
+  ...Object.fromEntries(Object.entries({
+    nf_conntrack_icmp_timeout: 'icmp', nf_conntrack_udp_timeout: 'udp', nf_conntrack_udp_timeout_stream: 'udp answered', nf_conntrack_tcp_timeout_syn_sent: 'SYN_SENT', nf_conntrack_tcp_timeout_syn_recv: 'SYN_RECV',
+    nf_conntrack_tcp_timeout_established: 'ESTABLISHED', nf_conntrack_tcp_timeout_fin_wait: 'FIN_WAIT', nf_conntrack_tcp_timeout_last_ack: 'LAST_ACK', nf_conntrack_tcp_timeout_time_wait: 'TIME_WAIT', nf_conntrack_tcp_timeout_close: 'CLOSE',
+  }).map(([key, state]) => [key, says(() => TIMEOUTS[state]!)])),
+};
 
 const LIMITED = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts'];
 
@@ -184,16 +241,17 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       'threads-max': says(threadsMax), unprivileged_userns_clone: kept('unprivileged_userns_clone', 1, 0, 1), version: says((kernel) => kernel.version), yama: fixed({ ptrace_scope: ptraceScope() }),
     }),
     net: fixed({
+      netfilter: fixed(CONNTRACK), nf_conntrack_max: CONNTRACK.nf_conntrack_max!,
       bridge: fixed({ 'bridge-nf-call-iptables': flag('bridgeNetfilter') }),
-      core: fixed(knobs('net', { somaxconn: '4096' })),
+      core: fixed({ ...knobs('net', { somaxconn: '4096' }), ...CORE }),
       ipv4: fixed({
-        conf: ipv4Conf(),
-        ip_default_ttl: says(() => 64), tcp_congestion_control: says(() => 'cubic'), ...knobs('net', { icmp_echo_ignore_all: '0' }),
-        ip_forward: flag('forwarding'), ip_local_port_range: says(() => '32768\t60999'), ip_unprivileged_port_start: number((_kernel, task) => task.ns.net.unprivilegedFrom, (_kernel, task, value) => {
+        conf: ipv4Conf(), neigh: neighbourTables(),
+        ip_default_ttl: fitting('ip_default_ttl', '64', ([ttl = 0]) => ttl >= 1 && ttl <= 255), ...knobs('net', TCP_KNOBS), ...IPV4, tcp_congestion_control: says(() => 'cubic'), ...knobs('net', { icmp_echo_ignore_all: '0' }),
+        ip_forward: flag('forwarding'), ip_local_port_range: fitting('ip_local_port_range', '32768\t60999', ([low = 0, high = 0]) => low >= 1 && low <= high && high <= 65535), ip_unprivileged_port_start: number((_kernel, task) => task.ns.net.unprivilegedFrom, (_kernel, task, value) => {
           task.ns.net.unprivilegedFrom = value;
         }, 0, 65535, net, 'net_admin'),
         ping_group_range: pingGroups(),
-         tcp_syn_retries: says(() => 6), tcp_retries2: says(() => 15),
+        tcp_available_congestion_control: says(() => 'reno cubic'), tcp_allowed_congestion_control: says(() => 'reno cubic'),
       }),
       ipv6: fixed({ conf: ipv6Conf() }),
       unix: fixed({ max_dgram_qlen: says(() => 10) }),

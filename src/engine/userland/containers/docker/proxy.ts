@@ -34,7 +34,7 @@ export const dockerProxy: Program = function* (argv) {
   }
   let fd: number;
   try {
-    fd = ends.proto === 'udp' ? yield* bindUdp(ends) : yield* listen({ family: 'inet', address: ends.hostIp, port: ends.hostPort });
+    fd = ends.proto === 'udp' ? yield* bindUdp(ends) : yield* listen({ family: 'inet', address: ends.hostIp, port: ends.hostPort }, undefined, 4096);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     yield* report(`1\nlisten ${ends.proto}4 ${ends.hostIp}:${ends.hostPort}: bind: ${error.message.toLowerCase()}`);

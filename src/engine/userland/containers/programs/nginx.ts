@@ -170,7 +170,7 @@ function* open(config: Config, before: ReadonlyMap<number, number>): Call<number
       continue;
     }
     try {
-      sockets.push(yield* listen({ family: 'inet', address: '0.0.0.0', port: server.port }));
+      sockets.push(yield* listen({ family: 'inet', address: '0.0.0.0', port: server.port }, undefined, 511));
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       yield* complain(`nginx: [emerg] bind() to 0.0.0.0:${server.port} failed (${ERRNO[error.errno][0]}: ${error.message})\n`);

@@ -31,7 +31,7 @@ export function* redisServer(argv: readonly string[]): Body {
   yield* grow(server);
   let socket: number;
   try {
-    socket = yield* listen({ family: 'inet', address: '0.0.0.0', port });
+    socket = yield* listen({ family: 'inet', address: '0.0.0.0', port }, undefined, 511);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     yield* say(pid, 'M', `# Warning: Could not create server TCP listening socket *:${port}: bind: ${error.message}`);

@@ -161,7 +161,7 @@ export function* registry(argv: readonly string[]): Body {
   };
   for (const signal of [SIG.TERM, SIG.INT]) yield* sys('rt_sigaction', signal, { handler: end });
   const r: Registry = { uploads: 0, pieces: new Map() };
-  const socket = yield* listen({ family: 'inet', address: '0.0.0.0', port: PORT });
+  const socket = yield* listen({ family: 'inet', address: '0.0.0.0', port: PORT }, undefined, 4096);
   yield* complain(`time="${isoNano(yield* nowNs())}" level=info msg="listening on [::]:${PORT}" go.version=go1.20.8 instance.id=nestbox service=registry version=2.8.3\n`);
   yield* serveOn(socket, function* (x): Call<void> {
     yield* answer(r, x);

@@ -11,7 +11,7 @@ import { knownIds } from './netns.ts';
 import { type IpOptions, jsonText } from './options.ts';
 import { addressesText, addressJson, linkJson } from './show.ts';
 import { usageOf } from './usage.ts';
-import { garbage, matching, need, peek, type Words, wrong } from './words.ts';
+import { garbage, matching, need, peek, type Words, wrong, wrongValue } from './words.ts';
 import { globOf } from '../../coreutils/ls.ts';
 
 const COMMANDS = ['add', 'change', 'replace', 'delete', 'show', 'list', 'lst', 'flush', 'help'];
@@ -51,29 +51,35 @@ function scopeOf(word: string): string {
   return named;
 }
 
-function wanted(one: AddressInfo, { scope, to, label, secondary, dynamic }: Filters, { family }: IpOptions): boolean {
+function given(word: string): string {
+  const named = SCOPES[word] ?? word;
+  if (!/^(global|site|link|host|nowhere)$/.test(named)) throw wrongValue(word, 'invalid scope value.');
+  return named;
+}
+
+function wanted(one: AddressInfo, { scope, to, label, secondary, dynamic }: Filters, { family }: IpOptions, link = ''): boolean {
   if (family !== 'any' && one.family !== family) return false;
   if (dynamic === true) return false;
   if (scope !== undefined && scope !== 'all' && one.scope !== scope) return false;
-  if (label && !(one.family === 'inet' && label.test(one.label))) return false;
+  // only IPv4 addresses have labels of their own: others go by their link
+  if (label && !label.test(one.family === 'inet' ? one.label : one.label || link)) return false;
   if (secondary !== undefined && one.secondary !== secondary) return false;
   if (to === undefined) return true;
   if (one.family === 'inet6' || to.address.includes(':')) return one.address === to.address;
-  return one.prefix >= to.prefix && networkText(one.address, to.prefix) === networkText(to.address, to.prefix);
+  return networkText(one.address, to.prefix) === networkText(to.address, to.prefix);
 }
 
 function* show(words: Words, options: IpOptions): Call<number> {
   const { filters, rest } = filtersOf(words);
   const chosen = selection(rest);
-  const filtered = filters.dynamic === true || filters.to !== undefined || filters.label !== undefined || filters.secondary !== undefined;
   const known = yield* knownIds();
   const rows: unknown[] = [];
   for (const one of (yield* links(chosen.dev)).filter(chosenBy(chosen))) {
-    const shown = one.addresses.filter((a) => wanted(a, filters, options));
+    const shown = one.addresses.filter((a) => wanted(a, filters, options, one.name));
     // a link without any address is left out only where a family or an address is asked for
-    if (shown.length === 0 && (options.family !== 'any' || filtered || (filters.scope !== undefined && one.addresses.length > 0))) continue;
+    if (shown.length === 0 && (options.family !== 'any' || filters.to !== undefined || one.addresses.length > 0)) continue;
     if (options.json) rows.push({ ...linkJson(one, 'addr', { brief: options.brief, family: filters.to || filters.label ? 'inet' : options.family }), addr_info: shown.map((a) => (options.brief ? { local: a.address, prefixlen: a.prefix } : addressJson(a))) });
-    else yield* print(addressesText(one, shown, known, filters.to ? { ...options, family: 'inet' } : options));
+    else yield* print(addressesText(one, shown, known, filters.to ? { ...options, family: 'inet' } : options, filters.label === undefined));
   }
   if (options.json) yield* print(jsonText(rows, options));
   return 0;
@@ -89,7 +95,7 @@ function* change(words: Words, command: 'add' | 'delete' | 'replace'): Call<numb
     if (word === 'dev') request.dev = need(words);
     else if (word === 'brd' || word === 'broadcast') broadcast = need(words);
     else if (word === 'label') request.label = need(words);
-    else if (word === 'scope') request.scope = need(words);
+    else if (word === 'scope') request.scope = given(need(words));
     else if (word === 'local') local = addressOf(need(words));
     else if (word === 'noprefixroute') request.noPrefixRoute = true;
     else if (word === 'valid_lft' || word === 'preferred_lft' || word === 'peer') throw new Complaint(`not modelled: ip address ${command} ${word}`, 255);
@@ -125,7 +131,9 @@ function* wildcard(dev: string, one: { address: string; prefix: number }): Call<
 function addressOf(word: string): { address: string; prefix: number } {
   if (word === '::1' || word === '::1/128') return { address: '::1', prefix: 128 };
   if (/^[0-9a-f:]+:[0-9a-f:]*(\/\d+)?$/i.test(word)) throw new Complaint('not modelled: IPv6 addresses but ::1', 255);
-  const found = parseAddress(word);
+  const [bare = '', length] = word.split('/');
+  const short = length !== undefined && /^\d{1,3}(\.\d{1,3}){0,2}$/.test(bare);
+  const found = parseAddress(short ? `${bare}${'.0'.repeat(4 - bare.split('.').length)}/${length}` : word);
   if (!found) throw new Complaint(`Error: any valid prefix is expected rather than "${word}".`, 1);
   return found;
 }

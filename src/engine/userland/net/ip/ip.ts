@@ -1,13 +1,14 @@
 /** ip(8): options, object, and the complaints of the whole. Source: iproute2 6.15. Objects that the kernel has nothing for are refused. */
-import { SysError } from '../../../kernel/abi.ts';
-import type { Body, Program } from '../../../kernel/sys.ts';
-import { readText } from '../../lib/files.ts';
+import { SysError, TCGETS } from '../../../kernel/abi.ts';
+import { type Body, type Program, sys } from '../../../kernel/sys.ts';
+import { attempt, readText } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain, print, strerror } from '../../lib/io.ts';
 import { Complaint } from '../rtnl.ts';
 import { address } from './address.ts';
 import { link } from './link.ts';
-import { execAll, netns, switchTo } from './netns.ts';
+import { maddress } from './maddress.ts';
+import { execAll, netns, removeAll, switchTo } from './netns.ts';
 import { type IpOptions, noOptions } from './options.ts';
 import { neighbour, route } from './route.ts';
 import { rule } from './rule.ts';
@@ -30,11 +31,28 @@ where  OBJECT := { address | addrlabel | fou | help | ila | ioam | l2tp | link |
                     -c[olor]}
 `;
 
+/** Of busybox, which has fewer options. */
+const BUSYBOX_USAGE = `BusyBox v1.37.0 (Debian 1:1.37.0-6+b9) multi-call binary.
+
+Usage: ip [OPTIONS] address|route|link|tunnel|neigh|rule [ARGS]
+
+OPTIONS := -f[amily] inet|inet6|link | -o[neline]
+
+ip addr add|del IFADDR dev IFACE | show|flush [dev IFACE] [to PREFIX]
+ip route list|flush|add|del|change|append|replace|test ROUTE
+ip link set IFACE [up|down] [arp on|off] [multicast on|off]
+\t[promisc on|off] [mtu NUM] [name NAME] [qlen NUM] [address MAC]
+\t[master IFACE | nomaster] [netns PID] [type TYPE ARGS]
+ip tunnel add|change|del|show [NAME]
+\t[mode ipip|gre|sit] [remote ADDR] [local ADDR] [ttl TTL]
+ip neigh show|flush [to PREFIX] [dev DEV] [nud STATE]
+ip rule [list] | add|del SELECTOR ACTION`;
+
 type Run = (words: Words, options: IpOptions, env: Readonly<Record<string, string>>) => Call<number>;
 
 /** In iproute2's order: the first that the word begins is meant. */
 const OBJECTS: readonly [name: string, run: Run | null][] = [
-  ['address', address], ['addrlabel', null], ['maddress', null], ['route', route], ['rule', rule], ['neighbor', neighbour], ['neighbour', neighbour],
+  ['address', address], ['addrlabel', null], ['maddress', maddress], ['route', route], ['rule', rule], ['neighbor', neighbour], ['neighbour', neighbour],
   ['ntable', null], ['ntbl', null], ['link', link], ['l2tp', null], ['fou', null], ['ila', null], ['macsec', null], ['tunnel', null], ['tuntap', (words) => nothing(words)],
   ['tap', null], ['token', null], ['tcpmetrics', null], ['tcp_metrics', null], ['monitor', null], ['xfrm', null], ['mroute', null], ['mrule', null],
   ['netns', netns], ['netconf', null], ['vrf', null], ['sr', null], ['nexthop', null], ['mptcp', null], ['ioam', null], ['stats', null],
@@ -56,7 +74,7 @@ const FLAGS: readonly [name: string, set: (options: IpOptions) => void][] = [
   ['4', (o) => { o.family = 'inet'; }], ['6', (o) => { o.family = 'inet6'; }], ['oneline', (o) => { o.oneline = true; }],
   ['statistics', more], ['stats', more], ['details', (o) => { o.details = true; }],
   ['brief', (o) => { o.brief = true; }], ['json', (o) => { o.json = true; }], ['pretty', (o) => { o.pretty = true; }],
-  ['resolve', () => undefined], ['color', () => undefined], ['human-readable', () => undefined], ['Numeric', () => undefined], ['timestamp', () => undefined], ['iec', () => undefined], ['all', (o) => { o.all = true; }], ['force', (o) => { o.force = true; }],
+  ['resolve', () => undefined], ['color', (o) => { o.colour = true; }], ['human-readable', () => undefined], ['Numeric', (o) => { o.numeric = true; }], ['timestamp', () => undefined], ['iec', () => undefined], ['all', (o) => { o.all = true; }], ['force', (o) => { o.force = true; }],
 ];
 
 /** Reads options up to the object; null when -V has been answered. */
@@ -66,7 +84,8 @@ function* options(words: Words, into: IpOptions): Call<boolean> {
     if (word === undefined || !word.startsWith('-')) return true;
     words.at++;
     if (word === '--') return true;
-    const name = word.replace(/^--?/, '').replace(/^c(olor)?=.*/, 'color');
+    const [name, when] = word.replace(/^--?/, '').split('=') as [string, string | undefined];
+    if (into.style === 'busybox' && !/^(4|6|0|o|oneline|f|family)$/.test(name)) throw new Complaint(BUSYBOX_USAGE, 1);
     if (name === 'V' || name === 'Version') {
       yield* print('ip utility, iproute2-6.15.0, libbpf 1.5.0\n');
       return false;
@@ -93,7 +112,8 @@ function* options(words: Words, into: IpOptions): Call<boolean> {
     }
     const flag = FLAGS.find(([long]) => long.startsWith(name));
     if (!flag) throw new Complaint(`Option "${word}" is unknown, try "ip -help".`, 255);
-    flag[1](into);
+    if (flag[0] === 'color' && when !== undefined && !/^(always|auto|never)$/.test(when)) throw new Complaint(`Option "${word}" is unknown, try "ip -help".`, 255);
+    if (flag[0] !== 'color' || (when !== 'never' && when !== 'auto') || (when === 'auto' && (yield* attempt(sys('ioctl', 1, TCGETS), null)) !== null)) flag[1](into);
   }
 }
 
@@ -134,6 +154,7 @@ function* one(words: Words, chosen: IpOptions, env: Readonly<Record<string, stri
   if (!found) throw new Complaint(`Object "${object}" is unknown, try "ip help".`, 1);
   if (!found[1]) throw new Complaint(`not modelled: ip ${found[0]}`, 1);
   if (chosen.all && found[0] === 'netns' && (words.argv[words.at] ?? '').startsWith('e')) return yield* execAll(words.argv.slice(words.at + 1), env);
+  if (chosen.all && found[0] === 'netns' && (words.argv[words.at] ?? '').startsWith('d')) return yield* removeAll();
   return yield* found[1](words, chosen, env);
 }
 
@@ -144,7 +165,7 @@ export function complaining(body: (argv: readonly string[], env: Readonly<Record
       return yield* body(argv, env);
     } catch (error) {
       if (error instanceof Complaint) {
-        yield* complain(`${error.message}\n`);
+        if (error.message !== '') yield* complain(`${error.message}\n`);
         return error.status;
       }
       if (error instanceof SysError) {

@@ -4,7 +4,7 @@ import type { LinkInfo, NsRef } from '../../../kernel/net/rtnetlink.ts';
 import { type NetlinkRequest, sys } from '../../../kernel/sys.ts';
 import { attempt } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
-import { print } from '../../lib/io.ts';
+import { complain, print } from '../../lib/io.ts';
 import { ipNumber } from '../addresses.ts';
 import { ask, Complaint } from '../rtnl.ts';
 import { knownIds } from './netns.ts';
@@ -94,14 +94,23 @@ function* show(words: Words, options: IpOptions): Call<number> {
   return 0;
 }
 
+/** What cannot be a link's name is refused before the kernel is asked. */
+function interfaceName(word: string, keyword = 'dev'): string {
+  if (word === '' || /[/\s]/.test(word)) throw wrongValue(word, `"${keyword}" not a valid ifname`);
+  return word;
+}
+
 function* peer(words: Words): Call<Record<string, unknown>> {
   const made: Record<string, unknown> = {};
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
-    if (word === 'name') made.name = need(words);
+    if (word === 'name') made.name = interfaceName(need(words), 'name');
     else if (word === 'netns') made.netns = yield* nsRef(need(words));
     else if (word === 'address') made.address = lladdr(need(words));
-    else if (made.name === undefined) made.name = word;
+    else if (word === 'mtu') made.mtu = number(need(words), 'mtu');
+    else if (word === 'txqueuelen' || word === 'txqlen' || word === 'qlen') made.txqlen = number(need(words), 'txqueuelen');
+    else if (word === 'up') made.up = true;
+    else if (made.name === undefined) made.name = interfaceName(word);
     else throw garbage(word);
   }
   return made;
@@ -152,22 +161,38 @@ const LACKING: ReadonlySet<string> = new Set('bond ipvlan ipvtap macvtap team if
 function kindOptions(words: Words, request: NetlinkRequest): void {
   const { kind } = request;
   if (LACKING.has(String(kind))) throw new Complaint(`not modelled: links of type ${kind}`, 2);
+  if (kind === 'bridge') request.bridge = bridgeOptions(words);
   if (kind !== 'vlan' && kind !== 'vxlan' && kind !== 'macvlan') return;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (kind === 'macvlan') {
       if (word !== 'mode') throw new Complaint(`macvlan: unknown command "${word}"?`, 255);
       const mode = need(words);
-      if (!MACVLAN_MODES.includes(mode)) throw new Complaint(`Error: argument of "mode" must be "private", "vepa", "bridge", "passthru" or "source", not "${mode}"`, 255);
+      if (!MACVLAN_MODES.includes(mode)) throw new Complaint(`Error: argument of "mode" must be "private", "vepa", "bridge", "passthru" or "source", not "${mode}"`, 1);
       if (mode !== 'bridge') throw new Complaint(`not modelled: macvlan mode ${mode}`, 255);
     } else if (kind === 'vlan') {
       if (word === 'id') request.id = numberIn(need(words), 65535, 'id is invalid');
-      else if (word === 'protocol') {
+      else if ('protocol'.startsWith(word) && word.length > 1) {
         const protocol = need(words);
+        if (!/^802\.1(q|ad)$/i.test(protocol)) throw wrongValue(protocol, 'protocol is invalid');
         if (protocol.toLowerCase() !== '802.1q') throw new Complaint(`not modelled: vlan protocol ${protocol}`, 255);
       } else throw new Complaint(`vlan: unknown command "${word}"?`, 255);
     } else vxlanOption(words, word, request);
   }
+}
+
+const BRIDGE_NUMBERS: readonly string[] = ['forward_delay', 'hello_time', 'max_age', 'ageing_time', 'priority'];
+
+/** What follows `type bridge`. The spanning tree protocol and VLANs have no mechanism. */
+function bridgeOptions(words: Words): Record<string, number> {
+  const out: Record<string, number> = {};
+  for (let word = peek(words); word !== undefined; word = peek(words)) {
+    words.at++;
+    const value = need(words);
+    if (BRIDGE_NUMBERS.includes(word)) out[word] = numberIn(value, 0xffffffff, `invalid ${word}`);
+    else if ((word !== 'stp_state' && word !== 'vlan_filtering') || Number(value) !== 0) throw new Complaint(`not modelled: bridge ${word} ${value}`, 255);
+  }
+  return out;
 }
 
 function numberIn(word: string, most: number, why: string): number {
@@ -215,18 +240,27 @@ function vxlanOption(words: Words, word: string, request: NetlinkRequest): void 
 
 function* add(words: Words): Call<number> {
   const request: NetlinkRequest = { type: 'link.add' };
+  // a type's own words are looked at only when there are any
+  let optioned = false;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
-    if (word === 'name' || word === 'dev') request.name = need(words);
+    if (word === 'name' || word === 'dev') request.name = interfaceName(need(words), word);
+    else if (word === 'index') request.index = numberIn(need(words), 2147483647, 'Invalid "index" value');
+    else if (word === 'numtxqueues' || word === 'numrxqueues') throw new Complaint(`not modelled: ip link add ${word}`, 255);
     else if (word === 'type') {
       request.kind = need(words);
       if (request.kind === 'veth' && take(words, 'peer')) request.peer = yield* peer(words);
-      else kindOptions(words, request);
+      else {
+        optioned = peek(words) !== undefined;
+        kindOptions(words, request);
+      }
     } else if (word === 'link') request.link = need(words);
     else if (yield* attribute(words, word, request)) continue;
-    else if (request.name === undefined) request.name = word;
+    else if (request.name === undefined) request.name = interfaceName(word);
     else throw garbage(word);
   }
+  if (request.kind === 'vxlan' && optioned && request.id === undefined) throw new Complaint('vxlan: missing virtual network identifier', 1);
+  if (request.kind === 'vxlan' && optioned && request.port === undefined) yield* complain("vxlan: destination port not specified\nWill use Linux kernel default (non-standard value)\nUse 'dstport 4789' to get the IANA assigned value\nUse 'dstport 0' to get default and quiet this message\n");
   if (request.link !== undefined) yield* requireDevice(String(request.link));
   if (request.kind === undefined) throw new Complaint('Not enough information: "type" argument is required', 1);
   const { up, master, ...creation } = request;
@@ -258,7 +292,10 @@ function* set(words: Words): Call<number> {
     else if (word === 'promisc' || word === 'arp' || word === 'multicast') request[word] = onOff(need(words), word);
     else if (word === 'alias') request.alias = need(words);
     else if (word === 'group') request.group = groupOf(need(words));
-    else if (word === 'type') throw new Complaint(`not modelled: ip link set type ${words.argv.slice(words.at).join(' ')}`, 255);
+    else if (word === 'type' && peek(words) === 'bridge') {
+      words.at++;
+      request.bridge = bridgeOptions(words);
+    } else if (word === 'type') throw new Complaint(`not modelled: ip link set type ${words.argv.slice(words.at).join(' ')}`, 255);
     else if (request.name === undefined) request.name = word;
     else throw garbage(word);
   }
@@ -270,12 +307,18 @@ function* set(words: Words): Call<number> {
 
 function* remove(words: Words): Call<number> {
   let name: string | undefined;
+  let group: number | undefined;
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'dev') name = need(words);
     else if (word === 'type') need(words);
+    else if (word === 'group') group = groupOf(need(words));
     else if (name === undefined) name = word;
     else throw garbage(word);
+  }
+  if (name === undefined && group !== undefined) {
+    for (const one of yield* links()) if (one.group === group) yield* ask({ type: 'link.del', name: one.name });
+    return 0;
   }
   if (name === undefined) throw new Complaint('Not enough information: "dev" argument is required.', 1);
   yield* requireDevice(name);

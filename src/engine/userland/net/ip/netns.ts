@@ -95,6 +95,12 @@ function* remove(name: string): Call<number> {
   return 0;
 }
 
+/** -all netns delete. */
+export function* removeAll(): Call<number> {
+  for (const one of yield* names()) yield* remove(one);
+  return 0;
+}
+
 /** The path of a program as execvp finds it, or the name itself. */
 export function* which(name: string, env: Readonly<Record<string, string>>): Call<string> {
   if (name.includes('/')) return name;
@@ -110,7 +116,7 @@ function* exec(words: Words, env: Readonly<Record<string, string>>): Call<number
   if (name === undefined) throw new Complaint('No netns name specified', 1);
   words.at++;
   const argv = words.argv.slice(words.at);
-  if (argv.length === 0) throw new Complaint('No command specified', 255);
+  if (argv.length === 0) throw new Complaint('No command specified', 1);
   yield* switchTo(name);
   try {
     yield* sys('execve', yield* which(argv[0]!, env), argv, env);
@@ -161,6 +167,7 @@ export function* netns(words: Words, options: IpOptions, env: Readonly<Record<st
     case 'add': case 'a':
       return yield* add(name(words), null);
     case 'attach': {
+      if (peek(words) === undefined) throw new Complaint('No netns name and PID specified', 1);
       const one = name(words);
       return yield* add(one, `/proc/${need(words)}/ns/net`);
     }
@@ -191,7 +198,7 @@ function* setId(one: string, id: string | undefined): Call<number> {
   if (id === undefined) throw new Complaint('No netnsid specified', 1);
   if (id !== 'auto' && !/^\d+$/.test(id)) throw new Complaint(`Invalid "netnsid" value`, 1);
   const path = `${DIR}/${one}`;
-  if ((yield* attempt(sys('faccessat', AT_FDCWD, path, 0), -1)) !== 0) throw new Complaint(`Cannot open network namespace "${one}": No such file or directory`, 255);
+  if ((yield* attempt(sys('faccessat', AT_FDCWD, path, 0), -1)) !== 0) throw new Complaint('', 1);
   const known = (yield* sys('netlink', { type: 'nsid.get', netns: { path } })) as number;
   if (known >= 0) throw new Complaint('Error: Peer netns already has a nsid assigned.', 2);
   const free = id === 'auto' ? ((yield* knownIds()).size) : Number(id);

@@ -9,7 +9,10 @@ export interface IpOptions {
   statistics: boolean;
   /** -s -s. */
   moreStatistics: boolean;
+  colour: boolean;
   details: boolean;
+  /** -N: numbers for names. */
+  numeric: boolean;
   family: 'inet' | 'inet6' | 'any';
   netns: string | null;
   all: boolean;
@@ -19,7 +22,7 @@ export interface IpOptions {
 }
 
 export function noOptions(): IpOptions {
-  return { style: 'iproute2', brief: false, oneline: false, json: false, pretty: false, statistics: false, moreStatistics: false, details: false, family: 'any', netns: null, all: false, force: false, batch: null };
+  return { style: 'iproute2', brief: false, oneline: false, json: false, pretty: false, statistics: false, moreStatistics: false, colour: false, details: false, numeric: false, family: 'any', netns: null, all: false, force: false, batch: null };
 }
 
 /** JSON as iproute2 prints it: on one line, or with -p indented by four. */

@@ -7,17 +7,18 @@ import type { Call } from '../../lib/http.ts';
 import { print } from '../../lib/io.ts';
 import { ipNumber, parseAddress } from '../addresses.ts';
 import { ask, Complaint } from '../rtnl.ts';
+import { colouredRoute } from './color.ts';
 import { requireDevice } from './link.ts';
 import { type IpOptions, jsonText } from './options.ts';
 import { usageOf } from './usage.ts';
-import { garbage, matching, need, peek, take, type Words, wrong } from './words.ts';
+import { garbage, matching, need, peek, take, type Words, wrong, wrongValue } from './words.ts';
 
 const COMMANDS = ['list', 'show', 'add', 'append', 'change', 'chg', 'replace', 'delete', 'get', 'flush', 'help'];
 const TYPES: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable', 'prohibit', 'throw']);
 
 type Shown = Route & { linkdown: boolean };
 
-function routeText(route: Shown, { style, details }: IpOptions, table: 'all' | null = null): string {
+function routeText(route: Shown, { style, details, numeric }: IpOptions, table: 'all' | null = null): string {
   if (style === 'busybox') {
     const via = route.via ? `via ${route.via} ` : '';
     return `${route.to} ${via}dev ${route.dev} ${route.scope === 'global' ? '' : `scope ${route.scope} `}${route.src ? ` src ${route.src} ` : ''}${route.metric ? ` metric ${route.metric} ` : ''}\n`;
@@ -26,8 +27,8 @@ function routeText(route: Shown, { style, details }: IpOptions, table: 'all' | n
   if (route.via) text += `via ${route.via} `;
   if (route.type === 'unicast' || route.type === 'local' || route.type === 'broadcast') text += `dev ${route.dev} `;
   if (table !== null && (route.table ?? 'main') !== 'main') text += `table ${route.table} `;
-  if (route.proto !== 'boot') text += `proto ${route.proto} `;
-  if (route.scope !== 'global') text += `scope ${route.scope} `;
+  if (route.proto !== 'boot' || details) text += `proto ${numeric ? numberOf(PROTOCOLS, route.proto) : route.proto} `;
+  if (route.scope !== 'global' || details) text += `scope ${numeric ? numberOf(SCOPES, route.scope) : route.scope} `;
   if (route.src) text += `src ${route.src} `;
   if (route.metric) text += `metric ${route.metric} `;
   if (route.mtu) text += `mtu ${route.mtu} `;
@@ -42,6 +43,8 @@ function routeJson(route: Shown): Record<string, unknown> {
     ...(route.src ? { prefsrc: route.src } : {}), ...(route.metric ? { metric: route.metric } : {}), flags: route.linkdown ? ['linkdown'] : [],
   };
 }
+
+const printed = ({ colour }: IpOptions, line: string): Call<void> => print(colour ? colouredRoute(line) : line);
 
 function* show(words: Words, options: IpOptions): Call<number> {
   let dev: string | undefined;
@@ -79,7 +82,7 @@ function* show(words: Words, options: IpOptions): Call<number> {
     (r) => (dev === undefined || r.dev === dev) && (proto === undefined || r.proto === proto) && (via === undefined || r.via === via) && (type === undefined || r.type === type) && (scope === undefined || r.scope === scope) && (to === undefined || isWanted(r.to, to, how)),
   );
   if (options.json) yield* print(jsonText(found.map(routeJson), options));
-  else for (const route of found) yield* print(routeText(route, options, table === 'all' ? 'all' : null).replace(dev === undefined ? '\0' : ` dev ${dev}`, '').replace(scope === undefined ? '\0' : ` scope ${scope}`, ''));
+  else for (const route of found) yield* printed(options, routeText(route, options, table === 'all' ? 'all' : null).replace(dev === undefined ? '\0' : ` dev ${dev}`, '').replace(scope === undefined ? '\0' : ` scope ${scope}`, '').replace(via === undefined ? '\0' : ` via ${via}`, ''));
   return 0;
 }
 
@@ -137,6 +140,10 @@ function counted(word: string, what: string): number {
   return Number(word);
 }
 
+const SCOPES: Readonly<Record<string, string>> = { 0: 'global', 200: 'site', 253: 'link', 254: 'host', 255: 'nowhere' };
+/** With -N names are numbers. */
+const numberOf = (names: Readonly<Record<string, string>>, name: string): string => Object.keys(names).find((n) => names[n] === name) ?? name;
+
 const PROTOCOLS: Readonly<Record<string, string>> = { 0: 'unspec', 1: 'redirect', 2: 'kernel', 3: 'boot', 4: 'static', 8: 'gated', 9: 'ra', 16: 'dhcp', 186: 'bgp', 188: 'ospf' };
 
 function protocolOf(word: string): string {
@@ -168,7 +175,8 @@ function* change(words: Words, options: IpOptions, type: 'route.add' | 'route.re
     } else if (word === 'mtu') {
       take(words, 'lock');
       request.mtu = Number(need(words));
-    } else if (word === 'nexthop') throw new Complaint('not modelled: routes with several next hops', 255);
+    } else if (METRICS.has(word)) throw new Complaint(`not modelled: ip route ${word}`, 255);
+    else if (word === 'nexthop') throw new Complaint('not modelled: routes with several next hops', 255);
     else if (TYPES.has(word) && request.to === undefined) request.kind = word;
     else if (word === 'to') request.to = prefixOf(need(words), options.family);
     else if (request.to === undefined) request.to = prefixOf(word, options.family);
@@ -180,6 +188,9 @@ function* change(words: Words, options: IpOptions, type: 'route.add' | 'route.re
   yield* ask(request);
   return 0;
 }
+
+/** Words of a route that have no effect on packets here. */
+const METRICS: ReadonlySet<string> = new Set('hoplimit advmss rtt rttvar rto_min window cwnd initcwnd initrwnd ssthresh reordering features quickack congctl fastopen_no_cookie nhid encap pref expires realm realms tos dsfield'.split(' '));
 
 interface Got {
   type: string;
@@ -318,7 +329,7 @@ function* neighShow(words: Words, options: IpOptions): Call<number> {
     yield* print(jsonText(found.map((n) => ({ dst: n.address, dev: n.dev, ...(n.mac ? { lladdr: n.mac } : {}), state: [n.state] })), options));
     return 0;
   }
-  for (const n of found) yield* print(`${n.address} ${dev === undefined ? `dev ${n.dev} ` : ''}${n.mac ? `lladdr ${n.mac} ` : ''}${n.state} \n`);
+  for (const n of found) yield* printed(options, options.brief ? `${n.address.padEnd(40)}${n.dev.padEnd(17)}${n.mac}\n` : `${n.address} ${dev === undefined ? `dev ${n.dev} ` : ''}${n.mac ? `lladdr ${n.mac} ` : ''}${n.state} \n`);
   return 0;
 }
 
@@ -345,7 +356,7 @@ export function* neighbour(words: Words, options: IpOptions): Call<number> {
   }
   if (command === 'flush') {
     if (!flushAll && Object.keys(request).length === 1) throw new Complaint('Flush requires arguments.', 1);
-    return yield* neighFlush(request.dev, request.address, request.state);
+    return yield* neighFlush(request.dev, request.address, request.state, options);
   }
   if (request.dev === undefined || request.address === undefined) throw new Complaint('Device and destination are required arguments.', 255);
   yield* requireDevice(String(request.dev));
@@ -360,7 +371,7 @@ const STATES: readonly string[] = ['PERMANENT', 'REACHABLE', 'NOARP', 'NONE', 'S
 
 function stateOf(word: string): string {
   const state = word.toUpperCase();
-  if (!STATES.includes(state)) throw wrong(word, 'nud state is bad');
+  if (!STATES.includes(state)) throw wrongValue(word, 'nud state is bad');
   return state;
 }
 
@@ -398,10 +409,15 @@ function nudOf(word: string): string {
   return word === 'all' ? 'ALL' : stateOf(word);
 }
 
-function* neighFlush(dev: unknown, address: unknown, state: unknown): Call<number> {
+function* neighFlush(dev: unknown, address: unknown, state: unknown, { statistics }: IpOptions): Call<number> {
+  let flushed = 0;
   for (const n of yield* ask<Neighbour[]>({ type: 'neigh.list', ...(dev === undefined ? {} : { dev }) })) {
     if (address !== undefined && n.address !== address) continue;
-    if (state === undefined ? n.state !== 'PERMANENT' && n.state !== 'NOARP' : n.state === state) yield* ask({ type: 'neigh.del', dev: n.dev, address: n.address });
+    if (state === undefined ? n.state !== 'PERMANENT' && n.state !== 'NOARP' : n.state === state) {
+      yield* ask({ type: 'neigh.del', dev: n.dev, address: n.address });
+      flushed++;
+    }
   }
+  if (statistics) yield* print(flushed === 0 ? 'Nothing to flush.\n' : `\n*** Round 1, deleting ${flushed} entries ***\n*** Flush is complete after 1 round ***\n`);
   return 0;
 }

@@ -12,7 +12,7 @@ import { matching, need, peek, type Words, wrong, wrongValue } from './words.ts'
 
 const COMMANDS = ['list', 'lst', 'show', 'add', 'delete', 'flush', 'save', 'restore', 'help'];
 
-function ruleText(rule: PolicyRule, details: boolean): string {
+function ruleText(rule: PolicyRule, details: boolean, unresolved: boolean): string {
   let text = `${rule.pref}:\t${rule.not ? 'not ' : ''}from ${rule.from ?? 'all'}`;
   if (rule.to) text += ` to ${rule.to}`;
   if (rule.tos !== undefined) text += ` tos 0x${rule.tos.toString(16)}`;
@@ -23,8 +23,17 @@ function ruleText(rule: PolicyRule, details: boolean): string {
   if (rule.ipproto) text += ` ipproto ${rule.ipproto}`;
   if (rule.sport) text += ` sport ${rule.sport}`;
   if (rule.dport) text += ` dport ${rule.dport}`;
-  const action = rule.action === 'table' ? `lookup ${rule.table}` : rule.action === 'goto' ? `goto ${rule.goto}` : rule.action;
+  const action = rule.action === 'table' ? `lookup ${rule.table}` : rule.action === 'goto' ? `goto ${rule.goto}${unresolved ? ' [unresolved]' : ''}` : rule.action;
   return `${text} ${action}${rule.suppress === undefined ? '' : ` suppress_prefixlength ${rule.suppress}`}${details ? ` proto ${rule.proto}` : ''}\n`;
+}
+
+/** Ports of a rule: one, or from where to where. */
+function ports(rule: PolicyRule): object {
+  const one = (name: 'sport' | 'dport'): object => {
+    const [low, high] = (rule[name] ?? '').split('-') as [string, string | undefined];
+    return low === '' ? {} : high === undefined ? { [name]: Number(low) } : { [`${name}_start`]: Number(low), [`${name}_end`]: Number(high) };
+  };
+  return { ...one('sport'), ...one('dport') };
 }
 
 function ruleJson(rule: PolicyRule): object {
@@ -35,8 +44,9 @@ function ruleJson(rule: PolicyRule): object {
   };
   return {
     priority: rule.pref, ...(rule.not ? { not: null } : {}), ...prefix(rule.from, 'src'), ...prefix(rule.to, 'dst'), ...(rule.fwmark ? { fwmark: `0x${rule.fwmark.value.toString(16)}` } : {}),
-    ...(rule.iif ? { iif: rule.iif } : {}), ...(rule.oif ? { oif: rule.oif } : {}), ...(rule.ipproto ? { ipproto: rule.ipproto } : {}),
-    ...(rule.action === 'table' ? { table: rule.table } : { action: rule.action }),
+    ...(rule.iif ? { iif: rule.iif } : {}), ...(rule.oif ? { oif: rule.oif } : {}), ...(rule.tos === undefined ? {} : { tos: `0x${rule.tos.toString(16)}` }),
+    ...(rule.uids ? { uid_start: rule.uids[0], uid_end: rule.uids[1] } : {}), ...(rule.ipproto ? { ipproto: rule.ipproto } : {}), ...ports(rule),
+    ...(rule.action === 'table' ? { table: rule.table } : rule.action === 'goto' ? { goto: rule.goto } : { action: rule.action }), ...(rule.suppress === undefined ? {} : { suppress_prefixlen: rule.suppress }),
   };
 }
 
@@ -115,16 +125,23 @@ export function* rule(words: Words, options: IpOptions): Call<number> {
   const word = peek(words);
   if (word !== undefined) words.at++;
   const command = word === undefined ? 'list' : matching(word, COMMANDS);
-  if (options.family === 'inet6') return 0;
+  if (options.family === 'inet6' && (command === 'list' || command === 'lst' || command === 'show')) {
+    if (peek(words) !== undefined) throw new Complaint('not modelled: rules of IPv6', 255);
+    yield* print('0:\tfrom all lookup local\n32766:\tfrom all lookup main\n');
+    return 0;
+  }
+  if (options.family === 'inet6') throw new Complaint('not modelled: rules of IPv6', 255);
   switch (command) {
     case 'list': case 'lst': case 'show': {
       const wanted = selected(words);
-      const rules = (yield* ask<PolicyRule[]>({ type: 'rule.list' })).filter(wanted);
+      const all = yield* ask<PolicyRule[]>({ type: 'rule.list' });
+      const rules = all.filter(wanted);
       if (options.json) yield* print(jsonText(rules.map(ruleJson), options));
-      else for (const one of rules) yield* print(ruleText(one, options.details));
+      else for (const one of rules) yield* print(ruleText(one, options.details, one.action === 'goto' && !all.some(({ pref }) => pref === one.goto)));
       return 0;
     }
     case 'add':
+      if (peek(words) === undefined) throw new Complaint('"ip rule add" requires arguments.', 1);
       yield* ask(requestOf(words, 'rule.add'));
       return 0;
     case 'delete':

@@ -5,7 +5,7 @@ import { type Body, type NetlinkRequest, type Program, sys } from '../../../kern
 import type { Call } from '../../lib/http.ts';
 import { complain, print } from '../../lib/io.ts';
 import { HELP } from './help.ts';
-import { type Draft, draft, extensionText, protocolText, ruleOption, rulesOf, ruleWords } from './rule.ts';
+import { type Draft, draft, extensionText, longOption, protocolText, ruleOption, rulesOf, ruleWords } from './rule.ts';
 import { TARGETS } from './targets.ts';
 import { IptablesError, TRY, usage, VERSION } from './words.ts';
 
@@ -33,9 +33,28 @@ const COMMANDS: Readonly<Record<string, string>> = {
   '--new-chain': 'N', '--new': 'N', '--delete-chain': 'X', '--policy': 'P', '--rename-chain': 'E',
 };
 
-export function parse(argv: readonly string[]): Command {
+/** Flags that may stand together behind one dash, and options whose value may stand right behind them. Source: getopt(3). */
+const CLUSTERED = /^-([vnx46f]+)([A-Za-z].*)?$/s;
+const VALUED = /^-([tpsdijogmcADICRLSFZNXPE])(.+)$/s;
+
+/** "-vnL" as -vn -L, "-tnat" as -t nat; long options that are cut short are written out. */
+function spelledOut(word: string, out: Command): readonly string[] {
+  if (word.startsWith('--')) return [longOption(out.draft, word, Object.keys(COMMANDS)) ?? word];
+  const [, flags, more] = CLUSTERED.exec(word) ?? [];
+  if (flags !== undefined && (more !== undefined || (flags.includes('f') && flags !== 'f'))) {
+    const each = [...flags.replace(/f/g, '')].length > 0 ? [`-${flags.replace(/f/g, '')}`] : [];
+    return [...each, ...(flags.includes('f') ? ['-f'] : []), ...(more === undefined ? [] : [`-${more}`])];
+  }
+  const [, letter, value] = VALUED.exec(word) ?? [];
+  return letter === undefined ? [word] : [`-${letter}`, value!];
+}
+
+export function parse(given: readonly string[]): Command {
   const out: Command = { table: 'filter', does: '', draft: draft(), verbose: false, numeric: false, exact: false, numbers: false, zero: false };
+  const argv = [...given];
   for (let i = 0; i < argv.length; ) {
+    const option = argv[i] === '!' ? i + 1 : i;
+    if (argv[option]?.startsWith('-')) argv.splice(option, 1, ...spelledOut(argv[option]!, out));
     const word = argv[i]!;
     if (word === '-t' || word === '--table') {
       if (argv[i + 1] === undefined) throw usage(`option "${word}" requires an argument`);
@@ -54,6 +73,9 @@ export function parse(argv: readonly string[]): Command {
     i += took;
   }
   if (out.does === '') throw usage('no command specified');
+  if (out.table === 'nat' && (out.second === 'DROP' || out.draft.rule.target === 'DROP')) {
+    throw usage('\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n\n');
+  }
   return out;
 }
 
@@ -311,7 +333,7 @@ export function complaining(body: (argv: readonly string[]) => Call<void>): Prog
       return 0;
     } catch (error) {
       if (!(error instanceof IptablesError)) throw error;
-      yield* complain(`${error.message}\n`);
+      if (error.message !== '') yield* complain(`${error.message}\n`);
       return error.status;
     }
   };

@@ -92,10 +92,29 @@ const LONG: Readonly<Record<string, string>> = {
   '--protocol': '-p', '--proto': '-p', '--source': '-s', '--src': '-s', '--destination': '-d', '--dst': '-d', '--in-interface': '-i', '--out-interface': '-o',
   '--jump': '-j', '--goto': '-g', '--match': '-m', '--fragment': '-f', '--fragments': '-f', '--set-counters': '-c',
 };
-const ONCE: ReadonlySet<string> = new Set(['-p', '-s', '-d', '-i', '-o', '-j', '-f']);
+const FULL: Readonly<Record<string, string>> = {
+  '-p': '--protocol', '-s': '--source', '-d': '--destination', '-i': '--in-interface', '-o': '--out-interface', '-j': '--jump', '-f': '--fragments',
+};
+const ONCE: ReadonlySet<string> = new Set(Object.keys(FULL));
+const FLAG_WORDS = ['--table', '--verbose', '--numeric', '--exact', '--line-numbers', '--wait', '--modprobe', '--ipv4', '--ipv6', '--version', '--help'];
+
+/** The one long option that `given` begins, of those that are known at this place; null when it is none or several. Source: getopt_long(3). */
+export function longOption({ rule }: Draft, given: string, commands: readonly string[]): string | null {
+  const [, name, rest = ''] = /^(--[^=]*)(=.*)?$/s.exec(given) ?? [];
+  if (name === undefined || name === '--') return null;
+  const extensions = [...(rule.modules ?? []), rule.proto?.is ?? ''].flatMap((module) => Object.keys(MATCHES[module]?.options ?? {}));
+  const known = [...FLAG_WORDS, ...commands, ...Object.keys(LONG), ...extensions, ...Object.keys(TARGETS[rule.target]?.options ?? {})];
+  if (known.includes(name)) return null;
+  const meant = new Set(known.filter((one) => one.startsWith(name)));
+  return meant.size === 1 ? `${[...meant][0]}${rest}` : null;
+}
+
+/** Matches that the real one has and this one has not. */
+const LACKING: ReadonlySet<string> = new Set('ah bpf cgroup cluster connbytes connlabel cpu dccp devgroup dscp ecn esp hashlimit helper ipcomp ipvs nfacct osf physdev policy quota rateest realm rpfilter sctp set socket string tcpmss time tos u32 udplite unclean'.split(' '));
 
 function load(rule: Rule, module: string): Match {
   const match = MATCHES[module];
+  if (!match && LACKING.has(module)) throw usage(`not modelled: match ${module}`);
   if (!match) throw usage(`Couldn't load match \`${module}':No such file or directory\n`);
   rule.modules ??= [];
   if (!rule.modules.includes(module)) rule.modules.push(module);
@@ -132,7 +151,7 @@ export function ruleOption(draft: Draft, argv: readonly string[], at: number): n
     return next;
   };
   if (ONCE.has(word)) {
-    if (seen.has(word)) throw usage(`multiple ${word} flags not allowed`);
+    if (seen.has(word)) throw usage(`multiple ${FULL[word]} options not allowed`);
     seen.add(word);
   }
   if (word === '-f') rule.fragment = { is: true, not };

@@ -218,7 +218,7 @@ function* live(options: Options): Call<number> {
   let since = yield* opened(link);
   const save = optionValue(options, 'w');
   if (save !== undefined) yield* openSave(capture, save);
-  if (any) yield* complain('tcpdump: data link type LINUX_SLL2\n');
+  if (any) yield* complain('tcpdump: WARNING: any: That device doesn\'t support promiscuous mode\n(Promiscuous mode not supported on the "any" device)\n');
   const quietly = capture.style.verbose === 0 && save === undefined ? 'tcpdump: verbose output suppressed, use -v[v]... for full protocol decode\nlistening' : 'tcpdump: listening';
   yield* complain(`${quietly} on ${link}, link-type ${any ? NAMES[SLL2] : NAMES[ETHERNET]}, snapshot length ${capture.snaplen} bytes\n`);
   const offset = (yield* sys('clock_gettime', 'realtime')) - (yield* sys('clock_gettime', 'monotonic'));

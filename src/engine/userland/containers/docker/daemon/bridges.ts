@@ -189,6 +189,7 @@ export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   if (name === '') throw new Refused(400, 'invalid name: name is empty');
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
     throw new Refused(400, `${name} includes invalid characters for a network name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`);
+  if (/^(bridge|host|none|default)$/.test(name)) throw new Refused(403, `operation is not permitted on predefined ${name} network`);
   if ([...daemon.networks.values()].some((n) => n.Name === name)) throw new Refused(409, `network with name ${name} already exists`);
   const driver = body.Driver || 'bridge';
   if (driver === 'host' || driver === 'null') throw new Refused(403, `only one instance of "${driver}" network is allowed`);
@@ -302,6 +303,9 @@ export function* removeNetwork(daemon: Daemon, n: Network): Call<void> {
 /** No free address of the network's range is below this. */
 const lowest = new WeakMap<Network, number>();
 
+/** What speaks against an address asked for on the default bridge. */
+export const DEFAULT_BRIDGE: readonly string[] = ['user specified IP address is supported on user defined networks only', 'user specified IP address is supported only when connecting to networks with user configured subnets'];
+
 /** What speaks against an address asked for in a network. Source: moby api/types/network/endpoint.go. */
 export function addressFaults(n: Network, asked: string): string[] {
   const { first, size } = readSubnet(n.IPAM.Config[0]!.Subnet);
@@ -313,8 +317,8 @@ export function addressFaults(n: Network, asked: string): string[] {
 }
 
 /** One fault follows plainly, several as a list. Throws Refused. */
-export function refuseFaults(network: string, faults: readonly string[]): void {
-  if (faults.length > 0) throw new Refused(400, `invalid config for network ${network}: invalid endpoint settings:\n${faults.length === 1 ? faults[0] : faults.map((f) => `* ${f}`).join('\n')}`);
+export function refuseFaults(network: string | null, faults: readonly string[]): void {
+  if (faults.length > 0) throw new Refused(400, `${network === null ? '' : `invalid config for network ${network}: `}invalid endpoint settings:\n${faults.length === 1 ? faults[0] : faults.map((f) => `* ${f}`).join('\n')}`);
 }
 
 /** The lowest free address, or the one asked for. Throws Refused. */

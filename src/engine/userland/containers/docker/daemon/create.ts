@@ -6,7 +6,7 @@ import { findImage, type StoredImage } from '../../store.ts';
 import { parseReference } from '../../oci.ts';
 import { resolve } from './containerfs.ts';
 import { verifyLogConfig } from './logfile.ts';
-import { addressFaults, refuseFaults } from './bridges.ts';
+import { addressFaults, DEFAULT_BRIDGE, refuseFaults } from './bridges.ts';
 import { knownCapability } from './capabilities.ts';
 import { emit } from './events.ts';
 import { createLayer, withMounted } from './layers.ts';
@@ -385,7 +385,7 @@ function verifyEndpoints(daemon: Daemon, body: Any, h: HostConfig): void {
       continue;
     }
     const faults = [
-      ...(e?.IPAMConfig?.IPv4Address || e?.IPAMConfig?.IPv6Address ? ['user specified IP address is supported on user defined networks only', 'user specified IP address is supported only when connecting to networks with user configured subnets'] : []),
+      ...(e?.IPAMConfig?.IPv4Address || e?.IPAMConfig?.IPv6Address ? DEFAULT_BRIDGE : []),
       ...((e?.Aliases ?? []).length > 0 ? ['network-scoped alias is supported only for containers in user defined networks'] : []),
     ];
     refuseFaults(name === 'default' ? h.NetworkMode : name, faults);

@@ -121,3 +121,12 @@ export function findContainer(daemon: Daemon, name: string): Container {
   }
   throw new Refused(404, `No such container: ${name}`);
 }
+
+/** For a disconnect by force, which takes a name that no container has for an endpoint's. Throws Refused. */
+export function endpointOwner(daemon: Daemon, name: string): Container {
+  try {
+    return findContainer(daemon, name);
+  } catch (error) {
+    throw error instanceof Refused && error.status === 404 ? new Refused(404, `endpoint ${name} not found`) : error;
+  }
+}

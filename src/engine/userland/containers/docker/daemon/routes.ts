@@ -23,7 +23,7 @@ import { pidsOf, serveStats } from './metrics.ts';
 import { getArchive, putArchive, statArchive } from './containerfs.ts';
 import { createVolume, removeVolume, usersOf, volumeJson } from './mounts.ts';
 import { durationNs } from '../cli/values.ts';
-import { findContainer, saveContainer } from './record.ts';
+import { endpointOwner, findContainer, saveContainer } from './record.ts';
 import { authenticate, pullImage, pushImage } from './registry.ts';
 import { connectLater, disconnectLater } from './sandbox.ts';
 import { resourcesOf } from './spec.ts';
@@ -154,7 +154,8 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   })],
   ['POST', /^\/networks\/([^/]+)\/disconnect$/, give(200, function* (d, x, name) {
     const n = findNetwork(d, name);
-    const c = findContainer(d, String(body(x).Container ?? ''));
+    const { Container: given = '', Force: force } = body(x) as { Container?: string; Force?: boolean };
+    const c = force ? endpointOwner(d, given) : findContainer(d, given);
     yield* disconnectLater(d, c, n);
     yield* saveContainer(c);
     return '';

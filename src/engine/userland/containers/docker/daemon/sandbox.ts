@@ -7,7 +7,7 @@ import { AT_FDCWD, MNT_DETACH, MS_BIND } from '../../../../kernel/abi.ts';
 import { sys } from '../../../../kernel/sys.ts';
 import { attempt, exists, mkdirAll, tryRead, writeFile } from '../../../lib/files.ts';
 import type { Call } from '../../../lib/http.ts';
-import { type Bridged, bridged, findNetwork, ipText, lease, mtuOf, readSubnet, release } from './bridges.ts';
+import { addressFaults, type Bridged, bridged, DEFAULT_BRIDGE, findNetwork, ipText, lease, mtuOf, readSubnet, refuseFaults, release } from './bridges.ts';
 import { publish } from './events.ts';
 import { publishPorts, releasePorts, reservePorts } from './ports.ts';
 import { directoryOf, findContainer, newId } from './record.ts';
@@ -138,6 +138,8 @@ export function* connectLater(
     throw new Refused(403, 'container cannot be disconnected from host network or connected to host network');
   if (c.HostConfig.NetworkMode === 'none' || n.Driver === 'null')
     throw new Refused(403, 'container cannot be connected to multiple networks with one of the networks in private (none) mode');
+  const asked = config.IPAMConfig?.IPv4Address;
+  if (asked) refuseFaults(null, /^bridge$/.test(n.Name) ? DEFAULT_BRIDGE : addressFaults(n, asked));
   if (c.network.endpoints[n.Name]) throw new Refused(403, `endpoint with name ${c.Name.slice(1)} already exists in network ${n.Name}`);
   const e: Endpoint = { ...blank, IPAMConfig: config.IPAMConfig ?? null, Aliases: config.Aliases ?? null };
   c.network.endpoints[n.Name] = e;
@@ -187,7 +189,9 @@ function* hostsText(daemon: Daemon, c: Container): Call<string> {
     const address = h.slice(cut + 1);
     return `${address === 'host-gateway' ? '172.17.0.1' : address}\t${h.slice(0, cut)}\n`;
   });
-  const names = `${c.Config.Domainname ? `${c.Config.Hostname}.${c.Config.Domainname} ` : ''}${c.Config.Hostname}`;
+  const { Hostname, Domainname } = c.Config;
+  const full = Domainname ? `${Hostname}.${Domainname}` : Hostname;
+  const names = full.includes('.') ? `${full} ${full.split('.')[0]}` : full;
   const own = bridged(daemon, c)
     .filter(({ e }) => e.IPAddress !== '')
     .map(({ e }) => `${e.IPAddress}\t${names}\n`);
