@@ -1,5 +1,6 @@
 /** iproute2, iptables and ping as recorded, replayed in order on one machine: each command's output, errors and status. */
 import { expect, it } from 'vitest';
+import { normalTools } from './normal.ts';
 import { type Recorded, readTranscript, replayTranscript, report } from '../transcripts.ts';
 
 /** Of iproute2 6.1 and iptables 1.8.9 (Debian 12, Linux 6.18), where the others are 6.15 and 1.8.11: spaces, numbers of protocols and what newer kernels tell. */
@@ -72,4 +73,12 @@ it('sockets, curl, addresses, routes and rules between two namespaces', () => {
   const late = result.differ.map((one) => one.cmd).filter((cmd) => !cmd.includes('http.server 8000'));
   // the recorded server was slow to begin
   expect(late).toEqual([]);
+});
+
+it('options, filters, refusals and -j of ip, bridge, iptables, conntrack, tc, sysctl, ping, curl, tcpdump and ss (iproute2 6.15, iptables 1.8.11, Linux 6.12)', () => {
+  // kept are the lines that ask for what is modelled; helps are the lab's own words
+  const lines = readTranscript(new URL('./options.jsonl', import.meta.url));
+  const result = replayTranscript({ scenario: 'recorded/docker', lines, normal: normalTools });
+  report('network, options', result);
+  expect(result.differ).toEqual([]);
 });

@@ -146,6 +146,7 @@ export function setUp(kernel: Kernel, ns: NetNamespace, link: Link): void {
   }
   for (const one of link.addresses) connect(ns, link, one);
   carrierChanged(kernel, ns, link);
+  for (const upper of link.uppers) if (upper.link.kind === 'vlan') setUp(kernel, upper.ns, upper.link);
   record(kernel.trace, 'kernel', kernel.name, 'link.up', { ns: ns.ino, name: link.name });
 }
 
@@ -154,6 +155,8 @@ export function setDown(kernel: Kernel, ns: NetNamespace, link: Link): void {
   link.up = false;
   link.addresses = link.addresses.filter((a) => a.family === 'inet');
   dropRoutes(ns, link);
+  // VLANs follow what they stand on, up and down
+  for (const upper of link.uppers) if (upper.link.kind === 'vlan') setDown(kernel, upper.ns, upper.link);
   const other = peerOf(link);
   if (other) dropCarrier(other.link);
   record(kernel.trace, 'kernel', kernel.name, 'link.down', { ns: ns.ino, name: link.name });

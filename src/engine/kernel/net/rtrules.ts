@@ -91,9 +91,11 @@ export function qdiscSet(kernel: Kernel, _task: Task, ns: NetNamespace, asked: N
   const link = linkNamed(ns, asked.dev);
   const kind = String(asked.kind) as Discipline['kind'];
   if (kind !== 'netem' && kind !== 'tbf' && kind !== 'pfifo' && kind !== 'fq_codel') throw new Refused('ENOENT', 'Specified qdisc kind is unknown.');
-  if (asked.how === 'add' && link.discipline) throw new Refused('EEXIST', 'Exclusivity flag on, cannot modify.');
+  // another kind is put in its place, the same one would be changed
+  const stays = link.discipline?.kind === kind && (asked.handle === undefined || asked.handle === link.discipline.handle);
+  if (asked.how === 'add' && stays) throw new Refused('EEXIST', 'Exclusivity flag on, cannot modify.');
   if (asked.how === 'change' && link.discipline?.kind !== kind) throw link.discipline ? new Refused('EINVAL', 'Invalid qdisc name: must match existing qdisc.') : new Refused('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag.');
-  const same = link.discipline?.kind === kind ? link.discipline : null;
+  const same = stays ? link.discipline : null;
   const handle = asked.handle === undefined ? (same?.handle ?? nextHandle(kernel)) : String(asked.handle);
   const made = same ?? createDiscipline(kernel, link, kind, handle);
   const spec = (asked.spec ?? {}) as Record<string, unknown>;

@@ -7,6 +7,7 @@
 import { SysError } from '../abi.ts';
 import { listText } from '../cgroup/numbers.ts';
 import { pluggedDisks } from '../block.ts';
+import { hasCarrier, operState, portsOf } from '../net/state.ts';
 import type { Link, NetNamespace } from '../net/types.ts';
 import type { Kernel, Task } from '../records.ts';
 import { type OverlayParameters, overlayParameters } from './overlayoptions.ts';
@@ -82,32 +83,47 @@ const blockDir = (): DirNode => ({
   ],
 });
 
-function linkDir(link: Link): DirNode {
+/** IFF_UP, BROADCAST, LOOPBACK, NOARP, PROMISC, MULTICAST. */
+function flagBits({ up, kind, arp, promisc, multicast }: Link): number {
+  if (kind === 'loopback') return (up ? 1 : 0) | 8;
+  return (up ? 1 : 0) | 2 | (arp ? 0 : 0x80) | (promisc ? 0x100 : 0) | (multicast && kind !== 'dummy' ? 0x1000 : 0);
+}
+
+function bridgeDir({ times, mac }: Link): DirNode {
+  const { forward_delay, hello_time, max_age, ageing_time, priority } = times!;
+  const id = `${priority.toString(16).padStart(4, '0')}.${mac.replaceAll(':', '')}`;
+  return fixed({
+    ageing_time: says(String(ageing_time)), bridge_id: says(id), forward_delay: says(String(forward_delay)), hello_time: says(String(hello_time)), max_age: says(String(max_age)),
+    priority: says(String(priority)), root_id: says(id), stp_state: says('0'), vlan_filtering: says('0'),
+  });
+}
+
+function linkDir(ns: NetNamespace, link: Link): DirNode {
   const { stats } = link;
   const up = link.up;
   return {
     ...fixed({
-      address: says(link.mac), mtu: says(String(link.mtu)), ifindex: says(String(link.index)), iflink: says(String(link.peer?.index ?? link.index)),
-      operstate: says(link.kind === 'loopback' ? 'unknown' : up ? 'up' : 'down'), type: says(link.kind === 'loopback' ? '772' : '1'),
-      flags: says(up ? '0x1003' : '0x1002'), tx_queue_len: says('1000'),
+      address: says(link.mac), mtu: says(String(link.mtu)), ifindex: says(String(link.index)), iflink: says(String(link.peer?.index ?? link.lower?.link.index ?? link.index)),
+      operstate: says(link.kind === 'loopback' ? 'unknown' : operState(ns, link).toLowerCase()), type: says(link.kind === 'loopback' ? '772' : '1'),
+      flags: says(`0x${flagBits(link).toString(16)}`), tx_queue_len: says(String(link.txqlen)),
       carrier: {
         kind: 'file',
         read: () => {
           if (!up) throw new SysError('EINVAL');
-          return '1\n';
+          return hasCarrier(ns, link) ? '1\n' : '0\n';
         },
       },
       statistics: fixed({
         rx_bytes: says(String(stats.rxBytes)), tx_bytes: says(String(stats.txBytes)), rx_packets: says(String(stats.rxPackets)), tx_packets: says(String(stats.txPackets)),
       }),
-      ...(link.kind === 'bridge' ? { bridge: fixed({ stp_state: says('0') }), brif: empty() } : {}),
+      ...(link.kind === 'bridge' ? { bridge: bridgeDir(link), brif: fixed(Object.fromEntries(portsOf(ns, link).map((port) => [port.name, empty()]))) } : {}),
     }),
     id: link,
   };
 }
 
 function net(ns: NetNamespace): DirNode {
-  return { kind: 'dir', list: () => ns.links.map((link) => [link.name, linkDir(link)] as const) };
+  return { kind: 'dir', list: () => ns.links.map((link) => [link.name, linkDir(ns, link)] as const) };
 }
 
 /** What every mount shows alike. */

@@ -7,6 +7,7 @@ import { complain, print } from '../lib/io.ts';
 import { sys } from '../../kernel/sys.ts';
 import { ipNumber } from './addresses.ts';
 import { complaining } from './ip/ip.ts';
+import { paint } from './ip/color.ts';
 import { switchTo } from './ip/netns.ts';
 import { flagsOf, portCost } from './ip/show.ts';
 import { ask, Complaint } from './rtnl.ts';
@@ -22,7 +23,7 @@ function* device(argv: readonly string[]): Call<string | null> {
 
 const PORT = '    hairpin off guard off root_block off fastleave off learning on flood on mcast_flood on bcast_flood on mcast_router 1 mcast_to_unicast off neigh_suppress off neigh_vlan_suppress off vlan_tunnel off isolated off locked off mab off \n';
 
-function* bridgeLink(argv: readonly string[], detailed: boolean): Call<number> {
+function* bridgeLink(argv: readonly string[], detailed: boolean, coloured: boolean): Call<number> {
   const [command = 'show'] = argv;
   if (command === 'set') {
     const at = argv.indexOf('dev');
@@ -38,7 +39,7 @@ function* bridgeLink(argv: readonly string[], detailed: boolean): Call<number> {
     const state = link.up && link.carrier ? 'forwarding' : 'disabled';
     // Which namespace the other end is in is not told here: its index is looked up in this one.
     const name = link.peerIndex === null ? link.name : `${link.name}@${all.find(({ index }) => index === link.peerIndex)?.name ?? `if${link.peerIndex}`}`;
-    yield* print(`${link.index}: ${name}: <${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost ${portCost(link)} \n${detailed ? PORT : ''}`);
+    yield* print(`${link.index}: ${coloured ? paint(36, `${name}: `) : `${name}: `}<${flagsOf(link).join(',')}> mtu ${link.mtu} master ${link.master} state ${state} priority 32 cost ${portCost(link)} \n${detailed ? PORT : ''}`);
   }
   return 0;
 }
@@ -112,23 +113,25 @@ function* bridgeFdb(argv: readonly string[]): Call<number> {
 }
 
 /** Options up to the object; -n joins a named namespace. */
-function* bridgeOptions(argv: readonly string[]): Call<{ words: string[]; detailed: boolean }> {
+function* bridgeOptions(argv: readonly string[]): Call<{ words: string[]; detailed: boolean; coloured: boolean }> {
   let detailed = false;
+  let coloured = false;
   let at = 0;
   for (; argv[at]?.startsWith('-'); at++) {
     const name = argv[at]!.replace(/^--?/, '');
     if (name !== '' && 'netns'.startsWith(name)) yield* switchTo(argv[++at] ?? '');
     else if (name !== '' && 'details'.startsWith(name)) detailed = true;
-    else if (!/^(s|stat.*|o|oneline|c|color.*|t|timestamp|4|6)$/.test(name)) throw new Complaint(/^(j|json|p|pretty)$/.test(name) ? `not modelled: bridge -${name}` : `Option "-${name}" is unknown, try "bridge help".`, 255);
+    else if (/^c(olor)?(=always)?$/.test(name)) coloured = true;
+    else if (!/^(s|stat.*|o|oneline|color=.*|t|timestamp|4|6)$/.test(name)) throw new Complaint(/^(j|json|p|pretty)$/.test(name) ? `not modelled: bridge -${name}` : `Option "-${name}" is unknown, try "bridge help".`, 255);
   }
-  return { words: argv.slice(at), detailed };
+  return { words: argv.slice(at), detailed, coloured };
 }
 
 export const bridge: Program = complaining(function* (argv) {
-  const { words, detailed } = yield* bridgeOptions(argv.slice(1));
+  const { words, detailed, coloured } = yield* bridgeOptions(argv.slice(1));
   const object = words[0];
   if (object === undefined) throw new Complaint('Usage: bridge [ OPTIONS ] OBJECT { COMMAND | help }\nwhere  OBJECT := { link | fdb | mdb | vlan | vni | monitor }', 255);
-  if ('link'.startsWith(object)) return yield* bridgeLink(words.slice(1), detailed);
+  if ('link'.startsWith(object)) return yield* bridgeLink(words.slice(1), detailed, coloured);
   if ('fdb'.startsWith(object)) return yield* bridgeFdb(words.slice(1));
   if ('vlan'.startsWith(object) && (words[1] === undefined || 'show'.startsWith(words[1]))) {
     return yield* vlans(words.slice(words[1] === undefined ? 1 : 2));
@@ -177,7 +180,7 @@ const BRCTL: Readonly<Record<string, (args: readonly string[]) => Call<number>>>
   *show() {
     const links = yield* ask<LinkInfo[]>({ type: 'link.list' });
     yield* print('bridge name\tbridge id\t\tSTP enabled\tinterfaces\n');
-    for (const one of links.filter((link) => link.kind === 'bridge')) {
+    for (const one of links.filter((link) => link.kind === 'bridge').sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const ports = links.filter((link) => link.master === one.name).map((link) => link.name);
       yield* print(`${one.name}\t\t8000.${one.mac.replaceAll(':', '')}\tno\t\t${ports[0] ?? ''}\n`);
       for (const port of ports.slice(1)) yield* print(`\t\t\t\t\t\t\t${port}\n`);

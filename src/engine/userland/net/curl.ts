@@ -208,6 +208,7 @@ function* fetchOne(options: Options, text: string): Call<number> {
 
 /** Throws what curl says of an address that it cannot take. */
 function urlOf(text: string): Url {
+  if (/^\w+:\/\/(?:[/?#]|$)/.test(text)) throw new CurlError(3, 'URL rejected: No host part in the URL');
   const url = parseUrl(text);
   if (!url) throw new CurlError(3, 'URL rejected: Malformed input to a URL function');
   if (!(url.port >= 0 && url.port <= 65535) || /^(?:\w+:\/\/)?[^/:?#]+:(?!\d+(?:[/?#]|$))(?!\/\/)[^/]/.test(text)) throw new CurlError(3, 'URL rejected: Port number was not a decimal number between 0 and 65535');

@@ -77,6 +77,10 @@ function* freeName(name: string): Call<string> {
 }
 
 function* wgetOne(options: Options, text: string): Call<number> {
+  if (/^\w+:\/\/(?:[/?#]|$)/.test(text)) {
+    yield* complain(`${text}: Invalid host name.\n`);
+    return 1;
+  }
   const url = parseUrl(text);
   const terse = options.on.has('no-verbose');
   const quiet = options.on.has('quiet');

@@ -119,16 +119,17 @@ function confHas(kernel: Kernel, name: string): boolean {
 
 const constants = (values: Readonly<Record<string, string | number>>): Record<string, Node> => Object.fromEntries(Object.entries(values).map(([key, value]) => [key, says(() => value)]));
 
-const CONF4 = constants({
+/** Kept where they are written; they steer nothing here. */
+const CONF4: Readonly<Record<string, number>> = {
   accept_local: 0, accept_redirects: 1, accept_source_route: 0, arp_accept: 0, arp_announce: 0, arp_evict_nocarrier: 1, arp_filter: 0, arp_ignore: 0, arp_notify: 0, bc_forwarding: 0, bootp_relay: 0, disable_policy: 0,
   disable_xfrm: 0, drop_gratuitous_arp: 0, drop_unicast_in_l2_multicast: 0, force_igmp_version: 0, igmpv2_unsolicited_report_interval: 10000, igmpv3_unsolicited_report_interval: 1000, ignore_routes_with_linkdown: 0,
   log_martians: 0, mc_forwarding: 0, medium_id: 0, promote_secondaries: 0, proxy_arp: 0, proxy_arp_pvlan: 0, route_localnet: 0, rp_filter: 0, secure_redirects: 1, send_redirects: 1, shared_media: 1, src_valid_mark: 0, tag: 0,
-});
+};
 
-/** All links forward or none. What can only be read has no mechanism but its default. */
+/** All links forward or none. */
 function ipv4Conf(): Node {
-  const dir = fixed({ ...CONF4, forwarding: flag('forwarding') });
-  return { kind: 'dir', list: (_kernel, task) => confNames(task).map((name) => [name, dir] as const), get: (kernel, name) => (confHas(kernel, name) ? dir : null) };
+  const dir = (name: string): Node => fixed({ ...Object.fromEntries(Object.entries(CONF4).map(([key, value]) => [key, knob('net', `conf.${name}.${key}`, String(value))])), forwarding: flag('forwarding') });
+  return { kind: 'dir', list: (_kernel, task) => confNames(task).map((name) => [name, dir(name)] as const), get: (kernel, name) => (confHas(kernel, name) ? dir(name) : null) };
 }
 
 const NEIGHBOURS = constants({

@@ -1,6 +1,6 @@
 /** The colours of ip -c: names of links, addresses, states. Source: iproute2's lib/color.c, the palette for dark text. */
 
-const paint = (code: number, text: string): string => `\u001b[${code}m${text}\u001b[0m`;
+export const paint = (code: number, text: string): string => `\u001b[${code}m${text}\u001b[0m`;
 const name = (text: string): string => paint(36, text);
 const mac = (text: string): string => paint(33, text);
 const address = (text: string): string => paint(text.includes(':') ? 34 : 35, text);

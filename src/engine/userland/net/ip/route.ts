@@ -258,12 +258,14 @@ function* flush(words: Words): Call<number> {
   let proto: string | undefined;
   let table = 'main';
   let to: string | undefined;
+  let via: string | undefined;
   let how = 'exact';
   for (let word = peek(words); word !== undefined; word = peek(words)) {
     words.at++;
     if (word === 'dev') dev = need(words);
     else if (word === 'proto') proto = need(words);
     else if (word === 'table') table = tableName(need(words));
+    else if (word === 'via') via = gatewayOf(need(words));
     else if (word === 'root' || word === 'match' || word === 'exact') {
       how = word;
       to = prefixOf(need(words), 'any');
@@ -271,7 +273,7 @@ function* flush(words: Words): Call<number> {
   }
   if (dev !== undefined) yield* requireDevice(dev);
   for (const route of yield* routesOf(table)) {
-    if (route.table === 'local' || (dev !== undefined && route.dev !== dev) || (proto !== undefined && route.proto !== proto) || (to !== undefined && !isWanted(route.to, to, how))) continue;
+    if (route.table === 'local' || (via !== undefined && route.via !== via) || (dev !== undefined && route.dev !== dev) || (proto !== undefined && route.proto !== proto) || (to !== undefined && !isWanted(route.to, to, how))) continue;
     yield* ask({ type: 'route.del', to: route.to, dev: route.dev, metric: route.metric, table: route.table ?? 'main' });
   }
   return 0;

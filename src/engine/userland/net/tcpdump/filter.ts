@@ -271,7 +271,7 @@ function ports(id: string, type: string): [number, number] {
   const one = (word: string): number => {
     const n = /^\d+$/.test(word) ? Number(word) : (servicePort(word, 'tcp') ?? servicePort(word, 'udp'));
     if (n === null) throw new FilterError(`unknown port '${word}'`);
-    if (n > 65535) throw new FilterError(`illegal port number ${n} > 65535`.replace('illegal port number', 'port number'));
+    if (n > 65535) throw new FilterError(`illegal port number ${n} > 65535`);
     return n;
   };
   if (type === 'port') return [one(id), one(id)];
