@@ -124,6 +124,7 @@ export function readThrough(kernel: Kernel, task: Task, inode: Inode, end: numbe
   const missing = Math.ceil(Math.min(end, inode.size) / PAGE) - holesOf(inode) - cachedPages(inode);
   if (missing <= 0) return;
   chargeFile(kernel, task, inode, Math.min(end, inode.size));
+  task.io.read += missing * PAGE;
   transfer(kernel, task, 'read', missing * PAGE, READ_AHEAD);
 }
 

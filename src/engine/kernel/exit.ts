@@ -17,7 +17,7 @@ import { isTraceStop, releaseTracees, tracedEnd } from './ptrace.ts';
 import type { Kernel, Task } from './records.ts';
 import { dequeue, endStretch, settleAll } from './sched.ts';
 import { alive, notifyParent, orphanedGroup, sendSignal, signalGroup } from './signals.ts';
-import { freePids } from './task.ts';
+import { addIo, freePids } from './task.ts';
 import { vacate } from './vacancy.ts';
 import { abandonOpen, closeAll, newFiles } from './vfs/descriptors.ts';
 import { stopWaiting, wake } from './wait.ts';
@@ -173,6 +173,7 @@ export function reap(kernel: Kernel, task: Task): void {
     const { childTimes } = task.parent.leader;
     childTimes.user += task.times.user + task.childTimes.user;
     childTimes.system += task.times.system + task.childTimes.system;
+    addIo(task.parent.leader.io, task.io);
   }
   task.state = 'dead';
   forget(kernel, task);

@@ -263,6 +263,17 @@ export type SchedPolicy = 'SCHED_OTHER' | 'SCHED_FIFO' | 'SCHED_RR' | 'SCHED_BAT
 
 export type TaskState = 'running' | 'runnable' | 'sleeping' | 'stopped' | 'zombie' | 'dead';
 
+/** /proc/PID/io: bytes and calls of read and write, bytes that came from a disk or are to go there. */
+export interface TaskIo {
+  rchar: number;
+  wchar: number;
+  syscr: number;
+  syscw: number;
+  read: number;
+  write: number;
+  cancelled: number;
+}
+
 export interface Task {
   /** In the first pid namespace. */
   pid: number;
@@ -353,6 +364,8 @@ export interface Task {
   /** Of children waited for, ns. */
   childTimes: { user: number; system: number };
   faults: { minor: number; major: number };
+  /** What it read and wrote, and what children did that were waited for; of a process's first thread also what ended threads did. */
+  io: TaskIo;
   switches: number;
   /** What it does on somebody's behalf (errands.ts); 0 nothing. */
   errand: number;

@@ -54,7 +54,7 @@ export function blankTask(kernel: Kernel, from: Pick<Task, 'ns' | 'cred' | 'cgro
     times: { user: 0, system: 0, startedAt: kernel.timeline.now + kernel.ahead }, sched: { vruntime: 0, lag: 0, cpu: null, sliceUsed: 0, policy: 'SCHED_OTHER', priority: 0, resetOnFork: false, affinity: null, allowed: null, last: 0 }, kthread: null,
     noted: { stopped: false, continued: false }, because: undefined, owed: { user: 0, system: 0 }, scratch: undefined, saved: [], heldBack: 0, interrupted: false,
     leader: null as unknown as Task, exitSignal: SIG.CHLD, pdeathsig: 0, subreaper: false, execed: false, vforkParent: null, limits: {}, seccomp: [],
-    alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, switches: 0, errand: 0, ptrace: null, tracees: [], traceNews: [],
+    alarm: null, childTimes: { user: 0, system: 0 }, faults: { minor: 0, major: 0 }, io: { rchar: 0, wchar: 0, syscr: 0, syscw: 0, read: 0, write: 0, cancelled: 0 }, switches: 0, errand: 0, ptrace: null, tracees: [], traceNews: [],
   };
   task.leader = task;
   return task;
@@ -167,4 +167,13 @@ export function start(kernel: Kernel, task: Task, body: Body): void {
   enqueue(kernel, task);
 }
 
-
+/** Adds what another did to these numbers: an ended thread's, a child's that was waited for. */
+export function addIo(to: Task['io'], from: Task['io']): void {
+  to.rchar += from.rchar;
+  to.wchar += from.wchar;
+  to.syscr += from.syscr;
+  to.syscw += from.syscw;
+  to.read += from.read;
+  to.write += from.write;
+  to.cancelled += from.cancelled;
+}

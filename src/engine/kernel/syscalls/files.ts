@@ -17,7 +17,7 @@ import { realInode } from '../vfs/overlaylayers.ts';
 import { flock } from '../vfs/flock.ts';
 import { make, openPath, readonlyAt, requireWritableDir, startOf, refuseRunning } from '../vfs/open.ts';
 import { find, lookup, pathText, readLink } from '../vfs/path.ts';
-import { allocate } from '../vfs/space.ts';
+import { allocate, blocksOf, filesOf } from '../vfs/space.ts';
 import { BLOCK, type File, type InodeKind, type Path, type SuperBlock } from '../vfs/types.ts';
 import { xattrHandlers } from './xattrs.ts';
 import type { Handlers } from './handlers.ts';
@@ -69,6 +69,17 @@ function requireSticky(task: Task, dir: Path, entry: Path): void {
 function isMountPoint(path: Path): boolean {
   const { mount, dentry } = path;
   return hangingAt(mount, dentry) !== null || (dentry === mount.root && mount.parent !== mount && mount.hung);
+}
+
+function countRead({ io }: Task, bytes: number): void {
+  io.syscr++;
+  io.rchar += bytes;
+}
+
+function countWrite({ io }: Task, { inode }: File, bytes: number): void {
+  io.syscw++;
+  io.wchar += bytes;
+  if (inode.sb.type === 'ext4' && inode.kind === 'file') io.write += Math.ceil(bytes / PAGE) * PAGE;
 }
 
 function readable(file: File): void {
@@ -124,7 +135,10 @@ export const fileHandlers = {
     if (!file.ops.read) throw new SysError('EINVAL');
     if (count < 0) throw new SysError('EINVAL');
     const data = file.ops.read(kernel, task, file, Math.min(count, MAX_IO), file.offset);
-    if (data !== BLOCK) file.offset += data.length;
+    if (data !== BLOCK) {
+      file.offset += data.length;
+      countRead(task, data.length);
+    }
     return data;
   },
   write(kernel, task, fd, data) {
@@ -133,7 +147,10 @@ export const fileHandlers = {
     if (!file.ops.write) throw new SysError('EINVAL');
     const offset = file.flags & O_APPEND ? file.inode.size : file.offset;
     const n = file.ops.write(kernel, task, file, data, offset);
-    if (n !== BLOCK) file.offset = offset + n;
+    if (n !== BLOCK) {
+      file.offset = offset + n;
+      countWrite(task, file, n);
+    }
     return n;
   },
   pread64(kernel, task, fd, count, offset) {
@@ -142,14 +159,18 @@ export const fileHandlers = {
     seekable(file);
     if (file.inode.kind === 'dir') throw new SysError('EISDIR');
     if (!file.ops.read || offset < 0) throw new SysError('EINVAL');
-    return file.ops.read(kernel, task, file, Math.min(count, MAX_IO), offset);
+    const read = file.ops.read(kernel, task, file, Math.min(count, MAX_IO), offset);
+    if (read !== BLOCK) countRead(task, read.length);
+    return read;
   },
   pwrite64(kernel, task, fd, data, offset) {
     const file = fileOf(task, fd);
     writable(file);
     seekable(file);
     if (!file.ops.write || offset < 0) throw new SysError('EINVAL');
-    return file.ops.write(kernel, task, file, data, offset);
+    const n = file.ops.write(kernel, task, file, data, offset);
+    if (n !== BLOCK) countWrite(task, file, n);
+    return n;
   },
   lseek(_kernel, task, fd, offset, whence) {
     const file = fileOf(task, fd);
@@ -274,11 +295,13 @@ export const fileHandlers = {
   },
   fchmodat(kernel, task, dirfd, path, mode) {
     const target = at(kernel, task, dirfd, path, AT_EMPTY_PATH);
+    requireWritable(target);
     requireOwner(task, target);
     return setattr(kernel, task, target, { mode: mode & 0o7777 });
   },
   fchownat(kernel, task, dirfd, path, uid, gid, flags) {
     const target = at(kernel, task, dirfd, path, flags);
+    requireWritable(target);
     const { inode } = target.dentry;
     const newUid = uid < 0 ? inode.uid : namedUid(task, uid);
     const newGid = gid < 0 ? inode.gid : namedGid(task, gid);
@@ -290,6 +313,7 @@ export const fileHandlers = {
   },
   utimensat(kernel, task, dirfd, path, atime, mtime, flags) {
     const target = at(kernel, task, dirfd, path, flags | AT_EMPTY_PATH);
+    requireWritable(target);
     const both = atime === 'now' && mtime === 'now';
     if (!(both && permitted(task, target.dentry.inode, MAY_WRITE))) requireOwner(task, target);
     const now = wallClock(kernel);
@@ -332,7 +356,7 @@ export const fileHandlers = {
     const total = Math.floor(kernel.memory / 4096);
     const { space } = sb.type === 'overlay' ? (kernel.drivers.get('rootfs') as SuperBlock) : sb;
     const size = sb.ops.statfs?.(kernel, sb) ??
-      (space && sb.type !== 'mqueue' ? { blocks: space.pages, bfree: Math.max(0, space.pages - space.used), files: total, ffree: total - sb.nextIno } : { blocks: 0, bfree: 0, files: 0, ffree: 0 });
+      (space && sb.type !== 'mqueue' ? { ...blocksOf(space), ...filesOf(space.names ?? { most: total, used: sb.nextIno }) } : { blocks: 0, bfree: 0, files: 0, ffree: 0 });
     return { type: sb.type, bsize: 4096, blocks: Math.floor(size.blocks), bfree: Math.floor(size.bfree), bavail: Math.floor(size.bfree), files: size.files, ffree: size.ffree };
   },
   chdir(kernel, task, path) {

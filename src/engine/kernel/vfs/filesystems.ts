@@ -1,5 +1,5 @@
 /** The file systems that mount(2) knows, by type: the table behind /proc/filesystems too. */
-import { SysError } from '../abi.ts';
+import { ContextRefused, SysError } from '../abi.ts';
 import type { Kernel, MakeFileSystem } from '../records.ts';
 import { everyMount } from '../block.ts';
 import { cgroupRoot } from './cgroupfs.ts';
@@ -10,8 +10,9 @@ import { createOverlay } from './overlay.ts';
 import { createPseudo, fixed } from './pseudo.ts';
 import { mountProc } from './proc.ts';
 import { sysfsRoot } from './sysfs.ts';
-import { mountOptions, sizeIn, tmpfsText } from './options.ts';
+import { mountOptions } from './options.ts';
 import { createTmpfs } from './tmpfs.ts';
+import { tellTmpfs } from './tmpfsoptions.ts';
 import { tracefsRoot } from './tracefs.ts';
 import type { SuperBlock } from './types.ts';
 
@@ -26,26 +27,13 @@ function shared(kernel: Kernel, name: string, make: () => SuperBlock): SuperBloc
   return sb;
 }
 
-/** What tmpfs(5) takes; of these size and mode have an effect. */
-const TMPFS_OPTIONS = new Set(['size', 'nr_blocks', 'nr_inodes', 'mode', 'uid', 'gid', 'huge', 'mpol', 'inode32', 'inode64', 'noswap', 'quota', 'usrquota', 'grpquota']);
-
 const tmpfs: MakeFileSystem = (kernel, task, source, data) => {
-  const options = mountOptions(data);
-  for (const name of options.keys()) if (!TMPFS_OPTIONS.has(name)) throw new SysError('EINVAL');
-  const size = options.get('size');
-  const parsed = size === undefined ? null : /^(\d+)([kmg%]?)$/i.exec(size);
-  if (size !== undefined && !parsed) throw new SysError('EINVAL');
-  const mode = options.get('mode');
-  if (mode !== undefined && !/^[0-7]{1,4}$/.test(mode)) throw new SysError('EINVAL');
-  const sb = createTmpfs(kernel, 'tmpfs', source, tmpfsText(options), mode === undefined ? 0o1777 : Number.parseInt(mode, 8));
-  if (parsed && Number(parsed[1]) > 0) {
-    const bytes = parsed[2] === '%' ? (kernel.memory * Number(parsed[1])) / 100 : sizeIn(size!)!;
-    sb.space = { pages: Math.ceil(bytes / 4096), used: 0, kept: 0 };
-  }
-  sb.root.inode.uid = task.cred.euid;
-  sb.root.inode.gid = task.cred.egid;
+  const sb = createTmpfs(kernel, 'tmpfs', source, '', 0o1777);
+  tellTmpfs(kernel, task, sb, data);
   return sb;
 };
+
+const CGROUP1_OPTIONS = new Set(['cpuset', 'cpu', 'cpuacct', 'blkio', 'memory', 'devices', 'freezer', 'net_cls', 'perf_event', 'net_prio', 'hugetlb', 'pids', 'rdma', 'misc', 'all', 'none', 'name', 'xattr', 'noprefix', 'clone_children', 'cpuset_v2_mode', 'release_agent']);
 
 const CGROUP2_OPTIONS = ['nsdelegate', 'favordynmods', 'memory_localevents', 'memory_recursiveprot', 'memory_hugetlb_accounting', 'pids_localevents'];
 
@@ -74,6 +62,22 @@ export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   cgroup2,
   tracefs: (kernel, _task, source) => createPseudo(kernel, 'tracefs', source, tracefsRoot()),
   overlay: createOverlay,
+  /** Without limits; of its options only mode has an effect, others are passed over. */
+  ramfs(kernel, _task, source, data) {
+    const mode = /^[0-7]+$/.exec(mountOptions(data).get('mode') ?? '');
+    const bits = mode ? Number.parseInt(mode[0], 8) & 0o7777 : 0o755;
+    const sb = createTmpfs(kernel, 'tmpfs', source, bits === 0o755 ? '' : `mode=${bits.toString(8)}`, bits);
+    sb.type = 'ramfs';
+    delete sb.space;
+    return sb;
+  },
+  /** The older hierarchies: every controller is bound to the one of version 2. */
+  cgroup(_kernel, _task, _source, data) {
+    const options = mountOptions(data);
+    if ([...options.keys()].some((name) => !CGROUP1_OPTIONS.has(name))) throw new ContextRefused(`cgroup: Unknown subsys name '${[...options.keys()].find((name) => !CGROUP1_OPTIONS.has(name))}'`);
+    if (options.has('none')) throw new SysError('EOPNOTSUPP');
+    throw new SysError('EBUSY');
+  },
   mqueue(kernel, _task, source) {
     const sb = createTmpfs(kernel, 'tmpfs', source, '', 0o1777);
     sb.type = 'mqueue';

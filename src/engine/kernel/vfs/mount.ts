@@ -69,8 +69,8 @@ function locksOfVisible(kernel: Kernel, ns: MountNamespace, sb: SuperBlock, flag
 }
 
 export function mount(kernel: Kernel, task: Task, source: string, target: string, type: string, flags: number, data: string): 0 {
-  mayMount(task);
   const at = lookup(kernel, task, task.fs.cwd, target);
+  mayMount(task);
   if (flags & MS_REC && flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) turnLate(at, flags);
   settle(kernel, at.mount.ns);
   if (flags & MS_REMOUNT) return remount(kernel, task, at, flags, data);

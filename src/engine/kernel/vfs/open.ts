@@ -1,6 +1,6 @@
 /** Opening by path: creation, permissions, special files. Source: open(2). */
 import {
-  AT_FDCWD, O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_TRUNC, SysError,
+  AT_FDCWD, MS_NODEV, O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_TRUNC, SysError,
 } from '../abi.ts';
 import { fifoLacksPeer, joinPipe } from '../pipe.ts';
 import type { Kernel, Task } from '../records.ts';
@@ -67,6 +67,7 @@ export function openPath(kernel: Kernel, task: Task, start: Path, text: string, 
   if (inode.kind === 'dir' && ((flags & O_ACCMODE) !== 0 || flags & O_CREAT)) throw new SysError('EISDIR');
   const onReadonly = (inode.kind === 'file' || inode.kind === 'dir') && readonlyAt(path);
   if (flags & O_TRUNC && onReadonly) throw new SysError('EROFS');
+  if ((inode.kind === 'chr' || inode.kind === 'blk') && path.mount.flags & MS_NODEV) throw new SysError('EACCES');
   requireAccess(task, inode, accessOf(flags));
   if (path.dentry.sb.bars) requireShown(task, path.dentry, 'enter');
   if (flags & O_ACCMODE && onReadonly) throw new SysError('EROFS');

@@ -1,12 +1,13 @@
 /**
  * How much a file system in memory, or the modelled disk, holds and may hold, in pages. A tmpfs takes half of the memory unless
- * it is told a size. Pages of holes are free. Source: tmpfs(5), statfs(2). Left out: inodes run out, blocks kept for root.
+ * it is told a size. Pages of holes are free. Source: tmpfs(5), statfs(2). A name in a
+ * tmpfs takes one of its inodes, a further one of the same file too. Left out: inodes of the disk run out, blocks kept for root.
  */
 import { PAGE } from '../../sim/units.ts';
 import { SysError } from '../abi.ts';
 import { holesOf } from '../cgroup/charge.ts';
 import { addGap, type Content, fillGaps } from './content.ts';
-import type { Inode } from './types.ts';
+import type { Inode, SuperBlock } from './types.ts';
 
 /** What one file system really keeps, bytes: zeros are free. Beyond that the disk is full, lest the lab's own memory run out. */
 const KEPT_MAX = 512 * 1024 * 1024;
@@ -14,6 +15,30 @@ const KEPT_MAX = 512 * 1024 * 1024;
 const keptBy = (inode: Inode): number => (inode.data as { kept?: number } | null)?.kept ?? 0;
 
 const pagesOf = (inode: Inode): number => (inode.kind === 'file' ? Math.ceil(inode.size / PAGE) - holesOf(inode) : 0);
+
+type Space = NonNullable<SuperBlock['space']>;
+
+/** What statfs(2) tells; nothing of what has no limit. */
+export function blocksOf({ pages, used }: Space): { blocks: number; bfree: number } {
+  return Number.isFinite(pages) ? { blocks: pages, bfree: Math.max(0, pages - used) } : { blocks: 0, bfree: 0 };
+}
+
+export function filesOf({ most, used }: NonNullable<Space['names']>): { files: number; ffree: number } {
+  return Number.isFinite(most) ? { files: most, ffree: Math.max(0, most - used) } : { files: 0, ffree: 0 };
+}
+
+/** Throws ENOSPC when no further name may be made. */
+export function requireName({ space }: SuperBlock): void {
+  if (space?.names && space.names.used >= space.names.most) throw new SysError('ENOSPC');
+}
+
+export function takeName({ space }: SuperBlock): void {
+  if (space?.names) space.names.used++;
+}
+
+export function dropName({ space }: SuperBlock): void {
+  if (space?.names) space.names.used--;
+}
 
 /** How many of `length` bytes can be written at `offset`. Throws ENOSPC when not one can. */
 export function roomFor(inode: Inode, offset: number, length: number): number {

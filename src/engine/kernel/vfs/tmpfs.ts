@@ -16,7 +16,7 @@ import { addGap, type Content, emptyContent, fillGaps, readContent, resizeConten
 import { createSuperBlock, makeDentry, makeInode, own, wallClock } from './inode.ts';
 import { pipeOps } from '../pipe.ts';
 import { deviceOps } from './devices.ts';
-import { counting, freeSpace, roomFor } from './space.ts';
+import { counting, dropName, freeSpace, requireName, roomFor, takeName } from './space.ts';
 import type { Dentry, FileOps, FsOps, Inode, InodeKind, SuperBlock } from './types.ts';
 
 /** Bytes: the largest file. */
@@ -33,6 +33,7 @@ export function childrenOf(dir: Inode): Children {
 }
 
 function add(kernel: Kernel, dir: Dentry, name: string, inode: Inode): Dentry {
+  takeName(dir.sb);
   const dentry = makeDentry(name, dir, inode);
   childrenOf(dir.inode).set(name, dentry);
   if (inode.kind === 'dir') dir.inode.nlink++;
@@ -58,6 +59,7 @@ export function newData(kind: InodeKind, target = ''): unknown {
 }
 
 function detach(kernel: Kernel, entry: Dentry): void {
+  dropName(entry.sb);
   childrenOf(entry.parent.inode).delete(entry.name);
   resizeDir(entry.parent.inode, -1);
   entry.deleted = true;
@@ -120,6 +122,7 @@ export const tmpfsOps: FsOps = {
     return dir.sb.type === 'tmpfs' ? entries.reverse() : entries;
   },
   create(kernel, task, dir, name, kind, mode, rdev, target) {
+    requireName(dir.sb);
     const inode = makeInode(kernel, dir.sb, kind, mode, newData(kind, target));
     inode.rdev = rdev;
     if (kind === 'link') inode.size = target.length;
@@ -128,6 +131,7 @@ export const tmpfsOps: FsOps = {
     return add(kernel, dir, name, inode);
   },
   link(kernel, _task, dir, name, from) {
+    requireName(dir.sb);
     from.inode.nlink++;
     from.inode.ctime = wallClock(kernel);
     return add(kernel, dir, name, from.inode);
@@ -159,6 +163,7 @@ export const tmpfsOps: FsOps = {
           there.inode.nlink = 0;
         } else there.inode.nlink--;
         there.deleted = true;
+        dropName(toDir.sb);
         resizeDir(toDir.inode, -1);
         drop(kernel, there.inode);
       }
@@ -249,7 +254,7 @@ export function createTmpfs(kernel: Kernel, type: 'tmpfs' | 'ext4', source: stri
     sb.nextIno = 11;
   }
   inode.size = type === 'ext4' ? 4096 : 40;
-  sb.space = { pages: Math.floor((kernel.memory * (type === 'ext4' ? DISK : 0.5)) / PAGE), used: 0, kept: 0 };
+  sb.space = { pages: Math.floor((kernel.memory * (type === 'ext4' ? DISK : 0.5)) / PAGE), used: 0, kept: 0, ...(type === 'tmpfs' && { names: { most: Math.floor(kernel.memory / PAGE / 2), used: 1 } }) };
   sb.root = makeDentry('', null, inode);
   return sb;
 }

@@ -61,8 +61,8 @@ export interface SuperBlock {
   /** Options as /proc/mounts prints them after rw/ro and atime. */
   options: string;
   data: unknown;
-  /** Pages that it may hold, and holds; bytes really kept; space.ts. */
-  space?: { pages: number; used: number; kept: number };
+  /** Pages that it may hold, and holds; bytes really kept; of a tmpfs the names that it may have, and has; space.ts. */
+  space?: { pages: number; used: number; kept: number; names?: { most: number; used: number } };
 }
 
 export interface Dentry {

@@ -8,8 +8,7 @@ import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { text } from '../../sim/text.ts';
 import { findUser, readAccounts } from './accounts.ts';
 import { strftime } from './calendar.ts';
-import { pids, readProcess } from './processes.ts';
-import { curly, quoted } from './quote.ts';
+import { curly, } from './quote.ts';
 import { execvp, run } from './run.ts';
 import { signalOf } from './signals.ts';
 import { parseInterval } from './small.ts';
@@ -218,26 +217,4 @@ export const pwdx = command(function* (argv) {
     const cwd = yield* attempt(sys('readlinkat', AT_FDCWD, `/proc/${pid}/cwd`), null);
     yield* print(`${pid}: ${cwd ?? 'No such process'}\n`);
   }
-});
-
-export const pstree = command(function* (argv) {
-  const o = parseOptions('a/arguments p/show-pids A h l n u', argv.slice(1));
-  const root = Number(o.words[0] ?? 1);
-  const children = new Map<number, number[]>();
-  const names = new Map<number, string>();
-  for (const pid of yield* pids()) {
-    const p = yield* readProcess(pid);
-    if (!p) continue;
-    names.set(pid, `${o.on.has('arguments') && p.args.length > 0 ? p.args.join(' ') : p.comm}${o.on.has('show-pids') ? `(${pid})` : ''}`);
-    children.set(p.ppid, [...(children.get(p.ppid) ?? []), pid]);
-  }
-  if (!names.has(root)) throw new Failed(`${quoted(String(root))}: No such process`);
-  const draw = function* (pid: number, prefix: string, joint: string): Call<void> {
-    yield* print(`${prefix}${joint}${names.get(pid)!}\n`);
-    const below = children.get(pid) ?? [];
-    const inner = joint === '' ? '' : prefix + (joint.startsWith('`') ? '  ' : '| ');
-    for (const [i, child] of below.entries()) yield* draw(child, inner + (joint === '' ? '  ' : '  '), i === below.length - 1 ? '`-' : '|-');
-  };
-  yield* draw(root, '', '');
-  return 0;
 });

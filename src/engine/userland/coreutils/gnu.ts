@@ -2,7 +2,7 @@
 import type { Program } from '../../kernel/sys.ts';
 import { chgrp, chmod, chown } from './attributes.ts';
 import { cmp, diff } from './compare.ts';
-import { nice, nohup, pstree, pwdx, renice, setsid, timeout, watch } from './control.ts';
+import { nice, nohup, pwdx, renice, setsid, timeout, watch } from './control.ts';
 import { wc } from './count.ts';
 import { cp, install, mv } from './cp.ts';
 import { link, ln, mkdir, mkfifo, mknod, mktemp, touch, truncate } from './create.ts';
@@ -17,12 +17,14 @@ import { expr } from './expr.ts';
 import { comm, cut, tr, uniq } from './fields.ts';
 import { find } from './find.ts';
 import { grep } from './grep.ts';
-import { file, hint, lsof, stty, w, who } from './look.ts';
+import { file, hint, stty, w, who } from './look.ts';
+import { lsof } from './lsof.ts';
 import { iostat } from './iostat.ts';
 import { ls } from './ls.ts';
 import { less } from './pager.ts';
 import { printf } from './printf.ts';
 import { ps } from './ps.ts';
+import { fuser, pstree } from './psmisc.ts';
 import { rawCall } from './raw.ts';
 import { rm, rmdir, unlink } from './remove.ts';
 import { sed } from './sed.ts';
@@ -40,7 +42,7 @@ import { xargs } from './xargs.ts';
 
 export const GNU: Readonly<Record<string, Program>> = {
   awk, mawk: awk, file, gunzip: gzip, gzip, iostat, less, lsof, more: less, stty, top, vmstat, w, who, zcat: gzip,
-  '[': test, base64, basename, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, grep, groups,
+  '[': test, base64, basename, cat, chgrp, chmod, chown, clear, cmp, comm, cp, cut, date, dd, df, diff, dirname, dmesg, du, echo, egrep: grep, env, expr, false: falseProgram, fgrep: grep, find, fold, free, fuser, grep, groups,
   hd: hexdump, head, hexdump, hostname, dnsdomainname, domainname, nisdomainname: domainname, ypdomainname: domainname, id, install, kill, killall, link, ln, logname, ls, ...digests, mkdir, mkfifo, mknod, mktemp, mv, nice, nl, nohup, nproc, od, paste, pgrep, pidof, pkill, printenv, printf, ps, pstree,
   arch, getconf, pwd, pwdx, readlink, realpath, renice, reset, rev, rm, rmdir, sed, seq, setsid, sleep, sort, split, stat, sync, sys: rawCall, tac, tail, tee, test, timeout, touch, tr, true: trueProgram, truncate, tty, uname, uniq, unlink,
   cal, tree, whereis, uptime, watch, wc, which, whoami, xargs, xxd, yes: yesProgram,

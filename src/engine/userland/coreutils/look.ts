@@ -1,8 +1,8 @@
-/** file, lsof, stty, w, free-standing answers about files and terminals; and hints for what is not modelled. */
+/** file, stty, w, free-standing answers about files and terminals; and hints for what is not modelled. */
 import { AT_FDCWD, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFSOCK, AT_SYMLINK_NOFOLLOW, TCGETS, TCSETS, type Termios, TIOCGWINSZ, TIOCSWINSZ, type Winsize } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { BadOption, parseOptions } from '../lib/args.ts';
-import { attempt, list } from '../lib/files.ts';
+import { attempt, } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print } from '../lib/io.ts';
 import { text } from '../../sim/text.ts';
@@ -113,23 +113,6 @@ export const w = command(function* () {
     const spent = all.filter((x) => x.tty === p.tty).reduce((sum, x) => sum + x.utime + x.stime, 0) / TICKS;
     yield* print(`${userName(accounts, p.euid).padEnd(8)} ${p.tty.padEnd(8)} ${'-'.padEnd(16)} ${strftime('%H:%M', machine.booted + p.start / TICKS)}    0.00s ${spent.toFixed(2).padStart(5)}s ${((front.utime + front.stime) / TICKS).toFixed(2).padStart(5)}s ${commandLine(front)}\n`);
   }
-});
-
-export const lsof = command(function* (argv) {
-  const o = parseOptions('p= u= i c= n P t', argv.slice(1));
-  const accounts = yield* readAccounts();
-  const only = o.values.get('p')?.flatMap((v) => v.split(',').map(Number));
-  let out = 'COMMAND     PID     USER   FD      TYPE NAME\n';
-  for (const p of yield* readProcesses()) {
-    if (only && !only.includes(p.pid)) continue;
-    for (const { name } of yield* list(`/proc/${p.pid}/fd`)) {
-      const target = yield* attempt(sys('readlinkat', AT_FDCWD, `/proc/${p.pid}/fd/${name}`), null);
-      if (target === null || (o.words.length > 0 && !o.words.includes(target))) continue;
-      const type = /^(pipe|socket|anon_inode):/.exec(target)?.[1] ?? (target.startsWith('/dev/') ? 'CHR' : 'REG');
-      out += `${p.comm.slice(0, 9).padEnd(9)} ${String(p.pid).padStart(5)} ${userName(accounts, p.euid).slice(0, 8).padStart(8)} ${`${name}u`.padStart(4)}  ${{ pipe: 'FIFO', socket: 'sock', anon_inode: 'a_inode' }[type] ?? type}`.padEnd(40) + ` ${target}\n`;
-    }
-  }
-  yield* print(out);
 });
 
 /** A program that is not there, and what to use instead. */

@@ -5,7 +5,7 @@ import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts
 import { attempt, readText, statOf } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
-import { type Accounts, findUser, groupName, readAccounts, userName } from './accounts.ts';
+import { type Accounts, findGroup, findUser, groupName, readAccounts, userName } from './accounts.ts';
 import { parseDate, strftime } from './calendar.ts';
 import { readMachine, readMeminfo, readProcesses } from './processes.ts';
 import { curly, quoted } from './quote.ts';
@@ -362,12 +362,29 @@ export const logname = command(function* () {
   yield* print(`${name}\n`);
 });
 
+/** The supplementary groups that chroot sets: those of --groups, else those of the user of --userspec; null leaves them. */
+function chrootGroups(accounts: Accounts, groups: string | undefined, name: string | undefined, gid: number | undefined): number[] | null {
+  if (groups === undefined) {
+    const user = name ? findUser(accounts, name) : null;
+    if (name === undefined) return null;
+    return gid === undefined ? [] : [...new Set([gid, ...accounts.groups.filter((g) => user && g.members.includes(user.name)).map((g) => g.gid)])];
+  }
+  return groups.split(',').filter(Boolean).map((one) => {
+    const id = findGroup(accounts, one) ?? (/^\d+$/.test(one) ? Number(one) : null);
+    if (id === null) throw new Failed(`invalid group ${curly(one)}`, 125);
+    return id;
+  });
+}
+
 export const chroot = command(function* (argv, env) {
   const o = parseOptions('userspec= groups= skip-chdir', argv.slice(1), 'in-order');
   const [root, ...words] = o.words;
   if (root === undefined) throw new BadOption('missing operand');
   const spec = lastValue(o, 'userspec');
-  const accounts = spec === undefined ? null : yield* readAccounts();
+  const groups = lastValue(o, 'groups');
+  const [own, there] = [yield* statOf('/'), yield* statOf(root)];
+  if (o.on.has('skip-chdir') && !(own && there && own.dev === there.dev && own.ino === there.ino)) throw new BadOption("option --skip-chdir only permitted if NEWROOT is old '/'");
+  const accounts = spec === undefined && groups === undefined ? null : yield* readAccounts();
   try {
     yield* sys('chroot', root);
     if (!o.on.has('skip-chdir')) yield* sys('chdir', '/');
@@ -375,14 +392,17 @@ export const chroot = command(function* (argv, env) {
     if (!(error instanceof SysError)) throw error;
     throw new Failed(`cannot change root directory to ${quoted(root)}: ${strerror(error)}`, 125);
   }
-  if (spec !== undefined && accounts) {
-    const [name, group] = spec.split(':');
-    const user = findUser(accounts, name!);
-    const gid = group ? (accounts.groups.find((g) => g.name === group)?.gid ?? Number(group)) : user?.gid;
-    if (!user) throw new Failed(`invalid user: ${curly(spec)}`, 125);
-    yield* attempt(sys('setgroups', []), 0);
+  if (accounts) {
+    const [name, group] = spec?.split(':') ?? [];
+    const user = name ? findUser(accounts, name) : null;
+    if (name && !user && !/^\d+$/.test(name)) throw new Failed(`invalid user: ${curly(spec!)}`, 125);
+    if (group && findGroup(accounts, group) === null && !/^\d+$/.test(group)) throw new Failed(`invalid group: ${curly(spec!)}`, 125);
+    const gid = group ? (findGroup(accounts, group) ?? Number(group)) : user?.gid;
+    const set = chrootGroups(accounts, groups, name, gid);
+    if (set) yield* attempt(sys('setgroups', set), 0);
     if (gid !== undefined) yield* sys('setresgid', gid, gid, gid);
-    yield* sys('setresuid', user.uid, user.uid, user.uid);
+    const uid = user?.uid ?? (name ? Number(name) : undefined);
+    if (uid !== undefined) yield* sys('setresuid', uid, uid, uid);
   }
   const line = words.length > 0 ? words : [env.SHELL ?? '/bin/sh', '-i'];
   try {

@@ -6,7 +6,14 @@
 import { AT_FDCWD, O_RDWR, O_WRONLY, SIG, TIOCSCTTY } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { attempt, tryRead } from '../lib/files.ts';
+import type { Call } from '../lib/http.ts';
 import { command, complain } from '../lib/io.ts';
+
+/** initgroups(3): the account's group and those that name it. */
+function* groupsOf(user: string, gid: number): Call<number[]> {
+  const rows = ((yield* tryRead('/etc/group')) ?? '').split('\n').map((line) => line.split(':'));
+  return [...new Set([gid, ...rows.filter((row) => row[3]?.split(',').includes(user)).map((row) => Number(row[2]))])];
+}
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -30,8 +37,8 @@ export const getty: Program = command(function* (argv) {
     if (user !== 'root') return 1;
   }
   const [, , uid, gid, , home, shell] = (account ?? ['root', '', '0', '0', '', '/', '/bin/sh']) as [string, string, string, string, string, string, string];
+  yield* sys('setgroups', yield* groupsOf(user, Number(gid)));
   if (uid !== '0') {
-    yield* sys('setgroups', [Number(gid)]);
     yield* sys('setresgid', Number(gid), Number(gid), Number(gid));
     yield* sys('setresuid', Number(uid), Number(uid), Number(uid));
   }

@@ -3,7 +3,7 @@
  * in scopes of user.slice. One loop over poll: children that ended (a pipe that SIGCHLD writes to), services' output, orders, deadlines.
  * Source: systemd(1).
  */
-import { AF_UNIX, O_CLOEXEC, POLLIN, POLLPRI, SOCK_DGRAM, SOCK_STREAM, WNOHANG } from '../../kernel/abi.ts';
+import { AF_UNIX, AT_FDCWD, O_CLOEXEC, O_RDONLY, POLLIN, POLLPRI, SOCK_DGRAM, SOCK_STREAM, WNOHANG } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { attempt, exists, mkdirAll, poke } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
@@ -38,8 +38,14 @@ export function* manage(terminals: readonly string[], getty: string, env: Readon
   }
 }
 
+/** An open descriptor of the hierarchy's root, so that it is busy as long as pid 1 lives. */
+function* pinHierarchy(): Call<void> {
+  yield* attempt(sys('openat', AT_FDCWD, '/sys/fs/cgroup', O_RDONLY | O_CLOEXEC), -1);
+}
+
 /** init.scope for itself, the slices, and every controller handed down. */
 function* makeSlices(): Call<void> {
+  yield* pinHierarchy();
   const root = '/sys/fs/cgroup';
   yield* mkdirAll(`${root}/init.scope`);
   yield* attempt(poke(`${root}/init.scope/cgroup.procs`, '1'), undefined);

@@ -33,6 +33,16 @@ export function rowOf(cells: Readonly<Record<string, string>>): Row {
   return { cells, children: [] };
 }
 
+const UNITS = ['B', 'K', 'M', 'G', 'T', 'P', 'E'];
+
+/** Bytes as util-linux shows them: a unit and one decimal, which is left out where it is 0. */
+export function sizeText(size: number): string {
+  let at = 0;
+  while (size >= 1024 ** (at + 1) && at < UNITS.length - 1) at++;
+  const tenths = Math.round((size * 10) / 1024 ** at);
+  return size === 0 ? '0' : `${Math.floor(tenths / 10)}${tenths % 10 === 0 ? '' : `.${tenths % 10}`}${UNITS[at]}`;
+}
+
 const BRANCH = { mid: '├─', last: '└─', bar: '│ ', gap: '  ' };
 const PLAIN_BRANCH = { mid: '|-', last: '`-', bar: '| ', gap: '  ' };
 
@@ -41,7 +51,7 @@ export function render(rows: readonly Row[], columns: readonly ColumnSpec[], tre
   if (options.style === 'json') return json(rows, columns, options.title, tree !== null);
   const lines = flatten(rows, tree, options.style === 'table' || (options.style === 'raw' && options.rawTree) ? (options.ascii ? PLAIN_BRANCH : BRANCH) : null);
   if (options.style === 'raw') return raw(lines, columns, options.headings);
-  if (options.style === 'pairs') return lines.map((l) => `${columns.map((c) => `${c.name.replace(/[^A-Z0-9]/g, '_')}="${(l[c.name] ?? '').replace(/["\\$`]/g, '\\$&')}"`).join(' ')}\n`).join('');
+  if (options.style === 'pairs') return lines.map((l) => `${columns.map((c) => `${c.name}="${(l[c.name] ?? '').replace(/["\\$`]/g, '\\$&')}"`).join(' ')}\n`).join('');
   const all = options.headings ? [Object.fromEntries(columns.map((c) => [c.name, c.name])), ...lines] : lines;
   const widths = columns.map((c) => {
     const data = Math.max(0, ...lines.map((l) => [...(l[c.name] ?? '')].length));
@@ -84,7 +94,7 @@ function json(rows: readonly Row[], columns: readonly ColumnSpec[], title: strin
     const fields = columns.map((c) => {
       const cell = row.cells[c.name] ?? '';
       const value = cell === '' ? 'null' : c.number ? cell : quote(cell);
-      return `${indent}   "${c.name.toLowerCase().replace(/[^a-z0-9]/g, '-')}": ${value}`;
+      return `${indent}   "${c.name.toLowerCase()}": ${value}`;
     });
     if (tree && row.children.length > 0) fields.push(`${indent}   "children": [\n${row.children.map((r) => one(r, `${indent}      `)).join(`,\n`)}\n${indent}   ]`);
     return `${indent}{\n${fields.join(',\n')}\n${indent}}`;

@@ -38,7 +38,7 @@ const MEANINGS: readonly (readonly [string, string, string])[] = [
 
 export const lsns = command(function* (argv) {
   const o = parseOptions(SPEC, argv.slice(1));
-  const types = (o.values.get('type') ?? []).flatMap((t) => t.split(','));
+  const types = o.values.get('type') ?? [];
   for (const type of types) if (!(KINDS as readonly string[]).includes(type)) throw new Failed(`unknown namespace type: ${type}`);
   const task = lastValue(o, 'task');
   if (task !== undefined && !/^\d+$/.test(task)) throw new Failed(`invalid PID argument: '${task}'`);
@@ -74,7 +74,7 @@ function columnNames(output: string | undefined, onlyNet: boolean, all: boolean)
   return output.startsWith('+') ? [...standard, ...wanted] : wanted;
 }
 
-/** Every namespace some process is in, by number. */
+/** Every namespace that some process is in or a bind mount keeps, by number. */
 function* collect(): Call<Namespace[]> {
   const all = new Map<number, Namespace>();
   for (const pid of yield* pids()) {
@@ -89,11 +89,19 @@ function* collect(): Call<Namespace[]> {
       else all.set(ino, { ino, type, members: [process], parent: null, owner: null });
     }
   }
+  for (const { type: fs, root } of yield* readMounts()) {
+    const [, type, ino] = fs === 'nsfs' ? (/^(\w+):\[(\d+)\]$/.exec(root) ?? []) : [];
+    if (type !== undefined && !all.has(Number(ino))) all.set(Number(ino), { ino: Number(ino), type, members: [], parent: null, owner: null });
+  }
   return [...all.values()].sort((a, b) => a.ino - b.ino);
 }
 
 function* cellsOf(ns: Namespace, accounts: Accounts, names: readonly string[]): Call<Record<string, string>> {
-  const first = ns.members[0]!;
+  const first = ns.members[0];
+  if (!first) {
+    const path = yield* pinned(ns.ino);
+    return { NS: String(ns.ino), TYPE: ns.type, PATH: path.split('\\n')[0]!, NPROCS: '0', UID: '0', USER: userName(accounts, 0), NSFS: names.includes('NSFS') ? path : '', NETNSID: '' };
+  }
   return {
     NS: String(ns.ino), TYPE: ns.type, PATH: `/proc/${first.pid}/ns/${ns.type}`, NPROCS: String(ns.members.length), PID: String(first.pid), PPID: String(first.ppid),
     COMMAND: first.args.length > 0 ? first.args.join(' ') : first.comm, UID: String(first.uid), USER: userName(accounts, first.uid),
@@ -117,7 +125,7 @@ function processTree(found: readonly Namespace[], rows: ReadonlyMap<number, Row>
   const top: Row[] = [];
   const lastOf = new Map<number, Row>();
   for (const ns of found) {
-    const { pid, ppid } = ns.members[0]!;
+    const { pid, ppid } = ns.members[0] ?? { pid: 0, ppid: 0 };
     const row = rows.get(ns.ino)!;
     (lastOf.get(ppid)?.children ?? top).push(row);
     lastOf.set(pid, row);
@@ -129,7 +137,7 @@ function processTree(found: readonly Namespace[], rows: ReadonlyMap<number, Row>
 function tree(found: readonly Namespace[], rows: ReadonlyMap<number, Row>): Row[] {
   const top: Row[] = [];
   for (const ns of found) {
-    const { ppid } = ns.members[0]!;
+    const ppid = ns.members[0]?.ppid ?? 0;
     const parent = found.find((x) => x !== ns && x.type === ns.type && x.members.some((p) => p.pid === ppid));
     (parent ? rows.get(parent.ino)!.children : top).push(rows.get(ns.ino)!);
   }

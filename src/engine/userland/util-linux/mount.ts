@@ -10,9 +10,10 @@ import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts
 import { attempt, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print, strerror } from '../lib/io.ts';
+import { findGroup, findUser, readAccounts } from '../coreutils/accounts.ts';
 import { isType } from '../coreutils/modes.ts';
 import { realPath } from '../coreutils/paths.ts';
-import { allOptions, mountAt, type MountRow, readMounts } from './mounts.ts';
+import { allOptions, isOfType, mountAt, mountOver, type MountRow, readMounts } from './mounts.ts';
 
 const MS_SYNCHRONOUS = 16;
 const MS_NOATIME = 1024;
@@ -108,13 +109,24 @@ export const mount = command(function* (argv) {
     wish.flags |= more.flags;
     wish.data.unshift(...more.data);
   }
+  wish.data = yield* numbered(wish.data);
   if (o.on.has('fake')) return 0;
   return yield* mountOne(source, target, type, wish, o);
 });
 
+/** uid= and gid= may name users and groups; the kernel takes numbers. */
+function* numbered(data: readonly string[]): Call<string[]> {
+  if (!data.some((one) => /^[ug]id=\D/.test(one))) return [...data];
+  const accounts = yield* readAccounts();
+  return data.map((one) => {
+    const [, which, name] = /^([ug]id)=(\D.*)$/.exec(one) ?? [];
+    const id = which === undefined ? null : which === 'uid' ? findUser(accounts, name!)?.uid : findGroup(accounts, name!);
+    return id === null || id === undefined ? one : `${which}=${id}`;
+  });
+}
+
 function* listMounts(type: string | undefined): Call<void> {
-  const types = type?.split(',');
-  const rows = (yield* readMounts()).filter((r) => !types || types.includes(r.type));
+  const rows = (yield* readMounts()).filter((r) => type === undefined || isOfType(r.type, type));
   yield* print(rows.map((r) => `${r.source} on ${r.target} type ${r.type} (${allOptions(r)})\n`).join(''));
 }
 
@@ -247,7 +259,7 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     return tried.flags & (MS_BIND | MS_MOVE) || (yield* statOf(source)) === null && source.startsWith('/') ? `special device ${source} does not exist.` : `mount(2) system call failed: ${strerror(error)}.`;
   }
   if (error.errno === 'EINVAL' || (error.errno === 'ENOTDIR' && (plain || tried.flags & MS_BIND))) {
-    if (tried.flags & MS_MOVE && mountAt(yield* readMounts(), source)) return 'bad option; moving a mount residing under a shared mount is unsupported.';
+    if (tried.flags & MS_MOVE && mountOver(yield* readMounts(), source)?.propagation.some((one) => one.startsWith('shared'))) return 'bad option; moving a mount residing under a shared mount is unsupported.';
     if (tried.remaking || tried.flags & (MS_REMOUNT | MS_MOVE)) return 'not mount point or bad option.';
     return `wrong fs type, bad option, bad superblock on ${source}, missing codepage or helper program, or other error.`;
   }
@@ -269,11 +281,11 @@ export const umount = command(function* (argv) {
 });
 
 function* umountAll(o: Options): Call<number> {
-  const types = lastValue(o, 'types')?.split(',');
+  const types = lastValue(o, 'types');
   const kept = new Set(['/', '/proc', '/sys', '/dev', '/run']);
   let status = 0;
   for (const row of (yield* readMounts()).reverse()) {
-    if (kept.has(row.target) || (types ? !types.includes(row.type) : ['proc', 'sysfs', 'devtmpfs', 'devpts', 'cgroup2'].includes(row.type))) continue;
+    if (kept.has(row.target) || (types !== undefined ? !isOfType(row.type, types) : ['proc', 'sysfs', 'devtmpfs', 'devpts', 'cgroup2'].includes(row.type))) continue;
     status = Math.max(status, yield* umountOne(o, row.target));
   }
   return status;

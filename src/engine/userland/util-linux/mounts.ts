@@ -30,7 +30,7 @@ export function parseMounts(source: string): MountRow[] {
     const dash = f.indexOf('-');
     return {
       id: Number(f[0]), parent: Number(f[1]), dev: f[2]!, root: unescaped(f[3]!), target: unescaped(f[4]!), options: f[5]!, propagation: f.slice(6, dash),
-      type: f[dash + 1]!, source: unescaped(f[dash + 2] ?? ''), superOptions: f[dash + 3] ?? '',
+      type: f[dash + 1]!, source: unescaped(f[dash + 2] ?? ''), superOptions: unescaped(f[dash + 3] ?? ''),
     };
   });
 }
@@ -41,6 +41,19 @@ export function allOptions(row: MountRow): string {
   const list = [...row.options.split(','), ...row.superOptions.split(',')].filter((o) => o !== '' && !seen.has(o) && seen.add(o));
   const readOnly = list.includes('ro');
   return [readOnly ? 'ro' : 'rw', ...list.filter((o) => o !== 'ro' && o !== 'rw')].join(',');
+}
+
+/** Does a list of types, as -t takes it, name this one? After "no" it names all others. */
+export function isOfType(type: string, list: string): boolean {
+  const not = list.startsWith('no');
+  const names = (not ? list.slice(2) : list).split(',').map((name) => (not ? name.replace(/^no/, '') : name));
+  return names.includes(type) !== not;
+}
+
+/** Does every option of a list, as -O takes it, hold? One that begins with "no" holds where the rest is not an option; "+" takes it as it is. */
+export function hasOptions(row: MountRow, list: string): boolean {
+  const own = allOptions(row).split(',');
+  return list.split(',').every((one) => (one.startsWith('+') ? own.includes(one.slice(1)) : one.startsWith('no') ? !own.includes(one.slice(2)) : own.includes(one)));
 }
 
 /** The topmost mount at this path. */

@@ -5,7 +5,7 @@ import { joined } from '../coreutils/paths.ts';
 import { BadRegex, compileRegex } from '../coreutils/regex.ts';
 import { search } from '../coreutils/regex-program.ts';
 import { binaryOf, bytesOf, encoded, putOut } from '../coreutils/streams.ts';
-import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
+import { type Options, parseOptions, lastValue } from '../lib/args.ts';
 import { entriesAt, isDir } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -20,7 +20,10 @@ interface Show {
 
 export const getfattr = command(function* (argv) {
   const o = parseOptions('n/name= d/dump e/encoding= h/no-dereference m/match= absolute-names only-values R/recursive L/logical P/physical', argv.slice(1));
-  if (o.words.length === 0) throw new BadOption('missing operand');
+  if (o.words.length === 0) {
+    yield* complain('Usage: getfattr [-hRLP] [-n name|-d] [-e en] [-m pattern] path...\nTry `getfattr --help\' for more information.\n');
+    return 2;
+  }
   const match = lastValue(o, 'match') ?? '^user\\.';
   let pattern: Show['pattern'] = null;
   try {

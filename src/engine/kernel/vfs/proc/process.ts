@@ -4,12 +4,12 @@ import { PAGE } from '../../../sim/units.ts';
 import { MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, SysError } from '../../abi.ts';
 import { nsCapable } from '../../credentials.ts';
 import { badness } from '../../oom.ts';
+import { addIo, pidIn } from '../../task.ts';
 import type { Kernel, PidNamespace, Task } from '../../records.ts';
 import { cgroupPath } from '../../cgroup/charge.ts';
 import { whole } from '../../cgroup/numbers.ts';
 import type { Cgroup } from '../../cgroup/types.ts';
 import { threadsOf } from '../../membership.ts';
-import { pidIn } from '../../task.ts';
 import { pathText } from '../path.ts';
 import type { Node } from '../pseudo.ts';
 import { requireLook } from './access.ts';
@@ -81,6 +81,13 @@ function wchan(task: Task): string {
   return task.state === 'sleeping' && task.pending?.op === 'sys' ? `do_${task.pending.name.replace(/\d+$/, '')}` : '0';
 }
 
+/** A process's numbers are those of all its threads. */
+function ioText(kernel: Kernel, { task, what }: Shown): string {
+  const sum = { ...task.io };
+  if (what === 'process') for (const one of threadsOf(kernel, task)) if (one !== task) addIo(sum, one.io);
+  return `rchar: ${sum.rchar}\nwchar: ${sum.wchar}\nsyscr: ${sum.syscr}\nsyscw: ${sum.syscw}\nread_bytes: ${sum.read}\nwrite_bytes: ${sum.write}\ncancelled_write_bytes: ${sum.cancelled}\n`;
+}
+
 /** Whose directory it is, and as what. */
 interface Shown {
   ns: PidNamespace;
@@ -115,6 +122,7 @@ const FILES: Readonly<Record<string, { only?: Shown['what']; make(shown: Shown):
   fd: { make: ({ task }) => fdDir(task) },
   fdinfo: { make: ({ ns, task }) => fdInfoDir(ns, task) },
   gid_map: { make: (shown) => changes(shown, (_kernel, looker) => mapText(shown.task.ns.user, 'gidMap', looker), (writer, text) => writeMap(shown.task.ns.user, 'gidMap', writer, text)) },
+  io: { make: (shown) => guarded(shown, (kernel) => ioText(kernel, shown), 0o400) },
   limits: { make: (shown) => says(shown, (kernel) => limitsText(kernel, shown.task)) },
   loginuid: { make: (shown) => says(shown, () => '4294967295') },
   maps: { make: (shown) => guarded(shown, (_kernel, looker) => mapsText(shown.task, looker)) },

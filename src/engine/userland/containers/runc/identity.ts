@@ -97,6 +97,7 @@ export function* startEnv(process: Process): Call<Record<string, string>> {
   const env: Record<string, string> = {};
   for (const one of process.env ?? []) {
     const cut = one.indexOf('=');
+    if (cut < 0) throw new Refused("invalid environment variable: missing '='");
     if (cut > 0) env[one.slice(0, cut)] = one.slice(cut + 1);
   }
   if (!env.HOME) {

@@ -35,9 +35,10 @@ export function* log(settings: Settings, level: 'fatal' | 'error' | 'warning' | 
   else yield* attempt(appendFile(settings.log, line), undefined);
 }
 
-/** The last words. They are not repeated on standard error when the log is a file: that is the process's own stream. */
+/** The last words: in the log, and plain on standard error where the log is a file. */
 export function* fatal(settings: Settings, message: string): Call<void> {
   yield* log(settings, 'error', message);
+  if (settings.log !== null) yield* complain(`${message}\n`);
 }
 
 /** The newest error of a JSON log, or ''. */
