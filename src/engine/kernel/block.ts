@@ -24,6 +24,8 @@ export interface BlockDisk {
   /** Bytes. */
   size: number;
   blocks: Content;
+  /** Where in the contents it begins, bytes; absent 0. */
+  base?: number;
   /** The file system whose superblock is in the blocks; made at its first mount. */
   tree: { uuid: string; sb: SuperBlock } | null;
 }
@@ -33,6 +35,8 @@ export interface Plugged {
   major: number;
   minor: number;
   disk: BlockDisk;
+  /** Of a loop device: what ties it to its file (drivers/loop.ts). */
+  loop?: unknown;
 }
 
 export const BLKGETSIZE64 = 0x80081272;
@@ -48,13 +52,19 @@ export function pluggedDisks(kernel: Kernel): Plugged[] {
   return (kernel.drivers.get('block') as Plugged[] | undefined) ?? [];
 }
 
+/** Disks by their numbers, loop devices after the others. */
+export const setPlugged = (kernel: Kernel, all: readonly Plugged[]): void => {
+  kernel.drivers.set('block', [...all].sort((a, b) => b.major - a.major || a.minor - b.minor));
+};
+
 export const diskAt = (kernel: Kernel, rdev: readonly [number, number]): Plugged | undefined => pluggedDisks(kernel).find((p) => p.major === rdev[0] && p.minor === rdev[1]);
 
 const link = (disk: BlockDisk): string => `/disk/by-id/virtio-${disk.serial.slice(0, 20)}`;
 const always = (): number => POLLIN | POLLOUT;
 
-function opsOf(plugged: Plugged): FileOps {
+export function diskOps(plugged: Plugged): FileOps {
   const { disk } = plugged;
+  const base = disk.base ?? 0;
   const there = (kernel: Kernel): void => {
     if (!pluggedDisks(kernel).includes(plugged)) throw new SysError('EIO');
   };
@@ -62,13 +72,13 @@ function opsOf(plugged: Plugged): FileOps {
     poll: always,
     read(kernel, _task, _file, count, offset) {
       there(kernel);
-      return readContent(disk.blocks, disk.size, offset, count);
+      return readContent(disk.blocks, base + disk.size, base + offset, count);
     },
     write(kernel, _task, _file, data, offset) {
       there(kernel);
       if (offset >= disk.size && data.length > 0) throw new SysError('ENOSPC');
       const part = data.subarray(0, Math.max(0, disk.size - offset));
-      writeContent(disk.blocks, disk.size, offset, part);
+      writeContent(disk.blocks, base + disk.size, base + offset, part);
       return part.length;
     },
     ioctl(kernel, _task, _file, request) {
@@ -82,7 +92,7 @@ function opsOf(plugged: Plugged): FileOps {
 const nodesOf = ({ name, major, minor, disk }: Plugged): Tree => ({ [`/${name}`]: { type: 'blk', major, minor, mode: 0o660, gid: DISK_GROUP }, [link(disk)]: { type: 'link', target: `../../${name}` } });
 
 /** What /dev begins with on a machine that found disks when it started. */
-export const diskNodes = (kernel: Kernel): Tree => Object.assign({}, ...pluggedDisks(kernel).map(nodesOf));
+export const diskNodes = (kernel: Kernel): Tree => Object.assign({}, ...pluggedDisks(kernel).filter((one) => !one.loop).map(nodesOf));
 
 /** The device appears. Returns its name, e.g. "vdb". Throws when the machine has no name left. */
 export function plugDisk(kernel: Kernel, disk: BlockDisk): string {
@@ -92,8 +102,8 @@ export function plugDisk(kernel: Kernel, disk: BlockDisk): string {
   const letter = [...'bcdefghijklmnopqrstuvwxyz'].find((l) => !all.some((p) => p.name === `vd${l}`));
   if (!letter) throw new Error(`${kernel.name} has no room for another disk`);
   const plugged: Plugged = { name: `vd${letter}`, major: MAJOR, minor: (letter.charCodeAt(0) - 97) * STEP, disk };
-  kernel.drivers.set('block', [...all, plugged].sort((a, b) => a.minor - b.minor));
-  kernel.devices.set(`b${MAJOR}:${plugged.minor}`, () => ({ ops: opsOf(plugged), data: null }));
+  setPlugged(kernel, [...all, plugged]);
+  kernel.devices.set(`b${MAJOR}:${plugged.minor}`, () => ({ ops: diskOps(plugged), data: null }));
   const dev = kernel.drivers.get('sb:devtmpfs') as SuperBlock | undefined;
   if (dev) populate(kernel, dev, nodesOf(plugged));
   const sectors = disk.size / 512;
@@ -107,7 +117,7 @@ export function unplugDisk(kernel: Kernel, disk: BlockDisk): void {
   const all = pluggedDisks(kernel);
   const plugged = all.find((p) => p.disk === disk);
   if (!plugged) return;
-  kernel.drivers.set('block', all.filter((p) => p !== plugged));
+  setPlugged(kernel, all.filter((p) => p !== plugged));
   kernel.devices.delete(`b${MAJOR}:${plugged.minor}`);
   const dev = kernel.drivers.get('sb:devtmpfs') as SuperBlock | undefined;
   if (dev) for (const path of [`/${plugged.name}`, link(disk)]) erase(dev, path);
@@ -195,4 +205,4 @@ export const partitionLines = (kernel: Kernel): string => pluggedDisks(kernel).m
 export const bytesOn = (disk: BlockDisk): number => (disk.tree?.sb.space?.used ?? 0) * 4096;
 
 /** What the superblock in a disk's blocks says, or null. */
-export const fileSystemOn = (disk: BlockDisk): ReturnType<typeof superOf> => superOf(readContent(disk.blocks, disk.size, 1024, 1024));
+export const fileSystemOn = (disk: BlockDisk): ReturnType<typeof superOf> => superOf(readContent(disk.blocks, (disk.base ?? 0) + disk.size, (disk.base ?? 0) + 1024, 1024));

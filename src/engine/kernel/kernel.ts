@@ -34,6 +34,7 @@ import { createSpaces } from './vacancy.ts';
 import { populate, type Tree } from './vfs/build.ts';
 import { newFiles } from './vfs/descriptors.ts';
 import { install, makeFile } from './vfs/descriptors.ts';
+import { registerLoop } from './drivers/loop.ts';
 import { registerMemoryDevices } from './vfs/devices.ts';
 import { registerPtmx } from './vfs/devpts.ts';
 import { FILESYSTEMS } from './vfs/filesystems.ts';
@@ -90,6 +91,7 @@ export function createKernel(spec: KernelSpec): Kernel {
     overcommit: 0, events: new Map(), calls: { traced: new Set(), rows: [], next: 0 }, errands: createErrands(), ooms: [], crashes: spec.crashes ?? null,
   };
   registerMemoryDevices(kernel);
+  registerLoop(kernel);
   registerConsoles(kernel, CONSOLES);
   registerPtmx(kernel);
   registerNet(kernel);

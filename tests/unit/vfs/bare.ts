@@ -48,6 +48,7 @@ export function makeTask(kernel: Kernel, pid: number, place: Task['fs']['root'],
     cred: { uid: 0, euid: 0, suid: 0, gid: 0, egid: 0, sgid: 0, groups: [], caps: { effective: ALL }, noNewPrivs: false },
     cgroup: root, fs: { root: place, cwd: place, umask: 0o022 }, files: newFiles(), limits: {}, scratch: null,
     mm: { users: 1, rss: { anon: 0, file: 0, shmem: 0 }, areas: [], pageTables: 0 },
+    io: { rchar: 0, wchar: 0, syscr: 0, syscw: 0, read: 0, write: 0, cancelled: 0 },
     sched: { vruntime: 0, cpu: null, sliceUsed: 0 }, signals: { pending: [], blocked: [], actions: new Map() },
   } as unknown as Task;
   task.leader = task;

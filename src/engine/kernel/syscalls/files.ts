@@ -355,9 +355,9 @@ export const fileHandlers = {
     const { sb } = dentry;
     const total = Math.floor(kernel.memory / 4096);
     const { space } = sb.type === 'overlay' ? (kernel.drivers.get('rootfs') as SuperBlock) : sb;
-    const size = sb.ops.statfs?.(kernel, sb) ??
+    const size: ReturnType<NonNullable<SuperBlock['ops']['statfs']>> = sb.ops.statfs?.(kernel, sb) ??
       (space && sb.type !== 'mqueue' ? { ...blocksOf(space), ...filesOf(space.names ?? { most: total, used: sb.nextIno }) } : { blocks: 0, bfree: 0, files: 0, ffree: 0 });
-    return { type: sb.type, bsize: 4096, blocks: Math.floor(size.blocks), bfree: Math.floor(size.bfree), bavail: Math.floor(size.bfree), files: size.files, ffree: size.ffree };
+    return { type: sb.type, bsize: size.bsize ?? 4096, blocks: Math.floor(size.blocks), bfree: Math.floor(size.bfree), bavail: Math.floor(size.bavail ?? size.bfree), files: size.files, ffree: size.ffree };
   },
   chdir(kernel, task, path) {
     const target = lookup(kernel, task, task.fs.cwd, path);

@@ -47,7 +47,7 @@ const kmsg: FileOps = {
 
 /** Name in /dev, number, mode: the nodes of every devtmpfs. What nobody registered answers ENXIO when opened. */
 export const NODES: readonly [name: string, major: number, minor: number, mode: number][] = [
-  ['bench', 10, 61, 0o660], ['console', 5, 1, 0o600], ['full', 1, 7, 0o666], ['fuse', 10, 229, 0o666], ['kmsg', 1, 11, 0o644], ['kvm', 10, 232, 0o660],
+  ['bench', 10, 61, 0o660], ['console', 5, 1, 0o600], ['full', 1, 7, 0o666], ['fuse', 10, 229, 0o666], ['kmsg', 1, 11, 0o644], ['kvm', 10, 232, 0o660], ['loop-control', 10, 237, 0o660],
   ['null', 1, 3, 0o666], ['ptmx', 5, 2, 0o666], ['random', 1, 8, 0o666], ['tty', 5, 0, 0o666],
   ['tty1', 4, 1, 0o620], ['tty2', 4, 2, 0o620], ['tty3', 4, 3, 0o620], ['tty4', 4, 4, 0o620],
   ['urandom', 1, 9, 0o666], ['vmmon', 10, 165, 0o660], ['xen/privcmd', 10, 60, 0o660], ['zero', 1, 5, 0o666],

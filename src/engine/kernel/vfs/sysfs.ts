@@ -8,6 +8,8 @@ import { SysError } from '../abi.ts';
 import { listText } from '../cgroup/numbers.ts';
 import { pluggedDisks } from '../block.ts';
 import { hasCarrier, operState, portsOf } from '../net/state.ts';
+import { pathText } from './path.ts';
+import type { Loop } from '../drivers/loop.ts';
 import type { Link, NetNamespace } from '../net/types.ts';
 import type { Kernel, Task } from '../records.ts';
 import { type OverlayParameters, overlayParameters } from './overlayoptions.ts';
@@ -71,14 +73,20 @@ function disk(): DirNode {
   });
 }
 
+const loopDir = ({ file, offset, sizeLimit, autoclear }: Loop): DirNode => fixed({
+  backing_file: { kind: 'file', mode: 0o444, read: (_kernel, looker) => `${file.path ? pathText(looker, file.path) : ''}\n` },
+  offset: says(String(offset)), sizelimit: says(String(sizeLimit)), autoclear: says(autoclear ? '1' : '0'),
+});
+
 /** The first disk and those that were attached. */
 const blockDir = (): DirNode => ({
   kind: 'dir',
   list: (kernel) => [
     ['vda', disk()] as const,
-    ...pluggedDisks(kernel).map(({ name, major, minor, disk: one }) => [name, { ...fixed({
-      dev: says(`${major}:${minor}`), size: says(String(one.size / 512)), ro: says('0'), removable: says('0'), serial: says(one.serial.slice(0, 20)),
+    ...pluggedDisks(kernel).map(({ name, major, minor, disk: one, loop }) => [name, { ...fixed({
+      dev: says(`${major}:${minor}`), size: says(String(one.size / 512)), ro: says((loop as Loop | undefined)?.readonly ? '1' : '0'), removable: says('0'), serial: says(one.serial.slice(0, 20)),
       queue: fixed({ scheduler: says('[none] mq-deadline'), rotational: says('1'), logical_block_size: says('512') }),
+      ...(loop ? { loop: loopDir(loop as Loop) } : {}),
     }), id: one }] as const),
   ],
 });

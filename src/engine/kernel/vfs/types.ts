@@ -182,5 +182,5 @@ export interface FsOps {
   setxattr?(kernel: Kernel, task: Task, entry: Dentry, name: string, value: Bytes | null): void;
   /** The operations of a file of this file system when opened; overlay copies up here when flags ask to write. */
   open(kernel: Kernel, task: Task, entry: Dentry, flags: number): { ops: FileOps; data: unknown; inode?: Inode };
-  statfs?(kernel: Kernel, sb: SuperBlock): { blocks: number; bfree: number; files: number; ffree: number };
+  statfs?(kernel: Kernel, sb: SuperBlock): { blocks: number; bfree: number; files: number; ffree: number; bavail?: number; bsize?: number };
 }

@@ -60,7 +60,7 @@ export const HINTS: Readonly<Record<string, Program>> = {
   ...Object.fromEntries(['cc', 'g++', 'make', 'go', 'rustc', 'cargo'].map((name) => [name, hint("compilers; assemble guests with the lab's own assembler")])),
   ...Object.fromEntries(['rsync', 'sftp'].map((name) => [name, hint('this; scp copies a file, ssh runs a command')])),
   ...Object.fromEntries(['useradd', 'adduser', 'usermod', 'userdel', 'groupadd', 'passwd', 'chpasswd'].map((name) => [name, hint('keeping accounts; there is a user student, and /etc/passwd and /etc/group can be edited')])),
-  ...Object.fromEntries(['fdisk', 'parted', 'mkfs.xfs', 'losetup', 'fsck'].map((name) => [name, hint('disks to partition or other file systems; a volume that is attached takes mkfs.ext4, the rest a tmpfs, an overlay or a directory')])),
+  ...Object.fromEntries(['fdisk', 'parted', 'mkfs.xfs', 'fsck'].map((name) => [name, hint('disks to partition or other file systems; a volume that is attached takes mkfs.ext4, the rest a tmpfs, an overlay or a directory')])),
   ...Object.fromEntries(['screen', 'tmux', 'htop'].map((name) => [name, hint('this; there are four terminals, and top')])),
   ...Object.fromEntries(['man', 'info', 'apropos'].map((name) => [name, hint('manual pages; NAME --help and the lab\'s own reference tell what is here, `help` lists the shell\'s builtins')])),
   bc: hint('the calculator; the shell has $(( )), and there is awk'), git: hint('version control'), crontab: hint('timed jobs; use a loop with sleep'), telnet: hint('this; there is nc'),

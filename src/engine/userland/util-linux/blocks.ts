@@ -2,9 +2,9 @@
  * blkid, blockdev, mkfs.ext4, resize2fs: what is on a disk, by reading and writing its blocks. Messages of util-linux 2.41 and
  * e2fsprogs 1.47. Left out: file systems but ext4, shrinking, features to choose.
  */
-import { AT_FDCWD, O_RDONLY, O_RDWR, S_IFBLK, SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR, S_IFBLK, S_IFREG, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { backupGroups, inodesOf, journalOf, type Super, superBytes, superOf } from '../../sim/ext4.ts';
+import { backupGroups, blockSizeFor, groupsOf, inodesOf, journalOf, type Super, superBytes, superOf } from '../../sim/ext4.ts';
 import { isType } from '../coreutils/modes.ts';
 import { parseSize } from '../coreutils/sizes.ts';
 import { BadOption, lastValue, parseOptions } from '../lib/args.ts';
@@ -47,7 +47,7 @@ export const blkid = command(function* (argv) {
   for (const path of asked) {
     const one = yield* probe(path);
     if (!one) continue;
-    const all: [string, string][] = [...(one.label ? [['LABEL', one.label] as [string, string]] : []), ['UUID', one.uuid], ['BLOCK_SIZE', '4096'], ['TYPE', 'ext4']];
+    const all: [string, string][] = [...(one.label ? [['LABEL', one.label] as [string, string]] : []), ['UUID', one.uuid], ['BLOCK_SIZE', String(one.blockSize ?? 4096)], ['TYPE', 'ext4']];
     const wanted = lastValue(o, 'uuid') ?? lastValue(o, 'label');
     if (wanted !== undefined) {
       if (!all.some(([k, v]) => (k === 'UUID' || k === 'LABEL') && v === wanted)) continue;
@@ -82,6 +82,13 @@ function* uuid(): Call<string> {
   return ((yield* tryRead('/proc/sys/kernel/random/uuid')) ?? '').trim();
 }
 
+/** " 0/16" written over by as many blanks, as it counts. */
+function progress(of: number): string {
+  const text = `${'0'.padStart(String(of).length)}/${of}`;
+  const back = '\b'.repeat(text.length);
+  return `${text}${back}${' '.repeat(text.length)}${back}`;
+}
+
 /** mkfs.ext4 [-F] [-q] [-L label] [-m percent] [-E …] [-O …] [-U uuid] DEVICE [SIZE] */
 export const mkfs = command(function* (argv) {
   const name = (argv[0] ?? '').split('/').pop()!;
@@ -91,23 +98,31 @@ export const mkfs = command(function* (argv) {
   if (path === undefined) throw new Failed(`Usage: ${name} [-t type] [-F] [-q] [-L volume-label] [-U UUID] device [fs-size]`);
   if (type !== 'ext4') throw new Failed(`not modelled: file systems of type ${type}, only ext4`);
   if (!o.on.has('q')) yield* complain('mke2fs 1.47.2 (1-Jan-2025)\n');
+  const wish = asked === undefined ? null : /^\d+$/.test(asked) ? Number(asked) * 1024 : (parseSize(asked) ?? 0);
+  if ((yield* statOf(path)) === null && wish !== null) yield* sys('close', yield* sys('openat', AT_FDCWD, path, O_RDWR | O_CREAT, 0o644));
   const stat = yield* statOf(path);
-  if (!stat) throw new Failed(`The file ${path} does not exist and no size was specified.`);
+  if (!stat) {
+    yield* complain(`The file ${path} does not exist and no size was specified.\n`);
+    return 1;
+  }
   const mounted = (yield* readMounts()).find((m) => m.source === path);
   if (mounted) {
     yield* complain(`${path} is mounted; will not make a filesystem here!\n`);
     return 1;
   }
-  const size = isType(stat.mode, S_IFBLK) ? yield* sizeOfDevice(path) : null;
-  if (size === null) throw new Failed(`not modelled: a file system in ${path}, which is no disk that was attached`);
+  const size = isType(stat.mode, S_IFBLK) ? yield* sizeOfDevice(path) : isType(stat.mode, S_IFREG) ? Math.max(stat.size, wish ?? 0) : null;
+  if (size === null) throw new Failed(`not modelled: a file system in ${path}, which is neither a file nor a disk that was attached`);
+  if (isType(stat.mode, S_IFREG) && size > stat.size) yield* sys('truncate', path, size);
   const old = yield* probe(path);
-  if (old && !o.on.has('F')) {
+  if (old && !o.on.has('F') && (yield* attempt(sys('ioctl', 0, 0x5401), null)) !== null && (yield* attempt(sys('ioctl', 1, 0x5401), null)) !== null) {
     yield* complain(`${path} contains a ext4 file system\nProceed anyway? (y,N) not modelled: use -F\n`);
     return 1;
   }
-  const blocks = Math.min(Math.floor(size / 4096), asked === undefined ? Number.MAX_SAFE_INTEGER : Math.floor((/^\d+$/.test(asked) ? Number(asked) * 4096 : (parseSize(asked) ?? 0)) / 4096));
+  const blockSize = Number(lastValue(o, 'b') ?? blockSizeFor(Math.min(size, wish ?? size)));
+  if (blockSize !== 1024 && blockSize !== 4096) throw new Failed(`not modelled: blocks of ${blockSize} bytes, only 1024 and 4096`);
+  const blocks = Math.floor(Math.min(size, wish ?? size) / blockSize);
   if (blocks < 16) throw new Failed(`Filesystem too small for a journal`);
-  const made: Super = { uuid: lastValue(o, 'U') ?? (yield* uuid()), label: lastValue(o, 'L') ?? '', blocks, inodes: inodesOf(blocks) };
+  const made: Super = { uuid: lastValue(o, 'U') ?? (yield* uuid()), label: lastValue(o, 'L') ?? '', blocks, inodes: inodesOf(blocks, blockSize), ...(blockSize !== 4096 && { blockSize }) };
   const fd = yield* sys('openat', AT_FDCWD, path, O_RDWR);
   const now = Math.floor((yield* sys('clock_gettime', 'realtime')) / 1e9);
   yield* sys('lseek', fd, SUPER_AT, 0);
@@ -115,9 +130,11 @@ export const mkfs = command(function* (argv) {
   yield* attempt(sys('fsync', fd), 0);
   yield* sys('close', fd);
   if (o.on.has('q')) return 0;
-  const backups = backupGroups(Math.ceil(blocks / 32768)).map((g) => g * 32768);
-  yield* print(`Creating filesystem with ${blocks} 4k blocks and ${made.inodes} inodes\nFilesystem UUID: ${made.uuid}\n${backups.length > 0 ? `Superblock backups stored on blocks: \n\t${backups.join(', ')}\n` : ''}\n`);
-  yield* print(`Allocating group tables: done                            \nWriting inode tables: done                            \n${journalOf(blocks) > 0 ? `Creating journal (${journalOf(blocks)} blocks): done\n` : ''}Writing superblocks and filesystem accounting information: done\n\n`);
+  const groups = groupsOf(blocks, blockSize);
+  const backups = backupGroups(groups).map((g) => g * 8 * blockSize + (blockSize === 1024 ? 1 : 0));
+  if (isType(stat.mode, S_IFREG)) yield* print(`Discarding device blocks: ${progress(blocks)}done                            \n`);
+  yield* print(`Creating filesystem with ${blocks} ${blockSize / 1024}k blocks and ${made.inodes} inodes\nFilesystem UUID: ${made.uuid}\n${backups.length > 0 ? `Superblock backups stored on blocks: \n\t${backups.join(', ')}\n` : ''}\n`);
+  yield* print(`Allocating group tables: ${progress(groups)}done                            \nWriting inode tables: ${progress(groups)}done                            \n${journalOf(blocks) > 0 ? `Creating journal (${journalOf(blocks)} blocks): done\n` : ''}Writing superblocks and filesystem accounting information: ${progress(groups)}done\n\n`);
   return 0;
 });
 

@@ -9,6 +9,8 @@ export interface ColumnSpec {
   align?: 'right';
   /** In JSON this is a number. */
   number?: boolean;
+  /** In JSON this is true or false. */
+  flag?: boolean;
   /** At least so wide, unless its heading is wider than all of its cells. */
   hint?: number;
 }
@@ -93,7 +95,7 @@ function json(rows: readonly Row[], columns: readonly ColumnSpec[], title: strin
   const one = (row: Row, indent: string): string => {
     const fields = columns.map((c) => {
       const cell = row.cells[c.name] ?? '';
-      const value = cell === '' ? 'null' : c.number ? cell : quote(cell);
+      const value = cell === '' ? 'null' : c.number ? cell : c.flag ? String(cell === '1') : quote(cell);
       return `${indent}   "${c.name.toLowerCase()}": ${value}`;
     });
     if (tree && row.children.length > 0) fields.push(`${indent}   "children": [\n${row.children.map((r) => one(r, `${indent}      `)).join(`,\n`)}\n${indent}   ]`);

@@ -2,7 +2,7 @@
 import { probe } from './blocks.ts';
 import { tryRead } from '../lib/files.ts';
 import { BadOption, parseOptions, lastValue } from '../lib/args.ts';
-import { command, print } from '../lib/io.ts';
+import { command, complain, print } from '../lib/io.ts';
 import { humanSize } from '../coreutils/sizes.ts';
 import { type ColumnSpec, render, type Row, rowOf } from './columns.ts';
 import { readMounts } from './mounts.ts';
@@ -44,7 +44,14 @@ export const lscpu = command(function* (argv) {
 export const lsblk = command(function* (argv) {
   const o = parseOptions('a/all b/bytes d/nodeps f/fs i/ascii J/json l/list m n/noheadings o/output= p/paths P/pairs r/raw t', argv.slice(1));
   const mounts = yield* readMounts();
-  const partitions = ((yield* tryRead('/proc/partitions')) ?? '').split('\n').slice(2).map((l) => l.trim().split(/\s+/)).filter((f) => f.length === 4);
+  const partitions = ((yield* tryRead('/proc/partitions')) ?? '').split('\n').slice(2).map((l) => l.trim().split(/\s+/)).filter((f) => f.length === 4).sort((a, b) => Number(a[0]) - Number(b[0]));
+  const table = !['json', 'raw', 'pairs'].some((one) => o.on.has(one));
+  const asked = o.words.map((word) => word.replace(/^.*\//, ''));
+  for (const [i, name] of asked.entries()) {
+    if (partitions.some((one) => one[3] === name)) continue;
+    yield* complain(`lsblk: ${o.words[i]}: not a block device\n`);
+    if (asked.length === 1) return 32;
+  }
   const rows = new Map<string, Row>();
   const top: Row[] = [];
   for (const [major, minor, blocks, name] of partitions as [string, string, string, string][]) {
@@ -53,19 +60,20 @@ export const lsblk = command(function* (argv) {
     const found = yield* probe(`/dev/${name}`);
     const parent = [...rows.keys()].find((r) => name.startsWith(r) && /^p?\d+$/.test(name.slice(r.length)));
     const row = rowOf({
-      NAME: o.on.has('paths') ? `/dev/${name}` : name, 'MAJ:MIN': `${major.padStart(3)}:${minor}`.trim(), RM: '0', SIZE: o.on.has('bytes') ? String(Number(blocks) * 1024) : humanSize(Number(blocks) * 1024).replace('.0', ''), RO: readOnly, TYPE: parent ? 'part' : 'disk',
+      NAME: o.on.has('paths') ? `/dev/${name}` : name, 'MAJ:MIN': table ? `${major.padStart(3)}:${minor.padEnd(3)}` : `${major}:${minor}`, RM: '0', SIZE: o.on.has('bytes') ? String(Number(blocks) * 1024) : humanSize(Number(blocks) * 1024).replace('.0', ''), RO: readOnly, TYPE: parent ? 'part' : name.startsWith('loop') ? 'loop' : 'disk',
       MOUNTPOINTS: at[0] ?? '', MOUNTPOINT: at[0] ?? '', FSTYPE: mounts.find((m) => m.source === `/dev/${name}`)?.type ?? (found ? 'ext4' : ''), UUID: found?.uuid ?? '', LABEL: found?.label ?? '',
       SERIAL: ((yield* tryRead(`/sys/block/${name}/serial`)) ?? '').trim(),
     });
     rows.set(name, row);
-    if (parent && !o.on.has('nodeps')) rows.get(parent)!.children.push(row);
-    else if (!parent) top.push(row);
+    if (asked.length > 0 && asked.includes(name)) top.push(row);
+    else if (parent && !o.on.has('nodeps')) rows.get(parent)!.children.push(row);
+    else if (!parent && asked.length === 0) top.push(row);
   }
   const names = lastValue(o, 'output')?.toUpperCase().split(',') ?? (o.on.has('fs') ? ['NAME', 'FSTYPE', 'LABEL', 'UUID', 'MOUNTPOINTS'] : ['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS']);
   const right = new Set(['SIZE', 'RM', 'RO']);
   for (const name of names) if (!['NAME', 'MAJ:MIN', 'RM', 'SIZE', 'RO', 'TYPE', 'MOUNTPOINTS', 'MOUNTPOINT', 'FSTYPE', 'UUID', 'LABEL', 'SERIAL'].includes(name)) throw new BadOption(`unknown column: ${name}`);
   const style = o.on.has('json') ? 'json' : o.on.has('raw') ? 'raw' : o.on.has('pairs') ? 'pairs' : 'table';
-  yield* print(render(top, names.map((name) => (right.has(name) ? { name, align: 'right' } : { name })), o.on.has('list') || style === 'raw' ? null : 'NAME', { headings: !o.on.has('noheadings'), style, title: 'blockdevices', ascii: o.on.has('ascii') }));
+  yield* print(render(top, names.map((name) => (right.has(name) ? { name, align: 'right', ...(name === 'SIZE' && { hint: 5 }) } : { name })), o.on.has('list') || style === 'raw' ? null : 'NAME', { headings: !o.on.has('noheadings'), style, title: 'blockdevices', ascii: o.on.has('ascii') }));
   return 0;
 });
 

@@ -3,7 +3,7 @@
  * Source: mount(8), libmount's context_mount.c behaviour.
  */
 import {
-  ContextRefused, type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, S_IFBLK, SysError,
+  ContextRefused, type Errno, MNT_DETACH, MS_BIND, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, S_IFBLK, S_IFREG, SysError,
 } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
@@ -13,6 +13,9 @@ import { command, complain, print, strerror } from '../lib/io.ts';
 import { findGroup, findUser, readAccounts } from '../coreutils/accounts.ts';
 import { isType } from '../coreutils/modes.ts';
 import { realPath } from '../coreutils/paths.ts';
+import { parseSize } from '../coreutils/sizes.ts';
+import { probe } from './blocks.ts';
+import { bindLoop, boundLoops, freeLoop, releaseLoop } from './losetup.ts';
 import { allOptions, isOfType, mountAt, mountOver, type MountRow, readMounts } from './mounts.ts';
 
 const MS_SYNCHRONOUS = 16;
@@ -127,7 +130,8 @@ function* numbered(data: readonly string[]): Call<string[]> {
 
 function* listMounts(type: string | undefined): Call<void> {
   const rows = (yield* readMounts()).filter((r) => type === undefined || isOfType(r.type, type));
-  yield* print(rows.map((r) => `${r.source} on ${r.target} type ${r.type} (${allOptions(r)})\n`).join(''));
+  const loops = new Map((yield* boundLoops()).filter((one) => one.autoclear).map((one) => [one.device, one.file]));
+  yield* print(rows.map((r) => `${loops.get(r.source) ?? r.source} on ${r.target} type ${r.type} (${allOptions(r)})\n`).join(''));
 }
 
 interface Entry {
@@ -157,12 +161,54 @@ function* mountAll(o: Options): Call<number> {
   return status;
 }
 
-function* mountOne(source: string | null, target: string, type: string | null, wish: Wish, o: Options): Call<number> {
-  const { flags, propagation } = wish;
-  if (wish.data.some((word) => word === 'loop' || word.startsWith('loop=')) && source !== null && (yield* statOf(source)) === null) {
-    yield* complain(`mount: ${target}: failed to setup loop device for ${source}.\n`);
-    return 32;
+/** Options that are of the loop device. */
+const LOOP_WORD = /^(loop(=.*)?|offset=.*|sizelimit=.*)$/;
+
+/** A file is mounted by a loop device: where that is asked for, or where a file system of its own lies in it. */
+function* wantsLoop(source: string, type: string | null, wish: Wish): Call<boolean> {
+  const stat = yield* statOf(source);
+  if (type !== null && (yield* isNodev(type))) return false;
+  if (wish.data.some((word) => LOOP_WORD.test(word))) return stat === null || isType(stat.mode, S_IFREG);
+  return stat !== null && isType(stat.mode, S_IFREG) && (type === null || type === 'auto' || type === 'ext4') && (yield* probe(source)) !== null;
+}
+
+function* isNodev(type: string): Call<boolean> {
+  return ((yield* tryRead('/proc/filesystems')) ?? '').includes(`nodev\t${type}\n`);
+}
+
+/** The device of a file: one that has it already in the same way, else a new one that goes with its last mount. Null when it cannot be made. */
+function* loopFor(source: string, wish: Wish): Call<string | null> {
+  const number = (name: string): number => parseSize(wish.data.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? '0') ?? 0;
+  const path = yield* attempt(realPath(source, 'none'), null);
+  const stat = path === null ? null : yield* statOf(path);
+  if (path === null || stat === null) return null;
+  const [offset, sizeLimit] = [number('offset'), number('sizelimit')];
+  const known = (yield* boundLoops()).find((one) => one.ino === stat.ino && one.dev === stat.dev && one.offset === offset && one.sizeLimit === sizeLimit);
+  if (known) return known.device;
+  const named = wish.data.find((word) => word.startsWith('loop='))?.slice(5);
+  try {
+    const device = named ?? (yield* freeLoop());
+    yield* bindLoop(device, path, { offset, sizeLimit, readonly: (wish.flags & MS_RDONLY) !== 0, autoclear: true });
+    return device;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return null;
   }
+}
+
+function* mountOne(source: string | null, target: string, type: string | null, wish: Wish, o: Options): Call<number> {
+  const { propagation } = wish;
+  if (source !== null && !(wish.flags & (MS_BIND | MS_MOVE | MS_REMOUNT)) && (yield* wantsLoop(source, type, wish))) {
+    const device = yield* loopFor(source, wish);
+    if (device === null) {
+      yield* complain(`mount: ${target}: failed to setup loop device for ${source}.\n`);
+      return 32;
+    }
+    source = device;
+  }
+  const looped = source?.startsWith('/dev/loop') ?? false;
+  wish.data = wish.data.filter((word) => !LOOP_WORD.test(word));
+  const { flags } = wish;
   const at = yield* attempt(realPath(target, 'none'), null);
   if (at === null && o.on.has('mkdir')) yield* attempt(sys('mkdirat', -100, target, 0o755), 0);
   const where = at ?? target;
@@ -181,8 +227,10 @@ function* mountOne(source: string | null, target: string, type: string | null, w
     for (const p of propagation) yield* sys('mount', 'none', where, '', p, '');
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
+    if (looped) yield* attempt(releaseLoop(source!), undefined);
     return yield* explain(error, { source, target: at ?? target, type, flags, remaking });
   }
+  if (looped && !(flags & MS_RDONLY) && (yield* boundLoops()).find((one) => one.device === source)?.readonly) yield* complain(`mount: ${where}: WARNING: source write-protected, mounted read-only.\n`);
   if (o.on.has('verbose')) yield* print(`mount: ${source ?? where} ${flags & MS_BIND ? 'bound' : flags & MS_MOVE ? 'moved' : 'mounted'} ${flags & MS_MOVE ? 'to' : 'on'} ${where}.\n`);
   return 0;
 }
@@ -247,6 +295,7 @@ function* reason(error: SysError, tried: Tried, targetThere: boolean): Call<stri
     ENOTBLK: `${source} is not a block device.`,
     ENXIO: `${source} is not a valid block device.`,
     ELOOP: 'too many levels of symbolic links.',
+    EIO: `can't read superblock on ${source}.`,
   };
   if (error instanceof ContextRefused) return `fsconfig() failed: ${error.said}.`;
   if (plain && tried.type === 'overlay' && targetThere) {
@@ -296,7 +345,8 @@ function* umountOne(o: Options, word: string): Call<number> {
   const rows = yield* readMounts();
   // Without /proc only the kernel knows.
   if (rows.length === 0 && path !== null) return yield* detach(o, path);
-  const row = (path === null ? null : mountAt(rows, path)) ?? rows.findLast((r) => r.source === word && word.startsWith('/')) ?? null;
+  const loop = path === null ? undefined : (yield* boundLoops()).find((one) => one.file === path)?.device;
+  const row = (path === null ? null : mountAt(rows, path)) ?? (loop === undefined ? undefined : rows.findLast((r) => r.source === loop)) ?? rows.findLast((r) => r.source === word && word.startsWith('/')) ?? null;
   if (path === null && !row) {
     if (!o.on.has('quiet')) yield* complain(`umount: ${word}: no mount point specified.\n`);
     return 32;

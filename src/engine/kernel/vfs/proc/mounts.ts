@@ -52,9 +52,11 @@ function rootText(mount: Mount): string {
   return root || '/';
 }
 
-/** Major and minor of the device: the modelled disk is 254:0, the others have none. */
+/** Major and minor of the device: the modelled disk is 254:0, a loop device 7:N, the others have none. */
 function deviceText(mount: Mount): string {
   if (mount.sb.type !== 'ext4') return `0:${mount.sb.dev}`;
+  const loop = /^\/dev\/loop(\d+)$/.exec(mount.sb.source)?.[1];
+  if (loop !== undefined) return `7:${loop}`;
   const minor = /^\/dev\/vd([b-z])$/.exec(mount.sb.source)?.[1];
   return `254:${minor ? (minor.charCodeAt(0) - 97) * 16 : 0}`;
 }
