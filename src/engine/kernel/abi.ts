@@ -118,6 +118,11 @@ export const TCSETSW = 0x5403;
 export const TCSETSF = 0x5404;
 export const TCFLSH = 0x540b;
 export const TIOCSCTTY = 0x540e;
+export const LOOP_CTL_GET_FREE = 0x4c82;
+export const LOOP_CONFIGURE = 0x4c0a;
+export const LOOP_CLR_FD = 0x4c01;
+export const LOOP_GET_STATUS64 = 0x4c05;
+export const LOOP_SET_CAPACITY = 0x4c07;
 export const TIOCGPGRP = 0x540f;
 export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;
@@ -393,3 +398,24 @@ export const CAPABILITIES: readonly string[] = [
   'sys_boot', 'sys_nice', 'sys_resource', 'sys_time', 'sys_tty_config', 'mknod', 'lease', 'audit_write', 'audit_control', 'setfcap', 'mac_override',
   'mac_admin', 'syslog', 'wake_alarm', 'block_suspend', 'audit_read', 'perfmon', 'bpf', 'checkpoint_restore',
 ];
+
+/** What LOOP_CONFIGURE takes. */
+export interface LoopConfig {
+  fd: number;
+  offset: number;
+  /** 0: to the file's end. */
+  sizeLimit: number;
+  readonly: boolean;
+  autoclear: boolean;
+}
+
+/** What LOOP_GET_STATUS64 gives. */
+export interface LoopStatus {
+  file: string;
+  ino: number;
+  dev: number;
+  offset: number;
+  sizeLimit: number;
+  readonly: boolean;
+  autoclear: boolean;
+}

@@ -5,7 +5,7 @@
  * Simplified: the tree of a file system goes with the file (its inode and the offset), not with a copy of its bytes; what is written
  * below the mount does not show in the file.
  */
-import { SysError } from '../abi.ts';
+import { LOOP_CLR_FD, LOOP_CONFIGURE, LOOP_CTL_GET_FREE, LOOP_GET_STATUS64, LOOP_SET_CAPACITY, type LoopConfig, type LoopStatus, SysError } from '../abi.ts';
 import { diskAt, diskOps, isMounted, type BlockDisk, type Plugged, setPlugged, pluggedDisks } from '../block.ts';
 import { capableEverywhere } from '../vfs/inode.ts';
 import { logLine } from '../log.ts';
@@ -17,37 +17,10 @@ import type { Content } from '../vfs/content.ts';
 import type { File, FileOps, Inode, SuperBlock } from '../vfs/types.ts';
 import { readonlyAt } from '../vfs/open.ts';
 
-export const LOOP_CTL_GET_FREE = 0x4c82;
-export const LOOP_CONFIGURE = 0x4c0a;
-export const LOOP_CLR_FD = 0x4c01;
-export const LOOP_GET_STATUS64 = 0x4c05;
-export const LOOP_SET_CAPACITY = 0x4c07;
-
 const MAJOR = 7;
 const COUNT = 8;
 const SECTOR = 512;
 const DISK_GROUP = 6;
-
-/** What LOOP_CONFIGURE takes. */
-export interface LoopConfig {
-  fd: number;
-  offset: number;
-  /** 0: to the file's end. */
-  sizeLimit: number;
-  readonly: boolean;
-  autoclear: boolean;
-}
-
-/** What LOOP_GET_STATUS64 gives. */
-export interface LoopStatus {
-  file: string;
-  ino: number;
-  dev: number;
-  offset: number;
-  sizeLimit: number;
-  readonly: boolean;
-  autoclear: boolean;
-}
 
 /** A device that is tied to a file. */
 export interface Loop extends Omit<LoopConfig, 'fd'> {

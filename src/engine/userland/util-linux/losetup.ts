@@ -1,6 +1,7 @@
 /** losetup of util-linux 2.41, and what mount(8) needs of loop devices. Source: losetup(8), loop(4). Left out: --direct-io, --loop-ref, partitions. */
-import { AT_FDCWD, O_RDONLY, O_RDWR, type Stat, SysError } from '../../kernel/abi.ts';
-import { LOOP_CLR_FD, LOOP_CONFIGURE, LOOP_CTL_GET_FREE, LOOP_GET_STATUS64, LOOP_SET_CAPACITY, type LoopConfig, type LoopStatus } from '../../kernel/drivers/loop.ts';
+import {
+  AT_FDCWD, LOOP_CLR_FD, LOOP_CONFIGURE, LOOP_CTL_GET_FREE, LOOP_GET_STATUS64, LOOP_SET_CAPACITY, type LoopConfig, type LoopStatus, O_RDONLY, O_RDWR, type Stat, SysError,
+} from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { realPath } from '../coreutils/paths.ts';
 import { parseSize } from '../coreutils/sizes.ts';
