@@ -6,6 +6,7 @@ import { forkRandom } from '../sim/random.ts';
 import { handle, nameEvents, type Timeline } from '../sim/timeline.ts';
 import type { Trace } from '../sim/trace.ts';
 import { PAGE } from '../sim/units.ts';
+import { MS_NOSUID } from './abi.ts';
 import { createTree } from './cgroup/core.ts';
 import { rootCred } from './credentials.ts';
 import { burst } from './dispatch.ts';
@@ -146,7 +147,7 @@ function mountDev(kernel: Kernel, task: Task): void {
     at = lookup(kernel, task, task.fs.root, '/dev');
   }
   const dev = FILESYSTEMS.devtmpfs!(kernel, task, 'udev', '');
-  createMount(kernel, task.ns.mnt, dev, dev.root, at, 0, 'udev');
+  createMount(kernel, task.ns.mnt, dev, dev.root, at, MS_NOSUID, 'udev');
   const path = lookup(kernel, task, task.fs.root, '/dev/console');
   const { ops, data } = dev.ops.open(kernel, task, path.dentry, 2);
   const console = makeFile(path, path.dentry.inode, ops, 2, data);

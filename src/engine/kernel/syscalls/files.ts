@@ -1,7 +1,7 @@
 /** System calls on files and directories, in the order of the Syscalls interface. Source: the calls' manual pages, section 2. */
 import {
   AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, CLOSE_RANGE_CLOEXEC, O_ACCMODE, O_APPEND, O_CLOEXEC, O_NONBLOCK, O_PATH,
-  SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, type Stat, SysError,
+  SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, SIG, type Stat, SysError,
 } from '../abi.ts';
 import { PAGE } from '../../sim/units.ts';
 import { namedId } from '../credentials.ts';
@@ -9,6 +9,8 @@ import { writeBack, writeBackAll } from '../disk.ts';
 import { fifoLacksPeer, joinPipe, makePipe, peersOpened, pipeOps, waitForPeer } from '../pipe.ts';
 import { FILE_CAPS } from '../filecaps.ts';
 import type { Kernel, Task } from '../records.ts';
+import { sendSignal } from '../signals.ts';
+import type { Bytes } from '../sys.ts';
 import { type Content, emptyContent, nextPage } from '../vfs/content.ts';
 import { closeFd, dropFile, fileOf, install, makeFile, put, slotOf } from '../vfs/descriptors.ts';
 import { hangingAt } from '../vfs/hanging.ts';
@@ -103,11 +105,24 @@ function seekable(file: File): void {
   if (file.inode.kind === 'fifo' || file.inode.kind === 'sock') throw new SysError('ESPIPE');
 }
 
+/** RLIMIT_FSIZE: nothing is written beyond it; who begins there gets SIGXFSZ. Throws EFBIG. */
+function withinLimit(kernel: Kernel, task: Task, { inode }: File, data: Bytes, offset: number): Bytes {
+  const limit = task.limits?.RLIMIT_FSIZE?.cur;
+  if (limit === undefined || inode.kind !== 'file' || offset + data.length <= limit) return data;
+  if (offset < limit) return data.subarray(0, limit - offset);
+  sendSignal(kernel, task.leader, SIG.XFSZ, 'RLIMIT_FSIZE');
+  throw new SysError('EFBIG');
+}
+
 function truncateTo(kernel: Kernel, task: Task, path: Path, length: number): 0 {
   if (length < 0) throw new SysError('EINVAL');
   const { inode } = path.dentry;
   if (inode.kind === 'dir') throw new SysError('EISDIR');
   if (inode.kind !== 'file') throw new SysError('EINVAL');
+  if (length > inode.size && length > (task.limits?.RLIMIT_FSIZE?.cur ?? Number.POSITIVE_INFINITY)) {
+    sendSignal(kernel, task.leader, SIG.XFSZ, 'RLIMIT_FSIZE');
+    throw new SysError('EFBIG');
+  }
   return setattr(kernel, task, path, { size: length });
 }
 
@@ -146,7 +161,7 @@ export const fileHandlers = {
     writable(file);
     if (!file.ops.write) throw new SysError('EINVAL');
     const offset = file.flags & O_APPEND ? file.inode.size : file.offset;
-    const n = file.ops.write(kernel, task, file, data, offset);
+    const n = file.ops.write(kernel, task, file, withinLimit(kernel, task, file, data, offset), offset);
     if (n !== BLOCK) {
       file.offset = offset + n;
       countWrite(task, file, n);
@@ -168,7 +183,7 @@ export const fileHandlers = {
     writable(file);
     seekable(file);
     if (!file.ops.write || offset < 0) throw new SysError('EINVAL');
-    const n = file.ops.write(kernel, task, file, data, offset);
+    const n = file.ops.write(kernel, task, file, withinLimit(kernel, task, file, data, offset), offset);
     if (n !== BLOCK) countWrite(task, file, n);
     return n;
   },

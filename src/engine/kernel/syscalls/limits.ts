@@ -1,4 +1,4 @@
-/** Resource limits by name. Source: getrlimit(2). What the model enforces: NOFILE, NPROC, AS; the others are kept and printed. */
+/** Resource limits by name. Source: getrlimit(2). What the model enforces: NOFILE, NPROC, AS, FSIZE; the others are kept and printed. */
 import { SysError } from '../abi.ts';
 import { nsCapable } from '../credentials.ts';
 import type { Kernel, Task } from '../records.ts';

@@ -12,7 +12,8 @@ const KVM_GROUP = 104;
 const DISK_GROUP = 6;
 
 export function createDevtmpfs(kernel: Kernel): SuperBlock {
-  const sb = createTmpfs(kernel, 'tmpfs', 'udev', 'mode=755,inode64', 0o755);
+  const sb = createTmpfs(kernel, 'tmpfs', 'udev', '', 0o755);
+  sb.options = `size=${sb.space!.pages * 4}k,nr_inodes=${sb.space!.pages},mode=755,inode64`;
   sb.type = 'devtmpfs';
   const tree: Tree = {
     '/fd': { type: 'link', target: '/proc/self/fd' },

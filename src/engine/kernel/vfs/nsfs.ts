@@ -2,9 +2,11 @@
  * nsfs: the file system whose files are namespaces. /proc/PID/ns/* are magic links to them; an open descriptor or a bind mount
  * keeps its namespace alive. Source: namespaces(7). What setns(2) needs is in the inode: `nsFile(inode)`.
  */
-import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, SysError } from '../abi.ts';
-import type { Kernel, Namespaces } from '../records.ts';
+import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, NS_GET_NSTYPE, NS_GET_OWNER_UID, NS_GET_PARENT, NS_GET_USERNS, SysError } from '../abi.ts';
+import { shownUid } from '../credentials.ts';
+import type { Kernel, Namespaces, UserNamespace } from '../records.ts';
 import { vacate } from '../vacancy.ts';
+import { install, makeFile } from './descriptors.ts';
 import { mountApart } from './hanging.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
 import type { Dentry, FileOps, FsOps, Inode, Mount, Path, SuperBlock } from './types.ts';
@@ -32,6 +34,22 @@ interface Nsfs {
 const fileOps: FileOps = {
   read() {
     throw new SysError('EINVAL');
+  },
+  /** NS_GET_USERNS and NS_GET_PARENT give a descriptor; what is above the caller's own user namespace is not shown. */
+  ioctl(kernel, task, file, request) {
+    const { type, flag, ns } = file.data as NsFile & { ns: { owner?: UserNamespace; parent?: { ino: number } | null } };
+    if (request === NS_GET_NSTYPE) return flag;
+    if (request === NS_GET_OWNER_UID) {
+      if (type !== 'user') throw new SysError('EINVAL');
+      return shownUid(task, ns.owner as unknown as number);
+    }
+    if (request !== NS_GET_USERNS && request !== NS_GET_PARENT) throw new SysError('ENOTTY');
+    if (request === NS_GET_PARENT && type !== 'user' && type !== 'pid') throw new SysError('EINVAL');
+    const wanted = request === NS_GET_PARENT || type === 'user' ? ns.parent : (ns.owner ?? kernel.init.user);
+    if (!wanted) throw new SysError('EPERM');
+    const path = nsPath(kernel, request === NS_GET_USERNS ? 'user' : type, wanted);
+    const opened = ops.open(kernel, task, path.dentry, 0);
+    return install(task, makeFile(path, path.dentry.inode, opened.ops, 0, opened.data), true);
   },
   release(kernel, file) {
     const token = file.data as NsFile;

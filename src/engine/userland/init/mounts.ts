@@ -1,5 +1,5 @@
 /** What pid 1 mounts before anything else, the machine's name, and its network links up. Source: systemd's mount-setup, file-hierarchy(7). */
-import { AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, MS_SHARED, SysError } from '../../kernel/abi.ts';
+import { AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, MS_SHARED, MS_STRICTATIME, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { attempt, exists, list, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
@@ -8,12 +8,13 @@ const SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /** Source, target, type, flags, options. */
 const MOUNTS: readonly (readonly [string, string, string, number, string])[] = [
-  ['proc', '/proc', 'proc', SAFE, ''],
   ['sysfs', '/sys', 'sysfs', SAFE, ''],
-  ['tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755'],
+  ['proc', '/proc', 'proc', SAFE, ''],
+  ['tmpfs', '/run', 'tmpfs', SAFE, 'size=10%,mode=755'],
   ['cgroup2', '/sys/fs/cgroup', 'cgroup2', SAFE, 'nsdelegate,memory_recursiveprot'],
   ['devpts', '/dev/pts', 'devpts', MS_NOSUID | MS_NOEXEC, 'gid=5,mode=620,ptmxmode=000'],
-  ['tmpfs', '/dev/shm', 'tmpfs', MS_NOSUID | MS_NODEV, ''],
+  ['tmpfs', '/dev/shm', 'tmpfs', MS_NOSUID | MS_NODEV | MS_STRICTATIME, ''],
+  ['tmpfs', '/run/lock', 'tmpfs', SAFE, 'size=5242880'],
   ['mqueue', '/dev/mqueue', 'mqueue', SAFE, ''],
 ];
 
@@ -35,7 +36,7 @@ export function* mountAll(): Call<void> {
   }
   // systemd shares the whole tree, so that mounts made later show in namespaces below.
   if (!plain) yield* attempt(sys('mount', 'none', '/', '', MS_SHARED | MS_REC, ''), 0);
-  for (const dir of ['/run/lock', '/run/user', '/run/systemd']) yield* attempt(sys('mkdirat', AT_FDCWD, dir, 0o755), 0);
+  for (const dir of ['/run/user', '/run/systemd']) yield* attempt(sys('mkdirat', AT_FDCWD, dir, 0o755), 0);
 }
 
 /** Mounts; options that this kernel does not know are left out, as systemd does. */

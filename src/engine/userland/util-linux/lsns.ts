@@ -1,5 +1,5 @@
 /** lsns of util-linux 2.41: the namespaces that processes are in, by /proc/PID/ns, with how many are in each. Source: lsns(8). */
-import { AT_FDCWD } from '../../kernel/abi.ts';
+import { AT_FDCWD, NS_GET_PARENT, NS_GET_USERNS, O_RDONLY } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { type Accounts, readAccounts, userName } from '../coreutils/accounts.ts';
 import { pids, type Process, readProcess } from '../coreutils/processes.ts';
@@ -26,7 +26,7 @@ const SPEC = 'J/json H/list-columns l/list n/noheadings o/output= p/task= P/pers
 const COLUMNS: Readonly<Record<string, ColumnSpec>> = {
   NS: { name: 'NS', align: 'right', number: true, hint: 10 }, TYPE: { name: 'TYPE', hint: 5 }, PATH: { name: 'PATH' }, NPROCS: { name: 'NPROCS', align: 'right', number: true, hint: 5 }, PID: { name: 'PID', align: 'right', number: true, hint: 5 },
   PPID: { name: 'PPID', align: 'right', number: true, hint: 5 }, COMMAND: { name: 'COMMAND' }, UID: { name: 'UID', align: 'right', number: true }, USER: { name: 'USER' }, NETNSID: { name: 'NETNSID', align: 'right' }, NSFS: { name: 'NSFS' },
-  PNS: { name: 'PNS', align: 'right', number: true }, ONS: { name: 'ONS', align: 'right', number: true },
+  PNS: { name: 'PNS', align: 'right', number: true, hint: 10 }, ONS: { name: 'ONS', align: 'right', number: true, hint: 10 },
 };
 
 const MEANINGS: readonly (readonly [string, string, string])[] = [
@@ -105,8 +105,21 @@ function* cellsOf(ns: Namespace, accounts: Accounts, names: readonly string[]): 
   return {
     NS: String(ns.ino), TYPE: ns.type, PATH: `/proc/${first.pid}/ns/${ns.type}`, NPROCS: String(ns.members.length), PID: String(first.pid), PPID: String(first.ppid),
     COMMAND: first.args.length > 0 ? first.args.join(' ') : first.comm, UID: String(first.uid), USER: userName(accounts, first.uid),
-    NETNSID: ns.type === 'net' && names.includes('NETNSID') ? yield* nsid(first.pid) : '', NSFS: names.includes('NSFS') ? yield* pinned(ns.ino) : '', PNS: '', ONS: '',
+    NETNSID: ns.type === 'net' && names.includes('NETNSID') ? yield* nsid(first.pid) : '', NSFS: names.includes('NSFS') ? yield* pinned(ns.ino) : '', PNS: names.includes('PNS') ? String(yield* related(`/proc/${first.pid}/ns/${ns.type}`, NS_GET_PARENT)) : '',
+    ONS: names.includes('ONS') ? String(yield* related(`/proc/${first.pid}/ns/${ns.type}`, NS_GET_USERNS)) : '',
   };
+}
+
+/** The number of a namespace's parent or owner; 0 where it has none that is shown. */
+function* related(path: string, request: number): Call<number> {
+  const fd = yield* attempt(sys('openat', AT_FDCWD, path, O_RDONLY), -1);
+  if (fd < 0) return 0;
+  const other = Number(yield* attempt(sys('ioctl', fd, request, 0), -1));
+  yield* sys('close', fd);
+  if (other < 0) return 0;
+  const { ino } = yield* sys('fstat', other);
+  yield* sys('close', other);
+  return ino;
 }
 
 function* nsid(pid: number): Call<string> {

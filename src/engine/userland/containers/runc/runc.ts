@@ -61,7 +61,7 @@ function options(spec: string, argv: readonly string[]): Options {
     return parseOptions(spec, argv, 'in-order');
   } catch (error) {
     if (!(error instanceof BadOption)) throw error;
-    const unknown = /unrecognized option '-?-?([^'=]*)|invalid option -- '(.)'/.exec(error.message);
+    const unknown = /^(?:unrecognized )?option '-?-?([^'=]*)[^ ]*(?: is ambiguous|$)|invalid option -- '(.)'/.exec(error.message);
     const lacking = /option '--([^']*)' requires|requires an argument -- '(.)'/.exec(error.message);
     throw new BadOption(unknown ? `flag provided but not defined: -${unknown[1] ?? unknown[2]}` : lacking ? `flag needs an argument: -${lacking[1] ?? lacking[2]}` : error.message);
   }

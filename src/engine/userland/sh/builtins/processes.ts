@@ -247,29 +247,39 @@ function symbolicChange(before: number, mode: string): number | null {
   return bits;
 }
 
+/** What is written into a pipe at once: 4096 bytes, in blocks of 512. */
+const PIPE_BLOCKS = 8;
+
 /** Letter, name in the kernel, what ulimit -a calls it, its unit. */
 const LIMITS: readonly (readonly [string, string, string, number])[] = [
+  ['R', 'rttime', 'real-time non-blocking time  (microseconds, -R)', 1],
   ['c', 'core', 'core file size              (blocks, -c)', 512], ['d', 'data', 'data seg size               (kbytes, -d)', 1024],
-  ['f', 'fsize', 'file size                   (blocks, -f)', 512], ['l', 'memlock', 'max locked memory           (kbytes, -l)', 1024],
-  ['n', 'nofile', 'open files                          (-n)', 1], ['s', 'stack', 'stack size                  (kbytes, -s)', 1024],
+  ['e', 'nice', 'scheduling priority                 (-e)', 1], ['f', 'fsize', 'file size                   (blocks, -f)', 512], ['i', 'sigpending', 'pending signals                     (-i)', 1], ['l', 'memlock', 'max locked memory           (kbytes, -l)', 1024],
+  ['m', 'rss', 'max memory size             (kbytes, -m)', 1024], ['n', 'nofile', 'open files                          (-n)', 1], ['p', '', 'pipe size                (512 bytes, -p)', 1],
+  ['q', 'msgqueue', 'POSIX message queues         (bytes, -q)', 1], ['r', 'rtprio', 'real-time priority                  (-r)', 1], ['s', 'stack', 'stack size                  (kbytes, -s)', 1024],
   ['t', 'cpu', 'cpu time                   (seconds, -t)', 1], ['u', 'nproc', 'max user processes                  (-u)', 1],
-  ['v', 'as', 'virtual memory              (kbytes, -v)', 1024],
+  ['v', 'as', 'virtual memory              (kbytes, -v)', 1024], ['x', 'locks', 'file locks                          (-x)', 1],
 ];
 
 const ulimit: Builtin = function* (sh, words) {
-  const parsed = yield* options(sh, words, 'SHacdflnstuvm', 'ulimit [-SHabcdefiklmnpqrstuvxPRT] [limit]');
+  const parsed = yield* options(sh, words, 'SHacdefilmnpqrstuvxR', 'ulimit [-SHabcdefiklmnpqrstuvxPRT] [limit]');
   if (!parsed) return 2;
   const { on, rest } = parsed;
   const show = (value: number, unit: number): string => (!Number.isFinite(value) || value >= 2 ** 60 ? 'unlimited' : String(Math.floor(value / unit)));
+  // bash counts blocks of 1024 bytes, dash of 512
+  const sizeOf = (unit: number): number => (unit === 512 && sh.flavour === 'bash' ? 1024 : unit);
   if (on.has('a')) {
     let out = '';
     for (const [, name, label, unit] of LIMITS) {
-      const limit = yield* attempt(sys('prlimit64', 0, name.toUpperCase(), null), null);
-      if (limit) out += `${label} ${show(limit.cur, unit)}\n`;
+      const limit = name === '' ? null : yield* attempt(sys('prlimit64', 0, name.toUpperCase(), null), null);
+      if (name === '') out += `${label} ${PIPE_BLOCKS}\n`;
+      else if (limit) out += `${label} ${show(on.has('H') ? limit.max : limit.cur, sizeOf(unit))}\n`;
     }
     return yield* output(sh, 'ulimit', out);
   }
-  const [letter, name, , unit] = LIMITS.find(([l]) => on.has(l)) ?? LIMITS[2]!;
+  const [letter, name, , given] = LIMITS.find(([l]) => on.has(l)) ?? LIMITS.find(([l]) => l === 'f')!;
+  const unit = sizeOf(given);
+  if (name === '') return rest[0] === undefined ? yield* output(sh, 'ulimit', `${PIPE_BLOCKS}\n`) : yield* fault(sh, 'ulimit: pipe size: cannot modify limit: Invalid argument');
   const limit = yield* attempt(sys('prlimit64', 0, name.toUpperCase(), null), null);
   if (!limit) return yield* fault(sh, `ulimit: not modelled: -${letter}`);
   if (rest[0] === undefined) return yield* output(sh, 'ulimit', `${show(on.has('H') ? limit.max : limit.cur, unit)}\n`);
