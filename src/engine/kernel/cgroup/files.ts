@@ -92,8 +92,8 @@ function requireInView(kernel: Kernel, task: Task, from: Cgroup, to: Cgroup): vo
     for (let at: Cgroup | null = group; at; at = at.parent) if (at === root) return true;
     return false;
   };
-  const known = kernel.drivers.get('cgroup2') as { options: string } | undefined;
-  if (known?.options.includes('nsdelegate') && !(inside(from) && inside(to))) throw new SysError('ENOENT');
+  const options = kernel.drivers.get('cgroup2') as string | undefined;
+  if (options?.includes('nsdelegate') && !(inside(from) && inside(to))) throw new SysError('ENOENT');
 }
 
 /** Who is not root must be able to write cgroup.procs of the lowest group that holds both ends. */

@@ -41,6 +41,8 @@ const plain = (usage: string, args: string, count: readonly [number, number], sp
   usage, args, where: args === '<container-id>' ? WHERE_PLAIN : '', description, spec, options, count,
 });
 
+const WHERE_ROOT = '\n\nWhere the given root is specified via the global option "--root"\n(default: "/run/runc").\n\nEXAMPLE 1:\nTo list containers created via the default "--root":\n       # runc list\n\nEXAMPLE 2:\nTo list containers created using a non-default value for "--root":\n       # runc --root value list';
+
 export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
   create: {
     usage: 'create a container', args: '<container-id>', where: WHERE_ID, description: about('create', 'start'), count: [1, 1],
@@ -74,9 +76,9 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     'a/all', [
       ['--all, -a', 'send the specified signal to all processes inside the container'],
     ]),
-  list: plain('lists containers started by runc with the given root', '', [0, 1 << 20], 'f/format= q/quiet', [
+  list: { ...plain('lists containers started by runc with the given root', '', [0, 0], 'f/format= q/quiet', [
     ['--format value, -f value', 'select one of: table or json (default: "table")'], ['--quiet, -q', 'display only container IDs'],
-  ]),
+  ]), where: WHERE_ROOT },
   pause: plain('pause suspends all processes inside the container', '<container-id>', [1, 1]),
   ps: plain('ps displays the processes running inside a container', '<container-id> [ps options]', [1, 1 << 20], 'f/format=', [['--format value, -f value', 'select one of: table or json (default: "table")']]),
   resume: plain('resumes all processes that have been previously paused', '<container-id>', [1, 1]),
@@ -91,7 +93,7 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
   spec: plain('create a new specification file', '[arguments...]', [0, 0], 'b/bundle= rootless', [['--bundle value, -b value', 'path to the root of the bundle directory'], ['--rootless', 'generate a configuration for a rootless container']]),
   start: plain('executes the user defined process in a created container', '<container-id>', [1, 1]),
   state: plain('output the state of a container', '<container-id>', [1, 1]),
-  update: plain('update container resource constraints', '<container-id>', [1, 1],
+  update: { ...plain('update container resource constraints', '<container-id>', [1, 1],
     'r/resources= blkio-weight= cpu-period= cpu-quota= cpu-share= cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems= memory= memory-reservation= memory-swap= pids-limit= l3-cache-schema= mem-bw-schema=', [
       ['--resources value, -r value', 'path to the file containing the resources to update or \'-\' to read from the standard input\n\nThe accepted format is as follow (unchanged values can be omitted):\n\n{\n  "memory": {\n    "limit": 0,\n    "reservation": 0,\n    "swap": 0\n  },\n  "cpu": {\n    "shares": 0,\n    "quota": 0,\n    "period": 0,\n    "realtimeRuntime": 0,\n    "realtimePeriod": 0,\n    "cpus": "",\n    "mems": ""\n  },\n  "blockIO": {\n    "weight": 0\n  }\n}\n\nNote: if data is to be read from a file or the standard input, all\nother options are ignored.'],
       ['--blkio-weight value', 'Specifies per cgroup weight, range is from 10 to 1000 (default: 0)'],
@@ -108,7 +110,7 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       ['--pids-limit value', 'Maximum number of pids allowed in the container (default: 0)'],
       ['--l3-cache-schema value', 'The string of Intel RDT/CAT L3 cache schema'],
       ['--mem-bw-schema value', 'The string of Intel RDT/MBA memory bandwidth schema'],
-    ]),
+    ]), where: '' },
   checkpoint: plain('checkpoint a running container', '<container-id>', [1, 1],
     'image-path= work-path= parent-path= leave-running tcp-established ext-unix-sk shell-job lazy-pages status-fd= page-server= file-locks pre-dump manage-cgroups-mode= empty-ns= auto-dedup', [
       ['--image-path value', 'path for saving criu image files'],

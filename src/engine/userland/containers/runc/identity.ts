@@ -2,7 +2,7 @@
  * The last things before a process becomes the program: its directory, ids, capabilities, system-call filter, environment,
  * and which file its first argument names. Source: runc libcontainer/init_linux.go (finalizeNamespace), Go's os/exec.
  */
-import { AT_FDCWD, CLOSE_RANGE_CLOEXEC, S_IFDIR, S_IFMT, SysError } from '../../../kernel/abi.ts';
+import { AT_FDCWD, CLOSE_RANGE_CLOEXEC, O_RDONLY, S_IFDIR, S_IFMT, SysError } from '../../../kernel/abi.ts';
 import { sys } from '../../../kernel/sys.ts';
 import { attempt, tryRead } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
@@ -97,7 +97,6 @@ export function* startEnv(process: Process): Call<Record<string, string>> {
   const env: Record<string, string> = {};
   for (const one of process.env ?? []) {
     const cut = one.indexOf('=');
-    if (cut < 0) throw new Refused("invalid environment variable: missing '='");
     if (cut > 0) env[one.slice(0, cut)] = one.slice(cut + 1);
   }
   if (!env.HOME) {
@@ -105,6 +104,18 @@ export function* startEnv(process: Process): Call<Record<string, string>> {
     env.HOME = line?.split(':')[5] || '/';
   }
   return env;
+}
+
+/** Words without = are no environment. Throws Refused. */
+export function requireEnv(process: Process): void {
+  if ((process.env ?? []).some((one) => !one.includes('='))) throw new Refused("invalid environment variable: missing '='");
+}
+
+/** What is open is found by /proc, which must be there. Throws Refused. */
+export function* requireFds(): Call<void> {
+  const listed = yield* attempt(sys('openat', AT_FDCWD, '/proc/self/fd', O_RDONLY), -1);
+  if (listed < 0) throw new Refused('error closing exec fds: open /proc/self/fd: no such file or directory');
+  yield* sys('close', listed);
 }
 
 /** Nothing that the runtime had open stays open in the program. */

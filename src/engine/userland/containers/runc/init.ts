@@ -14,7 +14,7 @@ import { MiB, MS } from '../../../sim/units.ts';
 import { attempt, poke } from '../../lib/files.ts';
 import type { Call } from '../../lib/http.ts';
 import { complain } from '../../lib/io.ts';
-import { becomeUser, closeOnExec, goTo, lookPath, Refused, startEnv } from './identity.ts';
+import { becomeUser, closeOnExec, goTo, lookPath, Refused, requireEnv, requireFds, startEnv } from './identity.ts';
 import { HookFailed, runHooks } from './hooks.ts';
 import { makeConsole } from './console.ts';
 import { type Boot, INIT_FDS, type InitConfig, type Sync } from './launch.ts';
@@ -150,6 +150,7 @@ function* third(boot: Boot): Call<number> {
 
 function* standard(boot: Boot, config: InitConfig, lines: Lines): Call<string> {
   const { spec, process } = config;
+  requireEnv(process);
   if (boot.make & CLONE_NEWNET) yield* attempt(sys('netlink', { type: 'link.set', name: 'lo', up: true }), 0);
   if (boot.make & CLONE_NEWNS) {
     yield* prepareRootfs(spec, config.rootfs);
@@ -171,6 +172,7 @@ function* standard(boot: Boot, config: InitConfig, lines: Lines): Call<string> {
   if (boot.make & CLONE_NEWNS) yield* finishRootfs(spec);
   if (process.noNewPrivileges) yield* sys('prctl', 'PR_SET_NO_NEW_PRIVS', 1);
   yield* ask(lines, 'ready');
+  yield* requireFds();
   yield* goTo(process.cwd);
   if (spec.linux.seccomp && !process.noNewPrivileges) yield* loadSeccomp(spec.linux.seccomp);
   yield* becomeUser(process);

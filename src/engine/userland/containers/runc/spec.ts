@@ -1,4 +1,5 @@
 /** The OCI runtime configuration (config.json) as far as it is acted on, and the one that `runc spec` writes. */
+import { specMisfit } from './gojson.ts';
 import { isRecord } from '../oci.ts';
 
 export interface Spec {
@@ -94,7 +95,8 @@ export interface Resources {
 
 /** Checks the parts that are used; returns what is wrong in runc's words. */
 export function checkSpec(spec: unknown): { spec: Spec } | { error: string } {
-  if (!isRecord(spec)) return { error: 'json: cannot unmarshal value into Go value of type specs.Spec' };
+  const misfit = specMisfit(spec);
+  if (misfit || !isRecord(spec)) return { error: misfit ?? 'json: cannot unmarshal value into Go value of type specs.Spec' };
   const linux = isRecord(spec.linux) ? spec.linux : {};
   const process = spec.process;
   if (!isRecord(process)) return { error: 'process property must not be empty' };
