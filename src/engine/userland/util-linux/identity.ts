@@ -88,13 +88,25 @@ function* idsOf(o: Options): Call<{ uid: number[]; gid: number[]; initial: numbe
   };
 }
 
+/** As `said`, without the program's name before it. */
+function* plainly(what: string, call: Call<unknown>): Call<boolean> {
+  try {
+    yield* call;
+    return true;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    yield* complain(`${what}: ${strerror(error)}\n`);
+    return false;
+  }
+}
+
 function* dump(): Call<number> {
   const ids = yield* ownIds();
   const caps = yield* sys('capget', 0);
   const list = (set: readonly string[]): string => (set.length === 0 ? '[none]' : set.join(','));
   const status = (yield* tryRead('/proc/self/status')) ?? '';
   yield* print(
-    `uid: ${ids.uid}\neuid: ${ids.euid}\ngid: ${ids.gid}\negid: ${ids.egid}\nSupplementary groups: ${ids.groups.slice(1).join(',') || '[none]'}\nno_new_privs: ${/^NoNewPrivs:\s*(\d)/m.exec(status)?.[1] ?? '0'}\n` +
+    `uid: ${ids.uid}\neuid: ${ids.euid}\ngid: ${ids.gid}\negid: ${ids.egid}\nSupplementary groups: ${(yield* sys('getgroups')).join(',') || '[none]'}\nno_new_privs: ${/^NoNewPrivs:\s*(\d)/m.exec(status)?.[1] ?? '0'}\n` +
       `Inheritable capabilities: ${list(caps.inheritable)}\nAmbient capabilities: ${list(caps.ambient)}\nCapability bounding set: ${list(caps.bounding)}\nSecurebits: [none]\nParent death signal: [none]\n`,
   );
   return 0;
@@ -143,9 +155,15 @@ export const capsh = command(function* (argv, env) {
     else if (arg.startsWith('--decode=')) yield* print(`0x${(/^(?:0x)?([0-9a-f]*)/i.exec(value)![1] ?? '').padStart(16, '0')}=${decode(value).join(',')}\n`);
     else if (arg.startsWith('--has-p=')) {
       if (!(yield* sys('capget', 0)).permitted.includes(value.replace(/^cap_/, ''))) throw new Failed(`cap[${value}] not permitted`);
-    } else if (arg.startsWith('--uid=') || arg.startsWith('--user=')) {
-      const user = findUser(yield* readAccounts(), value);
+    } else if (arg.startsWith('--uid=')) {
+      const uid = Number(value);
+      if (!(yield* plainly(`Failed to set uid=${value}`, sys('setresuid', uid, uid, uid)))) return 1;
+    } else if (arg.startsWith('--user=')) {
+      const accounts = yield* readAccounts();
+      const user = findUser(accounts, value);
       if (!user) throw new Failed(`failed to find user '${value}'`);
+      yield* said('Failed to set groups', sys('setgroups', [...new Set([user.gid, ...accounts.groups.filter((g) => g.members.includes(user.name)).map((g) => g.gid)])]));
+      yield* said('Failed to set gid', sys('setresgid', user.gid, user.gid, user.gid));
       yield* said('Failed to set uid', sys('setresuid', user.uid, user.uid, user.uid));
     } else if (arg.startsWith('--caps=')) {
       const sets = capsOf(value);
@@ -160,7 +178,9 @@ export const capsh = command(function* (argv, env) {
       if (!(yield* sys('capget', 0)).ambient.includes(namesOf(value)[0]!)) throw new Failed(`cap[${value}] not raised in ambient set`);
     } else if (arg.startsWith('--supports=')) namesOf(value);
     else if (arg.startsWith('--shell=')) shell = value;
-    else if (arg.startsWith('--gid=')) yield* said('Failed to set gid', sys('setresgid', Number(value), Number(value), Number(value)));
+    else if (arg.startsWith('--gid=')) {
+      if (!(yield* plainly(`Failed to set gid=${value}`, sys('setresgid', Number(value), Number(value), Number(value))))) return 1;
+    }
     else if (arg.startsWith('--chroot=')) yield* said(`Unable to chroot to [${value}]`, sys('chroot', value));
     else if (arg === '--noenv' || arg === '--quiet' || arg === '--current') continue;
     else if (arg === '--' || arg === '==') return yield* execOr('capsh', [shell, ...args.slice(i + 1)], env);
@@ -213,7 +233,7 @@ function* printCaps(): Call<void> {
   const ids = yield* ownIds();
   yield* print(
     `Current: ${capText(caps)}\nBounding set =${inOrder(caps.bounding)}\nAmbient set =${inOrder(caps.ambient)}\nCurrent IAB: ${iab(caps)}\nSecurebits: 00/0x0/1'b0 (no-new-privs=0)\n secure-noroot: no (unlocked)\n secure-no-suid-fixup: no (unlocked)\n secure-keep-caps: no (unlocked)\n secure-no-ambient-raise: no (unlocked)\n` +
-      `uid=${ids.uid}(${userName(accounts, ids.uid)}) euid=${ids.euid}(${userName(accounts, ids.euid)})\ngid=${ids.gid}(${groupName(accounts, ids.gid)})\ngroups=${ids.groups.slice(1).map((g) => `${g}(${groupName(accounts, g)})`).join(',')}\nGuessed mode: HYBRID (4)\n`,
+      `uid=${ids.uid}(${userName(accounts, ids.uid)}) euid=${ids.euid}(${userName(accounts, ids.euid)})\ngid=${ids.gid}(${groupName(accounts, ids.gid)})\ngroups=${(yield* sys('getgroups')).map((g) => `${g}(${groupName(accounts, g)})`).join(',')}\nGuessed mode: HYBRID (4)\n`,
   );
 }
 
