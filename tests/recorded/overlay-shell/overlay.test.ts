@@ -37,3 +37,10 @@ test('layers by hand: each option alone and with others, what the log says of th
   report('overlay, by hand', result);
   expect(unexplained(result, [['cat /sys/module/overlay/parameters/', 'modinfo knows no modules here']])).toEqual([]);
 });
+
+test('a course of an overlay: copy-up, whiteouts, options, xattrs, on a machine with systemd', () => {
+  const lines = readTranscript(new URL('by-hand.jsonl', import.meta.url));
+  const result = replayTranscript({ scenario: 'recorded/machine', lines, normal: (text: string, _: Recorded) => normal(text), detached: true });
+  report('overlay, a course', result);
+  expect(result.differ).toEqual([]);
+});

@@ -33,7 +33,8 @@ export const ext4: MakeFileSystem = (kernel, task, source, data) => {
   if (inode.rdev[0] === 254 && inode.rdev[1] === 1) return kernel.drivers.get('rootfs') as SuperBlock;
   if (inode.rdev[0] === 254 && inode.rdev[1] === 0) throw new SysError('EBUSY');
   const plugged = diskAt(kernel, inode.rdev);
-  if (!plugged) throw new SysError('ENXIO');
+  // a loop device without a file is there, but has no bytes
+  if (!plugged) throw new SysError(inode.rdev[0] === 7 ? 'EIO' : 'ENXIO');
   const { disk, name } = plugged;
   if (disk.size < 4096) throw new SysError('EIO');
   const found = fileSystemOn(disk);

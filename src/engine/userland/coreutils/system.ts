@@ -366,7 +366,7 @@ export const logname = command(function* () {
 function chrootGroups(accounts: Accounts, groups: string | undefined, name: string | undefined, gid: number | undefined): number[] | null {
   if (groups === undefined) {
     const user = name ? findUser(accounts, name) : null;
-    if (name === undefined) return null;
+    if (!name) return null;
     return gid === undefined ? [] : [...new Set([gid, ...accounts.groups.filter((g) => user && g.members.includes(user.name)).map((g) => g.gid)])];
   }
   return groups.split(',').filter(Boolean).map((one) => {
@@ -395,8 +395,8 @@ export const chroot = command(function* (argv, env) {
   if (accounts) {
     const [name, group] = spec?.split(':') ?? [];
     const user = name ? findUser(accounts, name) : null;
-    if (name && !user && !/^\d+$/.test(name)) throw new Failed(`invalid user: ${curly(spec!)}`, 125);
-    if (group && findGroup(accounts, group) === null && !/^\d+$/.test(group)) throw new Failed(`invalid group: ${curly(spec!)}`, 125);
+    if (name && !user && !/^\d+$/.test(name)) throw new Failed('invalid user', 125);
+    if (group && findGroup(accounts, group) === null && !/^\d+$/.test(group)) throw new Failed('invalid group', 125);
     const gid = group ? (findGroup(accounts, group) ?? Number(group)) : user?.gid;
     const set = chrootGroups(accounts, groups, name, gid);
     if (set) yield* attempt(sys('setgroups', set), 0);

@@ -306,7 +306,7 @@ function limitOf(resource: string, spec: string, old: { cur: number; max: number
 export const pivotRoot = command(function* (argv) {
   const { words } = parseOptions('', argv.slice(1));
   const [root, old] = words;
-  if (root === undefined || old === undefined) throw new BadOption('bad usage');
+  if (root === undefined || old === undefined || words.length > 2) throw new BadOption('bad usage');
   try {
     yield* sys('pivot_root', root, old);
   } catch (error) {

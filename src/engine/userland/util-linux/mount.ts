@@ -7,7 +7,7 @@ import {
 } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions, lastValue } from '../lib/args.ts';
-import { attempt, statOf, tryRead } from '../lib/files.ts';
+import { attempt, mkdirAll, statOf, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, print, strerror } from '../lib/io.ts';
 import { findGroup, findUser, readAccounts } from '../coreutils/accounts.ts';
@@ -112,19 +112,29 @@ export const mount = command(function* (argv) {
     wish.flags |= more.flags;
     wish.data.unshift(...more.data);
   }
-  wish.data = yield* numbered(wish.data);
+  try {
+    wish.data = yield* numbered(wish.data);
+  } catch (error) {
+    if (!(error instanceof Unparsed)) throw error;
+    yield* complain(`mount: ${target}: failed to parse mount options '${wish.flags & MS_RDONLY ? 'ro' : 'rw'},${wish.data.join(',')}': Invalid argument.\n`);
+    return 1;
+  }
   if (o.on.has('fake')) return 0;
   return yield* mountOne(source, target, type, wish, o);
 });
 
-/** uid= and gid= may name users and groups; the kernel takes numbers. */
+/** An option whose value mount(8) cannot make out. */
+class Unparsed extends Error {}
+
+/** uid= and gid= may name users and groups; the kernel takes numbers. Throws Unparsed. */
 function* numbered(data: readonly string[]): Call<string[]> {
   if (!data.some((one) => /^[ug]id=\D/.test(one))) return [...data];
   const accounts = yield* readAccounts();
   return data.map((one) => {
     const [, which, name] = /^([ug]id)=(\D.*)$/.exec(one) ?? [];
     const id = which === undefined ? null : which === 'uid' ? findUser(accounts, name!)?.uid : findGroup(accounts, name!);
-    return id === null || id === undefined ? one : `${which}=${id}`;
+    if (which !== undefined && (id === null || id === undefined)) throw new Unparsed(one);
+    return which === undefined ? one : `${which}=${id}`;
   });
 }
 
@@ -209,8 +219,8 @@ function* mountOne(source: string | null, target: string, type: string | null, w
   const looped = source?.startsWith('/dev/loop') ?? false;
   wish.data = wish.data.filter((word) => !LOOP_WORD.test(word));
   const { flags } = wish;
+  if (o.on.has('mkdir') && (yield* statOf(target)) === null) yield* attempt(mkdirAll(target, Number.parseInt(lastValue(o, 'mkdir') ?? '755', 8)), undefined);
   const at = yield* attempt(realPath(target, 'none'), null);
-  if (at === null && o.on.has('mkdir')) yield* attempt(sys('mkdirat', -100, target, 0o755), 0);
   const where = at ?? target;
   const plain = !(flags & (MS_BIND | MS_MOVE | MS_REMOUNT));
   const remaking = source === null && propagation.length > 0 && !(flags & MS_REMOUNT);
