@@ -42,5 +42,9 @@ test('a course of an overlay: copy-up, whiteouts, options, xattrs, on a machine 
   const lines = readTranscript(new URL('by-hand.jsonl', import.meta.url));
   const result = replayTranscript({ scenario: 'recorded/machine', lines, normal: (text: string, _: Recorded) => normal(text), detached: true });
   report('overlay, a course', result);
-  expect(result.differ).toEqual([]);
+  expect(unexplained(result, [
+    ["find upper | sort; ls -l upper/dir", 'the month in which it was recorded'],
+    ['metacopy=on merged; chmod 600', 'on that disk a long attribute takes a block'],
+    ['stat -c %d merged merged/t', 'files of an upper directory on another file system have the numbers of the overlay'],
+  ])).toEqual([]);
 });

@@ -138,12 +138,16 @@ function* pids(name: string): Call<number> {
   return 0;
 }
 
+/** The name of the namespace that a process is in, an empty line where it has none; several names are one a line. */
 function* identify(pid: string): Call<number> {
   const own = yield* attempt(sys('newfstatat', AT_FDCWD, `/proc/${pid}/ns/net`, 0), null);
-  for (const name of yield* names()) {
+  const all = yield* names();
+  const found: string[] = [];
+  for (const name of all) {
     const stat = yield* attempt(sys('newfstatat', AT_FDCWD, `${DIR}/${name}`, 0), null);
-    if (own && stat?.ino === own.ino) yield* print(`${name}\n`);
+    if (own && stat?.ino === own.ino) found.push(name);
   }
+  if (all.length > 0) yield* print(`${found.join('\n')}\n`);
   return 0;
 }
 
