@@ -75,10 +75,10 @@ it('sockets, curl, addresses, routes and rules between two namespaces', () => {
   expect(late).toEqual([]);
 });
 
-it('options, filters, refusals and -j of ip, bridge, iptables, conntrack, tc, sysctl, ping, curl, tcpdump and ss (iproute2 6.15, iptables 1.8.11, Linux 6.12)', () => {
+it.each([['options', 'options, filters and refusals one at a time'], ['mixed', 'several commands a line']])('%s: %s (iproute2 6.15, iptables 1.8.11, Linux 6.12)', (name) => {
   // kept are the lines that ask for what is modelled; helps are the lab's own words
-  const lines = readTranscript(new URL('./options.jsonl', import.meta.url));
+  const lines = readTranscript(new URL(`./${name}.jsonl`, import.meta.url));
   const result = replayTranscript({ scenario: 'recorded/docker', lines, normal: normalTools });
-  report('network, options', result);
+  report(`network, ${name}`, result);
   expect(result.differ).toEqual([]);
 });

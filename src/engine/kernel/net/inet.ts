@@ -12,7 +12,7 @@ import type { Family } from './family.ts';
 import { output } from './forward.ts';
 import { decode } from './icmp.ts';
 import { parseIp } from './ip.ts';
-import { isLocal } from './local.ts';
+import { isBroadcast, isLocal } from './local.ts';
 import { routeFor } from './routes.ts';
 import { linkByName, netOf, socketChannel, ttlOf } from './state.ts';
 import { abort, createTcb, finish, flush, narrowed, sendRoom, synOf, type Tcb, windowUpdate } from './tcp.ts';
@@ -327,6 +327,7 @@ export const inetFamily: Family = {
     const to = inetOf(address);
     if (socket.type === 'stream') return connectStream(kernel, task, socket, to, nonblocking);
     const src = sourceFor(socket.ns, to.address === ANY ? '127.0.0.1' : to.address);
+    if (isBroadcast(socket.ns, to.address) && !socket.options.has('SO_BROADCAST')) throw new SysError('EACCES');
     if (socket.type === 'dgram' && !socket.boundAs) bindTo(socket, src, freePort(socket.ns, 'udp', src));
     socket.local ??= { family: 'inet', address: src, port: 0 };
     socket.remote = { ...to };

@@ -94,7 +94,7 @@ export function qdiscSet(kernel: Kernel, _task: Task, ns: NetNamespace, asked: N
   // another kind is put in its place, the same one would be changed
   const stays = link.discipline?.kind === kind && (asked.handle === undefined || asked.handle === link.discipline.handle);
   if (asked.how === 'add' && stays) throw new Refused('EEXIST', 'Exclusivity flag on, cannot modify.');
-  if (asked.how === 'change' && link.discipline?.kind !== kind) throw link.discipline ? new Refused('EINVAL', 'Invalid qdisc name: must match existing qdisc.') : new Refused('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag.');
+  if (asked.how === 'change' && !link.discipline) throw new Refused('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag.');
   const same = stays ? link.discipline : null;
   const handle = asked.handle === undefined ? (same?.handle ?? nextHandle(kernel)) : String(asked.handle);
   const made = same ?? createDiscipline(kernel, link, kind, handle);

@@ -219,6 +219,10 @@ function urlOf(text: string): Url {
 function* limitTime(options: Options): Call<void> {
   const limit = optionValue(options, 'max-time') ?? optionValue(options, 'connect-timeout');
   if (limit === undefined) return;
+  if (!/^\d+(\.\d*)?$/.test(limit)) {
+    yield* complain(`curl: option ${optionValue(options, 'max-time') === undefined ? '--connect-timeout' : '--max-time'}: expected a proper numerical parameter\ncurl: try 'curl --help' or 'curl --manual' for more information\n`);
+    yield* sys('exit_group', 2);
+  }
   yield* sys('rt_sigaction', SIG.ALRM, {
     *handler() {
       // Its arrival is what counts: the call fails with EINTR.

@@ -1,5 +1,6 @@
 /** /proc/PID/net: the network namespace of a process as tables. Source: proc_pid_net(5). Addresses are little-endian hexadecimal. */
 import { parseIp, parsePrefix, maskOf } from '../../net/ip.ts';
+import { sortedRoutes } from '../../net/rtroutes.ts';
 import { netOf } from '../../net/state.ts';
 import type { Link, NetNamespace, Socket, Tuple } from '../../net/types.ts';
 import { timeOf } from '../../wait.ts';
@@ -23,7 +24,7 @@ function devText(ns: NetNamespace): string {
 
 function routeText(ns: NetNamespace): string {
   const head = `${'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT'.padEnd(127)}\n`;
-  const rows = ns.routes.filter((route) => route.type === 'unicast' && (route.table ?? 'main') === 'main').map((route) => {
+  const rows = sortedRoutes(ns).filter((route) => route.type === 'unicast').map((route) => {
     const { network, prefix } = parsePrefix(route.to)!;
     const flags = 1 | (route.via ? 2 : 0) | (prefix === 32 ? 4 : 0);
     const text = [route.dev, little(network), little(route.via ? parseIp(route.via)! : 0), flags.toString(16).toUpperCase().padStart(4, '0'), 0, 0, route.metric, little(maskOf(prefix)), 0, 0, 0];

@@ -58,6 +58,7 @@ export function newLive(): Live {
     execs: [],
     busy: createLock(),
     links: {},
+    plugged: 0,
     resolver: -1,
   };
 }

@@ -62,7 +62,8 @@ export function* joinNetworks(daemon: Daemon, c: Container, pid: number): Call<v
   yield* attempt(sys('netlink', { type: 'link.set', name: 'lo', up: true, ns: { pid } }), null);
   yield* keepNamespace(c.network.sandboxKey.replace('/var/run', '/run'), `/proc/${pid}/ns/net`);
   const all = bridged(daemon, c);
-  for (const [i, b] of all.entries()) yield* plug(c, b, pid, `eth${i}`);
+  c.live.plugged = 0;
+  for (const b of all) yield* plug(c, b, pid);
   yield* startResolver(daemon, c, pid);
   if (all[0]) yield* publishPorts(c, all[0].e, all[0].n);
 }
@@ -75,7 +76,9 @@ function* keepNamespace(at: string, from: string): Call<void> {
   yield* attempt(sys('mount', from, at, '', MS_BIND, ''), 0);
 }
 
-function* plug(c: Container, { name, n, e }: Bridged, pid: number, dev: string): Call<void> {
+function* plug(c: Container, { name, n, e }: Bridged, pid: number): Call<void> {
+  // a number is given once, also when the link before it has gone
+  const dev = `eth${c.live.plugged++}`;
   const host = `veth${yield* newId(8)}`.slice(0, 11);
   const inside = `veth${yield* newId(8)}`.slice(0, 11);
   yield* sys('netlink', { type: 'link.add', name: host, kind: 'veth', txqlen: 0, peer: { name: inside, address: e.MacAddress } });
@@ -145,7 +148,7 @@ export function* connectLater(
   c.network.endpoints[n.Name] = e;
   if (!c.State.Running) return;
   yield* attach(c, n, e);
-  yield* plug(c, { name: n.Name, n, e }, c.State.Pid, `eth${Object.keys(c.live.links).length}`);
+  yield* plug(c, { name: n.Name, n, e }, c.State.Pid);
   yield* startResolver(daemon, c, c.State.Pid);
   yield* writeNetworkFiles(daemon, c);
   yield* publish(daemon, 'network', 'connect', n.Id, { container: c.ID, name: n.Name, type: n.Driver });

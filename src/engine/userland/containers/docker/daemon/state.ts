@@ -187,6 +187,8 @@ export interface Live {
   healthRound: number;
   execs: string[];
   busy: import('./waiters.ts').Lock;
+  /** Links that its namespace has been given since it started. */
+  plugged: number;
   /** Veth names on the host. */
   links: Record<string, string>;
   /** What keeps its name server running, closed at its end; -1 without one. */
