@@ -24,6 +24,7 @@ const PARTS: readonly (readonly [string, Misses])[] = [
     ['docker run --rm -v / busybox', 'a volume over the root: what runc finds of /proc afterwards'],
     ['--pids-limit -5', "systemd's own limit of a scope's tasks stands there when runc gives none"],
   ]],
+  ['words', []],
 ];
 
 const texts = (text: string, line: Recorded): string =>

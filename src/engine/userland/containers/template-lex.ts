@@ -121,10 +121,11 @@ function action(source: string, from: number, put: (kind: Kind, text: string, at
     // A blank before "-}}" belongs to the end.
     if (rule[1] === 'space' && /^\s-\}\}/.test(rest.slice(found.length - 1))) found = found.slice(0, -1);
     if (typeof rule[1] === 'function') return fail(rule[1](found, rest), at);
+    if (rule[1] === ')' && depth === 0) return fail('unexpected right paren', at);
     if (found !== '') put(rule[1] === 'identifier' ? kindOfWord(found) : rule[1], found, at);
     at += found.length;
     if (NAMES.has(rule[1]) && !ENDS_NAME.test(source.slice(at))) return fail(`bad character ${point([...source.slice(at)][0]!)}`, at);
     if (rule[1] === '(') depth++;
-    if (rule[1] === ')' && --depth < 0) return fail('unexpected right paren', at - 1);
+    if (rule[1] === ')') depth--;
   }
 }

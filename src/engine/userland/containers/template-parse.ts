@@ -338,6 +338,7 @@ function term(r: Reader): Operand | null {
     case 'bool':
       return literal(text === 'true');
     case 'rune':
+      if ([...unquote(text)].length !== 1) r.fail(`malformed character constant: ${text}`);
       return literal(unquote(text).codePointAt(0));
     case 'number':
       return literal(Number(text.replaceAll('_', '').replace(/^0(?=\d+$)/, '0o')));

@@ -74,7 +74,8 @@ function runOne(node: Node, scope: Scope): string {
       throw new Leave(node.kind);
     case 'action': {
       const value = evaluate(node.pipe, scope);
-      return node.pipe.assign === null ? show(value) : '';
+      // What decoded JSON has as null is no value to Go.
+      return node.pipe.assign !== null ? '' : show(scope.decoded ? (value ?? undefined) : value);
     }
     case 'template':
       return include(node, scope);
@@ -294,7 +295,8 @@ function index([base, ...keys]: unknown[]): unknown {
     if (x === null || x === undefined) throw new Fault('index of untyped nil');
     if (Array.isArray(x) || typeof x === 'string') {
       if (typeof key !== 'number') throw new Fault(key === null || key === undefined ? 'cannot index slice/array with nil' : `cannot index slice/array with type ${kindOf(key)}`);
-      if (key < 0 || key >= x.length) throw new Fault(`index out of range: ${key}`);
+      if (key < 0 || key > x.length) throw new Fault(`index out of range: ${key}`);
+      if (key === x.length) throw new Fault(`reflect: ${typeof x === 'string' ? 'string' : 'slice'} index out of range`);
       return typeof x === 'string' ? x.charCodeAt(key) : x[key];
     }
     const type = typeOf(x);

@@ -259,7 +259,7 @@ export const simple: readonly Command[] = [
       if (clean === '') throw new ApiError('Container name cannot be empty', 400);
       try {
         yield* api(client, 'DELETE', `/containers/${encodeURIComponent(clean)}`, {
-          query: { force: flags.has('force') ? 1 : undefined, v: flags.has('volumes') ? 1 : undefined },
+          query: { force: flags.has('force') ? 1 : undefined, v: flags.has('volumes') ? 1 : undefined, link: flags.has('link') ? 1 : undefined },
         });
       } catch (error) {
         if (!(error instanceof ApiError) || !flags.has('force') || error.status !== 404) throw error;
@@ -290,6 +290,7 @@ export const simple: readonly Command[] = [
     function* (client, name, flags) {
       const size = (flag: string): number => (flags.get(flag) === '-1' ? -1 : (sizeBytes(flags.get(flag) ?? '0') ?? 0));
       const body = {
+        BlkioWeight: Number(flags.get('blkio-weight') ?? 0),
         CpuShares: Number(flags.get('cpu-shares') ?? 0),
         Memory: size('memory'),
         NanoCpus: nanoCpus(flags.get('cpus') ?? '0'),

@@ -128,6 +128,9 @@ function* main(argv: readonly string[], env: Readonly<Record<string, string>>): 
   return code;
 }
 
+/** Help leaves out what only a swarm has; a word that is no command shows all. */
+const withoutSwarm = (group: string): string => group.replace(/^ .*\(cluster volumes only\)\n/m, '');
+
 function* dispatch(client: Client, words: readonly string[]): Call<number> {
   const [first, second] = words as [string, string | undefined];
   const group = MANAGEMENT[first];
@@ -135,11 +138,11 @@ function* dispatch(client: Client, words: readonly string[]): Call<number> {
     const command = second === undefined ? undefined : BY_NAME.get(`${first} ${second}`);
     if (command) return yield* runCommand(client, command, `${first} ${second}`, words.slice(2));
     if (second === undefined) {
-      yield* (/^build/.test(first) ? print : complain)(group);
+      yield* (/^build/.test(first) ? print : complain)(withoutSwarm(group));
       return 0;
     }
     if (second === '--help' || second === '-h') {
-      yield* print(group);
+      yield* print(withoutSwarm(group));
       return 0;
     }
     if (second.startsWith('-')) throw new Stop(`unknown flag: ${second}\nSee 'docker ${first} --help'.\n${group.trimEnd()}`, 125);

@@ -30,6 +30,9 @@ const HELP = '      --help                           Print usage\n';
 /** Older names of flags of run and create, which their help does not tell of. */
 const OLDER = '      --net network                    \n      --net-alias list                 \n      --dns-opt list                   \n';
 
+/** Of update: taken, without effect on a kernel that has no such limit. */
+const OLD_UPDATE = '      --kernel-memory bytes            \n';
+
 const known = new Map<string, readonly Flag[]>();
 
 /** Reads the lines of an options block, once; lines that only continue a text are passed over. */
@@ -41,7 +44,7 @@ export function readFlags(help: string): readonly Flag[] {
 
 function flagsIn(help: string): Flag[] {
   const flags: Flag[] = [];
-  for (const line of `${help}\n${HELP}${help.includes('--network-alias') ? OLDER : ''}`.split('\n')) {
+  for (const line of `${help}\n${HELP}${help.includes('--network-alias') ? OLDER : help.includes('--memory-reservation') ? OLD_UPDATE : ''}`.split('\n')) {
     const m = /^ {2}(?:-(\w), | {4})--([\w-]+)(?: (\S+))?(?: {2,}.*)?$/.exec(line);
     if (m && !flags.some((f) => f.long === m[2])) flags.push({ short: m[1] ?? '', long: m[2]!, type: m[3] ?? '' });
   }

@@ -96,9 +96,9 @@ const KINDS: readonly [Struct, (x: Readonly<Record<string, unknown>>) => boolean
 ];
 
 /** What an inspected object is in Go: by what its JSON has. */
-export function typed(json: Readonly<Record<string, unknown>>): unknown {
+export function typed(json: Readonly<Record<string, unknown>>, as: 'pointer' | 'value' = 'pointer'): unknown {
   const kind = KINDS.find(([, fits]) => fits(json))?.[0];
-  return kind ? made(pointer(kind), json) : json;
+  return kind ? made(as === 'pointer' ? pointer(kind) : { struct: kind }, json) : json;
 }
 
 const ZERO: Readonly<Record<string, unknown>> = { string: '', int: 0, bool: false, any: null };

@@ -14,8 +14,8 @@ import { shortId } from './values.ts';
 const FORMAT =
   "  -f, --format string   Format output using a custom template:\n                        'json':             Print in JSON format\n                        'TEMPLATE':         Print output using the given Go template.\n                        Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates";
 
-/** Prints what each name stands for, as an array or by a template; what went wrong is told after. */
-export function* inspectAll(names: readonly string[], format: string, find: (name: string) => Call<Any>): Call<number> {
+/** Prints what each name stands for, as an array or by a template; what went wrong is told after. Of what has no raw form only the Go type is looked at. */
+export function* inspectAll(names: readonly string[], format: string, find: (name: string) => Call<Any>, raw: 'raw' | 'typed' = 'raw'): Call<number> {
   const template = format === '' || format === 'json' ? null : parsed(format, 'template parsing error', 64);
   const found: Any[] = [];
   const errors: string[] = [];
@@ -23,7 +23,7 @@ export function* inspectAll(names: readonly string[], format: string, find: (nam
   for (const name of names) {
     try {
       const one = yield* find(name);
-      if (template) text += `${byTemplate(template, one)}\n`;
+      if (template) text += `${raw === 'typed' ? execute(template, typed(one, 'value'), '') : byTemplate(template, one)}\n`;
       found.push(one);
     } catch (error) {
       if (error instanceof ApiError) errors.push(`Error response from daemon: ${error.message}`);
@@ -83,7 +83,7 @@ export const inspect: Command = {
   },
 };
 
-function inspector(names: string[], usage: string, short: string, path: (name: string, flags: Flags) => string, more = ''): Command {
+function inspector(names: string[], usage: string, short: string, path: (name: string, flags: Flags) => string, more = '', raw: 'raw' | 'typed' = 'raw'): Command {
   return {
     names,
     usage,
@@ -91,7 +91,7 @@ function inspector(names: string[], usage: string, short: string, path: (name: s
     args: [1, -1],
     options: `\n${FORMAT}\n${more}`,
     *run(client, flags) {
-      return yield* inspectAll(flags.args, flags.get('format') ?? '', (name) => api(client, 'GET', path(encodeURIComponent(name), flags)));
+      return yield* inspectAll(flags.args, flags.get('format') ?? '', (name) => api(client, 'GET', path(encodeURIComponent(name), flags)), raw);
     },
   };
 }
@@ -379,6 +379,8 @@ export const volumes: readonly Command[] = [
     '[OPTIONS] VOLUME [VOLUME...]',
     'Display detailed information on one or more volumes',
     (n) => `/volumes/${n}`,
+    '',
+    'typed',
   ),
   remover(['volume rm', 'volume remove'], '[OPTIONS] VOLUME [VOLUME...]', 'Remove one or more volumes', '/volumes'),
 ];

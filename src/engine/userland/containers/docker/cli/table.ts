@@ -31,6 +31,7 @@ export function rowsText(format: string, columns: string, titles: Row, rows: rea
   const m = /^table\s+([\s\S]*)$/.exec(format);
   if (m) return table(withTabs(m[1]!), titles, rows, type);
   const template = parsed(withTabs(format), faultOf(type));
+  rehearse(template, titles, type);
   return rows.map((row) => `${filled(template, row, type)}\n`).join('');
 }
 
@@ -41,11 +42,17 @@ function withTabs(format: string): string {
 
 function table(source: string, titles: Row, rows: readonly Row[], type: string): string {
   const template = parsed(source, faultOf(type));
+  rehearse(template, titles, type);
   return `${tabulate([headings(template, titles), ...rows.map((row) => filled(template, row, type))].join('\n'), 10, 3)}\n`;
 }
 
-/** docker ps looks at a format before its rows do. */
+/** docker ps tries a format on a container without anything before its rows do. */
 const PS = 'formatter.ContainerContext';
+
+function rehearse(template: Template, titles: Row, type: string): void {
+  if (type === PS) filled(template, Object.fromEntries(Object.keys(titles).map((name) => [name, ''])), type, 'failed to execute template');
+}
+
 const faultOf = (type: string): string => (type === PS ? 'failed to parse template' : 'template parsing error');
 
 /** Parses a format; its fault in docker's words. */
@@ -64,13 +71,13 @@ function labelOf(row: Row): (name: string) => string {
   return (name) => labels.get(name) ?? '';
 }
 
-function filled(template: Template, row: Row, type: string): string {
+function filled(template: Template, row: Row, type: string, fault = 'template parsing error'): string {
   const json = byKey(row);
   const fields = [...Object.keys(json), 'Label'];
   try {
-    return execute(template, told({ ...json, ...('Labels' in row ? { Label: labelOf(row) } : {}) }, { name: `*${type}`, fields, original: json, marshals: true }));
+    return execute(template, told({ ...json, ...('Labels' in row ? { Label: labelOf(row) } : {}) }, { name: `*${type}`, fields, original: json, marshals: true }), '');
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    throw new Stop(`${type === PS ? 'failed to execute template' : 'template parsing error'}: ${error.message}`);
+    throw new Stop(`${fault}: ${error.message}`);
   }
 }

@@ -74,7 +74,7 @@ export function* commitContainer(daemon: Daemon, c: Container, o: CommitOptions)
   const tar = writeTar(entries);
   const created = isoNano(yield* nowNs());
   const { Hostname: _h, Domainname: _d, ...config } = c.Config;
-  const merged = applyChanges({ ...base?.config.config, ...config, Hostname: c.Config.Hostname, Image: c.Config.Image }, o.changes);
+  const merged = applyChanges({ ...config, Hostname: c.Config.Hostname, Image: c.Config.Image }, o.changes);
   const layers: Uint8Array[] = [];
   for (const id of base?.chain ?? []) layers.push(yield* layerTar(daemon.store, id));
   const diffId = digestOf(tar);
@@ -102,6 +102,7 @@ export function* commitContainer(daemon: Daemon, c: Container, o: CommitOptions)
     ...(base ? { parent: base.id } : {}),
   };
   const id = yield* store(daemon, image, empty ? layers : [...layers, tar], o.repo === '' ? [] : [`${o.repo}:${o.tag || 'latest'}`]);
+  if (o.repo !== '') yield* publish(daemon, 'image', 'tag', id, { ...(merged.Labels ?? {}), name: `${o.repo}:${o.tag || 'latest'}` });
   yield* publish(daemon, 'container', 'commit', c.ID, {
     comment: o.comment,
     image: c.Config.Image,

@@ -187,9 +187,7 @@ export const mtuOf = (n: Network): number => Number(n.Options?.['com.docker.netw
 export function* createNetwork(daemon: Daemon, body: Any): Call<Network> {
   const name = String(body?.Name ?? '').trim();
   if (name === '') throw new Refused(400, 'invalid name: name is empty');
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
-    throw new Refused(400, `${name} includes invalid characters for a network name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`);
-  if (/^(bridge|host|none|default)$/.test(name)) throw new Refused(403, `operation is not permitted on predefined ${name} network`);
+  if (/^(?:bridge|host|none|default)$/.test(name)) throw new Refused(403, `operation is not permitted on predefined ${name} network`);
   if ([...daemon.networks.values()].some((n) => n.Name === name)) throw new Refused(409, `network with name ${name} already exists`);
   const driver = body.Driver || 'bridge';
   if (driver === 'host' || driver === 'null') throw new Refused(403, `only one instance of "${driver}" network is allowed`);

@@ -445,6 +445,11 @@ function verifyResources(h: HostConfig, cpus: number, warnings: string[]): void 
   }
 }
 
+/** What a container was given is looked at again when it starts. Throws Refused. */
+export function* verifyStart(h: HostConfig): Call<void> {
+  verifyResources(h, yield* processors(), []);
+}
+
 /** How many processors the machine has. */
 export function* processors(): Call<number> {
   const listed = (yield* tryRead('/proc/cpuinfo'))?.match(/^processor\s*:/gm)?.length;

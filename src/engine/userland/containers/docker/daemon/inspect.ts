@@ -137,6 +137,7 @@ const FILTERS = [
   'status',
   'volume',
 ];
+const HEALTHS = ['none', 'starting', 'healthy', 'unhealthy'];
 const STATES = ['created', 'restarting', 'running', 'removing', 'paused', 'exited', 'dead'];
 
 /** Throws Refused for a filter that is none. */
@@ -155,6 +156,9 @@ export function* listContainers(daemon: Daemon, options: ListOptions): Call<Any[
   const { filters } = options;
   checkFilters(filters, FILTERS);
   for (const s of filters.status ?? []) if (!STATES.includes(s)) throw new Refused(400, `invalid filter 'status=${s}'`);
+  for (const v of filters.exited ?? []) if (!/^[-+]?\d+$/.test(v)) throw new Refused(400, `invalid filter 'exited=${v}': strconv.Atoi: parsing ${JSON.stringify(v)}: invalid syntax`);
+  for (const v of filters.health ?? []) if (!HEALTHS.includes(v)) throw new Refused(400, `unrecognized filter value for health: ${v}`);
+  for (const v of filters['is-task'] ?? []) if (!/^(?:true|false|1|0)$/.test(v)) throw new Refused(400, `invalid filter 'is-task=[${v}]'`);
   const now = yield* nowNs();
   const newest = [...daemon.containers.values()].reverse();
   const order = (name: string): number => newest.indexOf(findContainer(daemon, name));

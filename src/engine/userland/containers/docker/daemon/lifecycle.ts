@@ -305,7 +305,7 @@ export function* restartContainer(daemon: Daemon, c: Container, seconds: number 
 }
 
 export function* pauseContainer(daemon: Daemon, c: Container): Call<void> {
-  if (!c.State.Running) throw new Refused(409, `Container ${c.ID} is not running`);
+  if (!c.State.Running) throw new Refused(409, `container ${c.ID} is not running`);
   if (c.State.Paused) throw new Refused(409, `Container ${c.ID} is already paused`);
   if (c.State.Restarting) throw new Refused(409, `Container ${c.ID} is restarting, wait until the container is running`);
   yield* refusable(tasks(NS, 'Pause', { containerId: c.ID }), `Cannot pause container ${c.ID}`);

@@ -9,7 +9,7 @@ import { Refusal, tasks } from '../../containerd/api.ts';
 import { commitContainer, exportContainer, importImage, loadImages, saveImages } from './archive.ts';
 import { serveBuild } from './build.ts';
 import { createNetwork, findNetwork, membersOf, networkJson, removeNetwork } from './bridges.ts';
-import { checkFree, createContainer, emptyEndpoint } from './create.ts';
+import { checkFree, createContainer, emptyEndpoint, verifyStart, verifyUpdate } from './create.ts';
 import { emit, eventJson, eventMatches, type Filters, publish, readFilters } from './events.ts';
 import { createExec, execJson, startExec, waitExec } from './exec.ts';
 import { getImage, historyOf, inspectImage, listImages, pruneImages, removeImage, tagImage, unreachable } from './imageapi.ts';
@@ -68,16 +68,26 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
   ['GET', /^\/containers\/json$/, give(200, (d, x) => listContainers(d, { all: on(x, 'all'), limit: Number(x.query.limit ?? 0), size: on(x, 'size'), filters: readFilters(x.query.filters) }))],
   ['POST', /^\/containers\/prune$/, give(200, pruneContainers)],
   ['GET', /^\/containers\/([^/]+)\/json$/, about(200, (d, c, x) => inspectJson(d, c, on(x, 'size')))],
-  ['POST', /^\/containers\/([^/]+)\/start$/, function* (d, x, name) { yield* reply(x, (yield* startContainer(d, findContainer(d, name))) ? 204 : 304); }],
+  ['POST', /^\/containers\/([^/]+)\/start$/, function* (d, x, name) {
+    const c = findContainer(d, name);
+    if (!c.State.Running) yield* verifyStart(c.HostConfig);
+    yield* reply(x, (yield* startContainer(d, c)) ? 204 : 304);
+  }],
   ['POST', /^\/containers\/([^/]+)\/stop$/, function* (d, x, name) { yield* reply(x, (yield* stopContainer(d, findContainer(d, name), seconds(x), x.query.signal)) ? 204 : 304); }],
   ['POST', /^\/containers\/([^/]+)\/restart$/, about(204, (d, c, x) => restartContainer(d, c, seconds(x), x.query.signal))],
   ['POST', /^\/containers\/([^/]+)\/kill$/, give(204, kill)],
   ['POST', /^\/containers\/([^/]+)\/pause$/, about(204, (d, c) => pauseContainer(d, c))],
   ['POST', /^\/containers\/([^/]+)\/unpause$/, about(204, (d, c) => unpause(d, c))],
   ['POST', /^\/containers\/([^/]+)\/wait$/, serveWait],
-  ['DELETE', /^\/containers\/([^/]+)$/, about(204, (d, c, x) => removeContainer(d, c, { force: on(x, 'force'), volumes: on(x, 'v') }))],
+  ['DELETE', /^\/containers\/([^/]+)$/, about(204, (d, c, x) => {
+    if (on(x, 'link')) throw new Refused(400, 'Conflict, cannot remove the default link name of the container');
+    return removeContainer(d, c, { force: on(x, 'force'), volumes: on(x, 'v') });
+  })],
   ['POST', /^\/containers\/([^/]+)\/rename$/, about(204, rename)],
-  ['POST', /^\/containers\/([^/]+)\/update$/, about(200, (d, c, x) => updateContainer(d, c, body(x), (r) => refusable(tasks(NS, 'Update', { containerId: r.ID, resources: resourcesOf(r) }), `Cannot update container ${r.ID}`)))],
+  ['POST', /^\/containers\/([^/]+)\/update$/, give(200, function* (d, x, name) {
+    yield* verifyUpdate(body(x));
+    return yield* updateContainer(d, findContainer(d, name), body(x), (r) => refusable(tasks(NS, 'Update', { containerId: r.ID, resources: resourcesOf(r) }), `Cannot update container ${r.ID}`));
+  })],
   ['POST', /^\/containers\/([^/]+)\/resize$/, about(200, function* (_d, c, x) {
     if (!c.State.Running) throw new Refused(409, `container ${c.ID} is not running`);
     yield* ignoreRefusal(tasks(NS, 'ResizePty', { containerId: c.ID, width: Number(x.query.w), height: Number(x.query.h) }));
@@ -123,7 +133,8 @@ const ROUTES: readonly (readonly [string, RegExp, Answer])[] = [
     if (kind !== undefined) throw new Refused(400, `invalid filter: 'type'='${kind}'`);
     const idle = f.dangling?.[0];
     if (idle !== undefined && !/^(true|false|1|0)$/.test(idle)) throw new Refused(400, `invalid filter 'dangling=[${idle}]'`);
-    const loose = (n: Network): boolean => !['bridge', 'host', 'none'].includes(n.Name) && membersOf(d, n).length === 0;
+    // A list does not look for members: every network that people made counts as unused.
+    const loose = (n: Network): boolean => !['bridge', 'host', 'none'].includes(n.Name);
     const any = (name: string, test: (v: string) => boolean): boolean => !f[name] || f[name].some(test);
     return [...d.networks.values()].filter((n) => any('name', (v) => n.Name.includes(v)) && any('id', (v) => n.Id.includes(v)) && any('driver', (v) => v === n.Driver) && any('scope', (v) => v === n.Scope)
       && (idle === undefined || loose(n) === /^(true|1)$/.test(idle)) && any('type', (v) => (v === 'builtin') === ['bridge', 'host', 'none'].includes(n.Name)) && (f.label ?? []).every((l) => labelled(n.Labels, l))).map((n) => networkJson(d, n, false));

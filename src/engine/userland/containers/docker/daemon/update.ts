@@ -1,7 +1,6 @@
 /** docker update: new limits and restart policy for a container, running or not. Source: moby daemon/update.go, container/container_unix.go. */
 import type { Call } from '../../../lib/http.ts';
 import { emit } from './events.ts';
-import { verifyUpdate } from './create.ts';
 import { saveContainer } from './record.ts';
 import { type Any, type Container, type Daemon, Refused } from './state.ts';
 
@@ -32,7 +31,6 @@ export function* updateContainer(
   if (c.live.removing) throw new Refused(409, `Cannot update container ${c.ID}: Container is marked for removal and cannot be "update".`);
   if (body.RestartPolicy?.Name && h.AutoRemove)
     throw say('Restart policy cannot be updated because AutoRemove is enabled for the container');
-  yield* verifyUpdate(body);
   if (body.Memory && body.Memory > h.MemorySwap && !body.MemorySwap)
     throw say('Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time');
   if (body.NanoCpus > 0 && (h.CpuPeriod > 0 || h.CpuQuota > 0)) {
