@@ -25,6 +25,12 @@ const PARTS: readonly (readonly [string, Misses])[] = [
     ['--pids-limit -5', "systemd's own limit of a scope's tasks stands there when runc gives none"],
   ]],
   ['words', []],
+  ['formats', [
+    ['LastTagTime.IsZero', "methods of Go's types are not modelled"],
+    ["'table {{.Foo}}'", 'the column counts the word table too'],
+    ["docker system df -v --format", 'a format of the long table'],
+    ['docker context rm default', 'contexts cannot be made, so none is removed'],
+  ]],
 ];
 
 const texts = (text: string, line: Recorded): string =>

@@ -251,7 +251,8 @@ function field(base: unknown, key: string, o: Operand, scope: Scope): unknown {
   if (typeof base === 'object' && base !== null && !(base instanceof JsonNumber) && !(scope.decoded && Array.isArray(base))) {
     if (Object.hasOwn(base, key)) return (base as Record<string, unknown>)[key];
     const type = typeOf(base);
-    if (type?.fields) throw failure(scope, o.at, o.source, `can't evaluate field ${key} in type ${type.name}`);
+    // Neither do keys of a type of their own take a name.
+    if (type?.fields || type?.key) throw failure(scope, o.at, o.source, `can't evaluate field ${key} in type ${type.name}`);
     if (!scope.strict) return undefined;
     throw failure(scope, o.at, o.source, `map has no entry for key "${key}"`);
   }

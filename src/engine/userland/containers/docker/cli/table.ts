@@ -31,7 +31,7 @@ export function rowsText(format: string, columns: string, titles: Row, rows: rea
   const m = /^table\s+([\s\S]*)$/.exec(format);
   if (m) return table(withTabs(m[1]!), titles, rows, type);
   const template = parsed(withTabs(format), faultOf(type));
-  rehearse(template, titles, type);
+  rehearse(template, titles, rows, type);
   return rows.map((row) => `${filled(template, row, type)}\n`).join('');
 }
 
@@ -42,15 +42,16 @@ function withTabs(format: string): string {
 
 function table(source: string, titles: Row, rows: readonly Row[], type: string): string {
   const template = parsed(source, faultOf(type));
-  rehearse(template, titles, type);
+  rehearse(template, titles, rows, type);
   return `${tabulate([headings(template, titles), ...rows.map((row) => filled(template, row, type))].join('\n'), 10, 3)}\n`;
 }
 
 /** docker ps tries a format on a container without anything before its rows do. */
 const PS = 'formatter.ContainerContext';
 
-function rehearse(template: Template, titles: Row, type: string): void {
-  if (type === PS) filled(template, Object.fromEntries(Object.keys(titles).map((name) => [name, ''])), type, 'failed to execute template');
+function rehearse(template: Template, titles: Row, rows: readonly Row[], type: string): void {
+  const names = Object.keys({ ...titles, ...rows[0] });
+  if (type === PS) filled(template, Object.fromEntries(names.map((name) => [name, ''])), type, 'failed to execute template');
 }
 
 const faultOf = (type: string): string => (type === PS ? 'failed to parse template' : 'template parsing error');
