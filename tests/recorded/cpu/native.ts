@@ -31,6 +31,18 @@ export function lacking32(): string | null {
   return built.status === 0 ? null : 'gcc -m32';
 }
 
+/** How a 32-bit push of a segment register leaves the upper half of its place: kept (Intel, and here), or zeroed (AMD). Both are allowed: SDM volume 2, PUSH. */
+export function keepsUpperHalf(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'push-'));
+  try {
+    const program = 'int main(void) { unsigned v; __asm__ volatile("movl $-1, -4(%%esp)\\n\\tpush %%cs\\n\\tpopl %0" : "=r"(v)); return v >> 16 != 0; }';
+    execFileSync('gcc', ['-m32', '-x', 'c', '-o', join(folder, 'push'), '-'], { input: program });
+    return spawnSync(join(folder, 'push')).status === 1;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 export function runNatively(first: number, count: number, bits: 32 | 64 = 64): Native {
   const way = WAYS[bits];
   const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
