@@ -8,8 +8,8 @@
 import { record } from '../sim/trace.ts';
 import { PAGE } from '../sim/units.ts';
 import { SIG } from './abi.ts';
-import { cgroupPath, countEvent, type Kind, tryCharge, usage } from './cgroup/charge.ts';
-import { descendants, hasController, memoryEventsChannel } from './cgroup/core.ts';
+import { cgroupPath, countEvent, type Kind, memoryGroup, tryCharge, usage } from './cgroup/charge.ts';
+import { cpusetGroup, descendants, memoryEventsChannel } from './cgroup/core.ts';
 import { reclaim } from './cgroup/reclaim.ts';
 import { memoryStat } from './cgroup/stat.ts';
 import type { Cgroup } from './cgroup/types.ts';
@@ -117,6 +117,8 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
     most = points;
     victim = one;
   }
+  const asker = scored.find((one) => one.task === task.leader && one.points !== null);
+  if (!limit.parent && kernel.counters['sysctl:oom_kill_allocating_task'] && asker) victim = task.leader;
   report(kernel, task, limit);
   const invoked = record(kernel.trace, 'kernel', kernel.name, 'oom.invoked', { cgroup: group, pid: task.pid, comm: task.comm, usage: usageOf(kernel, limit) * PAGE }, refusal);
   const whole = victim ? groupToKill(victim, limit) : null;
@@ -126,7 +128,7 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
     logLine(kernel, 4, 'Out of memory and no killable processes...');
     return false;
   }
-  logLine(kernel, 6, `oom-kill:constraint=${group ? 'CONSTRAINT_MEMCG' : 'CONSTRAINT_NONE'},nodemask=(null),cpuset=${cpusetOf(victim.cgroup)},mems_allowed=0,${group ? `oom_memcg=${group}` : 'global_oom'},task_memcg=${cgroupPath(victim.cgroup)},task=${victim.comm},pid=${victim.pid},uid=${victim.cred.uid}`);
+  logLine(kernel, 6, `oom-kill:constraint=${group ? 'CONSTRAINT_MEMCG' : 'CONSTRAINT_NONE'},nodemask=(null),cpuset=${cpusetGroup(victim.cgroup).name || '/'},mems_allowed=0,${group ? `oom_memcg=${group}` : 'global_oom'},task_memcg=${cgroupPath(memoryGroup(victim.cgroup))},task=${victim.comm},pid=${victim.pid},uid=${victim.cred.uid}`);
   const again = killedLine(victim, limit);
   kill(kernel, victim, limit, most, invoked);
   if (!whole) return true;
@@ -143,12 +145,6 @@ export function outOfMemory(kernel: Kernel, task: Task, limit: Cgroup): boolean 
   return true;
 }
 
-/** The group whose cpuset holds for a task. */
-function cpusetOf(cgroup: Cgroup): string {
-  let at = cgroup;
-  while (at.parent && !hasController(at, 'cpuset')) at = at.parent;
-  return at.name || '/';
-}
 
 /** The highest group up to the limit that asks to die as a whole. */
 function groupToKill(victim: Task, limit: Cgroup): Cgroup | null {
@@ -185,19 +181,28 @@ function kill(kernel: Kernel, victim: Task, limit: Cgroup, points: number, becau
   killProcess(kernel, victim, SIG.KILL, 'oom', cause);
 }
 
+/** "#1  Debian 6.12.48-1": the build's number and the package it is from. */
+function builtAs({ version }: Kernel): string {
+  const [number = ''] = version.split(' ', 1);
+  const from = / (Debian \S+)/.exec(version)?.[1];
+  return from ? `${number}  ${from}` : number;
+}
+
 function report(kernel: Kernel, task: Task, limit: Cgroup): void {
   const say = (text: string): void => logLine(kernel, 4, text);
+  const tell = (text: string): void => logLine(kernel, 6, text);
   say(`${task.comm} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=${task.oomScoreAdj}`);
-  say(`CPU: ${task.sched.cpu ?? 0} UID: ${task.cred.uid} PID: ${task.pid} Comm: ${task.comm} Not tainted ${kernel.release} ${kernel.version}`);
+  say(`CPU: ${task.sched.cpu ?? 0} UID: ${task.cred.uid} PID: ${task.pid} Comm: ${task.comm} Not tainted ${kernel.release} ${builtAs(kernel)}`);
   if (limit.parent) {
-    say(`memory: usage ${kB(usage(limit.memory))}, limit ${limit.memory.max === null ? NO_LIMIT : kB(Math.floor(limit.memory.max / PAGE))}, failcnt ${limit.memory.eventsLocal.max}`);
+    tell(`memory: usage ${kB(usage(limit.memory))}, limit ${limit.memory.max === null ? NO_LIMIT : kB(Math.floor(limit.memory.max / PAGE))}, failcnt ${limit.memory.eventsLocal.max}`);
     const { swap, swapMax, swapEvents } = limit.memory;
-    say(`swap: usage ${kB(swap)}, limit ${swapMax === null ? NO_LIMIT : kB(Math.floor(swapMax / PAGE))}, failcnt ${swapEvents.max}`);
-    say(`Memory cgroup stats for ${cgroupPath(limit)}:`);
-    for (const line of memoryStat(limit).trimEnd().split('\n')) say(line);
+    tell(`swap: usage ${kB(swap)}, limit ${swapMax === null ? NO_LIMIT : kB(Math.floor(swapMax / PAGE))}, failcnt ${swapEvents.max}`);
+    tell(`Memory cgroup stats for ${cgroupPath(limit)}:`);
+    for (const line of memoryStat(limit).trimEnd().split('\n')) tell(line);
   }
-  say('Tasks state (memory values in pages):');
-  say('[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents oom_score_adj name');
+  if (kernel.counters['sysctl:oom_dump_tasks'] === 0) return;
+  tell('Tasks state (memory values in pages):');
+  tell('[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents oom_score_adj name');
   for (const one of candidates(kernel, limit)) {
     const { rss, pageTables } = one.mm;
     const cells = [
@@ -205,6 +210,6 @@ function report(kernel: Kernel, task: Task, limit: Cgroup): void {
       String(residentPages(one)).padStart(8), String(rss.anon).padStart(8), String(rss.file).padStart(8), String(rss.shmem).padStart(9),
       String(pageTables * PAGE).padStart(8), String(one.mm.swapped).padStart(8), String(one.oomScoreAdj).padStart(13), one.comm,
     ];
-    say(cells.join(' '));
+    tell(cells.join(' '));
   }
 }

@@ -21,6 +21,27 @@ export function cgroupPath(cgroup: Cgroup): string {
   return path === '' ? '/' : path;
 }
 
+/** Path of a group as seen from another: "/../sibling" outside of it. */
+export function pathFrom(root: Cgroup, cgroup: Cgroup): string {
+  const base = cgroupPath(root);
+  const path = cgroupPath(cgroup);
+  if (base === '/') return path;
+  if (path === base) return '/';
+  if (path.startsWith(`${base}/`)) return path.slice(base.length);
+  const a = base.split('/').slice(1);
+  const b = path === '/' ? [] : path.split('/').slice(1);
+  let common = 0;
+  while (common < a.length && common < b.length && a[common] === b[common]) common++;
+  return `/${[...Array.from({ length: a.length - common }, () => '..'), ...b.slice(common)].join('/')}`;
+}
+
+/** The group whose memory files hold for a group: its own, or the nearest above that has the controller. */
+export function memoryGroup(cgroup: Cgroup): Cgroup {
+  let at = cgroup;
+  while (at.parent && (at.threaded || !at.parent.subtree.has('memory'))) at = at.parent;
+  return at;
+}
+
 /** Room in pages below the tightest memory.max on the way up; Infinity without limits. */
 export function headroom(cgroup: Cgroup): number {
   let room = Number.POSITIVE_INFINITY;
@@ -63,8 +84,9 @@ function add(kernel: Kernel, cgroup: Cgroup, kind: Kind, pages: number): void {
 
 /** Counts an event where it happened and in every group above (the root keeps no such file). */
 export function countEvent(cgroup: Cgroup, event: keyof MemoryEvents, times = 1): void {
-  cgroup.memory.eventsLocal[event] += times;
-  for (let at: Cgroup | null = cgroup; at?.parent; at = at.parent) at.memory.events[event] += times;
+  const own = memoryGroup(cgroup);
+  own.memory.eventsLocal[event] += times;
+  for (let at: Cgroup | null = own; at?.parent; at = at.parent) at.memory.events[event] += times;
 }
 
 /** Leaves a record whenever a group's usage has moved enough to be seen in a picture. */

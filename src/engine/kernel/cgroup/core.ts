@@ -50,7 +50,7 @@ function blank(tree: CgroupTree, name: string, parent: Cgroup | null, madeAt: nu
     io: { max: new Map(), stat: new Map(), weight: 100, next: new Map() },
     cpuset: { cpus: '', mems: '', exclusive: '', partition: 'member', fault: null },
     huge: new Map(), removed: false, threaded: false, maxDepth: null, maxDescendants: null, pressure: true,
-    psi: { cpu: noStalls(), memory: noStalls(), io: noStalls() }, waiting: { tasks: 0, since: 0 }, attrs: new Map(), dying: [], madeAt,
+    psi: { cpu: noStalls(), memory: noStalls(), io: noStalls() }, waiting: { tasks: 0, since: 0 }, attrs: new Map(), xattrs: new Map(), dying: [], madeAt,
   };
 }
 
@@ -58,6 +58,13 @@ function blank(tree: CgroupTree, name: string, parent: Cgroup | null, madeAt: nu
 
 export function hasController(cgroup: Cgroup, one: Controller): boolean {
   return cgroup.parent === null || (cgroup.parent.subtree.has(one) && (!cgroup.threaded || THREADED.has(one)));
+}
+
+/** The group whose cpuset holds for a group's tasks. */
+export function cpusetGroup(cgroup: Cgroup): Cgroup {
+  let at = cgroup;
+  while (at.parent && !hasController(at, 'cpuset')) at = at.parent;
+  return at;
 }
 
 /** Controllers a group has: those its parent hands down; the root has all. */

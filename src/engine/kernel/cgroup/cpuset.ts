@@ -91,8 +91,14 @@ export function setPartition(kernel: Kernel, cgroup: Cgroup, partition: Partitio
   changed(kernel, cgroup);
 }
 
+/** Groups with tasks that have named something may not name nothing any more. */
+export function requireEmptyable(cgroup: Cgroup, before: string, after: string): void {
+  if (before !== '' && after === '' && below(cgroup).some((one) => [...one.tasks].some((task) => task.state !== 'zombie' && task.state !== 'dead'))) throw new SysError('ENOSPC');
+}
+
 /** cpuset.cpus: siblings that are partitions and would share a processor hold no longer. */
 export function setCpus(kernel: Kernel, cgroup: Cgroup, cpus: string): void {
+  requireEmptyable(cgroup, cgroup.cpuset.cpus, cpus);
   cgroup.cpuset.cpus = cpus;
   const mine = listOf(cpus, kernel.cpus);
   for (const one of siblings(cgroup)) if (holds(one) && meet(exclusiveOf(kernel, one), mine).length > 0) one.cpuset.fault = '';

@@ -12,10 +12,11 @@ import { usage } from './charge.ts';
 import {
   attach, CONTROLLERS, controllersOf, descendants, eventsChannel, freeze, hasController, liveTasks, makeThreaded, memoryEventsChannel, populated, typeOf, writeSubtree,
 } from './core.ts';
-import { effective, exclusiveOf, setCpus, setExclusive, setPartition } from './cpuset.ts';
+import { effective, exclusiveOf, requireEmptyable, setCpus, setExclusive, setPartition } from './cpuset.ts';
 import { cpusetChanged } from '../policy.ts';
+import { hierarchyOptions } from './hierarchy.ts';
 import { ioMaxText, ioStatText, writeIoMax, writeIoWeight } from './io.ts';
-import { qosText, writeQos } from './iocost.ts';
+import { modelText, qosText, writeModel, writeQos } from './iocost.ts';
 import { bare, listOf, listText, memorySize, unsigned, whole } from './numbers.ts';
 import { type Opener, pressureFile } from './psi.ts';
 import { RARE_FILES } from './rare.ts';
@@ -92,8 +93,7 @@ function requireInView(kernel: Kernel, task: Task, from: Cgroup, to: Cgroup): vo
     for (let at: Cgroup | null = group; at; at = at.parent) if (at === root) return true;
     return false;
   };
-  const options = kernel.drivers.get('cgroup2') as string | undefined;
-  if (options?.includes('nsdelegate') && !(inside(from) && inside(to))) throw new SysError('ENOENT');
+  if (hierarchyOptions(kernel).includes('nsdelegate') && !(inside(from) && inside(to))) throw new SysError('ENOENT');
 }
 
 /** Who is not root must be able to write cgroup.procs of the lowest group that holds both ends. */
@@ -249,7 +249,10 @@ const CPUSET: CgroupFile[] = [
         const items = listOf(text, what === 'cpus' ? kernel.cpus : NODES_MAX);
         if (what === 'mems' && items.some((one) => one > 0)) invalid();
         if (what === 'cpus') setCpus(kernel, cgroup, listText(items));
-        else cgroup.cpuset.mems = listText(items);
+        else {
+          requireEmptyable(cgroup, cgroup.cpuset.mems, listText(items));
+          cgroup.cpuset.mems = listText(items);
+        }
         cpusetChanged(kernel, cgroup.parent!);
       },
     }),
@@ -281,7 +284,7 @@ const CPUSET: CgroupFile[] = [
 
 const IO: CgroupFile[] = [
   // No model of the disk's costs is set by hand: the lab's disk has the one it is built with.
-  root('io', 'io.cost.model', { read: () => '', write: invalid }),
+  root('io', 'io.cost.model', { read: (k) => modelText(k), write: (k, _c, text) => writeModel(k, text) }),
   root('io', 'io.cost.qos', { read: (k) => qosText(k), write: (k, _c, text) => writeQos(k, text) }),
   below('io', 'io.max', { read: (_k, c) => ioMaxText(c), write: (_k, c, text) => writeIoMax(c, text) }),
   { name: 'io.stat', controller: 'io', where: 'everywhere', read: (_k, c) => ioStatText(c) },

@@ -22,7 +22,7 @@ export function writeIoMax(cgroup: Cgroup, text: string): void {
     if (!match) throw new SysError('EINVAL');
     const key = KEYS.find((name) => name === match[1]);
     const value = match[2] === undefined ? null : Number(match[2]);
-    if (value === 0) throw new SysError('ERANGE');
+    if (value === 0 || (match[2] !== undefined && BigInt(match[2]) >= 2n ** 64n)) throw new SysError('ERANGE');
     if (!key || value === 1) throw new SysError('EINVAL');
     next[key] = value !== null && key.endsWith('iops') && value >= UINT_MAX ? null : value;
   }

@@ -25,7 +25,7 @@ function values(cgroup: Cgroup): Record<string, number> {
   }
   return {
     anon: memory.anon * PAGE, file: (memory.file + memory.shmem) * PAGE, kernel: cgroup.parent ? memory.kernel * PAGE : 0, shmem: memory.shmem * PAGE,
-    inactive_anon: memory.shmem * PAGE, active_anon: memory.anon * PAGE, inactive_file: memory.file * PAGE,
+    active_anon: (memory.anon + memory.shmem) * PAGE, inactive_file: memory.file * PAGE,
     pgscan: scanned, pgscan_direct: scanned, pgsteal: stolen, pgsteal_direct: stolen,
     pgfault: memory.pgfault, pgmajfault: memory.pgmajfault,
   };

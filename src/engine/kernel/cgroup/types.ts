@@ -46,6 +46,8 @@ export interface Cgroup {
   waiting: { tasks: number; since: number };
   /** chmod and chown of its directory ('') and files, for delegation. */
   attrs: Map<string, { mode?: number; uid?: number; gid?: number }>;
+  /** Extended attributes of its directory ('') and files. */
+  xattrs: Map<string, Map<string, Uint8Array>>;
   /** Removed children that the kernel has not let go of: until when, or while pages stay charged. */
   dying: { cgroup: Cgroup; until: number }[];
   madeAt: number;

@@ -21,7 +21,7 @@ function check(task: Task, inode: Inode, name: string, mask: number): void {
     if (mask === MAY_WRITE && !capableOver(task, inode, 'setfcap')) throw new SysError('EPERM');
   } else if (space === 'security') {
     if (mask === MAY_WRITE && !capableEverywhere(task, 'sys_admin')) throw new SysError('EPERM');
-  } else if (space !== 'system') throw new SysError('EOPNOTSUPP');
+  } else if (!/^system\.posix_acl_(access|default)$/.test(name)) throw new SysError('EOPNOTSUPP');
 }
 
 type Follow = 'target' | 'link';

@@ -7,9 +7,10 @@ import { record } from '../../sim/trace.ts';
 import { cgroupPath } from '../cgroup/charge.ts';
 import { hasController, makeCgroup, removeCgroup } from '../cgroup/core.ts';
 import { CGROUP_FILES, type CgroupFile } from '../cgroup/files.ts';
+import { DELEGATED, hierarchyOptions } from '../cgroup/hierarchy.ts';
 import type { Cgroup } from '../cgroup/types.ts';
 import { SysError } from '../abi.ts';
-import type { Kernel } from '../records.ts';
+import type { Kernel, Task } from '../records.ts';
 import type { Node } from './pseudo.ts';
 
 type DirNode = Extract<Node, { kind: 'dir' }>;
@@ -47,6 +48,7 @@ function fileNode(cgroup: Cgroup, file: CgroupFile): Node {
           write(kernel, task, written, opener) {
             if (cgroup.removed) throw new SysError('ENODEV');
             // The handlers read a string of C.
+            requireDelegated(kernel, task, cgroup, file);
             const text = written.split('\0', 1)[0]!;
             write(kernel, cgroup, text, task, opener);
             record(kernel.trace, 'kernel', kernel.name, 'cgroup.write', { cgroup: cgroupPath(cgroup), file: file.name, value: text.trim().slice(0, 80), pid: task.pid });
@@ -56,7 +58,21 @@ function fileNode(cgroup: Cgroup, file: CgroupFile): Node {
     ...(poll ? { poll: (kernel, opener) => poll(kernel, cgroup, opener) } : {}),
     ...(release ? { release: (kernel, opener) => release(kernel, cgroup, opener) } : {}),
     setattr: (change) => keep(cgroup, file.name, change),
+    xattrs: xattrsOf(cgroup, file.name),
   };
+}
+
+function xattrsOf(cgroup: Cgroup, name: string): Map<string, Uint8Array> {
+  let kept = cgroup.xattrs.get(name);
+  if (!kept) cgroup.xattrs.set(name, (kept = new Map()));
+  return kept;
+}
+
+/** Under nsdelegate the root of a cgroup namespace is its owner's business: from inside only what is marked for delegation is written. */
+function requireDelegated(kernel: Kernel, task: Task, cgroup: Cgroup, file: CgroupFile): void {
+  const { root } = task.ns.cgroup;
+  if (root !== cgroup || root === kernel.cgroups.root || DELEGATED.includes(file.name)) return;
+  if (hierarchyOptions(kernel).includes('nsdelegate')) throw new SysError('EPERM');
 }
 
 function keep(cgroup: Cgroup, name: string, change: { mode?: number; uid?: number; gid?: number }): void {
@@ -85,5 +101,6 @@ export function cgroupRoot(cgroup: Cgroup): DirNode {
       if (child) removeCgroup(kernel, task, child);
     },
     setattr: (change) => keep(cgroup, '', change),
+    xattrs: xattrsOf(cgroup, ''),
   };
 }

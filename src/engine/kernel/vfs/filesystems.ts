@@ -1,7 +1,8 @@
 /** The file systems that mount(2) knows, by type: the table behind /proc/filesystems too. */
 import { ContextRefused, SysError } from '../abi.ts';
-import type { Kernel, MakeFileSystem } from '../records.ts';
 import { everyMount } from '../block.ts';
+import { hierarchyOptions, readOptions } from '../cgroup/hierarchy.ts';
+import type { Kernel, MakeFileSystem, Task } from '../records.ts';
 import { cgroupRoot } from './cgroupfs.ts';
 import { createDevtmpfs } from './devtmpfs.ts';
 import { mountDevpts } from './devpts.ts';
@@ -35,19 +36,19 @@ const tmpfs: MakeFileSystem = (kernel, task, source, data) => {
 
 const CGROUP1_OPTIONS = new Set(['cpuset', 'cpu', 'cpuacct', 'blkio', 'memory', 'devices', 'freezer', 'net_cls', 'perf_event', 'net_prio', 'hugetlb', 'pids', 'rdma', 'misc', 'all', 'none', 'name', 'xattr', 'noprefix', 'clone_children', 'cpuset_v2_mode', 'release_agent']);
 
-const CGROUP2_OPTIONS = ['nsdelegate', 'favordynmods', 'memory_localevents', 'memory_recursiveprot', 'memory_hugetlb_accounting', 'pids_localevents'];
+function setOptions(kernel: Kernel, task: Task, options: string): void {
+  if (task.ns.cgroup.root !== kernel.cgroups.root || options === hierarchyOptions(kernel)) return;
+  kernel.drivers.set('cgroup2', options);
+  for (const { sb } of everyMount(kernel)) if (sb.type === 'cgroup2') sb.options = options;
+}
 
 /** Options belong to the hierarchy: a mount in the first cgroup namespace sets them for every mount. */
 const cgroup2: MakeFileSystem = (kernel, task, source, data) => {
-  const options = mountOptions(data);
-  for (const name of options.keys()) if (!CGROUP2_OPTIONS.includes(name)) throw new SysError('EINVAL');
-  const sb = createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root), (kernel.drivers.get('cgroup2') as string | undefined) ?? '');
-  if (task.ns.cgroup.root !== kernel.cgroups.root) return sb;
-  const chosen = CGROUP2_OPTIONS.filter((name) => options.has(name)).join(',');
-  if (chosen === sb.options) return sb;
-  kernel.drivers.set('cgroup2', chosen);
-  sb.options = chosen;
-  for (const { sb: other } of everyMount(kernel)) if (other.type === 'cgroup2') other.options = chosen;
+  const options = readOptions(mountOptions(data).keys());
+  const sb = createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root), hierarchyOptions(kernel));
+  sb.reconfigure = (by, text) => setOptions(kernel, by, readOptions(mountOptions(text).keys()));
+  setOptions(kernel, task, options);
+  sb.options = hierarchyOptions(kernel);
   return sb;
 };
 

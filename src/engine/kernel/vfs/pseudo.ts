@@ -6,6 +6,8 @@
 import { bytes, text } from '../../sim/text.ts';
 import { type Errno, O_ACCMODE, O_NONBLOCK, POLLERR, POLLIN, POLLOUT, POLLPRI, SysError } from '../abi.ts';
 import type { Kernel, Task } from '../records.ts';
+import type { Bytes, Dirent } from '../sys.ts';
+import { kernfsOrder } from './kernfs.ts';
 import { createSuperBlock, makeDentry, makeInode } from './inode.ts';
 import { waitOn } from '../wait.ts';
 import type { Opener } from '../cgroup/psi.ts';
@@ -29,6 +31,8 @@ export type Node =
       setattr?(change: { mode?: number; uid?: number; gid?: number }): void;
       /** Stands for the same thing at each look, so that the name keeps its inode. */
       id?: unknown;
+      /** Extended attributes, kept by whom it stands for: such a node takes them. */
+      xattrs?: Map<string, Bytes>;
     }
   | {
       kind: 'file';
@@ -48,6 +52,7 @@ export type Node =
       stream?: { channel: string; take(kernel: Kernel, count: number): Uint8Array | null };
       size?: number;
       setattr?(change: { mode?: number; uid?: number; gid?: number }): void;
+      xattrs?: Map<string, Bytes>;
     }
   | { kind: 'link'; mode?: number; uid?: number; gid?: number; target(kernel: Kernel, task: Task): string; follow?(kernel: Kernel, task: Task): Path | null };
 
@@ -93,6 +98,7 @@ function refresh(inode: Inode, node: Node): void {
   inode.gid = node.gid ?? 0;
   if (node.kind === 'dir') inode.nlink = node.nlink ?? 2;
   if (node.kind === 'file') inode.size = node.size ?? 0;
+  inode.xattrs = node.kind === 'link' ? null : (node.xattrs ?? null);
 }
 
 function directory(dir: Dentry): Extract<Node, { kind: 'dir' }> {
@@ -167,13 +173,15 @@ const fileOps: FileOps = {
   },
 };
 
+function entriesOf(kernel: Kernel, task: Task | null, dir: Dentry): Dirent[] {
+  const entries = [...directory(dir).list(kernel, task)].map(([name, node]) => ({ name, ino: dentryFor(kernel, dir, name, node).inode.ino, type: node.kind }));
+  return KERNFS.has(dir.sb.type) ? kernfsOrder(entries) : entries;
+}
+
+const KERNFS: ReadonlySet<string> = new Set(['cgroup2', 'sysfs']);
+
 const dirOps: FileOps = {
-  readdir(kernel, task, file) {
-    const dir = file.path!.dentry;
-    return [...directory(dir).list(kernel, task)].map(([name, node]) => ({
-      name, ino: dentryFor(kernel, dir, name, node).inode.ino, type: node.kind,
-    }));
-  },
+  readdir: (kernel, task, file) => entriesOf(kernel, task, file.path!.dentry),
 };
 
 function refuse(errno: Errno): never {
@@ -190,8 +198,7 @@ export const pseudoOps: FsOps = {
     children.delete(name);
     return null;
   },
-  readdir: (kernel, dir) =>
-    [...directory(dir).list(kernel, null)].map(([name, node]) => ({ name, ino: dentryFor(kernel, dir, name, node).inode.ino, type: node.kind })),
+  readdir: (kernel, dir) => entriesOf(kernel, null, dir),
   create(kernel, task, dir, name, kind, mode) {
     const node = directory(dir);
     if (kind !== 'dir') refuse(kind === 'file' ? 'EACCES' : 'EPERM');
@@ -229,6 +236,12 @@ export const pseudoOps: FsOps = {
       node.setattr?.({ ...(mode === undefined ? {} : { mode }), ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) });
     }
     Object.assign(entry.inode, rest);
+  },
+  setxattr(_kernel, _task, entry, name, value) {
+    const { xattrs } = entry.inode;
+    if (!xattrs) throw new SysError('EOPNOTSUPP');
+    if (value === null) xattrs.delete(name);
+    else xattrs.set(name, value);
   },
   open(_kernel, task, entry, flags) {
     const { node } = held(entry.inode);

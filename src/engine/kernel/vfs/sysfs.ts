@@ -4,6 +4,7 @@
  * Left out: the device tree below /sys/devices but for cpu and net, uevents, writable attributes but mtu and huge pages (which only
  * the memory of virtual machines has).
  */
+import { DELEGATED, FEATURES } from '../cgroup/hierarchy.ts';
 import { SysError } from '../abi.ts';
 import { listText } from '../cgroup/numbers.ts';
 import { pluggedDisks } from '../block.ts';
@@ -147,7 +148,7 @@ function machineDirs(kernel: Kernel): Record<string, Node> {
     fs: fixed({ bpf: empty(), cgroup: fixed({}, 0o755), fuse: fixed({ connections: empty() }) }),
     hypervisor: empty(),
     kernel: fixed({
-      cgroup: fixed({ delegate: says('cgroup.procs\ncgroup.subtree_control\ncgroup.threads'), features: says('nsdelegate\nfavordynmods\nmemory_localevents\nmemory_recursiveprot\npids_localevents') }),
+      cgroup: fixed({ delegate: says(DELEGATED.join('\n')), features: says(FEATURES.join('\n')) }),
       debug: fixed({}, 0o700), security: empty(), tracing: fixed({}, 0o700),
       mm: fixed({ transparent_hugepage: fixed({ enabled: hugePages(kernel) }) }),
     }),

@@ -136,7 +136,7 @@ function pressure(resource: Resource): Node {
   const { read, write, poll, release } = pressureFile((kernel) => kernel.cgroups.root, resource);
   const root = null as unknown as Kernel['cgroups']['root'];
   return {
-    kind: 'file', mode: 0o644, channel: pressureChannel({ id: 1 } as Kernel['cgroups']['root'], resource),
+    kind: 'file', mode: 0o666, channel: pressureChannel({ id: 1 } as Kernel['cgroups']['root'], resource),
     read: (kernel, task) => read(kernel, root, task), write: (kernel, task, text, opener) => write(kernel, root, text, task, opener),
     poll: (kernel, opener) => poll(kernel, root, opener), release: (kernel, opener) => release(kernel, root, opener),
   };

@@ -1,8 +1,11 @@
 /** The mounts that a process sees: /proc/PID/mounts, mountinfo, mountstats. Source: proc_pid_mountinfo(5), fstab(5). */
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_STRICTATIME } from '../../abi.ts';
+import { pathFrom } from '../../cgroup/charge.ts';
+import type { Cgroup } from '../../cgroup/types.ts';
 import type { Task } from '../../records.ts';
 import { complete } from '../latecopy.ts';
 import { pathText } from '../path.ts';
+import { shownBy } from '../pseudo.ts';
 import type { Mount, SuperBlock } from '../types.ts';
 
 /** What follows ro or rw. */
@@ -44,9 +47,11 @@ export function mountsText(task: Task): string {
     .join('');
 }
 
-/** The part of the file system that a mount shows. */
-function rootText(mount: Mount): string {
+/** The part of the file system that a mount shows; of control groups as seen from the looker's own. */
+function rootText(mount: Mount, looker: Task): string {
   if (mount.sb.type === 'nsfs') return mount.root.name;
+  const shown = mount.sb.type === 'cgroup2' ? shownBy(mount.root) : null;
+  if (shown) return pathFrom(looker.ns.cgroup.root, shown as Cgroup);
   let root = '';
   for (let d = mount.root; d.parent !== d; d = d.parent) root = `/${d.name}${root}`;
   return root || '/';
@@ -61,13 +66,13 @@ function deviceText(mount: Mount): string {
   return `254:${minor ? (minor.charCodeAt(0) - 97) * 16 : 0}`;
 }
 
-export function mountinfoText(task: Task): string {
+export function mountinfoText(task: Task, looker: Task): string {
   return reachable(task)
     .map(({ mount, at }) => {
       const { sb } = mount;
       const optional = `${mount.shared ? ` shared:${mount.shared}` : ''}${mount.master ? ` master:${mount.master}` : ''}${mount.unbindable ? ' unbindable' : ''}`;
       const parent = mount.parent === mount ? 1 : mount.parent.id;
-      return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount))} ${escaped(at)} ${access((mount.flags & MS_RDONLY) !== 0)}${flagText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${access(sb.readonly)}${superText(sb)}${ownText(sb)}\n`;
+      return `${mount.id} ${parent} ${deviceText(mount)} ${escaped(rootText(mount, looker))} ${escaped(at)} ${access((mount.flags & MS_RDONLY) !== 0)}${flagText(mount)}${optional} - ${sb.type} ${escaped(mount.source)} ${access(sb.readonly)}${superText(sb)}${ownText(sb)}\n`;
     })
     .join('');
 }

@@ -6,9 +6,9 @@ import { nsCapable } from '../../credentials.ts';
 import { badness } from '../../oom.ts';
 import { addIo, pidIn } from '../../task.ts';
 import type { Kernel, PidNamespace, Task } from '../../records.ts';
-import { cgroupPath } from '../../cgroup/charge.ts';
+import { pathFrom } from '../../cgroup/charge.ts';
+import { cpusetGroup } from '../../cgroup/core.ts';
 import { whole } from '../../cgroup/numbers.ts';
-import type { Cgroup } from '../../cgroup/types.ts';
 import { threadsOf } from '../../membership.ts';
 import { pathText } from '../path.ts';
 import type { Node } from '../pseudo.ts';
@@ -39,36 +39,25 @@ function mapsText(task: Task, looker: Task): string {
     .join('');
 }
 
-/** Path of a group as seen from another: "/../sibling" outside of it. */
-function cgroupFrom(root: Cgroup, cgroup: Cgroup): string {
-  const base = cgroupPath(root);
-  const path = cgroupPath(cgroup);
-  if (base === '/') return path;
-  if (path === base) return '/';
-  if (path.startsWith(`${base}/`)) return path.slice(base.length);
-  const a = base.split('/').slice(1);
-  const b = path === '/' ? [] : path.split('/').slice(1);
-  let common = 0;
-  while (common < a.length && common < b.length && a[common] === b[common]) common++;
-  return `/${[...Array.from({ length: a.length - common }, () => '..'), ...b.slice(common)].join('/')}`;
-}
-
 function oomScore(kernel: Kernel, task: Task): string {
-  const points = badness(task, kernel.frames.total);
+  const points = task.pid === 1 || task.kthread ? null : badness(task, kernel.frames.total);
   if (points === null) return '0\n';
   return `${Math.max(0, Math.floor(Math.floor((1000 + Math.floor((points * 1000) / kernel.frames.total)) * 2) / 3))}\n`;
 }
 
 /** Below what it is, if that is negative, or below 0, only with CAP_SYS_RESOURCE. */
 function writeOomAdj(kernel: Kernel, task: Task, writer: Task, text: string): void {
-  setOomAdj(kernel, task, writer, whole(text, -1000, 1000, 'EINVAL'));
+  const adj = whole(text, -(2 ** 31), 2 ** 31 - 1);
+  if (adj < -1000 || adj > 1000) throw new SysError('EINVAL');
+  setOomAdj(kernel, task, writer, adj);
 }
 
 /** The older file, -17 to 15: a scale of its own, on which -17 is never. */
 const oldAdj = (adj: number): number => (adj === 1000 ? 15 : Math.trunc((adj * 17) / 1000));
 
 function writeOldAdj(kernel: Kernel, task: Task, writer: Task, text: string): void {
-  const value = whole(text, -17, 15, 'EINVAL');
+  const value = whole(text, -(2 ** 31), 2 ** 31 - 1);
+  if (value < -17 || value > 15) throw new SysError('EINVAL');
   setOomAdj(kernel, task, writer, value === 15 ? 1000 : Math.trunc((value * 1000) / 17));
 }
 
@@ -78,6 +67,7 @@ function setOomAdj(kernel: Kernel, task: Task, writer: Task, adj: number): void 
 }
 
 function wchan(task: Task): string {
+  if (task.cgroup.frozen) return 'get_signal';
   return task.state === 'sleeping' && task.pending?.op === 'sys' ? `do_${task.pending.name.replace(/\d+$/, '')}` : '0';
 }
 
@@ -109,13 +99,14 @@ const changes = ({ task }: Shown, read: Read, write: (writer: Task, text: string
 
 /** Files of process and thread directories, each made when it is looked at; `only` says that one of the two has it. */
 const FILES: Readonly<Record<string, { only?: Shown['what']; make(shown: Shown): Node }>> = {
-  cgroup: { make: (shown) => says(shown, (_kernel, looker) => `0::${cgroupFrom(looker.ns.cgroup.root, shown.task.cgroup)}${shown.task.cgroup.removed ? ' (deleted)' : ''}\n`) },
+  cgroup: { make: (shown) => says(shown, (_kernel, looker) => `0::${pathFrom(looker.ns.cgroup.root, shown.task.cgroup)}${shown.task.cgroup.removed ? ' (deleted)' : ''}\n`) },
   children: { only: 'thread', make: (shown) => says(shown, () => shown.task.children.map((one) => pidIn(shown.ns, one)).filter((pid) => pid > 0).map((pid) => `${pid} `).join('')) },
   cmdline: { make: (shown) => says(shown, () => (shown.task.state === 'zombie' ? '' : joined(shown.task.leader.argv))) },
   comm: { make: (shown) => changes(shown, () => `${shown.task.comm}\n`, (writer, text) => {
     if (writer.leader !== shown.task.leader) throw new SysError('EINVAL');
     shown.task.comm = text.replace(/\n$/, '').slice(0, 15);
   }) },
+  cpuset: { make: (shown) => says(shown, (_kernel, looker) => `${pathFrom(looker.ns.cgroup.root, cpusetGroup(shown.task.cgroup))}\n`) },
   cwd: { make: ({ task }) => placeLink(task, (one) => one.fs.cwd) },
   environ: { make: (shown) => guarded(shown, () => joined(Object.entries(shown.task.leader.env).map(([key, value]) => `${key}=${value}`)), 0o400) },
   exe: { make: ({ task }) => placeLink(task, (one) => one.leader.exe) },
@@ -126,7 +117,7 @@ const FILES: Readonly<Record<string, { only?: Shown['what']; make(shown: Shown):
   limits: { make: (shown) => says(shown, (kernel) => limitsText(kernel, shown.task)) },
   loginuid: { make: (shown) => says(shown, () => '4294967295') },
   maps: { make: (shown) => guarded(shown, (_kernel, looker) => mapsText(shown.task, looker)) },
-  mountinfo: { make: (shown) => guarded(shown, () => mountinfoText(shown.task)) },
+  mountinfo: { make: (shown) => guarded(shown, (_kernel, looker) => mountinfoText(shown.task, looker)) },
   mounts: { make: (shown) => guarded(shown, () => mountsText(shown.task)) },
   mountstats: { make: (shown) => guarded(shown, () => mountstatsText(shown.task), 0o400) },
   net: { make: ({ task }) => netDir(task) },

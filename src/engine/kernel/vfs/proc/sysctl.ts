@@ -215,8 +215,8 @@ function ptraceScope(): Node {
 /** What the memory manager goes by and nobody sets here; read only, as that has no effect. */
 const VM: Readonly<Record<string, Node>> = Object.fromEntries(Object.entries({
   admin_reserve_kbytes: 8192, compaction_proactiveness: 20, dirty_background_bytes: 0, dirty_background_ratio: 10, dirty_bytes: 0, dirty_expire_centisecs: 3000, dirty_ratio: 20, dirty_writeback_centisecs: 500,
-  dirtytime_expire_seconds: 43200, extfrag_threshold: 500, laptop_mode: 0, mmap_min_addr: 65536, nr_hugepages: 0, nr_overcommit_hugepages: 0, oom_dump_tasks: 1, oom_kill_allocating_task: 0, overcommit_kbytes: 0,
-  'page-cluster': 3, panic_on_oom: 0, stat_interval: 1, vfs_cache_pressure: 100, watermark_boost_factor: 15000, watermark_scale_factor: 10, zone_reclaim_mode: 0,
+  dirtytime_expire_seconds: 43200, extfrag_threshold: 500, laptop_mode: 0, mmap_min_addr: 65536, nr_hugepages: 0, nr_overcommit_hugepages: 0, overcommit_kbytes: 0,
+  'page-cluster': 3, stat_interval: 1, vfs_cache_pressure: 100, watermark_boost_factor: 15000, watermark_scale_factor: 10, zone_reclaim_mode: 0,
 }).map(([key, value]) => [key, says(() => value)]));
 
 export function sysDir(): Extract<Node, { kind: 'dir' }> {
@@ -262,7 +262,9 @@ export function sysDir(): Extract<Node, { kind: 'dir' }> {
       overcommit_memory: number((kernel) => kernel.overcommit, (kernel, _task, value) => {
         kernel.overcommit = value;
       }, 0, 2),
-      overcommit_ratio: says(() => 50), max_map_count: kept('max_map_count', 1048576, 0, 2147483647), swappiness: kept('swappiness', 60, 0, 200), ...VM,
+      overcommit_ratio: says(() => 50), max_map_count: kept('max_map_count', 1048576, 0, 2147483647), swappiness: kept('swappiness', 60, 0, 200), oom_dump_tasks: kept('oom_dump_tasks', 1, 0, 2147483647), oom_kill_allocating_task: kept('oom_kill_allocating_task', 0, 0, 2147483647),
+      // The machine never panics.
+      panic_on_oom: kept('panic_on_oom', 0, 0, 0), ...VM,
     }),
   });
 }
