@@ -12,7 +12,7 @@ const TABLE = (
   '35480 getent, 36640 pstree, 39320 systemd-cgtop, 39344 pgrep pkill, 39648 vmstat,' +
   '43432 basename dirname echo false groups link logname nice printenv pwd rmdir sleep sync true tty unlink whoami yes, 43464 arch uname, 43536 brctl, 43592 nc,' +
   '43928 prlimit, 45160 nm, 47528 base64 fold mktemp nohup nproc seq tac test truncate, 47560 comm paste tee, 47592 cat, 47984 timeout, 51584 swapoff, 51624 expr chroot,' +
-  '51656 head id, 51720 nl, 51936 crontab, 54600 capsh, 55688 umount, 55704 iostat, 55720 [ readlink, 55752 cut md5sum sha1sum sha256sum sha384sum sha512sum realpath uniq,' +
+  '51656 head id, 51720 nl, 51936 crontab, 54600 capsh, 55688 choom umount, 55704 iostat, 55720 [ readlink, 55752 cut md5sum sha1sum sha256sum sha384sum sha512sum realpath uniq,' +
   '56144 env, 56272 cmp, 59426 adduser, 59720 hd hexdump, 59784 apt-get fsck swapon, 59816 tr, 60392 logger, 63800 resize2fs, 63888 more, 63944 who, 67720 arp, 67976 taskset,' +
   '68008 printf, 68048 wc, 68112 loginctl, 70832 route, 72072 chrt lsmem mount, 72136 chmod, 72560 split, 76200 mkfifo, 76232 stty chgrp chown rm xargs, 76240 ln, 76272 dd,' +
   '77104 traceroute, 80264 script, 80360 tail, 83976 ifconfig, 84360 su runuser, 84392 mknod, 84424 od, 84872 systemd-run, 88488 mkdir, 88520 touch, 88728 nsenter,' +

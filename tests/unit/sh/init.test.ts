@@ -41,8 +41,8 @@ describe('the service manager', () => {
     const m = terminal(TREE, false);
     shown(m, 12);
     expect(typed(m, 'cat /proc/self/cgroup /proc/1/cgroup\r')).toContain('0::/user.slice/user-0.slice/session-1.scope\n0::/init.scope\n');
-    expect(typed(m, 'cat /sys/fs/cgroup/system.slice/cgroup.controllers /sys/fs/cgroup/user.slice/cgroup.subtree_control\r')).toContain('cpuset cpu io memory pids\ncpuset cpu io memory pids\n');
-    expect(typed(m, 'systemd-cgls\r')).toMatch(/CGroup \/:\n-\.slice\n├─init\.scope\n│ └─1 \/sbin\/init\n├─system\.slice\n│ └─steady\.service\n│ {3}├─ *\d+ .*steady\n/);
+    expect(typed(m, 'cat /sys/fs/cgroup/system.slice/cgroup.controllers /sys/fs/cgroup/user.slice/cgroup.subtree_control\r')).toContain('cpuset cpu io memory pids\ncpu memory pids\n');
+    expect(typed(m, 'systemd-cgls\r')).toMatch(/CGroup \/:\n-\.slice\n├─user\.slice\n[\s\S]*├─init\.scope\n│ └─1 \/sbin\/init\n└─system\.slice\n {2}└─steady\.service\n {4}├─ *\d+ .*steady\n/);
     expect(typed(m, 'systemctl is-active steady broken nosuch\r')).toContain('active\nfailed\ninactive\n');
   });
   test('status, stop, start, restart, the journal', () => {

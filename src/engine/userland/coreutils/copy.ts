@@ -69,6 +69,8 @@ export function* copyTree(rules: CopyRules, from: string, to: string, named: 'na
   try {
     return isDir(stat) ? yield* copyDirectory(rules, from, to, stat, old) : yield* copyOther(rules, from, to, stat, old);
   } catch (error) {
+    // It has been told of; what lies beside it is copied all the same.
+    if (error instanceof Unreadable) return false;
     if (!(error instanceof SysError) || error.errno === 'EPIPE') throw error;
     return yield* fail(rules, `${reading(stat)} ${quoted(to)}`, error);
   }
@@ -134,7 +136,7 @@ function* copyOther(rules: CopyRules, from: string, to: string, stat: Stat, old:
   const first = rules.links && stat.nlink > 1 ? rules.seen.get(idOf(stat)) : undefined;
   if (rules.links && stat.nlink > 1 && first === undefined) rules.seen.set(idOf(stat), to);
   const linking = first !== undefined || rules.instead !== 'copy';
-  if (old && (linking || !isType(stat.mode, S_IFREG) || isType(old.mode, S_IFLNK) !== isType(stat.mode, S_IFLNK))) {
+  if (old && (linking || !copiesData(rules, stat) || isType(old.mode, S_IFLNK) !== isType(stat.mode, S_IFLNK))) {
     if (isType(old.mode, S_IFLNK) && isType(stat.mode, S_IFREG) && !linking && rules.who === 'cp') {
       // Data goes through a link that is there.
     } else if (rules.instead !== 'copy' && !rules.force) throw new SysError('EEXIST');
@@ -149,10 +151,26 @@ function* copyOther(rules: CopyRules, from: string, to: string, stat: Stat, old:
   return true;
 }
 
+/** What is read and written; other kinds are made anew. A device is read unless whole trees are copied. */
+function copiesData(rules: CopyRules, stat: Stat): boolean {
+  if (isType(stat.mode, S_IFLNK)) return false;
+  return isType(stat.mode, S_IFREG) || (!rules.recursive && !isType(stat.mode, S_IFSOCK));
+}
+
 function* copyContent(rules: CopyRules, from: string, to: string, stat: Stat, old: Stat | null): Call<void> {
   if (isType(stat.mode, S_IFLNK)) yield* sys('symlinkat', yield* sys('readlinkat', AT_FDCWD, from), AT_FDCWD, to);
-  else if (isType(stat.mode, S_IFREG) || (!rules.recursive && !isType(stat.mode, S_IFSOCK))) yield* copyData(rules, from, to, stat, old);
+  else if (copiesData(rules, stat)) yield* copyData(rules, from, to, stat, old);
   else yield* sys('mknodat', AT_FDCWD, to, stat.mode, isType(stat.mode, S_IFCHR) || isType(stat.mode, S_IFBLK) ? stat.rdev[0] : 0, stat.rdev[1]);
+}
+
+function* readFrom(rules: CopyRules, from: string, source: number): Call<Uint8Array> {
+  try {
+    return yield* sys('read', source, 131072);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    yield* complain(`${rules.who}: error reading ${quoted(from)}: ${strerror(error)}\n`);
+    throw new Unreadable();
+  }
 }
 
 function* copyData(rules: CopyRules, from: string, to: string, stat: Stat, old: Stat | null): Call<void> {
@@ -176,7 +194,7 @@ function* copyData(rules: CopyRules, from: string, to: string, stat: Stat, old: 
   }
   try {
     for (;;) {
-      const data = rules.attributesOnly ? new Uint8Array(0) : yield* sys('read', source, 131072);
+      const data = rules.attributesOnly ? new Uint8Array(0) : yield* readFrom(rules, from, source);
       if (data.length === 0) break;
       yield* writeAll(target, data);
     }

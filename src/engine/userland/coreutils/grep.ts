@@ -74,7 +74,9 @@ function* prepare(o: Options, name: string): Call<Search | null> {
     if (!/^\d+$/.test(given)) throw new Failed(`${given}: invalid context length argument`, 2);
     return Number(given);
   };
-  const recursive = o.on.has('recursive') || o.on.has('dereference-recursive');
+  // One file that was named needs no name before its lines, even where directories are looked into.
+  const only = o.words.length === 1 ? yield* statOf(o.words[0]!) : null;
+  const recursive = (o.on.has('recursive') || o.on.has('dereference-recursive')) && !(only && !isDir(only));
   return {
     options: o, patterns, before: context('before-context'), after: context('after-context'), out: createOut(), printed: false, found: false, failed: false, stop: false,
     named: o.on.has('with-filename') || (!o.on.has('no-filename') && (o.words.length > 1 || recursive)),
@@ -83,6 +85,7 @@ function* prepare(o: Options, name: string): Call<Search | null> {
 
 /** What of Perl's syntax has an extended equal. */
 function perl(source: string): string {
+  if (/(^|[^\\])\\K/.test(source)) throw new Failed('not modelled: \\K of -P', 2);
   if (/\(\?[=!<]/.test(source)) throw new Failed('not modelled: look-around of -P', 2);
   return source.replace(/\\d/g, '[0-9]').replace(/\\D/g, '[^0-9]').replace(/\(\?:/g, '(').replace(/([*+?}])\?/g, '$1');
 }

@@ -1,5 +1,5 @@
 /** file, stty, w, free-standing answers about files and terminals; and hints for what is not modelled. */
-import { AT_FDCWD, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFSOCK, AT_SYMLINK_NOFOLLOW, TCGETS, TCSETS, type Termios, TIOCGWINSZ, TIOCSWINSZ, type Winsize } from '../../kernel/abi.ts';
+import { AT_FDCWD, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK, AT_SYMLINK_NOFOLLOW, TCGETS, TCSETS, type Termios, TIOCGWINSZ, TIOCSWINSZ, type Winsize } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { BadOption, parseOptions } from '../lib/args.ts';
 import { attempt, } from '../lib/files.ts';
@@ -32,11 +32,13 @@ function* kindOf(path: string, follow: boolean): Call<string> {
   if (isType(stat.mode, S_IFBLK)) return `block special (${stat.rdev.join('/')})`;
   if (isType(stat.mode, S_IFIFO)) return 'fifo (named pipe)';
   if (isType(stat.mode, S_IFSOCK)) return 'socket';
+  // Nobody looks into what says that it is of no size, though a generated file may have something to say.
+  if (isType(stat.mode, S_IFREG) && stat.size === 0) return 'empty';
   const fd = yield* attempt(sys('openat', AT_FDCWD, path, O_RDONLY), -1);
   if (fd < 0) return 'regular file, no read permission';
   const head = yield* attempt(sys('read', fd, 4096), new Uint8Array(0));
   yield* sys('close', fd);
-  return head.length === 0 ? (stat.size === 0 ? 'empty' : 'data') : contentKind(head);
+  return head.length === 0 ? 'data' : contentKind(head);
 }
 
 function contentKind(head: Uint8Array): string {

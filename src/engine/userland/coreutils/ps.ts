@@ -220,7 +220,11 @@ function addColumns(asked: Asked, list: string): void {
     const column = columnOf(m[1]!);
     if (!column) throw new Usage(`unknown user-defined format specifier "${m[1]!}"`);
     rest = rest.slice(m[0].length);
-    if (m[2]) {
+    const width = /^:(\d+)/.exec(rest);
+    if (width) {
+      rest = rest.slice(width[0].length);
+      columns.push({ ...column, width: Number(width[1]) });
+    } else if (m[2]) {
       const heading = /^[^,]*/.exec(rest)![0];
       columns.push({ ...column, heading, width: heading.length > 0 ? Math.max(column.width === 0 ? 5 : column.width, heading.length) : column.width });
       rest = rest.slice(heading.length);

@@ -86,13 +86,22 @@ function* edited(m: Machine, name: string): Call<void> {
   const text = m.target;
   m.target = null;
   if (suffix) yield* sys('renameat2', AT_FDCWD, name, AT_FDCWD, suffix.includes('*') ? suffix.replaceAll('*', name) : name + suffix, 0);
-  const temporary = `${name}.sed${yield* sys('getpid')}`;
-  const fd = yield* sys('openat', AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
+  const temporary = `${name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : '.'}/sed${String(yield* sys('getpid')).padStart(6, 'A')}`;
+  const fd = yield* temporaryFile(temporary);
   yield* writeAll(fd, bytesOf(text));
   yield* sys('close', fd);
   yield* sys('fchmodat', AT_FDCWD, temporary, stat.mode & 0o7777);
   yield* attempt(sys('fchownat', AT_FDCWD, temporary, stat.uid, stat.gid, 0), 0);
   yield* sys('renameat2', AT_FDCWD, temporary, AT_FDCWD, name, 0);
+}
+
+function* temporaryFile(path: string): Call<number> {
+  try {
+    return yield* sys('openat', AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
+  } catch (error) {
+    if (error instanceof SysError) throw new Failed(`couldn't open temporary file ${path}: ${strerror(error)}`, 4);
+    throw error;
+  }
 }
 
 function* emit(m: Machine, text: string): Call<void> {

@@ -1,7 +1,8 @@
 /** systemd-cgls: the tree of control groups with their processes. Source: systemd-cgls(1). */
-import type { Program } from '../../kernel/sys.ts';
+import { type Program, sys } from '../../kernel/sys.ts';
+import { text } from '../../sim/text.ts';
 import { parseOptions } from '../lib/args.ts';
-import { exists, list, tryRead } from '../lib/files.ts';
+import { attempt, entriesAt, exists, list, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';
 import { unprefixed } from './messages.ts';
@@ -17,6 +18,15 @@ function* populated(dir: string): Call<boolean> {
   return /populated 1/.test((yield* tryRead(`${dir}/cgroup.events`)) ?? 'populated 1');
 }
 
+/** Somebody else than the manager makes groups below it. */
+function* delegated(dir: string): Call<boolean> {
+  for (const name of ['trusted.delegate', 'user.delegate']) {
+    const value = yield* attempt(sys('getxattr', dir, name), null);
+    if (value !== null) return text(value) === '1';
+  }
+  return false;
+}
+
 /** Everything below a group, each line after `indent`. */
 export function* treeOfCgroup(path: string, indent: string, all = false, kernelThreads = false): Call<string> {
   const dir = path === '/' ? ROOT : ROOT + path;
@@ -24,7 +34,7 @@ export function* treeOfCgroup(path: string, indent: string, all = false, kernelT
   const pids: number[] = [];
   for (const pid of members) if (kernelThreads || !/^Kthread:\s*1/m.test((yield* tryRead(`/proc/${pid}/status`)) ?? '')) pids.push(pid);
   const groups: string[] = [];
-  for (const e of yield* list(dir)) if (e.type === 'dir' && (all || (yield* populated(`${dir}/${e.name}`)))) groups.push(e.name);
+  for (const e of yield* entriesAt(dir)) if (e.type === 'dir' && (all || (yield* populated(`${dir}/${e.name}`)))) groups.push(e.name);
   const width = Math.max(0, ...pids.map((p) => String(p).length));
   let out = '';
   for (const [i, pid] of pids.entries()) {
@@ -33,7 +43,7 @@ export function* treeOfCgroup(path: string, indent: string, all = false, kernelT
   }
   for (const [i, name] of groups.entries()) {
     const last = i === groups.length - 1;
-    out += `${indent}${last ? '└─' : '├─'}${name}\n`;
+    out += `${indent}${last ? '└─' : '├─'}${name}${(yield* delegated(`${dir}/${name}`)) ? ' …' : ''}\n`;
     out += yield* treeOfCgroup(`${path === '/' ? '' : path}/${name}`, `${indent}${last ? '  ' : '│ '}`, all, kernelThreads);
   }
   return out;
@@ -44,7 +54,7 @@ function* unitTrees(names: readonly string[], all: boolean): Call<number> {
   for (const word of names) {
     const name = /\.(service|slice|scope|socket|mount)$/.test(word) ? word : `${word}.service`;
     const path = yield* groupNamed('', name);
-    if (path === null) throw new Failed(`Unit ${name} not found.`);
+    if (path === null) throw new Failed(`Unit ${name} not found.\nFailed to list cgroup tree: No such file or directory`);
     yield* print(`Unit ${name} (${path}):\n${yield* treeOfCgroup(path, '', all)}`);
   }
   return 0;
@@ -67,10 +77,12 @@ export const cgls: Program = command(unprefixed(function* (argv) {
   const wanted = given.words.length > 0 ? given.words : ['/'];
   for (const word of wanted) {
     if (!word.startsWith('/') && !/^(?:cpu|cpuset|io|memory|pids|name=\w+|_?[a-z]*):/.test(word) && word.includes('.')) throw new Failed(`Failed to split argument ${word}: Invalid argument\nFailed to list cgroup tree: Invalid argument`);
-    const path = word.startsWith(ROOT) ? word.slice(ROOT.length) || '/' : word.startsWith('/') ? word : `/${word}`;
-    yield* print(`CGroup ${path}:\n`);
+    // A word without a slash is a controller's name, and they all have the one tree.
+    const named = /^[^/:]*(?::(.*))?$/.exec(word);
+    const path = word.startsWith(ROOT) ? word.slice(ROOT.length) || '/' : named ? `/${(named[1] ?? '').replace(/^\//, '')}` : word;
+    yield* print(word.startsWith(ROOT) ? `Directory ${word}:\n` : `CGroup ${path}:\n`);
     if (!(yield* exists(path === '/' ? ROOT : ROOT + path))) throw new Failed(`Failed to list cgroup tree: No such file or directory`);
-    yield* print(`${path === '/' ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'), given.on.has('k'))}`);
+    yield* print(`${word === '/' && given.words.length === 0 ? '-.slice\n' : ''}${yield* treeOfCgroup(path, '', given.on.has('all'), given.on.has('k'))}`);
   }
   return 0;
 }));

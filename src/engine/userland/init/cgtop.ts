@@ -40,6 +40,8 @@ interface Look {
   processes: boolean;
   depth: number;
   root: string;
+  /** The group as it was named; null when none was. */
+  asked: string | null;
   /** Names over the columns are for people. */
   terminal: boolean;
 }
@@ -59,13 +61,13 @@ function* usageOf(path: string, look: Look): Call<Usage> {
   const cpu = /usage_usec (\d+)/.exec((yield* tryRead(`${dir}/cpu.stat`)) ?? '')?.[1];
   const memory = yield* tryRead(`${dir}/memory.current`);
   const pids = look.processes ? String(((yield* tryRead(`${dir}/cgroup.procs`)) ?? '').split('\n').filter(Boolean).length) : yield* tryRead(`${dir}/pids.current`);
-  return { path: path.slice(1), tasks: pids === null ? null : Number(pids), cpu: cpu ? Number(cpu) * 1000 : null, at, memory: memory === null ? null : Number(memory), read: sum('rbytes'), written: sum('wbytes'), io: stat !== '' };
+  return { path: look.asked === null ? path.slice(1) : look.asked + path.slice(look.root.length), tasks: Number(pids) || null, cpu: cpu ? Number(cpu) * 1000 : null, at, memory: Number(memory) || null, read: sum('rbytes'), written: sum('wbytes'), io: stat !== '' };
 }
 
 function* sample(path: string, look: Look, depth: number, into: Map<string, Usage>): Call<void> {
   const one = yield* usageOf(path, look);
-  if (one.tasks !== 0) into.set(one.path, one);
-  if (depth === 0 || one.tasks === 0) return;
+  if (one.tasks !== null || one.memory !== null || one.io) into.set(one.path, one);
+  if (depth === 0) return;
   for (const { name, type } of yield* list(ROOT + path)) if (type === 'dir') yield* sample(`${path}/${name}`, look, depth - 1, into);
 }
 
@@ -145,7 +147,7 @@ function lookOf(o: Options): Look {
   const path = root === undefined || root === '/' ? '' : root.startsWith(ROOT) ? root.slice(ROOT.length) : root.startsWith('/') ? root : `/${root}`;
   return {
     order: (asked as Order | undefined) ?? Object.entries(KEYS).find(([letter]) => o.on.has(letter))?.[1] ?? 'cpu', raw: o.on.has('raw'), time: o.on.has('cpu') && cpu !== 'percentage', processes: o.on.has('P') || o.on.has('k'),
-    depth: numberOf(o, 'depth', 'depth parameter', 0) ?? 3, root: path, terminal: false,
+    depth: numberOf(o, 'depth', 'depth parameter', 0) ?? 3, root: path, asked: root === undefined || path === '' ? null : root.replace(ROOT, ''), terminal: false,
   };
 }
 

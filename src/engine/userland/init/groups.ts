@@ -15,6 +15,8 @@ export function plainRow(name: string, own: Partial<UnitRow> = {}): UnitRow {
   };
 }
 
+const SPECIAL: readonly string[] = ['man:systemd.special(7)'];
+
 const SLICES: Readonly<Record<string, string>> = { 'machine.slice': 'Virtual Machine and Container Slice', 'system.slice': 'System Slice', 'user.slice': 'User and Session Slice', 'user-0.slice': 'User Slice of UID 0' };
 
 function* slicesBelow(dir: string, out: UnitRow[]): Call<void> {
@@ -24,14 +26,14 @@ function* slicesBelow(dir: string, out: UnitRow[]): Call<void> {
     const own = path === '' ? undefined : (yield* sourceOf(name, path)).values;
     const said = own?.get('Unit.Description')?.at(-1) ?? SLICES[name] ?? `Slice /${name.replace(/\.slice$/, '').replaceAll('-', '/').replace(/\\x2d/g, '-')}`;
     const settings = Object.fromEntries([...(own ?? [])].filter(([key]) => key.startsWith('Slice.')).map(([key, all]) => [key.slice(6), all.at(-1)!]));
-    out.push(plainRow(name, { description: said, path, cgroup: slicePath(name), properties: settings }));
+    out.push(plainRow(name, { documentation: /^(machine|system|user)\.slice$/.test(name) ? SPECIAL : name.startsWith('user-') ? ['man:user@.service(5)'] : [], description: said, path, cgroup: slicePath(name), properties: settings }));
     yield* slicesBelow(`${dir}/${name}`, out);
   }
 }
 
 /** Slices and scopes that exist, from the cgroup tree. */
 export function* groups(): Call<UnitRow[]> {
-  const out = [plainRow('init.scope', { description: 'System and Service Manager', sub: 'running', cgroup: '/init.scope' }), plainRow('-.slice', { description: 'Root Slice' })];
+  const out = [plainRow('init.scope', { description: 'System and Service Manager', sub: 'running', cgroup: '/init.scope', properties: { TasksMax: '15%' }, documentation: ['man:systemd(1)'] }), plainRow('-.slice', { description: 'Root Slice', cgroup: '/', documentation: SPECIAL })];
   yield* slicesBelow('/sys/fs/cgroup', out);
   return out;
 }

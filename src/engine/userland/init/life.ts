@@ -4,11 +4,11 @@
  */
 import { exited, O_CLOEXEC, O_NONBLOCK, SIG, SysError, termSignal } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { text } from '../../sim/text.ts';
+import { bytes, text } from '../../sim/text.ts';
 import { attempt, mkdirAll, poke, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { start } from './processes.ts';
-import { apply, dropIns } from './resources.ts';
+import { apply, dropIns, markDelegated } from './resources.ts';
 import { become, exitName, forget, type Manager, members, monotonic, NOTIFY, say, type Service, signalAll, signalName, takeOutput, title } from './service.ts';
 import { formatSpan } from './span.ts';
 import { sliceDir } from './slices.ts';
@@ -38,6 +38,8 @@ export function* startService(m: Manager, service: Service, streams: readonly nu
     yield* sliceDir(service.cgroup.split('/').at(-2)!);
     yield* mkdirAll(`/sys/fs/cgroup${service.cgroup}`);
     yield* apply(`/sys/fs/cgroup${service.cgroup}`, { ...unit.properties, ...(yield* dropIns(unit.name)) });
+    yield* markDelegated(`/sys/fs/cgroup${service.cgroup}`, unit.properties);
+    for (const space of ['trusted', 'user']) yield* attempt(sys('setxattr', `/sys/fs/cgroup${service.cgroup}`, `${space}.invocation_id`, bytes(service.invocation), 0), 0);
   }
   const before = [...(unit.lines.ExecCondition ?? []), ...(unit.lines.ExecStartPre ?? [])];
   if (before.length > 0 || ['oneshot', 'notify', 'forking'].includes(unit.type)) {

@@ -17,6 +17,8 @@ import { elapse, nextTimer, settleTimers } from './timers.ts';
 import { inOrder, isEnabled, plainUnit, readUnits, type UnitFile, WANTS_DIR } from './units.ts';
 
 const CONTROLLERS = '+cpuset +cpu +io +memory +pids';
+/** What sessions and their managers are given; other slices have what was asked for in them. */
+const USER_CONTROLLERS = '+cpu +memory +pids';
 const SLICES = ['system.slice', 'user.slice', 'machine.slice', 'user.slice/user-0.slice'];
 /** Type=idle waits so long at most. */
 const IDLE_NS = 5e9;
@@ -52,7 +54,7 @@ function* makeSlices(): Call<void> {
   yield* attempt(poke(`${root}/cgroup.subtree_control`, CONTROLLERS), undefined);
   for (const slice of SLICES) {
     yield* mkdirAll(`${root}/${slice}`);
-    yield* attempt(poke(`${root}/${slice}/cgroup.subtree_control`, CONTROLLERS), undefined);
+    yield* attempt(poke(`${root}/${slice}/cgroup.subtree_control`, slice.startsWith('user') ? USER_CONTROLLERS : CONTROLLERS), undefined);
   }
 }
 

@@ -8,7 +8,7 @@ import { bytes, text } from '../../sim/text.ts';
 import { attempt, exists, list, mkdirAll, poke, tryRead } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import type { Answer, Order, Transient, UnitRow } from './control.ts';
-import { apply, BadProperty, wholeOf, writesOf } from './resources.ts';
+import { apply, BadProperty, wholeOf, writesOf, markDelegated } from './resources.ts';
 import { reloadService, startService, stopService } from './life.ts';
 import { become, type Connection, created, forget, type Manager, monotonic, say, type Service, signalAll, title } from './service.ts';
 import { isSlice, sliceDir, slicePath } from './slices.ts';
@@ -41,7 +41,7 @@ export function* receive(m: Manager, connection: Connection): Call<void> {
     const known = m.services.some((s) => s.unit.name === name) || (isSlice(name) && (yield* exists(`/sys/fs/cgroup${slicePath(name)}`)));
     if (!known) connection.missing.push(name);
   }
-  connection.error = yield* obey(m, order, connection.fds);
+  connection.error = yield* obey(m, order, [...connection.fds]);
   for (const fd of connection.fds.splice(0)) yield* attempt(sys('close', fd), 0);
 }
 
@@ -77,6 +77,7 @@ function* makeTransient(m: Manager, t: Transient, scope: boolean, streams: reado
   yield* sliceDir(t.slice);
   yield* mkdirAll(dir);
   yield* apply(dir, unit.properties);
+  yield* markDelegated(dir, unit.properties);
   if ((yield* attempt(poke(`${dir}/cgroup.procs`, String(t.pid)), null)) === null) return `Failed to start transient scope unit: Process with ID ${t.pid} does not exist.`;
   service.events = yield* attempt(sys('openat', -100, `${dir}/cgroup.events`, O_RDONLY | O_CLOEXEC), -1);
   // What is read now is what a change is told against.

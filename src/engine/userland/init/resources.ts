@@ -2,8 +2,11 @@
  * Resource settings of units (MemoryMax=, CPUQuota= …): a row a setting, from its text to the control group's files. They come from unit
  * files, from drop-ins that set-property writes, and with transient units. Source: systemd.resource-control(5).
  */
+import { sys } from '../../kernel/sys.ts';
+import { bytes } from '../../sim/text.ts';
 import { attempt, list, poke, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
+import { formatSpan } from './span.ts';
 
 export type Properties = Readonly<Record<string, string>>;
 
@@ -18,12 +21,12 @@ export interface Whole {
 
 type Write = readonly [file: string, value: string];
 
-const SIZE: Readonly<Record<string, number>> = { '': 1, B: 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
+const UNITS = ['B', 'K', 'M', 'G', 'T'];
 
-/** "50M", "1.5G", "512"; null when it is no size. */
-function bytesOf(text: string): number | null {
+/** "50M", "1.5G", "512" with units of `base`; null when it is no size. */
+function bytesOf(text: string, base: 1000 | 1024 = 1024): number | null {
   const m = /^(\d+(?:\.\d+)?)\s*([BKMGT]?)$/i.exec(text.trim());
-  return m ? Math.floor(Number(m[1]) * SIZE[m[2]!.toUpperCase()]!) : null;
+  return m ? Math.floor(Number(m[1]) * base ** Math.max(0, UNITS.indexOf(m[2]!.toUpperCase()))) : null;
 }
 
 const percentOf = (text: string): number | null => {
@@ -61,10 +64,11 @@ const cpus = (file: string): Setting => (value, key) => {
   return [[file, value.trim().split(/[\s,]+/).join(',')]];
 };
 
+/** Rates are in units of 1000, unlike sizes. */
 const bandwidth = (what: 'rbps' | 'wbps' | 'riops' | 'wiops'): Setting => (value, key) => {
   if (value === '') return [];
   const m = /^(\S+)\s+(\S+)$/.exec(value.trim());
-  const n = m ? (m[2] === 'infinity' ? 'max' : bytesOf(m[2]!)) : null;
+  const n = m ? (m[2] === 'infinity' ? 'max' : bytesOf(m[2]!, 1000)) : null;
   if (!m || n === null) throw failed(key, value);
   return [['io.max', `${m[1]} ${what}=${n}`]];
 };
@@ -122,11 +126,28 @@ function* device(line: string): Call<string> {
   return [path, ...rest].join(' ');
 }
 
+/** Every group above a setting's has its controller. */
+function* handDown(dir: string, controller: string): Call<void> {
+  const parts = dir.slice('/sys/fs/cgroup/'.length).split('/');
+  for (let i = 0; i < parts.length; i++) yield* attempt(poke(['/sys/fs/cgroup', ...parts.slice(0, i), 'cgroup.subtree_control'].join('/'), `+${controller}`), undefined);
+}
+
 /** Puts settings into a control group's files; what a controller is not there for is left out, as the manager leaves it. */
 export function* apply(dir: string, properties: Properties): Call<void> {
   if (Object.keys(properties).length === 0) return;
   const writes = writesOf(properties, yield* wholeOf());
+  for (const controller of new Set(writes.map(([file]) => file.split('.', 1)[0]!))) yield* handDown(dir, controller);
   for (const [file, value] of writes) yield* attempt(poke(`${dir}/${file}`, file === 'io.max' ? yield* device(value) : value), undefined);
+}
+
+export const isDelegated = ({ Delegate = '' }: Properties): boolean => !/^(no|false|off|0|n|f)?$/.test(Delegate);
+
+/** Marks a group as somebody else's to divide, or takes the mark away. */
+export function* markDelegated(dir: string, own: Properties): Call<void> {
+  for (const name of ['trusted.delegate', 'user.delegate']) {
+    if (!isDelegated(own)) yield* attempt(sys('removexattr', dir, name), 0);
+    else yield* attempt(sys('setxattr', dir, name, bytes('1'), 0), 0);
+  }
 }
 
 /** "KEY=VALUE" words. Throws BadProperty for what is no setting of resources. */
@@ -154,10 +175,8 @@ export function shownSetting(key: string, value: string | undefined, whole: Whol
   return [key, value];
 }
 
-function quota(percent: number): string {
-  const ms = percent * 10;
-  return ms >= 1000 && ms % 1000 === 0 ? `${ms / 1000}s` : ms >= 1000 ? `${Math.floor(ms / 1000)}s ${ms % 1000}ms` : `${ms}ms`;
-}
+/** Processor time a second. */
+const quota = (percent: number): string => formatSpan(percent * 10_000);
 
 export const CONTROL_DIR = '/etc/systemd/system.control';
 export const RUNTIME_CONTROL_DIR = '/run/systemd/system.control';

@@ -14,7 +14,7 @@ import { parseCalendar } from './oncalendar.ts';
 import { exitName, signalName } from './service.ts';
 import { isSlice } from './slices.ts';
 import { parseSpan } from './span.ts';
-import { human } from './status.ts';
+import { size as human } from './life.ts';
 import { readSource, type Source } from './unitfile.ts';
 import { type Timer, type UnitFile, unitOf } from './units.ts';
 

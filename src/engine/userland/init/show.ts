@@ -8,7 +8,7 @@ import { type Answer, ask, type UnitRow } from './control.ts';
 import { enabledState } from './enable.ts';
 import { groups } from './groups.ts';
 import { normalized, parseCalendar } from './oncalendar.ts';
-import { dropIns, shownSetting, wholeOf } from './resources.ts';
+import { dropIns, isDelegated, shownSetting, wholeOf } from './resources.ts';
 import { signalName } from './service.ts';
 import { formatSpan } from './span.ts';
 import { dropInPaths } from './unitfile.ts';
@@ -33,12 +33,12 @@ function* propertiesOf(name: string, row: UnitRow | undefined): Call<Record<stri
     ...(timer ? { Unit: row?.triggers ?? '', ...calendars(row), AccuracyUSec: '1min', Persistent: 'no' } : {}),
     ...(slice ? {} : { Result: row?.result ?? 'success' }),
     ...(service ? { UID: '[not set]', GID: '[not set]', NRestarts: String(row?.restarts ?? 0) } : {}),
-    ...(slice || timer ? {} : { OOMPolicy: own.OOMPolicy ?? 'stop' }),
+    ...(slice || timer ? {} : { OOMPolicy: own.OOMPolicy ?? (isDelegated(own) ? 'continue' : 'stop') }),
     ...(service ? { ExecMainPID: String(row?.pid || row?.exitedPid || 0), ExecMainCode: row?.code === 'exited' ? '1' : row?.code === 'killed' ? '2' : '0', ExecMainStatus: String(row?.status ?? 0), ...commands(row) } : {}),
     ...(timer ? {} : {
       Slice: row ? sliceOf(row) : '', ControlGroup: cgroup, MemoryCurrent: yield* read('memory.current'), MemoryPeak: yield* read('memory.peak'), EffectiveMemoryMax: sealed.memory, EffectiveMemoryHigh: sealed.high,
       CPUUsageNSec: usage(yield* tryRead(`${dir}/cpu.stat`)), EffectiveCPUs: cgroup === '' ? '' : ((yield* tryRead(`${dir}/cpuset.cpus.effective`)) ?? '').trim(), EffectiveMemoryNodes: cgroup === '' ? '' : ((yield* tryRead(`${dir}/cpuset.mems.effective`)) ?? '').trim(),
-      TasksCurrent: yield* read('pids.current'), EffectiveTasksMax: sealed.tasks, Delegate: own.Delegate ?? 'no', CPUAccounting: 'yes',
+      TasksCurrent: yield* read('pids.current'), EffectiveTasksMax: sealed.tasks, ...(isDelegated(own) ? { Delegate: 'yes', DelegateControllers: /^(1|on|true|t|yes|y)$/.test(own.Delegate!) ? 'cpu cpuset io memory pids' : own.Delegate! } : { Delegate: 'no' }), CPUAccounting: 'yes',
       ...set('CPUWeight', 'CPUQuota', 'CPUQuotaPeriodSec', 'AllowedCPUs', 'AllowedMemoryNodes'), IOAccounting: own.IOAccounting ?? 'no', ...set('IOWeight', 'IOReadBandwidthMax', 'IOWriteBandwidthMax', 'IOReadIOPSMax', 'IOWriteIOPSMax'), MemoryAccounting: 'yes',
       ...set('MemoryMin', 'MemoryLow', 'MemoryHigh', 'MemoryMax', 'MemorySwapMax'), TasksAccounting: 'yes', ...set('TasksMax'),
     }),

@@ -1,11 +1,11 @@
-/** Slices: "a-b.slice" lies in "a.slice"; each is a control group that hands every controller down. Source: systemd.slice(5). */
+/** Slices: "a-b.slice" lies in "a.slice"; each is a control group that hands the controllers down that everything is accounted with; others where a setting needs them. Source: systemd.slice(5). */
 import { attempt, list, mkdirAll, poke } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { apply, dropIns, isResource } from './resources.ts';
 import { sourceOf, unitPath } from './unitfile.ts';
 
 const ROOT = '/sys/fs/cgroup';
-const CONTROLLERS = '+cpuset +cpu +io +memory +pids';
+const CONTROLLERS = '+cpu +memory +pids';
 
 export const isSlice = (name: string): boolean => /^(-|[A-Za-z0-9:_.\\]+(-[A-Za-z0-9:_.\\]+)*)\.slice$/.test(name);
 

@@ -8,6 +8,7 @@ import { treeOfCgroup } from './cgls.ts';
 import { ask, type UnitRow } from './control.ts';
 import { enabledState } from './enable.ts';
 import { groups } from './groups.ts';
+import { size as human } from './life.ts';
 import { lastLines } from './journalctl.ts';
 import { exitName, signalName } from './service.ts';
 import { formatSpan, relative } from './span.ts';
@@ -56,7 +57,7 @@ function* statusText(row: UnitRow): Call<string> {
   const enabled = row.path === '' || transient ? '' : yield* enabledState(row.name, row.path);
   const state = row.path === '' ? '' : transient ? '; transient' : `; ${enabled}${enabled === 'static' ? '' : '; preset: enabled'}`;
   const loaded = row.load === 'masked' ? `masked (Reason: Unit ${row.name} is masked.)` : row.load === 'bad-setting' ? `bad-setting (Reason: Unit ${row.name} has a bad unit file setting.)` : `loaded${row.path === '' ? '' : ` (${row.path}${state})`}`;
-  const result = row.active === 'failed' ? ` (Result: ${row.result})` : row.sub === 'auto-restart' ? ` (auto-restart)${row.result === 'success' ? '' : ` (Result: ${row.result})`}` : row.active === 'inactive' ? ' (dead)' : ` (${row.sub})`;
+  const result = row.active === 'failed' ? ` (Result: ${row.result})` : row.sub === 'auto-restart' ? ` (auto-restart)${row.result === 'success' ? '' : ` (Result: ${row.result})`}` : row.active === 'inactive' ? ' (dead)' : row.sub === row.active ? '' : ` (${row.sub})`;
   const since = row.since > 0 ? ` since ${strftime('%a %Y-%m-%d %H:%M:%S UTC', row.since / 1e9)}; ${relative(now - row.since)}` : '';
   const drops = (yield* dropInPaths(row.name)).map((one) => [one.slice(0, one.lastIndexOf('/')), one.slice(one.lastIndexOf('/') + 1)] as const);
   let out = `${dot} ${row.name}${row.description === row.name || row.description === '' ? '' : ` - ${row.description}`}\n     Loaded: ${loaded}\n${transient ? '  Transient: yes\n' : ''}`;
@@ -96,7 +97,7 @@ function* taskLine(dir: string, tasks: string | null): Call<string> {
   return `      Tasks: ${tasks.trim()}${max && max !== 'max' ? ` (limit: ${max})` : ''}\n`;
 }
 
-/** "Memory: 1.2M (max: 50M available: 48.8M peak: 2M)". */
+/** "Memory: 1.2M (max: 50M, available: 48.8M, peak: 2M)". */
 function* memoryLine(dir: string, current: string | null): Call<string> {
   if (!current) return '';
   const parts: string[] = [];
@@ -104,26 +105,16 @@ function* memoryLine(dir: string, current: string | null): Call<string> {
     const value = (yield* tryRead(`${dir}/${file}`))?.trim();
     if (value && value !== 'max' && value !== '0') parts.push(`${word}: ${human(Number(value))}`);
   }
-  const max = (yield* tryRead(`${dir}/memory.max`))?.trim();
-  if (max && max !== 'max') parts.push(`available: ${human(Math.max(0, Number(max) - Number(current)))}`);
+  const limits: number[] = [];
+  for (const file of ['memory.high', 'memory.max']) limits.push(Number((yield* tryRead(`${dir}/${file}`))?.trim().replace('max', 'Infinity') ?? Number.POSITIVE_INFINITY));
+  const limit = Math.min(...limits);
+  if (limit < Number.POSITIVE_INFINITY) parts.push(`available: ${human(Math.max(0, limit - Number(current)))}`);
   const peak = (yield* tryRead(`${dir}/memory.peak`))?.trim();
   if (peak) parts.push(`peak: ${human(Number(peak))}`);
-  return `     Memory: ${human(Number(current))}${parts.length > 0 ? ` (${parts.join(' ')})` : ''}\n`;
+  return `     Memory: ${human(Number(current))}${parts.length > 0 ? ` (${parts.join(', ')})` : ''}\n`;
 }
 
 function span(us: number): string {
   if (us < 1_000_000) return `${Math.floor(us / 1000)}ms`;
   return `${(us / 1e6).toFixed(3)}s`;
 }
-
-export function human(n: number): string {
-  const units = ['B', 'K', 'M', 'G'];
-  let value = n;
-  let i = 0;
-  while (value >= 1024 && i < 3) {
-    value /= 1024;
-    i++;
-  }
-  return i === 0 ? `${value}B` : `${value.toFixed(1)}${units[i]}`;
-}
-

@@ -59,13 +59,15 @@ function* fork(sh: Shell, run: () => Body): Call<number> {
   }
 }
 
-/** Sleeps; false when a signal came, the end of a child among them. */
+/** Sleeps; false when a signal came, the end of a child among them, with a whole second or more left: sleep(3) counts no parts of one. */
 function* undisturbed(sh: Shell, seconds: number): Call<boolean> {
   const caught = sh.traps.has('CHLD') || sh.ignored.has(SIG.CHLD);
   if (!caught) yield* sys('rt_sigaction', SIG.CHLD, { *handler() {}, restart: false });
+  const since = yield* sys('clock_gettime', 'monotonic');
   const slept = yield* attempt(sys('nanosleep', seconds * 1_000_000_000), null, 'EINTR');
+  const left = seconds * 1e9 - ((yield* sys('clock_gettime', 'monotonic')) - since);
   if (!caught) yield* defaultSignal(SIG.CHLD);
-  return slept !== null && sh.pending.length === 0;
+  return (slept !== null || left < 1e9) && sh.pending.length === 0;
 }
 
 function* childBody(child: Shell, part: Part, plumbing: Plumbing, pgid: number): Body {

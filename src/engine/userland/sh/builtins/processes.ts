@@ -88,6 +88,8 @@ const wait: Builtin = function* (sh, words) {
   let status = 0;
   for (const spec of rest) status = yield* waitOne(sh, spec);
   yield* mourn(sh);
+  // What a script has waited for is no job any more, though it can be asked for its status again.
+  if (!sh.interactive) for (const job of sh.jobs) if (isDone(job) && job.processes.some((p) => rest.includes(String(p.pid)))) job.id = 0;
   return status;
 };
 
@@ -117,7 +119,7 @@ function* waitOne(sh: Shell, spec: string): Call<number> {
 
 function* waitNext(sh: Shell, into: string | undefined): Call<number> {
   for (;;) {
-    const done = sh.jobs.find((j) => !j.foreground && isDone(j) && !j.disowned && !j.foreign);
+    const done = sh.jobs.find((j) => !j.foreground && isDone(j) && !j.disowned && !j.foreign && j.id > 0);
     if (done) {
       sh.jobs = sh.jobs.filter((j) => j !== done);
       if (into) set(sh, into, String(done.processes.at(-1)!.pid));
