@@ -26,6 +26,7 @@ export function writeIoMax(cgroup: Cgroup, text: string): void {
     if (!key || value === 1) throw new SysError('EINVAL');
     next[key] = value !== null && key.endsWith('iops') && value >= UINT_MAX ? null : value;
   }
+  cgroup.io.seen = true;
   if (KEYS.every((key) => next[key] === null)) cgroup.io.max.delete(DISK);
   else cgroup.io.max.set(DISK, next);
 }
@@ -35,6 +36,8 @@ export function ioMaxText(cgroup: Cgroup): string {
 }
 
 export function ioStatText(cgroup: Cgroup): string {
+  // A group that has been given something to say of the disk is shown even before it has used it.
+  if (cgroup.io.seen && cgroup.io.stat.size === 0) return `${DISK} \n`;
   return [...cgroup.io.stat]
     .map(([device, s]) => `${device} rbytes=${s.rbytes} wbytes=${s.wbytes} rios=${s.rios} wios=${s.wios} dbytes=${s.dbytes} dios=${s.dios}\n`)
     .join('');

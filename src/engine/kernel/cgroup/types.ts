@@ -28,7 +28,7 @@ export interface Cgroup {
   memory: MemoryState;
   cpu: CpuState;
   pids: { current: number; max: number | null; peak: number; events: number; eventsLocal: number };
-  io: { max: Map<string, Record<'rbps' | 'wbps' | 'riops' | 'wiops', number | null>>; stat: Map<string, { rbytes: number; wbytes: number; rios: number; wios: number; dbytes: number; dios: number }>; weight: number; /** By limit: when the next request may begin, ns. */ next: Map<string, number> };
+  io: { max: Map<string, Record<'rbps' | 'wbps' | 'riops' | 'wiops', number | null>>; stat: Map<string, { rbytes: number; wbytes: number; rios: number; wios: number; dbytes: number; dios: number }>; weight: number; /** io.max was written for the disk. */ seen?: boolean; /** By limit: when the next request may begin, ns. */ next: Map<string, number> };
   /** `fault`: why the partition does not hold (may be without words), null when it does or is none. */
   cpuset: { cpus: string; mems: string; exclusive: string; partition: 'member' | 'root' | 'isolated'; fault: string | null };
   /** hugetlb limits that were set, bytes, by "2MB.max". */

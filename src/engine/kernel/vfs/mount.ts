@@ -196,7 +196,7 @@ export function umount(kernel: Kernel, task: Task, target: string, flags: number
   const all = [...tree, ...goingWith(kernel, tree)];
   takeDown(all);
   endMounts(kernel, all);
-  const disks = all.map((one) => one.sb).filter((sb) => sb.type === 'ext4' && sb.data);
+  const disks = all.map((one) => one.sb).filter((sb) => (sb.type === 'ext4' && sb.data) || (sb.type === 'tmpfs' && !(flags & MNT_DETACH)));
   for (const sb of new Set(disks)) if (!isMounted(kernel, sb)) forgetPages(kernel, sb);
   record(kernel.trace, 'kernel', kernel.name, 'umount', { target, pid: task.pid });
   return 0;

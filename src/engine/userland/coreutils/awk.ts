@@ -2,7 +2,7 @@
 import { AT_FDCWD, O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, SysError, shellStatus } from '../../kernel/abi.ts';
 import { type Body, compute, sys } from '../../kernel/sys.ts';
 import { parseOptions } from '../lib/args.ts';
-import { fork, readText, reap } from '../lib/files.ts';
+import { attempt, fork, readText, reap } from '../lib/files.ts';
 import { createHeap, hold } from '../lib/heap.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, strerror } from '../lib/io.ts';
@@ -349,10 +349,10 @@ function* replace(m: Machine, how: string, args: readonly Expr[]): Call<Value> {
 function* system(m: Machine, line: string): Call<number> {
   yield* flush(m.out);
   const { env } = m;
-  const pid = yield* fork(function* (): Body {
+  const pid = yield* attempt(fork(function* (): Body {
     return yield* run('awk', ['sh', '-c', line], env);
-  });
-  return shellStatus(yield* reap(pid));
+  }), -1, 'EAGAIN', 'ENOMEM');
+  return pid < 0 ? -1 : shellStatus(yield* reap(pid));
 }
 
 function* close(m: Machine, name: string): Call<number> {

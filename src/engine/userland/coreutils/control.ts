@@ -9,7 +9,7 @@ import { text } from '../../sim/text.ts';
 import { findUser, readAccounts } from './accounts.ts';
 import { strftime } from './calendar.ts';
 import { curly, } from './quote.ts';
-import { execvp, run } from './run.ts';
+import { execvp, forkOr, run } from './run.ts';
 import { signalOf } from './signals.ts';
 import { parseInterval } from './small.ts';
 
@@ -26,10 +26,10 @@ export const timeout = command(function* (argv, env) {
   if (signal === null) throw new BadOption(`${curly(lastValue(o, 'signal')!)}: invalid signal`);
   if (!o.on.has('foreground')) yield* attempt(sys('setpgid', 0, 0), 0);
   for (const one of [SIG.TTIN, SIG.TTOU]) yield* sys('rt_sigaction', one, { handler: 'ignore' });
-  const child = yield* fork(function* (): Body {
+  const child = yield* forkOr('fork system call failed', function* (): Body {
     for (const one of [SIG.TTIN, SIG.TTOU]) yield* sys('rt_sigaction', one, { handler: 'default' });
     return yield* run('timeout', words, env, (name) => `failed to run command ${curly(name)}`);
-  });
+  }, 125);
   const state = { fired: false, killed: false };
   if (limit > 0) {
     yield* thread(function* (): Body {

@@ -1,7 +1,7 @@
 /** find: an expression over every file of a tree. Source: find(1); -newerXY, -fstype, -regex and -printf in the forms people use. */
 import { AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, S_IFLNK, S_IFMT, type Stat, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
-import { attempt, entriesAt, isDir, list, statOf } from '../lib/files.ts';
+import { attempt, isDir, list, statOf, walked } from '../lib/files.ts';
 import { type Call, writeAll } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { type Accounts, findGroup, findUser, groupName, readAccounts, userName } from './accounts.ts';
@@ -92,12 +92,6 @@ function* look(f: Finder, path: string, depth: number): Call<Stat | null> {
   }
 }
 
-/** By name, but where the file system's own order is the real one. */
-function* namesIn(dir: string): Call<{ name: string }[]> {
-  const held = yield* attempt(sys('statfs', dir), null);
-  return held && ['cgroup2', 'sysfs'].includes(held.type) ? yield* entriesAt(dir) : yield* list(dir);
-}
-
 function* walk(f: Finder, test: Test, v: Visit, dev: number): Call<void> {
   if (f.quit) return;
   const inRange = v.depth >= f.minDepth && v.depth <= f.maxDepth;
@@ -112,7 +106,7 @@ function* walk(f: Finder, test: Test, v: Visit, dev: number): Call<void> {
       }
     } else {
       yield* sys('close', fd);
-      for (const { name } of yield* namesIn(v.path)) {
+      for (const { name } of yield* walked(v.path)) {
         if (f.quit) return;
         const path = joined(v.path, name);
         const stat = yield* look(f, path, v.depth + 1);

@@ -143,7 +143,7 @@ function* namesIn(listing: Listing, fd: number): Call<{ name: string; type: stri
   const ignored = (values.get('ignore') ?? []).map(globOf);
   const names: { name: string; type: string }[] = [];
   for (;;) {
-    const some = yield* sys('getdents64', fd);
+    const some = yield* attempt(sys('getdents64', fd), [], 'ENOENT');
     if (some.length === 0) break;
     for (const { name, type } of some) {
       const dots = name === '.' || name === '..';

@@ -2,7 +2,7 @@
 import { AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, type Stat, SysError } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { BadOption, type Options, parseOptions } from '../lib/args.ts';
-import { isDir, list } from '../lib/files.ts';
+import { isDir, walked } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed, print, strerror } from '../lib/io.ts';
 import { agreed } from './copy.ts';
@@ -72,7 +72,7 @@ function* emptied(o: Options, path: string): Call<boolean> {
     return false;
   }
   let well = true;
-  for (const { name } of yield* list(path)) well = (yield* removeOne(o, joined(path, name), true)) && well;
+  for (const { name } of yield* walked(path)) well = (yield* removeOne(o, joined(path, name), true)) && well;
   return well;
 }
 

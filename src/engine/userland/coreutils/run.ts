@@ -6,7 +6,7 @@ import { SysError, shellStatus } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
 import { fork, reap } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
-import { complain, strerror } from '../lib/io.ts';
+import { complain, Failed, strerror } from '../lib/io.ts';
 import { quoted } from './quote.ts';
 
 type Environment = Readonly<Record<string, string>>;
@@ -29,6 +29,16 @@ export function* execvp(words: readonly string[], env: Environment): Call<never>
     }
   }
   throw worst;
+}
+
+/** fork, whose failure ends the program with what it says of it. */
+export function* forkOr(what: string, body: () => Body, status = 1): Call<number> {
+  try {
+    return yield* fork(body);
+  } catch (error) {
+    if (error instanceof SysError) throw new Failed(`${what}: ${strerror(error)}`, status);
+    throw error;
+  }
 }
 
 /** execvp; when it fails, "WHO: NAME: why" and the status for it. */

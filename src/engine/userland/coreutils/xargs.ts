@@ -2,11 +2,10 @@
 import { SIG, SysError, exited, termSignal } from '../../kernel/abi.ts';
 import { type Body, sys } from '../../kernel/sys.ts';
 import { type Options, parseOptions, lastValue } from '../lib/args.ts';
-import { fork } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, complain, Failed } from '../lib/io.ts';
 import { unescaped } from './escapes.ts';
-import { run } from './run.ts';
+import { forkOr, run } from './run.ts';
 import { chomp, createReader, decoded, nextLine, type Reader } from './streams.ts';
 import { quoted } from './quote.ts';
 
@@ -144,7 +143,7 @@ function* start(run: Run, words: readonly string[]): Call<void> {
   if (run.stop) return;
   if (run.o.on.has('verbose') || run.o.on.has('interactive')) yield* complain(`${words.map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : quoted(w))).join(' ')}\n`);
   const { env } = run;
-  yield* fork(function* (): Body {
+  yield* forkOr('cannot fork', function* (): Body {
     const nothing = yield* sys('openat', -100, '/dev/null', 0);
     yield* sys('dup3', nothing, 0, 0);
     return yield* runLine(words, env);

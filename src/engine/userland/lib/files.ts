@@ -115,13 +115,20 @@ export function* list(path: string): Call<{ name: string; type: string }[]> {
   return (yield* entriesAt(path)).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
+/** By name, but where the file system's own order is the real one. */
+export function* walked(dir: string): Call<{ name: string; type: string }[]> {
+  const held = yield* attempt(sys('statfs', dir), null);
+  return held && ['cgroup2', 'sysfs'].includes(held.type) ? yield* entriesAt(dir) : yield* list(dir);
+}
+
 /** Entries without "." and "..", as the file system gives them. */
 export function* entriesAt(path: string): Call<{ name: string; type: string }[]> {
   const fd = yield* attempt(sys('openat', AT_FDCWD, path, O_RDONLY | O_DIRECTORY), -1);
   if (fd < 0) return [];
   const entries: { name: string; type: string }[] = [];
   for (;;) {
-    const some = yield* sys('getdents64', fd);
+    // A directory that was removed while it was open is at its end, as readdir(3) has it.
+    const some = yield* attempt(sys('getdents64', fd), [], 'ENOENT');
     if (some.length === 0) break;
     for (const e of some) if (e.name !== '.' && e.name !== '..') entries.push({ name: e.name, type: e.type });
   }

@@ -169,6 +169,12 @@ function textOf(sh: Shell, node: { pos: number; end: number }): string {
   return cut.length > 200 ? `${cut.slice(0, 200)}…` : cut;
 }
 
+/** A subshell alone is written with blanks within its parentheses. */
+function labelOf(sh: Shell, node: { type?: string; pos: number; end: number }): string {
+  const text = textOf(sh, node);
+  return node.type === 'Subshell' ? text.replace(/^\(\s*(.*\S)\s*\)$/, '( $1 )') : text;
+}
+
 /** What a process of a pipeline or in the background does; where that is a subshell, the process is the subshell. */
 const partOf = (node: Node): Part =>
   function* (child) {
@@ -209,7 +215,7 @@ function* startPipeline(sh: Shell, job: ReturnType<typeof addJob>, node: Pipelin
 
 function* background(sh: Shell, statement: Statement): Call<number> {
   const node = statement.command;
-  const job = addJob(sh, textOf(sh, { pos: statement.pos, end: node.end }), false);
+  const job = addJob(sh, labelOf(sh, { type: node.type, pos: statement.pos, end: node.end }), false);
   if (node.type === 'Pipeline' && node.commands.length > 1 && node.prefixes.length === 0) yield* startPipeline(sh, job, node, true);
   else yield* spawn(sh, job, partOf(node), { background: true, close: [] });
   sh.lastBackground = job.processes.at(-1)!.pid;
@@ -220,7 +226,7 @@ function* background(sh: Shell, statement: Statement): Call<number> {
 }
 
 function* subshell(sh: Shell, node: Subshell): Call<number> {
-  return yield* inChild(sh, textOf(sh, node), (child) => lastList(child, node.body.commands));
+  return yield* inChild(sh, labelOf(sh, node), (child) => lastList(child, node.body.commands));
 }
 
 /** Runs a part in a child process in the foreground. */
