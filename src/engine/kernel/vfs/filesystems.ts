@@ -46,7 +46,7 @@ function setOptions(kernel: Kernel, task: Task, options: string): void {
 const cgroup2: MakeFileSystem = (kernel, task, source, data) => {
   const options = readOptions(mountOptions(data).keys());
   const sb = createPseudo(kernel, 'cgroup2', source, cgroupRoot(task.ns.cgroup.root), hierarchyOptions(kernel));
-  sb.reconfigure = (by, text) => setOptions(kernel, by, readOptions(mountOptions(text).keys()));
+  sb.reconfigure = (by, text) => setOptions(kernel, by, readOptions([...mountOptions(hierarchyOptions(kernel)).keys(), ...mountOptions(text).keys()]));
   setOptions(kernel, task, options);
   sb.options = hierarchyOptions(kernel);
   return sb;

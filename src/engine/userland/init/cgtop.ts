@@ -163,13 +163,48 @@ function* key(screen: Screen, look: Look, delay: number): Call<boolean> {
   return false;
 }
 
+const HELP = `systemd-cgtop [OPTIONS...] [CGROUP]
+
+Show top control groups by their resource usage.
+
+  -h --help           Show this help
+     --version        Show package version
+     --order=path|tasks|cpu|memory|io
+                      Order by specified property
+  -p                  Same as --order=path, order by path
+  -t                  Same as --order=tasks, order by number of
+                      tasks/processes
+  -c                  Same as --order=cpu, order by CPU load
+  -m                  Same as --order=memory, order by memory load
+  -i                  Same as --order=io, order by IO load
+  -r --raw            Provide raw (not human-readable) numbers
+     --cpu[=percentage]
+                      Show CPU usage as percentage (default)
+     --cpu=time       Show CPU usage as time
+  -P                  Count userspace processes instead of tasks (excl. kernel)
+  -k                  Count all processes instead of tasks (incl. kernel)
+     --recursive=BOOL Sum up process count recursively
+  -d --delay=DELAY    Delay between updates
+  -n --iterations=N   Run for N iterations before exiting
+  -1                  Shortcut for --iterations=1
+  -b --batch          Run in batch mode, accepting no input
+     --depth=DEPTH    Maximum traversal depth (default: 3)
+  -M --machine=       Show container
+
+See the systemd-cgtop(1) man page for details.
+`;
+
 export const cgtop: Program = command(unprefixed(function* (argv) {
   const o = parseOptions(SPEC, argv.slice(1));
+  if (o.on.has('help')) {
+    yield* print(HELP);
+    return 0;
+  }
+  if (/^(0|n|no|f|false|off)$/.test(lastValue(o, 'recursive') ?? '') && !o.on.has('P') && !o.on.has('k')) throw new Failed('Non-recursive counting is only supported when counting processes, not tasks. Use -P or -k.');
   if (o.on.has('machine')) throw new Failed('not modelled: --machine');
   const look = lookOf(o);
   look.terminal = (yield* attempt(sys('ioctl', 1, TCGETS), null)) !== null;
   if (o.words.length > 1) throw new Failed('Too many arguments.');
-  if (look.root !== '' && !(yield* exists(ROOT + look.root))) throw new Failed(`Failed to refresh: No such file or directory`);
   const delay = numberOf(o, 'delay', 'delay parameter', 0) ?? 1;
   const asked = numberOf(o, 'iterations', 'iterations parameter', 0);
   const screen = o.on.has('batch') ? null : yield* openScreen();

@@ -257,7 +257,7 @@ export function* ended(m: Manager, service: Service, pid: number, status: number
   service.past.push({ ...how, phase: main ? 'ExecStart' : (service.phase ?? 'ExecStart'), argv: line?.argv ?? service.unit.exec, ignored });
   const starved = yield* oomKilled(service);
   const result = clean || ignored ? 'success' : starved ? 'oom-kill' : code === null ? 'signal' : 'exit-code';
-  if (starved && result === 'oom-kill') yield* say(service, `${service.unit.name}: A process of this unit has been killed by the OOM killer.`, 4);
+  if (starved) yield* say(service, `${service.unit.name}: A process of this unit has been killed by the OOM killer.`, 4);
   if (!clean) yield* say(service, `${service.unit.name}: ${main ? 'Main' : 'Control'} process exited, code=${how.code}, status=${how.status}/${code === null ? signalName(how.status) : exitName(code)}${ignored ? ' (ignored)' : ''}`, 5);
   if (main) {
     Object.assign(service, { pid: 0, code: how.code, status: how.status, exitedPid: pid });

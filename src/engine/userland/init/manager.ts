@@ -3,7 +3,7 @@
  * in scopes of user.slice. One loop over poll: children that ended (a pipe that SIGCHLD writes to), services' output, orders, deadlines.
  * Source: systemd(1).
  */
-import { AF_UNIX, AT_FDCWD, O_CLOEXEC, O_RDONLY, POLLIN, POLLPRI, SOCK_DGRAM, SOCK_STREAM, WNOHANG } from '../../kernel/abi.ts';
+import { AF_UNIX, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_RDONLY, POLLIN, POLLPRI, SOCK_DGRAM, SOCK_STREAM, WNOHANG } from '../../kernel/abi.ts';
 import { sys } from '../../kernel/sys.ts';
 import { attempt, exists, mkdirAll, poke } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
@@ -49,6 +49,8 @@ function* pinHierarchy(): Call<void> {
 function* makeSlices(): Call<void> {
   yield* pinHierarchy();
   const root = '/sys/fs/cgroup';
+  // Held for as long as the manager is: nobody takes the tree away from under it.
+  yield* attempt(sys('openat', -100, root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -1);
   yield* mkdirAll(`${root}/init.scope`);
   yield* attempt(poke(`${root}/init.scope/cgroup.procs`, '1'), undefined);
   yield* attempt(poke(`${root}/cgroup.subtree_control`, CONTROLLERS), undefined);

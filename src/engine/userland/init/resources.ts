@@ -47,7 +47,7 @@ const memory = (file: string): Setting => (value, key, _all, whole) => {
   if (value === 'infinity' || value === '') return [[file, value === '' && file !== 'memory.max' && file !== 'memory.high' && file !== 'memory.swap.max' ? '0' : 'max']];
   const percent = percentOf(value);
   const bytes = percent !== null && percent <= 100 ? Math.floor((whole.memory * percent) / 100) : bytesOf(value);
-  if (bytes === null) throw failed(key, value);
+  if (bytes === null) throw /^-\d/.test(value) ? new BadProperty(`Failed to parse ${key}=${value}: Numerical result out of range`) : failed(key, value);
   return [[file, String(Math.floor(bytes / 4096) * 4096)]];
 };
 

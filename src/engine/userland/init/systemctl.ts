@@ -270,7 +270,7 @@ function* setProperty(words: readonly string[], runtime: boolean): Call<number> 
     yield* mkdirAll(dir);
     const section = name.split('.').at(-1)!;
     for (const [key, value] of Object.entries(properties)) {
-      yield* writeFile(`${dir}/50-${key}.conf`, `# This is a drop-in unit file extension, created via "systemctl set-property"\n# or an equivalent operation. Do not edit.\n[${section[0]!.toUpperCase()}${section.slice(1)}]\n${key}=${key.startsWith('Memory') && !key.endsWith('Accounting') ? shownSetting(key, value, whole)[1] : value}\n`);
+      yield* writeFile(`${dir}/50-${key}.conf`, `# This is a drop-in unit file extension, created via "systemctl set-property"\n# or an equivalent operation. Do not edit.\n[${section[0]!.toUpperCase()}${section.slice(1)}]\n${key}=${key.startsWith('Memory') && !key.endsWith('Accounting') ? shownSetting(key, value, whole)[1] : key === 'CPUQuota' ? value.replace(/^(\d+(?:\.\d+)?)%$/, (_, n: string) => `${Number(n).toFixed(2)}%`) : value}\n`);
     }
     return 0;
   } catch (error) {
