@@ -60,6 +60,13 @@ export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
   devpts: (kernel, task, source, data) => mountDevpts(kernel, task, source, data),
   proc: (kernel, task, source, data) => mountProc(kernel, task, source, data, fileSystemNames),
   sysfs: (kernel, task, source) => createPseudo(kernel, 'sysfs', source, sysfsRoot(kernel, task)),
+  /** The older hierarchies: every controller is bound to the one of version 2. */
+  cgroup(_kernel, _task, _source, data) {
+    const options = mountOptions(data);
+    if ([...options.keys()].some((name) => !CGROUP1_OPTIONS.has(name))) throw new ContextRefused(`cgroup: Unknown subsys name '${[...options.keys()].find((name) => !CGROUP1_OPTIONS.has(name))}'`);
+    if (options.has('none')) throw new SysError('EOPNOTSUPP');
+    throw new SysError('EBUSY');
+  },
   cgroup2,
   tracefs: (kernel, _task, source) => createPseudo(kernel, 'tracefs', source, tracefsRoot()),
   overlay: createOverlay,
@@ -71,13 +78,6 @@ export const FILESYSTEMS: Readonly<Record<string, MakeFileSystem>> = {
     sb.type = 'ramfs';
     delete sb.space;
     return sb;
-  },
-  /** The older hierarchies: every controller is bound to the one of version 2. */
-  cgroup(_kernel, _task, _source, data) {
-    const options = mountOptions(data);
-    if ([...options.keys()].some((name) => !CGROUP1_OPTIONS.has(name))) throw new ContextRefused(`cgroup: Unknown subsys name '${[...options.keys()].find((name) => !CGROUP1_OPTIONS.has(name))}'`);
-    if (options.has('none')) throw new SysError('EOPNOTSUPP');
-    throw new SysError('EBUSY');
   },
   mqueue(kernel, _task, source) {
     const sb = createTmpfs(kernel, 'tmpfs', source, '', 0o1777);
