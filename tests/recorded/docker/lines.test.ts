@@ -25,6 +25,7 @@ const PARTS: readonly (readonly [string, Misses])[] = [
     ['--pids-limit -5', "systemd's own limit of a scope's tasks stands there when runc gives none"],
   ]],
   ['words', []],
+  ['shell', []],
   ['formats', [
     ['LastTagTime.IsZero', "methods of Go's types are not modelled"],
     ["'table {{.Foo}}'", 'the column counts the word table too'],

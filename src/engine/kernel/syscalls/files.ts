@@ -150,7 +150,7 @@ export const fileHandlers = {
     if (!file.ops.read) throw new SysError('EINVAL');
     if (count < 0) throw new SysError('EINVAL');
     const data = file.ops.read(kernel, task, file, Math.min(count, MAX_IO), file.offset);
-    if (data !== BLOCK) {
+    if (data instanceof Uint8Array) {
       file.offset += data.length;
       countRead(task, data.length);
     }
@@ -162,7 +162,8 @@ export const fileHandlers = {
     if (!file.ops.write) throw new SysError('EINVAL');
     const offset = file.flags & O_APPEND ? file.inode.size : file.offset;
     const n = file.ops.write(kernel, task, file, withinLimit(kernel, task, file, data, offset), offset);
-    if (n !== BLOCK) {
+    // What guest memory is written through may also ask to be called again.
+    if (typeof n === 'number') {
       file.offset = offset + n;
       countWrite(task, file, n);
     }
@@ -175,7 +176,7 @@ export const fileHandlers = {
     if (file.inode.kind === 'dir') throw new SysError('EISDIR');
     if (!file.ops.read || offset < 0) throw new SysError('EINVAL');
     const read = file.ops.read(kernel, task, file, Math.min(count, MAX_IO), offset);
-    if (read !== BLOCK) countRead(task, read.length);
+    if (read instanceof Uint8Array) countRead(task, read.length);
     return read;
   },
   pwrite64(kernel, task, fd, data, offset) {
@@ -184,7 +185,7 @@ export const fileHandlers = {
     seekable(file);
     if (!file.ops.write || offset < 0) throw new SysError('EINVAL');
     const n = file.ops.write(kernel, task, file, withinLimit(kernel, task, file, data, offset), offset);
-    if (n !== BLOCK) countWrite(task, file, n);
+    if (typeof n === 'number') countWrite(task, file, n);
     return n;
   },
   lseek(_kernel, task, fd, offset, whence) {

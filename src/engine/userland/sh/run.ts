@@ -27,13 +27,24 @@ import { get, set } from './variables.ts';
 const ROUND_NS = 4000;
 /** The output of a command that a shell can hold, bytes. */
 
-export function* list(sh: Shell, statements: readonly Statement[]): Call<number> {
-  for (const statement of statements) yield* one(sh, statement);
+/** `tail`: the shell has nothing left to do after it. */
+export function* list(sh: Shell, statements: readonly Statement[], tail = false): Call<number> {
+  for (const [i, statement] of statements.entries()) {
+    sh.replaceable = tail && i === statements.length - 1 && mayReplace(sh, statement, i);
+    yield* one(sh, statement);
+  }
+  sh.replaceable = false;
   return sh.status;
 }
 
-export function* compound(sh: Shell, body: CompoundList): Call<number> {
-  return yield* list(sh, body.commands);
+export function* compound(sh: Shell, body: CompoundList, tail = false): Call<number> {
+  return yield* list(sh, body.commands, tail);
+}
+
+/** May the last command of a list take the process over? bash lets a plain command do it, dash one that is alone, ash whatever is the last of its kind all the way down. */
+function mayReplace(sh: Shell, { background, command }: Statement, index: number): boolean {
+  if (background || sh.traps.size > 0) return false;
+  return sh.flavour === 'ash' || (command.type === 'Command' && (index === 0 || sh.flavour === 'bash'));
 }
 
 function* one(sh: Shell, statement: Statement): Call<number> {
@@ -43,15 +54,8 @@ function* one(sh: Shell, statement: Statement): Call<number> {
   return yield* execute(sh, statement.command);
 }
 
-/** A list whose last command may take the process over, as a shell does that has nothing left to do. */
-export function* lastList(sh: Shell, statements: readonly Statement[]): Call<number> {
-  for (const [i, statement] of statements.entries()) {
-    if (i === statements.length - 1 && (i === 0 || sh.flavour === 'bash') && !statement.background && statement.command.type === 'Command' && sh.traps.size === 0) sh.replaceable = true;
-    yield* one(sh, statement);
-    sh.replaceable = false;
-  }
-  return sh.status;
-}
+/** A list after which the process ends. */
+export const lastList = (sh: Shell, statements: readonly Statement[]): Call<number> => list(sh, statements, true);
 
 export function* execute(sh: Shell, node: Node): Call<number> {
   sh.status = yield* dispatch(sh, node);
@@ -60,6 +64,8 @@ export function* execute(sh: Shell, node: Node): Call<number> {
 }
 
 function* dispatch(sh: Shell, node: Node): Call<number> {
+  const tail = sh.replaceable;
+  if (node.type !== 'Command') sh.replaceable = false;
   switch (node.type) {
     case 'Command': {
       const status = yield* simple(sh, node);
@@ -67,16 +73,16 @@ function* dispatch(sh: Shell, node: Node): Call<number> {
       return yield* checked(sh, status);
     }
     case 'Pipeline': return yield* pipeline(sh, node);
-    case 'AndOr': return yield* andOr(sh, node);
-    case 'If': return yield* conditional(sh, node);
+    case 'AndOr': return yield* andOr(sh, node, tail);
+    case 'If': return yield* conditional(sh, node, tail);
     case 'For': return yield* forEach(sh, node);
     case 'ArithmeticFor': return yield* forArithmetic(sh, node);
     case 'While': return yield* whileLoop(sh, node);
-    case 'Case': return yield* select(sh, node);
+    case 'Case': return yield* select(sh, node, tail);
     case 'Select': return yield* menu(sh, node);
-    case 'BraceGroup': return yield* compound(sh, node.body);
-    case 'CompoundList': return yield* compound(sh, node);
-    case 'Subshell': return yield* checked(sh, yield* subshell(sh, node));
+    case 'BraceGroup': return yield* compound(sh, node.body, tail);
+    case 'CompoundList': return yield* compound(sh, node, tail);
+    case 'Subshell': return yield* checked(sh, yield* tail ? lastList(sh, node.body.commands) : subshell(sh, node));
     case 'TestCommand': return yield* checked(sh, yield* conditionalCommand(sh, node));
     case 'ArithmeticCommand': return yield* checked(sh, (yield* evaluateText(sh, node.body)) === 0n ? 1 : 0);
     case 'Redirected': return yield* redirected(sh, node);
@@ -119,13 +125,16 @@ function* tolerant(sh: Shell, run: Call<number>): Call<number> {
   }
 }
 
-function* andOr(sh: Shell, node: AndOr): Call<number> {
+function* andOr(sh: Shell, node: AndOr, tail: boolean): Call<number> {
   const last = node.commands.length - 1;
   for (const [i, command] of node.commands.entries()) {
     const operator = node.operators[i - 1];
     if (operator && (operator === '&&') !== (sh.status === 0)) continue;
     if (i < last) yield* tolerant(sh, execute(sh, command));
-    else yield* execute(sh, command);
+    else {
+      sh.replaceable = tail;
+      yield* execute(sh, command);
+    }
   }
   return sh.status;
 }
@@ -178,7 +187,7 @@ function labelOf(sh: Shell, node: { type?: string; pos: number; end: number }): 
 /** What a process of a pipeline or in the background does; where that is a subshell, the process is the subshell. */
 const partOf = (node: Node): Part =>
   function* (child) {
-    if (node.type === 'Command') child.replaceable = child.traps.size === 0;
+    child.replaceable = child.traps.size === 0 && (node.type === 'Command' || child.flavour === 'ash');
     if (node.type === 'Subshell') return yield* lastList(child, node.body.commands);
     if (node.type !== 'Redirected' || node.command.type !== 'Subshell') return yield* execute(child, node);
     try {
@@ -265,11 +274,11 @@ function define(sh: Shell, node: FunctionNode): number {
   return 0;
 }
 
-function* conditional(sh: Shell, node: If): Call<number> {
+function* conditional(sh: Shell, node: If, tail: boolean): Call<number> {
   for (const branch of [node, ...node.elif]) {
-    if ((yield* tolerant(sh, compound(sh, branch.clause))) === 0) return yield* compound(sh, branch.then);
+    if ((yield* tolerant(sh, compound(sh, branch.clause))) === 0) return yield* compound(sh, branch.then, tail);
   }
-  if (node.else) return yield* compound(sh, node.else);
+  if (node.else) return yield* compound(sh, node.else, tail);
   return 0;
 }
 
@@ -353,7 +362,7 @@ function* whileLoop(sh: Shell, node: While): Call<number> {
   })());
 }
 
-function* select(sh: Shell, node: Case): Call<number> {
+function* select(sh: Shell, node: Case, tail: boolean): Call<number> {
   const word = yield* expandOne(sh, node.word);
   sh.status = 0;
   let fall = false;
@@ -366,7 +375,7 @@ function* select(sh: Shell, node: Case): Call<number> {
       }
     }
     if (!hit) continue;
-    yield* compound(sh, item.body);
+    yield* compound(sh, item.body, tail && item.terminator !== ';&' && item.terminator !== ';;&');
     fall = item.terminator === ';&';
     if (item.terminator !== ';&' && item.terminator !== ';;&') break;
   }
