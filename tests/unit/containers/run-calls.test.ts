@@ -17,7 +17,7 @@ beforeAll(() => {
   script(typist, [
     'docker run -d --name web -m 64m -p 8080:80 nginx', 'docker run --rm busybox true',
     'mkdir /sys/fs/cgroup/demo', 'unshare -m -p -u --fork --mount-proc sh -c "hostname mine; mount -t tmpfs t /mnt; ls /mnt"',
-    'docker run --name hog -m 32m busybox sh -c "sleep 100 & tail /dev/zero"',
+    'docker run --name hog -m 32m busybox sh -c "sleep 100 & tail /dev/zero; true"',
     'docker run -d --name group -m 32m --oom-score-adj 500 busybox sh -c "sleep 100 & sleep 101 & sleep 1; exec tail /dev/zero"',
     'echo 1 > /sys/fs/cgroup/system.slice/docker-$(docker inspect -f {{.Id}} group).scope/memory.oom.group; sleep 5',
   ], (one) => said.push(one.stdout));

@@ -3,7 +3,7 @@ import { TCGETS } from '../../kernel/abi.ts';
 import { type Program, sys } from '../../kernel/sys.ts';
 import { closeScreen, nextKey, openScreen, type Screen, sizeOf } from '../coreutils/screen.ts';
 import { type Options, parseOptions, lastValue } from '../lib/args.ts';
-import { attempt, exists, list, tryRead } from '../lib/files.ts';
+import { attempt, list, tryRead } from '../lib/files.ts';
 import type { Call } from '../lib/http.ts';
 import { command, Failed, print } from '../lib/io.ts';
 import { unprefixed } from './messages.ts';
