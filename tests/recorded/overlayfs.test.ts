@@ -1,8 +1,8 @@
-/** Random operation sequences on OverlayFS, replayed against what the real 6.18 kernel answered and left behind. */
+/** Random operation sequences on OverlayFS, replayed against what the real kernel answered and left behind: 6.18, and 6.12 with index=on and with metacopy=on. */
 import { expect, test } from 'vitest';
 import { cases, replay } from './overlayfs/replay.ts';
 
-test.each([['cases-a', 400], ['merge-only', 100], ['cases-redirect-on', 150]] as const)('%s: all %i cases exact', (name, count) => {
+test.each([['cases-a', 400], ['merge-only', 100], ['cases-redirect-on', 150], ['cases-index', 100], ['cases-metacopy', 100]] as const)('%s: all %i cases exact', (name, count) => {
   const all = cases(name);
   expect(all).toHaveLength(count);
   const wrong = all.flatMap((one) => {

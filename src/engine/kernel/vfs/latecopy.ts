@@ -106,9 +106,11 @@ export function completeTree(top: Mount): void {
 /** All mounts become private, or slaves, at once, those still to come with them. False: that cannot be said of all. */
 export function turnAll(ns: MountNamespace, kin: 'slave' | 'private'): boolean {
   const { late } = ns;
-  if (!late || ns.mounts.length > late.made.size) return false;
-  if (late.kin === 'private') return true;
-  if (late.kin === 'peer' && kin === 'slave') {
+  if (!late) return false;
+  if (late.kin === 'private' || late.kin === kin) return true;
+  if (kin === 'slave') {
+    // Who hears in which order: the tree's, and mounts made since would stand between the copies.
+    if (ns.mounts.length > late.made.size) return false;
     const { mounts } = late.kernel;
     late.enslaved = { tree: treeOf(late.from.root), firstJoined: mounts.nextJoined };
     mounts.nextJoined += late.from.mounts.length;
