@@ -42,6 +42,8 @@ function socketName(o: Options, one: InetSocket): string {
 interface Known {
   inet: ReadonlyMap<string, InetSocket>;
   unix: ReadonlyMap<string, string>;
+  /** Of a socket of another network namespace than lsof's own only the protocol is told. */
+  protocols: ReadonlyMap<string, string>;
 }
 
 function textOf(o: Options, use: Use, known: Known, mounts: readonly MountRow[]): Pick<Line, 'type' | 'device' | 'size' | 'node' | 'name'> | null {
@@ -51,7 +53,7 @@ function textOf(o: Options, use: Use, known: Known, mounts: readonly MountRow[])
     const inet = known.inet.get(inode);
     if (inet) return { type: 'IPv4', device: inode, size: '0t0', node: inet.protocol, name: socketName(o, inet) };
     if (known.unix.has(inode)) return { type: 'unix', device: '0x0000000000000000', size: '0t0', node: inode, name: known.unix.get(inode)! };
-    return { type: 'sock', device: '0,8', size: '0t0', node: inode, name: 'protocol: NETLINK' };
+    return { type: 'sock', device: '0,8', size: '0t0', node: inode, name: `protocol: ${known.protocols.get(inode) ?? 'NETLINK'}` };
   }
   if (!stat) return null;
   const device = (name.startsWith('/') ? mountOver(mounts, name)?.dev.replace(':', ',') : undefined) ?? `0,${stat.dev}`;
@@ -156,6 +158,18 @@ function table(lines: readonly Line[]): string {
   return head + lines.map((one) => row(one.command, String(one.pid), one.user, one.fd, one.access, one.type, one.device, one.size, one.node, one.name)).join('');
 }
 
+/** The fields of /proc/net/unix. */
+function* unixSockets(of: number | 'self'): Call<string[][]> {
+  return ((yield* tryRead(`/proc/${of}/net/unix`)) ?? '').split('\n').slice(1).map((line) => line.trim().split(/\s+/)).filter((f) => f.length > 6);
+}
+
+/** Names of the protocols of a process's sockets, as the kernel's attribute of a socket tells them, by inode. */
+function* protocolsOf(pid: number): Call<Map<string, string>> {
+  const found = new Map((yield* unixSockets(pid)).map((f) => [f[6]!, f[4] === '0001' ? 'UNIX-STREAM' : 'UNIX']));
+  for (const one of yield* inetSockets(pid)) found.set(one.inode, one.protocol);
+  return found;
+}
+
 export const lsof = command(function* (argv) {
   const o = parse(argv.slice(1));
   const accounts = yield* readAccounts();
@@ -163,18 +177,18 @@ export const lsof = command(function* (argv) {
   const { ofProcess, ofFile } = choice;
   if (missing && ofFile.length + ofProcess.length === 0) return 1;
   const unix = new Map<string, string>();
-  for (const f of ((yield* tryRead('/proc/net/unix')) ?? '').split('\n').slice(1).map((line) => line.trim().split(/\s+/))) {
-    if (f.length < 7) continue;
+  for (const f of yield* unixSockets('self')) {
     const type = { '0001': 'STREAM', '0002': 'DGRAM', '0005': 'SEQPACKET' }[f[4]!] ?? f[4]!;
     unix.set(f[6]!, `${f[7] === undefined ? '' : `${f[7]} `}type=${type}${f[3] === '00010000' ? ' (LISTEN)' : f[5] === '03' ? ' (CONNECTED)' : ''}`);
   }
   const mounts = yield* readMounts();
+  const inet = new Map((yield* inetSockets()).map((one) => [one.inode, one]));
   const lines: Line[] = [];
   for (const p of yield* readProcesses()) {
     const chosen = ofProcess.some((test) => test(p));
     const all = o.on.has('a');
     if (all ? ofProcess.some((test) => !test(p)) : ofFile.length === 0 && ofProcess.length > 0 && !chosen) continue;
-    const known: Known = { unix, inet: new Map((yield* inetSockets(p.pid)).map((one) => [one.inode, one])) };
+    const known: Known = { unix, inet, protocols: yield* protocolsOf(p.pid) };
     for (const use of yield* usesOf(p.pid)) {
       const fits = all ? ofFile.every((test) => test(use, known)) : (ofFile.length === 0 && ofProcess.length === 0) || chosen || ofFile.some((test) => test(use, known));
       const text = fits ? textOf(o, use, known, mounts) : null;
