@@ -9,6 +9,7 @@ import { record } from '../sim/trace.ts';
 import { POLLIN, POLLOUT, SysError } from './abi.ts';
 import { unchargeFile } from './cgroup/charge.ts';
 import { undirty } from './disk.ts';
+import type { Loop } from './drivers/loop.ts';
 import { logLine } from './log.ts';
 import type { Kernel } from './records.ts';
 import { type Content, emptyContent, readContent, writeContent } from './vfs/content.ts';
@@ -36,7 +37,7 @@ export interface Plugged {
   minor: number;
   disk: BlockDisk;
   /** Of a loop device: what ties it to its file (drivers/loop.ts). */
-  loop?: unknown;
+  loop?: Loop;
 }
 
 export const BLKGETSIZE64 = 0x80081272;

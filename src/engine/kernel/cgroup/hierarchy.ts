@@ -2,10 +2,7 @@
 import { ContextRefused } from '../abi.ts';
 import type { Kernel } from '../records.ts';
 
-/** As /proc/mounts shows them. */
-const OPTIONS = ['nsdelegate', 'favordynmods', 'memory_localevents', 'memory_recursiveprot', 'memory_hugetlb_accounting', 'pids_localevents'];
-
-/** Features of /sys/kernel/cgroup/features. */
+/** Options in the order of /proc/mounts; /sys/kernel/cgroup/features names the same. */
 export const FEATURES: readonly string[] = ['nsdelegate', 'favordynmods', 'memory_localevents', 'memory_recursiveprot', 'memory_hugetlb_accounting', 'pids_localevents'];
 
 /** Files that a delegatee may write at the root of what it was given, in the kernel's order of controllers. */
@@ -14,8 +11,8 @@ export const DELEGATED: readonly string[] = ['cgroup.procs', 'cgroup.threads', '
 /** Options in the order in which they are shown. Refuses one that cgroup2 does not know. */
 export function readOptions(names: Iterable<string>): string {
   const given = new Set(names);
-  for (const name of given) if (!OPTIONS.includes(name)) throw new ContextRefused(`cgroup2: Unknown parameter '${name}'`);
-  return OPTIONS.filter((name) => given.has(name)).join(',');
+  for (const name of given) if (!FEATURES.includes(name)) throw new ContextRefused(`cgroup2: Unknown parameter '${name}'`);
+  return FEATURES.filter((name) => given.has(name)).join(',');
 }
 
 /** The options of every mount of the hierarchy. */

@@ -49,11 +49,17 @@ export function allowance(kernel: Kernel, cgroup: Cgroup, cost: number, now: num
   return start;
 }
 
-/** "254:0 enable=1 rlat=…": what is not named stays. */
-export function writeQos(kernel: Kernel, text: string): void {
+/** What is written to a file of a device after its number. */
+function settingsOf(text: string): string[] {
   const [device, ...settings] = text.trim().split(/\s+/);
   if (!/^\d+:\d+$/.test(device ?? '')) throw new SysError('EINVAL');
   if (device !== DISK) throw new SysError('ENODEV');
+  return settings;
+}
+
+/** "254:0 enable=1 rlat=…": what is not named stays. */
+export function writeQos(kernel: Kernel, text: string): void {
+  const settings = settingsOf(text);
   const state = begin(kernel);
   const qos = { ...state.qos };
   for (const one of settings) {
@@ -75,9 +81,7 @@ function begin(kernel: Kernel): Iocost {
 
 /** "254:0 ctrl=user model=linear rbps=…": a coefficient makes the model the user's; `ctrl=auto` brings the kernel's back. */
 export function writeModel(kernel: Kernel, text: string): void {
-  const [device, ...settings] = text.trim().split(/\s+/);
-  if (!/^\d+:\d+$/.test(device ?? '')) throw new SysError('EINVAL');
-  if (device !== DISK) throw new SysError('ENODEV');
+  const settings = settingsOf(text);
   const state = begin(kernel);
   const model = { ...state.model };
   let user = state.userModel;

@@ -3,6 +3,15 @@ import { SysError } from '../abi.ts';
 
 const SUFFIX: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50, e: 2 ** 60 };
 
+/** memparse(): a number, decimal, octal or hexadecimal, none being 0, and a unit; not wrapped yet. Null where more follows. */
+export function memparse(text: string): bigint | null {
+  const match = /^(0x[0-9a-f]+|\d*)([kmgtpe]?)$/i.exec(text);
+  if (!match) return null;
+  const digits = match[1]!;
+  const base = digits === '' ? 0n : /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
+  return base * BigInt(SUFFIX[match[2]!.toLowerCase()]!);
+}
+
 /**
  * A size in bytes as memparse reads it (decimal, 0x, leading-0 octal; one unit letter), rounded down to pages; "max" is
  * null; the empty text is 0. Throws EINVAL. 2^64 wraps as in the kernel.
@@ -10,12 +19,9 @@ const SUFFIX: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 
 export function memorySize(text: string): number | null {
   const value = text.trim();
   if (value === 'max') return null;
-  const match = /^(0x[0-9a-f]+|\d*)([kmgtpe]?)$/i.exec(value);
-  if (!match) throw new SysError('EINVAL');
-  const digits = match[1]!;
-  const base = /^0x/i.test(digits) ? BigInt(digits) : digits === '' ? 0n : /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
-  const bytes = BigInt.asUintN(64, base * BigInt(SUFFIX[match[2]!.toLowerCase()]!));
-  const pages = bytes / 4096n;
+  const bytes = memparse(value);
+  if (bytes === null) throw new SysError('EINVAL');
+  const pages = BigInt.asUintN(64, bytes) / 4096n;
   return pages >= 2n ** 51n - 1n ? null : Number(pages) * 4096;
 }
 

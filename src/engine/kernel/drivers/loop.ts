@@ -51,7 +51,7 @@ const bound = (kernel: Kernel, minor: number): Plugged | undefined => {
 /** Those that go by themselves and whose last mount is gone let go of their file. */
 export function settleLoops(kernel: Kernel): void {
   for (const one of pluggedDisks(kernel)) {
-    const loop = one.loop as Loop | undefined;
+    const { loop } = one;
     if (!loop) continue;
     const mounted = one.disk.tree !== null && isMounted(kernel, one.disk.tree.sb);
     if (mounted) loop.seen = true;
@@ -61,7 +61,7 @@ export function settleLoops(kernel: Kernel): void {
 
 function release(kernel: Kernel, one: Plugged): void {
   setPlugged(kernel, pluggedDisks(kernel).filter((other) => other !== one));
-  (one.loop as Loop).file.refs--;
+  one.loop!.file.refs--;
 }
 
 function configure(kernel: Kernel, task: Task, minor: number, config: LoopConfig): 0 {
@@ -79,7 +79,7 @@ function configure(kernel: Kernel, task: Task, minor: number, config: LoopConfig
 }
 
 function status(kernel: Kernel, task: Task, minor: number): LoopStatus {
-  const loop = bound(kernel, minor)?.loop as Loop | undefined;
+  const loop = bound(kernel, minor)?.loop;
   if (!loop) throw new SysError('ENXIO');
   const { file, inode, offset, sizeLimit, readonly, autoclear } = loop;
   return { file: file.path ? pathText(task, file.path) : '', ino: inode.ino, dev: inode.sb.dev, offset, sizeLimit, readonly, autoclear };
@@ -88,7 +88,7 @@ function status(kernel: Kernel, task: Task, minor: number): LoopStatus {
 function clear(kernel: Kernel, minor: number): 0 {
   const one = bound(kernel, minor);
   if (!one) throw new SysError('ENXIO');
-  const loop = one.loop as Loop;
+  const loop = one.loop!;
   if (one.disk.tree && isMounted(kernel, one.disk.tree.sb)) loop.autoclear = true;
   else release(kernel, one);
   return 0;
@@ -105,7 +105,7 @@ function loopOps(minor: number): FileOps {
     write(kernel, task, file, data, offset) {
       const one = bound(kernel, minor);
       if (!one) throw new SysError('ENOSPC');
-      if ((one.loop as Loop).readonly) throw new SysError('EPERM');
+      if (one.loop!.readonly) throw new SysError('EPERM');
       return diskOps(one).write!(kernel, task, file, data, offset);
     },
     ioctl(kernel, task, file, request, arg) {
@@ -113,7 +113,7 @@ function loopOps(minor: number): FileOps {
       if (request === LOOP_GET_STATUS64) return status(kernel, task, minor);
       if (request === LOOP_CLR_FD) return clear(kernel, minor);
       if (request === LOOP_SET_CAPACITY) {
-        const loop = bound(kernel, minor)?.loop as Loop | undefined;
+        const loop = bound(kernel, minor)?.loop;
         if (!loop) throw new SysError('ENXIO');
         diskOf(loop.inode, loop.offset, loop.sizeLimit);
         return 0;

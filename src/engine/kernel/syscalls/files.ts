@@ -107,9 +107,15 @@ function seekable(file: File): void {
 
 /** RLIMIT_FSIZE: nothing is written beyond it; who begins there gets SIGXFSZ. Throws EFBIG. */
 function withinLimit(kernel: Kernel, task: Task, { inode }: File, data: Bytes, offset: number): Bytes {
-  const limit = task.limits?.RLIMIT_FSIZE?.cur;
-  if (limit === undefined || inode.kind !== 'file' || offset + data.length <= limit) return data;
+  const limit = sizeLimit(task);
+  if (inode.kind !== 'file' || offset + data.length <= limit) return data;
   if (offset < limit) return data.subarray(0, limit - offset);
+  return tooBig(kernel, task);
+}
+
+const sizeLimit = (task: Task): number => task.limits?.RLIMIT_FSIZE?.cur ?? Number.POSITIVE_INFINITY;
+
+function tooBig(kernel: Kernel, task: Task): never {
   sendSignal(kernel, task.leader, SIG.XFSZ, 'RLIMIT_FSIZE');
   throw new SysError('EFBIG');
 }
@@ -119,10 +125,7 @@ function truncateTo(kernel: Kernel, task: Task, path: Path, length: number): 0 {
   const { inode } = path.dentry;
   if (inode.kind === 'dir') throw new SysError('EISDIR');
   if (inode.kind !== 'file') throw new SysError('EINVAL');
-  if (length > inode.size && length > (task.limits?.RLIMIT_FSIZE?.cur ?? Number.POSITIVE_INFINITY)) {
-    sendSignal(kernel, task.leader, SIG.XFSZ, 'RLIMIT_FSIZE');
-    throw new SysError('EFBIG');
-  }
+  if (length > inode.size && length > sizeLimit(task)) tooBig(kernel, task);
   return setattr(kernel, task, path, { size: length });
 }
 

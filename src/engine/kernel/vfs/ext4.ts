@@ -4,7 +4,6 @@
  */
 import { SysError } from '../abi.ts';
 import { type BlockDisk, diskAt, fileSystemOn, isMounted } from '../block.ts';
-import type { Loop } from '../drivers/loop.ts';
 import { journalOf, overheadOf, reservedOf, type Super, superBytes, usedAtFirst } from '../../sim/ext4.ts';
 import { logLine } from '../log.ts';
 import type { Kernel, MakeFileSystem } from '../records.ts';
@@ -47,7 +46,7 @@ export const ext4: MakeFileSystem = (kernel, task, source, data) => {
   if (!isMounted(kernel, sb)) {
     sb.dev = kernel.mounts.nextDev++;
     sb.source = source;
-    sb.readonly = (plugged.loop as Loop | undefined)?.readonly ?? false;
+    sb.readonly = plugged.loop?.readonly ?? false;
     logLine(kernel, 6, `EXT4-fs (${name}): mounted filesystem ${found.uuid} ${sb.readonly ? 'ro' : 'r/w'} with ordered data mode. Quota mode: none.`);
   }
   void data;

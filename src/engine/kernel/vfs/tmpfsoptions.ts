@@ -4,14 +4,13 @@
  */
 import { PAGE } from '../../sim/units.ts';
 import { ContextRefused } from '../abi.ts';
+import { memparse } from '../cgroup/numbers.ts';
 import { idInside, idOutside } from '../credentials.ts';
 import type { Kernel, Task } from '../records.ts';
 import { mountOptions } from './options.ts';
 import type { SuperBlock } from './types.ts';
 
 const HUGE = ['never', 'always', 'within_size', 'advise', 'deny', 'force'];
-
-const UNITS = 'kmgtpe';
 
 /** What a mount was told; null where it was told nothing. Ids are the first namespace's. */
 export interface TmpfsOptions {
@@ -29,17 +28,15 @@ export interface TmpfsOptions {
 
 const nothingTold = (): TmpfsOptions => ({ pages: null, inodes: null, mode: null, uid: null, gid: null, huge: 'never', mpol: '', short: false, noswap: false });
 
-/** memparse(): a number, decimal, octal or hexadecimal, and a unit. Null where more follows or none is there. */
-function memparse(text: string): number | null {
-  const [, count, unit] = /^(0x[0-9a-f]+|\d+)([kmgtpe]?)$/i.exec(text) ?? [];
-  if (count === undefined) return null;
-  const number = /^0[0-7]+$/.test(count) ? Number.parseInt(count, 8) : Number(count);
-  return number * 1024 ** (UNITS.indexOf(unit!.toLowerCase() || '-') + 1);
+/** A number with a unit. Null where none is there. */
+function sizeOf(text: string): number | null {
+  const size = /^\d/.test(text) ? memparse(text) : null;
+  return size === null ? null : Number(size);
 }
 
 function pagesIn(kernel: Kernel, name: string, text: string): number {
   const share = name === 'size' ? /^(\d+)%$/.exec(text)?.[1] : undefined;
-  const bytes = share === undefined ? memparse(text) : (kernel.memory * Number(share)) / 100;
+  const bytes = share === undefined ? sizeOf(text) : (kernel.memory * Number(share)) / 100;
   if (bytes === null) throw bad(name);
   return name === 'size' ? Math.ceil(bytes / PAGE) : bytes;
 }
@@ -56,7 +53,7 @@ const TAKERS: Readonly<Record<string, (told: TmpfsOptions, value: string, kernel
   size: (told, value, kernel, _task, name) => { told.pages = pagesIn(kernel, name, value); },
   nr_blocks: (told, value, kernel, _task, name) => { told.pages = pagesIn(kernel, name, value); },
   nr_inodes(told, value) {
-    told.inodes = memparse(value);
+    told.inodes = sizeOf(value);
     if (told.inodes === null) throw bad('nr_inodes');
   },
   mode(told, value) {

@@ -46,9 +46,11 @@ interface Known {
   protocols: ReadonlyMap<string, string>;
 }
 
+const socketInode = ({ name }: Use): string | undefined => /^socket:\[(\d+)\]$/.exec(name)?.[1];
+
 function textOf(o: Options, use: Use, known: Known, mounts: readonly MountRow[]): Pick<Line, 'type' | 'device' | 'size' | 'node' | 'name'> | null {
   const { stat, name, offset } = use;
-  const inode = /^socket:\[(\d+)\]$/.exec(name)?.[1];
+  const inode = socketInode(use);
   if (inode !== undefined) {
     const inet = known.inet.get(inode);
     if (inet) return { type: 'IPv4', device: inode, size: '0t0', node: inet.protocol, name: socketName(o, inet) };
@@ -99,11 +101,11 @@ function* choiceOf(o: Options, accounts: Accounts): Call<{ choice: Choice; missi
   if (o.on.has('i')) {
     const values = given('i').filter((one) => one !== '');
     choice.ofFile.push((use, known) => {
-      const one = known.inet.get(/^socket:\[(\d+)\]$/.exec(use.name)?.[1] ?? '');
+      const one = known.inet.get(socketInode(use) ?? '');
       return one !== undefined && (values.length === 0 || values.some((value) => wantsSocket(value, one))) && (state === undefined || one.protocol !== 'TCP' || STATES[one.state] === state);
     });
   }
-  if (o.on.has('U')) choice.ofFile.push((use, known) => known.unix.has(/^socket:\[(\d+)\]$/.exec(use.name)?.[1] ?? ''));
+  if (o.on.has('U')) choice.ofFile.push((use, known) => known.unix.has(socketInode(use) ?? ''));
   let missing = false;
   const mounts = yield* readMounts();
   for (const word of o.words) {
@@ -188,8 +190,13 @@ export const lsof = command(function* (argv) {
     const chosen = ofProcess.some((test) => test(p));
     const all = o.on.has('a');
     if (all ? ofProcess.some((test) => !test(p)) : ofFile.length === 0 && ofProcess.length > 0 && !chosen) continue;
-    const known: Known = { unix, inet, protocols: yield* protocolsOf(p.pid) };
-    for (const use of yield* usesOf(p.pid)) {
+    const uses = yield* usesOf(p.pid);
+    const foreign = uses.some((use) => {
+      const inode = socketInode(use);
+      return inode !== undefined && !unix.has(inode) && !inet.has(inode);
+    });
+    const known: Known = { unix, inet, protocols: foreign ? yield* protocolsOf(p.pid) : new Map() };
+    for (const use of uses) {
       const fits = all ? ofFile.every((test) => test(use, known)) : (ofFile.length === 0 && ofProcess.length === 0) || chosen || ofFile.some((test) => test(use, known));
       const text = fits ? textOf(o, use, known, mounts) : null;
       if (text) lines.push({ command: p.comm.slice(0, 9), pid: p.pid, user: o.on.has('l') ? String(p.euid) : userName(accounts, p.euid), fd: use.fd, access: use.access, ...text });

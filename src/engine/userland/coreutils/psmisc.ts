@@ -102,7 +102,7 @@ class Drawing {
     const compact = !this.o.on.has('compact-not') && !(this.o.on.has('show-pids') || this.o.on.has('show-pgids'));
     while (left.length > 0) {
       const first = left.shift()!;
-      const same = compact || first.comm.startsWith('{') ? left.filter((one) => compact && this.alike(first, one)) : [];
+      const same = compact ? left.filter((one) => this.alike(first, one)) : [];
       for (const one of same) left.splice(left.indexOf(one), 1);
       out.push({ leaf: first, count: same.length + 1 });
     }
